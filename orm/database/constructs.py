@@ -1,0 +1,169 @@
+"""SQL that each database spells its own way, as SQLAlchemy constructs and bind types.
+
+The spellings are in `orm/database/<dialect>/dialect.py`, registered with SQLAlchemy's compiler extension.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar
+
+import sqlalchemy
+from sqlalchemy.engine import Dialect
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+# Escapes LIKE's wildcards. Not a backslash, which MySQL's string literals would eat.
+LIKE_ESCAPE = "!"
+
+
+# SQLAlchemy compares what it takes for a boolean with 1 where there is no boolean type, and so hides it from indexes.
+UNTYPED = sqlalchemy.types.NullType()
+# Marks a match whose text has characters beyond ASCII; part of the construct, so of its cache key too.
+BEYOND_ASCII = sqlalchemy.literal_column("'beyond ascii'")
+
+
+class TextMatch(FunctionElement[bool]):
+    """Text held against a value: (expression, value), and `BEYOND_ASCII` where the value is."""
+
+    type = UNTYPED
+    inherit_cache = True
+    kind: ClassVar[str]
+    ignore_case: ClassVar[bool] = False
+
+    @property
+    def operands(self) -> list[sqlalchemy.ColumnElement[Any]]:
+        """The expression and the value."""
+        return list(self.clauses)[:2]
+
+    @property
+    def beyond_ascii(self) -> bool:
+        """Whether folding the value's case needs more than ASCII."""
+        return len(self.clauses) > 2
+
+    def pattern_type(self) -> TypeEngine[Any]:
+        """The bind type that escapes the value for this match."""
+        return TextPattern(self.kind, self.ignore_case)
+
+
+class Contains(TextMatch):
+    inherit_cache = True
+    kind = "contains"
+
+
+class StartsWith(TextMatch):
+    inherit_cache = True
+    kind = "startswith"
+
+
+class EndsWith(TextMatch):
+    inherit_cache = True
+    kind = "endswith"
+
+
+class IContains(TextMatch):
+    inherit_cache = True
+    kind = "contains"
+    ignore_case = True
+
+
+class IStartsWith(TextMatch):
+    inherit_cache = True
+    kind = "startswith"
+    ignore_case = True
+
+
+class IEndsWith(TextMatch):
+    inherit_cache = True
+    kind = "endswith"
+    ignore_case = True
+
+
+class IExact(TextMatch):
+    inherit_cache = True
+    kind = "exact"
+    ignore_case = True
+
+
+class Regex(FunctionElement[bool]):
+    """Text matches a regular expression: (expression, pattern)."""
+
+    type = UNTYPED
+    inherit_cache = True
+
+
+class IRegex(FunctionElement[bool]):
+    """Text matches a regular expression, whatever the case: (expression, pattern)."""
+
+    type = UNTYPED
+    inherit_cache = True
+
+
+class InList(FunctionElement[bool]):
+    """An expression is one of a list of any length, which is one argument: (expression, list)."""
+
+    type = UNTYPED
+    inherit_cache = True
+
+
+class JSONEqual(FunctionElement[bool]):
+    """Two JSON documents say the same: (expression, document)."""
+
+    type = UNTYPED
+    inherit_cache = True
+
+
+PatternEncoder = Callable[[str, bool, str], str]
+ListEncoder = Callable[[list[Any]], Any]
+
+# By SQLAlchemy's dialect name: how a text becomes a pattern, and a list one argument.
+pattern_encoders: dict[str, PatternEncoder] = {}
+list_encoders: dict[str, ListEncoder] = {}
+
+
+def like_pattern(kind: str, text: str) -> str:
+    """`text` as a LIKE pattern in which nothing but the added ``%`` is a wildcard."""
+    escape = LIKE_ESCAPE
+    text = text.replace(escape, escape * 2).replace("%", f"{escape}%").replace("_", f"{escape}_")
+    if kind == "contains":
+        return f"%{text}%"
+    if kind == "startswith":
+        return f"{text}%"
+    return f"%{text}" if kind == "endswith" else text
+
+
+class TextPattern(TypeDecorator[str]):
+    """Binds a text as the pattern of a `TextMatch`."""
+
+    impl = sqlalchemy.Text
+    cache_ok = True
+
+    def __init__(self, kind: str, ignore_case: bool) -> None:
+        super().__init__()
+        self.kind = kind
+        self.ignore_case = ignore_case
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """The pattern, in the dialect's syntax."""
+        if value is None:
+            return None
+        return pattern_encoders[dialect.name](self.kind, self.ignore_case, str(value))
+
+
+class ListOf(TypeDecorator[Iterable[Any]]):
+    """Binds a list of values of `item`'s type as one argument."""
+
+    impl = sqlalchemy.types.NullType
+    cache_ok = True
+
+    def __init__(self, item: TypeEngine[Any]) -> None:
+        super().__init__()
+        self.item = item
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
+        """Each value as the item type binds it, then all of them as the dialect passes a list."""
+        process = self.item.dialect_impl(dialect).bind_processor(dialect)
+        encode = list_encoders[dialect.name]
+        if process is None:
+            return lambda values: encode(list(values))
+        return lambda values: encode([process(value) for value in values])

@@ -1,0 +1,34 @@
+"""Which `Dialect` a database speaks."""
+
+from __future__ import annotations
+
+import databases
+
+from orm.database.dialect import Dialect
+from orm.database.mysql.dialect import MariaDBDialect, MySQLDialect
+from orm.database.postgresql.dialect import PostgreSQLDialect
+from orm.database.session import database_kind
+from orm.database.sqlite.dialect import SQLiteDialect
+from orm.exceptions import NotSupportedError
+
+DIALECTS: dict[str, Dialect] = {
+    dialect.name: dialect
+    for dialect in (SQLiteDialect(), PostgreSQLDialect(), MySQLDialect(), MariaDBDialect())
+}
+ALIASES = {"postgres": "postgresql"}
+
+
+async def dialect_of(database: databases.Database) -> Dialect:
+    """The dialect of the server behind the database, which is asked once."""
+    return DIALECTS[await database_kind(database)]
+
+
+def known_dialect(database: databases.Database) -> Dialect:
+    """The dialect as far as the URL tells; MySQL and MariaDB read alike."""
+    name = database.url.dialect
+    found = DIALECTS.get(ALIASES.get(name, name))
+    if found is None:
+        raise NotSupportedError(
+            f"orm runs on SQLite, PostgreSQL, MySQL and MariaDB; the URL names {name!r}."
+        )
+    return found

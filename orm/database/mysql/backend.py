@@ -1,0 +1,128 @@
+"""MySQL and MariaDB: what the backends of both drivers share."""
+
+import getpass
+from abc import abstractmethod
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from databases.core import DatabaseURL
+
+from orm.database.connection import ManagedBackend, ManagedConnection
+from orm.database.drivers import CursorStream
+from orm.database.mysql.driver import MySQLDriver, settings
+from orm.database.pool import Pool
+from orm.database.transactions import Options
+from orm.exceptions import InterfaceError, NotSupportedError
+
+ResultT = TypeVar("ResultT")
+
+MAX_SIZE = 10
+RECYCLE_SECONDS = 3600.0
+
+
+class MySQLBackend(ManagedBackend):
+    """The pool of one database. Comes before a backend of `databases`, whose options it keeps."""
+
+    driver: MySQLDriver
+    _database_url: DatabaseURL
+    _pool: Any
+
+    @abstractmethod
+    async def _open(self, **options: Any) -> Any:
+        """One connection of the driver's."""
+
+    @property
+    def pool(self) -> Pool[Any]:
+        """The pool; InterfaceError when the database is closed."""
+        pool: Pool[Any] | None = self._pool
+        if pool is None:
+            raise InterfaceError(f"{self.place} is not connected")
+        return pool
+
+    @property
+    def place(self) -> str:  # type: ignore[override]
+        """The server and the database, for messages."""
+        url = self._database_url
+        return f"mysql at {url.hostname or 'localhost'}:{url.port or 3306}, database {url.database!r}"
+
+    async def connect(self) -> None:
+        """Open the first connections."""
+        url = self._database_url
+        options: dict[str, Any] = self._get_connection_kwargs()  # type: ignore[attr-defined]
+        least = options.pop("minsize", 1)
+        most = options.pop("maxsize", max(MAX_SIZE, least))
+        recycle = options.pop("pool_recycle", RECYCLE_SECONDS)
+        given = {
+            "host": url.hostname,
+            "port": url.port or 3306,
+            "user": url.username or getpass.getuser(),
+            "password": url.password or "",
+            "db": url.database,
+            "autocommit": True,
+            **settings(options),
+        }
+        self._pool = Pool(
+            lambda: self._open(**given),
+            _close,
+            self.driver.is_usable,
+            max_size=most,
+            recycle=recycle if recycle > 0 else None,
+        )
+        await self._pool.fill(least)
+
+    async def disconnect(self) -> None:
+        """Close the connections; those in use when they come back."""
+        pool, self._pool = self.pool, None
+        await pool.close()
+
+    def abandon(self) -> None:
+        """Forget the connections of an event loop that is closed."""
+        pool, self._pool = self.pool, None
+        pool.abandon()
+
+
+async def _close(connection: Any) -> None:
+    try:
+        await connection.ensure_closed()
+    except (OSError, RuntimeError):
+        connection.close()  # the server has gone first
+
+
+class MySQLConnection(ManagedConnection):
+    """One connection while it is checked out. Comes before a connection of `databases`."""
+
+    manager: MySQLBackend
+
+    def __init__(self, manager: MySQLBackend, dialect: Any) -> None:
+        self._connection = None
+        self._dialect = dialect
+        self.manager = manager
+
+    async def acquire(self) -> None:
+        """Check a connection out of the pool."""
+        self._connection = await self.manager.pool.acquire()
+
+    async def release(self) -> None:
+        """Give the connection back. One that may carry state, or a transaction, is closed instead."""
+        raw, self._connection = self._connection, None
+        dirty, self.dirty = self.dirty, False
+        pool = self.manager._pool
+        if pool is None:
+            await _close(raw)
+        elif dirty:
+            await pool.discard(raw)
+        else:
+            await pool.release(raw)
+
+    async def begin(self, options: Options) -> None:
+        """Begin the outermost transaction."""
+        if options.deferrable:
+            raise NotSupportedError("MySQL has no deferrable transactions")
+        if options.isolation:
+            await self.run(f"SET TRANSACTION ISOLATION LEVEL {options.isolation}")
+        await self.run("START TRANSACTION READ ONLY" if options.readonly else "START TRANSACTION")
+
+    async def around(self, sql: str, call: Callable[[], Awaitable[ResultT]]) -> ResultT:
+        """Run one statement's `call`, once the rows of a running query are out of its way."""
+        await CursorStream.settle(self._connection)
+        return await call()

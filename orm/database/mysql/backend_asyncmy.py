@@ -1,0 +1,31 @@
+"""MySQL and MariaDB through asyncmy."""
+
+from typing import Any
+
+import asyncmy
+from databases.backends import asyncmy as theirs
+from databases.core import DatabaseURL
+
+from orm.database.mysql.backend import MySQLBackend, MySQLConnection
+from orm.database.mysql.driver import AsyncmyDriver
+
+
+class AsyncmyBackend(MySQLBackend, theirs.AsyncMyBackend):
+    """The pool of one database."""
+
+    driver: AsyncmyDriver
+
+    def __init__(self, database_url: DatabaseURL | str, **options: Any) -> None:
+        super().__init__(database_url, **options)
+        self.driver = AsyncmyDriver(managed=True)
+
+    def connection(self) -> "AsyncmyConnection":
+        """A connection, not yet checked out."""
+        return AsyncmyConnection(self, self._dialect)
+
+    async def _open(self, **options: Any) -> Any:
+        return await asyncmy.connect(**options)
+
+
+class AsyncmyConnection(MySQLConnection, theirs.AsyncMyConnection):
+    """One connection of the pool while it is checked out."""

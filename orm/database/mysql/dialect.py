@@ -1,0 +1,105 @@
+"""MySQL and MariaDB: how they are compiled for and how they spell what databases spell differently."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy
+from sqlalchemy.dialects.mysql import mariadb, pymysql
+from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+
+from orm.database import constructs
+from orm.database.constructs import LIKE_ESCAPE, like_pattern
+from orm.database.dialect import LIST_SLOT, Dialect
+
+NAMES = ("mysql", "mariadb")
+
+
+class MySQLDialect(Dialect):
+    """MySQL 8 and newer, through asyncmy or aiomysql."""
+
+    name = "mysql"
+    placeholder = "%s"
+    returning = False
+    existing_tables = (
+        "SELECT CASE table_schema WHEN DATABASE() THEN NULL ELSE table_schema END, table_name "
+        "FROM information_schema.tables"
+    )
+
+    def make_sqlalchemy_dialect(self) -> SQLAlchemyDialect:
+        """The dialect of PyMySQL, whose ``%s`` parameters both drivers take."""
+        dialect: SQLAlchemyDialect = pymysql.dialect(paramstyle="format")
+        return dialect
+
+
+class MariaDBDialect(MySQLDialect):
+    """MariaDB 10.5 and newer, which can return what it inserts."""
+
+    name = "mariadb"
+    returning = True
+
+    def make_sqlalchemy_dialect(self) -> SQLAlchemyDialect:
+        """MariaDB's own dialect, with ``%s`` parameters."""
+        dialect: SQLAlchemyDialect = mariadb.loader("pymysql")(paramstyle="format")
+        # What SQLAlchemy learns from a server it connects to, and the server that we support has.
+        dialect.insert_returning = True
+        return dialect
+
+
+def _encode_pattern(kind: str, ignore_case: bool, text: str) -> str:
+    return text if kind == "exact" else like_pattern(kind, text)
+
+
+def _encode_list(values: list[Any]) -> list[Any]:
+    return values
+
+
+for _name in NAMES:
+    constructs.pattern_encoders[_name] = _encode_pattern
+    constructs.list_encoders[_name] = _encode_list
+
+
+@compiles(constructs.TextMatch, *NAMES)
+def _text_match(element: constructs.TextMatch, compiler: SQLCompiler, **kw: Any) -> str:
+    left, right = (compiler.process(clause, **kw) for clause in element.operands)
+    if element.ignore_case:
+        left, right = f"LOWER({left})", f"LOWER({right})"
+    elif element.kind != "exact":
+        # A table made elsewhere may have a collation that ignores case.
+        right = f"BINARY {right}"
+    if element.kind == "exact":
+        return f"{left} = {right}"
+    return f"{left} LIKE {right} ESCAPE '{LIKE_ESCAPE}'"
+
+
+@compiles(constructs.Regex, *NAMES)
+def _regex(element: constructs.Regex, compiler: SQLCompiler, **kw: Any) -> str:
+    left, right = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"{left} REGEXP CONCAT('(?-i)', {right})"
+
+
+@compiles(constructs.IRegex, *NAMES)
+def _iregex(element: constructs.IRegex, compiler: SQLCompiler, **kw: Any) -> str:
+    left, right = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"{left} REGEXP CONCAT('(?i)', {right})"
+
+
+@compiles(constructs.InList, *NAMES)
+def _in_list(element: constructs.InList, compiler: SQLCompiler, **kw: Any) -> str:
+    left, right = (compiler.process(clause, **kw) for clause in element.clauses)
+    # The list is the one argument here whose placeholders are written at each execution.
+    return f"{left} IN ({LIST_SLOT}{right})"
+
+
+@compiles(constructs.JSONEqual, "mariadb")
+def _json_equal_mariadb(element: constructs.JSONEqual, compiler: SQLCompiler, **kw: Any) -> str:
+    left, right = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"JSON_EQUALS({left}, {right})"
+
+
+@compiles(constructs.JSONEqual, "mysql")
+def _json_equal(element: constructs.JSONEqual, compiler: SQLCompiler, **kw: Any) -> str:
+    left, right = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"{left} = CAST({right} AS JSON)"

@@ -1,0 +1,147 @@
+"""MySQL and MariaDB through asyncmy or aiomysql."""
+
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import databases
+
+from orm.database.drivers import CursorStream, Outcome, RowStream
+
+FOUND_ROWS = 2  # CLIENT.FOUND_ROWS of the protocol: count the rows matched, not those that changed
+SETTINGS: dict[str, Any] = {"charset": "utf8mb4", "init_command": "SET time_zone = '+00:00'"}
+
+
+def settings(options: dict[str, Any]) -> dict[str, Any]:
+    """A user's connection options with those that the ORM counts on."""
+    return {**SETTINGS, **options, "client_flag": options.get("client_flag", 0) | FOUND_ROWS}
+
+
+async def _ignore_warnings(cursor: Any, connection: Any) -> None:
+    return None
+
+
+class MySQLDriver(ABC):
+    """What asyncmy and aiomysql have in common (see `orm.database.drivers.Driver`)."""
+
+    dialect = "mysql"
+
+    def __init__(self, *, managed: bool) -> None:
+        self.managed = managed
+
+    @abstractmethod
+    async def cursor(self, raw: Any, kind: str) -> Any:
+        """A new cursor of the driver's class `kind`."""
+
+    @abstractmethod
+    def is_usable(self, raw: Any) -> bool:
+        """Whether a kept connection is open, and not inside a transaction."""
+
+    async def server(self, raw: Any) -> str:
+        """ "mariadb" or "mysql", from the version that the server told at the handshake."""
+        return "mariadb" if "mariadb" in str(raw.get_server_info()).lower() else "mysql"
+
+    async def prepare(self, raw: Any) -> None:
+        """Nothing is needed: `adopt` has seen to the connection."""
+        return
+
+    async def fetch(self, raw: Any, sql: str, args: Sequence[Any]) -> Sequence[Any]:
+        """The rows of a statement, as tuples."""
+        cursor = await self._run(raw, sql, args)
+        rows: Sequence[Any] = await cursor.fetchall()
+        await cursor.close()
+        return rows
+
+    async def execute(self, raw: Any, sql: str, args: Sequence[Any]) -> Outcome:
+        """Run a statement whose rows nobody wants."""
+        cursor = await self._run(raw, sql, args)
+        outcome = Outcome(cursor.rowcount, cursor.lastrowid or None)
+        await cursor.close()
+        return outcome
+
+    async def execute_many(self, raw: Any, sql: str, args: Sequence[Sequence[Any]]) -> int:
+        """Run one statement for each row of values; an INSERT takes many rows in one round trip."""
+        if CursorStream.running:
+            await CursorStream.settle(raw)
+        cursor = await self.cursor(raw, "Cursor")
+        count = await cursor.executemany(sql, args)
+        await cursor.close()
+        return count or 0
+
+    async def stream(self, raw: Any, sql: str, args: Sequence[Any], *, in_transaction: bool) -> RowStream:
+        """Begin a query whose rows stay on the wire until they are read; on a plain database, in memory."""
+        await CursorStream.settle(raw)
+        cursor = await self.cursor(raw, "SSCursor" if self.managed else "Cursor")
+        await cursor.execute(sql, tuple(args))
+
+        async def read(count: int) -> Sequence[Any]:
+            rows: Sequence[Any] = await cursor.fetchmany(count)
+            return rows
+
+        async def read_all() -> Sequence[Any]:
+            rows: Sequence[Any] = await cursor.fetchall()
+            return rows
+
+        async def close(finished: bool) -> None:
+            if finished or in_transaction or not self.managed:
+                await cursor.close()  # reads what is left, however much
+            else:
+                raw.close()  # a new connection is cheaper than a million unwanted rows
+
+        return CursorStream(raw, read, read_all, close)
+
+    async def adopt(self, database: databases.Database) -> None:
+        """Have a plain `databases.Database` connect with the ORM's settings, and close its idle connections without."""
+        backend: Any = database._backend
+        backend._options = settings(backend._options)
+        if backend._pool is not None:
+            backend._pool._conn_kwargs.update(settings(backend._pool._conn_kwargs))
+            await backend._pool.clear()
+
+    async def _run(self, raw: Any, sql: str, args: Sequence[Any]) -> Any:
+        if CursorStream.running:
+            await CursorStream.settle(raw)
+        cursor = await self.cursor(raw, "Cursor")
+        await cursor.execute(sql, tuple(args))
+        return cursor
+
+
+class AsyncmyDriver(MySQLDriver):
+    """The calls of asyncmy."""
+
+    def __init__(self, *, managed: bool) -> None:
+        super().__init__(managed=managed)
+        self._cursors = importlib.import_module("asyncmy.cursors")
+
+    async def cursor(self, raw: Any, kind: str) -> Any:
+        """A new cursor of the driver's class `kind`."""
+        return raw.cursor(getattr(self._cursors, kind))
+
+    def is_usable(self, raw: Any) -> bool:
+        """Whether a kept connection is open, and not inside a transaction."""
+        return raw.connected and not raw._stream_broken and not raw.get_transaction_status()
+
+
+class AiomysqlDriver(MySQLDriver):
+    """The calls of aiomysql."""
+
+    def __init__(self, *, managed: bool) -> None:
+        super().__init__(managed=managed)
+        module = importlib.import_module("aiomysql.cursors")
+        # A warning of the server would become one of Python's, after another round trip.
+        self.cursors = {
+            kind: type(kind, (getattr(module, kind),), {"_show_warnings": _ignore_warnings})
+            for kind in ("Cursor", "SSCursor")
+        }
+
+    async def cursor(self, raw: Any, kind: str) -> Any:
+        """A new cursor of the driver's class `kind`."""
+        return await raw.cursor(self.cursors[kind])
+
+    def is_usable(self, raw: Any) -> bool:
+        """Whether a kept connection is open, and not inside a transaction."""
+        reader = raw._reader
+        return not (
+            raw.closed or reader.at_eof() or reader.exception() or reader.eof_received or raw.get_transaction_status()
+        )

@@ -1,0 +1,127 @@
+"""A small pool of kept connections, for the drivers that have none or whose own loses waiters."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+from orm.exceptions import InterfaceError, LockNotAvailable
+
+ConnectionT = TypeVar("ConnectionT")
+
+
+class Pool(Generic[ConnectionT]):
+    """Up to `max_size` connections, the last one used first. Whoever finds none free waits in line.
+
+    `make` opens one, `close` ends one, `usable` tells whether a kept one still is. A kept connection unused for
+    `recycle` seconds is replaced. Waiting longer than `patience` seconds for a free one (None: for ever) raises
+    LockNotAvailable. The pool belongs to the event loop that runs when it is made.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[], Awaitable[ConnectionT]],
+        close: Callable[[ConnectionT], Awaitable[None]],
+        usable: Callable[[ConnectionT], bool],
+        *,
+        max_size: int,
+        recycle: float | None = None,
+        patience: float | None = None,
+    ) -> None:
+        if max_size < 1:
+            raise InterfaceError(f"a pool needs room for at least one connection, not max_size={max_size}")
+        self._make = make
+        self._close = close
+        self._usable = usable
+        self._recycle = recycle
+        self._patience = patience
+        self._idle: list[tuple[ConnectionT, float]] = []
+        self._room = max_size
+        self._waiters: deque[asyncio.Future[None]] = deque()
+        self._closed = False
+        self.max_size = max_size
+
+    async def fill(self, size: int) -> None:
+        """Open connections until `size` (at most `max_size`) are there."""
+        taken: list[ConnectionT] = []
+        try:
+            for _ in range(min(size, self.max_size)):
+                taken.append(await self.acquire())
+        finally:
+            for connection in taken:
+                await self.release(connection)
+
+    async def acquire(self) -> ConnectionT:
+        """A connection for the caller alone, until `release` or `discard`."""
+        if self._closed:
+            raise InterfaceError("the connection pool is closed")
+        if self._room > 0 and not self._waiters:
+            self._room -= 1
+        else:
+            await self._wait()
+        try:
+            while self._idle:
+                connection, since = self._idle.pop()
+                fresh = self._recycle is None or time.monotonic() - since < self._recycle
+                if fresh and self._usable(connection):
+                    return connection
+                await self._close(connection)
+            return await self._make()
+        except BaseException:
+            self._give_room()
+            raise
+
+    async def release(self, connection: ConnectionT) -> None:
+        """Take a connection back, to be used again if it can be."""
+        if self._closed or not self._usable(connection):
+            await self.discard(connection)
+            return
+        self._idle.append((connection, time.monotonic()))
+        self._give_room()
+
+    async def discard(self, connection: ConnectionT) -> None:
+        """Take back a connection that must not be used again."""
+        try:
+            await self._close(connection)
+        finally:
+            self._give_room()
+
+    async def close(self) -> None:
+        """Close the kept connections now, those in use when they come back."""
+        self._closed = True
+        while self._idle:
+            await self._close(self._idle.pop()[0])
+
+    def abandon(self) -> list[ConnectionT]:
+        """Forget the kept connections, whose event loop is gone, and return them."""
+        self._closed = True
+        idle = [connection for connection, _ in self._idle]
+        self._idle.clear()
+        return idle
+
+    async def _wait(self) -> None:
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        try:
+            # The room that wakes a waiter is already the waiter's: nobody can slip in between.
+            await asyncio.wait_for(waiter, self._patience)
+        except BaseException as error:
+            if waiter.done() and not waiter.cancelled():
+                self._give_room()
+            elif waiter in self._waiters:
+                self._waiters.remove(waiter)
+            if isinstance(error, asyncio.TimeoutError):
+                raise LockNotAvailable(
+                    f"no connection became free within {self._patience:g} seconds: other tasks hold them, or this task"
+                    " waits inside a transaction for another task that needs one"
+                ) from None
+            raise
+
+    def _give_room(self) -> None:
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+        self._room += 1

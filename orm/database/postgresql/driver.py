@@ -1,0 +1,95 @@
+"""PostgreSQL through asyncpg."""
+
+import contextlib
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg
+import databases
+
+from orm.database.drivers import Outcome, RowStream
+
+_cursor_numbers = itertools.count(1)
+
+
+class _ServerCursor:
+    """A cursor declared on the server. Outside a transaction it holds: the server keeps its result until it is closed.
+
+    So a stream needs no transaction of its own, which the statements run between its rows would become part of.
+    """
+
+    def __init__(self, raw: Any, name: str, *, managed: bool) -> None:
+        self._raw = raw
+        self._name = name
+        self._managed = managed
+        self._fetch: Any = None
+        self._count = 0
+        self._closed = False
+
+    async def read(self, count: int) -> Sequence[Any]:
+        if self._closed:
+            return []
+        if self._count != count:
+            # Prepared apart from the connection's statement cache, where it would push a useful one out.
+            self._fetch = await self._raw.prepare(f"FETCH {count} FROM {self._name}")
+            self._count = count
+        rows: Sequence[Any] = await self._fetch.fetch()
+        if len(rows) < count:
+            await self._end()
+        return rows
+
+    async def close(self) -> None:
+        # A generator's finaliser may do this in the middle of a transaction's own statement, which takes no lock on a
+        # plain database; but there, each release ends all cursors.
+        if self._managed and not self._closed:
+            await self._end()
+
+    async def _end(self) -> None:
+        self._closed = True
+        # A transaction that was broken or ended in between has taken its cursors along.
+        with contextlib.suppress(asyncpg.InFailedSQLTransactionError, asyncpg.InvalidCursorNameError):
+            await self._raw.execute(f"CLOSE {self._name}")
+
+
+class AsyncpgDriver:
+    """The calls of asyncpg, on its connections (see `orm.database.drivers.Driver`)."""
+
+    dialect = "postgresql"
+
+    def __init__(self, *, managed: bool) -> None:
+        self.managed = managed
+
+    async def server(self, raw: Any) -> str:
+        """ "postgresql"."""
+        return "postgresql"
+
+    async def prepare(self, raw: Any) -> None:
+        """Nothing is needed."""
+
+    async def fetch(self, raw: Any, sql: str, args: Sequence[Any]) -> Sequence[Any]:
+        """The rows of a statement, as asyncpg's records."""
+        rows: Sequence[Any] = await raw.fetch(sql, *args)
+        return rows
+
+    async def execute(self, raw: Any, sql: str, args: Sequence[Any]) -> Outcome:
+        """Run a statement whose rows nobody wants."""
+        tag: str = await raw.execute(sql, *args)
+        count = tag.rpartition(" ")[2]
+        return Outcome(int(count) if count.isdecimal() else -1, None)
+
+    async def execute_many(self, raw: Any, sql: str, args: Sequence[Sequence[Any]]) -> int:
+        """Run one statement for each row of values, all or none of them; the number of rows of values."""
+        await raw.executemany(sql, args)
+        return len(args)
+
+    async def stream(self, raw: Any, sql: str, args: Sequence[Any], *, in_transaction: bool) -> RowStream:
+        """Begin a query whose rows are read piece by piece, in or outside a transaction."""
+        name = f"orm_stream_{next(_cursor_numbers)}"
+        hold = "" if in_transaction else " WITH HOLD"
+        declare = await raw.prepare(f"DECLARE {name} NO SCROLL CURSOR{hold} FOR {sql}")
+        await declare.fetch(*args)
+        return _ServerCursor(raw, name, managed=self.managed)
+
+    async def adopt(self, database: databases.Database) -> None:
+        """Nothing is needed."""

@@ -1,0 +1,169 @@
+"""How PostgreSQL keeps values, in the terms of asyncpg.
+
+Parameters carry a cast (`$1::BIGINT`), so that the server never guesses their types. Enums do not: they are
+VARCHAR columns here and native enums in databases made by older releases, and an uncast parameter fits both.
+"""
+
+from __future__ import annotations
+
+import enum
+import ipaddress
+import json
+import re
+import uuid
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import types as sqltypes
+from sqlalchemy.dialects import postgresql
+
+from orm.database.storage import (
+    UTC,
+    IPAddress,
+    Process,
+    Storage,
+    Types,
+    Unstorable,
+    bind_naive,
+    bind_text,
+    each,
+    enum_length,
+    enum_to_name,
+    json_to_text,
+    name_to_enum,
+    to_utc,
+)
+
+#: A JSON string, or a number that is written with a positive exponent.
+STRING_OR_LARGE_FLOAT = re.compile(r'"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?e\+\d+')
+ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+
+
+class CastINET(postgresql.INET):
+    """INET whose parameters are cast."""
+
+    render_bind_cast = True
+
+
+class CastBYTEA(postgresql.BYTEA):
+    """BYTEA whose parameters are cast."""
+
+    render_bind_cast = True
+
+
+class UncastString(sqltypes.String):
+    """VARCHAR whose parameters take the type of whatever they meet."""
+
+    def adapt(self, cls: Any, **kw: Any) -> Any:
+        # The dialect would otherwise put its own string type in its place, which is cast.
+        return UncastString(self.length)
+
+
+class PostgreSQLTypes(Types):
+    """Storage on PostgreSQL."""
+
+    def float(self) -> Storage:
+        return Storage(postgresql.DOUBLE_PRECISION(), as_float)
+
+    def boolean(self) -> Storage:
+        return Storage(sqltypes.Boolean())
+
+    def string(self, length: int | None) -> Storage:
+        return Storage(sqltypes.String(length), bind_text_without_nul)
+
+    def text(self) -> Storage:
+        return Storage(sqltypes.Text(), bind_text_without_nul)
+
+    def datetime(self, timezone: bool) -> Storage:
+        if timezone:
+            return Storage(sqltypes.DateTime(timezone=True), aware_to_utc, infinity_to_aware)
+        return Storage(sqltypes.DateTime(), bind_naive)
+
+    def duration(self) -> Storage:
+        return Storage(postgresql.INTERVAL())
+
+    def json(self) -> Storage:
+        return Storage(postgresql.JSONB(), json_to_jsonb, jsonb_to_json)
+
+    def binary(self, length: int | None) -> Storage:
+        return Storage(CastBYTEA())
+
+    def uuid(self) -> Storage:
+        return Storage(postgresql.UUID(as_uuid=True), None, plain_uuid)
+
+    def ip(self) -> Storage:
+        return Storage(CastINET(), None, plain_address)
+
+    def enum(self, enum_class: type[enum.Enum]) -> Storage:
+        if issubclass(enum_class, int):
+            return super().enum(enum_class)
+        length = enum_length(enum_class)
+        return Storage(UncastString(length), enum_to_name, name_to_enum(enum_class))
+
+    def array(self, item: Storage) -> Storage:
+        length: int | None = getattr(item.sql_type, "length", None)
+        bind = item.bind if length is None else limit(item.bind, length)
+        return Storage(postgresql.ARRAY(item.sql_type), each(bind), each(item.result))
+
+
+def as_float(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
+def bind_text_without_nul(value: Any) -> Any:
+    """Refuse text that PostgreSQL cannot hold."""
+    if value is not None and "\0" in value:
+        raise Unstorable("Must not have NUL characters on PostgreSQL.")
+    return bind_text(value)
+
+
+def limit(bind: Process | None, length: int) -> Process:
+    """Refuse text that is too long, which the cast of an array parameter would cut off."""
+
+    def bind_limited(value: Any) -> Any:
+        stored = value if bind is None else bind(value)
+        if stored is not None and len(stored) > length:
+            raise Unstorable(f"Must have no more than {length} characters.")
+        return stored
+
+    return bind_limited
+
+
+def aware_to_utc(value: Any) -> Any:
+    return None if value is None else to_utc(value)
+
+
+def infinity_to_aware(value: Any) -> Any:
+    """asyncpg keeps datetime.max and datetime.min as infinities, and gives them back without a timezone."""
+    return value if value is None or value.tzinfo is not None else value.replace(tzinfo=UTC)
+
+
+def json_to_jsonb(value: Any) -> str | None:
+    """JSON text that jsonb gives back as it was: it would turn 1e22 into an integer."""
+    text = json_to_text(value)
+    if text is None:
+        return None
+    if ESCAPED_NUL.search(text):
+        raise Unstorable("Must not have NUL characters on PostgreSQL.")
+    return STRING_OR_LARGE_FLOAT.sub(_with_point, text) if "e+" in text else text
+
+
+def _with_point(match: re.Match[str]) -> str:
+    token = match[0]
+    return token if token[0] == '"' else f"{Decimal(token):f}.0"
+
+
+def jsonb_to_json(value: Any) -> Any:
+    return None if value is None else json.loads(value)
+
+
+def plain_uuid(value: Any) -> uuid.UUID | None:
+    """asyncpg has a UUID class of its own, which serializers do not know."""
+    return None if value is None else uuid.UUID(int=value.int)
+
+
+def plain_address(value: Any) -> IPAddress | None:
+    """The address, without the network that an inet may carry."""
+    if isinstance(value, (ipaddress.IPv4Interface, ipaddress.IPv6Interface)):
+        return value.ip
+    return ipaddress.ip_address(value) if isinstance(value, str) else value

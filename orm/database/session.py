@@ -1,0 +1,213 @@
+"""How the ORM runs SQL: a task-bound connection of any `databases.Database`, for a few statements."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from types import TracebackType
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import databases
+import databases.core
+
+from orm.database.drivers import Driver, Outcome, driver_of
+from orm.database.errors import translating
+from orm.database.hooks import QueryLog
+
+__all__ = ["Outcome", "Session", "adopt", "database_kind"]
+
+
+class _Adopted:
+    """What the ORM keeps of a database it has met."""
+
+    __slots__ = ("driver", "kind", "lock", "log", "loop", "plain", "ready")
+
+    def __init__(self, database: databases.Database) -> None:
+        backend = database._backend
+        known: Driver | None = getattr(backend, "driver", None)
+        self.plain = known is None
+        self.driver = driver_of(database) if known is None else known
+        self.log: QueryLog | None = getattr(database, "query_log", None)
+        self.kind: str | None = None
+        self.ready = not self.plain
+        self.lock = asyncio.Lock()
+        self.loop: asyncio.AbstractEventLoop | None = None
+
+    async def make_ready(self, database: databases.Database) -> None:
+        """Adopt and connect a plain database, once however many tasks ask."""
+        loop = asyncio.get_running_loop()
+        if self.loop is not loop:  # a lock serves one event loop only
+            self.loop, self.lock = loop, asyncio.Lock()
+        async with self.lock:
+            if not self.ready:
+                await self.driver.adopt(database)
+                self.ready = True
+            with translating:
+                await database.connect()
+
+
+_adopted: WeakKeyDictionary[databases.Database, _Adopted] = WeakKeyDictionary()
+
+
+def _of(database: databases.Database) -> _Adopted:
+    found = _adopted.get(database)
+    if found is None:
+        found = _adopted[database] = _Adopted(database)
+    return found
+
+
+async def adopt(database: databases.Database) -> None:
+    """Make a plain `databases.Database` fit for the ORM, and connect it.
+
+    It gets foreign keys and REGEXP on SQLite, counts of the rows matched on MySQL. A session does it by itself; before
+    the first transaction is better.
+    """
+    await _of(database).make_ready(database)
+
+
+async def database_kind(database: databases.Database) -> str:
+    """The server behind a database: "postgresql", "sqlite", "mysql" or "mariadb". Asked once, connecting if need be."""
+    found = _of(database)
+    if found.kind is None:
+        async with Session(database) as session:
+            found.kind = await found.driver.server(session.raw)
+    return found.kind
+
+
+class Session:
+    """The current task's connection of `database`, checked out for a few statements.
+
+    Inside a transaction it is the transaction's connection. SQL has the driver's own placeholders, values are the
+    driver's own, and errors are the ORM's.
+
+    >>> async with Session(database) as session:
+    ...     rows = await session.fetch("SELECT name FROM albums WHERE id = $1", [1])
+    """
+
+    __slots__ = ("_connection", "_database", "_driver", "_lock", "_log", "_raw")
+
+    def __init__(self, database: databases.Database) -> None:
+        self._database = database
+
+    async def __aenter__(self) -> "Session":
+        database = self._database
+        found = _of(database)
+        if found.plain and not (found.ready and database.is_connected):
+            await found.make_ready(database)
+        self._driver = found.driver
+        self._log = found.log
+        connection = database.connection()
+        with translating:
+            await connection.__aenter__()
+        self._connection: databases.core.Connection = connection
+        self._lock = connection._query_lock
+        # Our backends tell a connection handed out to a user, who may leave anything behind, from one used here.
+        self._raw: Any = connection._connection._connection  # type: ignore[attr-defined]
+        if found.plain:
+            try:
+                with translating:
+                    await found.driver.prepare(self._raw)
+            except BaseException:
+                await connection.__aexit__()
+                raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None = None,
+        error: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        with translating:
+            await self._connection.__aexit__(kind, error, traceback)
+
+    @property
+    def raw(self) -> Any:
+        """The driver's connection. Leave no state behind on it."""
+        return self._raw
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open on this connection."""
+        return bool(self._connection._transaction_stack)
+
+    def transaction(self, **options: Any) -> databases.core.Transaction:
+        """A transaction of this connection, a savepoint inside another one."""
+        return self._connection.transaction(**options)
+
+    async def fetch(self, sql: str, args: Sequence[Any] = ()) -> Sequence[Any]:
+        """The rows of a statement: tuples, or asyncpg's records, in column order."""
+        log = self._log
+        if log is not None and log.active:
+            return await self._fetch_logged(log, sql, args)
+        async with self._lock:
+            with translating:
+                return await self._driver.fetch(self._raw, sql, args)
+
+    async def execute(self, sql: str, args: Sequence[Any] = ()) -> Outcome:
+        """Run a statement without rows."""
+        log = self._log
+        if log is None or not log.active:
+            async with self._lock:
+                with translating:
+                    return await self._driver.execute(self._raw, sql, args)
+        async with self._lock:
+            with log.watch(sql, args) as watch, translating:
+                outcome = await self._driver.execute(self._raw, sql, args)
+                watch.rows = outcome.rowcount if outcome.rowcount >= 0 else None
+                return outcome
+
+    async def execute_many(self, sql: str, args: Sequence[Sequence[Any]]) -> int:
+        """Run one statement for each row of values; the number of rows matched."""
+        if not args:
+            return 0
+        log = self._log
+        async with self._lock:
+            if log is None or not log.active:
+                with translating:
+                    return await self._driver.execute_many(self._raw, sql, args)
+            with log.watch(sql, args) as watch, translating:
+                watch.rows = await self._driver.execute_many(self._raw, sql, args)
+                return watch.rows
+
+    async def stream(self, sql: str, args: Sequence[Any] = (), chunk: int = 500) -> AsyncIterator[Sequence[Any]]:
+        """The rows of a query in batches of `chunk`, in constant memory, in or outside a transaction.
+
+        Other statements may run on the connection between the batches. On MySQL any of them, on SQLite a write, reads
+        the rows still to come into memory first.
+        """
+        started = time.perf_counter()
+        count = 0
+        failure: BaseException | None = None
+        try:
+            async with self._lock:
+                with translating:
+                    rows = await self._driver.stream(self._raw, sql, args, in_transaction=self.in_transaction)
+            try:
+                while True:
+                    async with self._lock:
+                        with translating:
+                            batch = await rows.read(chunk)
+                    count += len(batch)
+                    if batch:
+                        yield batch
+                    if len(batch) < chunk:
+                        return
+            finally:
+                async with self._lock:
+                    with translating:
+                        await rows.close()
+        except BaseException as error:
+            if not isinstance(error, GeneratorExit):
+                failure = error
+            raise
+        finally:
+            if self._log is not None and self._log.active:
+                self._log.report(sql, args, started, count, failure)
+
+    async def _fetch_logged(self, log: QueryLog, sql: str, args: Sequence[Any]) -> Sequence[Any]:
+        async with self._lock:
+            with log.watch(sql, args) as watch, translating:
+                rows = await self._driver.fetch(self._raw, sql, args)
+                watch.rows = len(rows)
+                return rows

@@ -1,0 +1,293 @@
+"""SQLite: kept connections, many readers and one writer; in memory, one connection that tasks take turns with."""
+
+import asyncio
+import contextlib
+import sqlite3
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+import aiosqlite
+from databases.backends import sqlite
+from databases.core import DatabaseURL
+from sqlalchemy.dialects.sqlite import pysqlite
+from sqlalchemy.sql import ClauseElement
+
+from orm.database.connection import ManagedBackend, ManagedConnection
+from orm.database.drivers import CursorStream, Outcome
+from orm.database.pool import Pool
+from orm.database.sqlite.driver import AiosqliteDriver, EquippedConnection, execute, first_word, hop, is_write
+from orm.database.transactions import Options
+from orm.exceptions import InterfaceError, LockNotAvailable, NotSupportedError
+
+ResultT = TypeVar("ResultT")
+
+TIMEOUT_SECONDS = 30.0
+MAX_SIZE = 5
+
+
+class WriterTurn:
+    """The right to write to a database file, handed from task to task in the order of asking.
+
+    SQLite's own waiting is a poll, and unfair. Other processes are still waited for that way.
+    """
+
+    def __init__(self, patience: float) -> None:
+        self._patience = patience
+        self._lock = asyncio.Lock()
+
+    async def take(self) -> None:
+        """Wait for the turn; LockNotAvailable when it takes too long."""
+        if not self._lock.locked():
+            await self._lock.acquire()
+            return
+        try:
+            await asyncio.wait_for(self._lock.acquire(), self._patience)
+        except asyncio.TimeoutError:
+            raise LockNotAvailable(
+                f"the database is locked: another task's transaction has been writing for {self._patience:g} seconds"
+                " (or waits for this one)"
+            ) from None
+
+    def give_back(self) -> None:
+        """Let the next one write."""
+        self._lock.release()
+
+    async def during(self, raw: aiosqlite.Connection, call: Callable[[], Awaitable[ResultT]]) -> ResultT:
+        """Run a statement that writes, in its turn unless it is in a transaction, whose turn it is already."""
+        if raw.in_transaction:
+            return await call()
+        await self.take()
+        try:
+            return await call()
+        finally:
+            self.give_back()
+
+
+class QueueingDriver(AiosqliteDriver):
+    """aiosqlite, with writes outside a transaction in their turn."""
+
+    def __init__(self, patience: float) -> None:
+        super().__init__(managed=True)
+        self.turn = WriterTurn(patience)
+
+    async def fetch(self, raw: aiosqlite.Connection, sql: str, args: Sequence[Any]) -> Sequence[Any]:
+        """The rows of a statement, as tuples."""
+        if is_write(sql):
+            return await self.turn.during(raw, lambda: super(QueueingDriver, self).fetch(raw, sql, args))
+        return await super().fetch(raw, sql, args)
+
+    async def execute(self, raw: aiosqlite.Connection, sql: str, args: Sequence[Any]) -> Outcome:
+        """Run a statement whose rows nobody wants."""
+        if is_write(sql):
+            return await self.turn.during(raw, lambda: super(QueueingDriver, self).execute(raw, sql, args))
+        return await super().execute(raw, sql, args)
+
+    async def execute_many(self, raw: aiosqlite.Connection, sql: str, args: Sequence[Sequence[Any]]) -> int:
+        """Run one statement for each row of values, all or none of them."""
+        return await self.turn.during(raw, lambda: super(QueueingDriver, self).execute_many(raw, sql, args))
+
+
+class SQLiteBackend(sqlite.SQLiteBackend, ManagedBackend):
+    """The connections of one SQLite database.
+
+    Options of the URL or of `Database(…)`: `max_size`, `min_size`, and `timeout`, the seconds to wait for a lock or
+    a connection. The others go to `sqlite3.connect`.
+    """
+
+    driver: QueueingDriver
+
+    def __init__(self, database_url: DatabaseURL | str, **options: Any) -> None:
+        url = DatabaseURL(database_url)
+        own = {"timeout": TIMEOUT_SECONDS, "max_size": MAX_SIZE, "min_size": 1}
+        given = {key: value for key, value in {**url.options, **options}.items() if key in own}
+        own.update({key: type(own[key])(value) for key, value in given.items()})
+        self._dialect = pysqlite.dialect(paramstyle="qmark")
+        self._dialect.supports_native_decimal = False
+        self._database_url = url
+        self._timeout: float = own["timeout"]
+        self._sizes = int(own["min_size"]), int(own["max_size"])
+        self._options = {key: value for key, value in options.items() if key not in own}
+        rest = {key: value for key, value in url.options.items() if key not in own}
+        self._path = url.database + ("?" + urlencode(rest) if rest else "")
+        self.in_memory = url.database in ("", ":memory:") or ":memory:" in self._path or "mode=memory" in self._path
+        self._kept: aiosqlite.Connection | None = None
+        self._pool: Any = None
+        self.place = "sqlite in memory" if self.in_memory else f"sqlite at {url.database}"
+        self.driver = QueueingDriver(self._timeout)
+
+    @property
+    def pool(self) -> Pool[aiosqlite.Connection]:
+        """The pool; InterfaceError when the database is closed."""
+        pool: Pool[aiosqlite.Connection] | None = self._pool
+        if pool is None:
+            raise InterfaceError(f"{self.place} is not connected")
+        return pool
+
+    async def connect(self) -> None:
+        """Open the first connections; a file database is switched to WAL."""
+        least, most = (1, 1) if self.in_memory else self._sizes
+        self.driver.turn = WriterTurn(self._timeout)
+        self._pool = Pool(self._make, self._close, self._is_usable, max_size=most, patience=self._timeout)
+        await self._pool.fill(max(least, 1))
+
+    async def disconnect(self) -> None:
+        """Close the connections, and with them what was in memory."""
+        pool, self._pool = self.pool, None
+        await pool.close()
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            await kept.close()
+
+    def abandon(self) -> None:
+        """Leave a closed event loop. What is in memory stays: its connection lives in a thread, not in the loop."""
+        pool, self._pool = self.pool, None
+        for connection in pool.abandon():
+            if connection is not self._kept:
+                connection.stop()
+
+    def connection(self) -> "SQLiteConnection":
+        """A connection, not yet checked out."""
+        return SQLiteConnection(self, self._dialect)
+
+    async def _make(self) -> aiosqlite.Connection:
+        if self._kept is not None:
+            return self._kept
+        connection = aiosqlite.connect(
+            self._path,
+            **{"isolation_level": None, "timeout": self._timeout, "factory": EquippedConnection, **self._options},
+        )
+        # A program that ends without closing its database must not wait for its threads.
+        connection._thread.daemon = True
+        await connection
+        if self.in_memory:
+            self._kept = connection
+        else:
+            await hop(connection, _set_up_file)
+        return connection
+
+    async def _close(self, connection: aiosqlite.Connection) -> None:
+        if connection is not self._kept:
+            await connection.close()
+
+    @staticmethod
+    def _is_usable(connection: aiosqlite.Connection) -> bool:
+        return connection._connection is not None
+
+
+def _set_up_file(connection: sqlite3.Connection) -> None:
+    # WAL lets readers go on beside the writer. With it, NORMAL is as safe as FULL when the program crashes.
+    connection.execute("PRAGMA synchronous = NORMAL")
+    if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        # It fails where the file may not be written, or while another process does the same: it works without, too.
+        with contextlib.suppress(sqlite3.OperationalError):
+            connection.execute("PRAGMA journal_mode = WAL")
+
+
+class _OneHop(sqlite.SQLiteConnection):
+    """`execute` of `databases` for a connection that is kept.
+
+    Its own takes the last inserted id, which a connection remembers for ever, for that of any statement.
+    """
+
+    async def execute(self, query: ClauseElement) -> Any:
+        sql, args = self._compile(query)[:2]
+        outcome = await hop(self._connection, execute, sql, args)
+        is_insert = first_word(sql) in ("INSERT", "REPLACE") and outcome.rowcount > 0
+        return outcome.lastrowid if is_insert else outcome.rowcount
+
+
+class SQLiteConnection(ManagedConnection, _OneHop):
+    """One connection while it is checked out."""
+
+    manager: SQLiteBackend
+
+    def __init__(self, manager: SQLiteBackend, dialect: Any) -> None:
+        self._connection: Any = None
+        self._dialect = dialect
+        self.manager = manager
+        self._has_turn = False
+        self._is_readonly = False
+
+    @property
+    def shared(self) -> bool:
+        """Whether other tasks wait for this very connection."""
+        return self.manager.in_memory
+
+    async def acquire(self) -> None:
+        """Check a connection out of the pool."""
+        self._connection = await self.manager.pool.acquire()
+
+    async def release(self) -> None:
+        """Give the connection back, clean."""
+        raw, self._connection = self._connection, None
+        dirty, self.dirty = self.dirty, False
+        pool = self.manager._pool
+        usable = False
+        try:
+            if pool is not None and raw._connection is not None:
+                if raw.in_transaction or self._is_readonly:
+                    await hop(raw, _leave_transaction)
+                usable = not dirty or self.manager.in_memory
+        finally:
+            self._end_turn()
+            if pool is None:
+                await raw.close()
+            elif usable:
+                await pool.release(raw)
+            else:
+                await pool.discard(raw)
+
+    async def begin(self, options: Options) -> None:
+        """Begin the outermost transaction: at once as the writer, unless it only reads."""
+        if options.deferrable:
+            raise NotSupportedError("SQLite has no deferrable transactions")
+        if options.readonly:
+            self._is_readonly = True
+            await self.run("PRAGMA query_only = ON")
+            await self.run("BEGIN")
+            return
+        await self.manager.driver.turn.take()
+        self._has_turn = True
+        started = False
+        try:
+            await self.run("BEGIN IMMEDIATE")
+            started = True
+        finally:
+            if not started:
+                self._end_turn()
+
+    async def commit(self) -> None:
+        """Commit the outermost transaction. SQLite keeps one open whose commit failed; here it is rolled back."""
+        try:
+            await self.run("COMMIT")
+        finally:
+            await self.rollback()
+
+    async def rollback(self) -> None:
+        """Roll the outermost transaction back, if SQLite has not done so already."""
+        try:
+            if self._connection.in_transaction:
+                await self.run("ROLLBACK")
+            if self._is_readonly:
+                await self.run("PRAGMA query_only = OFF")
+                self._is_readonly = False
+        finally:
+            self._end_turn()
+
+    async def around(self, sql: str, call: Callable[[], Awaitable[ResultT]]) -> ResultT:
+        """Run one statement's `call`, in its turn."""
+        if not is_write(sql):
+            return await call()
+        await CursorStream.settle(self._connection)
+        return await self.manager.driver.turn.during(self._connection, call)
+
+    def _end_turn(self) -> None:
+        if self._has_turn:
+            self._has_turn = False
+            self.manager.driver.turn.give_back()
+
+
+def _leave_transaction(connection: sqlite3.Connection) -> None:
+    connection.rollback()
+    connection.execute("PRAGMA query_only = OFF")

@@ -1,0 +1,88 @@
+"""SQLite: how it is compiled for and how it spells what databases spell differently."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import sqlalchemy
+from sqlalchemy.dialects.sqlite import pysqlite
+from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+
+from orm.database import constructs
+from orm.database.constructs import LIKE_ESCAPE, like_pattern
+from orm.database.dialect import Dialect
+
+GLOB_SPECIAL = str.maketrans({"*": "[*]", "?": "[?]", "[": "[[]"})
+
+
+class SQLiteDialect(Dialect):
+    """SQLite 3.35 and newer, through aiosqlite."""
+
+    name = "sqlite"
+    placeholder = "?"
+    returning = True
+    explain_prefix = "EXPLAIN QUERY PLAN "
+    existing_tables = "SELECT NULL, name FROM sqlite_master WHERE type IN ('table', 'view')"
+
+    def make_sqlalchemy_dialect(self) -> SQLAlchemyDialect:
+        """The dialect of the standard library's driver, with ``?`` parameters."""
+        return pysqlite.dialect(paramstyle="qmark")  # type: ignore[no-untyped-call, no-any-return]
+
+    def for_update(self, select: sqlalchemy.Select[Any]) -> sqlalchemy.Select[Any]:
+        """SQLite locks the whole file for a writer; there are no row locks."""
+        return select
+
+
+def _encode_pattern(kind: str, ignore_case: bool, text: str) -> str:
+    if ignore_case:
+        # LIKE folds ASCII only; a text beyond it is compared in Python, folded on both sides.
+        return like_pattern(kind, text if text.isascii() else text.casefold())
+    glob = text.translate(GLOB_SPECIAL)
+    if kind == "contains":
+        return f"*{glob}*"
+    return f"{glob}*" if kind == "startswith" else f"*{glob}"
+
+
+def _encode_list(values: list[Any]) -> str:
+    return json.dumps(values)
+
+
+constructs.pattern_encoders["sqlite"] = _encode_pattern
+constructs.list_encoders["sqlite"] = _encode_list
+
+
+@compiles(constructs.TextMatch, "sqlite")
+def _text_match(element: constructs.TextMatch, compiler: SQLCompiler, **kw: Any) -> str:
+    left, right = (compiler.process(clause, **kw) for clause in element.operands)
+    if not element.ignore_case:
+        return f"{left} GLOB {right}"
+    if element.beyond_ascii:
+        left = f"orm_casefold({left})"
+    return f"{left} LIKE {right} ESCAPE '{LIKE_ESCAPE}'"
+
+
+@compiles(constructs.Regex, "sqlite")
+def _regex(element: constructs.Regex, compiler: SQLCompiler, **kw: Any) -> str:
+    left, right = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"{left} REGEXP {right}"
+
+
+@compiles(constructs.IRegex, "sqlite")
+def _iregex(element: constructs.IRegex, compiler: SQLCompiler, **kw: Any) -> str:
+    left, right = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"{left} REGEXP ('(?i)' || {right})"
+
+
+@compiles(constructs.InList, "sqlite")
+def _in_list(element: constructs.InList, compiler: SQLCompiler, **kw: Any) -> str:
+    left, right = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"{left} IN (SELECT value FROM json_each({right}))"
+
+
+@compiles(constructs.JSONEqual, "sqlite")
+def _json_equal(element: constructs.JSONEqual, compiler: SQLCompiler, **kw: Any) -> str:
+    left, right = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"orm_json({left}) = orm_json({right})"

@@ -1,0 +1,176 @@
+"""SQLite through aiosqlite: each call is one hop to the connection's thread."""
+
+import functools
+import re
+import sqlite3
+from asyncio import CancelledError
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import aiosqlite
+import databases
+
+from orm.database.drivers import CursorStream, Outcome, RowStream
+
+ResultT = TypeVar("ResultT")
+
+# Statements that write no row. Those that begin and end transactions find their turn to write elsewhere.
+READS = frozenset(
+    ["SELECT", "PRAGMA", "EXPLAIN", "VALUES", "BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"]
+)
+WRITING_WORD = re.compile(r"\b(?:INSERT|UPDATE|DELETE|REPLACE)\b", re.IGNORECASE)
+
+
+@functools.lru_cache(maxsize=1024)
+def is_write(sql: str) -> bool:
+    """Whether a statement may write rows."""
+    word = first_word(sql)
+    if word == "WITH":
+        return WRITING_WORD.search(sql) is not None
+    return word not in READS
+
+
+def first_word(sql: str) -> str:
+    """The keyword that a statement begins with, in capitals."""
+    words = sql.split(None, 1)
+    return words[0].rstrip("(;").upper() if words else ""
+
+
+@functools.lru_cache(maxsize=256)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)
+
+
+def _regexp(pattern: str | None, value: object) -> bool | None:
+    # SQLite turns `value REGEXP pattern` into `regexp(pattern, value)`.
+    if pattern is None or value is None:
+        return None
+    return _compiled(pattern).search(str(value)) is not None
+
+
+def _casefold(value: Any) -> Any:
+    return value.casefold() if isinstance(value, str) else value
+
+
+def equip(connection: sqlite3.Connection) -> None:
+    """Give a connection the functions that the ORM's SQL uses, and switch foreign keys on.
+
+    The switch has no effect inside a transaction.
+    """
+    connection.create_function("regexp", 2, _regexp, deterministic=True)
+    connection.create_function("orm_casefold", 1, _casefold, deterministic=True)
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+class EquippedConnection(sqlite3.Connection):
+    """A connection of the standard library that comes equipped."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        equip(self)
+
+
+async def hop(raw: aiosqlite.Connection, function: Callable[..., ResultT], *args: Any) -> ResultT:
+    """Call `function(sqlite3_connection, *args)` in the connection's thread.
+
+    aiosqlite's public calls take a hop for each step; a whole statement fits into one.
+    """
+    connection = raw._conn
+    try:
+        result: ResultT = await raw._execute(function, connection, *args)  # type: ignore[no-untyped-call]
+    except CancelledError:
+        # The thread would finish the statement for nobody. Once this is over, what it did is known.
+        connection.interrupt()
+        await raw._execute(_nothing)  # type: ignore[no-untyped-call]
+        raise
+    return result
+
+
+def _nothing() -> None:
+    return None
+
+
+def _fetch(connection: sqlite3.Connection, sql: str, args: Sequence[Any]) -> list[Any]:
+    return connection.execute(sql, args).fetchall()
+
+
+def execute(connection: sqlite3.Connection, sql: str, args: Sequence[Any]) -> Outcome:
+    """Run a statement to its end, in the connection's thread."""
+    cursor = connection.execute(sql, args)
+    cursor.fetchall()  # a RETURNING clause runs only as far as it is read
+    return Outcome(cursor.rowcount, cursor.lastrowid if cursor.rowcount > 0 else None)
+
+
+def _execute_many(connection: sqlite3.Connection, sql: str, args: Sequence[Sequence[Any]]) -> int:
+    if connection.in_transaction:
+        return connection.executemany(sql, args).rowcount
+    # All rows or none, and one write to the disk instead of one for each row.
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        count = connection.executemany(sql, args).rowcount
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.rollback()  # nothing, where SQLite has done so itself
+        raise
+    return count
+
+
+def _open_cursor(connection: sqlite3.Connection, sql: str, args: Sequence[Any]) -> sqlite3.Cursor:
+    return connection.execute(sql, args)
+
+
+class AiosqliteDriver:
+    """The calls of aiosqlite, on its connections (see `orm.database.drivers.Driver`)."""
+
+    dialect = "sqlite"
+
+    def __init__(self, *, managed: bool) -> None:
+        self.managed = managed
+
+    async def server(self, raw: aiosqlite.Connection) -> str:
+        """ "sqlite"."""
+        return "sqlite"
+
+    async def prepare(self, raw: aiosqlite.Connection) -> None:
+        """Equip a connection that was opened before the ORM saw its database."""
+        if not isinstance(raw._conn, EquippedConnection):
+            await hop(raw, equip)
+
+    async def fetch(self, raw: aiosqlite.Connection, sql: str, args: Sequence[Any]) -> Sequence[Any]:
+        """The rows of a statement, as tuples."""
+        if CursorStream.running and is_write(sql):
+            await CursorStream.settle(raw)
+        return await hop(raw, _fetch, sql, args)
+
+    async def execute(self, raw: aiosqlite.Connection, sql: str, args: Sequence[Any]) -> Outcome:
+        """Run a statement whose rows nobody wants."""
+        if CursorStream.running and is_write(sql):
+            await CursorStream.settle(raw)
+        return await hop(raw, execute, sql, args)
+
+    async def execute_many(self, raw: aiosqlite.Connection, sql: str, args: Sequence[Sequence[Any]]) -> int:
+        """Run one statement for each row of values, all or none of them."""
+        await CursorStream.settle(raw)
+        return await hop(raw, _execute_many, sql, args)
+
+    async def stream(
+        self, raw: aiosqlite.Connection, sql: str, args: Sequence[Any], *, in_transaction: bool
+    ) -> RowStream:
+        """Begin a query whose rows are read piece by piece, in or outside a transaction."""
+        await CursorStream.settle(raw)
+        cursor = await hop(raw, _open_cursor, sql, args)
+
+        async def read(count: int) -> list[Any]:
+            return await hop(raw, lambda _: cursor.fetchmany(count))
+
+        async def read_all() -> list[Any]:
+            return await hop(raw, lambda _: cursor.fetchall())
+
+        async def close(finished: bool) -> None:
+            await hop(raw, lambda _: cursor.close())
+
+        return CursorStream(raw, read, read_all, close)
+
+    async def adopt(self, database: databases.Database) -> None:
+        """Have a plain `databases.Database` open equipped connections from now on."""
+        database._backend._pool._options.setdefault("factory", EquippedConnection)

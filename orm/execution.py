@@ -1,0 +1,260 @@
+"""Runs plans on a database: the one place where a query becomes a round trip."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import databases
+import typesystem
+
+from orm.database.dialects import dialect_of, known_dialect
+from orm.database.session import Session
+from orm.exceptions import QueryError
+from orm.fields import Field
+from orm.planning.plan import Plan, UnstorableArgument
+from orm.planning.query import Query
+from orm.planning.select import count_plan, counted, probed, rows_plan
+from orm.planning.write import (
+    Assignments,
+    BulkInsert,
+    chunks,
+    delete_plan,
+    insert_plan,
+    update_plan,
+    update_values,
+)
+
+if TYPE_CHECKING:
+    from orm.meta import ModelInfo
+
+STREAM_CHUNK = 500
+
+
+@dataclass(frozen=True)
+class Statement:
+    """The SQL of a query, for reading; `str()` of it is the text. `values` are its arguments."""
+
+    text: str
+    values: tuple[Any, ...]
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def _ready(plan: Plan, query: Query, values: Sequence[Any]) -> tuple[str, Sequence[Any]]:
+    try:
+        return plan.statement(values)
+    except UnstorableArgument as error:
+        raise QueryError(
+            f"A value of type {type(values[error.position]).__name__} in a query of {query.info.name} "
+            f"is not one that the database can hold: {error.reason}"
+        ) from error
+
+
+def show_sql(query: Query, database: databases.Database) -> Statement:
+    """The SQL of a query, without running it."""
+    plan = rows_plan(known_dialect(database), query)
+    sql, arguments = _ready(plan, query, query.values)
+    return Statement(sql, tuple(arguments))
+
+
+async def fetch(query: Query, database: databases.Database) -> list[Any]:
+    """The rows of a query, read."""
+    if query.is_empty:
+        return []
+    plan = rows_plan(await dialect_of(database), query)
+    assert plan.reader is not None
+    sql, arguments = _ready(plan, query, query.values)
+    async with Session(database) as session:
+        rows = await session.fetch(sql, arguments)
+    return plan.reader(rows)
+
+
+async def stream(query: Query, database: databases.Database) -> AsyncIterator[Any]:
+    """The rows of a query, read as they come, a batch in memory at a time."""
+    if query.is_empty:
+        return
+    plan = rows_plan(await dialect_of(database), query)
+    assert plan.reader is not None
+    sql, arguments = _ready(plan, query, query.values)
+    async with Session(database) as session:
+        batches = session.stream(sql, arguments, STREAM_CHUNK)
+        try:
+            async for batch in batches:
+                for item in plan.reader(batch):
+                    yield item
+        finally:
+            await batches.aclose()  # type: ignore[attr-defined]
+
+
+async def count(query: Query, database: databases.Database) -> int:
+    """How many rows the query has."""
+    if query.is_empty:
+        return 0
+    query = counted(query)
+    plan = count_plan(await dialect_of(database), query)
+    sql, arguments = _ready(plan, query, query.values)
+    async with Session(database) as session:
+        rows = await session.fetch(sql, arguments)
+    return int(rows[0][0])
+
+
+async def exists(query: Query, database: databases.Database) -> bool:
+    """Whether the query has a row."""
+    if query.is_empty:
+        return False
+    query = probed(query)
+    if query.is_empty:
+        return False
+    plan = rows_plan(await dialect_of(database), query)
+    sql, arguments = _ready(plan, query, query.values)
+    async with Session(database) as session:
+        return bool(await session.fetch(sql, arguments))
+
+
+async def explain(query: Query, database: databases.Database) -> str:
+    """How the database would run the query, in its own words."""
+    dialect = await dialect_of(database)
+    plan = rows_plan(dialect, query)
+    sql, arguments = _ready(plan, query, query.values)
+    async with Session(database) as session:
+        rows = await session.fetch(dialect.explain_prefix + sql, arguments)
+    return "\n".join(" ".join(str(value) for value in row) for row in rows)
+
+
+async def insert(
+    info: ModelInfo, values: dict[str, Any], database: databases.Database
+) -> dict[str, Any]:
+    """Insert one row of validated values; returns what the database filled in, by field name."""
+    dialect = await dialect_of(database)
+    fields = tuple(info.fields[name] for name in values)
+    missing = _filled_in(info, fields)
+    plan = insert_plan(dialect, info, fields, missing if dialect.returning else ())
+    try:
+        sql, arguments = plan.statement(tuple(values.values()))
+    except UnstorableArgument as error:
+        raise _unstorable([(fields[error.position], error.reason)]) from error
+    async with Session(database) as session:
+        if plan.reader is not None:
+            rows = plan.reader(await session.fetch(sql, arguments))
+            return {field.name: value for field, value in zip(missing, rows[0])}
+        outcome = await session.execute(sql, arguments)
+    generated = info.generated
+    if generated is not None and generated in missing:
+        return {generated.name: outcome.lastrowid}
+    return {}
+
+
+async def insert_many(
+    info: ModelInfo,
+    rows: Sequence[dict[str, Any]],
+    database: databases.Database,
+    batch_size: int | None,
+) -> list[dict[str, Any]]:
+    """Insert rows of validated values in one transaction; returns what was filled in for each."""
+    dialect = await dialect_of(database)
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for position, row in enumerate(rows):
+        groups.setdefault(tuple(row), []).append(position)
+    found: list[dict[str, Any]] = [{} for _ in rows]
+    prepared = []
+    for names, positions in groups.items():
+        fields = tuple(info.fields[name] for name in names)
+        missing = _filled_in(info, fields)
+        returning = tuple(dict.fromkeys((*info.pk_fields, *missing))) if missing else ()
+        bulk = BulkInsert(dialect, info, fields, returning if dialect.returning else ())
+        for chunk in chunks(positions, bulk.chunk_size(batch_size)):
+            try:
+                statement = bulk.statement([tuple(rows[i].values()) for i in chunk])
+            except UnstorableArgument as error:
+                raise _unstorable([(fields[error.position % len(fields)], error.reason)]) from error
+            prepared.append((statement, chunk, bulk, missing))
+    async with Session(database) as session:
+        if len(prepared) == 1:
+            await _insert_chunk(session, rows, found, *prepared[0])
+        else:
+            async with session.transaction():
+                for item in prepared:
+                    await _insert_chunk(session, rows, found, *item)
+    return found
+
+
+async def _insert_chunk(
+    session: Session,
+    rows: Sequence[dict[str, Any]],
+    found: list[dict[str, Any]],
+    statement: tuple[str, Sequence[Any], Plan],
+    positions: Sequence[int],
+    bulk: BulkInsert,
+    missing: tuple[Field[Any], ...],
+) -> None:
+    sql, arguments, plan = statement
+    generated = bulk.info.generated
+    if plan.reader is None:
+        outcome = await session.execute(sql, arguments)
+        if generated is not None and generated in missing and outcome.lastrowid:
+            # One statement's generated keys follow each other; the driver tells the first.
+            for offset, position in enumerate(positions):
+                found[position][generated.name] = outcome.lastrowid + offset
+        return
+    returned = plan.reader(await session.fetch(sql, arguments))
+    names = [field.name for field in bulk.returning]
+    keys = [field.name for field in bulk.info.pk_fields]
+    if generated is not None and generated in missing:
+        # Keys are generated in the order of the rows; what is returned may be in any.
+        at = names.index(generated.name)
+        in_order: list[Any] = sorted(returned, key=lambda row: row[at])
+    else:
+        by_key = {tuple(row[names.index(key)] for key in keys): row for row in returned}
+        in_order = [by_key[tuple(rows[i][key] for key in keys)] for i in positions]
+    for position, row in zip(positions, in_order):
+        found[position].update(zip(names, row))
+
+
+def _filled_in(info: ModelInfo, given: tuple[Field[Any], ...]) -> tuple[Field[Any], ...]:
+    """The fields that the database fills in when only these are given."""
+    return tuple(
+        field
+        for field in info.fields.values()
+        if field not in given and (field is info.generated or field.server_default is not None)
+    )
+
+
+async def update(query: Query, assignments: Assignments, database: databases.Database) -> int:
+    """Set fields of the rows that match; returns how many matched."""
+    if query.is_empty:
+        return 0
+    plan = update_plan(await dialect_of(database), query, assignments)
+    values = update_values(query, assignments)
+    try:
+        sql, arguments = plan.statement(values)
+    except UnstorableArgument as error:
+        position = error.position
+        for field, term in assignments:
+            if position < len(term.values):
+                raise _unstorable([(field, error.reason)]) from error
+            position -= len(term.values)
+        _ready(plan, query, values)
+        raise
+    async with Session(database) as session:
+        return (await session.execute(sql, arguments)).rowcount
+
+
+async def delete(query: Query, database: databases.Database) -> int:
+    """Delete the rows that match; returns how many matched."""
+    if query.is_empty:
+        return 0
+    plan = delete_plan(await dialect_of(database), query)
+    sql, arguments = _ready(plan, query, query.where.values)
+    async with Session(database) as session:
+        return (await session.execute(sql, arguments)).rowcount
+
+
+def _unstorable(found: Sequence[tuple[Field[Any], str]]) -> typesystem.ValidationError:
+    messages = [
+        typesystem.Message(text=reason, code="unstorable", index=[field.name])
+        for field, reason in found
+    ]
+    return typesystem.ValidationError(messages=messages)

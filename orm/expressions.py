@@ -1,0 +1,345 @@
+"""What a query can be made of, as plain data: fields, F, values, arithmetic, conditions, orderings.
+
+Nothing here knows SQL. `orm.planning` resolves these nodes against a model and renders them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, Union
+
+from sqlalchemy import ClauseElement, ColumnElement
+
+from orm.exceptions import QueryError
+
+if TYPE_CHECKING:
+    from orm.fields import Field
+
+T = TypeVar("T")
+Operand = Union["Expression[Any]", Any]
+
+
+class Condition:
+    """Something that is true or false of a row; combines with ``&``, ``|``, ``^`` and ``~``."""
+
+    def __and__(self, other: Condition | ColumnElement[bool]) -> Q:
+        return _joined("AND", self, other)
+
+    def __or__(self, other: Condition | ColumnElement[bool]) -> Q:
+        return _joined("OR", self, other)
+
+    def __xor__(self, other: Condition | ColumnElement[bool]) -> Q:
+        return _joined("XOR", self, other)
+
+    def __invert__(self) -> Q:
+        return Q._of("AND", (self,), negated=True)
+
+    def __bool__(self) -> bool:
+        raise QueryError(
+            f"{self!r} is a condition for a query, not a Python truth value: "
+            "combine conditions with &, | and ~ instead of and, or and not."
+        )
+
+
+class Q(Condition):
+    """Conditions joined by AND; ``|``, ``&``, ``^`` and ``~`` make larger ones.
+
+    Takes lookups as keywords, and other conditions (`Q`, typed comparisons, SQLAlchemy clauses) as
+    positional arguments. An empty `Q()` is no condition at all.
+
+        await Note.objects.filter(Q(text__icontains="mum") | ~Q(completed=True))
+    """
+
+    __slots__ = ("children", "connector", "negated")
+
+    connector: str
+    negated: bool
+    children: tuple[Any, ...]
+
+    def __init__(self, *args: Condition | ColumnElement[bool], **lookups: Any) -> None:
+        for argument in args:
+            check_condition(argument)
+        self.connector = "AND"
+        self.negated = False
+        self.children = (*args, *lookups.items())
+
+    @classmethod
+    def _of(cls, connector: str, children: tuple[Any, ...], negated: bool = False) -> Q:
+        made = cls()
+        made.connector, made.children, made.negated = connector, children, negated
+        return made
+
+    def __repr__(self) -> str:
+        inside = ", ".join(
+            f"{c[0]}={c[1]!r}" if isinstance(c, tuple) else repr(c) for c in self.children
+        )
+        return f"{'~' if self.negated else ''}Q({self.connector}: {inside})"
+
+
+def check_condition(argument: object) -> None:
+    """Raise `QueryError` unless `argument` can stand as a condition of a query."""
+    if not isinstance(argument, (Condition, ClauseElement)):
+        raise QueryError(
+            f"A condition is an orm.Q, a comparison such as Note.views > 3, or a SQLAlchemy clause; "
+            f"got {type(argument).__name__}. Lookups are given as keywords: filter(name=value)."
+        )
+
+
+def _joined(connector: str, left: Condition, right: object) -> Q:
+    check_condition(right)
+    children: list[Any] = []
+    for side in (left, right):
+        if isinstance(side, Q) and not side.children:
+            continue
+        if isinstance(side, Q) and side.connector == connector and not side.negated:
+            children.extend(side.children)
+        else:
+            children.append(side)
+    return Q._of(connector, tuple(children))
+
+
+class Comparison(Condition):
+    """An expression held against a value by a lookup: what ``Note.views > 3`` makes."""
+
+    __slots__ = ("expression", "lookup", "value")
+
+    def __init__(self, expression: Expression[Any], lookup: str, value: Any) -> None:
+        self.expression = expression
+        self.lookup = lookup
+        self.value = value
+
+    def __repr__(self) -> str:
+        return f"({self.expression!r} {self.lookup} {self.value!r})"
+
+    def __clause_element__(self) -> ColumnElement[bool]:
+        return Expression._to_clause(self)
+
+
+class Ordering:
+    """An expression with a direction, for ``order_by()``."""
+
+    __slots__ = ("descending", "expression", "nulls")
+
+    def __init__(
+        self, expression: Expression[Any], descending: bool = False, nulls: str | None = None
+    ) -> None:
+        self.expression = expression
+        self.descending = descending
+        self.nulls = nulls
+
+    def __repr__(self) -> str:
+        return f"{self.expression!r}.{'desc' if self.descending else 'asc'}()"
+
+    def __clause_element__(self) -> ColumnElement[Any]:
+        return Expression._to_clause(self)
+
+
+class Expression(Generic[T]):
+    """A value that the database computes for each row, of Python type `T` once it is loaded.
+
+    Compare it to get a condition, calculate with it to get another expression; both go wherever
+    a query takes one, and into SQLAlchemy Core statements too.
+    """
+
+    __hash__ = object.__hash__
+
+    @staticmethod
+    def _to_clause(node: Any) -> ColumnElement[Any]:
+        """Render a node outside of any queryset. Set by `orm.planning.clauses`."""
+        raise NotImplementedError  # pragma: no cover
+
+    def __clause_element__(self) -> ColumnElement[Any]:
+        return Expression._to_clause(self)
+
+    # Comparison. __eq__ and __ne__ deliberately return conditions, as in SQLAlchemy.
+    def __eq__(self, other: object) -> Comparison:  # type: ignore[override]
+        return Comparison(self, "exact", other)
+
+    def __ne__(self, other: object) -> Q:  # type: ignore[override]
+        return ~Comparison(self, "exact", other)
+
+    def __lt__(self, other: T | Expression[Any]) -> Comparison:
+        return Comparison(self, "lt", other)
+
+    def __le__(self, other: T | Expression[Any]) -> Comparison:
+        return Comparison(self, "lte", other)
+
+    def __gt__(self, other: T | Expression[Any]) -> Comparison:
+        return Comparison(self, "gt", other)
+
+    def __ge__(self, other: T | Expression[Any]) -> Comparison:
+        return Comparison(self, "gte", other)
+
+    def iexact(self, value: Any) -> Comparison:
+        """Equal, whatever the case."""
+        return Comparison(self, "iexact", value)
+
+    def contains(self, value: Any) -> Comparison:
+        """Contains this text, case and all."""
+        return Comparison(self, "contains", value)
+
+    def icontains(self, value: Any) -> Comparison:
+        """Contains this text, whatever the case."""
+        return Comparison(self, "icontains", value)
+
+    def startswith(self, value: Any) -> Comparison:
+        """Starts with this text, case and all."""
+        return Comparison(self, "startswith", value)
+
+    def istartswith(self, value: Any) -> Comparison:
+        """Starts with this text, whatever the case."""
+        return Comparison(self, "istartswith", value)
+
+    def endswith(self, value: Any) -> Comparison:
+        """Ends with this text, case and all."""
+        return Comparison(self, "endswith", value)
+
+    def iendswith(self, value: Any) -> Comparison:
+        """Ends with this text, whatever the case."""
+        return Comparison(self, "iendswith", value)
+
+    def regex(self, pattern: str) -> Comparison:
+        """Matches this regular expression (the database's own syntax)."""
+        return Comparison(self, "regex", pattern)
+
+    def iregex(self, pattern: str) -> Comparison:
+        """Matches this regular expression, whatever the case."""
+        return Comparison(self, "iregex", pattern)
+
+    def in_(self, values: Iterable[Any]) -> Comparison:
+        """Is one of these values (or of a queryset's)."""
+        return Comparison(self, "in", values)
+
+    def range(self, low: Any, high: Any) -> Comparison:
+        """Lies between the two, both included."""
+        return Comparison(self, "range", (low, high))
+
+    def is_null(self, value: bool = True) -> Comparison:
+        """Is NULL (or, with False, is not)."""
+        return Comparison(self, "isnull", value)
+
+    def asc(self, *, nulls_first: bool = False, nulls_last: bool = False) -> Ordering:
+        """Smallest first."""
+        return Ordering(self, False, _nulls(nulls_first, nulls_last))
+
+    def desc(self, *, nulls_first: bool = False, nulls_last: bool = False) -> Ordering:
+        """Largest first."""
+        return Ordering(self, True, _nulls(nulls_first, nulls_last))
+
+    # Arithmetic.
+    def __add__(self, other: Operand) -> Combined[T]:
+        return Combined("+", self, other)
+
+    def __radd__(self, other: Operand) -> Combined[T]:
+        return Combined("+", other, self)
+
+    def __sub__(self, other: Operand) -> Combined[T]:
+        return Combined("-", self, other)
+
+    def __rsub__(self, other: Operand) -> Combined[T]:
+        return Combined("-", other, self)
+
+    def __mul__(self, other: Operand) -> Combined[T]:
+        return Combined("*", self, other)
+
+    def __rmul__(self, other: Operand) -> Combined[T]:
+        return Combined("*", other, self)
+
+    def __truediv__(self, other: Operand) -> Combined[T]:
+        return Combined("/", self, other)
+
+    def __rtruediv__(self, other: Operand) -> Combined[T]:
+        return Combined("/", other, self)
+
+    def __mod__(self, other: Operand) -> Combined[T]:
+        return Combined("%", self, other)
+
+    def __rmod__(self, other: Operand) -> Combined[T]:
+        return Combined("%", other, self)
+
+    def __neg__(self) -> Combined[T]:
+        return Combined("*", self, -1)
+
+    def __bool__(self) -> bool:
+        raise QueryError(
+            f"{self!r} is an expression for a query, not a value: its truth is known only to the database."
+        )
+
+    def __iter__(self) -> Any:
+        raise TypeError(f"{self!r} is an expression for a query and cannot be iterated over.")
+
+
+def _nulls(first: bool, last: bool) -> str | None:
+    if first and last:
+        raise QueryError("nulls_first and nulls_last exclude each other: give one.")
+    return "first" if first else "last" if last else None
+
+
+class F(Expression[Any]):
+    """A field named by its path: ``F("views") + 1``, ``F("album__name")``."""
+
+    __slots__ = ("path",)
+
+    def __init__(self, path: str) -> None:
+        if not isinstance(path, str):
+            raise QueryError(f"F() takes the name of a field, got {type(path).__name__}.")
+        self.path = path
+
+    def __repr__(self) -> str:
+        return f"F({self.path!r})"
+
+
+class FieldExpression(Expression[T]):
+    """A field of a model, reached from `model` over the relations in `via`: ``Note.views``, ``Track.album.name``."""
+
+    # Underscored, because a relation's expression answers to the related model's field names.
+    __slots__ = ("_model", "_path")
+
+    def __init__(self, model: Any, field: Field[T], via: tuple[str, ...] = ()) -> None:
+        self._model = model
+        self._path = (*via, field.name)
+
+    def __repr__(self) -> str:
+        return ".".join((self._model.__name__, *self._path))
+
+
+class Combined(Expression[T]):
+    """Two operands and an arithmetic operator between them."""
+
+    __slots__ = ("left", "operator", "right")
+
+    def __init__(self, operator: str, left: Operand, right: Operand) -> None:
+        self.operator = operator
+        self.left = left
+        self.right = right
+
+    def __repr__(self) -> str:
+        return f"({self.left!r} {self.operator} {self.right!r})"
+
+
+class Value(Expression[T]):
+    """A Python value where an expression is asked for."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: T) -> None:
+        self.value = value
+
+    def __repr__(self) -> str:
+        return f"Value({self.value!r})"
+
+
+OrderTerm = Union[str, Expression[Any], Ordering, "ColumnElement[Any]"]
+__all__: Sequence[str] = (
+    "Combined",
+    "Comparison",
+    "Condition",
+    "Expression",
+    "F",
+    "FieldExpression",
+    "OrderTerm",
+    "Ordering",
+    "Q",
+    "Value",
+    "check_condition",
+)

@@ -1,0 +1,267 @@
+"""`Field`: a column's SQLAlchemy type, its typesystem validator and its attribute, in one object."""
+
+from __future__ import annotations
+
+import copy
+import datetime
+import decimal
+import enum
+import uuid
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar, overload
+
+import sqlalchemy
+import typesystem
+from sqlalchemy.types import TypeEngine
+
+from orm.exceptions import FieldError
+from orm.expressions import Expression, FieldExpression
+from orm.fields.choices import ChoiceValidator, read_choices
+from orm.fields.options import Choices, ServerDefault
+
+T = TypeVar("T")
+
+
+class NoDefault:
+    """The type of `NO_DEFAULT`."""
+
+    def __repr__(self) -> str:
+        return "NO_DEFAULT"
+
+    def __bool__(self) -> Literal[False]:
+        return False
+
+    def __reduce__(self) -> str:
+        # Copies and pickles of it are itself.
+        return "NO_DEFAULT"
+
+
+#: Says that there is no default, which None cannot say.
+NO_DEFAULT = NoDefault()
+
+#: Types whose values cannot change, so that instances may share them.
+IMMUTABLE = (
+    type(None),
+    str,
+    bytes,
+    int,
+    float,
+    decimal.Decimal,
+    datetime.date,
+    datetime.time,
+    datetime.timedelta,
+    uuid.UUID,
+    enum.Enum,
+)
+
+
+class Inconvertible(ValueError):
+    """A value that a field cannot convert, with a message that does not show the value."""
+
+
+class Field(Generic[T]):
+    """A field of a model, of the Python type `T`.
+
+    On the class it is an expression (`Note.views`), on an instance the value (`note.views`).
+
+    `default` is a value or a callable without arguments; mutable values are copied for each instance.
+    `server_default` is SQL (a string is taken as the value's text). `choices` are Django's pairs, plain
+    values, or an enum class (whose values are stored). `column` is the column's name, if it is not the
+    field's. `title`, `description` and further options go to the typesystem validator.
+
+    Raises `FieldError` for options that make no sense.
+    """
+
+    #: What sort of value it holds; lookups choose by it.
+    kind: ClassVar[str] = ""
+    #: What `to_python` accepts, for its error message.
+    accepts: ClassVar[str] = ""
+
+    name: str
+    model: Any
+    validator: typesystem.Field
+
+    def __init__(
+        self,
+        *,
+        primary_key: bool = False,
+        allow_null: bool = False,
+        default: Any = NO_DEFAULT,
+        server_default: ServerDefault | None = None,
+        index: bool = False,
+        unique: bool = False,
+        choices: Choices | None = None,
+        column: str | None = None,
+        comment: str | None = None,
+        read_only: bool = False,
+        **options: Any,
+    ) -> None:
+        if primary_key and allow_null:
+            raise FieldError("A primary key cannot be null: leave out allow_null=True.")
+        self.name = ""
+        self.model = None
+        self.primary_key = primary_key
+        self.allow_null = allow_null
+        self.server_default = server_default
+        self.index = index
+        self.unique = unique
+        self.column = column
+        self.comment = comment
+        self.choices = read_choices(choices, self._convert)
+        if not (default is NO_DEFAULT or default is None or callable(default)):
+            default = self._converted(default)
+        self.default = default
+        # The database numbers integer keys, and a key with a default fills itself.
+        generated = self.kind == "integer" or default is not NO_DEFAULT
+        self.read_only = read_only or (primary_key and generated)
+        self.validator = self._make_validator(**options)
+
+    def _make_validator(self, **options: Any) -> typesystem.Field:
+        options.update(allow_null=self.allow_null, read_only=self.read_only)
+        if self.default is not NO_DEFAULT:
+            shared = callable(self.default) or isinstance(self.default, IMMUTABLE)
+            options["default"] = self.default if shared else self.get_default
+        validator = self.build_validator(**options)
+        if self.choices is not None:
+            return ChoiceValidator(validator, self.choices, **options)
+        return validator
+
+    def build_validator(self, **options: Any) -> typesystem.Field:
+        """The typesystem validator of these options."""
+        raise NotImplementedError
+
+    def column_type(self) -> TypeEngine[Any]:
+        """The SQLAlchemy type of the column."""
+        raise NotImplementedError
+
+    def plain_check(self) -> str | None:
+        """Python source of a condition on `v`: true only if the validator would return `v` as it is.
+
+        None if there is none that is simple; then the validator is always asked. The names in it come
+        from `plain_globals()`.
+        """
+        return None
+
+    def plain_globals(self) -> dict[str, Any]:
+        """What the source of `plain_check` refers to, besides builtins. The names end with the field's name."""
+        return {}
+
+    def _convert(self, value: Any) -> Any:
+        """`value` as the field's Python type.
+
+        Raises TypeError, ValueError, ArithmeticError or `typesystem.ValidationError`.
+        """
+        return value
+
+    def to_python(self, value: Any) -> Any:
+        """`value`, as a filter was given it, as the field's Python type: `"5"` is 5 to an Integer.
+
+        Values are converted, not validated: nothing is trimmed and no length is checked.
+        Raises `FieldError` for a value that cannot be converted; the message does not show the value.
+        """
+        return None if value is None else self._converted(value)
+
+    def _converted(self, value: Any) -> Any:
+        try:
+            return self._convert(value)
+        except Inconvertible as error:
+            reason = f": {error}"
+        except (TypeError, ValueError, ArithmeticError, typesystem.ValidationError):
+            reason = "."
+        name = f"{self.model.__name__}.{self.name}" if self.model else f"orm.{type(self).__name__}"
+        raise FieldError(f"{name} takes {self.accepts}; the {type(value).__name__} given cannot be converted{reason}")
+
+    # Binding to a model
+
+    def bind(self, model: Any, name: str) -> None:
+        """Make this the field `name` of `model`."""
+        self.model = model
+        self.name = name
+
+    def __copy__(self) -> Any:
+        """An unbound copy: the fields of an abstract model are copied to each model that inherits from it."""
+        made = type(self).__new__(type(self))
+        made.__dict__.update(self.__dict__)
+        made.name, made.model = "", None
+        return made
+
+    def __repr__(self) -> str:
+        where = f" {self.model.__name__}.{self.name}" if self.model else ""
+        return f"<{type(self).__name__}{where}>"
+
+    @property
+    def attname(self) -> str:
+        """The attribute that holds the column's value."""
+        return self.name
+
+    @property
+    def column_name(self) -> str:
+        """The column's name in the database."""
+        return self.column or self.name
+
+    @property
+    def max_length(self) -> int | None:
+        """The most characters (or bytes) that the validator lets pass, if it counts them."""
+        length: int | None = getattr(self.validator, "max_length", None)
+        return length
+
+    def descriptors(self) -> dict[str, Any]:
+        """What the metaclass sets on the class, by attribute."""
+        return {self.name: self}
+
+    def expression(self, model: Any, via: tuple[str, ...] = ()) -> FieldExpression[Any]:
+        """The field as an expression on `model`, reached over the relations in `via`."""
+        return FieldExpression(model, self, via)
+
+    # A descriptor without __set__ leaves values to the instance's __dict__, which reads faster.
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Expression[T]: ...
+
+    @overload
+    def __get__(self, instance: object, owner: type) -> T: ...
+
+    def __get__(self, instance: Any, owner: type) -> Expression[T] | T:
+        if instance is None:
+            return self.expression(owner)
+        raise instance._missing_attribute(self)
+
+    if TYPE_CHECKING:
+
+        def __set__(self, instance: object, value: T) -> None: ...
+
+    # Defaults
+
+    def has_default(self) -> bool:
+        """Whether a value that is not given is filled in here (and not by the database)."""
+        if self.default is not NO_DEFAULT:
+            return True
+        return self.server_default is None and self.validator.has_default()
+
+    def get_default(self) -> Any:
+        """The value for a field that was not given. A mutable one is new each time."""
+        if self.default is NO_DEFAULT:
+            return self.validator.get_default_value()
+        if callable(self.default):
+            return self.default()
+        return copy.deepcopy(self.default)
+
+    def pre_save(self, creating: bool) -> Any:
+        """The value that saving sets whatever the field holds (`auto_now`), else `NO_DEFAULT`."""
+        return NO_DEFAULT
+
+    # The column
+
+    def make_column(self) -> sqlalchemy.Column[Any]:
+        """The SQLAlchemy column of the field."""
+        counts = self.primary_key and self.kind == "integer" and self.default is NO_DEFAULT
+        return sqlalchemy.Column(
+            self.column_name,
+            self.column_type(),
+            primary_key=self.primary_key,
+            nullable=self.allow_null and not self.primary_key,
+            index=self.index or None,
+            unique=self.unique or None,
+            server_default=self.server_default,
+            comment=self.comment,
+            autoincrement="auto" if counts else False,
+        )

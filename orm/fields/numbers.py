@@ -1,0 +1,253 @@
+"""Numbers and booleans."""
+
+from __future__ import annotations
+
+import decimal
+import sys
+from typing import Any, Literal, TypeVar, overload
+
+import typesystem
+from sqlalchemy.types import TypeEngine
+from typing_extensions import Unpack
+
+from orm.database import types
+from orm.database.storage import fits, to_decimal
+from orm.exceptions import FieldError
+from orm.fields.base import Field, Inconvertible
+from orm.fields.options import CoercedOptions, NumberOptions
+from orm.fields.validators import BooleanValidator, DecimalValidator, FloatValidator, IntegerValidator
+
+T = TypeVar("T")
+NEEDS_DIGITS = "orm.Decimal needs max_digits and decimal_places, such as orm.Decimal(max_digits=10, decimal_places=2)."
+TRUE = frozenset({"true", "t", "1", "on", "yes"})
+FALSE = frozenset({"false", "f", "0", "off", "no"})
+
+
+class NumberField(Field[T]):
+    """What the numbers have in common: bounds."""
+
+    def _bounds_check(self, start: str) -> str | None:
+        validator: Any = self.validator
+        if validator.multiple_of is not None or validator.precision is not None:
+            return None
+        comparisons = {
+            "minimum": ">=",
+            "exclusive_minimum": ">",
+            "maximum": "<=",
+            "exclusive_maximum": "<",
+        }
+        bounds = [
+            f"v {operator} {option}_{self.name}"
+            for option, operator in comparisons.items()
+            if getattr(validator, option) is not None
+        ]
+        return " and ".join([start, *bounds])
+
+    def plain_globals(self) -> dict[str, Any]:
+        options = ("minimum", "exclusive_minimum", "maximum", "exclusive_maximum")
+        return {f"{option}_{self.name}": getattr(self.validator, option) for option in options}
+
+
+class Integer(NumberField[T]):
+    """An integer of 32 bits. As the only primary key it counts up by itself.
+
+    The options `minimum`, `maximum`, `exclusive_minimum`, `exclusive_maximum` and `multiple_of` limit it.
+    """
+
+    kind = "integer"
+    accepts = "whole numbers"
+
+    @overload
+    def __init__(self: Integer[int], *, allow_null: Literal[False] = ..., **options: Unpack[NumberOptions]) -> None: ...
+
+    @overload
+    def __init__(self: Integer[int | None], *, allow_null: Literal[True], **options: Unpack[NumberOptions]) -> None: ...
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+
+    def build_validator(self, **options: Any) -> typesystem.Field:
+        return IntegerValidator(**options)
+
+    def column_type(self) -> TypeEngine[Any]:
+        return types.Integer(self.primary_key)
+
+    def plain_check(self) -> str | None:
+        return self._bounds_check("type(v) is int")
+
+    def _convert(self, value: Any) -> int:
+        number = int(value)
+        if isinstance(value, (float, decimal.Decimal)) and number != value:
+            raise Inconvertible("it has a fraction.")
+        return number
+
+
+class SmallInteger(Integer[T]):
+    """An integer of 16 bits."""
+
+    @overload
+    def __init__(
+        self: SmallInteger[int], *, allow_null: Literal[False] = ..., **options: Unpack[NumberOptions]
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: SmallInteger[int | None], *, allow_null: Literal[True], **options: Unpack[NumberOptions]
+    ) -> None: ...
+
+    def __init__(self, **options: Any) -> None:
+        Field.__init__(self, **options)
+
+    def column_type(self) -> TypeEngine[Any]:
+        return types.SmallInteger(self.primary_key)
+
+
+class BigInteger(Integer[T]):
+    """An integer of 64 bits."""
+
+    @overload
+    def __init__(
+        self: BigInteger[int], *, allow_null: Literal[False] = ..., **options: Unpack[NumberOptions]
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: BigInteger[int | None], *, allow_null: Literal[True], **options: Unpack[NumberOptions]
+    ) -> None: ...
+
+    def __init__(self, **options: Any) -> None:
+        Field.__init__(self, **options)
+
+    def column_type(self) -> TypeEngine[Any]:
+        return types.BigInteger(self.primary_key)
+
+
+class Float(NumberField[T]):
+    """A float of double precision, finite."""
+
+    kind = "float"
+    accepts = "numbers"
+
+    @overload
+    def __init__(self: Float[float], *, allow_null: Literal[False] = ..., **options: Unpack[NumberOptions]) -> None: ...
+
+    @overload
+    def __init__(self: Float[float | None], *, allow_null: Literal[True], **options: Unpack[NumberOptions]) -> None: ...
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+
+    def build_validator(self, **options: Any) -> typesystem.Field:
+        return FloatValidator(**options)
+
+    def column_type(self) -> TypeEngine[Any]:
+        return types.Float()
+
+    def plain_check(self) -> str | None:
+        return self._bounds_check(f"type(v) is float and {-sys.float_info.max!r} <= v <= {sys.float_info.max!r}")
+
+    def _convert(self, value: Any) -> float:
+        return float(value)
+
+
+class Decimal(NumberField[T]):
+    """A decimal.Decimal of at most `max_digits` digits, `decimal_places` of them after the point.
+
+    A value with more is refused, never rounded. Columns need both options; the type of an expression, which
+    may have any digits, goes without them.
+    """
+
+    kind = "decimal"
+    accepts = "decimals, whole numbers and their text"
+
+    @overload
+    def __init__(
+        self: Decimal[decimal.Decimal],
+        max_digits: int | None = ...,
+        decimal_places: int | None = ...,
+        *,
+        allow_null: Literal[False] = ...,
+        **options: Unpack[NumberOptions],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: Decimal[decimal.Decimal | None],
+        max_digits: int | None = ...,
+        decimal_places: int | None = ...,
+        *,
+        allow_null: Literal[True],
+        **options: Unpack[NumberOptions],
+    ) -> None: ...
+
+    def __init__(self, max_digits: int | None = None, decimal_places: int | None = None, **options: Any) -> None:
+        if max_digits is not None and decimal_places is not None:
+            if not 0 <= decimal_places <= max_digits or max_digits < 1:
+                raise FieldError("orm.Decimal needs max_digits >= 1 and 0 <= decimal_places <= max_digits.")
+        elif max_digits is not decimal_places:
+            raise FieldError(NEEDS_DIGITS)
+        self.max_digits = max_digits
+        self.decimal_places = decimal_places
+        super().__init__(**options)
+
+    def bind(self, model: Any, name: str) -> None:
+        """Make this the field `name` of `model`. Raises `FieldError` if it has no `max_digits`."""
+        if self.max_digits is None:
+            raise FieldError(f"{model.__name__}.{name}: {NEEDS_DIGITS}")
+        super().bind(model, name)
+
+    def build_validator(self, **options: Any) -> typesystem.Field:
+        return DecimalValidator(max_digits=self.max_digits, decimal_places=self.decimal_places, **options)
+
+    def column_type(self) -> TypeEngine[Any]:
+        return types.Decimal(self.max_digits, self.decimal_places)
+
+    def plain_check(self) -> str | None:
+        digits = f"{self.max_digits}, {self.decimal_places}"
+        return self._bounds_check(f"type(v) is Decimal_{self.name} and fits_{self.name}(v, {digits})")
+
+    def plain_globals(self) -> dict[str, Any]:
+        own = {f"Decimal_{self.name}": decimal.Decimal, f"fits_{self.name}": fits}
+        return {**super().plain_globals(), **own}
+
+    def _convert(self, value: Any) -> decimal.Decimal:
+        number = to_decimal(value)
+        if not number.is_finite():
+            raise Inconvertible("it is not finite.")
+        return number
+
+
+class Boolean(Field[T]):
+    """True or False."""
+
+    kind = "boolean"
+    accepts = "True and False, or text such as 'true' and '0'"
+
+    @overload
+    def __init__(
+        self: Boolean[bool], *, allow_null: Literal[False] = ..., **options: Unpack[CoercedOptions]
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: Boolean[bool | None], *, allow_null: Literal[True], **options: Unpack[CoercedOptions]
+    ) -> None: ...
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+
+    def build_validator(self, **options: Any) -> typesystem.Field:
+        return BooleanValidator(**options)
+
+    def column_type(self) -> TypeEngine[Any]:
+        return types.Boolean()
+
+    def plain_check(self) -> str | None:
+        return "(v is True or v is False)"
+
+    def _convert(self, value: Any) -> bool:
+        if isinstance(value, (bool, int, float)) and value in (0, 1):
+            return bool(value)
+        if isinstance(value, str) and value.lower() in TRUE | FALSE:
+            return value.lower() in TRUE
+        raise TypeError

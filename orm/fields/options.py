@@ -1,0 +1,71 @@
+"""The keyword arguments of fields, as type checkers see them."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+from decimal import Decimal
+from re import Pattern
+from typing import Any, TypedDict
+
+from sqlalchemy.sql.elements import ColumnElement, TextClause
+
+Choices = type[enum.Enum] | Iterable[Any]
+ServerDefault = str | TextClause | ColumnElement[Any]
+Number = int | float | Decimal
+
+
+class FieldOptions(TypedDict, total=False):
+    """What every field takes, besides `allow_null`."""
+
+    primary_key: bool
+    default: Any
+    server_default: ServerDefault | None
+    index: bool
+    unique: bool
+    choices: Choices | None
+    column: str | None
+    comment: str | None
+    title: str
+    description: str
+    read_only: bool
+
+
+class CoercedOptions(FieldOptions, total=False):
+    """Options of a field whose validator converts other types, unless told not to."""
+
+    coerce_types: bool
+
+
+class NumberOptions(CoercedOptions, total=False):
+    """Options of a number."""
+
+    minimum: Number | None
+    maximum: Number | None
+    exclusive_minimum: Number | None
+    exclusive_maximum: Number | None
+    multiple_of: Number | None
+    precision: str | None
+
+
+class TextOptions(CoercedOptions, total=False):
+    """Options of text."""
+
+    allow_blank: bool
+    trim_whitespace: bool
+    min_length: int | None
+    pattern: str | Pattern[str] | None
+    format: str | None
+
+
+class FormattedOptions(CoercedOptions, total=False):
+    """Options of a value that forms send as text."""
+
+    allow_blank: bool
+
+
+class AutoOptions(FormattedOptions, total=False):
+    """Options of a date or datetime."""
+
+    auto_now: bool
+    auto_now_add: bool

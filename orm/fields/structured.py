@@ -1,0 +1,291 @@
+"""JSON, bytes, identifiers, addresses, enums and arrays."""
+
+from __future__ import annotations
+
+import enum
+import ipaddress
+import uuid
+from typing import Any, Literal, TypeVar, overload
+
+import typesystem
+from sqlalchemy.types import TypeEngine
+from typing_extensions import Unpack
+
+from orm.database import types
+from orm.exceptions import FieldError
+from orm.fields.base import Field, Inconvertible
+from orm.fields.options import CoercedOptions, FieldOptions, FormattedOptions
+from orm.fields.validators import (
+    ArrayValidator,
+    BinaryValidator,
+    EnumValidator,
+    IPAddressValidator,
+    JSONValidator,
+    UUIDValidator,
+    find_member,
+)
+
+T = TypeVar("T")
+E = TypeVar("E", bound=enum.Enum)
+Item = TypeVar("Item")
+
+
+class JSON(Field[Any]):
+    """A JSON value: dicts with text keys, lists, text, numbers, booleans, None (which is NULL)."""
+
+    kind = "json"
+    accepts = "JSON values"
+
+    def __init__(self, *, allow_null: bool = False, **options: Unpack[FieldOptions]) -> None:
+        super().__init__(allow_null=allow_null, **options)
+
+    def build_validator(self, **options: Any) -> typesystem.Field:
+        return JSONValidator(**options)
+
+    def column_type(self) -> TypeEngine[Any]:
+        return types.JSON()
+
+    def _convert(self, value: Any) -> Any:
+        return JSONValidator().validate(value)
+
+
+class Binary(Field[T]):
+    """Bytes, at most `max_length` of them if that is given."""
+
+    kind = "binary"
+    accepts = "bytes"
+
+    @overload
+    def __init__(
+        self: Binary[bytes],
+        *,
+        max_length: int | None = ...,
+        allow_null: Literal[False] = ...,
+        **options: Unpack[FieldOptions],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: Binary[bytes | None],
+        *,
+        max_length: int | None = ...,
+        allow_null: Literal[True],
+        **options: Unpack[FieldOptions],
+    ) -> None: ...
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+
+    def build_validator(self, **options: Any) -> typesystem.Field:
+        return BinaryValidator(**options)
+
+    def column_type(self) -> TypeEngine[Any]:
+        return types.Binary(self.max_length)
+
+    def plain_check(self) -> str | None:
+        limit = "" if self.max_length is None else f" and len(v) <= {self.max_length}"
+        return f"type(v) is bytes{limit}"
+
+    def _convert(self, value: Any) -> bytes:
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            return bytes(value)
+        raise TypeError
+
+
+class UUID(Field[T]):
+    """A uuid.UUID."""
+
+    kind = "uuid"
+    accepts = "UUIDs and text of them"
+
+    @overload
+    def __init__(
+        self: UUID[uuid.UUID], *, allow_null: Literal[False] = ..., **options: Unpack[FormattedOptions]
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: UUID[uuid.UUID | None], *, allow_null: Literal[True], **options: Unpack[FormattedOptions]
+    ) -> None: ...
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+
+    def build_validator(self, **options: Any) -> typesystem.Field:
+        return UUIDValidator(**options)
+
+    def column_type(self) -> TypeEngine[Any]:
+        return types.UUID()
+
+    def plain_check(self) -> str | None:
+        return f"type(v) is UUID_{self.name}"
+
+    def plain_globals(self) -> dict[str, Any]:
+        return {f"UUID_{self.name}": uuid.UUID}
+
+    def _convert(self, value: Any) -> uuid.UUID:
+        if isinstance(value, uuid.UUID):
+            return value
+        if isinstance(value, str):
+            return uuid.UUID(value)
+        raise TypeError
+
+
+IP = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+class IPAddress(Field[T]):
+    """An ipaddress.IPv4Address or IPv6Address."""
+
+    kind = "ip"
+    accepts = "IP addresses and text of them"
+
+    @overload
+    def __init__(
+        self: IPAddress[IP], *, allow_null: Literal[False] = ..., **options: Unpack[FormattedOptions]
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: IPAddress[IP | None], *, allow_null: Literal[True], **options: Unpack[FormattedOptions]
+    ) -> None: ...
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+
+    def build_validator(self, **options: Any) -> typesystem.Field:
+        return IPAddressValidator(**options)
+
+    def column_type(self) -> TypeEngine[Any]:
+        return types.IPAddress()
+
+    def plain_check(self) -> str | None:
+        return f"type(v) is IPv4Address_{self.name}"
+
+    def plain_globals(self) -> dict[str, Any]:
+        return {f"IPv4Address_{self.name}": ipaddress.IPv4Address}
+
+    def _convert(self, value: Any) -> IP:
+        if isinstance(value, (ipaddress.IPv4Interface, ipaddress.IPv6Interface)):
+            return value.ip
+        if isinstance(value, (str, ipaddress.IPv4Address, ipaddress.IPv6Address)):
+            return ipaddress.ip_address(value)
+        raise TypeError
+
+
+class Enum(Field[T]):
+    """A member of an enum.
+
+    It is stored by its name, a member of an integer enum by its value. It can be given as the member, its
+    value or its name.
+    """
+
+    kind = "enum"
+
+    @overload
+    def __init__(
+        self: Enum[E], enum: type[E], *, allow_null: Literal[False] = ..., **options: Unpack[CoercedOptions]
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: Enum[E | None], enum: type[E], *, allow_null: Literal[True], **options: Unpack[CoercedOptions]
+    ) -> None: ...
+
+    def __init__(self, enum: Any, **options: Any) -> None:
+        self.enum = check_enum(enum)
+        super().__init__(**options)
+
+    @property
+    def accepts(self) -> str:  # type: ignore[override]
+        """What `to_python` accepts, for its error message."""
+        return f"members of {self.enum.__qualname__}, their values and names"
+
+    def build_validator(self, **options: Any) -> typesystem.Field:
+        return EnumValidator(enum_class=self.enum, **options)
+
+    def column_type(self) -> TypeEngine[Any]:
+        return types.Enum(self.enum)
+
+    def plain_check(self) -> str | None:
+        return f"type(v) is enum_{self.name}"
+
+    def plain_globals(self) -> dict[str, Any]:
+        return {f"enum_{self.name}": self.enum}
+
+    def _convert(self, value: Any) -> enum.Enum:
+        member = find_member(self.enum, value)
+        if member is None:
+            names = ", ".join(self.enum.__members__)
+            raise Inconvertible(f"the members are {names}.")
+        return member
+
+
+def check_enum(enum_class: Any) -> type[enum.Enum]:
+    """The enum class, if its members can be stored. Raises `FieldError`."""
+    if not (isinstance(enum_class, type) and issubclass(enum_class, enum.Enum)):
+        raise FieldError("orm.Enum takes an enum class, such as orm.Enum(Status).")
+    if not enum_class.__members__:
+        raise FieldError(f"orm.Enum: {enum_class.__qualname__} has no members.")
+    if issubclass(enum_class, enum.Flag) and not issubclass(enum_class, enum.IntFlag):
+        raise FieldError(
+            f"orm.Enum: combined flags of {enum_class.__qualname__} have no name to store; make it an enum.IntFlag."
+        )
+    return enum_class
+
+
+class Array(Field[T]):
+    """A list of values of another field's type; PostgreSQL only.
+
+    `field` is that field: `orm.Array(orm.String(max_length=20))`. The options `min_items`, `max_items` and
+    `unique_items` limit the list. On other databases the table cannot be made (`orm.NotSupportedError`).
+    """
+
+    kind = "array"
+    accepts = "lists"
+
+    @overload
+    def __init__(
+        self: Array[list[Item]],
+        field: Field[Item],
+        *,
+        allow_null: Literal[False] = ...,
+        min_items: int | None = ...,
+        max_items: int | None = ...,
+        unique_items: bool = ...,
+        **options: Unpack[FieldOptions],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: Array[list[Item] | None],
+        field: Field[Item],
+        *,
+        allow_null: Literal[True],
+        min_items: int | None = ...,
+        max_items: int | None = ...,
+        unique_items: bool = ...,
+        **options: Unpack[FieldOptions],
+    ) -> None: ...
+
+    def __init__(self, field: Field[Any], **options: Any) -> None:
+        if not isinstance(field, Field) or isinstance(field.column_type(), types.Array):
+            raise FieldError(
+                "orm.Array takes a field for its items, which is no array itself: orm.Array(orm.Integer()). "
+                "For nested lists use orm.JSON()."
+            )
+        self.field = field
+        super().__init__(**options)
+
+    def build_validator(self, **options: Any) -> typesystem.Field:
+        return ArrayValidator(items=self.field.validator, **options)
+
+    def column_type(self) -> TypeEngine[Any]:
+        item = self.field.column_type()
+        assert isinstance(item, types.Stored)
+        return types.Array(item)
+
+    def _convert(self, value: Any) -> list[Any]:
+        if not isinstance(value, (list, tuple, set, frozenset)):
+            raise TypeError
+        return [self.field.to_python(item) for item in value]

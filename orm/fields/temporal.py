@@ -1,0 +1,242 @@
+"""Dates, times and durations."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any, Literal, TypeVar, overload
+
+import typesystem
+from sqlalchemy.types import TypeEngine
+from typesystem.fields import FORMATS
+from typing_extensions import Unpack
+
+from orm.database import types
+from orm.exceptions import FieldError
+from orm.fields.base import NO_DEFAULT, Field, Inconvertible
+from orm.fields.options import AutoOptions, FieldOptions, FormattedOptions
+from orm.fields.validators import (
+    DateTimeValidator,
+    DateValidator,
+    DurationValidator,
+    TimeValidator,
+    parse_duration,
+)
+
+T = TypeVar("T")
+
+
+def parse(format: str, text: Any) -> Any:
+    """The value of text in one of typesystem's formats. Raises `ValidationError`, or TypeError for other types."""
+    return FORMATS[format].validate(text)
+
+
+class AutoField(Field[T]):
+    """A date or datetime that saving can set: always (`auto_now`) or when the row is made (`auto_now_add`)."""
+
+    def __init__(self, *, auto_now: bool = False, auto_now_add: bool = False, **options: Any) -> None:
+        if auto_now and auto_now_add:
+            raise FieldError("auto_now and auto_now_add exclude each other: auto_now sets it at creation too.")
+        self.auto_now = auto_now
+        self.auto_now_add = auto_now_add
+        if auto_now or auto_now_add:
+            options.setdefault("default", self.now)
+            options["read_only"] = True
+        super().__init__(**options)
+
+    def now(self) -> datetime.date:
+        """The present, as this field keeps it."""
+        raise NotImplementedError
+
+    def pre_save(self, creating: bool) -> Any:
+        if self.auto_now or (creating and self.auto_now_add):
+            return self.now()
+        return NO_DEFAULT
+
+
+class Date(AutoField[T]):
+    """A datetime.date."""
+
+    kind = "date"
+    accepts = "dates and ISO 8601 text"
+
+    @overload
+    def __init__(
+        self: Date[datetime.date], *, allow_null: Literal[False] = ..., **options: Unpack[AutoOptions]
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: Date[datetime.date | None], *, allow_null: Literal[True], **options: Unpack[AutoOptions]
+    ) -> None: ...
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+
+    def build_validator(self, **options: Any) -> typesystem.Field:
+        return DateValidator(**options)
+
+    def column_type(self) -> TypeEngine[Any]:
+        return types.Date()
+
+    def plain_check(self) -> str | None:
+        return f"type(v) is date_{self.name}"
+
+    def plain_globals(self) -> dict[str, Any]:
+        return {f"date_{self.name}": datetime.date}
+
+    def now(self) -> datetime.date:
+        return datetime.date.today()
+
+    def _convert(self, value: Any) -> datetime.date:
+        if isinstance(value, datetime.datetime):
+            return value.date()
+        if isinstance(value, datetime.date):
+            return value
+        return parse("date", value)
+
+
+class DateTime(AutoField[T]):
+    """A datetime.datetime in microseconds: an instant with `timezone=True`, else the face of a clock.
+
+    With `timezone=True` values need a timezone, and are read back in UTC; without it they cannot have one.
+    """
+
+    kind = "datetime"
+    accepts = "datetimes, dates and ISO 8601 text"
+
+    @overload
+    def __init__(
+        self: DateTime[datetime.datetime],
+        *,
+        timezone: bool = ...,
+        allow_null: Literal[False] = ...,
+        **options: Unpack[AutoOptions],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: DateTime[datetime.datetime | None],
+        *,
+        timezone: bool = ...,
+        allow_null: Literal[True],
+        **options: Unpack[AutoOptions],
+    ) -> None: ...
+
+    def __init__(self, *, timezone: bool = False, **options: Any) -> None:
+        self.timezone = timezone
+        super().__init__(**options)
+
+    def build_validator(self, **options: Any) -> typesystem.Field:
+        return DateTimeValidator(timezone=self.timezone, **options)
+
+    def column_type(self) -> TypeEngine[Any]:
+        return types.DateTime(self.timezone)
+
+    def plain_check(self) -> str | None:
+        aware = "v.utcoffset() is not None" if self.timezone else "v.tzinfo is None"
+        return f"type(v) is datetime_{self.name} and {aware}"
+
+    def plain_globals(self) -> dict[str, Any]:
+        return {f"datetime_{self.name}": datetime.datetime}
+
+    def now(self) -> datetime.datetime:
+        return datetime.datetime.now(datetime.timezone.utc if self.timezone else None)
+
+    def _convert(self, value: Any) -> datetime.datetime:
+        if isinstance(value, datetime.datetime):
+            moment = value
+            if self.timezone and moment.utcoffset() is None:
+                raise Inconvertible("it has no timezone, and the field is declared with timezone=True.")
+        else:
+            moment = self._of_date_or_text(value)
+        if not self.timezone and moment.tzinfo is not None:
+            raise Inconvertible("it has a timezone, and the field is declared without timezone=True.")
+        return moment
+
+    def _of_date_or_text(self, value: Any) -> datetime.datetime:
+        if isinstance(value, str) and len(value) <= 10:
+            value = parse("date", value)
+        if isinstance(value, datetime.date):
+            moment = datetime.datetime(value.year, value.month, value.day)
+        else:
+            moment = parse("datetime", value)
+        # Values are read in UTC, so a filter without a timezone means UTC too.
+        if self.timezone and moment.tzinfo is None:
+            return moment.replace(tzinfo=datetime.timezone.utc)
+        return moment
+
+
+class Time(Field[T]):
+    """A datetime.time in microseconds, without a timezone."""
+
+    kind = "time"
+    accepts = "times and ISO 8601 text"
+
+    @overload
+    def __init__(
+        self: Time[datetime.time], *, allow_null: Literal[False] = ..., **options: Unpack[FormattedOptions]
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: Time[datetime.time | None], *, allow_null: Literal[True], **options: Unpack[FormattedOptions]
+    ) -> None: ...
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+
+    def build_validator(self, **options: Any) -> typesystem.Field:
+        return TimeValidator(**options)
+
+    def column_type(self) -> TypeEngine[Any]:
+        return types.Time()
+
+    def plain_check(self) -> str | None:
+        return f"type(v) is time_{self.name} and v.tzinfo is None"
+
+    def plain_globals(self) -> dict[str, Any]:
+        return {f"time_{self.name}": datetime.time}
+
+    def _convert(self, value: Any) -> datetime.time:
+        time: datetime.time = value if isinstance(value, datetime.time) else parse("time", value)
+        if time.tzinfo is not None:
+            raise Inconvertible("it has a timezone.")
+        return time
+
+
+class Duration(Field[T]):
+    """A datetime.timedelta in microseconds.
+
+    Forms give it as ISO 8601 (`P1DT2H30M`) or as `[days ][[hours:]minutes:]seconds[.fraction]`.
+    """
+
+    kind = "duration"
+    accepts = "timedeltas and text of them"
+
+    @overload
+    def __init__(
+        self: Duration[datetime.timedelta], *, allow_null: Literal[False] = ..., **options: Unpack[FieldOptions]
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: Duration[datetime.timedelta | None], *, allow_null: Literal[True], **options: Unpack[FieldOptions]
+    ) -> None: ...
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+
+    def build_validator(self, **options: Any) -> typesystem.Field:
+        return DurationValidator(**options)
+
+    def column_type(self) -> TypeEngine[Any]:
+        return types.Duration()
+
+    def plain_check(self) -> str | None:
+        return f"type(v) is timedelta_{self.name}"
+
+    def plain_globals(self) -> dict[str, Any]:
+        return {f"timedelta_{self.name}": datetime.timedelta}
+
+    def _convert(self, value: Any) -> datetime.timedelta:
+        return value if isinstance(value, datetime.timedelta) else parse_duration(value)

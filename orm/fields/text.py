@@ -1,0 +1,170 @@
+"""Text: plain, and with a form (e-mail addresses, URLs)."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import enum
+import ipaddress
+import uuid
+from typing import Any, Literal, TypeVar, overload
+
+import typesystem
+from sqlalchemy.types import TypeEngine
+from typesystem.fields import FORMATS
+from typing_extensions import Unpack
+
+from orm.database import types
+from orm.exceptions import FieldError
+from orm.fields.base import Field
+from orm.fields.options import TextOptions
+
+T = TypeVar("T")
+
+#: Other types that have one obvious text.
+PLAIN = (
+    int,
+    float,
+    decimal.Decimal,
+    uuid.UUID,
+    datetime.date,
+    datetime.time,
+    ipaddress.IPv4Address,
+    ipaddress.IPv6Address,
+)
+
+
+class TextField(Field[T]):
+    """What the text fields have in common."""
+
+    kind = "text"
+    accepts = "text"
+
+    def plain_check(self) -> str | None:
+        validator: Any = self.validator
+        if validator.pattern_regex is not None or validator.format in FORMATS:
+            return None
+        checks = ["type(v) is str"]
+        lowest = max(validator.min_length or 0, 0 if validator.allow_blank else 1)
+        if lowest:
+            checks.append(f"len(v) >= {lowest}")
+        if validator.max_length is not None:
+            checks.append(f"len(v) <= {validator.max_length}")
+        if validator.trim_whitespace:
+            checks.append("v.strip() == v")
+        return " and ".join([*checks, '"\\0" not in v'])
+
+    def _convert(self, value: Any) -> str:
+        if isinstance(value, enum.Enum):
+            value = value.value
+        if isinstance(value, (str, *PLAIN)):
+            return str(value)
+        raise TypeError
+
+
+class String(TextField[T]):
+    """Text of at most `max_length` characters.
+
+    Whitespace around it is trimmed unless `trim_whitespace=False`; empty text needs `allow_blank=True`.
+    The options `min_length` and `pattern` (a regular expression) limit it further.
+    """
+
+    @overload
+    def __init__(
+        self: String[str], *, max_length: int, allow_null: Literal[False] = ..., **options: Unpack[TextOptions]
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: String[str | None], *, max_length: int, allow_null: Literal[True], **options: Unpack[TextOptions]
+    ) -> None: ...
+
+    def __init__(self, *, max_length: int | None = None, **options: Any) -> None:
+        if max_length is None:
+            raise FieldError(
+                "orm.String needs max_length, such as orm.String(max_length=100); orm.Text() is text of any length."
+            )
+        super().__init__(max_length=max_length, **options)
+
+    def build_validator(self, **options: Any) -> typesystem.Field:
+        return typesystem.String(**options)
+
+    def column_type(self) -> TypeEngine[Any]:
+        return types.String(self.max_length)
+
+
+class Text(TextField[T]):
+    """Text of any length, or of at most `max_length` characters if that is given."""
+
+    @overload
+    def __init__(
+        self: Text[str],
+        *,
+        max_length: int | None = ...,
+        allow_null: Literal[False] = ...,
+        **options: Unpack[TextOptions],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: Text[str | None],
+        *,
+        max_length: int | None = ...,
+        allow_null: Literal[True],
+        **options: Unpack[TextOptions],
+    ) -> None: ...
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+
+    def build_validator(self, **options: Any) -> typesystem.Field:
+        return typesystem.Text(**options)
+
+    def column_type(self) -> TypeEngine[Any]:
+        return types.Text()
+
+
+class Email(TextField[T]):
+    """An e-mail address."""
+
+    @overload
+    def __init__(
+        self: Email[str], *, max_length: int = ..., allow_null: Literal[False] = ..., **options: Unpack[TextOptions]
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: Email[str | None], *, max_length: int = ..., allow_null: Literal[True], **options: Unpack[TextOptions]
+    ) -> None: ...
+
+    def __init__(self, *, max_length: int = 254, **options: Any) -> None:
+        super().__init__(max_length=max_length, **options)
+
+    def build_validator(self, **options: Any) -> typesystem.Field:
+        return typesystem.Email(**options)
+
+    def column_type(self) -> TypeEngine[Any]:
+        return types.String(self.max_length)
+
+
+class URL(TextField[T]):
+    """A URL, with its scheme and host."""
+
+    @overload
+    def __init__(
+        self: URL[str], *, max_length: int = ..., allow_null: Literal[False] = ..., **options: Unpack[TextOptions]
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: URL[str | None], *, max_length: int = ..., allow_null: Literal[True], **options: Unpack[TextOptions]
+    ) -> None: ...
+
+    def __init__(self, *, max_length: int = 200, **options: Any) -> None:
+        super().__init__(max_length=max_length, **options)
+
+    def build_validator(self, **options: Any) -> typesystem.Field:
+        return typesystem.URL(**options)
+
+    def column_type(self) -> TypeEngine[Any]:
+        return types.String(self.max_length)

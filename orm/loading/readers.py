@@ -1,0 +1,122 @@
+"""Row readers: code generated per plan that turns a driver's rows into instances, dicts or tuples.
+
+A row is unpacked into local variables and each value assigned where it belongs, with no call per value where
+the driver already gives the right type. `source_of(reader)` shows the code.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Process = Callable[[Any], Any]
+Rows = Sequence[Sequence[Any]]
+Reader = Callable[[Rows], list[Any]]
+
+
+@dataclass(frozen=True)
+class Entity:
+    """A model's share of each row: consecutive columns, one for each of `attributes`."""
+
+    model: type
+    attributes: tuple[str, ...]
+    key: str
+    """The attribute of the primary key, whose NULL says that nothing was joined."""
+    parent: int | None = None
+    """The position of the entity that it hangs on, and under which name."""
+    name: str | None = None
+
+
+def read_instances(
+    entities: Sequence[Entity], processors: Sequence[Process | None], hidden: int = 0
+) -> Reader:
+    """A reader of model instances: of the first entity, with the others attached.
+
+    `hidden` columns at the end of each row are passed over.
+    """
+    scope: dict[str, Any] = {}
+    body: list[str] = []
+    depths: list[int] = []
+    column = 0
+    for index, entity in enumerate(entities):
+        scope[f"new{index}"] = entity.model.__new__
+        scope[f"model{index}"] = entity.model
+        first = column
+        depth = 0
+        if entity.parent is not None:
+            depth = depths[entity.parent]
+            key = first + entity.attributes.index(entity.key)
+            body.append(f"{'    ' * depth}if c{key} is not None:")
+            depth += 1
+        indent = "    " * depth
+        body.append(f"{indent}o{index} = new{index}(model{index})")
+        for attribute in entity.attributes:
+            body.append(f"{indent}o{index}.{attribute} = {_value(column, processors, scope)}")
+            column += 1
+        if entity.parent is not None:
+            body.append(f"{indent}o{entity.parent}.__dict__[{entity.name!r}] = o{index}")
+        depths.append(depth)
+    return _build([*body, "append(o0)"], column, hidden, scope)
+
+
+def read_dicts(
+    names: Sequence[str], processors: Sequence[Process | None], hidden: int = 0
+) -> Reader:
+    """A reader of dicts with these keys."""
+    scope: dict[str, Any] = {}
+    items = [f"{name!r}: {_value(i, processors, scope)}" for i, name in enumerate(names)]
+    return _build([f"append({{{', '.join(items)}}})"], len(names), hidden, scope)
+
+
+def read_tuples(processors: Sequence[Process | None], hidden: int = 0) -> Reader:
+    """A reader of tuples."""
+    scope: dict[str, Any] = {}
+    items = [f"{_value(i, processors, scope)}, " for i in range(len(processors))]
+    return _build([f"append(({''.join(items)}))"], len(processors), hidden, scope)
+
+
+def read_named_tuples(
+    names: Sequence[str], processors: Sequence[Process | None], hidden: int = 0
+) -> Reader:
+    """A reader of named tuples, of a class called Row."""
+    scope: dict[str, Any] = {"Row": namedtuple("Row", names)}  # type: ignore[misc]
+    items = [_value(i, processors, scope) for i in range(len(names))]
+    return _build([f"append(Row({', '.join(items)}))"], len(names), hidden, scope)
+
+
+def read_values(processors: Sequence[Process | None], hidden: int = 0) -> Reader:
+    """A reader of the first column's bare values."""
+    scope: dict[str, Any] = {}
+    return _build([f"append({_value(0, processors, scope)})"], 1, hidden, scope)
+
+
+def source_of(reader: Reader) -> str:
+    """The generated code of a reader."""
+    source: str = reader.__globals__["__source__"]  # type: ignore[attr-defined]
+    return source
+
+
+def _value(column: int, processors: Sequence[Process | None], scope: dict[str, Any]) -> str:
+    process = processors[column]
+    if process is None:
+        return f"c{column}"
+    scope[f"p{column}"] = process
+    return f"p{column}(c{column})"
+
+
+def _build(body: list[str], columns: int, hidden: int, scope: dict[str, Any]) -> Reader:
+    targets = "".join(f"c{i}, " for i in range(columns)) + ("*_" if hidden else "")
+    lines = [
+        "def read(rows):",
+        "    found = []",
+        "    append = found.append",
+        f"    for {targets} in rows:",
+        *(f"        {line}" for line in body),
+        "    return found",
+    ]
+    source = scope["__source__"] = "\n".join(lines)
+    exec(compile(source, "<generated row reader>", "exec"), scope)
+    reader: Reader = scope["read"]
+    return reader

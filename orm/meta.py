@@ -1,0 +1,319 @@
+"""What is known of one model: its fields, keys, table, validators and options."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy
+import typesystem
+
+from orm.exceptions import FieldError
+from orm.fields import Field
+from orm.relations import ForeignKey
+from orm.validation import Validator, compile_validator
+
+if TYPE_CHECKING:
+    from orm.models import Model
+    from orm.registry import ModelRegistry
+
+META_OPTIONS = ("tablename", "ordering", "abstract", "indexes", "constraints", "schema")
+
+
+@dataclass(frozen=True)
+class MetaOptions:
+    """What a model's ``class Meta`` (or an older spelling of it) says."""
+
+    tablename: str
+    ordering: tuple[Any, ...] = ()
+    abstract: bool = False
+    indexes: tuple[Any, ...] = ()
+    constraints: tuple[Any, ...] = ()
+    schema: str | None = None
+
+
+def read_meta(name: str, namespace: Mapping[str, Any]) -> MetaOptions:
+    """The options of the class statement `name`. Raises `FieldError` for an option that is not known."""
+    meta = namespace.get("Meta")
+    given = {key: value for key, value in vars(meta).items() if key[0] != "_"} if meta else {}
+    for key in given:
+        if key not in META_OPTIONS:
+            raise FieldError(
+                f"{name}.Meta.{key} is not an option. The options are {', '.join(META_OPTIONS)}."
+            )
+    if isinstance(given.get("ordering"), str):
+        raise FieldError(f"{name}.Meta.ordering must be a list, such as [{given['ordering']!r}].")
+    tablename = (
+        given.get("tablename")
+        or namespace.get("tablename")
+        or namespace.get("__tablename__")
+        or name.lower()
+    )
+    return MetaOptions(
+        tablename=tablename,
+        abstract=given.get("abstract", False),
+        schema=given.get("schema"),
+        **{key: tuple(given.get(key, ())) for key in ("ordering", "indexes", "constraints")},
+    )
+
+
+class ModelInfo:
+    """One model's fields and what follows from them. Reached as `Model._meta`."""
+
+    def __init__(
+        self,
+        model: type[Model],
+        registry: ModelRegistry | None,
+        options: MetaOptions,
+        fields: dict[str, Field[Any]],
+        *,
+        legacy: bool,
+    ) -> None:
+        self.model = model
+        self.name = model.__name__
+        self._registry = registry
+        self.options = options
+        self.abstract = options.abstract
+        self.tablename = options.tablename
+        self.fields = fields
+        # Declared as `fields = {...}`: orm 0.3's spelling, which keeps 0.3's two odd behaviours.
+        self.legacy = legacy
+        self.table: sqlalchemy.Table | None = None
+        # What planning has resolved of this model: paths, lookups by their keyword, Meta.ordering.
+        self.paths: dict[str, Any] = {}
+        self.lookups: dict[str, Any] = {}
+        self.default_order: tuple[Any, ...] | None = None
+        self.objects: Any = None
+
+    @property
+    def registry(self) -> ModelRegistry:
+        """The model's registry; an abstract model may have none."""
+        if self._registry is None:
+            raise FieldError(f"{self.name} is abstract and has no registry.")
+        return self._registry
+
+    def check(self) -> None:
+        """Raise `FieldError` for what cannot be a table."""
+        taken: dict[str, str] = {}
+        for field in self.fields.values():
+            other = taken.setdefault(field.column_name, field.name)
+            if other != field.name:
+                raise FieldError(
+                    f"{self.name}: the fields {other!r} and {field.name!r} both use the column "
+                    f"{field.column_name!r}. Give one of them another column=."
+                )
+            if field.attname != field.name and field.attname in self.fields:
+                raise FieldError(
+                    f"{self.name}: the field {field.attname!r} has the name of the key of the relation "
+                    f"{field.name!r}. Rename one of them."
+                )
+
+    @cached_property
+    def pk_fields(self) -> tuple[Field[Any], ...]:
+        """The primary key's fields, in the order of declaration."""
+        return tuple(field for field in self.fields.values() if field.primary_key)
+
+    @cached_property
+    def by_attname(self) -> dict[str, Field[Any]]:
+        """The fields by the name of the attribute that holds their column's value."""
+        return {field.attname: field for field in self.fields.values()}
+
+    @cached_property
+    def settable(self) -> frozenset[str]:
+        """What the constructor and ``update()`` accept."""
+        return frozenset(self.fields) | frozenset(self.by_attname)
+
+    @cached_property
+    def defaulted(self) -> tuple[Field[Any], ...]:
+        """The fields that a new instance takes a default for."""
+        return tuple(field for field in self.fields.values() if field.has_default())
+
+    @cached_property
+    def generated(self) -> Field[Any] | None:
+        """The primary key field that the database numbers itself, if there is one."""
+        if len(self.pk_fields) != 1:
+            return None
+        field = self.pk_fields[0]
+        return field if field.kind == "integer" and not field.has_default() else None
+
+    @cached_property
+    def schema(self) -> typesystem.Schema:
+        """The fields' validators as a `typesystem.Schema`."""
+        return typesystem.Schema(fields={name: f.validator for name, f in self.fields.items()})
+
+    @cached_property
+    def validator(self) -> Validator:
+        """Generated code that validates this model's values as `schema` would."""
+        return compile_validator(self.fields)
+
+    def get_pk(self, instance: Model) -> Any:
+        """The primary key's value of `instance`, or None."""
+        values = tuple(instance.__dict__.get(field.attname) for field in self.pk_fields)
+        if len(values) == 1:
+            return values[0]
+        return None if None in values else values
+
+    def set_pk(self, instance: Model, value: Any) -> None:
+        """Set the primary key of `instance`; a composite one takes a tuple."""
+        for field, part in zip(self.pk_fields, self.split_pk(value)):
+            setattr(instance, field.name, part)
+
+    def split_pk(self, value: Any) -> tuple[Any, ...]:
+        """The parts of a primary key's value. Raises `FieldError` if their number is wrong."""
+        if len(self.pk_fields) == 1:
+            return (value,)
+        names = ", ".join(field.name for field in self.pk_fields)
+        if not isinstance(value, (tuple, list)) or len(value) != len(self.pk_fields):
+            raise FieldError(
+                f"{self.name} has a composite primary key: pk takes a tuple ({names}), "
+                f"got {type(value).__name__}."
+            )
+        return tuple(value)
+
+    def unknown(self, name: str, what: str, extra: Iterable[str] = ()) -> FieldError:
+        """The error for a name that is no field, with what it could have been."""
+        choices = sorted({*self.settable, "pk", *extra})
+        close = difflib.get_close_matches(name, choices, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        return FieldError(
+            f"{self.name} has no field {name!r}, given as {what}.{hint} Choices are: {', '.join(choices)}."
+        )
+
+    # The table.
+
+    def build_table_if_ready(self, metadata: sqlalchemy.MetaData) -> None:
+        """Build the table unless it is built or waits for a model that is not declared yet."""
+        if self.table is None and not self._missing_targets():
+            self.table = self._build_table(metadata)
+
+    def require_table(self) -> sqlalchemy.Table:
+        """The table. Raises `FieldError` naming the foreign key whose model never appeared."""
+        if self.table is not None:
+            return self.table
+        if self.abstract:
+            raise FieldError(f"{self.name} is abstract and has no table.")
+        names = self._missing_targets()
+        relation, target = next(iter(names.items()))
+        known = sorted(self.registry.models)
+        close = difflib.get_close_matches(target, known, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise FieldError(
+            f"{self.name}.{relation} points to {target!r}, but no model of that name is in its registry."
+            f"{hint} The models there are: {', '.join(known)}."
+        )
+
+    def _missing_targets(self) -> dict[str, str]:
+        return {
+            field.name: str(field.to)
+            for field in self.fields.values()
+            if isinstance(field, ForeignKey) and not field.is_resolved()
+        }
+
+    def _build_table(self, metadata: sqlalchemy.MetaData) -> sqlalchemy.Table:
+        columns = [field.make_column() for field in self.fields.values()]
+        extra = [*self._constraints(), *self._indexes()]
+        return sqlalchemy.Table(
+            self.tablename,
+            metadata,
+            *columns,
+            *extra,
+            schema=self.options.schema,
+            # Text compares by its characters, as everywhere else; and emoji fit in.
+            mysql_charset="utf8mb4",
+            mysql_collate="utf8mb4_bin",
+            mariadb_charset="utf8mb4",
+            mariadb_collate="utf8mb4_bin",
+        )
+
+    def _constraints(self) -> Iterable[sqlalchemy.Constraint]:
+        for constraint in self.options.constraints:
+            if isinstance(constraint, (UniqueConstraint, CheckConstraint)):
+                yield constraint.build(self)
+            else:
+                raise FieldError(
+                    f"{self.name}.Meta.constraints takes orm.UniqueConstraint and orm.CheckConstraint, "
+                    f"got {type(constraint).__name__}."
+                )
+
+    def _indexes(self) -> Iterable[sqlalchemy.Index]:
+        for index in self.options.indexes:
+            if not isinstance(index, Index):
+                raise FieldError(
+                    f"{self.name}.Meta.indexes takes orm.Index, got {type(index).__name__}."
+                )
+            yield index.build(self)
+
+    def column_names(self, names: Sequence[str], what: str) -> list[str]:
+        """The columns of these fields. Raises `FieldError` for a name that is no field."""
+        found = []
+        for name in names:
+            field = self.fields.get(name) or self.by_attname.get(name)
+            if field is None:
+                raise self.unknown(name, what)
+            found.append(field.column_name)
+        return found
+
+
+class UniqueConstraint:
+    """These fields together are unique; for `Meta.constraints`.
+
+        constraints = [orm.UniqueConstraint("album", "position", name="one_track_per_position")]
+    """
+
+    def __init__(self, *fields: str, name: str | None = None) -> None:
+        if not fields:
+            raise FieldError("UniqueConstraint takes the names of the fields that are unique together.")
+        self.fields = fields
+        self.name = name
+
+    def build(self, info: ModelInfo) -> sqlalchemy.UniqueConstraint:
+        """The SQLAlchemy constraint of the model's table."""
+        columns = info.column_names(self.fields, "Meta.constraints")
+        return sqlalchemy.UniqueConstraint(*columns, name=self.name)
+
+
+class CheckConstraint:
+    """A condition that each row must meet, in SQL; for `Meta.constraints`.
+
+        constraints = [orm.CheckConstraint("position > 0", name="position_is_positive")]
+
+    The SQL is the application's own and names columns, not fields.
+    """
+
+    def __init__(self, sql: str, *, name: str) -> None:
+        self.sql = sql
+        self.name = name
+
+    def build(self, info: ModelInfo) -> sqlalchemy.CheckConstraint:
+        """The SQLAlchemy constraint of the model's table."""
+        return sqlalchemy.CheckConstraint(sqlalchemy.text(self.sql), name=self.name)
+
+
+class Index:
+    """An index over these fields; for `Meta.indexes`. ``-name`` sorts that field descending.
+
+        indexes = [orm.Index("album", "-position"), orm.Index("code", unique=True, name="by_code")]
+    """
+
+    def __init__(self, *fields: str, name: str | None = None, unique: bool = False) -> None:
+        if not fields:
+            raise FieldError("Index takes the names of the fields to index.")
+        self.fields = fields
+        self.name = name
+        self.unique = unique
+
+    def build(self, info: ModelInfo) -> sqlalchemy.Index:
+        """The SQLAlchemy index of the model's table."""
+        bare = [name.removeprefix("-") for name in self.fields]
+        columns = info.column_names(bare, "Meta.indexes")
+        name = self.name or f"ix_{info.tablename}_{'_'.join(columns)}"
+        terms = [
+            sqlalchemy.text(f"{sqlalchemy.column(column)!s} DESC")
+            if given.startswith("-")
+            else sqlalchemy.column(column)
+            for given, column in zip(self.fields, columns)
+        ]
+        return sqlalchemy.Index(name, *terms, unique=self.unique)

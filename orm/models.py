@@ -1,0 +1,258 @@
+"""`Model` and its metaclass: a class statement becomes a table, a row becomes an instance."""
+
+from __future__ import annotations
+
+import copy
+import keyword
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import sqlalchemy
+import typesystem
+
+from orm.exceptions import FieldError, MultipleMatches, NoMatch
+from orm.fields import BigInteger, Field
+from orm.meta import ModelInfo, read_meta
+from orm.persistence import delete_instance, load_instance, save_instance, update_instance
+from orm.queryset import Manager
+from orm.raw import RawQuerySet
+from orm.registry import ModelRegistry, registry_of
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+
+# What a class statement says of a model besides its fields.
+RESERVED = frozenset({"Meta", "registry", "tablename"})
+
+
+class ModelMetaclass(type):
+    """Collects a class statement's fields into `ModelInfo` and registers the model."""
+
+    _meta: ModelInfo
+
+    def __new__(
+        mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]
+    ) -> ModelMetaclass:
+        parents = [base for base in bases if isinstance(base, ModelMetaclass)]
+        if not parents:
+            return super().__new__(mcls, name, bases, namespace)
+
+        options = read_meta(name, namespace)
+        legacy = isinstance(namespace.get("fields"), Mapping)
+        declared = dict(namespace.pop("fields")) if legacy else {}
+        for key, value in list(namespace.items()):
+            if isinstance(value, Field):
+                declared[key] = namespace.pop(key)
+
+        for kind, base in (("DoesNotExist", NoMatch), ("MultipleObjectsReturned", MultipleMatches)):
+            qualified = {"__module__": namespace.get("__module__"), "__qualname__": f"{name}.{kind}"}
+            namespace.setdefault(kind, type(kind, (base,), qualified))
+        cls = super().__new__(mcls, name, bases, namespace)
+        fields = _inherited_fields(name, parents)
+        for key in [key for key in fields if key in namespace]:
+            del fields[key]  # A subclass takes a field away by naming something else so.
+        fields.update(declared)
+        _check_names(name, fields)
+
+        registry = registry_of(namespace, bases)
+        if not options.abstract:
+            if registry is None:
+                raise FieldError(
+                    f"{name} has no registry: write `registry = models` in its body, with "
+                    "models = orm.ModelRegistry(database=...), or make it abstract in class Meta."
+                )
+            if not any(field.primary_key for field in fields.values()):
+                _check_names(name, {"id": None})
+                fields = {"id": BigInteger(primary_key=True), **fields}
+
+        cls._meta = info = ModelInfo(cls, registry, options, fields, legacy=legacy)
+        for key, field in fields.items():
+            field.bind(cls, key)
+            for attribute, descriptor in field.descriptors().items():
+                setattr(cls, attribute, descriptor)
+        info.check()
+        if registry is not None and not options.abstract:
+            registry._add(cls)
+        return cls
+
+    @property
+    def fields(cls) -> dict[str, Field[Any]]:
+        """The model's fields by name, in the order of their declaration."""
+        return cls._meta.fields
+
+    @property
+    def table(cls) -> sqlalchemy.Table:
+        """The SQLAlchemy table. Raises `FieldError` if a ForeignKey names a model that is not there."""
+        return cls._meta.require_table()
+
+    @property
+    def __table__(cls) -> sqlalchemy.Table:
+        return cls._meta.require_table()
+
+    @property
+    def columns(cls) -> Any:
+        """The columns of the SQLAlchemy table: ``Note.columns.text.contains("x")``."""
+        return cls._meta.require_table().columns
+
+    @property
+    def pkname(cls) -> str:
+        """The primary key field's name; for a composite key the names, joined by commas."""
+        return ",".join(field.name for field in cls._meta.pk_fields)
+
+    @property
+    def schema(cls) -> typesystem.Schema:
+        """A `typesystem.Schema` of the fields, for forms and validation."""
+        return cls._meta.schema
+
+    def build_table(cls) -> sqlalchemy.Table:
+        """The SQLAlchemy table (the name that `orm` 0.x has for it)."""
+        return cls._meta.require_table()
+
+
+def _inherited_fields(name: str, parents: list[ModelMetaclass]) -> dict[str, Field[Any]]:
+    fields: dict[str, Field[Any]] = {}
+    for parent in reversed(parents):
+        info: ModelInfo | None = getattr(parent, "_meta", None)
+        if info is None:
+            continue
+        if not info.abstract:
+            raise FieldError(
+                f"{name} inherits from {parent.__name__}, which has a table of its own. Only models with "
+                "`abstract = True` in their class Meta can be inherited from."
+            )
+        fields.update((key, copy.copy(field)) for key, field in info.fields.items())
+    return fields
+
+
+def _check_names(name: str, fields: Mapping[str, Any]) -> None:
+    for key in fields:
+        if key in RESERVED or hasattr(Model, key) or hasattr(type(Model), key):
+            raise FieldError(
+                f"{name}.{key}: a field cannot be called {key!r}, because every model has a {key!r} of "
+                f"its own. Call it {key}_ or so, with column={key!r} to keep the column's name."
+            )
+        if "__" in key or key.startswith("_") or not key.isidentifier() or keyword.iskeyword(key):
+            raise FieldError(
+                f"{name}: {key!r} cannot be a field's name. It must be a Python identifier that does not "
+                "begin with an underscore and has no two in a row, because lookups are split there; "
+                "column= gives the column another name."
+            )
+
+
+class Model(metaclass=ModelMetaclass):
+    """A row of a table; subclass it to declare one.
+
+        class Note(orm.Model):
+            registry = models
+
+            id = orm.Integer(primary_key=True)
+            text = orm.String(max_length=100)
+
+    `class Meta` in the body takes `tablename`, `ordering`, `abstract`, `indexes`, `constraints` and
+    `schema`. Keyword arguments of the constructor are field names, or ``pk``; what is left out takes its
+    default. Raises `FieldError` for a name that is no field.
+    """
+
+    _meta: ClassVar[ModelInfo]
+    objects: ClassVar[Manager] = Manager()
+    # An instance that the database knows. Rows are made without __init__, so the class says True.
+    _persisted = True
+
+    DoesNotExist: ClassVar[type[NoMatch]] = NoMatch
+    MultipleObjectsReturned: ClassVar[type[MultipleMatches]] = MultipleMatches
+
+    if TYPE_CHECKING:
+        registry: ClassVar[ModelRegistry]
+
+    def __init__(self, **values: Any) -> None:
+        info = self._meta
+        if info.abstract:
+            raise FieldError(f"{info.name} is abstract: make instances of the models that inherit from it.")
+        own = self.__dict__
+        own["_persisted"] = False
+        if "pk" in values:
+            info.set_pk(self, values.pop("pk"))
+        for name, value in values.items():
+            if name not in info.settable:
+                raise info.unknown(name, "an argument")
+            setattr(self, name, value)
+        for field in info.defaulted:
+            if field.attname not in own and field.name not in own:
+                own[field.attname] = field.get_default()
+
+    @property
+    def pk(self) -> Any:
+        """The primary key's value (a tuple if it is composite), None while there is none."""
+        return self._meta.get_pk(self)
+
+    @pk.setter
+    def pk(self, value: Any) -> None:
+        self._meta.set_pk(self, value)
+
+    def __str__(self) -> str:
+        info = self._meta
+        key = ", ".join(f"{f.attname}={self.__dict__.get(f.attname)!r}" for f in info.pk_fields)
+        sparse = self._persisted and any(f.attname not in self.__dict__ for f in info.fields.values())
+        return f"{info.name}({key}){' [sparse]' if sparse else ''}"
+
+    def __repr__(self) -> str:
+        return f"<{self._meta.name}: {self}>"
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if not isinstance(other, Model) or other._meta.model is not self._meta.model:
+            return NotImplemented
+        key = self.pk
+        return key is not None and key == other.pk
+
+    def __hash__(self) -> int:
+        key = self.pk
+        if key is None:
+            raise TypeError(
+                f"{self._meta.name} without a primary key is unhashable: save it first."
+            )
+        return hash((self._meta.model, key))
+
+    def _missing_attribute(self, field: Field[Any]) -> AttributeError:
+        """The error for a value that this instance does not hold."""
+        name = f"{self._meta.name}.{field.name}"
+        if self._persisted:
+            return AttributeError(
+                f"{name} was not loaded, and nothing loads behind your back. Use `await instance.load()`, "
+                f"or select_related() / only() / defer() so that the query brings it."
+            )
+        return AttributeError(f"{name} has no value yet: it was not given and has no default.")
+
+    async def save(self, *, update_fields: list[str] | tuple[str, ...] | None = None) -> Self:
+        """Validate and write the instance: INSERT when it is new, else UPDATE (of `update_fields`, or all).
+
+        Returns the instance. Raises `orm.ValidationError` with every message before anything is sent,
+        `orm.IntegrityError` where the database refuses, `orm.QueryError` when `update_fields` names a row
+        that is not there.
+        """
+        await save_instance(self, update_fields)
+        return self
+
+    async def update(self, **values: Any) -> None:
+        """Set these fields, validated, here and in the database. Raises `NoMatch` if the row is gone."""
+        await update_instance(self, values)
+
+    async def delete(self) -> int:
+        """Delete the row; returns how many there were (0 or 1). The primary key stays readable."""
+        return await delete_instance(self)
+
+    async def load(self) -> Self:
+        """Fetch every field again, and so fill a sparse instance. Raises `NoMatch` if the row is gone."""
+        await load_instance(self)
+        return self
+
+    @classmethod
+    def raw(cls, sql: str, values: Mapping[str, Any] | None = None) -> RawQuerySet[Self]:
+        """Instances from SQL of your own, with ``:name`` placeholders; columns are matched by name.
+
+            notes = await Note.raw("SELECT * FROM note WHERE text LIKE :t", {"t": "%mum%"})
+        """
+        return RawQuerySet(cls._meta, sql, dict(values or {}))

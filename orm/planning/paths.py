@@ -1,0 +1,112 @@
+"""Paths: what ``album__name`` names, seen from a model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from orm.exceptions import FieldError
+from orm.fields import Field
+from orm.relations import ForeignKey
+
+if TYPE_CHECKING:
+    from orm.meta import ModelInfo
+
+# Only names that are valid are interned, so this is only reached by going round in cycles of relations.
+MAX_CACHED = 2_000
+
+
+class Path:
+    """A column reached from a model over zero or more joins.
+
+    Paths are interned per model, so that they hash and compare by identity in a query's shape.
+    """
+
+    __slots__ = ("field", "name", "nullable", "relations", "stored")
+
+    def __init__(
+        self,
+        name: str,
+        relations: tuple[ForeignKey[Any], ...],
+        stored: Field[Any],
+        field: Field[Any],
+    ) -> None:
+        self.name = name
+        self.relations = relations
+        """The relations to join over."""
+        self.stored = stored
+        """The field whose column is read: of the last relation's model."""
+        self.field = field
+        """The field that the path names: another one where the key on this side saves a join."""
+        self.nullable = stored.allow_null or any(r.allow_null for r in relations)
+
+    def __repr__(self) -> str:
+        return f"<Path {self.name}>"
+
+
+def resolve_path(info: ModelInfo, name: str, what: str) -> Path:
+    """The path of a name that must be a path as a whole. Raises `FieldError` with the choices."""
+    path, rest = split_path(info, name, what)
+    if rest:
+        raise FieldError(
+            f"{info.name}: {name!r}, given as {what}, goes on past the field {path.field.name!r} "
+            f"of {path.field.model.__name__}, which is no relation."
+        )
+    return path
+
+
+def split_path(info: ModelInfo, name: str, what: str) -> tuple[Path, tuple[str, ...]]:
+    """The path that `name` begins with, and what follows it (a lookup's name).
+
+    Raises `FieldError`, with the choices, where a part names no field. `what` says what the name was
+    given as.
+    """
+    parts = name.split("__")
+    relations: list[ForeignKey[Any]] = []
+    current = info
+    for position, part in enumerate(parts):
+        field = _field(current, part)
+        if field is None:
+            raise current.unknown(part, f"{what} ({name!r})" if part != name else what)
+        rest = tuple(parts[position + 1 :])
+        raw = part == field.attname
+        follows = (
+            isinstance(field, ForeignKey)
+            and not raw
+            and bool(rest)
+            and _field(field.target._meta, rest[0]) is not None
+        )
+        if not follows:
+            consumed = "__".join(parts[: position + 1])
+            return _path(info, consumed, tuple(relations), field), rest
+        assert isinstance(field, ForeignKey)
+        relations.append(field)
+        current = field.target._meta
+    raise AssertionError("a path ends at a field")  # pragma: no cover
+
+
+def _field(info: ModelInfo, part: str) -> Field[Any] | None:
+    if part == "pk":
+        if len(info.pk_fields) > 1:
+            names = ", ".join(field.name for field in info.pk_fields)
+            raise FieldError(
+                f"{info.name} has a composite primary key: 'pk' can be compared as a whole, "
+                f"pk=(...), here name one of its fields ({names})."
+            )
+        return info.pk_fields[0]
+    return info.fields.get(part) or info.by_attname.get(part)
+
+
+def _path(
+    info: ModelInfo, name: str, relations: tuple[ForeignKey[Any], ...], field: Field[Any]
+) -> Path:
+    found = info.paths.get(name)
+    if found is not None:
+        return found
+    stored = field
+    # The other side's key is also here: album__id is the column album.
+    while relations and stored is relations[-1].target_field:
+        stored, relations = relations[-1], relations[:-1]
+    if len(info.paths) >= MAX_CACHED:
+        info.paths.clear()
+    path = info.paths[name] = Path(name, relations, stored, field)
+    return path

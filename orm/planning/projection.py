@@ -1,0 +1,241 @@
+"""Projections: what is selected for each row, and what each row becomes."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from sqlalchemy import ColumnElement
+
+from orm.exceptions import FieldError, QueryError
+from orm.fields import Field
+from orm.loading.readers import (
+    Entity,
+    Process,
+    Reader,
+    read_dicts,
+    read_instances,
+    read_named_tuples,
+    read_tuples,
+    read_values,
+)
+from orm.planning.paths import resolve_path
+from orm.planning.terms import PathTerm, Term, resolve
+from orm.relations import ForeignKey
+
+if TYPE_CHECKING:
+    from orm.meta import ModelInfo
+    from orm.planning.rendering import Rendering
+
+Relations = tuple[ForeignKey[Any], ...]
+
+
+class Projection:
+    """What a query selects."""
+
+    key: Hashable
+    values: tuple[Any, ...] = ()
+    names: tuple[str, ...]
+
+    def columns(self, rendering: Rendering) -> list[ColumnElement[Any]]:
+        """The columns to select."""
+        raise NotImplementedError
+
+    def reader(self, processors: Sequence[Process | None], hidden: int) -> Reader:
+        """The reader of the rows, given each column's result processor."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Instances(Projection):
+    """Instances of the model, with the related ones that `select_related` names."""
+
+    info: ModelInfo
+    related: tuple[Relations, ...] = ()
+    only: frozenset[tuple[Relations, Field[Any]]] | None = None
+    defer: frozenset[tuple[Relations, Field[Any]]] = frozenset()
+
+    @property
+    def key(self) -> Hashable:  # type: ignore[override]
+        return ("instances", self.related, self.only, self.defer)
+
+    @property
+    def names(self) -> tuple[str, ...]:  # type: ignore[override]
+        return tuple(field.attname for field in self._fields(()))
+
+    def with_related(self, paths: Iterable[str]) -> Instances:
+        """Also the instances at these paths. Raises `FieldError` for a path that is no relation."""
+        found = list(self.related)
+        for path in paths:
+            relations: Relations = ()
+            current = self.info
+            for part in path.split("__"):
+                relation = current.fields.get(part)
+                if not isinstance(relation, ForeignKey):
+                    choices = sorted(
+                        name for name, field in current.fields.items() if isinstance(field, ForeignKey)
+                    )
+                    raise FieldError(
+                        f"select_related({path!r}): {current.name}.{part} is not a relation. "
+                        f"The relations of {current.name} are: {', '.join(choices) or 'none'}."
+                    )
+                relations = (*relations, relation)
+                current = relation.target._meta
+                if relations not in found:
+                    found.append(relations)
+        return Instances(self.info, tuple(found), self.only, self.defer)
+
+    def all_related(self) -> Instances:
+        """Also the instances of every relation that cannot be null, at any depth (as Django's)."""
+        found: list[str] = []
+
+        def walk(info: ModelInfo, prefix: str, seen: frozenset[str]) -> None:
+            for field in info.fields.values():
+                if isinstance(field, ForeignKey) and not field.allow_null:
+                    target = field.target._meta
+                    if target.name not in seen:
+                        found.append(prefix + field.name)
+                        walk(target, f"{prefix}{field.name}__", seen | {target.name})
+
+        walk(self.info, "", frozenset({self.info.name}))
+        return self.with_related(found)
+
+    def loading(self, names: Iterable[str]) -> Instances:
+        """Only these fields (and keys)."""
+        return Instances(self.info, self.related, self._masks(names, "only()"), frozenset())
+
+    def deferring(self, names: Iterable[str]) -> Instances:
+        """All but these fields."""
+        masks = self._masks(names, "defer()")
+        if self.only is not None:
+            return Instances(self.info, self.related, self.only - masks, frozenset())
+        return Instances(self.info, self.related, None, self.defer | masks)
+
+    def _masks(self, names: Iterable[str], what: str) -> frozenset[tuple[Relations, Field[Any]]]:
+        masks = set()
+        for name in names:
+            if name == "pk":
+                continue  # Keys are always loaded.
+            parts = name.split("__")
+            relations: Relations = ()
+            current = self.info
+            for part in parts[:-1]:
+                relation = current.fields.get(part)
+                if not isinstance(relation, ForeignKey):
+                    raise current.unknown(part, f"a relation in {what}")
+                relations = (*relations, relation)
+                current = relation.target._meta
+            field = current.fields.get(parts[-1]) or current.by_attname.get(parts[-1])
+            if field is None:
+                raise current.unknown(parts[-1], what)
+            masks.add((relations, field))
+        return frozenset(masks)
+
+    def _fields(self, relations: Relations) -> list[Field[Any]]:
+        info = relations[-1].target._meta if relations else self.info
+        only = None
+        if self.only is not None:
+            only = {field for where, field in self.only if where == relations}
+            if relations and not only:
+                only = None  # only("album__name") says nothing of another relation.
+        # A relation that is loaded needs its key, or it could not be told from a missing one.
+        keys = {chain[-1] for chain in self.related if chain[:-1] == relations}
+        deferred = {field for where, field in self.defer if where == relations}
+        return [
+            field
+            for field in info.fields.values()
+            if field.primary_key
+            or field in keys
+            or (field in only if only is not None else field not in deferred)
+        ]
+
+    def columns(self, rendering: Rendering) -> list[ColumnElement[Any]]:
+        found: list[ColumnElement[Any]] = []
+        for relations in ((), *self.related):
+            table = rendering.join(relations)
+            found.extend(table.c[field.column_name] for field in self._fields(relations))
+        return found
+
+    def reader(self, processors: Sequence[Process | None], hidden: int) -> Reader:
+        chains: list[Relations] = [(), *self.related]
+        entities = []
+        for chain in chains:
+            info = chain[-1].target._meta if chain else self.info
+            entities.append(
+                Entity(
+                    model=info.model,
+                    attributes=tuple(field.attname for field in self._fields(chain)),
+                    key=info.pk_fields[0].attname,
+                    parent=chains.index(chain[:-1]) if chain else None,
+                    name=chain[-1].name if chain else None,
+                )
+            )
+        return read_instances(entities, processors, hidden)
+
+
+Shape = Literal["dicts", "tuples", "named", "flat"]
+
+
+@dataclass(frozen=True)
+class Columns(Projection):
+    """Chosen columns, as dicts, tuples, named tuples or bare values."""
+
+    shape: Shape
+    names: tuple[str, ...]
+    terms: tuple[Term, ...]
+
+    @classmethod
+    def of(cls, info: ModelInfo, shape: Shape, fields: Iterable[Any], named: dict[str, Any]) -> Columns:
+        """The columns of these names and expressions; of none, all of the model's."""
+        names: list[str] = []
+        terms: list[Term] = []
+        given = list(fields)
+        if not given and not named:
+            given = [field.attname for field in info.fields.values()]
+        for field in given:
+            if isinstance(field, str):
+                term: Term = PathTerm(resolve_path(info, field, "a column"))
+                name = field
+            else:
+                term = resolve(info, field, "a column")
+                name = "__".join(getattr(field, "_path", ())) or f"column{len(names) + 1}"
+            names.append(name)
+            terms.append(term)
+        for name, expression in named.items():
+            names.append(name)
+            terms.append(resolve(info, expression, "a column"))
+        if shape == "flat" and len(names) != 1:
+            raise QueryError(f"values_list(flat=True) takes exactly one field, got {len(names)}.")
+        return cls(shape, tuple(names), tuple(terms))
+
+    @property
+    def key(self) -> Hashable:  # type: ignore[override]
+        return (self.shape, self.names, tuple(term.key for term in self.terms))
+
+    @property
+    def values(self) -> tuple[Any, ...]:  # type: ignore[override]
+        return tuple(value for term in self.terms for value in term.values)
+
+    def columns(self, rendering: Rendering) -> list[ColumnElement[Any]]:
+        return [term.render(rendering) for term in self.terms]
+
+    def reader(self, processors: Sequence[Process | None], hidden: int) -> Reader:
+        if self.shape == "dicts":
+            return read_dicts(self.names, processors, hidden)
+        if self.shape == "named":
+            return read_named_tuples(self.names, processors, hidden)
+        return (read_values if self.shape == "flat" else read_tuples)(processors, hidden)
+
+
+def one_column(info: ModelInfo, field: Field[Any] | None) -> Columns:
+    """The single column that a subquery stands for: `field` of the model, or its primary key."""
+    if field is None:
+        if len(info.pk_fields) > 1:
+            raise QueryError(
+                f"{info.name} has a composite primary key, so a query of it stands for no single value: "
+                "choose one column with values_list()."
+            )
+        field = info.pk_fields[0]
+    term = PathTerm(resolve_path(info, field.attname, "a column"))
+    return Columns("flat", (field.name,), (term,))

@@ -1,0 +1,163 @@
+"""`Query`: what a queryset asks, as an immutable value, with its shape and its arguments apart."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy
+
+from orm.exceptions import QueryError
+from orm.fields import Field
+from orm.planning.conditions import EVERYTHING, NOTHING, Node
+from orm.planning.ordering import OrderTerm, default_ordering, primary_key_ordering
+from orm.planning.projection import Instances, Projection, one_column
+from orm.relations import ForeignKey
+
+if TYPE_CHECKING:
+    from orm.meta import ModelInfo
+    from orm.planning.rendering import Rendering
+
+
+@dataclass(frozen=True)
+class Query:
+    """The clauses of one query of one model.
+
+    `key` is its shape: hashable, and free of values. `values` are its arguments, in the order in which the
+    planner binds them: projection, condition, ordering, slice.
+    """
+
+    info: ModelInfo
+    projection: Projection
+    where: Node = EVERYTHING
+    ordering: tuple[OrderTerm, ...] | None = None
+    """None: the model's own ordering."""
+    low: int = 0
+    high: int | None = None
+    sliced: bool = False
+    distinct: bool = False
+    lock: bool = False
+
+    @cached_property
+    def key(self) -> Hashable:
+        """The shape."""
+        return (
+            self.info,
+            self.projection.key,
+            self.where.key,
+            tuple(term.key for term in self.order),
+            self.low > 0,
+            self.high is not None,
+            self.distinct,
+            self.lock,
+        )
+
+    @cached_property
+    def values(self) -> tuple[Any, ...]:
+        """The arguments."""
+        found = [*self.projection.values, *self.where.values]
+        for term in self.order:
+            found.extend(term.values)
+        if self.high is not None:
+            found.append(self.high - self.low)
+        if self.low:
+            found.append(self.low)
+        return tuple(found)
+
+    @cached_property
+    def order(self) -> tuple[OrderTerm, ...]:
+        """The ordering in force."""
+        return default_ordering(self.info) if self.ordering is None else self.ordering
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it is known, without asking, that no row can be found."""
+        return self.where is NOTHING or (self.high is not None and self.high <= self.low)
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether only a part of the rows is wanted."""
+        return self.low > 0 or self.high is not None
+
+    def with_order(self) -> Query:
+        """The same query, ordered at least by the primary key."""
+        return self if self.order else replace(self, ordering=primary_key_ordering(self.info))
+
+    def reversed(self) -> Query:
+        """The same query in the opposite order."""
+        return replace(self, ordering=tuple(term.reversed() for term in self.with_order().order))
+
+    def slice(self, start: int, stop: int | None) -> Query:
+        """Rows `start` to `stop` of this query's rows."""
+        low = self.low + start
+        high = self.high if stop is None else self.low + stop
+        if self.high is not None and high is not None:
+            high = min(high, self.high)
+        if high is not None:
+            low = min(low, high)
+        return replace(self, low=low, high=high)
+
+    def selecting_one(self, field: Field[Any]) -> Query:
+        """The query as a subquery that selects one column, to compare `field` with.
+
+        Of instances that is the primary key, or the field that a foreign key points at.
+        """
+        if isinstance(self.projection, Instances):
+            target = field.target_field if isinstance(field, ForeignKey) else None
+            if isinstance(field, ForeignKey) and field.target is not self.info.model:
+                raise QueryError(
+                    f"{field.label} is compared with a query of {self.info.name}; "
+                    f"it takes a query of {field.target.__name__}."
+                )
+            projection: Projection = one_column(self.info, target)
+        elif len(self.projection.names) == 1:
+            projection = self.projection
+        else:
+            raise QueryError(
+                f"A query of {self.info.name} that selects {len(self.projection.names)} columns cannot stand "
+                "for one value: choose one with values() or values_list()."
+            )
+        ordering = self.ordering if self.is_limited else ()
+        return replace(self, projection=projection, ordering=ordering)
+
+    def subselect(self, outer: Rendering) -> sqlalchemy.Select[Any]:
+        """The statement inside of another one, sharing its binds."""
+        from_outer = type(outer)(self.info, outer.dialect, outer.binds)
+        statement = self.select(from_outer).correlate(None)
+        if self.is_limited:
+            # MySQL takes no LIMIT directly inside IN (...).
+            inner = statement.subquery()
+            return sqlalchemy.select(*inner.columns)
+        return statement
+
+    def select(self, rendering: Rendering) -> sqlalchemy.Select[Any]:
+        """The SELECT statement; binds are numbered in the order of `values`."""
+        columns = self.projection.columns(rendering)
+        rendering.selected = len(columns)
+        where = None
+        if self.where is not EVERYTHING:
+            where = self.where.render(rendering, required=True, negated=False)
+        order = [element for term in self.order for element in term.render(rendering)]
+        if self.distinct:
+            # Databases order distinct rows only by what is selected.
+            columns.extend(_bare(element) for element in order)
+        statement = sqlalchemy.select(*columns).select_from(rendering.from_clause())
+        if where is not None:
+            statement = statement.where(where)
+        if self.distinct:
+            statement = statement.distinct()
+        if order:
+            statement = statement.order_by(*order)
+        if self.high is not None:
+            statement = statement.limit(rendering.bind(sqlalchemy.Integer()))
+        if self.low:
+            statement = statement.offset(rendering.bind(sqlalchemy.Integer()))
+        if self.lock:
+            statement = rendering.dialect.for_update(statement)
+        return statement
+
+
+def _bare(element: sqlalchemy.ColumnElement[Any]) -> sqlalchemy.ColumnElement[Any]:
+    return element.element if isinstance(element, sqlalchemy.UnaryExpression) else element

@@ -1,0 +1,59 @@
+"""Plans of statements that read: rows, counts, existence."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import sqlalchemy
+
+from orm.database.dialect import Dialect
+from orm.loading.readers import read_values
+from orm.planning.cache import plans
+from orm.planning.plan import Plan, make_plan, result_processors
+from orm.planning.projection import Instances
+from orm.planning.query import Query
+from orm.planning.rendering import Rendering
+
+
+def rows_plan(dialect: Dialect, query: Query) -> Plan:
+    """The plan that selects the query's rows."""
+
+    def make() -> Plan:
+        rendering = Rendering(query.info, dialect)
+        statement = query.select(rendering)
+        columns = list(statement.selected_columns)
+        processors = result_processors(dialect, columns[: rendering.selected])
+        reader = query.projection.reader(processors, len(columns) - rendering.selected)
+        return make_plan(dialect, statement, reader)
+
+    return plans.get((dialect.name, "rows", query.key), make)
+
+
+def count_plan(dialect: Dialect, query: Query) -> Plan:
+    """The plan that counts the query's rows; take `counted(query)` for its values."""
+
+    def make() -> Plan:
+        rendering = Rendering(query.info, dialect)
+        if query.distinct or query.is_limited:
+            inner = query.select(rendering).subquery()
+            statement = sqlalchemy.select(sqlalchemy.func.count()).select_from(inner)
+        else:
+            statement = query.select(rendering).with_only_columns(
+                sqlalchemy.func.count(), maintain_column_froms=True
+            )
+        return make_plan(dialect, statement, read_values([None]))
+
+    return plans.get((dialect.name, "count", query.key), make)
+
+
+def counted(query: Query) -> Query:
+    """What is left of a query to count its rows: no ordering, no related instances."""
+    projection = query.projection
+    if isinstance(projection, Instances) and not query.distinct:
+        projection = Instances(query.info, only=frozenset())
+    return replace(query, ordering=query.ordering if query.is_limited else (), projection=projection)
+
+
+def probed(query: Query) -> Query:
+    """What is left of a query to see whether it has a row: the key of the first one."""
+    return counted(query).slice(0, 1)

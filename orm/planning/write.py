@@ -1,0 +1,229 @@
+"""Plans of statements that write: INSERT, UPDATE and DELETE."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy
+from sqlalchemy import ColumnElement, ClauseElement
+
+from orm.database.dialect import Dialect
+from orm.exceptions import FieldError
+from orm.expressions import Expression
+from orm.fields import Field
+from orm.loading.readers import read_tuples
+from orm.planning.cache import plans
+from orm.planning.conditions import EVERYTHING
+from orm.planning.plan import Plan, make_plan, result_processors
+from orm.planning.projection import Instances
+from orm.planning.query import Query
+from orm.planning.rendering import Binds, Rendering
+from orm.planning.terms import Term, resolve
+
+if TYPE_CHECKING:
+    from orm.meta import ModelInfo
+
+# One row of placeholders in a compiled INSERT.
+VALUES_ROW = re.compile(r"(?<= VALUES )\((?:\?|%s)(?:, (?:\?|%s))*\)")
+# Where a statement cannot take rows of any number, it is planned per number; few rows keep that cheap.
+MAX_PLANNED_ROWS = 100
+
+
+class WriteTerm(Term):
+    """A validated value, bound as its column stores it."""
+
+    nullable = False
+
+    def __init__(self, field: Field[Any], value: Any) -> None:
+        self.field = field
+        self.key = field
+        self.values = (value,)
+
+    def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
+        return rendering.bind(self.field.column_type())
+
+
+def insert_plan(
+    dialect: Dialect, info: ModelInfo, fields: tuple[Field[Any], ...], returning: tuple[Field[Any], ...]
+) -> Plan:
+    """The plan that inserts one row of these fields and reads back `returning`."""
+
+    def make() -> Plan:
+        table = info.require_table()
+        binds = Binds()
+        row = {field.column_name: binds.bind(field.column_type()) for field in fields}
+        insert = sqlalchemy.insert(table).values(row) if row else sqlalchemy.insert(table)
+        return _returning_plan(dialect, table, insert.inline(), returning)
+
+    return plans.get((dialect.name, "insert", info, fields, returning), make)
+
+
+def _returning_plan(
+    dialect: Dialect,
+    table: sqlalchemy.Table,
+    insert: sqlalchemy.Insert,
+    returning: Sequence[Field[Any]],
+) -> Plan:
+    if not returning:
+        return make_plan(dialect, insert)
+    columns = [table.c[field.column_name] for field in returning]
+    reader = read_tuples(result_processors(dialect, columns))
+    return make_plan(dialect, insert.returning(*columns), reader)
+
+
+class BulkInsert:
+    """Inserts any number of rows of the same fields, in as few statements as the database takes."""
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        info: ModelInfo,
+        fields: tuple[Field[Any], ...],
+        returning: tuple[Field[Any], ...],
+    ) -> None:
+        self.dialect = dialect
+        self.info = info
+        self.fields = fields
+        self.returning = returning
+        self._arrays = plans.get(
+            (dialect.name, "insert arrays", info, fields, returning), self._plan_arrays
+        )
+
+    def _plan_arrays(self) -> Plan | bool:
+        table = self.info.require_table()
+        statement = self.dialect.bulk_insert(
+            table,
+            [table.c[field.column_name] for field in self.fields],
+            [table.c[field.column_name] for field in self.returning],
+        )
+        if statement is None:
+            return False
+        columns = [table.c[field.column_name] for field in self.returning]
+        reader = read_tuples(result_processors(self.dialect, columns)) if columns else None
+        return make_plan(self.dialect, statement, reader)
+
+    def chunk_size(self, batch_size: int | None) -> int:
+        """How many rows go into one statement."""
+        most = self.dialect.rows_per_insert(len(self.fields))
+        if self._arrays:
+            most = 10_000
+        elif self.dialect.placeholder == "${}":
+            most = min(most, MAX_PLANNED_ROWS)
+        return min(batch_size, most) if batch_size else most
+
+    def statement(self, rows: Sequence[tuple[Any, ...]]) -> tuple[str, Sequence[Any], Plan]:
+        """SQL, arguments and the plan whose reader reads what comes back."""
+        if isinstance(self._arrays, Plan):
+            return *self._arrays.statement(tuple(zip(*rows))), self._arrays
+        one = insert_plan(self.dialect, self.info, self.fields, self.returning)
+        values = [value for row in rows for value in row]
+        found = VALUES_ROW.search(one.sql)
+        if found is None:
+            plan = self._plan_rows(len(rows))
+            return *plan.statement(values), plan
+        arguments: list[Any] = []
+        for row in rows:
+            arguments.extend(one.arguments(row))
+        sql = f"{one.sql[: found.end()]}{f', {found.group()}' * (len(rows) - 1)}{one.sql[found.end() :]}"
+        return sql, arguments, one
+
+    def _plan_rows(self, count: int) -> Plan:
+        def make() -> Plan:
+            table = self.info.require_table()
+            binds = Binds()
+            rows = [
+                {field.column_name: binds.bind(field.column_type()) for field in self.fields}
+                for _ in range(count)
+            ]
+            insert = sqlalchemy.insert(table).values(rows)
+            return _returning_plan(self.dialect, table, insert.inline(), self.returning)
+
+        key = (self.dialect.name, "insert rows", self.info, self.fields, self.returning, count)
+        return plans.get(key, make)
+
+
+Assignments = tuple[tuple[Field[Any], Term], ...]
+
+
+def resolve_assignments(
+    info: ModelInfo, validated: Mapping[str, Any], expressions: Mapping[str, Any]
+) -> Assignments:
+    """What an UPDATE sets: validated values by field name, and expressions over the row itself."""
+    found: list[tuple[Field[Any], Term]] = []
+    for name, value in validated.items():
+        field = info.fields[name]
+        found.append((field, WriteTerm(field, value)))
+    for name, expression in expressions.items():
+        term = resolve(info, expression, f"the value of {name}")
+        if any(column.path.relations for column in term.columns()):
+            raise FieldError(
+                f"{info.name}.{name} is set to {expression!r}, which reads a related row. An UPDATE can only "
+                "calculate with the row's own fields."
+            )
+        found.append((info.fields[name], term))
+    return tuple(found)
+
+
+def is_expression(value: Any) -> bool:
+    """Whether an assigned value is calculated by the database."""
+    return isinstance(value, (Expression, ClauseElement))
+
+
+def update_values(query: Query, assignments: Assignments) -> tuple[Any, ...]:
+    """The arguments of an UPDATE, in the order of `update_plan`."""
+    assigned = tuple(value for _, term in assignments for value in term.values)
+    return (*assigned, *query.where.values)
+
+
+def update_plan(dialect: Dialect, query: Query, assignments: Assignments) -> Plan:
+    """The plan that sets fields of the rows that the query's condition matches."""
+
+    def make() -> Plan:
+        rendering = Rendering(query.info, dialect)
+        sets = {field.column_name: term.render(rendering) for field, term in assignments}
+        statement = sqlalchemy.update(rendering.table).values(sets).inline()
+        return make_plan(dialect, _where(statement, query, rendering))
+
+    shape: Hashable = tuple((field, term.key) for field, term in assignments)
+    return plans.get((dialect.name, "update", query.info, query.where.key, shape), make)
+
+
+def delete_plan(dialect: Dialect, query: Query) -> Plan:
+    """The plan that deletes the rows that the query's condition matches."""
+
+    def make() -> Plan:
+        rendering = Rendering(query.info, dialect)
+        return make_plan(dialect, _where(sqlalchemy.delete(rendering.table), query, rendering))
+
+    return plans.get((dialect.name, "delete", query.info, query.where.key), make)
+
+
+def _where(statement: Any, query: Query, rendering: Rendering) -> Any:
+    """The statement, restricted to the rows that match; over joins, by their keys."""
+    if query.where is EVERYTHING:
+        return statement
+    position = rendering.binds.count
+    condition = query.where.render(rendering, required=True, negated=False)
+    if not rendering.has_joins:
+        rendering.check_tables()
+        return statement.where(condition)
+    # Rendered again inside a subquery of its own, which takes the same binds.
+    rendering.binds.count = position
+    keys = replace(
+        query, projection=Instances(query.info, only=frozenset()), ordering=(), distinct=False
+    )
+    inner = keys.select(Rendering(query.info, rendering.dialect, rendering.binds)).correlate(None)
+    # MySQL does not read from the table that it writes, unless from a derived table.
+    derived = inner.subquery("matched")
+    own = [rendering.table.c[field.column_name] for field in query.info.pk_fields]
+    left = own[0] if len(own) == 1 else sqlalchemy.tuple_(*own)
+    return statement.where(left.in_(sqlalchemy.select(*derived.columns)))
+
+
+def chunks(rows: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    """`rows` in pieces of at most `size`."""
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]

@@ -1,0 +1,531 @@
+"""`QuerySet`: a query in the making, immutable, awaited for its rows."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Generator, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
+
+import databases
+import typesystem
+from typing_extensions import TypeVar as DefaultTypeVar
+
+from orm import execution
+from orm.exceptions import FieldError, IntegrityError, QueryError
+from orm.expressions import Condition, OrderTerm, Q
+from orm.persistence import (
+    finish_insert,
+    insert_instance,
+    prepare_insert,
+    split_update,
+)
+from orm.planning.conditions import NOTHING, both, resolve_conditions
+from orm.planning.ordering import resolve_ordering
+from orm.planning.projection import Columns, Instances
+from orm.planning.query import Query
+from orm.planning.write import resolve_assignments
+
+if TYPE_CHECKING:
+    import sqlalchemy
+
+    from orm.models import Model
+
+M = TypeVar("M", bound="Model")
+R = DefaultTypeVar("R", default=Any)
+
+# How often a creation that lost a race is looked up and tried again, before the error is believed.
+RACE_ATTEMPTS = 3
+
+
+class QuerySet(Generic[M, R]):
+    """A query of `M`, whose rows come as `R` (instances, unless `values()` says otherwise).
+
+    Every method that narrows or orders returns a new queryset. Await one for a list, loop over it with
+    ``async for`` for a stream in constant memory, slice it for a part.
+
+        notes = await Note.objects.filter(completed=False).order_by("-id")[:10]
+    """
+
+    def __init__(self, query: Query, database: databases.Database | None = None) -> None:
+        self._query = query
+        self._using = database
+
+    def __repr__(self) -> str:
+        return f"<QuerySet of {self._query.info.name}>"
+
+    def _with(self, query: Query) -> QuerySet[M, R]:
+        return type(self)(query, self._using)
+
+    def _changed(self, what: str, **changes: Any) -> QuerySet[M, R]:
+        if self._query.sliced:
+            raise QueryError(
+                f"{what} after a slice would change which rows were sliced: {what} first, then slice."
+            )
+        return self._with(replace(self._query, **changes))
+
+    # What the queryset is of.
+
+    @property
+    def model(self) -> type[M]:
+        """The model."""
+        return self._query.info.model  # type: ignore[return-value]
+
+    @property
+    def model_cls(self) -> type[M]:
+        """The model, by the name that `orm` 0.x has for it."""
+        return self.model
+
+    @property
+    def database(self) -> databases.Database:
+        """The database that the query runs on."""
+        return self._using or self._query.info.registry.database
+
+    @property
+    def table(self) -> sqlalchemy.Table:
+        """The model's SQLAlchemy table."""
+        return self._query.info.require_table()
+
+    @property
+    def schema(self) -> typesystem.Schema:
+        """The model's fields as a `typesystem.Schema`."""
+        return self._query.info.schema
+
+    @property
+    def pkname(self) -> str:
+        """The name of the model's primary key field."""
+        return self.model.pkname
+
+    @property
+    def sql(self) -> execution.Statement:
+        """The SQL of the query; `str()` of it is the text, `.values` are the arguments."""
+        return execution.show_sql(self._query, self.database)
+
+    # Narrowing and ordering.
+
+    def all(self, **lookups: Any) -> QuerySet[M, R]:
+        """The same query; with lookups, narrowed by them (as in `orm` 0.x)."""
+        return self.filter(**lookups) if lookups else self
+
+    def none(self) -> QuerySet[M, R]:
+        """A query that finds nothing and asks no database."""
+        return self._with(replace(self._query, where=NOTHING))
+
+    def filter(
+        self, *conditions: Condition | sqlalchemy.ColumnElement[bool] | bool, **lookups: Any
+    ) -> QuerySet[M, R]:
+        """Only rows that meet every condition: lookups, `Q` objects, typed comparisons, SQLAlchemy clauses.
+
+        Raises `FieldError` for an unknown name or lookup, `QueryError` for a value that makes no sense.
+        """
+        return self._narrowed("filter()", conditions, lookups, negated=False)
+
+    def exclude(
+        self, *conditions: Condition | sqlalchemy.ColumnElement[bool] | bool, **lookups: Any
+    ) -> QuerySet[M, R]:
+        """Only rows that do not meet the conditions (all of them together); NULL meets none."""
+        # orm 0.3 filtered by a clause that was to be excluded; models in its spelling still do.
+        legacy = self._query.info.legacy and len(conditions) == 1 and not lookups
+        negated = not (legacy and not isinstance(conditions[0], Condition))
+        return self._narrowed("exclude()", conditions, lookups, negated=negated)
+
+    def _narrowed(
+        self, what: str, conditions: Sequence[Any], lookups: Mapping[str, Any], *, negated: bool
+    ) -> QuerySet[M, R]:
+        query = self._query
+        found = resolve_conditions(query.info, conditions, lookups.items(), negated=negated)
+        return self._changed(what, where=both(query.where, found))
+
+    def search(self, term: str) -> QuerySet[M, R]:
+        """Only rows with a text field that contains `term`, whatever the case. An empty term is no condition."""
+        if not term:
+            return self
+        names = [name for name, field in self._query.info.fields.items() if field.kind == "text"]
+        if not names:
+            raise QueryError(f"{self._query.info.name} has no text field to search.")
+        anywhere = Q()
+        for name in names:
+            anywhere = anywhere | Q(**{f"{name}__icontains": term})
+        return self.filter(anywhere)
+
+    def order_by(self, *terms: OrderTerm) -> QuerySet[M, R]:
+        """Ordered by these, and by nothing else: ``"name"``, ``"-album__name"``, expressions. None: unordered."""
+        return self._changed("order_by()", ordering=resolve_ordering(self._query.info, terms))
+
+    def reverse(self) -> QuerySet[M, R]:
+        """The opposite order."""
+        if self._query.sliced:
+            raise QueryError("reverse() after a slice would change which rows were sliced.")
+        return self._with(self._query.reversed() if self._query.order else self._query)
+
+    def distinct(self) -> QuerySet[M, R]:
+        """No row twice."""
+        return self._changed("distinct()", distinct=True)
+
+    def limit(self, count: int) -> QuerySet[M, R]:
+        """At most so many rows. Unlike a slice, it may be followed by `filter()` and `order_by()`."""
+        check_index(count, "limit()")
+        query = self._query
+        if query.sliced:
+            return self._with(query.slice(0, count))
+        return self._with(replace(query, high=query.low + count))
+
+    def offset(self, count: int) -> QuerySet[M, R]:
+        """Without the first so many rows."""
+        check_index(count, "offset()")
+        query = self._query
+        if query.sliced:
+            return self._with(query.slice(count, None))
+        high = None if query.high is None else query.high - query.low + count
+        return self._with(replace(query, low=count, high=high))
+
+    @overload
+    def __getitem__(self, index: slice) -> QuerySet[M, R]: ...
+    @overload
+    def __getitem__(self, index: int) -> Any: ...
+    def __getitem__(self, index: slice | int) -> Any:
+        """`qs[2:5]` is a part of the rows; `await qs[3]` is one of them (IndexError if it is not there)."""
+        if isinstance(index, slice):
+            if index.step is not None:
+                raise QueryError("A queryset cannot be sliced in steps.")
+            start = 0 if index.start is None else check_index(index.start, "a slice")
+            stop = None if index.stop is None else check_index(index.stop, "a slice")
+            sliced = self._query.slice(start, None if stop is None else max(start, stop))
+            return self._with(replace(sliced, sliced=True))
+        return self._at(check_index(index, "an index"))
+
+    async def _at(self, index: int) -> R:
+        found = await self[index : index + 1]
+        if not found:
+            raise IndexError(f"This query of {self._query.info.name} has no row {index}.")
+        return found[0]
+
+    def select_related(self, *relations: str | Sequence[str] | None) -> QuerySet[M, R]:
+        """Load these relations in the same query, as joins: ``"album"``, ``"team__org"``.
+
+        Without arguments, every relation that cannot be null; with None, none.
+        """
+        projection = self._instances("select_related()")
+        if relations == (None,):
+            return self._with(replace(self._query, projection=replace(projection, related=())))
+        names = [
+            name
+            for given in relations
+            for name in ([given] if isinstance(given, str) else given or [])
+        ]
+        changed = projection.with_related(names) if names else projection.all_related()
+        return self._with(replace(self._query, projection=changed))
+
+    def only(self, *names: str) -> QuerySet[M, R]:
+        """Load only these fields (and the primary key); reading another raises AttributeError."""
+        changed = self._instances("only()").loading(names)
+        return self._with(replace(self._query, projection=changed))
+
+    def defer(self, *names: str) -> QuerySet[M, R]:
+        """Load all but these fields."""
+        changed = self._instances("defer()").deferring(names)
+        return self._with(replace(self._query, projection=changed))
+
+    def _instances(self, what: str) -> Instances:
+        projection = self._query.projection
+        if not isinstance(projection, Instances):
+            raise QueryError(f"{what} says how instances are loaded, and this query has values.")
+        return projection
+
+    def values(self, *fields: Any, **expressions: Any) -> QuerySet[M, dict[str, Any]]:
+        """Rows as dicts of these fields (all of the model's, if none is named), across relations too."""
+        return self._selecting("dicts", fields, expressions)
+
+    @overload
+    def values_list(
+        self, *fields: Any, flat: Literal[False] = ..., named: Literal[False] = ...
+    ) -> QuerySet[M, tuple[Any, ...]]: ...
+    @overload
+    def values_list(
+        self, *fields: Any, flat: bool = ..., named: bool = ...
+    ) -> QuerySet[M, Any]: ...
+    def values_list(
+        self, *fields: Any, flat: bool = False, named: bool = False
+    ) -> QuerySet[M, Any]:
+        """Rows as tuples; `flat=True`: the bare values of one field; `named=True`: named tuples."""
+        if flat and named:
+            raise QueryError("values_list() is either flat or named.")
+        return self._selecting("flat" if flat else "named" if named else "tuples", fields, {})
+
+    def _selecting(
+        self, shape: Literal["dicts", "tuples", "named", "flat"], fields: Any, named: Any
+    ) -> QuerySet[M, Any]:
+        columns = Columns.of(self._query.info, shape, fields, named)
+        return self._with(replace(self._query, projection=columns))
+
+    def using(self, database: databases.Database) -> QuerySet[M, R]:
+        """The same query on another database; what it finds is saved there too."""
+        return type(self)(self._query, database)
+
+    # Reading.
+
+    def __await__(self) -> Generator[Any, None, list[R]]:
+        return self._fetch().__await__()
+
+    async def _fetch(self) -> list[R]:
+        found: list[R] = await execution.fetch(self._query, self.database)
+        if self._using is not None:
+            for item in found:
+                self._mark(item)
+        return found
+
+    async def __aiter__(self) -> AsyncIterator[R]:
+        async for item in execution.stream(self._query, self.database):
+            if self._using is not None:
+                self._mark(item)
+            yield item
+
+    def _mark(self, item: Any) -> None:
+        """Let an instance, and those loaded with it, remember a database that is not their registry's."""
+        projection = self._query.projection
+        if not isinstance(projection, Instances):
+            return
+        for chain in ((), *projection.related):
+            reached = item
+            for relation in chain:
+                reached = reached and reached.__dict__.get(relation.name)
+            if reached is not None:
+                reached.__dict__["_database"] = self._using
+
+    async def get(self, *conditions: Any, **lookups: Any) -> R:
+        """The one row that matches.
+
+        Raises `Model.DoesNotExist` (a `NoMatch`) if there is none, `Model.MultipleObjectsReturned`
+        (a `MultipleMatches`) if there are several.
+        """
+        found = self.filter(*conditions, **lookups) if conditions or lookups else self
+        query = found._query
+        if not query.is_limited:
+            found = found._with(replace(query, high=2))
+        rows = await found
+        if len(rows) == 1:
+            return rows[0]
+        name = query.info.name
+        if not rows:
+            raise self.model.DoesNotExist(f"No {name} matches{_described(lookups)}.")
+        raise self.model.MultipleObjectsReturned(f"More than one {name} matches{_described(lookups)}.")
+
+    async def first(self, *conditions: Any, **lookups: Any) -> R | None:
+        """The first row (by primary key, if the query has no order), None if there is none."""
+        found = self.filter(*conditions, **lookups) if conditions or lookups else self
+        query = found._query if found._query.is_limited else found._query.with_order()
+        rows = await found._with(query.slice(0, 1))
+        return rows[0] if rows else None
+
+    async def last(self, *conditions: Any, **lookups: Any) -> R | None:
+        """The last row (by primary key, if the query has no order), None if there is none."""
+        found = self.filter(*conditions, **lookups) if conditions or lookups else self
+        if found._query.is_limited:
+            raise QueryError("last() after a slice or a limit: reverse() and slice instead.")
+        rows = await found._with(found._query.reversed().slice(0, 1))
+        return rows[0] if rows else None
+
+    async def count(self) -> int:
+        """How many rows there are."""
+        return await execution.count(self._query, self.database)
+
+    async def exists(self) -> bool:
+        """Whether there is a row."""
+        return await execution.exists(self._query, self.database)
+
+    async def in_bulk(
+        self, keys: Iterable[Any] | None = None, *, field_name: str = "pk"
+    ) -> dict[Any, R]:
+        """The instances by primary key (or by another unique field); keys that are not there are left out."""
+        info = self._query.info
+        if field_name == "pk":
+            names = tuple(field.attname for field in info.pk_fields)
+        else:
+            field = info.fields.get(field_name)
+            if field is None:
+                raise info.unknown(field_name, "the field_name of in_bulk()")
+            if not (field.unique or field.primary_key):
+                raise QueryError(f"in_bulk() takes a unique field, and {info.name}.{field_name} is not.")
+            names = (field.attname,)
+        if self._query.is_limited:
+            raise QueryError("in_bulk() cannot follow a slice or a limit.")
+        self._instances("in_bulk()")
+        found = self
+        if keys is not None:
+            found = self.filter(**{f"{field_name}__in": list(keys)})
+        result: dict[Any, R] = {}
+        for row in await found:
+            parts = tuple(row.__dict__[name] for name in names)
+            result[parts[0] if len(parts) == 1 else parts] = row
+        return result
+
+    async def explain(self) -> str:
+        """How the database would run the query, in its own words."""
+        return await execution.explain(self._query, self.database)
+
+    # Writing.
+
+    async def create(self, **values: Any) -> M:
+        """Insert a row and return its instance. Raises `orm.ValidationError` with every message."""
+        instance = self.model(**values)
+        if self._using is not None:
+            instance.__dict__["_database"] = self._using
+        await insert_instance(instance, self.database)
+        return instance
+
+    async def bulk_create(
+        self, rows: Iterable[M | Mapping[str, Any]], *, batch_size: int | None = None
+    ) -> list[M]:
+        """Insert many rows, given as instances or dicts, in one transaction; returns the instances, keys and all.
+
+        `batch_size` rows go into one statement, as many as the database takes if it is not given. Every row
+        is validated before any is sent.
+        """
+        if batch_size is not None and batch_size < 1:
+            raise QueryError(f"batch_size must be at least 1, got {batch_size}.")
+        instances: list[M] = []
+        for row in rows:
+            if isinstance(row, Mapping):
+                row = self.model(**row)
+            elif not isinstance(row, self.model):
+                raise QueryError(
+                    f"bulk_create() takes {self.model.__name__} instances or dicts, got {type(row).__name__}."
+                )
+            instances.append(row)
+        if not instances:
+            return []
+        values = [prepare_insert(instance) for instance in instances]
+        filled_in = await execution.insert_many(
+            self._query.info, values, self.database, batch_size
+        )
+        for instance, found in zip(instances, filled_in):
+            finish_insert(instance, found)
+            if self._using is not None:
+                instance.__dict__["_database"] = self._using
+        return instances
+
+    async def update(self, **values: Any) -> int:
+        """Set these fields in every row that matches; returns how many matched.
+
+        Values are validated; expressions (``Track.position + 1``) are calculated by the database.
+        """
+        self._check_write("update()")
+        info = self._query.info
+        plain, expressions, _ = split_update(info, values)
+        assignments = resolve_assignments(info, info.validator.update(plain), expressions)
+        if not assignments:
+            raise QueryError("update() was given nothing to set.")
+        return await execution.update(self._query, assignments, self.database)
+
+    async def delete(self) -> int:
+        """Delete every row that matches; returns how many matched."""
+        self._check_write("delete()")
+        if self._query.distinct:
+            raise QueryError("delete() after distinct() makes no sense: rows are deleted, not results.")
+        return await execution.delete(self._query, self.database)
+
+    def _check_write(self, what: str) -> None:
+        if self._query.is_limited:
+            raise QueryError(
+                f"{what} after a slice or a limit: narrow by keys instead, "
+                f"{self._query.info.name}.objects.filter(pk__in=...)."
+            )
+        self._instances(what)
+
+    async def get_or_create(
+        self, defaults: Mapping[str, Any] | None = None, **lookups: Any
+    ) -> tuple[M, bool]:
+        """The row that matches, or a new one made of the lookups and the defaults; and whether it is new.
+
+        Callables among the defaults are called. Safe in a race: if another task creates the row meanwhile,
+        that row is returned.
+        """
+        for attempt in range(RACE_ATTEMPTS):
+            found = await self._find(lookups, locking=attempt > 0)
+            if found is not None:
+                return found, False
+            try:
+                return await self._create_missing(lookups, defaults), True
+            except IntegrityError:
+                if attempt == RACE_ATTEMPTS - 1 or await self._find(lookups, locking=True) is None:
+                    raise
+        raise AssertionError("the last attempt raises")  # pragma: no cover
+
+    async def update_or_create(
+        self,
+        defaults: Mapping[str, Any] | None = None,
+        create_defaults: Mapping[str, Any] | None = None,
+        **lookups: Any,
+    ) -> tuple[M, bool]:
+        """The row that matches, updated by `defaults`, or a new one; and whether it is new.
+
+        A new row is made of the lookups and of `create_defaults`, or of `defaults` if those are not given.
+        """
+        creating = defaults if create_defaults is None else create_defaults
+        for attempt in range(RACE_ATTEMPTS):
+            found = await self._find(lookups, locking=attempt > 0)
+            if found is not None:
+                if not defaults:
+                    return found, False
+                try:
+                    await found.update(**_called(defaults))
+                except self.model.DoesNotExist:
+                    continue  # Deleted since it was found.
+                return found, False
+            try:
+                return await self._create_missing(lookups, creating), True
+            except IntegrityError:
+                if attempt == RACE_ATTEMPTS - 1 or await self._find(lookups, locking=True) is None:
+                    raise
+        raise AssertionError("the last attempt raises")  # pragma: no cover
+
+    async def _find(self, lookups: Mapping[str, Any], *, locking: bool) -> M | None:
+        """The row, None if there is none. `locking` sees what others committed since a transaction began."""
+        query = self.filter(**lookups)._query
+        try:
+            found = await self._with(replace(query, lock=locking)).get()
+        except self.model.DoesNotExist:
+            return None
+        return found  # type: ignore[return-value]
+
+    async def _create_missing(
+        self, lookups: Mapping[str, Any], defaults: Mapping[str, Any] | None
+    ) -> M:
+        values = {name.removesuffix("__exact"): value for name, value in lookups.items()}
+        values = {name: value for name, value in values.items() if "__" not in name}
+        values.update(_called(defaults or {}))
+        # A failed statement would break an outer transaction; a savepoint keeps it.
+        async with self.database.transaction():
+            return await self.create(**values)
+
+
+def check_index(index: Any, what: str) -> int:
+    """A whole number that is not negative. Raises `QueryError`."""
+    if isinstance(index, bool) or not isinstance(index, int):
+        raise QueryError(f"{what} takes a whole number, got {type(index).__name__}.")
+    if index < 0:
+        raise QueryError(f"{what} cannot be negative: reverse() the order and count from the start.")
+    return index
+
+
+def _called(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value() if callable(value) else value for name, value in values.items()}
+
+
+def _described(lookups: Mapping[str, Any]) -> str:
+    return f" {', '.join(lookups)}" if lookups else ""
+
+
+class Manager:
+    """`Model.objects`: a queryset of the model."""
+
+    def __get__(self, instance: Model | None, owner: type[M]) -> QuerySet[M, M]:
+        if instance is not None:
+            raise AttributeError(f"objects is reached on the class {owner.__name__}, not on an instance.")
+        info = owner._meta
+        if info.abstract:
+            raise FieldError(f"{owner.__name__} is abstract and has no rows to query.")
+        found: QuerySet[M, M] | None = info.objects
+        if found is None:
+            found = info.objects = QuerySet(Query(info, Instances(info)))
+        return found
+

@@ -1,0 +1,127 @@
+"""`ModelRegistry`: a set of models, their SQLAlchemy MetaData, and the database they live in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import databases
+import sqlalchemy
+
+from orm.database import ddl
+from orm.exceptions import FieldError, QueryError
+
+if TYPE_CHECKING:
+    from orm.models import Model
+
+# PostgreSQL's own defaults, so that databases made by other means compare equal in Alembic; and names
+# are what a cycle of foreign keys needs to be dropped again.
+NAMING_CONVENTION = {
+    "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
+    "uq": "%(table_name)s_%(column_0_N_name)s_key",
+}
+
+
+class ModelRegistry:
+    """The models of an application and the database they live in.
+
+        database = orm.Database("sqlite:///db.sqlite")
+        models = orm.ModelRegistry(database=database)
+
+    `models` maps each model's class name to the class, `metadata` is the MetaData that Alembic
+    compares a database with. `database` may be set later, before the first query.
+    """
+
+    def __init__(
+        self,
+        database: databases.Database | None = None,
+        *,
+        metadata: sqlalchemy.MetaData | None = None,
+    ) -> None:
+        self._database = database
+        self.models: dict[str, type[Model]] = {}
+        self._metadata = (
+            sqlalchemy.MetaData(naming_convention=NAMING_CONVENTION)
+            if metadata is None
+            else metadata
+        )
+
+    def __repr__(self) -> str:
+        return f"<ModelRegistry: {', '.join(self.models) or 'no models'}>"
+
+    @property
+    def database(self) -> databases.Database:
+        """The database that the models' queries run on. Raises `QueryError` while there is none."""
+        if self._database is None:
+            raise QueryError(
+                "This ModelRegistry has no database: pass ModelRegistry(database=...), "
+                "set registry.database, or choose one per query with using(database)."
+            )
+        return self._database
+
+    @database.setter
+    def database(self, database: databases.Database) -> None:
+        self._database = database
+
+    @property
+    def metadata(self) -> sqlalchemy.MetaData:
+        """The MetaData with every model's table. Raises `FieldError` if a ForeignKey names no model."""
+        self._build_tables()
+        for model in self.models.values():
+            model._meta.require_table()
+        return self._metadata
+
+    async def create_all(self) -> None:
+        """Create the tables that do not exist yet, on the connection of the current task."""
+        await ddl.create_all(self.database, self.metadata)
+
+    async def drop_all(self) -> None:
+        """Drop the models' tables that exist, with all their rows."""
+        await ddl.drop_all(self.database, self.metadata)
+
+    def _add(self, model: type[Model]) -> None:
+        if model._meta.tablename in self._metadata.tables and model.__name__ not in self.models:
+            raise FieldError(
+                f"{model.__name__}: the table {model._meta.tablename!r} is already taken by another "
+                "model of this registry. Give one of them another Meta.tablename."
+            )
+        replaced = self.models.get(model.__name__)
+        if replaced is not None and replaced._meta.table is not None:
+            self._metadata.remove(replaced._meta.table)
+        self.models[model.__name__] = model
+        self._build_tables()
+
+    def _build_tables(self) -> None:
+        """Build each table whose foreign keys can be resolved by now; a forward reference waits."""
+        for model in self.models.values():
+            model._meta.build_table_if_ready(self._metadata)
+
+    def find(self, name: str) -> type[Model] | None:
+        """The model of this class name, or None."""
+        return self.models.get(name)
+
+
+def registry_of(namespace: dict[str, Any], bases: tuple[type, ...]) -> ModelRegistry | None:
+    """The registry that a class statement names, in any of the three spellings.
+
+    The spelling of `orm` 0.1 names a MetaData and a database instead; the registry of such a pair is
+    kept with the MetaData.
+    """
+    if "__metadata__" in namespace:
+        metadata = namespace["__metadata__"]
+        known = metadata.info.get("orm_registry")
+        if not isinstance(known, ModelRegistry):
+            known = ModelRegistry(namespace.get("__database__"), metadata=metadata)
+            metadata.info["orm_registry"] = known
+        return known
+    if "registry" in namespace:
+        registry = namespace["registry"]
+        if not isinstance(registry, ModelRegistry):
+            raise FieldError(
+                f"registry must be an orm.ModelRegistry, got {type(registry).__name__}."
+            )
+        return registry
+    for base in bases:
+        inherited = getattr(base, "registry", None)
+        if isinstance(inherited, ModelRegistry):
+            return inherited
+    return None

@@ -1,0 +1,386 @@
+"""`ForeignKey` and `OneToOne`: fields that hold another model's key and give its instance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
+
+import sqlalchemy
+import typesystem
+from sqlalchemy.types import TypeEngine
+
+from orm.exceptions import FieldError, QueryError
+from orm.expressions import Comparison, FieldExpression
+from orm.fields import NO_DEFAULT, Field
+
+if TYPE_CHECKING:
+    from orm.models import Model
+
+CASCADE = "CASCADE"
+RESTRICT = "RESTRICT"
+SET_NULL = "SET NULL"
+SET_DEFAULT = "SET DEFAULT"
+NO_ACTION = "NO ACTION"
+ON_DELETE = (CASCADE, RESTRICT, SET_NULL, SET_DEFAULT, NO_ACTION)
+
+M = TypeVar("M", bound="Model | None")
+T = TypeVar("T", bound="Model")
+
+
+class RelationExpression(FieldExpression[Any]):
+    """A relation in an expression: ``Track.album``. Its attributes are the related model's fields."""
+
+    __slots__ = ()
+
+    def __getattribute__(self, name: str) -> Any:
+        if name.startswith("_"):
+            return super().__getattribute__(name)
+        # The related model's fields come first: one may well be called `range` or `contains`.
+        relation = self._relation()
+        target = relation.target._meta
+        field = target.fields.get(name) or target.by_attname.get(name)
+        if name == "pk" and len(target.pk_fields) == 1:
+            field = target.pk_fields[0]
+        if field is None:
+            return super().__getattribute__(name)
+        if name != field.name and name != "pk":
+            return FieldExpression(self._model, KeyName(name), self._path)
+        return field.expression(self._model, self._path)
+
+    def _relation(self) -> ForeignKey[Any]:
+        info = self._model._meta
+        for name in self._path[:-1]:
+            info = info.fields[name].target._meta
+        relation = info.fields[self._path[-1]]
+        assert isinstance(relation, ForeignKey)
+        return relation
+
+    def __getattr__(self, name: str) -> Any:
+        raise self._relation().target._meta.unknown(name, f"an attribute of {self!r}")
+
+
+class KeyName:
+    """Stands for a field where only a name is wanted: the raw key of a relation."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+class KeyAttribute:
+    """The raw key of a relation: ``track.album_id``; on the class an expression."""
+
+    def __init__(self, relation: ForeignKey[Any]) -> None:
+        self.relation = relation
+
+    def __get__(self, instance: Model | None, owner: type[Model]) -> Any:
+        if instance is None:
+            return FieldExpression(owner, KeyName(self.relation.attname))  # type: ignore[arg-type]
+        raise instance._missing_attribute(self.relation)
+
+
+class RelationValidator(typesystem.Field):
+    """Validates the raw key of a relation as the related field itself would; takes instances too."""
+
+    def __init__(self, relation: ForeignKey[Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.relation = relation
+
+    errors = {"null": "May not be null.", "type": "Must be an instance of {target} or its key."}
+
+    @property
+    def target(self) -> str:
+        """The related model's name, for messages."""
+        return self.relation.target.__name__
+
+    def validate(self, value: Any) -> Any:
+        """The key. Raises `typesystem.ValidationError`."""
+        if value is None:
+            if self.allow_null:
+                return None
+            raise self.validation_error("null")
+        if isinstance(value, self.relation.target):
+            return value.__dict__.get(self.relation.target_field.attname)
+        if type(value) in (list, tuple, dict, set) or hasattr(value, "_meta"):
+            raise self.validation_error("type")
+        return self.relation.target_field.validator.validate(value)
+
+    def get_error_text(self, code: str) -> str:
+        """The message of `code`, with the related model's name."""
+        return self.errors[code].format(target=self.target)
+
+    def serialize(self, obj: Any) -> Any:
+        """The key as typesystem serializes it."""
+        if isinstance(obj, self.relation.target):
+            obj = obj.pk
+        return self.relation.target_field.validator.serialize(obj)
+
+
+class ForeignKey(Field[M], Generic[M]):
+    """A relation to one row of another model, kept as its key.
+
+    `to` is a model, or the class name of one in the same registry (itself included). `on_delete` is what
+    the database does to this row when the other goes: `CASCADE`, `RESTRICT`, `SET_NULL`, `SET_DEFAULT` or
+    `NO_ACTION`. `to_field` names a unique field to point at instead of the primary key. `related_name`
+    names the way back.
+
+    On an instance it is the related instance, sparse (only its key) until it is loaded; `<name>_id` is
+    the raw key. On the class it is an expression that walks the relation: ``Track.album.name``.
+    """
+
+    kind = "relation"
+    unique_relation = False
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __init__(
+            self: ForeignKey[T],
+            to: type[T],
+            *,
+            allow_null: Literal[False] = ...,
+            on_delete: str = ...,
+            related_name: str | None = ...,
+            to_field: str | None = ...,
+            **options: Any,
+        ) -> None: ...
+
+        @overload
+        def __init__(
+            self: ForeignKey[T | None],
+            to: type[T],
+            *,
+            allow_null: Literal[True],
+            on_delete: str = ...,
+            related_name: str | None = ...,
+            to_field: str | None = ...,
+            **options: Any,
+        ) -> None: ...
+
+        @overload
+        def __init__(
+            self: ForeignKey[Any],
+            to: str,
+            *,
+            allow_null: bool = ...,
+            on_delete: str = ...,
+            related_name: str | None = ...,
+            to_field: str | None = ...,
+            **options: Any,
+        ) -> None: ...
+
+        def __init__(self, to: Any, **options: Any) -> None: ...
+
+        # On the class the relation reads as the related model, whose attributes are expressions.
+        @overload  # type: ignore[override]
+        def __get__(self: ForeignKey[T], instance: None, owner: type) -> type[T]: ...
+        @overload
+        def __get__(self: ForeignKey[T | None], instance: None, owner: type) -> type[T]: ...
+        @overload
+        def __get__(self, instance: object, owner: type) -> M: ...
+        def __get__(self, instance: Any, owner: type) -> Any: ...
+
+        def __set__(self, instance: object, value: M | int | str) -> None: ...  # type: ignore[override]
+
+    else:
+
+        def __init__(
+            self,
+            to,
+            *,
+            on_delete=NO_ACTION,
+            related_name=None,
+            to_field=None,
+            **options,
+        ):
+            if not isinstance(to, str) and not hasattr(to, "_meta"):
+                raise FieldError(
+                    f"A relation takes a model or the name of one, got {type(to).__name__}."
+                )
+            if on_delete not in ON_DELETE:
+                raise FieldError(
+                    f"on_delete must be one of orm.CASCADE, RESTRICT, SET_NULL, SET_DEFAULT and "
+                    f"NO_ACTION, got {on_delete!r}."
+                )
+            if on_delete == SET_NULL and not options.get("allow_null"):
+                raise FieldError("on_delete=SET_NULL needs allow_null=True on the same field.")
+            if self.unique_relation:
+                options["unique"] = True
+            self.to = to
+            self.on_delete = on_delete
+            self.related_name = related_name
+            self.to_field = to_field
+            super().__init__(**options)
+
+        def __get__(self, instance, owner):
+            if instance is None:
+                return self.expression(owner)
+            return self.related(instance)
+
+        def __set__(self, instance, value):
+            own = instance.__dict__
+            if value is not None and hasattr(value, "_meta"):
+                if not isinstance(value, self.target):
+                    raise FieldError(
+                        f"{self.label} takes {self.target.__name__} instances, "
+                        f"got {type(value).__name__}."
+                    )
+                own[self.attname] = value.__dict__.get(self.target_field.attname)
+                own[self.name] = value
+            else:
+                own[self.attname] = value
+                own.pop(self.name, None)
+
+    to: type[Model] | str
+    on_delete: str
+    related_name: str | None
+    to_field: str | None
+
+    @property
+    def attname(self) -> str:
+        """The attribute that holds the raw key: ``album_id``."""
+        return f"{self.name}_id"
+
+    @property
+    def label(self) -> str:
+        """The relation's name in messages: ``Track.album``."""
+        return f"{self.model.__name__}.{self.name}"
+
+    def is_resolved(self) -> bool:
+        """Whether the related model is there yet."""
+        return not isinstance(self.to, str) or self._find() is not None
+
+    def _find(self) -> type[Model] | None:
+        assert isinstance(self.to, str)
+        if self.to == self.model.__name__:
+            return self.model  # type: ignore[no-any-return]
+        return self.model._meta.registry.find(self.to)  # type: ignore[no-any-return]
+
+    @property
+    def target(self) -> type[Model]:
+        """The related model. Raises `FieldError` if it never appeared."""
+        if isinstance(self.to, str):
+            found = self._find()
+            if found is None:
+                self.model._meta.require_table()  # Raises, and says which models there are.
+                raise FieldError(f"{self.label} points to {self.to!r}, which is not in its registry.")
+            self.to = found
+        return self.to
+
+    @property
+    def target_field(self) -> Field[Any]:
+        """The field of the related model whose value is kept here."""
+        info = self.target._meta
+        if self.to_field is not None:
+            field = info.fields.get(self.to_field)
+            if field is None or not (field.unique or field.primary_key):
+                raise FieldError(
+                    f"{self.label}: to_field={self.to_field!r} must name a unique field of {info.name}."
+                )
+            return field
+        if len(info.pk_fields) != 1:
+            raise FieldError(
+                f"{self.label}: {info.name} has a composite primary key, which a ForeignKey cannot point "
+                f"at. Use to_field= with a unique field of {info.name}."
+            )
+        return info.pk_fields[0]
+
+    def descriptors(self) -> dict[str, Any]:
+        """What the metaclass sets on the class: the relation and its raw key."""
+        return {self.name: self, self.attname: KeyAttribute(self)}
+
+    def expression(self, model: Any, via: tuple[str, ...] = ()) -> FieldExpression[Any]:
+        """The relation as an expression on `model`, reached over `via`."""
+        return RelationExpression(model, self, via)
+
+    def build_validator(self, **options: Any) -> typesystem.Field:
+        """A validator of the raw key."""
+        return RelationValidator(self, **options)
+
+    def plain_check(self) -> str | None:
+        """None: the related field's own validator is asked."""
+        return None
+
+    def column_type(self) -> TypeEngine[Any]:
+        """The related field's column type."""
+        return self.target_field.column_type()
+
+    def make_column(self) -> sqlalchemy.Column[Any]:
+        """The key's column, with its constraint."""
+        column = super().make_column()
+        info = self.target._meta
+        table = f"{info.options.schema}.{info.tablename}" if info.options.schema else info.tablename
+        column.append_foreign_key(
+            sqlalchemy.ForeignKey(
+                f"{table}.{self.target_field.column_name}",
+                ondelete=None if self.on_delete == NO_ACTION else self.on_delete,
+            )
+        )
+        return column
+
+    def to_python(self, value: Any) -> Any:
+        """The key for a lookup's value: of an instance its key, else what the related field makes of it.
+
+        Raises `QueryError` for an instance of another model and for one that is not saved.
+        """
+        if hasattr(value, "_meta"):
+            if not isinstance(value, self.target):
+                raise QueryError(
+                    f"{self.label} is compared with {self.target.__name__} instances, "
+                    f"got {getattr(type(value), '__name__', value)}."
+                )
+            key = value.__dict__.get(self.target_field.attname)
+            if key is None:
+                raise QueryError(
+                    f"{self.label} is compared with a {self.target.__name__} that has no "
+                    f"{self.target_field.name}: save it first."
+                )
+            return key
+        return self.target_field.to_python(value)
+
+    def related(self, instance: Model) -> Model | None:
+        """The related instance, as `track.album` reads it: loaded, sparse, or None."""
+        own = instance.__dict__
+        loaded: Model | None = own.get(self.name)
+        if self.attname not in own:
+            raise instance._missing_attribute(self)
+        key = own[self.attname]
+        if loaded is not None:
+            current = loaded.__dict__.get(self.target_field.attname)
+            if current == key:
+                return loaded
+            if key is None:  # It was set before it was saved, and has been since.
+                own[self.attname] = current
+                return loaded
+        if key is None and not instance._meta.legacy:
+            return None
+        sparse = own[self.name] = self.sparse(key)
+        return sparse
+
+    def sparse(self, key: Any) -> Model:
+        """An instance of the related model that holds only its key."""
+        target = self.target
+        made = target.__new__(target)
+        made.__dict__[self.target_field.attname] = key
+        return made
+
+
+class OneToOne(ForeignKey[M]):
+    """A `ForeignKey` that is unique: each row of the other model has at most one here."""
+
+    unique_relation = True
+
+
+Relation = ForeignKey[Any]
+RelationCondition = Callable[[Any], Comparison]
+__all__ = [
+    "CASCADE",
+    "NO_ACTION",
+    "NO_DEFAULT",
+    "ON_DELETE",
+    "RESTRICT",
+    "SET_DEFAULT",
+    "SET_NULL",
+    "ForeignKey",
+    "OneToOne",
+    "Relation",
+]

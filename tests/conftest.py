@@ -1,0 +1,232 @@
+"""What every test can ask for: an empty database on each server, connected or as a URL.
+
+| fixture                       | gives                                                                               |
+| ----------------------------- | ----------------------------------------------------------------------------------- |
+| `database_url`                | the URL of an empty database; the test runs once on each of `KINDS`                 |
+| `database`                    | a connected `orm.Database` there                                                    |
+| `any_database`                | the same, and once more as a plain `databases.Database`                             |
+| `sqlite_url`, `postgresql_url`, `mysql_url` | the URL of an empty database of that one kind                         |
+
+`pytest -k sqlite` runs the part for one kind, `-k plain` the plain databases. `TEST_DATABASES=sqlite,mysql` leaves the
+others out. What was not tested is named at the end of the run; where `CI` is set that is a failure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+from collections import Counter
+from collections.abc import AsyncIterator, Generator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import databases
+import pytest
+from hypothesis import HealthCheck, settings
+
+from orm.database.database import Database
+from tests import scratch
+from tests.servers import Servers, ServerUnavailable
+
+KINDS = ("sqlite", "postgresql", "mysql")
+DatabaseType = TypeVar("DatabaseType", bound=databases.Database)
+WANTED = tuple(filter(None, os.environ.get("TEST_DATABASES", "").split(","))) or KINDS
+
+# A query's time is the server's, not ours to promise; the examples of one property share its test's database.
+settings.register_profile("orm", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+settings.load_profile("orm")
+
+
+# The run: servers are found once, by the process that the user started; xdist's workers are told what it found.
+
+
+class Run:
+    """One process's part of the test run.
+
+    Attributes:
+        worker: "main", or the xdist worker's name.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        given = getattr(config, "workerinput", {}).get("databases")
+        self.worker: str = given["worker"] if given else "main"
+        self.run_id: str = given["run_id"] if given else ""
+        self._urls: dict[str, str] = given["urls"] if given else {}
+        self._missing: dict[str, str] = given["missing"] if given else {}
+        self._admins: dict[str, scratch.Admin] = {}
+        self.servers: Servers | None = None
+        if given is None:
+
+            def say(text: str) -> None:
+                reporter = config.pluginmanager.get_plugin("terminalreporter")
+                if reporter is not None:
+                    reporter.ensure_newline()
+                    reporter.write_line(text)
+
+            self.servers = Servers(say)
+            self.run_id = self.servers.run_id
+
+    def look(self, kind: str) -> None:
+        """Find or start the server of this kind, if this process is the one to do it."""
+        if self.servers is None or kind in self._urls or kind in self._missing:
+            return
+        if kind not in WANTED:
+            self._missing[kind] = "left out by TEST_DATABASES"
+            return
+        try:
+            self._urls[kind] = self.servers.get(kind).url
+        except ServerUnavailable as error:
+            self._missing[kind] = str(error)
+
+    def for_worker(self, name: str) -> dict[str, object]:
+        """What an xdist worker must know, in plain data."""
+        for kind in KINDS[1:]:
+            self.look(kind)
+        return {"worker": name, "run_id": self.run_id, "urls": self._urls, "missing": self._missing}
+
+    def empty_database(self, kind: str) -> str:
+        """The URL of this process's database of that kind, with nothing in it. Skips the test if it cannot be had."""
+        self.look(kind)
+        if kind in self._missing:
+            pytest.skip(f"{kind} not tested: {self._missing[kind]}")
+        name = f"{self.run_id}_{self.worker}"
+        url = scratch.with_database(self._urls[kind], name)
+        if kind in self._admins:
+            self._admins[kind].empty()
+        else:
+            with scratch.connect(self._urls[kind]) as admin:
+                admin.create(name)
+            self._admins[kind] = scratch.connect(url)
+        return url
+
+    def not_tested(self) -> dict[str, str]:
+        """The kinds of database that this run was to test and could not, with the reasons."""
+        left_out = {kind: "left out by TEST_DATABASES" for kind in KINDS if kind not in WANTED}
+        return {**left_out, **self._missing}
+
+    def close(self) -> None:
+        """Close this process's connections; the one that found the servers drops the databases and stops its own."""
+        while self._admins:
+            self._admins.popitem()[1].close()
+        if self.servers is not None:
+            self.servers.close()
+
+
+RUN = pytest.StashKey[Run]()
+_tested: Counter[str] = Counter()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if unknown := set(WANTED) - set(KINDS):
+        raise pytest.UsageError(f"TEST_DATABASES: {', '.join(sorted(unknown))} is none of {', '.join(KINDS)}")
+    config.stash[RUN] = run = Run(config)
+    config.add_cleanup(run.close)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: object) -> None:
+    """xdist: tell a worker that is about to start what there is."""
+    config: pytest.Config = node.config  # type: ignore[attr-defined]
+    node.workerinput["databases"] = config.stash[RUN].for_worker(node.gateway.id)  # type: ignore[attr-defined]
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    for name, value in report.user_properties:
+        if name == "database" and report.when == "call":
+            _tested[str(value)] += 1
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    run = session.config.stash[RUN]
+    if os.environ.get("CI") and run.worker == "main" and run.not_tested():
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> Generator[None, None, None]:
+    yield  # after everything else, so that it is among the last lines
+    run = config.stash[RUN]
+    names = {"sqlite": f"SQLite {sqlite3.sqlite_version}"}
+    if run.servers is not None:
+        names |= {kind: server.version for kind, server in run.servers.found.items()}
+    for kind in KINDS:
+        if _tested[kind]:
+            terminalreporter.write_line(f"{names.get(kind, kind)}: {_tested[kind]} tests run")
+    for kind, reason in run.not_tested().items():
+        failure = " (CI is set: a failure)" if os.environ.get("CI") else ""
+        terminalreporter.write_line(f"NOT TESTED{failure}: {kind}: {reason}", red=True, bold=True)
+
+
+# Fixtures
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """asyncio alone, because `databases` is asyncio's; in debug mode, so that it tells what was left behind."""
+    return ("asyncio", {"debug": True})
+
+
+def _url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    request.node.user_properties.append(("database", kind))
+    if kind == "sqlite":
+        if kind not in WANTED:
+            pytest.skip("sqlite not tested: left out by TEST_DATABASES")
+        return f"sqlite:///{tmp_path}/test.db"
+    return request.config.stash[RUN].empty_database(kind)
+
+
+@pytest.fixture(params=KINDS)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database, on each server in turn."""
+    return _url(request.param, request, tmp_path)
+
+
+@pytest.fixture
+def sqlite_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty SQLite file."""
+    return _url("sqlite", request, tmp_path)
+
+
+@pytest.fixture
+def postgresql_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty PostgreSQL database."""
+    return _url("postgresql", request, tmp_path)
+
+
+@pytest.fixture
+def mysql_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty MySQL or MariaDB database."""
+    return _url("mysql", request, tmp_path)
+
+
+@asynccontextmanager
+async def _connected(database: DatabaseType) -> AsyncIterator[DatabaseType]:
+    """Connect the database for one test; afterwards no task of it may be left."""
+    before = asyncio.all_tasks()
+    async with database:
+        yield database
+    new = asyncio.all_tasks() - before
+    left = [
+        task for task in new if not getattr(task.get_coro(), "__qualname__", "").startswith("TestRunner.")
+    ]  # anyio's
+    assert not left, f"tasks left running: {left}"
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """A connected `orm.Database` with nothing in it, on each server in turn."""
+    async with _connected(Database(database_url)) as connected:
+        yield connected
+
+
+@pytest.fixture(params=["orm", "plain"])
+async def any_database(request: pytest.FixtureRequest, database_url: str) -> AsyncIterator[databases.Database]:
+    """Like `database`, and once more as a plain `databases.Database`: what the ORM does must hold on both."""
+    kind = Database if request.param == "orm" else databases.Database
+    async with _connected(kind(database_url)) as connected:
+        yield connected

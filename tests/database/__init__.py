@@ -1,0 +1,1 @@
+"""Tests of `orm.database`: connections, sessions, transactions, errors and hooks, on real servers."""

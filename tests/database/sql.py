@@ -1,0 +1,66 @@
+"""A table to try things on, and SQL written once for all drivers."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import databases
+
+from orm.database.session import Outcome, Session
+
+
+def native(database: databases.Database, sql: str) -> str:
+    """SQL with `?` placeholders in the spelling of the database's driver."""
+    dialect = database.url.dialect
+    if dialect == "sqlite":
+        return sql
+    if dialect == "mysql":
+        return sql.replace("?", "%s")
+    numbers = itertools.count(1)
+    return "".join(f"${next(numbers)}" if character == "?" else character for character in sql)
+
+
+async def fetch(database: databases.Database, sql: str, *args: Any) -> list[tuple[Any, ...]]:
+    """The rows of a statement, as tuples."""
+    async with Session(database) as session:
+        return [tuple(row) for row in await session.fetch(native(database, sql), args)]
+
+
+async def execute(database: databases.Database, sql: str, *args: Any) -> Outcome:
+    """Run a statement without rows."""
+    async with Session(database) as session:
+        return await session.execute(native(database, sql), args)
+
+
+async def execute_many(database: databases.Database, sql: str, args: Sequence[Sequence[Any]]) -> int:
+    """Run one statement for each row of values."""
+    async with Session(database) as session:
+        return await session.execute_many(native(database, sql), args)
+
+
+async def create_notes(database: databases.Database, count: int = 0) -> None:
+    """Make the table `notes`, with `count` rows whose views are their ids."""
+    key = {
+        "sqlite": "INTEGER PRIMARY KEY",
+        "postgresql": "SERIAL PRIMARY KEY",
+        "mysql": "INTEGER PRIMARY KEY AUTO_INCREMENT",
+    }[database.url.dialect]
+    await execute(
+        database,
+        f"CREATE TABLE notes (id {key}, text VARCHAR(50) NOT NULL UNIQUE, views INTEGER DEFAULT 0 CHECK (views >= 0))",
+    )
+    if count:
+        rows = [(f"note {number}", number) for number in range(1, count + 1)]
+        await execute_many(database, "INSERT INTO notes (text, views) VALUES (?, ?)", rows)
+
+
+async def add_note(database: databases.Database, text: str) -> Outcome:
+    """Insert one row."""
+    return await execute(database, "INSERT INTO notes (text) VALUES (?)", text)
+
+
+async def texts(database: databases.Database) -> list[str]:
+    """The texts of all rows, in the order they were made."""
+    return [row[0] for row in await fetch(database, "SELECT text FROM notes ORDER BY id")]
