@@ -124,9 +124,7 @@ async def explain(query: Query, database: databases.Database) -> str:
     return "\n".join(" ".join(str(value) for value in row) for row in rows)
 
 
-async def insert(
-    info: ModelInfo, values: dict[str, Any], database: databases.Database
-) -> dict[str, Any]:
+async def insert(info: ModelInfo, values: dict[str, Any], database: databases.Database) -> dict[str, Any]:
     """Insert one row of validated values; returns what the database filled in, by field name."""
     dialect = await dialect_of(database)
     fields = tuple(info.fields[name] for name in values)
@@ -139,7 +137,7 @@ async def insert(
     async with Session(database) as session:
         if plan.reader is not None:
             rows = plan.reader(await session.fetch(sql, arguments))
-            return {field.name: value for field, value in zip(missing, rows[0])}
+            return {field.name: value for field, value in zip(missing, rows[0], strict=True)}
         outcome = await session.execute(sql, arguments)
     generated = info.generated
     if generated is not None and generated in missing:
@@ -209,8 +207,8 @@ async def _insert_chunk(
     else:
         by_key = {tuple(row[names.index(key)] for key in keys): row for row in returned}
         in_order = [by_key[tuple(rows[i][key] for key in keys)] for i in positions]
-    for position, row in zip(positions, in_order):
-        found[position].update(zip(names, row))
+    for position, row in zip(positions, in_order, strict=True):
+        found[position].update(zip(names, row, strict=True))
 
 
 def _filled_in(info: ModelInfo, given: tuple[Field[Any], ...]) -> tuple[Field[Any], ...]:
@@ -253,8 +251,5 @@ async def delete(query: Query, database: databases.Database) -> int:
 
 
 def _unstorable(found: Sequence[tuple[Field[Any], str]]) -> typesystem.ValidationError:
-    messages = [
-        typesystem.Message(text=reason, code="unstorable", index=[field.name])
-        for field, reason in found
-    ]
+    messages = [typesystem.Message(text=reason, code="unstorable", index=[field.name]) for field, reason in found]
     return typesystem.ValidationError(messages=messages)

@@ -5,7 +5,7 @@ Nothing here knows SQL. `orm.planning` resolves these nodes against a model and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, Union
 
 from sqlalchemy import ClauseElement, ColumnElement
@@ -19,7 +19,29 @@ T = TypeVar("T")
 Operand = Union["Expression[Any]", Any]
 
 
-class Condition:
+class SQLAlchemyCompatible:
+    """What SQLAlchemy takes for a clause of its own."""
+
+    __slots__ = ()
+
+    def __clause_element__(self) -> ColumnElement[Any]:
+        return render_clause(self)
+
+
+def render_clause(node: SQLAlchemyCompatible) -> ColumnElement[Any]:
+    """The node as a SQLAlchemy clause. Rendering is planning's work, which knows how to: see `use_renderer`."""
+    return _renderers[0](node)
+
+
+def use_renderer(renderer: Callable[[Any], ColumnElement[Any]]) -> None:
+    """Have `renderer` turn nodes into clauses: `orm.models` hands it `orm.planning.clauses.to_clause`."""
+    _renderers[:] = [renderer]
+
+
+_renderers: list[Callable[[Any], ColumnElement[Any]]] = []
+
+
+class Condition(SQLAlchemyCompatible):
     """Something that is true or false of a row; combines with ``&``, ``|``, ``^`` and ``~``."""
 
     def __and__(self, other: Condition | ColumnElement[bool]) -> Q:
@@ -70,9 +92,7 @@ class Q(Condition):
         return made
 
     def __repr__(self) -> str:
-        inside = ", ".join(
-            f"{c[0]}={c[1]!r}" if isinstance(c, tuple) else repr(c) for c in self.children
-        )
+        inside = ", ".join(f"{c[0]}={c[1]!r}" if isinstance(c, tuple) else repr(c) for c in self.children)
         return f"{'~' if self.negated else ''}Q({self.connector}: {inside})"
 
 
@@ -111,18 +131,13 @@ class Comparison(Condition):
     def __repr__(self) -> str:
         return f"({self.expression!r} {self.lookup} {self.value!r})"
 
-    def __clause_element__(self) -> ColumnElement[bool]:
-        return Expression._to_clause(self)
 
-
-class Ordering:
+class Ordering(SQLAlchemyCompatible):
     """An expression with a direction, for ``order_by()``."""
 
     __slots__ = ("descending", "expression", "nulls")
 
-    def __init__(
-        self, expression: Expression[Any], descending: bool = False, nulls: str | None = None
-    ) -> None:
+    def __init__(self, expression: Expression[Any], descending: bool = False, nulls: str | None = None) -> None:
         self.expression = expression
         self.descending = descending
         self.nulls = nulls
@@ -130,11 +145,8 @@ class Ordering:
     def __repr__(self) -> str:
         return f"{self.expression!r}.{'desc' if self.descending else 'asc'}()"
 
-    def __clause_element__(self) -> ColumnElement[Any]:
-        return Expression._to_clause(self)
 
-
-class Expression(Generic[T]):
+class Expression(SQLAlchemyCompatible, Generic[T]):
     """A value that the database computes for each row, of Python type `T` once it is loaded.
 
     Compare it to get a condition, calculate with it to get another expression; both go wherever
@@ -142,14 +154,6 @@ class Expression(Generic[T]):
     """
 
     __hash__ = object.__hash__
-
-    @staticmethod
-    def _to_clause(node: Any) -> ColumnElement[Any]:
-        """Render a node outside of any queryset. Set by `orm.planning.clauses`."""
-        raise NotImplementedError  # pragma: no cover
-
-    def __clause_element__(self) -> ColumnElement[Any]:
-        return Expression._to_clause(self)
 
     # Comparison. __eq__ and __ne__ deliberately return conditions, as in SQLAlchemy.
     def __eq__(self, other: object) -> Comparison:  # type: ignore[override]
@@ -295,9 +299,9 @@ class FieldExpression(Expression[T]):
     # Underscored, because a relation's expression answers to the related model's field names.
     __slots__ = ("_model", "_path")
 
-    def __init__(self, model: Any, field: Field[T], via: tuple[str, ...] = ()) -> None:
+    def __init__(self, model: Any, field: Field[T] | str, via: tuple[str, ...] = ()) -> None:
         self._model = model
-        self._path = (*via, field.name)
+        self._path = (*via, field if isinstance(field, str) else field.name)
 
     def __repr__(self) -> str:
         return ".".join((self._model.__name__, *self._path))
@@ -330,16 +334,3 @@ class Value(Expression[T]):
 
 
 OrderTerm = Union[str, Expression[Any], Ordering, "ColumnElement[Any]"]
-__all__: Sequence[str] = (
-    "Combined",
-    "Comparison",
-    "Condition",
-    "Expression",
-    "F",
-    "FieldExpression",
-    "OrderTerm",
-    "Ordering",
-    "Q",
-    "Value",
-    "check_condition",
-)

@@ -66,9 +66,7 @@ class Lookup:
         """The value's place in the statement."""
         return bind(lookup_type(field))
 
-    def render(
-        self, column: ColumnElement[Any], operand: ColumnElement[Any], field: Field[Any]
-    ) -> ColumnElement[bool]:
+    def render(self, column: ColumnElement[Any], operand: ColumnElement[Any], field: Field[Any]) -> ColumnElement[bool]:
         """The condition, for an operand that is a bound value or an expression."""
         raise NotImplementedError
 
@@ -107,9 +105,7 @@ class Exact(Lookup):
             return Truth.NEVER
         return Prepared((converted,))
 
-    def render(
-        self, column: ColumnElement[Any], operand: ColumnElement[Any], field: Field[Any]
-    ) -> ColumnElement[bool]:
+    def render(self, column: ColumnElement[Any], operand: ColumnElement[Any], field: Field[Any]) -> ColumnElement[bool]:
         if field.kind == "json":
             return constructs.JSONEqual(column, operand)
         return column == operand
@@ -120,7 +116,6 @@ class Compared(Lookup):
 
     kinds = ORDERED
     above: ClassVar[bool]
-    operation: ClassVar[Callable[[Any, Any], ColumnElement[bool]]]
 
     def prepare(self, field: Field[Any], value: Any) -> Prepared | Truth:
         refuse_null(self, field, value)
@@ -129,34 +124,49 @@ class Compared(Lookup):
             return Truth.NOT_NULL if (converted < 0) == self.above else Truth.NEVER
         return Prepared((converted,))
 
-    def render(
-        self, column: ColumnElement[Any], operand: ColumnElement[Any], field: Field[Any]
-    ) -> ColumnElement[bool]:
-        return type(self).operation(column, operand)
+    def render(self, column: ColumnElement[Any], operand: ColumnElement[Any], field: Field[Any]) -> ColumnElement[bool]:
+        return self.compare(column, operand)
+
+    @staticmethod
+    def compare(left: ColumnElement[Any], right: ColumnElement[Any]) -> ColumnElement[bool]:
+        """The comparison itself."""
+        raise NotImplementedError
 
 
 class GreaterThan(Compared):
     name = "gt"
     above = True
-    operation = staticmethod(lambda left, right: left > right)
+
+    @staticmethod
+    def compare(left: ColumnElement[Any], right: ColumnElement[Any]) -> ColumnElement[bool]:
+        return left > right
 
 
 class GreaterThanOrEqual(Compared):
     name = "gte"
     above = True
-    operation = staticmethod(lambda left, right: left >= right)
+
+    @staticmethod
+    def compare(left: ColumnElement[Any], right: ColumnElement[Any]) -> ColumnElement[bool]:
+        return left >= right
 
 
 class LessThan(Compared):
     name = "lt"
     above = False
-    operation = staticmethod(lambda left, right: left < right)
+
+    @staticmethod
+    def compare(left: ColumnElement[Any], right: ColumnElement[Any]) -> ColumnElement[bool]:
+        return left < right
 
 
 class LessThanOrEqual(Compared):
     name = "lte"
     above = False
-    operation = staticmethod(lambda left, right: left <= right)
+
+    @staticmethod
+    def compare(left: ColumnElement[Any], right: ColumnElement[Any]) -> ColumnElement[bool]:
+        return left <= right
 
 
 class Range(Lookup):
@@ -166,9 +176,7 @@ class Range(Lookup):
 
     def prepare(self, field: Field[Any], value: Any) -> Prepared | Truth:
         if not isinstance(value, (tuple, list)) or len(value) != 2:
-            raise QueryError(
-                f"{label(field)}__range takes two values, (lowest, highest), got {type(value).__name__}."
-            )
+            raise QueryError(f"{label(field)}__range takes two values, (lowest, highest), got {type(value).__name__}.")
         for bound in value:
             refuse_null(self, field, bound)
         low, high = (field.to_python(bound) for bound in value)
@@ -192,15 +200,9 @@ class In(Lookup):
 
     def prepare(self, field: Field[Any], value: Any) -> Prepared | Truth:
         if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
-            raise QueryError(
-                f"{label(field)}__in takes a list of values or a queryset, got {type(value).__name__}."
-            )
+            raise QueryError(f"{label(field)}__in takes a list of values or a queryset, got {type(value).__name__}.")
         converted = [field.to_python(item) for item in value if item is not None]
-        fitting = [
-            item
-            for item in converted
-            if type(item) is not int or MIN_INTEGER <= item <= MAX_INTEGER
-        ]
+        fitting = [item for item in converted if type(item) is not int or MIN_INTEGER <= item <= MAX_INTEGER]
         return Prepared((tuple(fitting),)) if fitting else Truth.NEVER
 
     def build(
@@ -327,7 +329,7 @@ def lookup_for(field: Field[Any], name: str) -> Lookup:
     """The lookup of this name. Raises `FieldError` if there is none or it is not for this kind of field."""
     found = lookups.get(name)
     if found is None or (found.kinds is not None and field.kind not in found.kinds):
-        fitting = sorted(n for n, l in lookups.items() if l.kinds is None or field.kind in l.kinds)
+        fitting = sorted(known.name for known in lookups.values() if known.kinds is None or field.kind in known.kinds)
         kind = type(field).__name__
         raise FieldError(
             f"{label(field)} is a {kind}, which has no lookup {name!r}. Its lookups are: {', '.join(fitting)}."

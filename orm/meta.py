@@ -41,17 +41,10 @@ def read_meta(name: str, namespace: Mapping[str, Any]) -> MetaOptions:
     given = {key: value for key, value in vars(meta).items() if key[0] != "_"} if meta else {}
     for key in given:
         if key not in META_OPTIONS:
-            raise FieldError(
-                f"{name}.Meta.{key} is not an option. The options are {', '.join(META_OPTIONS)}."
-            )
+            raise FieldError(f"{name}.Meta.{key} is not an option. The options are {', '.join(META_OPTIONS)}.")
     if isinstance(given.get("ordering"), str):
         raise FieldError(f"{name}.Meta.ordering must be a list, such as [{given['ordering']!r}].")
-    tablename = (
-        given.get("tablename")
-        or namespace.get("tablename")
-        or namespace.get("__tablename__")
-        or name.lower()
-    )
+    tablename = given.get("tablename") or namespace.get("tablename") or namespace.get("__tablename__") or name.lower()
     return MetaOptions(
         tablename=tablename,
         abstract=given.get("abstract", False),
@@ -158,7 +151,7 @@ class ModelInfo:
 
     def set_pk(self, instance: Model, value: Any) -> None:
         """Set the primary key of `instance`; a composite one takes a tuple."""
-        for field, part in zip(self.pk_fields, self.split_pk(value)):
+        for field, part in zip(self.pk_fields, self.split_pk(value), strict=True):
             setattr(instance, field.name, part)
 
     def split_pk(self, value: Any) -> tuple[Any, ...]:
@@ -168,8 +161,7 @@ class ModelInfo:
         names = ", ".join(field.name for field in self.pk_fields)
         if not isinstance(value, (tuple, list)) or len(value) != len(self.pk_fields):
             raise FieldError(
-                f"{self.name} has a composite primary key: pk takes a tuple ({names}), "
-                f"got {type(value).__name__}."
+                f"{self.name} has a composite primary key: pk takes a tuple ({names}), got {type(value).__name__}."
             )
         return tuple(value)
 
@@ -241,9 +233,7 @@ class ModelInfo:
     def _indexes(self) -> Iterable[sqlalchemy.Index]:
         for index in self.options.indexes:
             if not isinstance(index, Index):
-                raise FieldError(
-                    f"{self.name}.Meta.indexes takes orm.Index, got {type(index).__name__}."
-                )
+                raise FieldError(f"{self.name}.Meta.indexes takes orm.Index, got {type(index).__name__}.")
             yield index.build(self)
 
     def column_names(self, names: Sequence[str], what: str) -> list[str]:
@@ -260,7 +250,7 @@ class ModelInfo:
 class UniqueConstraint:
     """These fields together are unique; for `Meta.constraints`.
 
-        constraints = [orm.UniqueConstraint("album", "position", name="one_track_per_position")]
+    constraints = [orm.UniqueConstraint("album", "position", name="one_track_per_position")]
     """
 
     def __init__(self, *fields: str, name: str | None = None) -> None:
@@ -295,7 +285,7 @@ class CheckConstraint:
 class Index:
     """An index over these fields; for `Meta.indexes`. ``-name`` sorts that field descending.
 
-        indexes = [orm.Index("album", "-position"), orm.Index("code", unique=True, name="by_code")]
+    indexes = [orm.Index("album", "-position"), orm.Index("code", unique=True, name="by_code")]
     """
 
     def __init__(self, *fields: str, name: str | None = None, unique: bool = False) -> None:
@@ -310,10 +300,10 @@ class Index:
         bare = [name.removeprefix("-") for name in self.fields]
         columns = info.column_names(bare, "Meta.indexes")
         name = self.name or f"ix_{info.tablename}_{'_'.join(columns)}"
-        terms = [
+        terms: list[Any] = [
             sqlalchemy.text(f"{sqlalchemy.column(column)!s} DESC")
             if given.startswith("-")
             else sqlalchemy.column(column)
-            for given, column in zip(self.fields, columns)
+            for given, column in zip(self.fields, columns, strict=True)
         ]
         return sqlalchemy.Index(name, *terms, unique=self.unique)

@@ -11,9 +11,11 @@ import sqlalchemy
 import typesystem
 
 from orm.exceptions import FieldError, MultipleMatches, NoMatch
+from orm.expressions import use_renderer
 from orm.fields import BigInteger, Field
 from orm.meta import ModelInfo, read_meta
 from orm.persistence import delete_instance, load_instance, save_instance, update_instance
+from orm.planning.clauses import to_clause
 from orm.queryset import Manager
 from orm.raw import RawQuerySet
 from orm.registry import ModelRegistry, registry_of
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
+use_renderer(to_clause)
 
 # What a class statement says of a model besides its fields.
 RESERVED = frozenset({"Meta", "registry", "tablename"})
@@ -32,9 +35,7 @@ class ModelMetaclass(type):
 
     _meta: ModelInfo
 
-    def __new__(
-        mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]
-    ) -> ModelMetaclass:
+    def __new__(mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> ModelMetaclass:
         parents = [base for base in bases if isinstance(base, ModelMetaclass)]
         if not parents:
             return super().__new__(mcls, name, bases, namespace)
@@ -49,7 +50,7 @@ class ModelMetaclass(type):
         for kind, base in (("DoesNotExist", NoMatch), ("MultipleObjectsReturned", MultipleMatches)):
             qualified = {"__module__": namespace.get("__module__"), "__qualname__": f"{name}.{kind}"}
             namespace.setdefault(kind, type(kind, (base,), qualified))
-        cls = super().__new__(mcls, name, bases, namespace)
+        cls: Any = super().__new__(mcls, name, bases, namespace)
         fields = _inherited_fields(name, parents)
         for key in [key for key in fields if key in namespace]:
             del fields[key]  # A subclass takes a field away by naming something else so.
@@ -75,7 +76,8 @@ class ModelMetaclass(type):
         info.check()
         if registry is not None and not options.abstract:
             registry._add(cls)
-        return cls
+        made: ModelMetaclass = cls
+        return made
 
     @property
     def fields(cls) -> dict[str, Field[Any]]:
@@ -211,9 +213,7 @@ class Model(metaclass=ModelMetaclass):
     def __hash__(self) -> int:
         key = self.pk
         if key is None:
-            raise TypeError(
-                f"{self._meta.name} without a primary key is unhashable: save it first."
-            )
+            raise TypeError(f"{self._meta.name} without a primary key is unhashable: save it first.")
         return hash((self._meta.model, key))
 
     def _missing_attribute(self, field: Field[Any]) -> AttributeError:
@@ -253,6 +253,6 @@ class Model(metaclass=ModelMetaclass):
     def raw(cls, sql: str, values: Mapping[str, Any] | None = None) -> RawQuerySet[Self]:
         """Instances from SQL of your own, with ``:name`` placeholders; columns are matched by name.
 
-            notes = await Note.raw("SELECT * FROM note WHERE text LIKE :t", {"t": "%mum%"})
+        notes = await Note.raw("SELECT * FROM note WHERE text LIKE :t", {"t": "%mum%"})
         """
         return RawQuerySet(cls._meta, sql, dict(values or {}))

@@ -58,11 +58,7 @@ def adopt_related_keys(instance: Model) -> None:
 def values_of(instance: Model) -> dict[str, Any]:
     """The instance's column values by field name."""
     own = instance.__dict__
-    return {
-        name: own[field.attname]
-        for name, field in instance._meta.fields.items()
-        if field.attname in own
-    }
+    return {name: own[field.attname] for name, field in instance._meta.fields.items() if field.attname in own}
 
 
 def stamped(fields: Iterable[Field[Any]], *, creating: bool) -> dict[str, Any]:
@@ -127,9 +123,7 @@ async def _update_existing(instance: Model, database: databases.Database) -> boo
     for field in info.pk_fields:
         values.pop(field.name, None)
     validated = info.validator.update(values)
-    validated.update(
-        stamped([f for f in info.fields.values() if not f.primary_key], creating=False)
-    )
+    validated.update(stamped([f for f in info.fields.values() if not f.primary_key], creating=False))
     query = row_query(instance)
     if not validated:
         return await execution.exists(query, database)
@@ -140,9 +134,7 @@ async def _update_existing(instance: Model, database: databases.Database) -> boo
     return bool(matched)
 
 
-async def _save_fields(
-    instance: Model, names: list[str], database: databases.Database
-) -> None:
+async def _save_fields(instance: Model, names: list[str], database: databases.Database) -> None:
     info = instance._meta
     adopt_related_keys(instance)
     fields = []
@@ -161,9 +153,7 @@ async def _save_fields(
             raise instance._missing_attribute(field)
     validated = info.validator.update({field.name: own[field.attname] for field in fields})
     validated.update(stamped(fields, creating=False))
-    matched = await execution.update(
-        row_query(instance), resolve_assignments(info, validated, {}), database
-    )
+    matched = await execution.update(row_query(instance), resolve_assignments(info, validated, {}), database)
     if not matched:
         raise info.model.DoesNotExist(f"The row of this {info.name} is gone: nothing was saved.")
     set_values(instance, validated)

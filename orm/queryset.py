@@ -58,9 +58,7 @@ class QuerySet(Generic[M, R]):
 
     def _changed(self, what: str, **changes: Any) -> QuerySet[M, R]:
         if self._query.sliced:
-            raise QueryError(
-                f"{what} after a slice would change which rows were sliced: {what} first, then slice."
-            )
+            raise QueryError(f"{what} after a slice would change which rows were sliced: {what} first, then slice.")
         return self._with(replace(self._query, **changes))
 
     # What the queryset is of.
@@ -110,18 +108,14 @@ class QuerySet(Generic[M, R]):
         """A query that finds nothing and asks no database."""
         return self._with(replace(self._query, where=NOTHING))
 
-    def filter(
-        self, *conditions: Condition | sqlalchemy.ColumnElement[bool] | bool, **lookups: Any
-    ) -> QuerySet[M, R]:
+    def filter(self, *conditions: Condition | sqlalchemy.ColumnElement[bool] | bool, **lookups: Any) -> QuerySet[M, R]:
         """Only rows that meet every condition: lookups, `Q` objects, typed comparisons, SQLAlchemy clauses.
 
         Raises `FieldError` for an unknown name or lookup, `QueryError` for a value that makes no sense.
         """
         return self._narrowed("filter()", conditions, lookups, negated=False)
 
-    def exclude(
-        self, *conditions: Condition | sqlalchemy.ColumnElement[bool] | bool, **lookups: Any
-    ) -> QuerySet[M, R]:
+    def exclude(self, *conditions: Condition | sqlalchemy.ColumnElement[bool] | bool, **lookups: Any) -> QuerySet[M, R]:
         """Only rows that do not meet the conditions (all of them together); NULL meets none."""
         # orm 0.3 filtered by a clause that was to be excluded; models in its spelling still do.
         legacy = self._query.info.legacy and len(conditions) == 1 and not lookups
@@ -207,11 +201,7 @@ class QuerySet(Generic[M, R]):
         projection = self._instances("select_related()")
         if relations == (None,):
             return self._with(replace(self._query, projection=replace(projection, related=())))
-        names = [
-            name
-            for given in relations
-            for name in ([given] if isinstance(given, str) else given or [])
-        ]
+        names = [name for given in relations for name in ([given] if isinstance(given, str) else given or [])]
         changed = projection.with_related(names) if names else projection.all_related()
         return self._with(replace(self._query, projection=changed))
 
@@ -240,12 +230,8 @@ class QuerySet(Generic[M, R]):
         self, *fields: Any, flat: Literal[False] = ..., named: Literal[False] = ...
     ) -> QuerySet[M, tuple[Any, ...]]: ...
     @overload
-    def values_list(
-        self, *fields: Any, flat: bool = ..., named: bool = ...
-    ) -> QuerySet[M, Any]: ...
-    def values_list(
-        self, *fields: Any, flat: bool = False, named: bool = False
-    ) -> QuerySet[M, Any]:
+    def values_list(self, *fields: Any, flat: bool = ..., named: bool = ...) -> QuerySet[M, Any]: ...
+    def values_list(self, *fields: Any, flat: bool = False, named: bool = False) -> QuerySet[M, Any]:
         """Rows as tuples; `flat=True`: the bare values of one field; `named=True`: named tuples."""
         if flat and named:
             raise QueryError("values_list() is either flat or named.")
@@ -332,9 +318,7 @@ class QuerySet(Generic[M, R]):
         """Whether there is a row."""
         return await execution.exists(self._query, self.database)
 
-    async def in_bulk(
-        self, keys: Iterable[Any] | None = None, *, field_name: str = "pk"
-    ) -> dict[Any, R]:
+    async def in_bulk(self, keys: Iterable[Any] | None = None, *, field_name: str = "pk") -> dict[Any, R]:
         """The instances by primary key (or by another unique field); keys that are not there are left out."""
         info = self._query.info
         if field_name == "pk":
@@ -372,9 +356,7 @@ class QuerySet(Generic[M, R]):
         await insert_instance(instance, self.database)
         return instance
 
-    async def bulk_create(
-        self, rows: Iterable[M | Mapping[str, Any]], *, batch_size: int | None = None
-    ) -> list[M]:
+    async def bulk_create(self, rows: Iterable[M | Mapping[str, Any]], *, batch_size: int | None = None) -> list[M]:
         """Insert many rows, given as instances or dicts, in one transaction; returns the instances, keys and all.
 
         `batch_size` rows go into one statement, as many as the database takes if it is not given. Every row
@@ -394,10 +376,8 @@ class QuerySet(Generic[M, R]):
         if not instances:
             return []
         values = [prepare_insert(instance) for instance in instances]
-        filled_in = await execution.insert_many(
-            self._query.info, values, self.database, batch_size
-        )
-        for instance, found in zip(instances, filled_in):
+        filled_in = await execution.insert_many(self._query.info, values, self.database, batch_size)
+        for instance, found in zip(instances, filled_in, strict=True):
             finish_insert(instance, found)
             if self._using is not None:
                 instance.__dict__["_database"] = self._using
@@ -431,9 +411,7 @@ class QuerySet(Generic[M, R]):
             )
         self._instances(what)
 
-    async def get_or_create(
-        self, defaults: Mapping[str, Any] | None = None, **lookups: Any
-    ) -> tuple[M, bool]:
+    async def get_or_create(self, defaults: Mapping[str, Any] | None = None, **lookups: Any) -> tuple[M, bool]:
         """The row that matches, or a new one made of the lookups and the defaults; and whether it is new.
 
         Callables among the defaults are called. Safe in a race: if another task creates the row meanwhile,
@@ -487,9 +465,7 @@ class QuerySet(Generic[M, R]):
             return None
         return found  # type: ignore[return-value]
 
-    async def _create_missing(
-        self, lookups: Mapping[str, Any], defaults: Mapping[str, Any] | None
-    ) -> M:
+    async def _create_missing(self, lookups: Mapping[str, Any], defaults: Mapping[str, Any] | None) -> M:
         values = {name.removesuffix("__exact"): value for name, value in lookups.items()}
         values = {name: value for name, value in values.items() if "__" not in name}
         values.update(_called(defaults or {}))
@@ -528,4 +504,3 @@ class Manager:
         if found is None:
             found = info.objects = QuerySet(Query(info, Instances(info)))
         return found
-

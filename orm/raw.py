@@ -12,7 +12,7 @@ from orm.database.dialect import Dialect
 from orm.database.dialects import dialect_of
 from orm.database.session import Session
 from orm.exceptions import QueryError
-from orm.loading.readers import Entity, Reader, read_instances
+from orm.loading.readers import Entity, Process, Reader, read_instances
 from orm.lookups import lookup_type
 from orm.planning.cache import plans
 from orm.planning.plan import Plan, make_plan, result_processors
@@ -70,10 +70,7 @@ class RawQuerySet(Generic[M]):
                 dialect,
                 _numbered(
                     statement,
-                    {
-                        name: lookup_type(fields[name]) if name in fields else sqlalchemy.Text()
-                        for name in names
-                    },
+                    {name: lookup_type(fields[name]) if name in fields else sqlalchemy.Text() for name in names},
                 ),
             )
 
@@ -94,10 +91,9 @@ class RawQuerySet(Generic[M]):
             by_column = {field.column_name: field for field in info.fields.values()}
             missing = [f.name for f in info.pk_fields if f.column_name not in columns]
             if missing:
-                raise QueryError(
-                    f"{info.name}.raw() must select the primary key, and {_listed(missing)} is not there."
-                )
-            attributes, processors = [], []
+                raise QueryError(f"{info.name}.raw() must select the primary key, and {_listed(missing)} is not there.")
+            attributes: list[str] = []
+            processors: list[Process | None] = []
             for name in columns:
                 field = by_column.get(name)
                 if field is None and not name.isidentifier():

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 # PostgreSQL's own defaults, so that databases made by other means compare equal in Alembic; and names
 # are what a cycle of foreign keys needs to be dropped again.
 NAMING_CONVENTION = {
+    "ix": "ix_%(column_0_label)s",
     "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
     "uq": "%(table_name)s_%(column_0_N_name)s_key",
 }
@@ -39,11 +40,7 @@ class ModelRegistry:
     ) -> None:
         self._database = database
         self.models: dict[str, type[Model]] = {}
-        self._metadata = (
-            sqlalchemy.MetaData(naming_convention=NAMING_CONVENTION)
-            if metadata is None
-            else metadata
-        )
+        self._metadata = sqlalchemy.MetaData(naming_convention=NAMING_CONVENTION) if metadata is None else metadata
 
     def __repr__(self) -> str:
         return f"<ModelRegistry: {', '.join(self.models) or 'no models'}>"
@@ -116,9 +113,7 @@ def registry_of(namespace: dict[str, Any], bases: tuple[type, ...]) -> ModelRegi
     if "registry" in namespace:
         registry = namespace["registry"]
         if not isinstance(registry, ModelRegistry):
-            raise FieldError(
-                f"registry must be an orm.ModelRegistry, got {type(registry).__name__}."
-            )
+            raise FieldError(f"registry must be an orm.ModelRegistry, got {type(registry).__name__}.")
         return registry
     for base in bases:
         inherited = getattr(base, "registry", None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 import sqlalchemy
@@ -10,8 +9,8 @@ import typesystem
 from sqlalchemy.types import TypeEngine
 
 from orm.exceptions import FieldError, QueryError
-from orm.expressions import Comparison, FieldExpression
-from orm.fields import NO_DEFAULT, Field
+from orm.expressions import FieldExpression
+from orm.fields import Field
 
 if TYPE_CHECKING:
     from orm.models import Model
@@ -44,7 +43,7 @@ class RelationExpression(FieldExpression[Any]):
         if field is None:
             return super().__getattribute__(name)
         if name != field.name and name != "pk":
-            return FieldExpression(self._model, KeyName(name), self._path)
+            return FieldExpression(self._model, name, self._path)
         return field.expression(self._model, self._path)
 
     def _relation(self) -> ForeignKey[Any]:
@@ -59,13 +58,6 @@ class RelationExpression(FieldExpression[Any]):
         raise self._relation().target._meta.unknown(name, f"an attribute of {self!r}")
 
 
-class KeyName:
-    """Stands for a field where only a name is wanted: the raw key of a relation."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-
 class KeyAttribute:
     """The raw key of a relation: ``track.album_id``; on the class an expression."""
 
@@ -74,7 +66,7 @@ class KeyAttribute:
 
     def __get__(self, instance: Model | None, owner: type[Model]) -> Any:
         if instance is None:
-            return FieldExpression(owner, KeyName(self.relation.attname))  # type: ignore[arg-type]
+            return FieldExpression(owner, self.relation.attname)
         raise instance._missing_attribute(self.relation)
 
 
@@ -85,7 +77,10 @@ class RelationValidator(typesystem.Field):
         super().__init__(**kwargs)
         self.relation = relation
 
-    errors = {"null": "May not be null.", "type": "Must be an instance of {target} or its key."}
+    errors = {  # noqa: RUF012 - typesystem declares it as an instance's
+        "null": "May not be null.",
+        "type": "Must be an instance of {target} or its key.",
+    }
 
     @property
     def target(self) -> str:
@@ -179,7 +174,7 @@ class ForeignKey(Field[M], Generic[M]):
         def __get__(self, instance: object, owner: type) -> M: ...
         def __get__(self, instance: Any, owner: type) -> Any: ...
 
-        def __set__(self, instance: object, value: M | int | str) -> None: ...  # type: ignore[override]
+        def __set__(self, instance: object, value: M | int | str) -> None: ...
 
     else:
 
@@ -193,9 +188,7 @@ class ForeignKey(Field[M], Generic[M]):
             **options,
         ):
             if not isinstance(to, str) and not hasattr(to, "_meta"):
-                raise FieldError(
-                    f"A relation takes a model or the name of one, got {type(to).__name__}."
-                )
+                raise FieldError(f"A relation takes a model or the name of one, got {type(to).__name__}.")
             if on_delete not in ON_DELETE:
                 raise FieldError(
                     f"on_delete must be one of orm.CASCADE, RESTRICT, SET_NULL, SET_DEFAULT and "
@@ -221,8 +214,7 @@ class ForeignKey(Field[M], Generic[M]):
             if value is not None and hasattr(value, "_meta"):
                 if not isinstance(value, self.target):
                     raise FieldError(
-                        f"{self.label} takes {self.target.__name__} instances, "
-                        f"got {type(value).__name__}."
+                        f"{self.label} takes {self.target.__name__} instances, got {type(value).__name__}."
                     )
                 own[self.attname] = value.__dict__.get(self.target_field.attname)
                 own[self.name] = value
@@ -252,8 +244,10 @@ class ForeignKey(Field[M], Generic[M]):
     def _find(self) -> type[Model] | None:
         assert isinstance(self.to, str)
         if self.to == self.model.__name__:
-            return self.model  # type: ignore[no-any-return]
-        return self.model._meta.registry.find(self.to)  # type: ignore[no-any-return]
+            own: type[Model] = self.model
+            return own
+        found: type[Model] | None = self.model._meta.registry.find(self.to)
+        return found
 
     @property
     def target(self) -> type[Model]:
@@ -273,9 +267,7 @@ class ForeignKey(Field[M], Generic[M]):
         if self.to_field is not None:
             field = info.fields.get(self.to_field)
             if field is None or not (field.unique or field.primary_key):
-                raise FieldError(
-                    f"{self.label}: to_field={self.to_field!r} must name a unique field of {info.name}."
-                )
+                raise FieldError(f"{self.label}: to_field={self.to_field!r} must name a unique field of {info.name}.")
             return field
         if len(info.pk_fields) != 1:
             raise FieldError(
@@ -302,7 +294,8 @@ class ForeignKey(Field[M], Generic[M]):
 
     def column_type(self) -> TypeEngine[Any]:
         """The related field's column type."""
-        return self.target_field.column_type()
+        column_type: TypeEngine[Any] = self.target_field.column_type()
+        return column_type
 
     def make_column(self) -> sqlalchemy.Column[Any]:
         """The key's column, with its constraint."""
@@ -368,19 +361,3 @@ class OneToOne(ForeignKey[M]):
     """A `ForeignKey` that is unique: each row of the other model has at most one here."""
 
     unique_relation = True
-
-
-Relation = ForeignKey[Any]
-RelationCondition = Callable[[Any], Comparison]
-__all__ = [
-    "CASCADE",
-    "NO_ACTION",
-    "NO_DEFAULT",
-    "ON_DELETE",
-    "RESTRICT",
-    "SET_DEFAULT",
-    "SET_NULL",
-    "ForeignKey",
-    "OneToOne",
-    "Relation",
-]

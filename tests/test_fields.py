@@ -271,6 +271,15 @@ def test_the_parameters_of_postgresql_are_typed() -> None:
         assert (f"${i}," in sql) if name == "-" else (f"${i}::{name}" in sql)
 
 
+def test_column_types_can_be_read_and_are_cached() -> None:
+    for column in columns():
+        read = eval(repr(column.type), {**vars(types), "Status": Status, "Level": Level})
+        assert read._static_cache_key == column.type._static_cache_key
+        assert read._static_cache_key[0] is type(column.type)
+    assert repr(types.Array(types.String(3))) == "Array(item=String(length=3))"
+    assert repr(types.Float()) == "Float()"
+
+
 def test_arrays_are_postgresqls() -> None:
     field = bound(fields.Array(fields.String(max_length=3), allow_null=True))
     table = sqlalchemy.Table("note", sqlalchemy.MetaData(), field.make_column())

@@ -18,9 +18,9 @@ LIKE_ESCAPE = "!"
 
 
 # SQLAlchemy compares what it takes for a boolean with 1 where there is no boolean type, and so hides it from indexes.
-UNTYPED = sqlalchemy.types.NullType()
+UNTYPED: Any = sqlalchemy.types.NullType()
 # Marks a match whose text has characters beyond ASCII; part of the construct, so of its cache key too.
-BEYOND_ASCII = sqlalchemy.literal_column("'beyond ascii'")
+BEYOND_ASCII: sqlalchemy.ColumnClause[Any] = sqlalchemy.literal_column("'beyond ascii'")
 
 
 class TextMatch(FunctionElement[bool]):

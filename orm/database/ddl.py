@@ -36,9 +36,7 @@ async def _run(database: databases.Database, metadata: sqlalchemy.MetaData, *, m
             rows = await session.fetch(dialect.existing_tables)
             existing = {(schema, name) for schema, name in rows}
             tables = [
-                table
-                for table in metadata.tables.values()
-                if ((table.schema, table.name) in existing) is not missing
+                table for table in metadata.tables.values() if ((table.schema, table.name) in existing) is not missing
             ]
             for sql in statements(dialect, metadata, tables, create=missing):
                 await session.execute(sql)

@@ -12,8 +12,7 @@ from orm.database.sqlite.dialect import SQLiteDialect
 from orm.exceptions import NotSupportedError
 
 DIALECTS: dict[str, Dialect] = {
-    dialect.name: dialect
-    for dialect in (SQLiteDialect(), PostgreSQLDialect(), MySQLDialect(), MariaDBDialect())
+    dialect.name: dialect for dialect in (SQLiteDialect(), PostgreSQLDialect(), MySQLDialect(), MariaDBDialect())
 }
 ALIASES = {"postgres": "postgresql"}
 
@@ -28,7 +27,5 @@ def known_dialect(database: databases.Database) -> Dialect:
     name = database.url.dialect
     found = DIALECTS.get(ALIASES.get(name, name))
     if found is None:
-        raise NotSupportedError(
-            f"orm runs on SQLite, PostgreSQL, MySQL and MariaDB; the URL names {name!r}."
-        )
+        raise NotSupportedError(f"orm runs on SQLite, PostgreSQL, MySQL and MariaDB; the URL names {name!r}.")
     return found

@@ -49,6 +49,9 @@ class Driver(Protocol):
     async def fetch(self, raw: Any, sql: str, args: Sequence[Any]) -> Sequence[Any]:
         """The rows of a statement."""
 
+    async def fetch_named(self, raw: Any, sql: str, args: Sequence[Any]) -> tuple[Sequence[str], Sequence[Any]]:
+        """The names of the columns, and the rows, of a statement that somebody else wrote."""
+
     async def execute(self, raw: Any, sql: str, args: Sequence[Any]) -> Outcome:
         """Run a statement whose rows, if any, nobody wants."""
 

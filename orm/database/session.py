@@ -144,6 +144,18 @@ class Session:
             with translating:
                 return await self._driver.fetch(self._raw, sql, args)
 
+    async def fetch_named(self, sql: str, args: Sequence[Any] = ()) -> tuple[Sequence[str], Sequence[Any]]:
+        """The names of the columns, and the rows, of a statement that somebody else wrote."""
+        log = self._log
+        async with self._lock:
+            if log is None or not log.active:
+                with translating:
+                    return await self._driver.fetch_named(self._raw, sql, args)
+            with log.watch(sql, args) as watch, translating:
+                names, rows = await self._driver.fetch_named(self._raw, sql, args)
+                watch.rows = len(rows)
+                return names, rows
+
     async def execute(self, sql: str, args: Sequence[Any] = ()) -> Outcome:
         """Run a statement without rows."""
         log = self._log

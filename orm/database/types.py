@@ -9,9 +9,8 @@ from __future__ import annotations
 import datetime
 import decimal
 import enum
-import functools
 import inspect
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import types as sqltypes
 from sqlalchemy.engine import Dialect
@@ -66,11 +65,15 @@ class Stored(TypeDecorator[Any]):
     """A column type whose storage depends on the database."""
 
     impl: Any = sqltypes.NullType
+    _parameters: ClassVar[list[tuple[str, Any]]] = []
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         # SQLAlchemy looks for it in each class itself. The parameters of a type are its identity.
         cls.cache_ok = True
+        parameters = inspect.signature(cls).parameters.values()
+        # Types without parameters have SQLAlchemy's *args and **kwargs.
+        cls._parameters = [(p.name, p.default) for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
 
     def storage(self, dialect: Dialect) -> Storage:
         """The column's SQL type on the dialect's database, and the conversion of values to and from its driver's."""
@@ -118,15 +121,10 @@ class Stored(TypeDecorator[Any]):
     def __repr__(self) -> str:
         arguments = [
             f"{name}={_source(getattr(self, name))}"
-            for name, default in _parameters(type(self))
+            for name, default in self._parameters
             if getattr(self, name) != default
         ]
         return f"{type(self).__name__}({', '.join(arguments)})"
-
-
-@functools.cache
-def _parameters(type_class: type[Stored]) -> list[tuple[str, Any]]:
-    return [(parameter.name, parameter.default) for parameter in inspect.signature(type_class).parameters.values()]
 
 
 def _source(value: object) -> str:

@@ -92,7 +92,8 @@ class Date(AutoField[T]):
             return value.date()
         if isinstance(value, datetime.date):
             return value
-        return parse("date", value)
+        day: datetime.date = parse("date", value)
+        return day
 
 
 class DateTime(AutoField[T]):

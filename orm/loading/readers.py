@@ -29,9 +29,7 @@ class Entity:
     name: str | None = None
 
 
-def read_instances(
-    entities: Sequence[Entity], processors: Sequence[Process | None], hidden: int = 0
-) -> Reader:
+def read_instances(entities: Sequence[Entity], processors: Sequence[Process | None], hidden: int = 0) -> Reader:
     """A reader of model instances: of the first entity, with the others attached.
 
     `hidden` columns at the end of each row are passed over.
@@ -61,9 +59,7 @@ def read_instances(
     return _build([*body, "append(o0)"], column, hidden, scope)
 
 
-def read_dicts(
-    names: Sequence[str], processors: Sequence[Process | None], hidden: int = 0
-) -> Reader:
+def read_dicts(names: Sequence[str], processors: Sequence[Process | None], hidden: int = 0) -> Reader:
     """A reader of dicts with these keys."""
     scope: dict[str, Any] = {}
     items = [f"{name!r}: {_value(i, processors, scope)}" for i, name in enumerate(names)]
@@ -77,11 +73,9 @@ def read_tuples(processors: Sequence[Process | None], hidden: int = 0) -> Reader
     return _build([f"append(({''.join(items)}))"], len(processors), hidden, scope)
 
 
-def read_named_tuples(
-    names: Sequence[str], processors: Sequence[Process | None], hidden: int = 0
-) -> Reader:
+def read_named_tuples(names: Sequence[str], processors: Sequence[Process | None], hidden: int = 0) -> Reader:
     """A reader of named tuples, of a class called Row."""
-    scope: dict[str, Any] = {"Row": namedtuple("Row", names)}  # type: ignore[misc]
+    scope: dict[str, Any] = {"Row": namedtuple("Row", names)}
     items = [_value(i, processors, scope) for i in range(len(names))]
     return _build([f"append(Row({', '.join(items)}))"], len(names), hidden, scope)
 
@@ -94,7 +88,7 @@ def read_values(processors: Sequence[Process | None], hidden: int = 0) -> Reader
 
 def source_of(reader: Reader) -> str:
     """The generated code of a reader."""
-    source: str = reader.__globals__["__source__"]  # type: ignore[attr-defined]
+    source: str = reader.__globals__["__source__"]
     return source
 
 

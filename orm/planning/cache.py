@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
 P = TypeVar("P")
@@ -34,10 +35,8 @@ class PlanCache:
         plan = self._plans.get(key)
         if plan is not None:
             self._hits += 1
-            try:
+            with suppress(KeyError):  # Another thread forgot it a moment ago; it is as good as ever.
                 self._plans.move_to_end(key)
-            except KeyError:
-                pass  # Another thread forgot it a moment ago; it is as good as ever.
             return plan  # type: ignore[no-any-return]
         made = make()
         with self._lock:

@@ -7,6 +7,7 @@ true never reaches the database. Each node knows its share of the query's shape 
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Hashable, Iterable
 from functools import reduce
 from typing import TYPE_CHECKING, Any, Literal
@@ -107,7 +108,7 @@ class InQuery(Node):
 
     def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
         column = self.term.render(rendering, required=required)
-        inner = self.query.subselect(rendering)
+        inner = self.query.subselect(rendering.binds)
         found = column.in_(inner)
         return _null_is_false(found, rendering, self.term) if negated else found
 
@@ -127,9 +128,7 @@ class Clause(Node):
 class Junction(Node):
     """Conditions joined by AND, OR or XOR, perhaps negated."""
 
-    def __init__(
-        self, connector: Literal["AND", "OR", "XOR"], children: tuple[Node, ...], negated: bool
-    ) -> None:
+    def __init__(self, connector: Literal["AND", "OR", "XOR"], children: tuple[Node, ...], negated: bool) -> None:
         self.connector = connector
         self.children = children
         self.negated = negated
@@ -139,23 +138,18 @@ class Junction(Node):
     def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
         inner_negated = negated ^ self.negated
         inner_required = required and not self.negated and self.connector == "AND"
-        parts = [
-            child.render(rendering, required=inner_required, negated=inner_negated)
-            for child in self.children
-        ]
+        parts = [child.render(rendering, required=inner_required, negated=inner_negated) for child in self.children]
         if self.connector == "AND":
             joined = sqlalchemy.and_(*parts)
         elif self.connector == "OR":
             joined = sqlalchemy.or_(*parts)
         else:
-            counted = reduce(lambda a, b: a + b, [sqlalchemy.case((p, 1), else_=0) for p in parts])
-            joined = counted % 2 == 1
+            ones: list[ColumnElement[int]] = [sqlalchemy.case((p, 1), else_=0) for p in parts]
+            joined = reduce(operator.add, ones) % 2 == 1
         return sqlalchemy.not_(joined) if self.negated else joined
 
 
-def _null_is_false(
-    condition: ColumnElement[bool], rendering: Rendering, *terms: Term
-) -> ColumnElement[bool]:
+def _null_is_false(condition: ColumnElement[bool], rendering: Rendering, *terms: Term) -> ColumnElement[bool]:
     nullable = [column for term in terms for column in term.columns() if column.nullable]
     guards = [column.render(rendering).is_not(None) for column in nullable]
     return sqlalchemy.and_(condition, *guards) if guards else condition
@@ -223,7 +217,7 @@ def resolve_condition(info: ModelInfo, condition: Any) -> Node:
 def _keyword(info: ModelInfo, name: str, value: Any) -> Node:
     if len(info.pk_fields) > 1 and name in ("pk", "pk__exact", "pk__in"):
         return _composite(info, name, value)
-    known = info.lookups.get(name)
+    known: tuple[Term, Lookup] | None = info.lookups.get(name)
     if known is None:
         path, rest = split_path(info, name, "a lookup")
         known = PathTerm(path), lookup_for(path.field, "__".join(rest) or "exact")
@@ -239,10 +233,7 @@ def _composite(info: ModelInfo, name: str, value: Any) -> Node:
     rows = [
         junction(
             "AND",
-            [
-                _keyword(info, f.attname, part)
-                for f, part in zip(info.pk_fields, info.split_pk(key))
-            ],
+            [_keyword(info, f.attname, part) for f, part in zip(info.pk_fields, info.split_pk(key), strict=True)],
         )
         for key in keys
     ]
@@ -259,9 +250,7 @@ def _match(info: ModelInfo, term: Term, lookup: Lookup, value: Any) -> Node:
     if isinstance(value, (Expression, ClauseElement)) and not hasattr(value, "_meta"):
         other = resolve(info, value, f"a value for {name}")
         if not lookup.takes_expression:
-            raise QueryError(
-                f"The lookup {name!r} compares with a value, not with an expression ({value!r})."
-            )
+            raise QueryError(f"The lookup {name!r} compares with a value, not with an expression ({value!r}).")
         return TermMatch(term, lookup, other)
     if name in ("exact", "iexact") and value is None:
         return Match(term, IS_NULL, Prepared((), variant=True))

@@ -70,10 +70,7 @@ def split_path(info: ModelInfo, name: str, what: str) -> tuple[Path, tuple[str, 
         rest = tuple(parts[position + 1 :])
         raw = part == field.attname
         follows = (
-            isinstance(field, ForeignKey)
-            and not raw
-            and bool(rest)
-            and _field(field.target._meta, rest[0]) is not None
+            isinstance(field, ForeignKey) and not raw and bool(rest) and _field(field.target._meta, rest[0]) is not None
         )
         if not follows:
             consumed = "__".join(parts[: position + 1])
@@ -96,10 +93,8 @@ def _field(info: ModelInfo, part: str) -> Field[Any] | None:
     return info.fields.get(part) or info.by_attname.get(part)
 
 
-def _path(
-    info: ModelInfo, name: str, relations: tuple[ForeignKey[Any], ...], field: Field[Any]
-) -> Path:
-    found = info.paths.get(name)
+def _path(info: ModelInfo, name: str, relations: tuple[ForeignKey[Any], ...], field: Field[Any]) -> Path:
+    found: Path | None = info.paths.get(name)
     if found is not None:
         return found
     stored = field

@@ -31,7 +31,7 @@ class UnstorableArgument(ValueError):
 class Plan:
     """SQL for one kind of database, how values become its arguments, and how its rows are read."""
 
-    __slots__ = ("_binds", "_constants", "_lists", "_plain", "_pieces", "reader", "sql")
+    __slots__ = ("_binds", "_constants", "_lists", "_pieces", "_plain", "reader", "sql")
 
     def __init__(
         self,
@@ -126,17 +126,12 @@ def make_plan(
 
 def _processor(compiled: SQLCompiler, name: str, dialect: Dialect) -> Process | None:
     type_ = compiled.binds[name].type
-    process: Process | None = type_.dialect_impl(dialect.sqlalchemy).bind_processor(
-        dialect.sqlalchemy
-    )
+    process: Process | None = type_.dialect_impl(dialect.sqlalchemy).bind_processor(dialect.sqlalchemy)
     return process
 
 
-def result_processors(
-    dialect: Dialect, columns: Sequence[sqlalchemy.ColumnElement[Any]]
-) -> list[Process | None]:
+def result_processors(dialect: Dialect, columns: Sequence[sqlalchemy.ColumnElement[Any]]) -> list[Process | None]:
     """What turns each column's value from the driver into Python's; None where it is that already."""
     return [
-        column.type.dialect_impl(dialect.sqlalchemy).result_processor(dialect.sqlalchemy, None)
-        for column in columns
+        column.type.dialect_impl(dialect.sqlalchemy).result_processor(dialect.sqlalchemy, None) for column in columns
     ]

@@ -73,9 +73,7 @@ class Instances(Projection):
             for part in path.split("__"):
                 relation = current.fields.get(part)
                 if not isinstance(relation, ForeignKey):
-                    choices = sorted(
-                        name for name, field in current.fields.items() if isinstance(field, ForeignKey)
-                    )
+                    choices = sorted(name for name, field in current.fields.items() if isinstance(field, ForeignKey))
                     raise FieldError(
                         f"select_related({path!r}): {current.name}.{part} is not a relation. "
                         f"The relations of {current.name} are: {', '.join(choices) or 'none'}."
@@ -145,9 +143,7 @@ class Instances(Projection):
         return [
             field
             for field in info.fields.values()
-            if field.primary_key
-            or field in keys
-            or (field in only if only is not None else field not in deferred)
+            if field.primary_key or field in keys or (field in only if only is not None else field not in deferred)
         ]
 
     def columns(self, rendering: Rendering) -> list[ColumnElement[Any]]:

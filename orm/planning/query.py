@@ -14,11 +14,11 @@ from orm.fields import Field
 from orm.planning.conditions import EVERYTHING, NOTHING, Node
 from orm.planning.ordering import OrderTerm, default_ordering, primary_key_ordering
 from orm.planning.projection import Instances, Projection, one_column
+from orm.planning.rendering import Binds, Rendering
 from orm.relations import ForeignKey
 
 if TYPE_CHECKING:
     from orm.meta import ModelInfo
-    from orm.planning.rendering import Rendering
 
 
 @dataclass(frozen=True)
@@ -122,10 +122,9 @@ class Query:
         ordering = self.ordering if self.is_limited else ()
         return replace(self, projection=projection, ordering=ordering)
 
-    def subselect(self, outer: Rendering) -> sqlalchemy.Select[Any]:
+    def subselect(self, binds: Binds) -> sqlalchemy.Select[Any]:
         """The statement inside of another one, sharing its binds."""
-        from_outer = type(outer)(self.info, outer.dialect, outer.binds)
-        statement = self.select(from_outer).correlate(None)
+        statement = self.select(Rendering(self.info, binds)).correlate(None)
         if self.is_limited:
             # MySQL takes no LIMIT directly inside IN (...).
             inner = statement.subquery()
@@ -154,8 +153,6 @@ class Query:
             statement = statement.limit(rendering.bind(sqlalchemy.Integer()))
         if self.low:
             statement = statement.offset(rendering.bind(sqlalchemy.Integer()))
-        if self.lock:
-            statement = rendering.dialect.for_update(statement)
         return statement
 
 

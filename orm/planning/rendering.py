@@ -8,7 +8,6 @@ import sqlalchemy
 from sqlalchemy import BindParameter, ColumnElement, FromClause
 from sqlalchemy.types import TypeEngine
 
-from orm.database.dialect import Dialect
 from orm.exceptions import QueryError
 from orm.planning.paths import Path
 from orm.relations import ForeignKey
@@ -65,9 +64,8 @@ class Join:
 class Rendering:
     """Where a query's parts render themselves: gives them columns (joining as needed) and binds."""
 
-    def __init__(self, info: ModelInfo, dialect: Dialect, binds: Binds | None = None) -> None:
+    def __init__(self, info: ModelInfo, binds: Binds | None = None) -> None:
         self.info = info
-        self.dialect = dialect
         self.table = info.require_table()
         self.binds = binds or Binds()
         self.bind = self.binds.bind
@@ -83,9 +81,7 @@ class Rendering:
         column: ColumnElement[Any] = table.c[path.stored.column_name]
         return column
 
-    def join(
-        self, relations: tuple[ForeignKey[Any], ...], *, required: bool = False
-    ) -> FromClause:
+    def join(self, relations: tuple[ForeignKey[Any], ...], *, required: bool = False) -> FromClause:
         """The table at the end of these relations, joined once however often it is asked for."""
         if not relations:
             return self.table
@@ -134,9 +130,6 @@ class Rendering:
         clause: FromClause = self.table
         for join in self._joins.values():
             left = self.table if join.parent is None else join.parent.table
-            on = (
-                left.c[join.relation.column_name]
-                == join.table.c[join.relation.target_field.column_name]
-            )
+            on = left.c[join.relation.column_name] == join.table.c[join.relation.target_field.column_name]
             clause = clause.join(join.table, on, isouter=join.outer)
         return clause

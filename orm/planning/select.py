@@ -19,8 +19,10 @@ def rows_plan(dialect: Dialect, query: Query) -> Plan:
     """The plan that selects the query's rows."""
 
     def make() -> Plan:
-        rendering = Rendering(query.info, dialect)
+        rendering = Rendering(query.info)
         statement = query.select(rendering)
+        if query.lock:
+            statement = dialect.for_update(statement)
         columns = list(statement.selected_columns)
         processors = result_processors(dialect, columns[: rendering.selected])
         reader = query.projection.reader(processors, len(columns) - rendering.selected)
@@ -33,14 +35,12 @@ def count_plan(dialect: Dialect, query: Query) -> Plan:
     """The plan that counts the query's rows; take `counted(query)` for its values."""
 
     def make() -> Plan:
-        rendering = Rendering(query.info, dialect)
+        rendering = Rendering(query.info)
         if query.distinct or query.is_limited:
             inner = query.select(rendering).subquery()
             statement = sqlalchemy.select(sqlalchemy.func.count()).select_from(inner)
         else:
-            statement = query.select(rendering).with_only_columns(
-                sqlalchemy.func.count(), maintain_column_froms=True
-            )
+            statement = query.select(rendering).with_only_columns(sqlalchemy.func.count(), maintain_column_froms=True)
         return make_plan(dialect, statement, read_values([None]))
 
     return plans.get((dialect.name, "count", query.key), make)

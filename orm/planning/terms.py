@@ -6,7 +6,7 @@ import datetime
 import decimal
 import operator
 from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
 from sqlalchemy import ClauseElement, ColumnElement
@@ -69,7 +69,7 @@ class Term:
     """Its arguments, in the order in which `render` binds them."""
     field: Field[Any]
     """How values are compared with it and read from it."""
-    nullable: ClassVar[bool] | bool = True
+    nullable: bool = True
 
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
         """Its SQL. `required`: rows for which a relation on the way is missing are not wanted."""
@@ -171,9 +171,9 @@ class ClauseTerm(Term):
                 return binds.at(positions[id(element)], element.type)
             return None
 
-        rendered: ColumnElement[Any] = visitors.replacement_traverse(self.clause, {}, replace)
+        rendered: Any = visitors.replacement_traverse(self.clause, {}, replace)
         rendering.include(rendered)
-        return rendered
+        return rendered  # type: ignore[no-any-return]
 
 
 def _value_of(parameter: sqlalchemy.BindParameter[Any]) -> Any:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
-from sqlalchemy import ColumnElement, ClauseElement
+from sqlalchemy import ClauseElement, ColumnElement
 
 from orm.database.dialect import Dialect
 from orm.exceptions import FieldError
@@ -88,9 +88,7 @@ class BulkInsert:
         self.info = info
         self.fields = fields
         self.returning = returning
-        self._arrays = plans.get(
-            (dialect.name, "insert arrays", info, fields, returning), self._plan_arrays
-        )
+        self._arrays = plans.get((dialect.name, "insert arrays", info, fields, returning), self._plan_arrays)
 
     def _plan_arrays(self) -> Plan | bool:
         table = self.info.require_table()
@@ -117,7 +115,7 @@ class BulkInsert:
     def statement(self, rows: Sequence[tuple[Any, ...]]) -> tuple[str, Sequence[Any], Plan]:
         """SQL, arguments and the plan whose reader reads what comes back."""
         if isinstance(self._arrays, Plan):
-            return *self._arrays.statement(tuple(zip(*rows))), self._arrays
+            return *self._arrays.statement(tuple(zip(*rows, strict=True))), self._arrays
         one = insert_plan(self.dialect, self.info, self.fields, self.returning)
         values = [value for row in rows for value in row]
         found = VALUES_ROW.search(one.sql)
@@ -134,10 +132,7 @@ class BulkInsert:
         def make() -> Plan:
             table = self.info.require_table()
             binds = Binds()
-            rows = [
-                {field.column_name: binds.bind(field.column_type()) for field in self.fields}
-                for _ in range(count)
-            ]
+            rows = [{field.column_name: binds.bind(field.column_type()) for field in self.fields} for _ in range(count)]
             insert = sqlalchemy.insert(table).values(rows)
             return _returning_plan(self.dialect, table, insert.inline(), self.returning)
 
@@ -148,9 +143,7 @@ class BulkInsert:
 Assignments = tuple[tuple[Field[Any], Term], ...]
 
 
-def resolve_assignments(
-    info: ModelInfo, validated: Mapping[str, Any], expressions: Mapping[str, Any]
-) -> Assignments:
+def resolve_assignments(info: ModelInfo, validated: Mapping[str, Any], expressions: Mapping[str, Any]) -> Assignments:
     """What an UPDATE sets: validated values by field name, and expressions over the row itself."""
     found: list[tuple[Field[Any], Term]] = []
     for name, value in validated.items():
@@ -182,7 +175,7 @@ def update_plan(dialect: Dialect, query: Query, assignments: Assignments) -> Pla
     """The plan that sets fields of the rows that the query's condition matches."""
 
     def make() -> Plan:
-        rendering = Rendering(query.info, dialect)
+        rendering = Rendering(query.info)
         sets = {field.column_name: term.render(rendering) for field, term in assignments}
         statement = sqlalchemy.update(rendering.table).values(sets).inline()
         return make_plan(dialect, _where(statement, query, rendering))
@@ -195,7 +188,7 @@ def delete_plan(dialect: Dialect, query: Query) -> Plan:
     """The plan that deletes the rows that the query's condition matches."""
 
     def make() -> Plan:
-        rendering = Rendering(query.info, dialect)
+        rendering = Rendering(query.info)
         return make_plan(dialect, _where(sqlalchemy.delete(rendering.table), query, rendering))
 
     return plans.get((dialect.name, "delete", query.info, query.where.key), make)
@@ -212,10 +205,8 @@ def _where(statement: Any, query: Query, rendering: Rendering) -> Any:
         return statement.where(condition)
     # Rendered again inside a subquery of its own, which takes the same binds.
     rendering.binds.count = position
-    keys = replace(
-        query, projection=Instances(query.info, only=frozenset()), ordering=(), distinct=False
-    )
-    inner = keys.select(Rendering(query.info, rendering.dialect, rendering.binds)).correlate(None)
+    keys = replace(query, projection=Instances(query.info, only=frozenset()), ordering=(), distinct=False)
+    inner = keys.select(Rendering(query.info, rendering.binds)).correlate(None)
     # MySQL does not read from the table that it writes, unless from a derived table.
     derived = inner.subquery("matched")
     own = [rendering.table.c[field.column_name] for field in query.info.pk_fields]

@@ -169,11 +169,11 @@ async def test_foreign_keys_are_enforced(any_database: databases.Database) -> No
     await create_notes(any_database, 1)
     await execute(
         any_database,
-        "CREATE TABLE lines (id INTEGER PRIMARY KEY, note INTEGER NOT NULL, FOREIGN KEY (note) REFERENCES notes (id))",
+        "CREATE TABLE remarks (id INTEGER PRIMARY KEY, note INTEGER NOT NULL, FOREIGN KEY (note) REFERENCES notes (id))",
     )
-    await execute(any_database, "INSERT INTO lines (id, note) VALUES (1, 1)")
+    await execute(any_database, "INSERT INTO remarks (id, note) VALUES (1, 1)")
     with pytest.raises(ForeignKeyViolation):
-        await execute(any_database, "INSERT INTO lines (id, note) VALUES (2, 7)")
+        await execute(any_database, "INSERT INTO remarks (id, note) VALUES (2, 7)")
     with pytest.raises(ForeignKeyViolation):
         async with any_database.transaction():
             await execute(any_database, "DELETE FROM notes")

@@ -10,7 +10,9 @@ import databases
 from orm.database.drivers import CursorStream, Outcome, RowStream
 
 FOUND_ROWS = 2  # CLIENT.FOUND_ROWS of the protocol: count the rows matched, not those that changed
-SETTINGS: dict[str, Any] = {"charset": "utf8mb4", "init_command": "SET time_zone = '+00:00'"}
+# Datetimes are in UTC; a key of 0 is a key, not a request to number the row.
+INIT = "SET time_zone = '+00:00', sql_mode = CONCAT(@@sql_mode, ',NO_AUTO_VALUE_ON_ZERO')"
+SETTINGS: dict[str, Any] = {"charset": "utf8mb4", "init_command": INIT}
 
 
 def settings(options: dict[str, Any]) -> dict[str, Any]:
@@ -52,6 +54,14 @@ class MySQLDriver(ABC):
         rows: Sequence[Any] = await cursor.fetchall()
         await cursor.close()
         return rows
+
+    async def fetch_named(self, raw: Any, sql: str, args: Sequence[Any]) -> tuple[Sequence[str], Sequence[Any]]:
+        """The names of the columns, and the rows."""
+        cursor = await self._run(raw, sql, args)
+        names = [column[0] for column in cursor.description or ()]
+        rows: Sequence[Any] = await cursor.fetchall()
+        await cursor.close()
+        return names, rows
 
     async def execute(self, raw: Any, sql: str, args: Sequence[Any]) -> Outcome:
         """Run a statement whose rows nobody wants."""

@@ -31,7 +31,7 @@ class PostgreSQLDialect(Dialect):
 
     def make_sqlalchemy_dialect(self) -> SQLAlchemyDialect:
         """The dialect of asyncpg, with ``$1`` parameters."""
-        return asyncpg.dialect()  # type: ignore[no-untyped-call, no-any-return]
+        return asyncpg.dialect()  # type: ignore[no-untyped-call]
 
     def bulk_insert(
         self,
@@ -49,7 +49,7 @@ class PostgreSQLDialect(Dialect):
                 sqlalchemy.bindparam(f"p{i}", type_=constructs.ListOf(column.type)),
                 sqlalchemy.ARRAY(type_),
             )
-            for i, (column, type_) in enumerate(zip(columns, types))
+            for i, (column, type_) in enumerate(zip(columns, types, strict=True))
         ]
         names = [f"c{i}" for i in range(len(columns))]
         rows = sqlalchemy.func.unnest(*arrays).table_valued(*names, with_ordinality="n").render_derived()

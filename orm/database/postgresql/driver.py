@@ -72,6 +72,12 @@ class AsyncpgDriver:
         rows: Sequence[Any] = await raw.fetch(sql, *args)
         return rows
 
+    async def fetch_named(self, raw: Any, sql: str, args: Sequence[Any]) -> tuple[Sequence[str], Sequence[Any]]:
+        """The names of the columns, and the rows."""
+        statement = await raw.prepare(sql)
+        rows: Sequence[Any] = await statement.fetch(*args)
+        return [attribute.name for attribute in statement.get_attributes()], rows
+
     async def execute(self, raw: Any, sql: str, args: Sequence[Any]) -> Outcome:
         """Run a statement whose rows nobody wants."""
         tag: str = await raw.execute(sql, *args)

@@ -29,7 +29,7 @@ class SQLiteDialect(Dialect):
 
     def make_sqlalchemy_dialect(self) -> SQLAlchemyDialect:
         """The dialect of the standard library's driver, with ``?`` parameters."""
-        return pysqlite.dialect(paramstyle="qmark")  # type: ignore[no-untyped-call, no-any-return]
+        return pysqlite.dialect(paramstyle="qmark")
 
     def for_update(self, select: sqlalchemy.Select[Any]) -> sqlalchemy.Select[Any]:
         """SQLite locks the whole file for a writer; there are no row locks."""

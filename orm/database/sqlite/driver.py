@@ -1,6 +1,7 @@
 """SQLite through aiosqlite: each call is one hop to the connection's thread."""
 
 import functools
+import json
 import re
 import sqlite3
 from asyncio import CancelledError
@@ -52,6 +53,11 @@ def _casefold(value: Any) -> Any:
     return value.casefold() if isinstance(value, str) else value
 
 
+def _json(text: Any) -> Any:
+    """The document written one way, so that equal ones compare equal."""
+    return json.dumps(json.loads(text), sort_keys=True) if isinstance(text, str) else text
+
+
 def equip(connection: sqlite3.Connection) -> None:
     """Give a connection the functions that the ORM's SQL uses, and switch foreign keys on.
 
@@ -59,6 +65,7 @@ def equip(connection: sqlite3.Connection) -> None:
     """
     connection.create_function("regexp", 2, _regexp, deterministic=True)
     connection.create_function("orm_casefold", 1, _casefold, deterministic=True)
+    connection.create_function("orm_json", 1, _json, deterministic=True)
     connection.execute("PRAGMA foreign_keys = ON")
 
 
@@ -88,6 +95,11 @@ async def hop(raw: aiosqlite.Connection, function: Callable[..., ResultT], *args
 
 def _nothing() -> None:
     return None
+
+
+def _fetch_named(connection: sqlite3.Connection, sql: str, args: Sequence[Any]) -> tuple[list[str], list[Any]]:
+    cursor = connection.execute(sql, args)
+    return [column[0] for column in cursor.description or ()], cursor.fetchall()
 
 
 def _fetch(connection: sqlite3.Connection, sql: str, args: Sequence[Any]) -> list[Any]:
@@ -141,6 +153,14 @@ class AiosqliteDriver:
         if CursorStream.running and is_write(sql):
             await CursorStream.settle(raw)
         return await hop(raw, _fetch, sql, args)
+
+    async def fetch_named(
+        self, raw: aiosqlite.Connection, sql: str, args: Sequence[Any]
+    ) -> tuple[Sequence[str], Sequence[Any]]:
+        """The names of the columns, and the rows."""
+        if CursorStream.running and is_write(sql):
+            await CursorStream.settle(raw)
+        return await hop(raw, _fetch_named, sql, args)
 
     async def execute(self, raw: aiosqlite.Connection, sql: str, args: Sequence[Any]) -> Outcome:
         """Run a statement whose rows nobody wants."""
