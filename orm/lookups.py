@@ -16,6 +16,7 @@ from sqlalchemy.types import TypeEngine
 
 from orm.database import constructs, types
 from orm.exceptions import FieldError, QueryError
+from orm.relations import ForeignKey
 
 if TYPE_CHECKING:
     from orm.fields import Field
@@ -328,6 +329,8 @@ for _lookup in (
 def lookup_for(field: Field[Any], name: str) -> Lookup:
     """The lookup of this name. Raises `FieldError` if there is none or it is not for this kind of field."""
     found = lookups.get(name)
+    if found is None and isinstance(field, ForeignKey):
+        raise field.target._meta.unknown(name.split("__")[0], f"part of a lookup over {label(field)}", lookups)
     if found is None or (found.kinds is not None and field.kind not in found.kinds):
         fitting = sorted(known.name for known in lookups.values() if known.kinds is None or field.kind in known.kinds)
         kind = type(field).__name__

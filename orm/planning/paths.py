@@ -46,6 +46,8 @@ class Path:
 def resolve_path(info: ModelInfo, name: str, what: str) -> Path:
     """The path of a name that must be a path as a whole. Raises `FieldError` with the choices."""
     path, rest = split_path(info, name, what)
+    if rest and isinstance(path.field, ForeignKey):
+        raise path.field.target._meta.unknown(rest[0], f"{what} ({name!r})")
     if rest:
         raise FieldError(
             f"{info.name}: {name!r}, given as {what}, goes on past the field {path.field.name!r} "

@@ -1,0 +1,1 @@
+"""Tests of planning: shapes, the plan cache, compilations, row readers."""

@@ -1,0 +1,1 @@
+"""Tests of querysets, mostly over the small world of `tests.queryset.world`."""

@@ -1,0 +1,39 @@
+"""Databases with the world in them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import databases
+import pytest
+
+from orm.database.database import Database
+from tests.queryset import world as world_module
+
+
+@pytest.fixture
+async def tables(database: Database) -> AsyncIterator[Database]:
+    """The world's tables, empty, on each server in turn."""
+    await world_module.create(database)
+    yield database
+
+
+@pytest.fixture
+async def world(tables: Database) -> AsyncIterator[Database]:
+    """The world with its rows, on each server in turn."""
+    await world_module.fill()
+    yield tables
+
+
+@pytest.fixture
+async def any_tables(any_database: databases.Database) -> AsyncIterator[databases.Database]:
+    """The world's tables, empty, on each server in turn, as an orm.Database and as a plain one."""
+    await world_module.create(any_database)
+    yield any_database
+
+
+@pytest.fixture
+async def any_world(any_tables: databases.Database) -> AsyncIterator[databases.Database]:
+    """The world with its rows, on each server in turn, as an orm.Database and as a plain one."""
+    await world_module.fill()
+    yield any_tables

@@ -1,0 +1,29 @@
+"""Counts the statements that reach the database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from orm.database.database import Database
+from orm.database.hooks import QueryEvent
+
+
+class Statements(list[QueryEvent]):
+    """The statements that were sent, in their order."""
+
+    @property
+    def texts(self) -> list[str]:
+        """Their SQL."""
+        return [event.sql for event in self]
+
+
+@contextmanager
+def recorded(database: Database) -> Iterator[Statements]:
+    """The statements that are sent while the block runs."""
+    found = Statements()
+    database.add_hook(found.append)
+    try:
+        yield found
+    finally:
+        database.remove_hook(found.append)
