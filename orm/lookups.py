@@ -6,7 +6,9 @@ shape, renders itself. What is always or never true of a value is known before t
 
 from __future__ import annotations
 
+import decimal
 import enum
+import math
 from collections.abc import Callable, Hashable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -41,7 +43,7 @@ Bind = Callable[[TypeEngine[Any]], ColumnElement[Any]]
 TEXT_LIKE = frozenset({"text", "integer", "float", "decimal", "date", "time", "datetime", "ip"})
 ORDERED = frozenset(
     {"text", "integer", "float", "decimal", "date", "time", "datetime", "duration", "boolean"}
-    | {"uuid", "binary", "ip", "relation", "array"}
+    | {"uuid", "binary", "ip", "relation", "array", "integer enum"}
 )
 MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
 
@@ -117,9 +119,13 @@ class Compared(Lookup):
 
     kinds = ORDERED
     above: ClassVar[bool]
+    rounds_up: ClassVar[bool]
 
     def prepare(self, field: Field[Any], value: Any) -> Prepared | Truth:
         refuse_null(self, field, value)
+        if field.kind == "integer" and isinstance(value, (float, decimal.Decimal)) and math.isfinite(value):
+            # Between two whole numbers: n < 2.5 is n < 3, n > 2.5 is n > 2.
+            value = math.ceil(value) if self.rounds_up else math.floor(value)
         converted = field.to_python(value)
         if type(converted) is int and not MIN_INTEGER <= converted <= MAX_INTEGER:
             return Truth.NOT_NULL if (converted < 0) == self.above else Truth.NEVER
@@ -137,6 +143,7 @@ class Compared(Lookup):
 class GreaterThan(Compared):
     name = "gt"
     above = True
+    rounds_up = False
 
     @staticmethod
     def compare(left: ColumnElement[Any], right: ColumnElement[Any]) -> ColumnElement[bool]:
@@ -146,6 +153,7 @@ class GreaterThan(Compared):
 class GreaterThanOrEqual(Compared):
     name = "gte"
     above = True
+    rounds_up = True
 
     @staticmethod
     def compare(left: ColumnElement[Any], right: ColumnElement[Any]) -> ColumnElement[bool]:
@@ -155,6 +163,7 @@ class GreaterThanOrEqual(Compared):
 class LessThan(Compared):
     name = "lt"
     above = False
+    rounds_up = True
 
     @staticmethod
     def compare(left: ColumnElement[Any], right: ColumnElement[Any]) -> ColumnElement[bool]:
@@ -164,6 +173,7 @@ class LessThan(Compared):
 class LessThanOrEqual(Compared):
     name = "lte"
     above = False
+    rounds_up = False
 
     @staticmethod
     def compare(left: ColumnElement[Any], right: ColumnElement[Any]) -> ColumnElement[bool]:

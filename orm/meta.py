@@ -72,7 +72,8 @@ class ModelInfo:
         self.abstract = options.abstract
         self.tablename = options.tablename
         self.fields = fields
-        # Declared as `fields = {...}`: orm 0.3's spelling, which keeps 0.3's two odd behaviours.
+        # Declared in the spelling of orm 0.1 or 0.3, whose code relies on three odd behaviours: a null relation
+        # is an instance without a key, a filter across a relation loads it, exclude(clause) filters.
         self.legacy = legacy
         self.table: sqlalchemy.Table | None = None
         # What planning has resolved of this model: paths, lookups by their keyword, Meta.ordering.
@@ -206,12 +207,11 @@ class ModelInfo:
 
     def _build_table(self, metadata: sqlalchemy.MetaData) -> sqlalchemy.Table:
         columns = [field.make_column() for field in self.fields.values()]
-        extra = [*self._constraints(), *self._indexes()]
-        return sqlalchemy.Table(
+        table = sqlalchemy.Table(
             self.tablename,
             metadata,
             *columns,
-            *extra,
+            *self._constraints(),
             schema=self.options.schema,
             # Text compares by its characters, as everywhere else; and emoji fit in.
             mysql_charset="utf8mb4",
@@ -219,6 +219,8 @@ class ModelInfo:
             mariadb_charset="utf8mb4",
             mariadb_collate="utf8mb4_bin",
         )
+        self._add_indexes(table)
+        return table
 
     def _constraints(self) -> Iterable[sqlalchemy.Constraint]:
         for constraint in self.options.constraints:
@@ -230,11 +232,11 @@ class ModelInfo:
                     f"got {type(constraint).__name__}."
                 )
 
-    def _indexes(self) -> Iterable[sqlalchemy.Index]:
+    def _add_indexes(self, table: sqlalchemy.Table) -> None:
         for index in self.options.indexes:
             if not isinstance(index, Index):
                 raise FieldError(f"{self.name}.Meta.indexes takes orm.Index, got {type(index).__name__}.")
-            yield index.build(self)
+            index.attach(self, table)
 
     def column_names(self, names: Sequence[str], what: str) -> list[str]:
         """The columns of these fields. Raises `FieldError` for a name that is no field."""
@@ -295,15 +297,12 @@ class Index:
         self.name = name
         self.unique = unique
 
-    def build(self, info: ModelInfo) -> sqlalchemy.Index:
-        """The SQLAlchemy index of the model's table."""
+    def attach(self, info: ModelInfo, table: sqlalchemy.Table) -> None:
+        """Add the index to the model's table."""
         bare = [name.removeprefix("-") for name in self.fields]
         columns = info.column_names(bare, "Meta.indexes")
-        name = self.name or f"ix_{info.tablename}_{'_'.join(columns)}"
         terms: list[Any] = [
-            sqlalchemy.text(f"{sqlalchemy.column(column)!s} DESC")
-            if given.startswith("-")
-            else sqlalchemy.column(column)
+            table.c[column].desc() if given.startswith("-") else table.c[column]
             for given, column in zip(self.fields, columns, strict=True)
         ]
-        return sqlalchemy.Index(name, *terms, unique=self.unique)
+        sqlalchemy.Index(self.name, *terms, unique=self.unique)

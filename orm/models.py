@@ -41,8 +41,9 @@ class ModelMetaclass(type):
             return super().__new__(mcls, name, bases, namespace)
 
         options = read_meta(name, namespace)
-        legacy = isinstance(namespace.get("fields"), Mapping)
-        declared = dict(namespace.pop("fields")) if legacy else {}
+        older = isinstance(namespace.get("fields"), Mapping)
+        declared = dict(namespace.pop("fields")) if older else {}
+        legacy = older or "__metadata__" in namespace
         for key, value in list(namespace.items()):
             if isinstance(value, Field):
                 declared[key] = namespace.pop(key)
@@ -215,6 +216,21 @@ class Model(metaclass=ModelMetaclass):
         if key is None:
             raise TypeError(f"{self._meta.name} without a primary key is unhashable: save it first.")
         return hash((self._meta.model, key))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: the values. A database of its own, given with `using()`, is a connection and stays."""
+        return {key: value for key, value in self.__dict__.items() if key != "_database"}
+
+    def __copy__(self) -> Self:
+        made = type(self).__new__(type(self))
+        made.__dict__.update(self.__dict__)
+        return made
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        made = memo[id(self)] = type(self).__new__(type(self))
+        for key, value in self.__dict__.items():
+            made.__dict__[key] = value if key == "_database" else copy.deepcopy(value, memo)
+        return made
 
     def _missing_attribute(self, field: Field[Any]) -> AttributeError:
         """The error for a value that this instance does not hold."""

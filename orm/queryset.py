@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Generator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
@@ -21,6 +21,7 @@ from orm.persistence import (
 )
 from orm.planning.conditions import NOTHING, both, resolve_conditions
 from orm.planning.ordering import resolve_ordering
+from orm.planning.paths import relations_of
 from orm.planning.projection import Columns, Instances
 from orm.planning.query import Query
 from orm.planning.write import resolve_assignments
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound="Model")
 R = DefaultTypeVar("R", default=Any)
 
-# How often a creation that lost a race is looked up and tried again, before the error is believed.
+# How often update_or_create() starts anew because the row that it found was deleted before it was updated.
 RACE_ATTEMPTS = 3
 
 
@@ -52,6 +53,15 @@ class QuerySet(Generic[M, R]):
 
     def __repr__(self) -> str:
         return f"<QuerySet of {self._query.info.name}>"
+
+    def __iter__(self) -> Iterator[R]:
+        raise TypeError(f"{self!r} is not loaded yet: await it for a list, or loop with `async for`.")
+
+    def __len__(self) -> int:
+        raise TypeError(f"{self!r} is not loaded yet: await it for a list, or `await ….count()`.")
+
+    def __bool__(self) -> bool:
+        raise TypeError(f"{self!r} is not loaded yet: await it for a list, or `await ….exists()`.")
 
     def _with(self, query: Query) -> QuerySet[M, R]:
         return type(self)(query, self._using)
@@ -127,7 +137,12 @@ class QuerySet(Generic[M, R]):
     ) -> QuerySet[M, R]:
         query = self._query
         found = resolve_conditions(query.info, conditions, lookups.items(), negated=negated)
-        return self._changed(what, where=both(query.where, found))
+        narrowed = self._changed(what, where=both(query.where, found))
+        if query.info.legacy and isinstance(query.projection, Instances):
+            # Code written for orm 0.3 relies on it that a filter across a relation loads it too.
+            implied = relations_of(query.info, lookups)
+            return narrowed.select_related(*implied) if implied else narrowed
+        return narrowed
 
     def search(self, term: str) -> QuerySet[M, R]:
         """Only rows with a text field that contains `term`, whatever the case. An empty term is no condition."""
@@ -338,7 +353,7 @@ class QuerySet(Generic[M, R]):
             found = self.filter(**{f"{field_name}__in": list(keys)})
         result: dict[Any, R] = {}
         for row in await found:
-            parts = tuple(row.__dict__[name] for name in names)
+            parts = tuple(getattr(row, name) for name in names)
             result[parts[0] if len(parts) == 1 else parts] = row
         return result
 
@@ -399,6 +414,7 @@ class QuerySet(Generic[M, R]):
     async def delete(self) -> int:
         """Delete every row that matches; returns how many matched."""
         self._check_write("delete()")
+        self._instances("delete()")
         if self._query.distinct:
             raise QueryError("delete() after distinct() makes no sense: rows are deleted, not results.")
         return await execution.delete(self._query, self.database)
@@ -409,7 +425,6 @@ class QuerySet(Generic[M, R]):
                 f"{what} after a slice or a limit: narrow by keys instead, "
                 f"{self._query.info.name}.objects.filter(pk__in=...)."
             )
-        self._instances(what)
 
     async def get_or_create(self, defaults: Mapping[str, Any] | None = None, **lookups: Any) -> tuple[M, bool]:
         """The row that matches, or a new one made of the lookups and the defaults; and whether it is new.
@@ -417,16 +432,7 @@ class QuerySet(Generic[M, R]):
         Callables among the defaults are called. Safe in a race: if another task creates the row meanwhile,
         that row is returned.
         """
-        for attempt in range(RACE_ATTEMPTS):
-            found = await self._find(lookups, locking=attempt > 0)
-            if found is not None:
-                return found, False
-            try:
-                return await self._create_missing(lookups, defaults), True
-            except IntegrityError:
-                if attempt == RACE_ATTEMPTS - 1 or await self._find(lookups, locking=True) is None:
-                    raise
-        raise AssertionError("the last attempt raises")  # pragma: no cover
+        return await self._found_or_created(lookups, defaults)
 
     async def update_or_create(
         self,
@@ -439,24 +445,30 @@ class QuerySet(Generic[M, R]):
         A new row is made of the lookups and of `create_defaults`, or of `defaults` if those are not given.
         """
         creating = defaults if create_defaults is None else create_defaults
-        for attempt in range(RACE_ATTEMPTS):
-            found = await self._find(lookups, locking=attempt > 0)
-            if found is not None:
-                if not defaults:
-                    return found, False
-                try:
-                    await found.update(**_called(defaults))
-                except self.model.DoesNotExist:
-                    continue  # Deleted since it was found.
-                return found, False
+        for _ in range(RACE_ATTEMPTS):
+            found, created = await self._found_or_created(lookups, creating)
+            if created or not defaults:
+                return found, created
             try:
-                return await self._create_missing(lookups, creating), True
-            except IntegrityError:
-                if attempt == RACE_ATTEMPTS - 1 or await self._find(lookups, locking=True) is None:
-                    raise
-        raise AssertionError("the last attempt raises")  # pragma: no cover
+                await found.update(**_called(defaults))
+            except self.model.DoesNotExist:
+                continue  # Deleted since it was found.
+            return found, False
+        raise self.model.DoesNotExist(f"The {self._query.info.name} was deleted each time it was found.")
 
-    async def _find(self, lookups: Mapping[str, Any], *, locking: bool) -> M | None:
+    async def _found_or_created(self, lookups: Mapping[str, Any], defaults: Mapping[str, Any] | None) -> tuple[M, bool]:
+        found = await self._find(lookups)
+        if found is not None:
+            return found, False
+        try:
+            return await self._create_missing(lookups, defaults), True
+        except IntegrityError:
+            found = await self._find(lookups, locking=True)
+            if found is None:
+                raise  # Nobody was faster: the row is refused for another reason.
+            return found, False
+
+    async def _find(self, lookups: Mapping[str, Any], *, locking: bool = False) -> M | None:
         """The row, None if there is none. `locking` sees what others committed since a transaction began."""
         query = self.filter(**lookups)._query
         try:

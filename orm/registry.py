@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 # PostgreSQL's own defaults, so that databases made by other means compare equal in Alembic; and names
 # are what a cycle of foreign keys needs to be dropped again.
 NAMING_CONVENTION = {
-    "ix": "ix_%(column_0_label)s",
+    "ix": "ix_%(column_0_N_label)s",
     "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
     "uq": "%(table_name)s_%(column_0_N_name)s_key",
 }

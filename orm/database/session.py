@@ -192,23 +192,25 @@ class Session:
         count = 0
         failure: BaseException | None = None
         try:
-            async with self._lock:
-                with translating:
-                    rows = await self._driver.stream(self._raw, sql, args, in_transaction=self.in_transaction)
-            try:
-                while True:
-                    async with self._lock:
-                        with translating:
-                            batch = await rows.read(chunk)
-                    count += len(batch)
-                    if batch:
-                        yield batch
-                    if len(batch) < chunk:
-                        return
-            finally:
+            # A generator that is left early is finished some time later: it keeps the connection until then.
+            async with self._connection:
                 async with self._lock:
                     with translating:
-                        await rows.close()
+                        rows = await self._driver.stream(self._raw, sql, args, in_transaction=self.in_transaction)
+                try:
+                    while True:
+                        async with self._lock:
+                            with translating:
+                                batch = await rows.read(chunk)
+                        count += len(batch)
+                        if batch:
+                            yield batch
+                        if len(batch) < chunk:
+                            return
+                finally:
+                    async with self._lock:
+                        with translating:
+                            await rows.close()
         except BaseException as error:
             if not isinstance(error, GeneratorExit):
                 failure = error

@@ -72,7 +72,7 @@ class Field(Generic[T]):
     """
 
     #: What sort of value it holds; lookups choose by it.
-    kind: ClassVar[str] = ""
+    kind: str = ""
     #: What `to_python` accepts, for its error message.
     accepts: ClassVar[str] = ""
 
@@ -253,7 +253,7 @@ class Field(Generic[T]):
 
     def make_column(self) -> sqlalchemy.Column[Any]:
         """The SQLAlchemy column of the field."""
-        counts = self.primary_key and self.kind == "integer" and self.default is NO_DEFAULT
+        counts = self.kind == "integer" and self.default is NO_DEFAULT
         return sqlalchemy.Column(
             self.column_name,
             self.column_type(),
@@ -263,5 +263,6 @@ class Field(Generic[T]):
             unique=self.unique or None,
             server_default=self.server_default,
             comment=self.comment,
-            autoincrement="auto" if counts else False,
+            # Only said of keys, because migrations repeat it.
+            autoincrement="auto" if counts or not self.primary_key else False,
         )

@@ -194,6 +194,8 @@ class Enum(Field[T]):
 
     def __init__(self, enum: Any, **options: Any) -> None:
         self.enum = check_enum(enum)
+        if issubclass(self.enum, int):
+            self.kind = "integer enum"  # Stored by value, so it has an order.
         super().__init__(**options)
 
     @property

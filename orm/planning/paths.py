@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from orm.exceptions import FieldError
@@ -81,6 +82,16 @@ def split_path(info: ModelInfo, name: str, what: str) -> tuple[Path, tuple[str, 
         relations.append(field)
         current = field.target._meta
     raise AssertionError("a path ends at a field")  # pragma: no cover
+
+
+def relations_of(info: ModelInfo, names: Iterable[str]) -> list[str]:
+    """The relations that these lookups go across: ``team__org__name__in`` goes across ``team__org``."""
+    paths = [
+        split_path(info, name, "a lookup")[0]
+        for name in names
+        if isinstance(info.fields.get(name.partition("__")[0]), ForeignKey)
+    ]
+    return [path.name.rpartition("__")[0] for path in paths if "__" in path.name]
 
 
 def _field(info: ModelInfo, part: str) -> Field[Any] | None:

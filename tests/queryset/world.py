@@ -21,7 +21,7 @@ class Org(orm.Model):
     registry = models
 
     id = orm.Integer(primary_key=True)
-    name = orm.String(max_length=50)
+    name = orm.String(max_length=50, trim_whitespace=False)
     size = orm.Integer(allow_null=True)
 
     class Meta:
@@ -32,7 +32,7 @@ class Team(orm.Model):
     registry = models
 
     id = orm.Integer(primary_key=True)
-    name = orm.String(max_length=50)
+    name = orm.String(max_length=50, trim_whitespace=False)
     org: Any = orm.ForeignKey(Org, allow_null=True, on_delete=orm.SET_NULL)
     league: Any = orm.ForeignKey(Org, on_delete=orm.CASCADE)
 
@@ -41,8 +41,8 @@ class Player(orm.Model):
     registry = models
 
     id = orm.Integer(primary_key=True)
-    name = orm.String(max_length=50)
-    nick = orm.String(max_length=50, allow_null=True, allow_blank=True)
+    name = orm.String(max_length=50, trim_whitespace=False)
+    nick = orm.String(max_length=50, allow_null=True, allow_blank=True, trim_whitespace=False)
     score = orm.Integer(allow_null=True)
     rank = orm.Integer(default=0)
     joined = orm.Date(allow_null=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import sqlalchemy
@@ -47,7 +48,17 @@ def _encode_pattern(kind: str, ignore_case: bool, text: str) -> str:
 
 
 def _encode_list(values: list[Any]) -> str:
-    return json.dumps(values)
+    try:
+        return json.dumps(values, allow_nan=False, default=_hex)
+    except ValueError:  # Infinity has no spelling in JSON; SQLite reads one from a number too large. NaN equals nothing.
+        finite = json.dumps([value for value in values if math.isfinite(value)])
+        infinite = [f"{'-' if value < 0 else ''}9e999" for value in values if math.isinf(value)]
+        return f"[{', '.join(filter(None, [finite[1:-1], *infinite]))}]"
+
+
+def _hex(value: bytes) -> str:
+    """What stands for bytes in JSON: what SQLite's hex() makes of them."""
+    return value.hex().upper()
 
 
 constructs.pattern_encoders["sqlite"] = _encode_pattern
@@ -78,7 +89,11 @@ def _iregex(element: constructs.IRegex, compiler: SQLCompiler, **kw: Any) -> str
 
 @compiles(constructs.InList, "sqlite")
 def _in_list(element: constructs.InList, compiler: SQLCompiler, **kw: Any) -> str:
-    left, right = (compiler.process(clause, **kw) for clause in element.clauses)
+    expression, values = element.clauses
+    left, right = (compiler.process(clause, **kw) for clause in (expression, values))
+    assert isinstance(values.type, constructs.ListOf)
+    if isinstance(values.type.item.dialect_impl(compiler.dialect), sqlalchemy.LargeBinary):
+        left = f"hex({left})"
     return f"{left} IN (SELECT value FROM json_each({right}))"
 
 

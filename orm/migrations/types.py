@@ -1,0 +1,67 @@
+"""Column types in migrations: shown and compared as what they are in the database."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal
+
+import sqlalchemy
+from alembic.autogenerate.api import AutogenContext
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeEngine
+
+from orm.database.types import Stored
+
+DIALECT = re.compile(r"sqlalchemy\.dialects\.(\w+)")
+
+
+def render_item(type_: str, item: object, context: AutogenContext) -> str | Literal[False]:
+    """The source of a column type: the plain SQLAlchemy type that the database at hand stores it as.
+
+    For `context.configure(render_item=…)`. An `orm.String` becomes `sa.String(length=100)`, an `orm.JSON` on
+    PostgreSQL `postgresql.JSONB(…)`. So migrations do not import the ORM, and stay what they are when it changes.
+    Returns False, which leaves the answer to Alembic, for whatever is not the ORM's.
+    """
+    if type_ != "type" or not isinstance(item, TypeEngine) or not _is_ours(item):
+        return False
+    assert context.dialect is not None
+    plain = _plain(item, context.dialect)
+    rendered = context.migration_context.impl.render_type(plain, context)
+    if rendered:
+        return rendered
+    base = next(cls for cls in type(plain).__mro__ if cls.__module__.startswith("sqlalchemy."))
+    # The ORM's own storage classes are those of SQLAlchemy but for their parameters, which DDL does not show.
+    source = repr(plain).replace(type(plain).__name__, base.__name__, 1)
+    dialect = DIALECT.match(base.__module__)
+    if dialect is None:
+        return f"{context.opts['sqlalchemy_module_prefix'] or ''}{source}"
+    context.imports.add(f"from sqlalchemy.dialects import {dialect[1]}")
+    return f"{dialect[1]}.{source}"
+
+
+def compare_type(
+    context: MigrationContext,
+    inspected_column: sqlalchemy.Column[Any],
+    metadata_column: sqlalchemy.Column[Any],
+    inspected_type: TypeEngine[Any],
+    metadata_type: TypeEngine[Any],
+) -> bool | None:
+    """Whether a column of the database has another type than the model's field has there.
+
+    For `context.configure(compare_type=…)`. Returns None, which leaves the answer to Alembic, for types that are
+    not the ORM's.
+    """
+    if not _is_ours(metadata_type):
+        return None
+    plain = _plain(metadata_type, context.dialect)
+    return context.impl.compare_type(inspected_column, sqlalchemy.Column(metadata_column.name, plain))
+
+
+def _is_ours(column_type: TypeEngine[Any]) -> bool:
+    return type(column_type).__module__.startswith("orm.")
+
+
+def _plain(column_type: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
+    """The type that one of the ORM's is stored as; one of its storage types (an array's item) is that already."""
+    return column_type.storage(dialect).sql_type if isinstance(column_type, Stored) else column_type
