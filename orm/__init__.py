@@ -2,6 +2,7 @@
 
 from typesystem import ValidationError
 
+from orm.constraints import CheckConstraint, Index, UniqueConstraint
 from orm.database.database import Database
 from orm.database.hooks import QueryEvent
 from orm.exceptions import (
@@ -53,7 +54,6 @@ from orm.fields import (
     Text,
     Time,
 )
-from orm.meta import CheckConstraint, Index, UniqueConstraint
 from orm.models import Model
 from orm.planning.cache import PlanCacheInfo, plan_cache_clear, plan_cache_info
 from orm.queryset import QuerySet

@@ -12,7 +12,7 @@ from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from orm.database import constructs
+from orm.database import constructs, types
 from orm.database.constructs import LIKE_ESCAPE, like_pattern
 from orm.database.dialect import Dialect
 
@@ -50,7 +50,8 @@ def _encode_pattern(kind: str, ignore_case: bool, text: str) -> str:
 def _encode_list(values: list[Any]) -> str:
     try:
         return json.dumps(values, allow_nan=False, default=_hex)
-    except ValueError:  # Infinity has no spelling in JSON; SQLite reads one from a number too large. NaN equals nothing.
+    except ValueError:
+        # Infinity has no spelling in JSON; SQLite takes a number too large for one. NaN equals nothing.
         finite = json.dumps([value for value in values if math.isfinite(value)])
         infinite = [f"{'-' if value < 0 else ''}9e999" for value in values if math.isinf(value)]
         return f"[{', '.join(filter(None, [finite[1:-1], *infinite]))}]"
@@ -92,7 +93,7 @@ def _in_list(element: constructs.InList, compiler: SQLCompiler, **kw: Any) -> st
     expression, values = element.clauses
     left, right = (compiler.process(clause, **kw) for clause in (expression, values))
     assert isinstance(values.type, constructs.ListOf)
-    if isinstance(values.type.item.dialect_impl(compiler.dialect), sqlalchemy.LargeBinary):
+    if isinstance(values.type.item, (types.Binary, sqlalchemy.LargeBinary)):
         left = f"hex({left})"
     return f"{left} IN (SELECT value FROM json_each({right}))"
 
