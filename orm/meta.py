@@ -214,11 +214,11 @@ class ModelInfo:
             *columns,
             *self._constraints(),
             schema=self.options.schema,
-            # Text compares by its characters, as everywhere else; and emoji fit in.
+            # Text compares by its characters, spaces at its end too, as everywhere else; and emoji fit in.
             mysql_charset="utf8mb4",
-            mysql_collate="utf8mb4_bin",
+            mysql_collate="utf8mb4_0900_bin",
             mariadb_charset="utf8mb4",
-            mariadb_collate="utf8mb4_bin",
+            mariadb_collate="utf8mb4_nopad_bin",
         )
         self._add_indexes(table)
         return table

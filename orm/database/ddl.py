@@ -10,6 +10,7 @@ import sqlalchemy
 from sqlalchemy.engine.mock import MockConnection
 from sqlalchemy.sql.ddl import ExecutableDDLElement
 
+from orm.database.database import Database
 from orm.database.dialect import Dialect
 from orm.database.dialects import dialect_of
 from orm.database.session import Session
@@ -27,7 +28,7 @@ async def drop_all(database: databases.Database, metadata: sqlalchemy.MetaData) 
 
 async def _run(database: databases.Database, metadata: sqlalchemy.MetaData, *, missing: bool) -> None:
     # A plain databases.Database belongs to its user, who connects it: what is connected here is closed here.
-    connect_here = not database.is_connected and not hasattr(database, "query_log")
+    connect_here = not database.is_connected and not isinstance(database, Database)
     if connect_here:
         await database.connect()
     try:

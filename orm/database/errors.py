@@ -164,7 +164,9 @@ def _classify_mysql(error: BaseException) -> OurError:
     code = error.args[0] if error.args else None
     if isinstance(code, int) and code in MYSQL_ERRORS:
         return MYSQL_ERRORS[code]
-    if "Not connected" in str(error) or "Connection closed" in str(error):
+    message = str(error)
+    # The drivers close a connection whose task was cancelled in the middle of an answer.
+    if "Not connected" in message or "Connection closed" in message or "Cancelled during execution" in message:
         return ours.ConnectionLost
     return _by_pep_249_name(error)
 

@@ -1,15 +1,18 @@
 """Transactions that leave nothing behind, however they end."""
 
+import asyncio
+import contextlib
 import functools
 import itertools
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import databases.core
 from databases.interfaces import TransactionBackend
 
 from orm.database.errors import translating
-from orm.exceptions import QueryError, TransactionError
+from orm.exceptions import ConnectionLost, QueryError, TransactionError
 
 if TYPE_CHECKING:
     from orm.database.connection import Connection, ManagedConnection
@@ -21,6 +24,8 @@ ISOLATION_LEVELS = {
     for name in ("READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")
 }
 _savepoint_numbers = itertools.count(1)
+# The transactions that this task, and the one that started it, began in a scope that rolls back at the end.
+_open_here: ContextVar[tuple["Transaction", ...]] = ContextVar("orm.open_here", default=())
 
 
 class Options(NamedTuple):
@@ -95,6 +100,8 @@ class Transaction(databases.core.Transaction):
         super().__init__(connection_callable, force_rollback, **options)
         self._find_connection = connection_callable
         self._opened: tuple[Connection, TransactionBackend] | None = None
+        self._task: asyncio.Task[Any] | None = None
+        self._over = asyncio.Event()
 
     def __call__(self, func: FunctionT) -> FunctionT:
         """Run each call of `func` in a transaction of its own."""
@@ -118,25 +125,26 @@ class Transaction(databases.core.Transaction):
             raise TransactionError("this transaction has begun already")
         connection = self._find_connection()
         await connection.__aenter__()
-        started = False
         try:
             async with connection._transaction_lock:
                 stack = connection._transaction_stack
-                # The scope that rolls back at the end stands in for the database itself: what is outermost inside of
-                # it may ask for an isolation level, though it has to do with a savepoint.
-                in_scope = connection.is_global and len(stack) == 1
+                options = self._extra_options
+                if connection.is_global and stack:
+                    await self._wait_for_others(connection)
+                    if len(stack) == 1:
+                        # Here is the outermost level as far as the program knows, so options are in place; but a
+                        # savepoint, which it is in truth, cannot have them.
+                        read_options(options)
+                        options = {}
                 backend = connection._connection.transaction()
                 async with connection._query_lock:
                     with translating:
-                        await backend.start(
-                            is_root=not stack,
-                            extra_options=self._checked_options() if in_scope else self._extra_options,
-                        )
+                        await backend.start(is_root=not stack, extra_options=options)
                 stack.append(self)
                 self._opened = connection, backend
-                started = True
+                self._task = asyncio.current_task()
         finally:
-            if not started:
+            if not self.is_open:
                 await connection.__aexit__()
         return self
 
@@ -146,25 +154,40 @@ class Transaction(databases.core.Transaction):
 
     async def rollback(self) -> None:
         """Undo the work of this transaction."""
-        await self._finish(keep=False)
+        # A lost connection has taken the transaction with it, and what lost it is being raised already.
+        with contextlib.suppress(ConnectionLost):
+            await self._finish(keep=False)
 
     async def _finish(self, *, keep: bool) -> None:
         if self._opened is None:
             raise TransactionError("this transaction has not begun, or is over")
         connection, backend = self._opened
-        async with connection._transaction_lock:
-            stack = connection._transaction_stack
-            if stack[-1] is not self:
-                raise TransactionError("an inner transaction has to end before the outer one")
+        stack = connection._transaction_stack
+        if stack[-1] is not self:
+            raise TransactionError("an inner transaction has to end before the outer one")
+        try:
+            async with connection._query_lock:
+                with translating:
+                    await (backend.commit() if keep else backend.rollback())
+        finally:
             stack.pop()
             self._opened = None
-            try:
-                async with connection._query_lock:
-                    with translating:
-                        await (backend.commit() if keep else backend.rollback())
-            finally:
-                await connection.__aexit__()
+            self._over.set()
+            await connection.__aexit__()
 
-    def _checked_options(self) -> dict[str, Any]:
-        read_options(self._extra_options)
-        return {}
+    async def _wait_for_others(self, connection: "Connection") -> None:
+        """Begin only inside a transaction of this task, or of the one that started it.
+
+        In the scope that rolls back at the end, all tasks share one connection, whose savepoints must end in the
+        opposite order of their beginning.
+        """
+        stack = connection._transaction_stack
+        outer = tuple(transaction for transaction in _open_here.get() if transaction.is_open)
+        while len(stack) > 1:
+            innermost = stack[-1]
+            assert isinstance(innermost, Transaction)
+            task = innermost._task
+            if innermost in outer or task is None or task is asyncio.current_task() or task.done():
+                break
+            await innermost._over.wait()
+        _open_here.set((*outer, self))

@@ -93,18 +93,16 @@ def make_plan(
 ) -> Plan:
     """Compile a statement whose bind parameters are named by `Binds`."""
     compiled = dialect.compile(statement)
-    constants: list[Any] = []
-    binds: list[tuple[int, Process | None]] = []
-    ours = [name for name in compiled.binds if OUR_BIND.fullmatch(name)]
-    for name in compiled.positiontup or ():
-        if name in ours:
-            position = int(name[1:])
-        else:  # SQLAlchemy's own, such as SQLite's OFFSET 0.
-            position = len(ours) + len(constants)
-            constants.append(compiled.binds[name].value)
-        binds.append((position, _processor(compiled, name, dialect)))
+    names = compiled.positiontup or []
+    # Some binds are SQLAlchemy's own, such as SQLite's OFFSET 0: they follow the values, counted from the end.
+    foreign = [name for name in names if not OUR_BIND.fullmatch(name)]
+    constants = tuple(compiled.binds[name].value for name in foreign)
+    positions = {name: i - len(foreign) for i, name in enumerate(foreign)}
+    binds = [
+        (positions[name] if name in positions else int(name[1:]), _processor(compiled, name, dialect)) for name in names
+    ]
     if LIST_SLOT not in compiled.string:
-        return Plan(compiled.string, binds, reader, tuple(constants))
+        return Plan(compiled.string, binds, reader, constants)
     pieces, lists = [], set()
     end = position = 0
     piece = ""
@@ -121,7 +119,7 @@ def make_plan(
         position += 1
     pieces.append(piece + compiled.string[end:])
     sql = compiled.string.replace(LIST_SLOT, "")
-    return Plan(sql, binds, reader, tuple(constants), frozenset(lists), tuple(pieces))
+    return Plan(sql, binds, reader, constants, frozenset(lists), tuple(pieces))
 
 
 def _processor(compiled: SQLCompiler, name: str, dialect: Dialect) -> Process | None:

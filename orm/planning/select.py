@@ -49,7 +49,7 @@ def count_plan(dialect: Dialect, query: Query) -> Plan:
 def counted(query: Query) -> Query:
     """What is left of a query to count its rows: no ordering, no related instances."""
     projection = query.projection
-    if isinstance(projection, Instances) and not query.distinct:
+    if not query.distinct:
         projection = Instances(query.info, only=frozenset())
     return replace(query, ordering=query.ordering if query.is_limited else (), projection=projection)
 

@@ -18,9 +18,10 @@ pytestmark = pytest.mark.anyio
 
 async def test_kind_names_the_server(any_database: databases.Database) -> None:
     kind = await database_kind(any_database)
-    assert kind in {"sqlite": ["sqlite"], "postgresql": ["postgresql"], "mysql": ["mysql", "mariadb"]}[
-        any_database.url.dialect
-    ]
+    assert (
+        kind
+        in {"sqlite": ["sqlite"], "postgresql": ["postgresql"], "mysql": ["mysql", "mariadb"]}[any_database.url.dialect]
+    )
     assert await database_kind(any_database) == kind
 
 

@@ -95,7 +95,8 @@ def _in_list(element: constructs.InList, compiler: SQLCompiler, **kw: Any) -> st
 @compiles(constructs.JSONEqual, "mariadb")
 def _json_equal_mariadb(element: constructs.JSONEqual, compiler: SQLCompiler, **kw: Any) -> str:
     left, right = (compiler.process(clause, **kw) for clause in element.clauses)
-    return f"JSON_EQUALS({left}, {right})"
+    # By itself MariaDB 10.11 takes JSON_EQUALS(NULL, ...) for true in WHERE.
+    return f"JSON_EQUALS({left}, {right}) = 1"
 
 
 @compiles(constructs.JSONEqual, "mysql")

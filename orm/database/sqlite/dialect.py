@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import Any
 
 import sqlalchemy
@@ -48,13 +47,7 @@ def _encode_pattern(kind: str, ignore_case: bool, text: str) -> str:
 
 
 def _encode_list(values: list[Any]) -> str:
-    try:
-        return json.dumps(values, allow_nan=False, default=_hex)
-    except ValueError:
-        # Infinity has no spelling in JSON; SQLite takes a number too large for one. NaN equals nothing.
-        finite = json.dumps([value for value in values if math.isfinite(value)])
-        infinite = [f"{'-' if value < 0 else ''}9e999" for value in values if math.isinf(value)]
-        return f"[{', '.join(filter(None, [finite[1:-1], *infinite]))}]"
+    return json.dumps(values, default=_hex)
 
 
 def _hex(value: bytes) -> str:

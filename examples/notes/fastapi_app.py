@@ -1,0 +1,113 @@
+"""The notes service with FastAPI: a JSON API with its documentation at /docs. `uvicorn examples.notes.fastapi_app:app`.
+
+Pydantic describes what comes in and goes out; rows are read by attribute, so a `Note` is an answer as it is.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated
+
+from fastapi import FastAPI, Query, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+import orm
+from examples.notes.models import Note, models
+
+
+class NewNote(BaseModel):
+    """What a client sends for a new note."""
+
+    title: str = Field(min_length=1, max_length=100)
+    text: str = ""
+    completed: bool = False
+
+
+class NoteChange(BaseModel):
+    """What a client may change of a note."""
+
+    title: str = Field(default="", min_length=1, max_length=100)
+    text: str = ""
+    completed: bool = False
+
+
+class NoteOut(NewNote):
+    """A note as clients see it."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int
+    created: datetime.datetime
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Connect the database, and make the tables that are missing (a grown application leaves that to Alembic)."""
+    async with models.database:
+        await models.create_all()
+        yield
+
+
+app = FastAPI(title="Notes", lifespan=lifespan)
+
+
+@app.get("/notes", response_model=list[NoteOut])
+async def list_notes(
+    search: str = "", completed: bool | None = None, limit: Annotated[int, Query(ge=1, le=100)] = 100
+) -> list[Note]:
+    """All notes, the newest first."""
+    notes = Note.objects.search(search)
+    if completed is not None:
+        notes = notes.filter(Note.completed == completed)
+    return await notes.limit(limit)
+
+
+@app.post("/notes", response_model=NoteOut, status_code=201)
+async def create_note(given: NewNote) -> Note:
+    """Add a note."""
+    return await Note.objects.create(**given.model_dump())
+
+
+@app.get("/notes/{id}", response_model=NoteOut)
+async def read_note(id: int) -> Note:
+    """One note."""
+    return await Note.objects.get(id=id)
+
+
+@app.patch("/notes/{id}", response_model=NoteOut)
+async def update_note(id: int, given: NoteChange) -> Note:
+    """Change what is given of a note."""
+    note = await Note.objects.get(id=id)
+    await note.update(**given.model_dump(exclude_unset=True))
+    return note
+
+
+@app.delete("/notes/{id}", status_code=204)
+async def delete_note(id: int) -> None:
+    """Remove a note."""
+    note = await Note.objects.get(id=id)
+    await note.delete()
+
+
+# Errors are answered in one place
+
+
+@app.exception_handler(orm.NoMatch)
+async def not_found(request: Request, error: Exception) -> Response:
+    """404 where no note matches."""
+    return JSONResponse({"detail": str(error)}, status_code=404)
+
+
+@app.exception_handler(orm.ValidationError)
+async def invalid(request: Request, error: orm.ValidationError) -> Response:
+    """422 for what Pydantic lets pass and the model does not: a title of spaces, say."""
+    return JSONResponse({"detail": dict(error)}, status_code=422)
+
+
+@app.exception_handler(orm.UniqueViolation)
+async def conflict(request: Request, error: Exception) -> Response:
+    """409 where a title is taken."""
+    return JSONResponse({"detail": "There is a note of this title already."}, status_code=409)
