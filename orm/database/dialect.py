@@ -29,6 +29,10 @@ class Dialect:
     """How many arguments one statement may take."""
     existing_tables: ClassVar[str]
     """A query of (schema or NULL, table) for every table there is; NULL for the default schema."""
+    foreign_keys_enforced: ClassVar[str | None] = None
+    """A query of whether foreign keys are enforced, where that must be lifted to drop tables in a circle."""
+    lift_foreign_keys: ClassVar[tuple[str, ...]] = ()
+    enforce_foreign_keys: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self) -> None:
         self.sqlalchemy = self.make_sqlalchemy_dialect()
@@ -56,6 +60,10 @@ class Dialect:
         """An INSERT whose arguments are lists, one a column, for any number of rows; None if there is none."""
         return None
 
-    def for_update(self, select: sqlalchemy.Select[Any]) -> sqlalchemy.Select[Any]:
-        """`select`, locking the rows it reads and seeing what is committed, where there are row locks."""
-        return select.with_for_update()
+    def for_share(self, select: sqlalchemy.Select[Any]) -> sqlalchemy.Select[Any]:
+        """`select`, locking the rows it reads against change and seeing what is committed, where there are row locks.
+
+        Shared, because InnoDB gives everybody who lost a race for a unique value a shared lock on it: if each of
+        them then asked for more, they would wait for each other.
+        """
+        return select.with_for_update(read=True)

@@ -34,6 +34,8 @@ class Node:
 
     key: Hashable
     values: tuple[Any, ...] = ()
+    has_clause: bool = False
+    """Whether a SQLAlchemy clause is in it, which may read tables that it does not join itself."""
 
     def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
         """Its SQL.
@@ -116,6 +118,8 @@ class InQuery(Node):
 class Clause(Node):
     """A condition in SQLAlchemy's own terms."""
 
+    has_clause = True
+
     def __init__(self, clause: ClauseElement) -> None:
         self.term = ClauseTerm(clause)
         self.key = self.term.key
@@ -134,9 +138,11 @@ class Junction(Node):
         self.negated = negated
         self.key = (connector, negated, *(child.key for child in children))
         self.values = tuple(value for child in children for value in child.values)
+        self.has_clause = any(child.has_clause for child in children)
 
     def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
-        inner_negated = negated ^ self.negated
+        # A branch of XOR is true or not, whatever stands around it.
+        inner_negated = negated ^ self.negated and self.connector != "XOR"
         inner_required = required and not self.negated and self.connector == "AND"
         parts = [child.render(rendering, required=inner_required, negated=inner_negated) for child in self.children]
         if self.connector == "AND":
@@ -192,22 +198,30 @@ def resolve_conditions(
     info: ModelInfo, args: Iterable[Any], lookups: Iterable[tuple[str, Any]], *, negated: bool = False
 ) -> Node:
     """The condition that ``filter(*args, **lookups)`` states (or ``exclude``, negated)."""
-    nodes = [resolve_condition(info, argument) for argument in args]
-    nodes.extend(_keyword(info, name, value) for name, value in lookups)
-    return junction("AND", nodes, negated)
+    given = tuple(args)
+    for argument in given:
+        check_condition(argument)
+    return _joined(info, "AND", (*given, *lookups), negated) or EVERYTHING
 
 
 def resolve_condition(info: ModelInfo, condition: Any) -> Node:
     """One condition, resolved. Raises `FieldError` or `QueryError` for what makes no sense."""
-    check_condition(condition)
+    return _resolved(info, condition) or EVERYTHING
+
+
+def _joined(info: ModelInfo, connector: Any, children: Iterable[Any], negated: bool) -> Node | None:
+    """The children of a `Q`; None if they state nothing, which negated states nothing either."""
+    nodes = [_resolved(info, child) for child in children]
+    stated = [node for node in nodes if node is not None]
+    return junction(connector, stated, negated) if stated else None
+
+
+def _resolved(info: ModelInfo, condition: Any) -> Node | None:
+    """A condition, or a keyword with its value; None for an empty `Q`."""
+    if isinstance(condition, tuple):
+        return _keyword(info, *condition)
     if isinstance(condition, Q):
-        if not condition.children:
-            return EVERYTHING
-        nodes = [
-            _keyword(info, *child) if isinstance(child, tuple) else resolve_condition(info, child)
-            for child in condition.children
-        ]
-        return junction(condition.connector, nodes, condition.negated)  # type: ignore[arg-type]
+        return _joined(info, condition.connector, condition.children, condition.negated)
     if isinstance(condition, Comparison):
         term = resolve(info, condition.expression, "a condition")
         return _match(info, term, lookup_for(term.field, condition.lookup), condition.value)
@@ -220,7 +234,7 @@ def _keyword(info: ModelInfo, name: str, value: Any) -> Node:
     known: tuple[Term, Lookup] | None = info.lookups.get(name)
     if known is None:
         path, rest = split_path(info, name, "a lookup")
-        known = PathTerm(path), lookup_for(path.field, "__".join(rest) or "exact")
+        known = PathTerm(path), lookup_for(path.field, "__".join(rest) if rest else "exact")
         if len(info.lookups) >= MAX_CACHED:
             info.lookups.clear()
         info.lookups[name] = known

@@ -101,13 +101,17 @@ class Instances(Projection):
 
     def loading(self, names: Iterable[str]) -> Instances:
         """Only these fields (and keys)."""
-        return Instances(self.info, self.related, self._masks(names, "only()"), frozenset())
+        # As in Django, what was deferred before stays so.
+        return Instances(self.info, self.related, self._masks(names, "only()") - self.defer, frozenset())
 
     def deferring(self, names: Iterable[str]) -> Instances:
         """All but these fields."""
         masks = self._masks(names, "defer()")
         if self.only is not None:
-            return Instances(self.info, self.related, self.only - masks, frozenset())
+            if left := self.only - masks:
+                return Instances(self.info, self.related, left, frozenset())
+            # As in Django: what is left of only() is no wish any more.
+            masks -= self.only
         return Instances(self.info, self.related, None, self.defer | masks)
 
     def _masks(self, names: Iterable[str], what: str) -> frozenset[tuple[Relations, Field[Any]]]:

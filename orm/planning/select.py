@@ -22,7 +22,7 @@ def rows_plan(dialect: Dialect, query: Query) -> Plan:
         rendering = Rendering(query.info)
         statement = query.select(rendering)
         if query.lock:
-            statement = dialect.for_update(statement)
+            statement = dialect.for_share(statement)
         columns = list(statement.selected_columns)
         processors = result_processors(dialect, columns[: rendering.selected])
         reader = query.projection.reader(processors, len(columns) - rendering.selected)
@@ -50,7 +50,8 @@ def counted(query: Query) -> Query:
     """What is left of a query to count its rows: no ordering, no related instances."""
     projection = query.projection
     if not query.distinct:
-        projection = Instances(query.info, only=frozenset())
+        related = projection.related if isinstance(projection, Instances) and query.where.has_clause else ()
+        projection = Instances(query.info, related, only=frozenset())
     return replace(query, ordering=query.ordering if query.is_limited else (), projection=projection)
 
 
