@@ -47,12 +47,14 @@ def count_plan(dialect: Dialect, query: Query) -> Plan:
 
 
 def counted(query: Query) -> Query:
-    """What is left of a query to count its rows: no ordering, no related instances."""
+    """What is left of a query to count its rows: as a rule no ordering, no related instances."""
     projection = query.projection
     if not query.distinct:
         related = projection.related if isinstance(projection, Instances) and query.where.has_clause else ()
         projection = Instances(query.info, related, only=frozenset())
-    return replace(query, ordering=query.ordering if query.is_limited else (), projection=projection)
+    # Distinct rows are distinct in what they are ordered by, too.
+    ordered = query.is_limited or query.distinct
+    return replace(query, ordering=query.ordering if ordered else (), projection=projection)
 
 
 def probed(query: Query) -> Query:

@@ -1,8 +1,10 @@
 """The same querysets on Django and here, over the same rows: the same rows, counts and numbers come back.
 
 Known differences, left out here: on SQLite Django's contains, startswith and endswith ignore ASCII case (ours never
-do), on MySQL its icontains follows the column's collation; its XOR over NULLs differs from one database to the next,
-and a column that F() reaches over a null relation is not guarded in its exclude().
+do), on MySQL its icontains follows the column's collation; its XOR over NULLs differs from one database to the next;
+a column that F() reaches over a null relation is not guarded in its exclude(); ``lt`` of a number that is too large
+for the column is true of NULL for it, and ``in`` of one an error. A NOT inside of a NOT makes it forget to guard other
+conditions against NULL, which ones depends on their order; test_exclude.py holds us to the plain truth there.
 """
 
 from __future__ import annotations
@@ -67,7 +69,7 @@ def lookups(paths: tuple[str, ...], names: tuple[str, ...], values: Any) -> Any:
     return st.builds(lambda path, name, value: Leaf(f"{path}__{name}", value), st.sampled_from(paths), st.sampled_from(names), values)
 
 
-number = st.sampled_from([-5, 0, 1, 2, 3, 5, 7, 10, 14, 30, 2**31, 2**70])
+number = st.sampled_from([-5, 0, 1, 2, 3, 5, 7, 10, 14, 30, 2_000_000_000])
 text = st.sampled_from(["", "a", "Ann", "ANN", "Acme", "acme", "Red", "red", "100%", "Zed", "Zed ", "Blue", "%", "Ölwerk"])
 sign = st.sampled_from(["", "%", "_", "!", "\\", "*", "[", "]", "1", "0", " ", "-", "'", '"', "?", "🎉"])
 key = st.sampled_from([None, 1, 2, 3, 99])
@@ -95,12 +97,19 @@ steady = lookups(NEVER_NULL, ("exact", "gt", "lte", "in"), number).map(
     lambda leaf: Leaf(leaf.name, [leaf.value]) if leaf.name.endswith("__in") else leaf
 )
 exclusive = st.builds(Tree, st.just("^"), st.lists(steady, min_size=1, max_size=3).map(tuple), st.booleans())
-trees = st.recursive(
+positive = st.recursive(
     leaves | exclusive,
     lambda inner: st.builds(
-        Tree, st.sampled_from("&|"), st.lists(inner, min_size=1, max_size=3).map(tuple), st.booleans()
+        Tree, st.sampled_from("&|"), st.lists(inner, min_size=1, max_size=3).map(tuple), st.just(False)
     ),
-    max_leaves=7,
+    max_leaves=5,
+)
+# One negation, not one inside of another.
+trees = positive | st.builds(
+    Tree,
+    st.sampled_from("&|"),
+    st.lists(positive | st.builds(Tree, st.just("&"), st.tuples(positive), st.just(True)), min_size=1, max_size=3).map(tuple),
+    st.just(False),
 )
 ORDERS = (
     *("rank", "-rank", "score", "-score", "name", "team__name", "-team__org__name", "home__league__size"),
@@ -125,7 +134,7 @@ class Step(NamedTuple):
         return getattr(query, self.method)()
 
 
-narrowing = st.one_of(st.builds(Step, st.sampled_from(["filter", "exclude"]), trees))
+narrowing = st.builds(Step, st.just("filter"), trees) | st.builds(Step, st.just("exclude"), positive)
 ordering = st.builds(
     Step, st.just("order_by"), st.lists(st.sampled_from(ORDERS), max_size=2).map(lambda terms: (*terms, "id"))
 )
@@ -242,11 +251,11 @@ async def test_updates_and_deletes_touch_the_same_rows(both: Database, steps: li
     with transaction.atomic(using=django_world.ALIAS):
         F = django_models.F
         assert updated == theirs.update(name="changed", rank=F("rank") + F("home_id"), score=F("score") - 1)
-        assert rows == list(their_everything)
+        assert rows == list(their_everything.all())
         transaction.set_rollback(True, using=django_world.ALIAS)
     with transaction.atomic(using=django_world.ALIAS):
         assert deleted == theirs.delete()[0]
-        assert left == list(their_everything)
+        assert left == list(their_everything.all())
         transaction.set_rollback(True, using=django_world.ALIAS)
 
 
