@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -72,7 +72,7 @@ async def fetch(query: Query, database: databases.Database) -> list[Any]:
     return plan.reader(rows)
 
 
-async def stream(query: Query, database: databases.Database) -> AsyncIterator[Any]:
+async def stream(query: Query, database: databases.Database) -> AsyncGenerator[Any, None]:
     """The rows of a query, read as they come, a batch in memory at a time."""
     if query.is_empty:
         return

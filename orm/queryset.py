@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
@@ -275,10 +276,11 @@ class QuerySet(Generic[M, R]):
         return found
 
     async def __aiter__(self) -> AsyncIterator[R]:
-        async for item in execution.stream(self._query, self.database):
-            if self._using is not None:
-                self._mark(item)
-            yield item
+        async with aclosing(execution.stream(self._query, self.database)) as items:
+            async for item in items:
+                if self._using is not None:
+                    self._mark(item)
+                yield item
 
     def _mark(self, item: Any) -> None:
         """Let an instance, and those loaded with it, remember a database that is not their registry's."""
