@@ -303,7 +303,7 @@ class QuerySet(Generic[M, R]):
         found = self.filter(*conditions, **lookups) if conditions or lookups else self
         query = found._query
         if not query.is_limited:
-            found = found._with(replace(query, high=2))
+            found = found._with(replace(query, high=2, ordering=()))
         rows = await found
         if len(rows) == 1:
             return rows[0]
