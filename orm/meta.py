@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +15,7 @@ import typesystem
 from orm.constraints import CheckConstraint, Index, UniqueConstraint
 from orm.exceptions import FieldError
 from orm.fields import Field
-from orm.relations import ForeignKey
+from orm.relations import ForeignKey, ReverseRelation
 from orm.validation import Validator, compile_validator
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ class ModelInfo:
         self.lookups: dict[str, Any] = {}
         self.default_order: tuple[Any, ...] | None = None
         self.objects: Any = None
+        self._reverse: list[ReverseRelation] = []
 
     @property
     def registry(self) -> ModelRegistry:
@@ -89,6 +91,27 @@ class ModelInfo:
         if self._registry is None:
             raise FieldError(f"{self.name} is abstract and has no registry.")
         return self._registry
+
+    def add_reverse(self, relation: ReverseRelation) -> None:
+        """Take note of a relation of another model that points here."""
+        if relation.name.endswith("+"):
+            return  # As in Django: a related_name that ends with a plus hides the way back.
+        self._reverse = [known for known in self._reverse if known.relation is not relation.relation]
+        self._reverse.append(relation)
+        self.__dict__.pop("reverse", None)
+
+    @cached_property
+    def reverse(self) -> dict[str, ReverseRelation]:
+        """The relations of other models that point here, by their name in lookups.
+
+        Two that share a name are ambiguous, and a field's name is the field's: such ones need a `related_name`.
+        """
+        names = Counter(relation.name for relation in self._reverse)
+        return {
+            relation.name: relation
+            for relation in self._reverse
+            if names[relation.name] == 1 and relation.name not in self.settable
+        }
 
     def check(self) -> None:
         """Raise `FieldError` for what cannot be a table."""
@@ -169,7 +192,7 @@ class ModelInfo:
 
     def unknown(self, name: str, what: str, extra: Iterable[str] = ()) -> FieldError:
         """The error for a name that is no field, with what it could have been."""
-        choices = sorted({*self.settable, "pk", *extra})
+        choices = sorted({*self.settable, *self.reverse, "pk", *extra})
         close = difflib.get_close_matches(name, choices, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         return FieldError(
@@ -182,6 +205,9 @@ class ModelInfo:
         """Build the table unless it is built or waits for a model that is not declared yet."""
         if self.table is None and not self._missing_targets():
             self.table = self._build_table(metadata)
+            for field in self.fields.values():
+                if isinstance(field, ForeignKey):
+                    field.target._meta.add_reverse(ReverseRelation(field))
 
     def require_table(self) -> sqlalchemy.Table:
         """The table. Raises `FieldError` naming the foreign key whose model never appeared."""

@@ -10,7 +10,8 @@ import databases
 from orm import execution
 from orm.exceptions import QueryError
 from orm.fields import NO_DEFAULT, Field
-from orm.planning.conditions import resolve_conditions
+from orm.planning.filtering import resolve_conditions
+from orm.planning.names import Names
 from orm.planning.projection import Instances
 from orm.planning.query import Query
 from orm.planning.write import is_expression, resolve_assignments
@@ -31,7 +32,7 @@ def row_query(instance: Model) -> Query:
     key = instance.pk
     if key is None:
         raise QueryError(f"This {info.name} has no primary key yet: save it first.")
-    return Query(info, Instances(info), where=resolve_conditions(info, (), [("pk", key)]))
+    return Query(info, Instances(info), where=resolve_conditions(Names(info), (), [("pk", key)]))
 
 
 def adopt_related_keys(instance: Model) -> None:

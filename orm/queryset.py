@@ -19,7 +19,9 @@ from orm.persistence import (
     prepare_insert,
     split_update,
 )
-from orm.planning.conditions import NOTHING, both, resolve_conditions
+from orm.planning.conditions import NOTHING, both
+from orm.planning.filtering import resolve_conditions
+from orm.planning.names import Names
 from orm.planning.ordering import resolve_ordering
 from orm.planning.paths import relations_of
 from orm.planning.projection import Columns, Instances
@@ -66,10 +68,10 @@ class QuerySet(Generic[M, R]):
     def _with(self, query: Query) -> QuerySet[M, R]:
         return type(self)(query, self._using)
 
-    def _changed(self, what: str, **changes: Any) -> QuerySet[M, R]:
+    def _changed(self, what: str, names: Names, **changes: Any) -> QuerySet[M, R]:
         if self._query.sliced:
             raise QueryError(f"{what} after a slice would change which rows were sliced: {what} first, then slice.")
-        return self._with(replace(self._query, **changes))
+        return self._with(self._query.using_names(names, **changes))
 
     # What the queryset is of.
 
@@ -136,8 +138,9 @@ class QuerySet(Generic[M, R]):
         self, what: str, conditions: Sequence[Any], lookups: Mapping[str, Any], *, negated: bool
     ) -> QuerySet[M, R]:
         query = self._query
-        found = resolve_conditions(query.info, conditions, lookups.items(), negated=negated)
-        narrowed = self._changed(what, where=both(query.where, found))
+        names = query.names(own_scope=True)
+        found = resolve_conditions(names, conditions, lookups.items(), negated=negated)
+        narrowed = self._changed(what, names, where=both(query.where, found))
         if query.info.legacy and isinstance(query.projection, Instances):
             # Code written for orm 0.3 relies on it that a filter across a relation loads it too.
             implied = relations_of(query.info, lookups)
@@ -158,7 +161,8 @@ class QuerySet(Generic[M, R]):
 
     def order_by(self, *terms: OrderTerm) -> QuerySet[M, R]:
         """Ordered by these, and by nothing else: ``"name"``, ``"-album__name"``, expressions. None: unordered."""
-        return self._changed("order_by()", ordering=resolve_ordering(self._query.info, terms))
+        names = self._query.names()
+        return self._changed("order_by()", names, ordering=resolve_ordering(names, terms))
 
     def reverse(self) -> QuerySet[M, R]:
         """The opposite order."""
@@ -168,7 +172,7 @@ class QuerySet(Generic[M, R]):
 
     def distinct(self) -> QuerySet[M, R]:
         """No row twice."""
-        return self._changed("distinct()", distinct=True)
+        return self._changed("distinct()", self._query.names(), distinct=True)
 
     def limit(self, count: int) -> QuerySet[M, R]:
         """At most so many rows. Unlike a slice, it may be followed by `filter()` and `order_by()`."""
@@ -255,8 +259,9 @@ class QuerySet(Generic[M, R]):
     def _selecting(
         self, shape: Literal["dicts", "tuples", "named", "flat"], fields: Any, named: Any
     ) -> QuerySet[M, Any]:
-        columns = Columns.of(self._query.info, shape, fields, named)
-        return self._with(replace(self._query, projection=columns))
+        names = self._query.names()
+        columns = Columns.of(names, shape, fields, named)
+        return self._with(self._query.using_names(names, projection=columns))
 
     def using(self, database: databases.Database) -> QuerySet[M, R]:
         """The same query on another database; what it finds is saved there too."""

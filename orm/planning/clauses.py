@@ -18,11 +18,12 @@ from orm.database import constructs
 from orm.exceptions import QueryError
 from orm.expressions import Combined, Comparison, Condition, FieldExpression, Ordering, Q
 from orm.meta import ModelInfo
-from orm.planning.conditions import resolve_condition
+from orm.planning.filtering import resolve_condition
+from orm.planning.names import Names
 from orm.planning.ordering import resolve_ordering
 from orm.planning.paths import Path
 from orm.planning.rendering import Binds, Rendering
-from orm.planning.terms import resolve
+from orm.planning.resolving import resolve
 
 
 class Literals(Binds):
@@ -43,15 +44,15 @@ class OutsideRendering(Rendering):
     def __init__(self, info: ModelInfo, values: Sequence[Any]) -> None:
         super().__init__(info, Literals(values))
 
-    def column(self, path: Path, *, required: bool = False) -> ColumnElement[Any]:
+    def column(self, path: Path, scope: int = 0, *, required: bool = False) -> ColumnElement[Any]:
         """The column of a path, seen from a row of the model's table."""
         if not path.relations:
             return super().column(path)
         left: Any = self.table
         tables, joined = [], []
-        for relation in path.relations:
-            table = relation.target._meta.require_table().alias()
-            joined.append(left.c[relation.column_name] == table.c[relation.target_field.column_name])
+        for hop in path.relations:
+            table = hop.target._meta.require_table().alias()
+            joined.append(left.c[hop.local_column] == table.c[hop.remote_column])
             tables.append(table)
             left = table
         column = left.c[path.stored.column_name]
@@ -71,14 +72,14 @@ def to_clause(node: Any) -> ColumnElement[Any]:
             "use the model's own attributes, such as Note.views."
         )
     if isinstance(node, Condition):
-        condition = resolve_condition(info, node)
+        condition = resolve_condition(Names(info), node)
         rendering = OutsideRendering(info, condition.values)
         clause: ColumnElement[Any] = condition.render(rendering, required=False, negated=False)
     elif isinstance(node, Ordering):
-        (order,) = resolve_ordering(info, [node])
+        (order,) = resolve_ordering(Names(info), [node])
         clause = order.render(OutsideRendering(info, order.values))[-1]
     else:
-        term = resolve(info, node, "an expression")
+        term = resolve(Names(info), node, "an expression")
         clause = term.render(OutsideRendering(info, term.values))
     plain: ColumnElement[Any] = visitors.replacement_traverse(clause, {}, _plain_in)
     return plain

@@ -15,16 +15,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import sqlalchemy
 from sqlalchemy import ClauseElement, ColumnElement
 
-from orm.exceptions import QueryError
-from orm.expressions import Comparison, Expression, Q, check_condition
-from orm.lookups import IsNull, Lookup, Prepared, Truth, lookup_for, lookups
-from orm.planning.paths import MAX_CACHED, split_path
-from orm.planning.terms import ClauseTerm, PathTerm, Term, resolve
+from orm.lookups import IsNull, Lookup, Prepared, lookups
+from orm.planning.terms import ClauseTerm, Term
 
 if TYPE_CHECKING:
-    from orm.meta import ModelInfo
     from orm.planning.query import Query
     from orm.planning.rendering import Rendering
+    from orm.relations import Hop
 
 IS_NULL = lookups[IsNull.name]
 
@@ -113,6 +110,34 @@ class InQuery(Node):
         return _null_is_false(found, rendering, self.term) if negated else found
 
 
+class Exists(Node):
+    """A row exists at the far end of a relation that leads to many, and meets a condition."""
+
+    def __init__(self, hops: tuple[Hop, ...], scope: int, condition: Node, joined: int) -> None:
+        self.hops = hops
+        self.scope = scope
+        self.condition = condition
+        self.joined = joined
+        """The scope in which the same filter() joins the relation already: then it is about that row; else 0."""
+        self.key = ("exists", hops, scope, joined, condition.key)
+        self.values = condition.values
+
+    def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
+        hop = self.hops[-1]
+        left = rendering.join(self.hops[:-1], self.scope)
+        inner = type(rendering)(hop.target._meta, rendering.binds, rendering)
+        condition = self.condition.render(inner, required=True, negated=False)
+        links = [inner.table.c[hop.remote_column] == left.c[hop.local_column]]
+        if self.joined:
+            row = rendering.join(self.hops, self.joined)
+            links += [
+                inner.table.c[field.column_name] == row.c[field.column_name]
+                for field in hop.target._meta.pk_fields
+            ]
+        statement: sqlalchemy.Select[Any] = sqlalchemy.select(sqlalchemy.literal_column("1")).select_from(inner.from_clause())
+        return statement.where(condition, *links).correlate_except(*inner.tables).exists()
+
+
 class Clause(Node):
     """A condition in SQLAlchemy's own terms."""
 
@@ -186,85 +211,3 @@ def both(left: Node, right: Node) -> Node:
     if isinstance(left, Junction) and left.connector == "AND" and not left.negated:
         return junction("AND", (*left.children, right))
     return junction("AND", (left, right))
-
-
-def resolve_conditions(
-    info: ModelInfo, args: Iterable[Any], lookups: Iterable[tuple[str, Any]], *, negated: bool = False
-) -> Node:
-    """The condition that ``filter(*args, **lookups)`` states (or ``exclude``, negated)."""
-    nodes = [resolve_condition(info, argument) for argument in args]
-    nodes.extend(_keyword(info, name, value) for name, value in lookups)
-    return junction("AND", nodes, negated)
-
-
-def resolve_condition(info: ModelInfo, condition: Any) -> Node:
-    """One condition, resolved. Raises `FieldError` or `QueryError` for what makes no sense."""
-    check_condition(condition)
-    if isinstance(condition, Q):
-        if not condition.children:
-            return EVERYTHING
-        nodes = [
-            _keyword(info, *child) if isinstance(child, tuple) else resolve_condition(info, child)
-            for child in condition.children
-        ]
-        return junction(condition.connector, nodes, condition.negated)  # type: ignore[arg-type]
-    if isinstance(condition, Comparison):
-        term = resolve(info, condition.expression, "a condition")
-        return _match(info, term, lookup_for(term.field, condition.lookup), condition.value)
-    return Clause(condition)
-
-
-def _keyword(info: ModelInfo, name: str, value: Any) -> Node:
-    if len(info.pk_fields) > 1 and name in ("pk", "pk__exact", "pk__in"):
-        return _composite(info, name, value)
-    known: tuple[Term, Lookup] | None = info.lookups.get(name)
-    if known is None:
-        path, rest = split_path(info, name, "a lookup")
-        known = PathTerm(path), lookup_for(path.field, "__".join(rest) or "exact")
-        if len(info.lookups) >= MAX_CACHED:
-            info.lookups.clear()
-        info.lookups[name] = known
-    return _match(info, *known, value)
-
-
-def _composite(info: ModelInfo, name: str, value: Any) -> Node:
-    """A composite key against one tuple, or one of several."""
-    keys = value if name == "pk__in" else [value]
-    rows = [
-        junction(
-            "AND",
-            [_keyword(info, f.attname, part) for f, part in zip(info.pk_fields, info.split_pk(key), strict=True)],
-        )
-        for key in keys
-    ]
-    return junction("OR", rows)
-
-
-def _match(info: ModelInfo, term: Term, lookup: Lookup, value: Any) -> Node:
-    field = term.field
-    name = lookup.name
-    if name == "in":
-        query = getattr(value, "_query", None)
-        if query is not None:
-            return _in_query(term, query)
-    if isinstance(value, (Expression, ClauseElement)) and not hasattr(value, "_meta"):
-        other = resolve(info, value, f"a value for {name}")
-        if not lookup.takes_expression:
-            raise QueryError(f"The lookup {name!r} compares with a value, not with an expression ({value!r}).")
-        return TermMatch(term, lookup, other)
-    if name in ("exact", "iexact") and value is None:
-        return Match(term, IS_NULL, Prepared((), variant=True))
-    prepared = lookup.prepare(field, value)
-    if prepared is Truth.NEVER:
-        return NOTHING
-    if prepared is Truth.NOT_NULL:
-        return Match(term, IS_NULL, Prepared((), variant=False))
-    assert isinstance(prepared, Prepared)
-    return Match(term, lookup, prepared)
-
-
-def _in_query(term: Term, query: Query) -> Node:
-    """``__in=queryset``: one statement, whose inner query selects the keys."""
-    if query.where is NOTHING or query.high == 0:
-        return NOTHING
-    return InQuery(term, query.selecting_one(term.field))

@@ -20,8 +20,10 @@ from orm.loading.readers import (
     read_tuples,
     read_values,
 )
+from orm.planning.names import Names
 from orm.planning.paths import resolve_path
-from orm.planning.terms import PathTerm, Term, resolve
+from orm.planning.resolving import resolve
+from orm.planning.terms import PathTerm, Term
 from orm.relations import ForeignKey
 
 if TYPE_CHECKING:
@@ -182,28 +184,28 @@ class Columns(Projection):
     terms: tuple[Term, ...]
 
     @classmethod
-    def of(cls, info: ModelInfo, shape: Shape, fields: Iterable[Any], named: dict[str, Any]) -> Columns:
+    def of(cls, names: Names, shape: Shape, fields: Iterable[Any], named: dict[str, Any]) -> Columns:
         """The columns of these names and expressions; of none, all of the model's."""
-        names: list[str] = []
+        keys: list[str] = []
         terms: list[Term] = []
         given = list(fields)
         if not given and not named:
-            given = [field.attname for field in info.fields.values()]
+            given = [field.attname for field in names.info.fields.values()]
         for field in given:
             if isinstance(field, str):
-                term: Term = PathTerm(resolve_path(info, field, "a column"))
+                term = names.term(field, "a column")
                 name = field
             else:
-                term = resolve(info, field, "a column")
-                name = "__".join(getattr(field, "_path", ())) or f"column{len(names) + 1}"
-            names.append(name)
+                term = resolve(names, field, "a column")
+                name = "__".join(getattr(field, "_path", ())) or f"column{len(keys) + 1}"
+            keys.append(name)
             terms.append(term)
         for name, expression in named.items():
-            names.append(name)
-            terms.append(resolve(info, expression, "a column"))
-        if shape == "flat" and len(names) != 1:
-            raise QueryError(f"values_list(flat=True) takes exactly one field, got {len(names)}.")
-        return cls(shape, tuple(names), tuple(terms))
+            keys.append(name)
+            terms.append(resolve(names, expression, "a column"))
+        if shape == "flat" and len(keys) != 1:
+            raise QueryError(f"values_list(flat=True) takes exactly one field, got {len(keys)}.")
+        return cls(shape, tuple(keys), tuple(terms))
 
     @property
     def key(self) -> Hashable:  # type: ignore[override]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +12,12 @@ import sqlalchemy
 from orm.exceptions import QueryError
 from orm.fields import Field
 from orm.planning.conditions import EVERYTHING, NOTHING, Node
+from orm.planning.names import Names, Reached
 from orm.planning.ordering import OrderTerm, default_ordering, primary_key_ordering
 from orm.planning.projection import Instances, Projection, one_column
 from orm.planning.rendering import Binds, Rendering
-from orm.relations import ForeignKey
+from orm.planning.terms import Term
+from orm.relations import ForeignKey, ReverseKey
 
 if TYPE_CHECKING:
     from orm.meta import ModelInfo
@@ -38,6 +40,10 @@ class Query:
     high: int | None = None
     sliced: bool = False
     distinct: bool = False
+    annotations: Mapping[str, Term] = field(default_factory=dict)
+    reached: Reached = field(default_factory=dict)
+    """The joins to many rows so far, and how many scopes they have: see `Names`."""
+    scopes: int = 0
     lock: bool = False
 
     @cached_property
@@ -71,6 +77,14 @@ class Query:
         """The ordering in force."""
         return default_ordering(self.info) if self.ordering is None else self.ordering
 
+    def names(self, *, own_scope: bool = False) -> Names:
+        """What names mean in the next call."""
+        return Names(self.info, self.annotations, self.reached, self.scopes, own_scope=own_scope)
+
+    def using_names(self, names: Names, **changes: Any) -> Query:
+        """The query changed by what was resolved with these names."""
+        return replace(self, reached=names.reached, scopes=names.scopes, **changes)
+
     @property
     def is_empty(self) -> bool:
         """Whether it is known, without asking, that no row can be found."""
@@ -99,17 +113,18 @@ class Query:
             low = min(low, high)
         return replace(self, low=low, high=high)
 
-    def selecting_one(self, field: Field[Any]) -> Query:
-        """The query as a subquery that selects one column, to compare `field` with.
+    def selecting_one(self, compared: Field[Any]) -> Query:
+        """The query as a subquery that selects one column, to hold against the field `compared`.
 
         Of instances that is the primary key, or the field that a foreign key points at.
         """
         if isinstance(self.projection, Instances):
-            target = field.target_field if isinstance(field, ForeignKey) else None
-            if isinstance(field, ForeignKey) and field.target is not self.info.model:
+            relation = compared if isinstance(compared, (ForeignKey, ReverseKey)) else None
+            target = relation.target_field if relation is not None else None
+            if relation is not None and relation.target is not self.info.model:
                 raise QueryError(
-                    f"{field.label} is compared with a query of {self.info.name}; "
-                    f"it takes a query of {field.target.__name__}."
+                    f"{relation.label} is compared with a query of {self.info.name}; "
+                    f"it takes a query of {relation.target.__name__}."
                 )
             projection: Projection = one_column(self.info, target)
         elif len(self.projection.names) == 1:

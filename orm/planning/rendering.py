@@ -10,10 +10,10 @@ from sqlalchemy.types import TypeEngine
 
 from orm.exceptions import QueryError
 from orm.planning.paths import Path
-from orm.relations import ForeignKey
 
 if TYPE_CHECKING:
     from orm.meta import ModelInfo
+    from orm.relations import Hop
 
 
 class Binds:
@@ -38,10 +38,10 @@ class Binds:
 
 
 class Join:
-    """One table joined for a relation."""
+    """One table joined over a relation."""
 
-    def __init__(self, relation: ForeignKey[Any], parent: Join | None, table: FromClause) -> None:
-        self.relation = relation
+    def __init__(self, hop: Hop, parent: Join | None, table: FromClause) -> None:
+        self.hop = hop
         self.parent = parent
         self.table = table
         self.required = False
@@ -58,51 +58,64 @@ class Join:
         """Whether rows that have nothing to join must be kept."""
         if self.required:
             return False
-        return self.relation.allow_null or (self.parent is not None and self.parent.outer)
+        return self.hop.allow_null or (self.parent is not None and self.parent.outer)
 
 
 class Rendering:
     """Where a query's parts render themselves: gives them columns (joining as needed) and binds."""
 
-    def __init__(self, info: ModelInfo, binds: Binds | None = None) -> None:
+    def __init__(self, info: ModelInfo, binds: Binds | None = None, outer: Rendering | None = None) -> None:
         self.info = info
-        self.table = info.require_table()
+        self.outer = outer
+        """The rendering of the query that this one is inside of."""
+        table = info.require_table()
+        # Inside of another query a table has another name, so that it cannot be taken for one of that query's.
+        self.table: FromClause = table if outer is None else table.alias()
         self.binds = binds or Binds()
         self.bind = self.binds.bind
         self.selected = 0
         """How many columns the projection selected; any after those only serve the ordering."""
-        self._joins: dict[tuple[ForeignKey[Any], ...], Join] = {}
+        self._joins: dict[tuple[tuple[Hop, ...], int], Join] = {}
         self._tables: set[FromClause] = {self.table}
         self._clauses: list[ColumnElement[Any]] = []
 
-    def column(self, path: Path, *, required: bool = False) -> ColumnElement[Any]:
+    def column(self, path: Path, scope: int = 0, *, required: bool = False) -> ColumnElement[Any]:
         """The column of a path. `required`: rows whose path leads nowhere are not wanted."""
-        table = self.join(path.relations, required=required)
+        table = self.join(path.relations, scope, required=required)
         column: ColumnElement[Any] = table.c[path.stored.column_name]
         return column
 
-    def join(self, relations: tuple[ForeignKey[Any], ...], *, required: bool = False) -> FromClause:
-        """The table at the end of these relations, joined once however often it is asked for."""
-        if not relations:
+    def join(self, hops: tuple[Hop, ...], scope: int = 0, *, required: bool = False) -> FromClause:
+        """The table at the end of these relations, joined once in each scope however often it is asked for."""
+        if not hops:
             return self.table
-        join = self._joins.get(relations)
+        if scope and not any(hop.many for hop in hops):
+            scope = 0
+        join = self._joins.get((hops, scope))
         if join is None:
-            self.join(relations[:-1])
-            parent = self._joins.get(relations[:-1])
-            table = relations[-1].target._meta.require_table()
+            self.join(hops[:-1], scope)
+            parent = self._parent(hops, scope)
+            table = hops[-1].target._meta.require_table()
             # The first use keeps the table's own name, so that SQLAlchemy clauses can refer to it.
             joined: FromClause = table
-            if table in self._tables:
+            if self.outer is not None:
+                joined = table.alias()
+            elif table in self._tables:
                 joined = table.alias(f"{table.name}_{len(self._joins) + 2}")
-            self._tables.add(table)
-            join = self._joins[relations] = Join(relations[-1], parent, joined)
+            self._tables.add(joined)
+            join = self._joins[hops, scope] = Join(hops[-1], parent, joined)
         if required:
             join.require()
         return join.table
 
-    def joined(self, relations: tuple[ForeignKey[Any], ...]) -> Join:
-        """The join made for these relations."""
-        return self._joins[relations]
+    def _parent(self, hops: tuple[Hop, ...], scope: int) -> Join | None:
+        before = hops[:-1]
+        return self._joins.get((before, scope)) or self._joins.get((before, 0))
+
+    @property
+    def tables(self) -> set[FromClause]:
+        """The tables that this query reads itself."""
+        return self._tables
 
     @property
     def has_joins(self) -> bool:
@@ -130,6 +143,6 @@ class Rendering:
         clause: FromClause = self.table
         for join in self._joins.values():
             left = self.table if join.parent is None else join.parent.table
-            on = left.c[join.relation.column_name] == join.table.c[join.relation.target_field.column_name]
+            on = left.c[join.hop.local_column] == join.table.c[join.hop.remote_column]
             clause = clause.join(join.table, on, isouter=join.outer)
         return clause

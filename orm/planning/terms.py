@@ -13,8 +13,7 @@ from sqlalchemy import ClauseElement, ColumnElement
 from sqlalchemy.sql import operators, visitors
 
 from orm.database import constructs
-from orm.exceptions import FieldError, QueryError
-from orm.expressions import Combined, Expression, F, FieldExpression, Value
+from orm.exceptions import QueryError
 from orm.fields import (
     BigInteger,
     Binary,
@@ -29,10 +28,9 @@ from orm.fields import (
     Time,
 )
 from orm.lookups import lookup_type
-from orm.planning.paths import Path, resolve_path
+from orm.planning.paths import Path
 
 if TYPE_CHECKING:
-    from orm.meta import ModelInfo
     from orm.planning.rendering import Rendering
 
 ARITHMETIC: dict[str, Callable[[Any, Any], ColumnElement[Any]]] = {
@@ -44,13 +42,14 @@ ARITHMETIC: dict[str, Callable[[Any, Any], ColumnElement[Any]]] = {
     "/": lambda left, right: left.op("/", precedence=8)(right),
 }
 
+DECIMAL = Decimal(max_digits=38, decimal_places=19)
 # How a Python value that no field stands beside is bound; the first that fits.
 VALUE_FIELDS: tuple[tuple[type, Field[Any]], ...] = (
     (bool, Boolean()),
     (int, BigInteger()),
     (float, Float()),
     (str, Text()),
-    (decimal.Decimal, Decimal(max_digits=38, decimal_places=19)),
+    (decimal.Decimal, DECIMAL),
     (datetime.datetime, DateTime()),
     (datetime.date, Date()),
     (datetime.time, Time()),
@@ -83,16 +82,18 @@ class Term:
 class PathTerm(Term):
     """A column."""
 
-    __slots__ = ("field", "key", "nullable", "path")
+    __slots__ = ("field", "key", "nullable", "path", "scope")
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, scope: int = 0) -> None:
         self.path = path
-        self.key = path
+        self.scope = scope
+        """Which join of its relations it reads, where they lead to many rows: see `Names`."""
+        self.key = (path, scope)
         self.field = path.field
         self.nullable = path.nullable
 
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
-        return rendering.column(self.path, required=required)
+        return rendering.column(self.path, self.scope, required=required)
 
     def columns(self) -> tuple[PathTerm, ...]:
         return (self,)
@@ -133,6 +134,20 @@ class CombinedTerm(Term):
 
     def columns(self) -> tuple[PathTerm, ...]:
         return (*self.left.columns(), *self.right.columns())
+
+
+class OuterTerm(Term):
+    """A term of the query that this one is inside of."""
+
+    def __init__(self, term: Term) -> None:
+        self.term = term
+        self.key = ("outer", term.key)
+        self.values = term.values
+        self.field = term.field
+
+    def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
+        assert rendering.outer is not None
+        return self.term.render(rendering.outer)
 
 
 class ClauseTerm(Term):
@@ -197,55 +212,3 @@ def value_field(value: Any) -> Field[Any]:
         if isinstance(value, python_type):
             return field
     raise QueryError(f"A value of type {type(value).__name__} cannot stand in an expression by itself.")
-
-
-def resolve(info: ModelInfo, node: Any, what: str) -> Term:
-    """Resolve an expression (or a plain value) against a model.
-
-    Raises `FieldError` for a name that is no field or a field of another model.
-    """
-    if isinstance(node, F):
-        return PathTerm(resolve_path(info, node.path, what))
-    if isinstance(node, FieldExpression):
-        check_model(info, node, what)
-        return PathTerm(resolve_path(info, "__".join(node._path), what))
-    if isinstance(node, Combined):
-        return _combined(info, node, what)
-    if isinstance(node, Value):
-        return ValueTerm(node.value, value_field(node.value))
-    if isinstance(node, Expression):
-        raise QueryError(f"{node!r} cannot be used as {what}.")
-    if isinstance(node, ClauseElement):
-        return ClauseTerm(node)
-    return ValueTerm(node, value_field(node))
-
-
-def check_model(info: ModelInfo, node: FieldExpression[Any], what: str) -> None:
-    """Raise `FieldError` unless the expression starts at this model."""
-    owner = node._model._meta
-    if owner.model is not info.model and not (owner.abstract and issubclass(info.model, owner.model)):
-        raise FieldError(
-            f"{node!r} is a field of {owner.name} and was given as {what} of a query of {info.name}. "
-            f"Start from {info.name} and walk its relations."
-        )
-
-
-def _combined(info: ModelInfo, node: Combined[Any], what: str) -> CombinedTerm:
-    left, right = node.left, node.right
-    plain_left = not isinstance(left, (Expression, ClauseElement))
-    left_term = None if plain_left else resolve(info, left, what)
-    right_term = None
-    if isinstance(right, (Expression, ClauseElement)):
-        right_term = resolve(info, right, what)
-    else:
-        right_term = _beside(right, left_term)
-    if left_term is None:
-        left_term = _beside(left, right_term)
-    return CombinedTerm(node.operator, left_term, right_term)
-
-
-def _beside(value: Any, other: Term | None) -> ValueTerm:
-    """A plain value beside a term: a number takes the term's kind where that loses nothing."""
-    if other is not None and other.field.kind == "decimal" and type(value) is int:
-        return ValueTerm(decimal.Decimal(value), VALUE_FIELDS[4][1])
-    return ValueTerm(value, value_field(value))

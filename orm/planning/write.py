@@ -17,11 +17,13 @@ from orm.fields import Field
 from orm.loading.readers import read_tuples
 from orm.planning.cache import plans
 from orm.planning.conditions import EVERYTHING
+from orm.planning.names import Names
 from orm.planning.plan import Plan, make_plan, result_processors
 from orm.planning.projection import Instances
 from orm.planning.query import Query
 from orm.planning.rendering import Binds, Rendering
-from orm.planning.terms import Term, resolve
+from orm.planning.resolving import resolve
+from orm.planning.terms import Term
 
 if TYPE_CHECKING:
     from orm.meta import ModelInfo
@@ -150,7 +152,7 @@ def resolve_assignments(info: ModelInfo, validated: Mapping[str, Any], expressio
         field = info.fields[name]
         found.append((field, WriteTerm(field, value)))
     for name, expression in expressions.items():
-        term = resolve(info, expression, f"the value of {name}")
+        term = resolve(Names(info), expression, f"the value of {name}")
         if any(column.path.relations for column in term.columns()):
             raise FieldError(
                 f"{info.name}.{name} is set to {expression!r}, which reads a related row. An UPDATE can only "
@@ -177,7 +179,7 @@ def update_plan(dialect: Dialect, query: Query, assignments: Assignments) -> Pla
     def make() -> Plan:
         rendering = Rendering(query.info)
         sets = {field.column_name: term.render(rendering) for field, term in assignments}
-        statement = sqlalchemy.update(rendering.table).values(sets).inline()
+        statement = sqlalchemy.update(query.info.require_table()).values(sets).inline()
         return make_plan(dialect, _where(statement, query, rendering))
 
     shape: Hashable = tuple((field, term.key) for field, term in assignments)
@@ -189,7 +191,7 @@ def delete_plan(dialect: Dialect, query: Query) -> Plan:
 
     def make() -> Plan:
         rendering = Rendering(query.info)
-        return make_plan(dialect, _where(sqlalchemy.delete(rendering.table), query, rendering))
+        return make_plan(dialect, _where(sqlalchemy.delete(query.info.require_table()), query, rendering))
 
     return plans.get((dialect.name, "delete", query.info, query.where.key), make)
 
