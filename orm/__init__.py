@@ -2,6 +2,8 @@
 
 from typesystem import ValidationError
 
+from orm.aggregates import Aggregate, Avg, Count, Max, Min, StdDev, Sum, Variance
+from orm.conditional import Case, When
 from orm.constraints import CheckConstraint, Index, UniqueConstraint
 from orm.database.database import Database
 from orm.database.hooks import QueryEvent
@@ -30,7 +32,7 @@ from orm.exceptions import (
     TransactionError,
     UniqueViolation,
 )
-from orm.expressions import Expression, F, Q, Value
+from orm.expressions import Expression, F, Func, Q, Value
 from orm.fields import (
     JSON,
     URL,
@@ -67,6 +69,7 @@ from orm.relations import (
     ForeignKey,
     OneToOne,
 )
+from orm.subqueries import Exists, OuterRef, Subquery
 
 __version__ = "1.0.0"
 
@@ -79,13 +82,17 @@ __all__ = [
     "SET_NULL",
     "URL",
     "UUID",
+    "Aggregate",
     "Array",
+    "Avg",
     "BigInteger",
     "Binary",
     "Boolean",
+    "Case",
     "CheckConstraint",
     "CheckViolation",
     "ConnectionLost",
+    "Count",
     "DataError",
     "Database",
     "DatabaseError",
@@ -97,6 +104,7 @@ __all__ = [
     "Email",
     "Enum",
     "Error",
+    "Exists",
     "Expression",
     "F",
     "Field",
@@ -104,6 +112,7 @@ __all__ = [
     "Float",
     "ForeignKey",
     "ForeignKeyViolation",
+    "Func",
     "IPAddress",
     "Index",
     "Integer",
@@ -111,6 +120,8 @@ __all__ = [
     "InterfaceError",
     "InternalError",
     "LockNotAvailable",
+    "Max",
+    "Min",
     "Model",
     "ModelRegistry",
     "MultipleMatches",
@@ -119,6 +130,7 @@ __all__ = [
     "NotSupportedError",
     "OneToOne",
     "OperationalError",
+    "OuterRef",
     "PlanCacheInfo",
     "ProgrammingError",
     "Q",
@@ -128,7 +140,10 @@ __all__ = [
     "QueryTimeout",
     "SerializationFailure",
     "SmallInteger",
+    "StdDev",
     "String",
+    "Subquery",
+    "Sum",
     "Text",
     "Time",
     "TransactionError",
@@ -136,6 +151,8 @@ __all__ = [
     "UniqueViolation",
     "ValidationError",
     "Value",
+    "Variance",
+    "When",
     "plan_cache_clear",
     "plan_cache_info",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,15 +13,18 @@ from orm.database.dialects import dialect_of, known_dialect
 from orm.database.session import Session
 from orm.exceptions import QueryError
 from orm.fields import Field
+from orm.planning.aggregate import Aggregation
 from orm.planning.plan import Plan, UnstorableArgument
 from orm.planning.query import Query
 from orm.planning.select import count_plan, counted, probed, rows_plan
+from orm.planning.terms import Term
 from orm.planning.write import (
     Assignments,
     BulkInsert,
     chunks,
     delete_plan,
     insert_plan,
+    matching,
     update_plan,
     update_values,
 )
@@ -99,6 +102,18 @@ async def count(query: Query, database: databases.Database) -> int:
     async with Session(database) as session:
         rows = await session.fetch(sql, arguments)
     return int(rows[0][0])
+
+
+async def aggregate(query: Query, named: Mapping[str, Term], database: databases.Database) -> dict[str, Any]:
+    """Aggregates over the query's rows, by name."""
+    aggregation = Aggregation(query, named)
+    plan = aggregation.plan(await dialect_of(database))
+    assert plan.reader is not None
+    sql, arguments = _ready(plan, query, aggregation.values)
+    async with Session(database) as session:
+        rows = await session.fetch(sql, arguments)
+    found: dict[str, Any] = plan.reader(rows)[0]
+    return found
 
 
 async def exists(query: Query, database: databases.Database) -> bool:
@@ -245,7 +260,7 @@ async def delete(query: Query, database: databases.Database) -> int:
     if query.is_empty:
         return 0
     plan = delete_plan(await dialect_of(database), query)
-    sql, arguments = _ready(plan, query, query.where.values)
+    sql, arguments = _ready(plan, query, matching(query).values)
     async with Session(database) as session:
         return (await session.execute(sql, arguments)).rowcount
 

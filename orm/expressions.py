@@ -5,10 +5,10 @@ Nothing here knows SQL. `orm.planning` resolves these nodes against a model and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, Union
+from collections.abc import Callable, Hashable, Iterable
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, Union
 
-from sqlalchemy import ClauseElement, ColumnElement
+from sqlalchemy import ClauseElement, ColumnElement, func
 
 from orm.exceptions import QueryError
 
@@ -331,6 +331,46 @@ class Value(Expression[T]):
 
     def __repr__(self) -> str:
         return f"Value({self.value!r})"
+
+
+class Func(Expression[T]):
+    """A function of the database over expressions. Subclass it for one of your own:
+
+        class Soundex(orm.Func[str]):
+            function = "SOUNDEX"
+
+        await Note.objects.annotate(sound=Soundex("text")).filter(sound="N300")
+
+    Arguments that are strings name fields; use `Value` for a literal text. `output_field` says what comes
+    out; by default it is what the first argument is.
+    """
+
+    function: ClassVar[str] = ""
+
+    def __init__(self, *arguments: Operand, output_field: Field[Any] | None = None) -> None:
+        self.arguments: tuple[Any, ...] = tuple(F(a) if isinstance(a, str) else a for a in arguments)
+        self.output_field = output_field
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(map(repr, self.arguments))})"
+
+    @property
+    def options(self) -> Hashable:
+        """What besides the arguments makes the SQL: part of the query's shape, so never a user's value."""
+        return ()
+
+    def build(self, *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
+        """The SQL for rendered arguments."""
+        found: ColumnElement[Any] = getattr(func, self.function)(*arguments)
+        return found
+
+    def result(self, *fields: Field[Any]) -> Field[Any]:
+        """The field that reads the result, given those of the arguments."""
+        if self.output_field is not None:
+            return self.output_field
+        if not fields:
+            raise QueryError(f"{self!r} needs output_field=, because it has no argument to tell its type.")
+        return fields[0]
 
 
 OrderTerm = Union[str, Expression[Any], Ordering, "ColumnElement[Any]"]

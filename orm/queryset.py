@@ -11,6 +11,7 @@ import typesystem
 from typing_extensions import TypeVar as DefaultTypeVar
 
 from orm import execution
+from orm.aggregates import Aggregate
 from orm.exceptions import FieldError, IntegrityError, QueryError
 from orm.expressions import Condition, OrderTerm, Q
 from orm.persistence import (
@@ -20,17 +21,19 @@ from orm.persistence import (
     split_update,
 )
 from orm.planning.conditions import NOTHING, both
-from orm.planning.filtering import resolve_conditions
 from orm.planning.names import Names
 from orm.planning.ordering import resolve_ordering
 from orm.planning.paths import relations_of
 from orm.planning.projection import Columns, Instances
 from orm.planning.query import Query
+from orm.planning.resolving import resolve, resolve_conditions
+from orm.planning.terms import AnnotationTerm
 from orm.planning.write import resolve_assignments
 
 if TYPE_CHECKING:
     import sqlalchemy
 
+    from orm.meta import ModelInfo
     from orm.models import Model
 
 M = TypeVar("M", bound="Model")
@@ -240,6 +243,64 @@ class QuerySet(Generic[M, R]):
             raise QueryError(f"{what} says how instances are loaded, and this query has values.")
         return projection
 
+    def annotate(self, *aggregates: Aggregate[Any], **expressions: Any) -> QuerySet[M, R]:
+        """Compute these for each row, as attributes of the instances (or keys of the dicts).
+
+        With an aggregate, rows are groups: of the values named before (``values("level").annotate(...)``), else one
+        for each instance. An aggregate without a name goes by Django's: ``level__count``.
+        """
+        return self._annotated(self._named(aggregates, expressions), selected=True)
+
+    def alias(self, *aggregates: Aggregate[Any], **expressions: Any) -> QuerySet[M, R]:
+        """Compute these for use in later conditions, orderings and expressions, without selecting them."""
+        return self._annotated(self._named(aggregates, expressions), selected=False)
+
+    async def aggregate(self, *aggregates: Aggregate[Any], **expressions: Any) -> dict[str, Any]:
+        """Aggregates over all rows, as one dict: ``await Note.objects.aggregate(Count("id"), top=Max("views"))``."""
+        query = self._query
+        names = query.names(over_groups=True)
+        named = self._named(aggregates, expressions)
+        terms = {name: resolve(names, expression, "an aggregate") for name, expression in named.items()}
+        for name, term in terms.items():
+            if not term.aggregate:
+                raise FieldError(f"aggregate({name}=...) takes aggregates, and {named[name]!r} is not one.")
+        return await execution.aggregate(query, terms, self.database)
+
+    def _named(self, aggregates: Sequence[Aggregate[Any]], expressions: Mapping[str, Any]) -> dict[str, Any]:
+        named: dict[str, Any] = {}
+        for aggregate in aggregates:
+            if not isinstance(aggregate, Aggregate):
+                raise QueryError(f"An expression needs a name, given as a keyword; got {type(aggregate).__name__}.")
+            named[aggregate.default_alias] = aggregate
+        for name, expression in expressions.items():
+            if name in named:
+                raise QueryError(f"Two annotations are called {name!r}.")
+            named[name] = expression
+        return named
+
+    def _annotated(self, named: Mapping[str, Any], *, selected: bool) -> QuerySet[M, R]:
+        query = self._query
+        if query.sliced:
+            raise QueryError(
+                "annotate() after a slice would change which rows were sliced: annotate first, then slice."
+            )
+        for name, expression in named.items():
+            check_annotation_name(query.info, name)
+            names = query.names()
+            term = AnnotationTerm(name, resolve(names, expression, f"the annotation {name}"))
+            changes: dict[str, Any] = {"annotations": {**query.annotations, name: term}}
+            if term.aggregate and not query.grouped:
+                changes["grouped"] = True
+                if isinstance(query.projection, Columns):
+                    changes["grouping"] = tuple(t for t in query.projection.terms if not t.aggregate)
+            if selected and isinstance(query.projection, Instances):
+                shown = (*query.projection.annotations, name)
+                changes["projection"] = replace(query.projection, annotations=shown)
+            elif selected and isinstance(query.projection, Columns):
+                changes["projection"] = query.projection.adding(name, term)
+            query = query.using_names(names, **changes)
+        return self._with(query)
+
     def values(self, *fields: Any, **expressions: Any) -> QuerySet[M, dict[str, Any]]:
         """Rows as dicts of these fields (all of the model's, if none is named), across relations too."""
         return self._selecting("dicts", fields, expressions)
@@ -411,7 +472,7 @@ class QuerySet(Generic[M, R]):
         self._check_write("update()")
         info = self._query.info
         plain, expressions, _ = split_update(info, values)
-        assignments = resolve_assignments(info, info.validator.update(plain), expressions)
+        assignments = resolve_assignments(self._query.inlined_names(), info.validator.update(plain), expressions)
         if not assignments:
             raise QueryError("update() was given nothing to set.")
         return await execution.update(self._query, assignments, self.database)
@@ -489,6 +550,14 @@ class QuerySet(Generic[M, R]):
         # A failed statement would break an outer transaction; a savepoint keeps it.
         async with self.database.transaction():
             return await self.create(**values)
+
+
+def check_annotation_name(info: ModelInfo, name: str) -> None:
+    """Raise `QueryError` unless an annotation can be called so."""
+    if name in info.settable or name == "pk" or hasattr(info.model, name):
+        raise QueryError(f"{info.name} has an attribute {name!r} already: call the annotation something else.")
+    if not name.isidentifier() or name.startswith("_"):
+        raise QueryError(f"{name!r} cannot be the name of an annotation: it must be a Python identifier.")
 
 
 def check_index(index: Any, what: str) -> int:

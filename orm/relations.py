@@ -282,7 +282,8 @@ class ForeignKey(Field[M], Generic[M]):
     @property
     def remote_column(self) -> str:
         """The column of the related model that the key is of."""
-        return self.target_field.column_name
+        name: str = self.target_field.column_name
+        return name
 
     @property
     def label(self) -> str:

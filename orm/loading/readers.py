@@ -29,8 +29,15 @@ class Entity:
     name: str | None = None
 
 
-def read_instances(entities: Sequence[Entity], processors: Sequence[Process | None], hidden: int = 0) -> Reader:
+def read_instances(
+    entities: Sequence[Entity],
+    processors: Sequence[Process | None],
+    extra: Sequence[str] = (),
+    hidden: int = 0,
+) -> Reader:
     """A reader of model instances: of the first entity, with the others attached.
+
+    The columns after the entities' become attributes of the first, by the names in `extra`.
 
     `hidden` columns at the end of each row are passed over.
     """
@@ -56,6 +63,9 @@ def read_instances(entities: Sequence[Entity], processors: Sequence[Process | No
         if entity.parent is not None:
             body.append(f"{indent}o{entity.parent}.__dict__[{entity.name!r}] = o{index}")
         depths.append(depth)
+    for name in extra:
+        body.append(f"o0.{name} = {_value(column, processors, scope)}")
+        column += 1
     return _build([*body, "append(o0)"], column, hidden, scope)
 
 

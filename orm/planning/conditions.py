@@ -31,6 +31,12 @@ class Node:
 
     key: Hashable
     values: tuple[Any, ...] = ()
+    aggregate: bool = False
+    """Whether it is about groups of rows."""
+
+    def leaves(self) -> tuple[Term, ...]:
+        """The columns and annotations that it reads."""
+        return ()
 
     def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
         """Its SQL.
@@ -59,14 +65,18 @@ NOTHING = Constant(False)
 class Match(Node):
     """A term held against a prepared value by a lookup."""
 
-    __slots__ = ("key", "lookup", "term", "values", "variant")
+    __slots__ = ("aggregate", "key", "lookup", "term", "values", "variant")
 
     def __init__(self, term: Term, lookup: Lookup, prepared: Prepared) -> None:
         self.term = term
         self.lookup = lookup
         self.variant = prepared.variant
+        self.aggregate = term.aggregate
         self.key = (lookup, term.key, prepared.variant)
         self.values = (*term.values, *prepared.values)
+
+    def leaves(self) -> tuple[Term, ...]:
+        return self.term.leaves()
 
     def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
         wants_null = self.lookup.matches_null and self.variant is not False
@@ -84,8 +94,12 @@ class TermMatch(Node):
         self.term = term
         self.lookup = lookup
         self.other = other
+        self.aggregate = term.aggregate or other.aggregate
         self.key = (lookup, term.key, other.key)
         self.values = (*term.values, *other.values)
+
+    def leaves(self) -> tuple[Term, ...]:
+        return (*self.term.leaves(), *self.other.leaves())
 
     def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
         left = self.term.render(rendering, required=required)
@@ -100,17 +114,21 @@ class InQuery(Node):
     def __init__(self, term: Term, query: Query) -> None:
         self.term = term
         self.query = query
+        self.aggregate = term.aggregate
         self.key = ("in query", term.key, query.key)
         self.values = (*term.values, *query.values)
 
+    def leaves(self) -> tuple[Term, ...]:
+        return self.term.leaves()
+
     def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
         column = self.term.render(rendering, required=required)
-        inner = self.query.subselect(rendering.binds)
+        inner = self.query.subselect(rendering)
         found = column.in_(inner)
         return _null_is_false(found, rendering, self.term) if negated else found
 
 
-class Exists(Node):
+class ExistsMatch(Node):
     """A row exists at the far end of a relation that leads to many, and meets a condition."""
 
     def __init__(self, hops: tuple[Hop, ...], scope: int, condition: Node, joined: int) -> None:
@@ -131,11 +149,24 @@ class Exists(Node):
         if self.joined:
             row = rendering.join(self.hops, self.joined)
             links += [
-                inner.table.c[field.column_name] == row.c[field.column_name]
-                for field in hop.target._meta.pk_fields
+                inner.table.c[field.column_name] == row.c[field.column_name] for field in hop.target._meta.pk_fields
             ]
-        statement: sqlalchemy.Select[Any] = sqlalchemy.select(sqlalchemy.literal_column("1")).select_from(inner.from_clause())
+        statement: sqlalchemy.Select[Any] = sqlalchemy.select(sqlalchemy.literal_column("1")).select_from(
+            inner.from_clause()
+        )
         return statement.where(condition, *links).correlate_except(*inner.tables).exists()
+
+
+class ExistsQuery(Node):
+    """Another query has a row."""
+
+    def __init__(self, query: Query) -> None:
+        self.query = query
+        self.key = ("exists query", query.key)
+        self.values = query.values
+
+    def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
+        return self.query.subselect(rendering).exists()
 
 
 class Clause(Node):
@@ -159,6 +190,10 @@ class Junction(Node):
         self.negated = negated
         self.key = (connector, negated, *(child.key for child in children))
         self.values = tuple(value for child in children for value in child.values)
+        self.aggregate = any(child.aggregate for child in children)
+
+    def leaves(self) -> tuple[Term, ...]:
+        return tuple(leaf for child in self.children for leaf in child.leaves())
 
     def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
         inner_negated = negated ^ self.negated
@@ -211,3 +246,13 @@ def both(left: Node, right: Node) -> Node:
     if isinstance(left, Junction) and left.connector == "AND" and not left.negated:
         return junction("AND", (*left.children, right))
     return junction("AND", (left, right))
+
+
+def split_aggregates(node: Node) -> tuple[Node, Node]:
+    """A condition as one on rows and one on groups, both of which must hold."""
+    if not node.aggregate:
+        return node, EVERYTHING
+    if isinstance(node, Junction) and node.connector == "AND" and not node.negated:
+        parts = [split_aggregates(child) for child in node.children]
+        return junction("AND", [rows for rows, _ in parts]), junction("AND", [groups for _, groups in parts])
+    return EVERYTHING, node

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import ColumnElement
@@ -40,6 +40,15 @@ class Projection:
     values: tuple[Any, ...] = ()
     names: tuple[str, ...]
 
+    @property
+    def field(self) -> Field[Any]:
+        """The field of the single column that is selected."""
+        raise NotImplementedError
+
+    def selected(self, names: Names) -> tuple[Term, ...]:
+        """What makes one row of the query differ from another."""
+        raise NotImplementedError
+
     def columns(self, rendering: Rendering) -> list[ColumnElement[Any]]:
         """The columns to select."""
         raise NotImplementedError
@@ -57,14 +66,20 @@ class Instances(Projection):
     related: tuple[Relations, ...] = ()
     only: frozenset[tuple[Relations, Field[Any]]] | None = None
     defer: frozenset[tuple[Relations, Field[Any]]] = frozenset()
+    annotations: tuple[str, ...] = ()
+    """The annotations that instances have as attributes."""
 
     @property
     def key(self) -> Hashable:  # type: ignore[override]
-        return ("instances", self.related, self.only, self.defer)
+        return ("instances", self.related, self.only, self.defer, self.annotations)
 
     @property
     def names(self) -> tuple[str, ...]:  # type: ignore[override]
-        return tuple(field.attname for field in self._fields(()))
+        return (*(field.attname for field in self._fields(())), *self.annotations)
+
+    def selected(self, names: Names) -> tuple[Term, ...]:
+        own = [names.term(field.attname, "a column") for field in self._fields(())]
+        return (*own, *(names.annotations[name] for name in self.annotations))
 
     def with_related(self, paths: Iterable[str]) -> Instances:
         """Also the instances at these paths. Raises `FieldError` for a path that is no relation."""
@@ -84,7 +99,7 @@ class Instances(Projection):
                 current = relation.target._meta
                 if relations not in found:
                     found.append(relations)
-        return Instances(self.info, tuple(found), self.only, self.defer)
+        return replace(self, related=tuple(found))
 
     def all_related(self) -> Instances:
         """Also the instances of every relation that cannot be null, at any depth (as Django's)."""
@@ -103,14 +118,14 @@ class Instances(Projection):
 
     def loading(self, names: Iterable[str]) -> Instances:
         """Only these fields (and keys)."""
-        return Instances(self.info, self.related, self._masks(names, "only()"), frozenset())
+        return replace(self, only=self._masks(names, "only()"), defer=frozenset())
 
     def deferring(self, names: Iterable[str]) -> Instances:
         """All but these fields."""
         masks = self._masks(names, "defer()")
         if self.only is not None:
-            return Instances(self.info, self.related, self.only - masks, frozenset())
-        return Instances(self.info, self.related, None, self.defer | masks)
+            return replace(self, only=self.only - masks, defer=frozenset())
+        return replace(self, defer=self.defer | masks)
 
     def _masks(self, names: Iterable[str], what: str) -> frozenset[tuple[Relations, Field[Any]]]:
         masks = set()
@@ -153,6 +168,7 @@ class Instances(Projection):
         for relations in ((), *self.related):
             table = rendering.join(relations)
             found.extend(table.c[field.column_name] for field in self._fields(relations))
+        found.extend(rendering.annotation(name) for name in self.annotations)
         return found
 
     def reader(self, processors: Sequence[Process | None], hidden: int) -> Reader:
@@ -169,7 +185,7 @@ class Instances(Projection):
                     name=chain[-1].name if chain else None,
                 )
             )
-        return read_instances(entities, processors, hidden)
+        return read_instances(entities, processors, self.annotations, hidden)
 
 
 Shape = Literal["dicts", "tuples", "named", "flat"]
@@ -206,6 +222,19 @@ class Columns(Projection):
         if shape == "flat" and len(keys) != 1:
             raise QueryError(f"values_list(flat=True) takes exactly one field, got {len(keys)}.")
         return cls(shape, tuple(keys), tuple(terms))
+
+    @property
+    def field(self) -> Field[Any]:
+        (term,) = self.terms
+        found: Field[Any] = term.field
+        return found
+
+    def selected(self, names: Names) -> tuple[Term, ...]:
+        return self.terms
+
+    def adding(self, name: str, term: Term) -> Columns:
+        """One more column."""
+        return replace(self, names=(*self.names, name), terms=(*self.terms, term))
 
     @property
     def key(self) -> Hashable:  # type: ignore[override]

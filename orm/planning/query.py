@@ -11,12 +11,12 @@ import sqlalchemy
 
 from orm.exceptions import QueryError
 from orm.fields import Field
-from orm.planning.conditions import EVERYTHING, NOTHING, Node
+from orm.planning.conditions import EVERYTHING, NOTHING, Node, split_aggregates
 from orm.planning.names import Names, Reached
 from orm.planning.ordering import OrderTerm, default_ordering, primary_key_ordering
-from orm.planning.projection import Instances, Projection, one_column
-from orm.planning.rendering import Binds, Rendering
-from orm.planning.terms import Term
+from orm.planning.projection import Columns, Instances, Projection, one_column
+from orm.planning.rendering import Rendering
+from orm.planning.terms import AnnotationTerm, Term
 from orm.relations import ForeignKey, ReverseKey
 
 if TYPE_CHECKING:
@@ -40,19 +40,33 @@ class Query:
     high: int | None = None
     sliced: bool = False
     distinct: bool = False
-    annotations: Mapping[str, Term] = field(default_factory=dict)
+    annotations: Mapping[str, AnnotationTerm] = field(default_factory=dict)
+    grouped: bool = False
+    """Whether an annotation is an aggregate, so that each row stands for a group."""
+    grouping: tuple[Term, ...] | None = None
+    """What the groups have in common; None: each row of the model is a group."""
     reached: Reached = field(default_factory=dict)
     """The joins to many rows so far, and how many scopes they have: see `Names`."""
     scopes: int = 0
     lock: bool = False
 
     @cached_property
+    def conditions(self) -> tuple[Node, Node]:
+        """The conditions on rows, and those on groups of them."""
+        return split_aggregates(self.where)
+
+    @cached_property
     def key(self) -> Hashable:
         """The shape."""
+        rows, groups = self.conditions
         return (
             self.info,
+            tuple((name, annotation.term.key) for name, annotation in self.annotations.items()),
             self.projection.key,
-            self.where.key,
+            rows.key,
+            groups.key,
+            None if self.grouping is None else tuple(term.key for term in self.grouping),
+            self.grouped,
             tuple(term.key for term in self.order),
             self.low > 0,
             self.high is not None,
@@ -63,7 +77,11 @@ class Query:
     @cached_property
     def values(self) -> tuple[Any, ...]:
         """The arguments."""
-        found = [*self.projection.values, *self.where.values]
+        rows, groups = self.conditions
+        found: list[Any] = []
+        for annotation in self.annotations.values():
+            found.extend(annotation.term.values)
+        found += [*self.projection.values, *rows.values, *groups.values]
         for term in self.order:
             found.extend(term.values)
         if self.high is not None:
@@ -74,12 +92,21 @@ class Query:
 
     @cached_property
     def order(self) -> tuple[OrderTerm, ...]:
-        """The ordering in force."""
-        return default_ordering(self.info) if self.ordering is None else self.ordering
+        """The ordering in force. The model's own is not one of groups."""
+        if self.ordering is None:
+            return () if self.grouped else default_ordering(self.info)
+        return self.ordering
 
-    def names(self, *, own_scope: bool = False) -> Names:
-        """What names mean in the next call."""
-        return Names(self.info, self.annotations, self.reached, self.scopes, own_scope=own_scope)
+    def names(self, *, own_scope: bool = False, over_groups: bool = False) -> Names:
+        """What names mean in the next call. `over_groups`: in a query over this one, where each group is a row."""
+        annotations = self.annotations
+        if over_groups:
+            annotations = {name: term.of_a_row() for name, term in annotations.items()}
+        return Names(self.info, annotations, self.reached, self.scopes, own_scope=own_scope)
+
+    def inlined_names(self) -> Names:
+        """What names mean where there are no annotations to refer to: an annotation's name is its expression."""
+        return Names(self.info, {name: annotation.term for name, annotation in self.annotations.items()})
 
     def using_names(self, names: Names, **changes: Any) -> Query:
         """The query changed by what was resolved with these names."""
@@ -113,7 +140,7 @@ class Query:
             low = min(low, high)
         return replace(self, low=low, high=high)
 
-    def selecting_one(self, compared: Field[Any]) -> Query:
+    def selecting_one(self, compared: Field[Any] | None) -> Query:
         """The query as a subquery that selects one column, to hold against the field `compared`.
 
         Of instances that is the primary key, or the field that a foreign key points at.
@@ -137,10 +164,16 @@ class Query:
         ordering = self.ordering if self.is_limited else ()
         return replace(self, projection=projection, ordering=ordering)
 
-    def subselect(self, binds: Binds) -> sqlalchemy.Select[Any]:
-        """The statement inside of another one, sharing its binds."""
-        statement = self.select(Rendering(self.info, binds)).correlate(None)
-        if self.is_limited:
+    def probing(self) -> Query:
+        """The query as a subquery of which only its having a row matters."""
+        projection = self.projection if self.grouped or self.distinct else Instances(self.info, only=frozenset())
+        return replace(self, projection=projection, ordering=self.ordering if self.is_limited else ())
+
+    def subselect(self, outer: Rendering, *, nested: bool = True) -> sqlalchemy.Select[Any]:
+        """The statement inside of another one, sharing its binds. `nested`: a limited one is put a level deeper."""
+        rendering = Rendering(self.info, outer.binds, outer)
+        statement = self.select(rendering).correlate_except(*rendering.tables)
+        if self.is_limited and nested:
             # MySQL takes no LIMIT directly inside IN (...).
             inner = statement.subquery()
             return sqlalchemy.select(*inner.columns)
@@ -148,18 +181,25 @@ class Query:
 
     def select(self, rendering: Rendering) -> sqlalchemy.Select[Any]:
         """The SELECT statement; binds are numbered in the order of `values`."""
+        for name, annotation in self.annotations.items():
+            rendering.annotated[name] = annotation.term.render(rendering)
         columns = self.projection.columns(rendering)
         rendering.selected = len(columns)
-        where = None
-        if self.where is not EVERYTHING:
-            where = self.where.render(rendering, required=True, negated=False)
+        rows, groups = self.conditions
+        where = None if rows is EVERYTHING else rows.render(rendering, required=True, negated=False)
+        having = None if groups is EVERYTHING else groups.render(rendering, required=False, negated=False)
         order = [element for term in self.order for element in term.render(rendering)]
+        group_by = self._group_by(rendering, groups) if self.grouped else []
         if self.distinct:
             # Databases order distinct rows only by what is selected.
             columns.extend(_bare(element) for element in order)
         statement = sqlalchemy.select(*columns).select_from(rendering.from_clause())
         if where is not None:
             statement = statement.where(where)
+        if group_by:
+            statement = statement.group_by(*group_by)
+        if having is not None:
+            statement = statement.having(having)
         if self.distinct:
             statement = statement.distinct()
         if order:
@@ -169,6 +209,33 @@ class Query:
         if self.low:
             statement = statement.offset(rendering.bind(sqlalchemy.Integer()))
         return statement
+
+    def _group_by(self, rendering: Rendering, groups: Node) -> list[sqlalchemy.ColumnElement[Any]]:
+        """What the groups have in common: what is selected and ordered by, but for aggregates."""
+        found: list[sqlalchemy.ColumnElement[Any]] = []
+        if self.grouping is None:
+            chains = self.projection.related if isinstance(self.projection, Instances) else ()
+            for chain in ((), *chains):
+                info = chain[-1].target._meta if chain else self.info
+                # The key stands for the row: databases know that its other columns depend on it.
+                found.extend(rendering.join(chain).c[key.column_name] for key in info.pk_fields)
+            if isinstance(self.projection, Columns):
+                found.extend(t.render(rendering) for t in self.projection.terms if _is_plain(t))
+        else:
+            found.extend(term.render(rendering) for term in self.grouping)
+        found.extend(
+            rendering.annotated[name]
+            for name, annotation in self.annotations.items()
+            if not annotation.aggregate and name in self.projection.names
+        )
+        found.extend(t.term.render(rendering) for t in self.order if _is_plain(t.term))
+        found.extend(leaf.render(rendering) for leaf in groups.leaves() if _is_plain(leaf))
+        return found
+
+
+def _is_plain(term: Term) -> bool:
+    """Whether a term is of each row, and reads anything of it."""
+    return not term.aggregate and bool(term.leaves())
 
 
 def _bare(element: sqlalchemy.ColumnElement[Any]) -> sqlalchemy.ColumnElement[Any]:

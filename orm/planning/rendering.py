@@ -9,7 +9,7 @@ from sqlalchemy import BindParameter, ColumnElement, FromClause
 from sqlalchemy.types import TypeEngine
 
 from orm.exceptions import QueryError
-from orm.planning.paths import Path
+from orm.planning.paths import Path, resolve_path
 
 if TYPE_CHECKING:
     from orm.meta import ModelInfo
@@ -68,6 +68,9 @@ class Rendering:
         self.info = info
         self.outer = outer
         """The rendering of the query that this one is inside of."""
+        self.has_subqueries = False
+        if outer is not None:
+            outer.has_subqueries = True
         table = info.require_table()
         # Inside of another query a table has another name, so that it cannot be taken for one of that query's.
         self.table: FromClause = table if outer is None else table.alias()
@@ -77,6 +80,8 @@ class Rendering:
         """How many columns the projection selected; any after those only serve the ordering."""
         self._joins: dict[tuple[tuple[Hop, ...], int], Join] = {}
         self._tables: set[FromClause] = {self.table}
+        self.annotated: dict[str, ColumnElement[Any]] = {}
+        """The query's annotations, rendered once."""
         self._clauses: list[ColumnElement[Any]] = []
 
     def column(self, path: Path, scope: int = 0, *, required: bool = False) -> ColumnElement[Any]:
@@ -111,6 +116,16 @@ class Rendering:
     def _parent(self, hops: tuple[Hop, ...], scope: int) -> Join | None:
         before = hops[:-1]
         return self._joins.get((before, scope)) or self._joins.get((before, 0))
+
+    def annotation(self, name: str) -> ColumnElement[Any]:
+        """The SQL of an annotation of the query."""
+        return self.annotated[name]
+
+    def named(self, name: str) -> ColumnElement[Any]:
+        """What a name means here, for a query inside of this one."""
+        if name in self.annotated:
+            return self.annotated[name]
+        return self.column(resolve_path(self.info, name, "an OuterRef"))
 
     @property
     def tables(self) -> set[FromClause]:

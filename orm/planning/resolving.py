@@ -1,20 +1,69 @@
-"""Resolves expressions against a model: names become terms."""
+"""Resolves expressions and conditions against a model: names become terms, Q objects one tree of conditions.
+
+This happens when a queryset's method is called, so that what makes no sense is refused there.
+"""
 
 from __future__ import annotations
 
 import decimal
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ClauseElement
 
+from orm.aggregates import Aggregate, AllRows
+from orm.conditional import Case
 from orm.exceptions import FieldError, QueryError
-from orm.expressions import Combined, Expression, F, FieldExpression, Value
+from orm.expressions import (
+    Combined,
+    Comparison,
+    Condition,
+    Expression,
+    F,
+    FieldExpression,
+    Func,
+    Q,
+    Value,
+    check_condition,
+)
+from orm.lookups import Lookup, Prepared, Truth, lookup_for
+from orm.planning.conditions import (
+    EVERYTHING,
+    IS_NULL,
+    NOTHING,
+    Clause,
+    ExistsMatch,
+    ExistsQuery,
+    InQuery,
+    Match,
+    Node,
+    TermMatch,
+    junction,
+)
 from orm.planning.names import Names
-from orm.planning.paths import resolve_path
-from orm.planning.terms import DECIMAL, ClauseTerm, CombinedTerm, Term, ValueTerm, value_field
+from orm.planning.paths import MAX_CACHED, Path, resolve_path, split_path
+from orm.planning.terms import (
+    DECIMAL,
+    NULL,
+    AggregateTerm,
+    CaseTerm,
+    ClauseTerm,
+    CombinedTerm,
+    ConditionTerm,
+    FuncTerm,
+    OuterRefTerm,
+    OuterTerm,
+    RowTerm,
+    SubqueryTerm,
+    Term,
+    ValueTerm,
+    value_field,
+)
+from orm.subqueries import Exists, OuterRef, Subquery
 
 if TYPE_CHECKING:
     from orm.meta import ModelInfo
+    from orm.planning.query import Query
 
 
 def resolve(names: Names, node: Any, what: str) -> Term:
@@ -22,6 +71,8 @@ def resolve(names: Names, node: Any, what: str) -> Term:
 
     Raises `FieldError` for a name that is no field or a field of another model.
     """
+    if isinstance(node, OuterRef):
+        return OuterRefTerm(node.path, node.depth)
     if isinstance(node, F):
         return names.term(node.path, what)
     if isinstance(node, FieldExpression):
@@ -30,11 +81,23 @@ def resolve(names: Names, node: Any, what: str) -> Term:
     if isinstance(node, Combined):
         return _combined(names, node, what)
     if isinstance(node, Value):
-        return ValueTerm(node.value, value_field(node.value))
+        return NULL if node.value is None else ValueTerm(node.value, value_field(node.value))
+    if isinstance(node, Aggregate):
+        return _aggregate(names, node, what)
+    if isinstance(node, Func):
+        return FuncTerm(node, tuple(resolve(names, argument, what) for argument in node.arguments))
+    if isinstance(node, Case):
+        return _case(names, node, what)
+    if isinstance(node, Subquery):
+        return SubqueryTerm(node.query.selecting_one(None))
+    if isinstance(node, Condition):
+        return ConditionTerm(resolve_condition(names, node))
     if isinstance(node, Expression):
         raise QueryError(f"{node!r} cannot be used as {what}.")
     if isinstance(node, ClauseElement):
         return ClauseTerm(node)
+    if node is None:
+        return NULL
     return ValueTerm(node, value_field(node))
 
 
@@ -67,3 +130,150 @@ def _beside(value: Any, other: Term | None) -> ValueTerm:
     if other is not None and other.field.kind == "decimal" and type(value) is int:
         return ValueTerm(decimal.Decimal(value), DECIMAL)
     return ValueTerm(value, value_field(value))
+
+
+def _aggregate(names: Names, node: Aggregate[Any], what: str) -> AggregateTerm:
+    (expression,) = node.arguments
+    argument = RowTerm() if isinstance(expression, AllRows) else resolve(names, expression, what)
+    if argument.aggregate:
+        raise FieldError(f"{node!r} is an aggregate of an aggregate: {expression!r} is one already.")
+    condition = EVERYTHING if node.filter is None else resolve_condition(names, node.filter)
+    default = None if node.default is None else resolve(names, node.default, what)
+    return AggregateTerm(node, argument, condition, default)
+
+
+def _case(names: Names, node: Case[Any], what: str) -> CaseTerm:
+    branches = tuple(
+        (resolve_condition(names, branch.condition), resolve(names, branch.then, what)) for branch in node.branches
+    )
+    default = resolve(names, node.default, what)
+    return CaseTerm(branches, default, node.output_field)
+
+
+def resolve_conditions(
+    names: Names, args: Iterable[Any], lookups: Iterable[tuple[str, Any]], *, negated: bool = False
+) -> Node:
+    """The condition that ``filter(*args, **lookups)`` states (or ``exclude``, negated)."""
+    nodes = [resolve_condition(names, argument, negated) for argument in args]
+    nodes.extend(_keyword(names, name, value, negated) for name, value in lookups)
+    return junction("AND", nodes, negated)
+
+
+def resolve_condition(names: Names, condition: Any, negated: bool = False) -> Node:
+    """One condition, resolved. Raises `FieldError` or `QueryError` for what makes no sense.
+
+    `negated`: it stands under a NOT, where a relation that leads to many rows is asked about as a whole.
+    """
+    check_condition(condition)
+    if isinstance(condition, Q):
+        if not condition.children:
+            return EVERYTHING
+        inner = negated or condition.negated
+        nodes = [
+            _keyword(names, child[0], child[1], inner)
+            if isinstance(child, tuple)
+            else resolve_condition(names, child, inner)
+            for child in condition.children
+        ]
+        return junction(condition.connector, nodes, condition.negated)  # type: ignore[arg-type]
+    if isinstance(condition, Exists):
+        return NOTHING if condition.query.is_empty else ExistsQuery(condition.query.probing())
+    if isinstance(condition, Comparison):
+        expression = condition.expression
+        if isinstance(expression, FieldExpression):
+            check_model(names.info, expression, "a condition")
+            path = resolve_path(names.info, "__".join(expression._path), "a condition")
+            return _path_match(names, path, lookup_for(path.field, condition.lookup), condition.value, negated)
+        term = resolve(names, expression, "a condition")
+        return _match(names, term, lookup_for(term.field, condition.lookup), condition.value)
+    return Clause(condition)
+
+
+def _keyword(names: Names, name: str, value: Any, negated: bool) -> Node:
+    info = names.info
+    if len(info.pk_fields) > 1 and name in ("pk", "pk__exact", "pk__in"):
+        return _composite(names, name, value)
+    if names.annotations:
+        first, _, rest = name.partition("__")
+        term = names.annotations.get(first)
+        if term is not None:
+            return _match(names, term, lookup_for(term.field, rest or "exact"), value)
+    known: tuple[Path, Lookup] | None = info.lookups.get(name)
+    if known is None:
+        path, parts = split_path(info, name, "a lookup")
+        known = path, lookup_for(path.field, "__".join(parts) or "exact")
+        if len(info.lookups) >= MAX_CACHED:
+            info.lookups.clear()
+        info.lookups[name] = known
+    return _path_match(names, *known, value, negated)
+
+
+def _composite(names: Names, name: str, value: Any) -> Node:
+    """A composite key against one tuple, or one of several."""
+    info = names.info
+    keys = value if name == "pk__in" else [value]
+    rows = [
+        junction(
+            "AND",
+            [
+                _keyword(names, f.attname, part, False)
+                for f, part in zip(info.pk_fields, info.split_pk(key), strict=True)
+            ],
+        )
+        for key in keys
+    ]
+    return junction("OR", rows)
+
+
+def _path_match(names: Names, path: Path, lookup: Lookup, value: Any, negated: bool) -> Node:
+    if negated and path.many:
+        return _exists(names, path, lookup, value)
+    return _match(names, names.path_term(path), lookup, value)
+
+
+def _exists(names: Names, path: Path, lookup: Lookup, value: Any) -> Node:
+    """What is excluded over a relation that leads to many rows: that one of them matches."""
+    count = path.first_many()
+    hops = path.relations[:count]
+    joined = names.joined_here(hops)
+    inner_names = Names(hops[-1].target._meta, own_scope=True)
+    rest = "__".join(path.name.split("__")[count:]) or "pk"
+    inner_path = resolve_path(inner_names.info, rest, "a lookup")
+    if isinstance(value, (Expression, ClauseElement)) and not hasattr(value, "_meta"):
+        other = OuterTerm(resolve(names, value, f"a value for {lookup.name}"))
+        inner: Node = TermMatch(inner_names.path_term(inner_path), lookup, other)
+    else:
+        inner = _match(inner_names, inner_names.path_term(inner_path), lookup, value)
+    if inner is NOTHING:
+        return NOTHING
+    return ExistsMatch(hops, 0, inner, joined)
+
+
+def _match(names: Names, term: Term, lookup: Lookup, value: Any) -> Node:
+    field = term.field
+    name = lookup.name
+    if name == "in":
+        query = getattr(value, "_query", None)
+        if query is not None:
+            return _in_query(term, query)
+    if isinstance(value, (Expression, ClauseElement)) and not hasattr(value, "_meta"):
+        other = resolve(names, value, f"a value for {name}")
+        if not lookup.takes_expression:
+            raise QueryError(f"The lookup {name!r} compares with a value, not with an expression ({value!r}).")
+        return TermMatch(term, lookup, other)
+    if name in ("exact", "iexact") and value is None:
+        return Match(term, IS_NULL, Prepared((), variant=True))
+    prepared = lookup.prepare(field, value)
+    if prepared is Truth.NEVER:
+        return NOTHING
+    if prepared is Truth.NOT_NULL:
+        return Match(term, IS_NULL, Prepared((), variant=False))
+    assert isinstance(prepared, Prepared)
+    return Match(term, lookup, prepared)
+
+
+def _in_query(term: Term, query: Query) -> Node:
+    """``__in=queryset``: one statement, whose inner query selects the keys."""
+    if query.where is NOTHING or query.high == 0:
+        return NOTHING
+    return InQuery(term, query.selecting_one(term.field))

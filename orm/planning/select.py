@@ -36,7 +36,7 @@ def count_plan(dialect: Dialect, query: Query) -> Plan:
 
     def make() -> Plan:
         rendering = Rendering(query.info)
-        if query.distinct or query.is_limited:
+        if query.distinct or query.is_limited or query.grouped:
             inner = query.select(rendering).subquery()
             statement = sqlalchemy.select(sqlalchemy.func.count()).select_from(inner)
         else:
@@ -49,7 +49,7 @@ def count_plan(dialect: Dialect, query: Query) -> Plan:
 def counted(query: Query) -> Query:
     """What is left of a query to count its rows: no ordering, no related instances."""
     projection = query.projection
-    if not query.distinct:
+    if not query.distinct and not query.grouped:
         projection = Instances(query.info, only=frozenset())
     return replace(query, ordering=query.ordering if query.is_limited else (), projection=projection)
 

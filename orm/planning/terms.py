@@ -6,13 +6,15 @@ import datetime
 import decimal
 import operator
 from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import sqlalchemy
 from sqlalchemy import ClauseElement, ColumnElement
 from sqlalchemy.sql import operators, visitors
+from sqlalchemy.types import TypeEngine
 
 from orm.database import constructs
+from orm.database.types import Computed
 from orm.exceptions import QueryError
 from orm.fields import (
     BigInteger,
@@ -31,6 +33,9 @@ from orm.lookups import lookup_type
 from orm.planning.paths import Path
 
 if TYPE_CHECKING:
+    from orm.aggregates import Aggregate
+    from orm.expressions import Func
+    from orm.planning.query import Query
     from orm.planning.rendering import Rendering
 
 ARITHMETIC: dict[str, Callable[[Any, Any], ColumnElement[Any]]] = {
@@ -69,13 +74,19 @@ class Term:
     field: Field[Any]
     """How values are compared with it and read from it."""
     nullable: bool = True
+    aggregate: bool = False
+    """Whether it is of a group of rows, not of one."""
 
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
         """Its SQL. `required`: rows for which a relation on the way is missing are not wanted."""
         raise NotImplementedError
 
     def columns(self) -> tuple[PathTerm, ...]:
-        """The columns that it reads."""
+        """The columns that make it NULL by being so."""
+        return ()
+
+    def leaves(self) -> tuple[Term, ...]:
+        """The columns and annotations that it reads."""
         return ()
 
 
@@ -96,6 +107,9 @@ class PathTerm(Term):
         return rendering.column(self.path, self.scope, required=required)
 
     def columns(self) -> tuple[PathTerm, ...]:
+        return (self,)
+
+    def leaves(self) -> tuple[Term, ...]:
         return (self,)
 
 
@@ -125,6 +139,7 @@ class CombinedTerm(Term):
         self.values = (*left.values, *right.values)
         self.field = _result_field(left.field, right.field)
         self.nullable = left.nullable or right.nullable
+        self.aggregate = left.aggregate or right.aggregate
 
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
         left = self.left.render(rendering, required=required)
@@ -134,6 +149,212 @@ class CombinedTerm(Term):
 
     def columns(self) -> tuple[PathTerm, ...]:
         return (*self.left.columns(), *self.right.columns())
+
+    def leaves(self) -> tuple[Term, ...]:
+        return (*self.left.leaves(), *self.right.leaves())
+
+
+class FuncTerm(Term):
+    """A function of terms."""
+
+    def __init__(self, function: Func[Any], arguments: tuple[Term, ...]) -> None:
+        self.function = function
+        self.arguments = arguments
+        self.field = function.result(*(term.field for term in arguments))
+        self.key = (
+            type(function).__qualname__,
+            type(function).__module__,
+            function.options,
+            lookup_key(self.field),
+            *(term.key for term in arguments),
+        )
+        self.values = tuple(value for term in arguments for value in term.values)
+        self.aggregate = any(term.aggregate for term in arguments)
+
+    def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
+        arguments = [term.render(rendering) for term in self.arguments]
+        return sqlalchemy.type_coerce(self.function.build(*arguments), result_type(self.field))
+
+    def leaves(self) -> tuple[Term, ...]:
+        return tuple(leaf for term in self.arguments for leaf in term.leaves())
+
+
+class AggregateTerm(Term):
+    """A function over the rows of a group, of those that meet a condition."""
+
+    aggregate = True
+
+    def __init__(self, function: Aggregate[Any], argument: Term, condition: Condition, default: Term | None) -> None:
+        self.function = function
+        self.argument = argument
+        self.condition = condition
+        self.default = default
+        self.field = function.result(argument.field)
+        self.key = (
+            *(type(function), function.options, lookup_key(self.field), argument.key, condition.key),
+            default and default.key,
+        )
+        self.values = (*condition.values, *argument.values, *(default.values if default else ()))
+
+    def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
+        condition = self.condition.render(rendering, required=False, negated=False)
+        argument = self.argument.render(rendering)
+        if self.condition.key is not True:
+            # Rows that do not take part count as NULL, which aggregates pass over, on every database.
+            taking_part = sqlalchemy.literal_column("1") if isinstance(self.argument, RowTerm) else argument
+            argument = sqlalchemy.case((condition, taking_part))
+        found = self.function.build(argument)
+        if self.default is not None:
+            found = sqlalchemy.func.coalesce(found, self.default.render(rendering))
+        return sqlalchemy.type_coerce(found, result_type(self.field))
+
+    def leaves(self) -> tuple[Term, ...]:
+        return (*self.condition.leaves(), *self.argument.leaves())
+
+
+class RowTerm(Term):
+    """The row as a whole: ``*``."""
+
+    key = "*"
+    nullable = False
+    field = VALUE_FIELDS[1][1]
+
+    def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
+        return sqlalchemy.literal_column("*")
+
+
+class AnnotationTerm(Term):
+    """A reference to an annotation, which the statement computes once."""
+
+    def __init__(self, name: str, term: Term) -> None:
+        self.name = name
+        self.term = term
+        self.key = ("annotation", name)
+        self.field = term.field
+        self.aggregate = term.aggregate
+
+    def of_a_row(self) -> AnnotationTerm:
+        """The same, where it has been computed already."""
+        made = AnnotationTerm(self.name, self.term)
+        made.aggregate = False
+        return made
+
+    def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
+        return rendering.annotation(self.name)
+
+    def leaves(self) -> tuple[Term, ...]:
+        return (self,)
+
+
+class CaseTerm(Term):
+    """The first of several terms whose condition holds."""
+
+    def __init__(
+        self, branches: tuple[tuple[Condition, Term], ...], default: Term, output_field: Field[Any] | None
+    ) -> None:
+        self.branches = branches
+        self.default = default
+        outcomes = [*(term for _, term in branches), default]
+        telling = next((term.field for term in outcomes if term is not NULL), None)
+        if output_field is None and telling is None:
+            raise QueryError("A Case() whose every outcome is None needs output_field=.")
+        self.field = output_field or telling
+        self.key = ("case", *((when.key, then.key) for when, then in branches), default.key, lookup_key(self.field))
+        found: list[Any] = []
+        for when, then in branches:
+            found += [*when.values, *then.values]
+        self.values = (*found, *default.values)
+        self.aggregate = any(term.aggregate for term in outcomes) or any(when.aggregate for when, _ in branches)
+
+    def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
+        pairs = [
+            (when.render(rendering, required=False, negated=False), then.render(rendering))
+            for when, then in self.branches
+        ]
+        default = self.default.render(rendering)
+        found = sqlalchemy.case(*pairs, else_=default) if pairs else default
+        return sqlalchemy.type_coerce(found, result_type(self.field))
+
+    def leaves(self) -> tuple[Term, ...]:
+        found = [leaf for when, then in self.branches for leaf in (*when.leaves(), *then.leaves())]
+        return (*found, *self.default.leaves())
+
+
+class ConditionTerm(Term):
+    """A condition as a value: true or false."""
+
+    nullable = False
+
+    def __init__(self, condition: Condition) -> None:
+        self.condition = condition
+        self.key = ("condition", condition.key)
+        self.values = condition.values
+        self.field = VALUE_FIELDS[0][1]
+        self.aggregate = condition.aggregate
+
+    def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
+        condition = self.condition.render(rendering, required=False, negated=False)
+        found = sqlalchemy.case((condition, sqlalchemy.true()), else_=sqlalchemy.false())
+        return sqlalchemy.type_coerce(found, Computed("boolean"))
+
+    def leaves(self) -> tuple[Term, ...]:
+        return self.condition.leaves()
+
+
+class SubqueryTerm(Term):
+    """The one value that another query selects."""
+
+    def __init__(self, query: Query) -> None:
+        self.query = query
+        self.field = query.projection.field
+        self.key = ("subquery", query.key)
+        self.values = query.values
+
+    def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
+        found = self.query.subselect(rendering, nested=False).scalar_subquery()
+        return sqlalchemy.type_coerce(found, result_type(self.field))
+
+
+class OuterRefTerm(Term):
+    """A name of the query that this one is inside of, which is known when it is rendered there."""
+
+    def __init__(self, name: str, depth: int) -> None:
+        self.name = name
+        self.depth = depth
+        self.key = ("outer name", name, depth)
+
+    @property
+    def field(self) -> Field[Any]:
+        raise QueryError(
+            f"OuterRef({self.name!r}) can be compared with; what it is otherwise depends on the outer query."
+        )
+
+    def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
+        outer: Rendering | None = rendering
+        for _ in range(self.depth):
+            outer = None if outer is None else outer.outer
+        if outer is None:
+            raise QueryError(
+                f"OuterRef({self.name!r}) outside of a subquery: a queryset with one can only be used in "
+                "Subquery(), Exists() or a lookup of another query."
+            )
+        return outer.named(self.name)
+
+
+class NullTerm(Term):
+    """NULL."""
+
+    key = "null"
+
+    @property
+    def field(self) -> Field[Any]:
+        raise QueryError("None has no type of its own here: give output_field=.")
+
+    def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
+        return sqlalchemy.null()
+
+
+NULL = NullTerm()
 
 
 class OuterTerm(Term):
@@ -202,6 +423,32 @@ def _result_field(left: Field[Any], right: Field[Any]) -> Field[Any]:
             if field.kind == kind:
                 return field
     return left
+
+
+class Condition(Protocol):
+    """What a term needs to know of a condition inside it: see `orm.planning.conditions.Node`."""
+
+    key: Hashable
+    values: tuple[Any, ...]
+    aggregate: bool
+
+    def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
+        """Its SQL."""
+
+    def leaves(self) -> tuple[Term, ...]:
+        """The columns and annotations that it reads."""
+
+
+def lookup_key(field: Field[Any]) -> Hashable:
+    """What tells one result type from another, for a query's shape."""
+    return repr(result_type(field))
+
+
+def result_type(field: Field[Any]) -> TypeEngine[Any]:
+    """The type that reads a computed value as the field's: drivers answer sums and means as they please."""
+    if field.kind in ("integer", "float", "decimal", "boolean"):
+        return Computed(field.kind)
+    return lookup_type(field)
 
 
 def value_field(value: Any) -> Field[Any]:

@@ -23,7 +23,7 @@ from orm.planning.projection import Instances
 from orm.planning.query import Query
 from orm.planning.rendering import Binds, Rendering
 from orm.planning.resolving import resolve
-from orm.planning.terms import Term
+from orm.planning.terms import PathTerm, Term
 
 if TYPE_CHECKING:
     from orm.meta import ModelInfo
@@ -145,15 +145,16 @@ class BulkInsert:
 Assignments = tuple[tuple[Field[Any], Term], ...]
 
 
-def resolve_assignments(info: ModelInfo, validated: Mapping[str, Any], expressions: Mapping[str, Any]) -> Assignments:
+def resolve_assignments(names: Names, validated: Mapping[str, Any], expressions: Mapping[str, Any]) -> Assignments:
     """What an UPDATE sets: validated values by field name, and expressions over the row itself."""
+    info = names.info
     found: list[tuple[Field[Any], Term]] = []
     for name, value in validated.items():
         field = info.fields[name]
         found.append((field, WriteTerm(field, value)))
     for name, expression in expressions.items():
-        term = resolve(Names(info), expression, f"the value of {name}")
-        if any(column.path.relations for column in term.columns()):
+        term = resolve(names, expression, f"the value of {name}")
+        if term.aggregate or any(isinstance(leaf, PathTerm) and leaf.path.relations for leaf in term.leaves()):
             raise FieldError(
                 f"{info.name}.{name} is set to {expression!r}, which reads a related row. An UPDATE can only "
                 "calculate with the row's own fields."
@@ -167,14 +168,22 @@ def is_expression(value: Any) -> bool:
     return isinstance(value, (Expression, ClauseElement))
 
 
+def matching(query: Query) -> Query:
+    """The query of the keys of the rows to write."""
+    return replace(
+        query, projection=Instances(query.info, only=frozenset()), ordering=(), distinct=False, grouping=None
+    )
+
+
 def update_values(query: Query, assignments: Assignments) -> tuple[Any, ...]:
     """The arguments of an UPDATE, in the order of `update_plan`."""
     assigned = tuple(value for _, term in assignments for value in term.values)
-    return (*assigned, *query.where.values)
+    return (*assigned, *matching(query).values)
 
 
 def update_plan(dialect: Dialect, query: Query, assignments: Assignments) -> Plan:
     """The plan that sets fields of the rows that the query's condition matches."""
+    query = matching(query)
 
     def make() -> Plan:
         rendering = Rendering(query.info)
@@ -183,32 +192,33 @@ def update_plan(dialect: Dialect, query: Query, assignments: Assignments) -> Pla
         return make_plan(dialect, _where(statement, query, rendering))
 
     shape: Hashable = tuple((field, term.key) for field, term in assignments)
-    return plans.get((dialect.name, "update", query.info, query.where.key, shape), make)
+    return plans.get((dialect.name, "update", query.key, shape), make)
 
 
 def delete_plan(dialect: Dialect, query: Query) -> Plan:
-    """The plan that deletes the rows that the query's condition matches."""
+    """The plan that deletes the rows that the query's condition matches; its values are `matching(query)`'s."""
+    query = matching(query)
 
     def make() -> Plan:
         rendering = Rendering(query.info)
         return make_plan(dialect, _where(sqlalchemy.delete(query.info.require_table()), query, rendering))
 
-    return plans.get((dialect.name, "delete", query.info, query.where.key), make)
+    return plans.get((dialect.name, "delete", query.key), make)
 
 
 def _where(statement: Any, query: Query, rendering: Rendering) -> Any:
-    """The statement, restricted to the rows that match; over joins, by their keys."""
-    if query.where is EVERYTHING:
-        return statement
+    """The statement, restricted to the rows that match; by their keys, if more than the table itself is read."""
     position = rendering.binds.count
-    condition = query.where.render(rendering, required=True, negated=False)
-    if not rendering.has_joins:
-        rendering.check_tables()
-        return statement.where(condition)
+    if not query.annotations:
+        if query.where is EVERYTHING:
+            return statement
+        condition = query.where.render(rendering, required=True, negated=False)
+        if not rendering.has_joins and not rendering.has_subqueries:
+            rendering.check_tables()
+            return statement.where(condition)
     # Rendered again inside a subquery of its own, which takes the same binds.
     rendering.binds.count = position
-    keys = replace(query, projection=Instances(query.info, only=frozenset()), ordering=(), distinct=False)
-    inner = keys.select(Rendering(query.info, rendering.binds)).correlate(None)
+    inner = query.select(Rendering(query.info, rendering.binds)).correlate(None)
     # MySQL does not read from the table that it writes, unless from a derived table.
     derived = inner.subquery("matched")
     own = [rendering.table.c[field.column_name] for field in query.info.pk_fields]

@@ -1,0 +1,86 @@
+"""Plans of ``aggregate()``: one row of aggregates over all rows of a query."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import sqlalchemy
+from sqlalchemy import ColumnElement
+
+from orm.database.dialect import Dialect
+from orm.loading.readers import read_dicts
+from orm.meta import ModelInfo
+from orm.planning.cache import plans
+from orm.planning.paths import Path
+from orm.planning.plan import Plan, make_plan, result_processors
+from orm.planning.projection import Columns
+from orm.planning.query import Query
+from orm.planning.rendering import Binds, Rendering
+from orm.planning.select import rows_plan
+from orm.planning.terms import AnnotationTerm, Term
+
+
+class Captured(Rendering):
+    """Renders terms over the columns of a subquery that has what they read."""
+
+    def __init__(self, info: ModelInfo, binds: Binds, columns: Mapping[Hashable, ColumnElement[Any]]) -> None:
+        super().__init__(info, binds)
+        self._columns = columns
+
+    def column(self, path: Path, scope: int = 0, *, required: bool = False) -> ColumnElement[Any]:
+        """The subquery's column of this path."""
+        return self._columns[path, scope]
+
+    def annotation(self, name: str) -> ColumnElement[Any]:
+        """The subquery's column of this annotation."""
+        return self._columns["annotation", name]
+
+
+class Aggregation:
+    """Aggregates over a query's rows: directly, or over a subquery if its rows are not the model's."""
+
+    def __init__(self, query: Query, named: Mapping[str, Term]) -> None:
+        self.names = tuple(named)
+        self.terms = tuple(named.values())
+        self.nested = query.distinct or query.is_limited or query.grouped
+        if not self.nested:
+            self.query = replace(query, projection=Columns("dicts", self.names, self.terms), ordering=())
+            return
+        leaves = {
+            leaf.key: query.annotations[leaf.name] if isinstance(leaf, AnnotationTerm) else leaf
+            for term in self.terms
+            for leaf in term.leaves()
+        }
+        self.leaves = tuple(leaves)
+        kept = query.projection.selected(query.names()) if query.distinct else ()
+        selected = (*leaves.values(), *kept) or (query.names().term(query.info.pk_fields[0].attname, "aggregate()"),)
+        labels = tuple(f"c{i}" for i in range(len(selected)))
+        ordering = query.ordering if query.is_limited else ()
+        self.query = replace(query, projection=Columns("tuples", labels, selected), ordering=ordering)
+
+    @property
+    def values(self) -> tuple[Any, ...]:
+        """The arguments."""
+        if not self.nested:
+            return self.query.values
+        return (*self.query.values, *(value for term in self.terms for value in term.values))
+
+    def plan(self, dialect: Dialect) -> Plan:
+        """The plan."""
+        if not self.nested:
+            return rows_plan(dialect, self.query)
+        key = (dialect.name, "aggregate", self.query.key, self.names, tuple(term.key for term in self.terms))
+        return plans.get(key, lambda: self._make(dialect))
+
+    def _make(self, dialect: Dialect) -> Plan:
+        rendering = Rendering(self.query.info)
+        statement = self.query.select(rendering)
+        labelled = [column.label(f"c{i}") for i, column in enumerate(statement.selected_columns)]
+        inner = statement.with_only_columns(*labelled, maintain_column_froms=True).subquery()
+        columns = dict(zip(self.leaves, inner.columns, strict=False))  # Others only make rows distinct.
+        outer = Captured(self.query.info, rendering.binds, columns)
+        found = [term.render(outer) for term in self.terms]
+        reader = read_dicts(self.names, result_processors(dialect, found))
+        return make_plan(dialect, sqlalchemy.select(*found).select_from(inner), reader)
