@@ -22,11 +22,10 @@ from orm.persistence import (
 )
 from orm.planning.conditions import NOTHING, both
 from orm.planning.names import Names
-from orm.planning.ordering import resolve_ordering
 from orm.planning.paths import relations_of
 from orm.planning.projection import Columns, Instances
 from orm.planning.query import Query
-from orm.planning.resolving import resolve, resolve_conditions
+from orm.planning.resolving import resolve, resolve_conditions, resolve_ordering
 from orm.planning.terms import AnnotationTerm
 from orm.planning.write import resolve_assignments
 

@@ -2,40 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import ColumnElement
 
 from orm.database.dialect import Dialect
 from orm.loading.readers import read_dicts
-from orm.meta import ModelInfo
 from orm.planning.cache import plans
-from orm.planning.paths import Path
 from orm.planning.plan import Plan, make_plan, result_processors
 from orm.planning.projection import Columns
 from orm.planning.query import Query
-from orm.planning.rendering import Binds, Rendering
+from orm.planning.rendering import Captured, Rendering
 from orm.planning.select import rows_plan
 from orm.planning.terms import AnnotationTerm, Term
-
-
-class Captured(Rendering):
-    """Renders terms over the columns of a subquery that has what they read."""
-
-    def __init__(self, info: ModelInfo, binds: Binds, columns: Mapping[Hashable, ColumnElement[Any]]) -> None:
-        super().__init__(info, binds)
-        self._columns = columns
-
-    def column(self, path: Path, scope: int = 0, *, required: bool = False) -> ColumnElement[Any]:
-        """The subquery's column of this path."""
-        return self._columns[path, scope]
-
-    def annotation(self, name: str) -> ColumnElement[Any]:
-        """The subquery's column of this annotation."""
-        return self._columns["annotation", name]
 
 
 class Aggregation:
@@ -44,7 +25,7 @@ class Aggregation:
     def __init__(self, query: Query, named: Mapping[str, Term]) -> None:
         self.names = tuple(named)
         self.terms = tuple(named.values())
-        self.nested = query.distinct or query.is_limited or query.grouped
+        self.nested = query.is_nested
         if not self.nested:
             self.query = replace(query, projection=Columns("dicts", self.names, self.terms), ordering=())
             return

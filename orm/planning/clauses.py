@@ -19,10 +19,9 @@ from orm.exceptions import QueryError
 from orm.expressions import Combined, Comparison, Condition, FieldExpression, Ordering, Q
 from orm.meta import ModelInfo
 from orm.planning.names import Names
-from orm.planning.ordering import resolve_ordering
 from orm.planning.paths import Path
 from orm.planning.rendering import Binds, Rendering
-from orm.planning.resolving import resolve, resolve_condition
+from orm.planning.resolving import resolve, resolve_condition, resolve_ordering
 
 
 class Literals(Binds):

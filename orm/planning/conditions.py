@@ -33,6 +33,8 @@ class Node:
     values: tuple[Any, ...] = ()
     aggregate: bool = False
     """Whether it is about groups of rows."""
+    window: bool = False
+    """Whether it is about what is known only once all rows are."""
 
     def leaves(self) -> tuple[Term, ...]:
         """The columns and annotations that it reads."""
@@ -65,13 +67,14 @@ NOTHING = Constant(False)
 class Match(Node):
     """A term held against a prepared value by a lookup."""
 
-    __slots__ = ("aggregate", "key", "lookup", "term", "values", "variant")
+    __slots__ = ("aggregate", "key", "lookup", "term", "values", "variant", "window")
 
     def __init__(self, term: Term, lookup: Lookup, prepared: Prepared) -> None:
         self.term = term
         self.lookup = lookup
         self.variant = prepared.variant
         self.aggregate = term.aggregate
+        self.window = term.window
         self.key = (lookup, term.key, prepared.variant)
         self.values = (*term.values, *prepared.values)
 
@@ -95,6 +98,7 @@ class TermMatch(Node):
         self.lookup = lookup
         self.other = other
         self.aggregate = term.aggregate or other.aggregate
+        self.window = term.window or other.window
         self.key = (lookup, term.key, other.key)
         self.values = (*term.values, *other.values)
 
@@ -115,6 +119,7 @@ class InQuery(Node):
         self.term = term
         self.query = query
         self.aggregate = term.aggregate
+        self.window = term.window
         self.key = ("in query", term.key, query.key)
         self.values = (*term.values, *query.values)
 
@@ -191,6 +196,7 @@ class Junction(Node):
         self.key = (connector, negated, *(child.key for child in children))
         self.values = tuple(value for child in children for value in child.values)
         self.aggregate = any(child.aggregate for child in children)
+        self.window = any(child.window for child in children)
 
     def leaves(self) -> tuple[Term, ...]:
         return tuple(leaf for child in self.children for leaf in child.leaves())
@@ -248,11 +254,11 @@ def both(left: Node, right: Node) -> Node:
     return junction("AND", (left, right))
 
 
-def split_aggregates(node: Node) -> tuple[Node, Node]:
-    """A condition as one on rows and one on groups, both of which must hold."""
-    if not node.aggregate:
-        return node, EVERYTHING
+def split(node: Node) -> tuple[Node, Node, Node]:
+    """A condition as one on rows, one on groups of them and one on windows over all; all three must hold."""
+    if not (node.aggregate or node.window):
+        return node, EVERYTHING, EVERYTHING
     if isinstance(node, Junction) and node.connector == "AND" and not node.negated:
-        parts = [split_aggregates(child) for child in node.children]
-        return junction("AND", [rows for rows, _ in parts]), junction("AND", [groups for _, groups in parts])
-    return EVERYTHING, node
+        rows, groups, windows = zip(*(split(child) for child in node.children), strict=True)
+        return junction("AND", rows), junction("AND", groups), junction("AND", windows)
+    return (EVERYTHING, EVERYTHING, node) if node.window else (EVERYTHING, node, EVERYTHING)

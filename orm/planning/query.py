@@ -11,11 +11,12 @@ import sqlalchemy
 
 from orm.exceptions import QueryError
 from orm.fields import Field
-from orm.planning.conditions import EVERYTHING, NOTHING, Node, split_aggregates
+from orm.planning.conditions import EVERYTHING, NOTHING, Node, split
 from orm.planning.names import Names, Reached
-from orm.planning.ordering import OrderTerm, default_ordering, primary_key_ordering
+from orm.planning.ordering import OrderTerm
 from orm.planning.projection import Columns, Instances, Projection, one_column
-from orm.planning.rendering import Rendering
+from orm.planning.rendering import Captured, Rendering
+from orm.planning.resolving import default_ordering, primary_key_ordering
 from orm.planning.terms import AnnotationTerm, Term
 from orm.relations import ForeignKey, ReverseKey
 
@@ -51,20 +52,21 @@ class Query:
     lock: bool = False
 
     @cached_property
-    def conditions(self) -> tuple[Node, Node]:
-        """The conditions on rows, and those on groups of them."""
-        return split_aggregates(self.where)
+    def conditions(self) -> tuple[Node, Node, Node]:
+        """The conditions on rows, on groups of them, and on windows over them all."""
+        return split(self.where)
 
     @cached_property
     def key(self) -> Hashable:
         """The shape."""
-        rows, groups = self.conditions
+        rows, groups, windows = self.conditions
         return (
             self.info,
             tuple((name, annotation.term.key) for name, annotation in self.annotations.items()),
             self.projection.key,
             rows.key,
             groups.key,
+            windows.key,
             None if self.grouping is None else tuple(term.key for term in self.grouping),
             self.grouped,
             tuple(term.key for term in self.order),
@@ -77,11 +79,11 @@ class Query:
     @cached_property
     def values(self) -> tuple[Any, ...]:
         """The arguments."""
-        rows, groups = self.conditions
+        rows, groups, windows = self.conditions
         found: list[Any] = []
         for annotation in self.annotations.values():
             found.extend(annotation.term.values)
-        found += [*self.projection.values, *rows.values, *groups.values]
+        found += [*self.projection.values, *rows.values, *groups.values, *windows.values]
         for term in self.order:
             found.extend(term.values)
         if self.high is not None:
@@ -121,6 +123,11 @@ class Query:
     def is_limited(self) -> bool:
         """Whether only a part of the rows is wanted."""
         return self.low > 0 or self.high is not None
+
+    @property
+    def is_nested(self) -> bool:
+        """Whether its rows are not just the model's that match: what counts them goes over a subquery."""
+        return self.distinct or self.is_limited or self.grouped or self.conditions[2] is not EVERYTHING
 
     def with_order(self) -> Query:
         """The same query, ordered at least by the primary key."""
@@ -185,14 +192,26 @@ class Query:
             rendering.annotated[name] = annotation.term.render(rendering)
         columns = self.projection.columns(rendering)
         rendering.selected = len(columns)
-        rows, groups = self.conditions
+        rows, groups, windows = self.conditions
         where = None if rows is EVERYTHING else rows.render(rendering, required=True, negated=False)
         having = None if groups is EVERYTHING else groups.render(rendering, required=False, negated=False)
+        if windows is not EVERYTHING:
+            return self._select_over_windows(rendering, columns, where, having)
         order = [element for term in self.order for element in term.render(rendering)]
-        group_by = self._group_by(rendering, groups) if self.grouped else []
         if self.distinct:
             # Databases order distinct rows only by what is selected.
             columns.extend(_bare(element) for element in order)
+        statement = self._select_rows(rendering, columns, where, having)
+        return self._finish(statement, rendering, order)
+
+    def _select_rows(
+        self,
+        rendering: Rendering,
+        columns: list[sqlalchemy.ColumnElement[Any]],
+        where: sqlalchemy.ColumnElement[bool] | None,
+        having: sqlalchemy.ColumnElement[bool] | None,
+    ) -> sqlalchemy.Select[Any]:
+        group_by = self._group_by(rendering) if self.grouped else []
         statement = sqlalchemy.select(*columns).select_from(rendering.from_clause())
         if where is not None:
             statement = statement.where(where)
@@ -200,6 +219,34 @@ class Query:
             statement = statement.group_by(*group_by)
         if having is not None:
             statement = statement.having(having)
+        return statement
+
+    def _select_over_windows(
+        self,
+        rendering: Rendering,
+        columns: list[sqlalchemy.ColumnElement[Any]],
+        where: sqlalchemy.ColumnElement[bool] | None,
+        having: sqlalchemy.ColumnElement[bool] | None,
+    ) -> sqlalchemy.Select[Any]:
+        """Conditions on windows: the rows with their windows in a subquery, and the condition over that."""
+        windows = self.conditions[2]
+        parts: list[Any] = [windows, *(term.term for term in self.order)]
+        leaves = {leaf.key: leaf for part in parts for leaf in part.leaves()}
+        extra = [leaf.render(rendering) for leaf in leaves.values()]
+        labelled = [column.label(f"c{i}") for i, column in enumerate([*columns, *extra])]
+        inner = self._select_rows(rendering, labelled, where, having).subquery()
+        found: list[sqlalchemy.ColumnElement[Any]] = list(inner.columns)
+        outer = Captured(self.info, rendering.binds, dict(zip(leaves, found[len(columns) :], strict=True)))
+        condition = windows.render(outer, required=False, negated=False)
+        order = [element for term in self.order for element in term.render(outer)]
+        shown = found[: len(columns)]
+        if self.distinct:
+            shown.extend(_bare(element) for element in order)
+        return self._finish(sqlalchemy.select(*shown).where(condition), rendering, order)
+
+    def _finish(
+        self, statement: sqlalchemy.Select[Any], rendering: Rendering, order: list[sqlalchemy.ColumnElement[Any]]
+    ) -> sqlalchemy.Select[Any]:
         if self.distinct:
             statement = statement.distinct()
         if order:
@@ -210,8 +257,9 @@ class Query:
             statement = statement.offset(rendering.bind(sqlalchemy.Integer()))
         return statement
 
-    def _group_by(self, rendering: Rendering, groups: Node) -> list[sqlalchemy.ColumnElement[Any]]:
+    def _group_by(self, rendering: Rendering) -> list[sqlalchemy.ColumnElement[Any]]:
         """What the groups have in common: what is selected and ordered by, but for aggregates."""
+        groups = self.conditions[1]
         found: list[sqlalchemy.ColumnElement[Any]] = []
         if self.grouping is None:
             chains = self.projection.related if isinstance(self.projection, Instances) else ()
@@ -226,7 +274,7 @@ class Query:
         found.extend(
             rendering.annotated[name]
             for name, annotation in self.annotations.items()
-            if not annotation.aggregate and name in self.projection.names
+            if not annotation.aggregate and not annotation.window and name in self.projection.names
         )
         found.extend(t.term.render(rendering) for t in self.order if _is_plain(t.term))
         found.extend(leaf.render(rendering) for leaf in groups.leaves() if _is_plain(leaf))
@@ -235,7 +283,7 @@ class Query:
 
 def _is_plain(term: Term) -> bool:
     """Whether a term is of each row, and reads anything of it."""
-    return not term.aggregate and bool(term.leaves())
+    return not term.aggregate and not term.window and bool(term.leaves())
 
 
 def _bare(element: sqlalchemy.ColumnElement[Any]) -> sqlalchemy.ColumnElement[Any]:

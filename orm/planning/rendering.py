@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
@@ -161,3 +162,19 @@ class Rendering:
             on = left.c[join.hop.local_column] == join.table.c[join.hop.remote_column]
             clause = clause.join(join.table, on, isouter=join.outer)
         return clause
+
+
+class Captured(Rendering):
+    """Renders terms over the columns of a subquery that has what they read."""
+
+    def __init__(self, info: ModelInfo, binds: Binds, columns: Mapping[Hashable, ColumnElement[Any]]) -> None:
+        super().__init__(info, binds)
+        self._columns = columns
+
+    def column(self, path: Path, scope: int = 0, *, required: bool = False) -> ColumnElement[Any]:
+        """The subquery's column of this path."""
+        return self._columns[path, scope]
+
+    def annotation(self, name: str) -> ColumnElement[Any]:
+        """The subquery's column of this annotation."""
+        return self._columns["annotation", name]

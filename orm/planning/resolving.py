@@ -22,6 +22,7 @@ from orm.expressions import (
     F,
     FieldExpression,
     Func,
+    Ordering,
     Q,
     Value,
     check_condition,
@@ -41,6 +42,7 @@ from orm.planning.conditions import (
     junction,
 )
 from orm.planning.names import Names
+from orm.planning.ordering import ClauseOrder, OrderTerm
 from orm.planning.paths import MAX_CACHED, Path, resolve_path, split_path
 from orm.planning.terms import (
     DECIMAL,
@@ -57,13 +59,20 @@ from orm.planning.terms import (
     SubqueryTerm,
     Term,
     ValueTerm,
+    WindowTerm,
     value_field,
 )
+from orm.relations import ForeignKey
 from orm.subqueries import Exists, OuterRef, Subquery
+from orm.windows import Window, WindowFunction
 
 if TYPE_CHECKING:
     from orm.meta import ModelInfo
     from orm.planning.query import Query
+
+
+# Model A ordered by B ordered by A …
+MAX_DEPTH = 20
 
 
 def resolve(names: Names, node: Any, what: str) -> Term:
@@ -82,6 +91,10 @@ def resolve(names: Names, node: Any, what: str) -> Term:
         return _combined(names, node, what)
     if isinstance(node, Value):
         return NULL if node.value is None else ValueTerm(node.value, value_field(node.value))
+    if isinstance(node, Window):
+        return _window(names, node, what)
+    if isinstance(node, WindowFunction):
+        raise QueryError(f"{node!r} needs a Window(...) around it.")
     if isinstance(node, Aggregate):
         return _aggregate(names, node, what)
     if isinstance(node, Func):
@@ -140,6 +153,17 @@ def _aggregate(names: Names, node: Aggregate[Any], what: str) -> AggregateTerm:
     condition = EVERYTHING if node.filter is None else resolve_condition(names, node.filter)
     default = None if node.default is None else resolve(names, node.default, what)
     return AggregateTerm(node, argument, condition, default)
+
+
+def _window(names: Names, node: Window[Any], what: str) -> WindowTerm:
+    function = node.expression
+    inner: FuncTerm | AggregateTerm
+    if isinstance(function, Aggregate):
+        inner = _aggregate(names, function, what)
+    else:
+        inner = FuncTerm(function, tuple(resolve(names, argument, what) for argument in function.arguments))
+    partition = tuple(resolve(names, term, what) for term in node.partition_by)
+    return WindowTerm(inner, partition, resolve_ordering(names, node.order_by), node.frame)
 
 
 def _case(names: Names, node: Case[Any], what: str) -> CaseTerm:
@@ -277,3 +301,71 @@ def _in_query(term: Term, query: Query) -> Node:
     if query.where is NOTHING or query.high == 0:
         return NOTHING
     return InQuery(term, query.selecting_one(term.field))
+
+
+def resolve_ordering(names: Names, terms: Iterable[Any], depth: int = 0) -> tuple[OrderTerm, ...]:
+    """The terms of ``order_by(...)`` or ``Meta.ordering``. Raises `FieldError` or `QueryError`."""
+    found: list[OrderTerm] = []
+    for term in terms:
+        if isinstance(term, str):
+            found.extend(_named(names, term, depth))
+        elif isinstance(term, Ordering):
+            resolved = resolve(names, term.expression, "an ordering")
+            found.append(OrderTerm(resolved, term.descending, term.nulls))
+        elif isinstance(term, Expression):
+            found.append(OrderTerm(resolve(names, term, "an ordering"), False))
+        elif isinstance(term, ClauseElement):
+            found.append(ClauseOrder(resolve(names, term, "an ordering"), False))
+        else:
+            raise QueryError(
+                f"order_by() takes field names, expressions and SQLAlchemy clauses, got {type(term).__name__}."
+            )
+    return tuple(found)
+
+
+def _named(names: Names, name: str, depth: int) -> Iterable[OrderTerm]:
+    info = names.info
+    descending = name.startswith("-")
+    bare = name[1:] if name[:1] in "-+" and name else name
+    if bare == "pk" and len(info.pk_fields) > 1:
+        for field in info.pk_fields:
+            yield OrderTerm(names.term(field.attname, "an ordering"), descending)
+        return
+    if bare in names.annotations:
+        yield OrderTerm(names.annotations[bare], descending)
+        return
+    path = resolve_path(info, bare, "an ordering")
+    relation = path.stored
+    last = bare.rsplit("__", 1)[-1]
+    if not isinstance(path.field, ForeignKey) or last == path.field.attname:
+        yield OrderTerm(names.path_term(path), descending)
+        return
+    # As in Django: ordering by a relation orders by the related model's own ordering, or its key.
+    assert isinstance(relation, ForeignKey)
+    related = relation.target._meta
+    if depth > MAX_DEPTH:
+        raise FieldError(f"{info.name}: ordering by {name!r} goes round in circles over Meta.ordering.")
+    if not related.options.ordering:
+        yield OrderTerm(names.path_term(path), descending)
+        return
+    for term in related.options.ordering:
+        if not isinstance(term, str):
+            raise FieldError(
+                f"{info.name} cannot be ordered by {bare!r}: the Meta.ordering of {related.name} has an "
+                "expression. Name the related fields to order by."
+            )
+        turned = term.startswith("-") != descending
+        onward = f"{'-' if turned else ''}{bare}__{term.removeprefix('-')}"
+        yield from _named(names, onward, depth + 1)
+
+
+def default_ordering(info: ModelInfo) -> tuple[OrderTerm, ...]:
+    """The model's `Meta.ordering`, resolved once."""
+    if info.default_order is None:
+        info.default_order = resolve_ordering(Names(info), info.options.ordering)
+    return info.default_order
+
+
+def primary_key_ordering(info: ModelInfo) -> tuple[OrderTerm, ...]:
+    """By primary key."""
+    return resolve_ordering(Names(info), [field.attname for field in info.pk_fields])

@@ -36,7 +36,7 @@ def count_plan(dialect: Dialect, query: Query) -> Plan:
 
     def make() -> Plan:
         rendering = Rendering(query.info)
-        if query.distinct or query.is_limited or query.grouped:
+        if query.is_nested:
             inner = query.select(rendering).subquery()
             statement = sqlalchemy.select(sqlalchemy.func.count()).select_from(inner)
         else:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from orm.expressions import Func
     from orm.planning.query import Query
     from orm.planning.rendering import Rendering
+    from orm.windows import Frame
 
 ARITHMETIC: dict[str, Callable[[Any, Any], ColumnElement[Any]]] = {
     "+": operator.add,
@@ -76,6 +77,8 @@ class Term:
     nullable: bool = True
     aggregate: bool = False
     """Whether it is of a group of rows, not of one."""
+    window: bool = False
+    """Whether it is known only once all rows are: a condition on it comes last."""
 
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
         """Its SQL. `required`: rows for which a relation on the way is missing are not wanted."""
@@ -140,6 +143,7 @@ class CombinedTerm(Term):
         self.field = _result_field(left.field, right.field)
         self.nullable = left.nullable or right.nullable
         self.aggregate = left.aggregate or right.aggregate
+        self.window = left.window or right.window
 
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
         left = self.left.render(rendering, required=required)
@@ -170,10 +174,14 @@ class FuncTerm(Term):
         )
         self.values = tuple(value for term in arguments for value in term.values)
         self.aggregate = any(term.aggregate for term in arguments)
+        self.window = any(term.window for term in arguments)
 
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
-        arguments = [term.render(rendering) for term in self.arguments]
-        return sqlalchemy.type_coerce(self.function.build(*arguments), result_type(self.field))
+        return sqlalchemy.type_coerce(self.call(rendering), result_type(self.field))
+
+    def call(self, rendering: Rendering) -> ColumnElement[Any]:
+        """The function call itself."""
+        return self.function.build(*(term.render(rendering) for term in self.arguments))
 
     def leaves(self) -> tuple[Term, ...]:
         return tuple(leaf for term in self.arguments for leaf in term.leaves())
@@ -197,19 +205,66 @@ class AggregateTerm(Term):
         self.values = (*condition.values, *argument.values, *(default.values if default else ()))
 
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
+        found = self.call(rendering)
+        if self.default is not None:
+            found = sqlalchemy.func.coalesce(found, self.default.render(rendering))
+        return sqlalchemy.type_coerce(found, result_type(self.field))
+
+    def call(self, rendering: Rendering) -> ColumnElement[Any]:
+        """The function call itself."""
         condition = self.condition.render(rendering, required=False, negated=False)
         argument = self.argument.render(rendering)
         if self.condition.key is not True:
             # Rows that do not take part count as NULL, which aggregates pass over, on every database.
             taking_part = sqlalchemy.literal_column("1") if isinstance(self.argument, RowTerm) else argument
             argument = sqlalchemy.case((condition, taking_part))
-        found = self.function.build(argument)
-        if self.default is not None:
-            found = sqlalchemy.func.coalesce(found, self.default.render(rendering))
-        return sqlalchemy.type_coerce(found, result_type(self.field))
+        return self.function.build(argument)
 
     def leaves(self) -> tuple[Term, ...]:
         return (*self.condition.leaves(), *self.argument.leaves())
+
+
+class WindowTerm(Term):
+    """A function over the rows around each row."""
+
+    window = True
+
+    def __init__(
+        self,
+        call: FuncTerm | AggregateTerm,
+        partition: tuple[Term, ...],
+        order: tuple[Ordered, ...],
+        frame: Frame | None,
+    ) -> None:
+        self.inner = call
+        self.partition = partition
+        self.order = order
+        self.frame = frame
+        self.field = call.field
+        self.key = (
+            *("window", call.key, tuple(term.key for term in partition), tuple(term.key for term in order)),
+            None if frame is None else frame.key,
+        )
+        parts: tuple[Any, ...] = (call, *partition, *order)
+        self.values = tuple(value for part in parts for value in part.values)
+        # Over groups, it is computed from aggregates, and is none itself.
+        self.aggregate = False
+
+    def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
+        call: Any = self.inner.call(rendering)
+        frame: dict[str, Any] = {}
+        if self.frame is not None:
+            frame["range_" if self.frame.by_value else "rows"] = (self.frame.start, self.frame.end)
+        found = call.over(
+            partition_by=[term.render(rendering) for term in self.partition] or None,
+            order_by=[element for term in self.order for element in term.render(rendering)] or None,
+            **frame,
+        )
+        return sqlalchemy.type_coerce(found, result_type(self.field))
+
+    def leaves(self) -> tuple[Term, ...]:
+        parts = (self.inner, *self.partition, *(term.term for term in self.order))
+        return tuple(leaf for part in parts for leaf in part.leaves())
 
 
 class RowTerm(Term):
@@ -232,6 +287,7 @@ class AnnotationTerm(Term):
         self.key = ("annotation", name)
         self.field = term.field
         self.aggregate = term.aggregate
+        self.window = term.window
 
     def of_a_row(self) -> AnnotationTerm:
         """The same, where it has been computed already."""
@@ -423,6 +479,17 @@ def _result_field(left: Field[Any], right: Field[Any]) -> Field[Any]:
             if field.kind == kind:
                 return field
     return left
+
+
+class Ordered(Protocol):
+    """What a window needs to know of its ordering: see `orm.planning.ordering.OrderTerm`."""
+
+    key: Hashable
+    values: tuple[Any, ...]
+    term: Term
+
+    def render(self, rendering: Rendering) -> list[ColumnElement[Any]]:
+        """Its SQL."""
 
 
 class Condition(Protocol):
