@@ -12,7 +12,7 @@ from typing_extensions import TypeVar as DefaultTypeVar
 
 from orm import execution
 from orm.aggregates import Aggregate
-from orm.exceptions import FieldError, IntegrityError, QueryError
+from orm.exceptions import FieldError, IntegrityError, NotSupportedError, QueryError
 from orm.expressions import Condition, OrderTerm, Q
 from orm.persistence import (
     finish_insert,
@@ -20,7 +20,8 @@ from orm.persistence import (
     prepare_insert,
     split_update,
 )
-from orm.planning.conditions import NOTHING, both
+from orm.planning.combination import Combination, Operation
+from orm.planning.conditions import NOTHING, both, junction
 from orm.planning.names import Names
 from orm.planning.paths import relations_of
 from orm.planning.projection import Columns, Instances
@@ -71,6 +72,8 @@ class QuerySet(Generic[M, R]):
         return type(self)(query, self._using)
 
     def _changed(self, what: str, names: Names, **changes: Any) -> QuerySet[M, R]:
+        if isinstance(self._query, Combination):
+            raise NotSupportedError(f"{what} cannot follow {self._query.operation}(): narrow the parts before.")
         if self._query.sliced:
             raise QueryError(f"{what} after a slice would change which rows were sliced: {what} first, then slice.")
         return self._with(self._query.using_names(names, **changes))
@@ -142,7 +145,8 @@ class QuerySet(Generic[M, R]):
         query = self._query
         names = query.names(own_scope=True)
         found = resolve_conditions(names, conditions, lookups.items(), negated=negated)
-        narrowed = self._changed(what, names, where=both(query.where, found))
+        filters = (*query.filters, (tuple(conditions), tuple(lookups.items()), negated))
+        narrowed = self._changed(what, names, where=both(query.where, found), filters=filters)
         if query.info.legacy and isinstance(query.projection, Instances):
             # Code written for orm 0.3 relies on it that a filter across a relation loads it too.
             implied = relations_of(query.info, lookups)
@@ -164,6 +168,8 @@ class QuerySet(Generic[M, R]):
     def order_by(self, *terms: OrderTerm) -> QuerySet[M, R]:
         """Ordered by these, and by nothing else: ``"name"``, ``"-album__name"``, expressions. None: unordered."""
         names = self._query.names()
+        if isinstance(self._query, Combination):
+            return self._with(replace(self._query, ordering=resolve_ordering(names, terms)))
         return self._changed("order_by()", names, ordering=resolve_ordering(names, terms))
 
     def reverse(self) -> QuerySet[M, R]:
@@ -213,6 +219,62 @@ class QuerySet(Generic[M, R]):
         if not found:
             raise IndexError(f"This query of {self._query.info.name} has no row {index}.")
         return found[0]
+
+    def union(self, *others: QuerySet[Any, Any], all: bool = False) -> QuerySet[M, R]:
+        """The rows of this query and of the others, each once (`all=True`: as often as they come).
+
+        What comes out can be ordered by its columns, sliced, counted, and given other `values()`; nothing else.
+        """
+        return self._combined("union_all" if all else "union", others)
+
+    def intersection(self, *others: QuerySet[Any, Any]) -> QuerySet[M, R]:
+        """The rows that this query and all the others have."""
+        return self._combined("intersection", others)
+
+    def difference(self, *others: QuerySet[Any, Any]) -> QuerySet[M, R]:
+        """The rows of this query that none of the others has."""
+        return self._combined("difference", others)
+
+    def _combined(self, operation: Operation, others: Sequence[QuerySet[Any, Any]]) -> QuerySet[M, R]:
+        for other in others:
+            if not isinstance(other, QuerySet):
+                raise QueryError(f"{operation}() takes querysets, got {type(other).__name__}.")
+        return self._with(Combination.of(operation, (self._query, *(other._query for other in others))))
+
+    def __and__(self, other: QuerySet[M, Any]) -> QuerySet[M, R]:
+        """Rows that both queries have."""
+        self._check_same(other)
+        found = self
+        for conditions, lookups, negated in other._query.filters:
+            found = found._narrowed("filter()", conditions, dict(lookups), negated=negated)
+        return found
+
+    def __or__(self, other: QuerySet[M, Any]) -> QuerySet[M, R]:
+        """Rows that either query has."""
+        return self._either("OR", other)
+
+    def __xor__(self, other: QuerySet[M, Any]) -> QuerySet[M, R]:
+        """Rows that one of the two queries has and the other has not."""
+        return self._either("XOR", other)
+
+    def _either(self, connector: Literal["OR", "XOR"], other: QuerySet[M, Any]) -> QuerySet[M, R]:
+        self._check_same(other)
+        mine, theirs = self._query, other._query
+        where = junction(connector, [mine.where, theirs.where])
+        reached = {**mine.reached, **theirs.reached}
+        found = replace(mine, where=where, reached=reached, scopes=max(mine.scopes, theirs.scopes))
+        return type(self)(found, self._using)
+
+    def _check_same(self, other: QuerySet[M, Any]) -> None:
+        if not isinstance(other, QuerySet) or other._query.info is not self._query.info:
+            raise QueryError(f"Querysets of {self._query.info.name} combine with others of the same model only.")
+        for query in (self._query, other._query):
+            if query.is_limited or isinstance(query, Combination):
+                raise QueryError("Querysets combine before they are sliced, and not after union() and its like.")
+        if self._query.distinct != other._query.distinct:
+            raise QueryError("A distinct queryset does not combine with one that is not.")
+        if self._query.annotations.keys() != other._query.annotations.keys():
+            raise QueryError("Querysets with different annotations do not combine: annotate afterwards.")
 
     def select_related(self, *relations: str | Sequence[str] | None) -> QuerySet[M, R]:
         """Load these relations in the same query, as joins: ``"album"``, ``"team__org"``.
@@ -279,6 +341,8 @@ class QuerySet(Generic[M, R]):
 
     def _annotated(self, named: Mapping[str, Any], *, selected: bool) -> QuerySet[M, R]:
         query = self._query
+        if isinstance(query, Combination):
+            raise NotSupportedError(f"annotate() cannot follow {query.operation}(): annotate the parts before.")
         if query.sliced:
             raise QueryError(
                 "annotate() after a slice would change which rows were sliced: annotate first, then slice."
@@ -319,7 +383,12 @@ class QuerySet(Generic[M, R]):
     def _selecting(
         self, shape: Literal["dicts", "tuples", "named", "flat"], fields: Any, named: Any
     ) -> QuerySet[M, Any]:
-        names = self._query.names()
+        query = self._query
+        if isinstance(query, Combination):
+            return self._with(
+                query.selecting(tuple(Columns.of(part.names(), shape, fields, named) for part in query.parts))
+            )
+        names = query.names()
         columns = Columns.of(names, shape, fields, named)
         return self._with(self._query.using_names(names, projection=columns))
 
@@ -485,6 +554,8 @@ class QuerySet(Generic[M, R]):
         return await execution.delete(self._query, self.database)
 
     def _check_write(self, what: str) -> None:
+        if isinstance(self._query, Combination):
+            raise NotSupportedError(f"{what} cannot follow {self._query.operation}(): write the parts.")
         if self._query.is_limited:
             raise QueryError(
                 f"{what} after a slice or a limit: narrow by keys instead, "

@@ -78,7 +78,13 @@ class Instances(Projection):
         return (*(field.attname for field in self._fields(())), *self.annotations)
 
     def selected(self, names: Names) -> tuple[Term, ...]:
-        own = [names.term(field.attname, "a column") for field in self._fields(())]
+        own = [
+            names.path_term(
+                resolve_path(self.info, "__".join([*(hop.name for hop in chain), field.attname]), "a column")
+            )
+            for chain in ((), *self.related)
+            for field in self._fields(chain)
+        ]
         return (*own, *(names.annotations[name] for name in self.annotations))
 
     def with_related(self, paths: Iterable[str]) -> Instances:

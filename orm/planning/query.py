@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from orm.meta import ModelInfo
 
 
+# The conditions and lookups of one filter() or exclude(), and whether it was the latter.
+Filter = tuple[tuple[Any, ...], tuple[tuple[str, Any], ...], bool]
+
+
 @dataclass(frozen=True)
 class Query:
     """The clauses of one query of one model.
@@ -50,6 +54,8 @@ class Query:
     """The joins to many rows so far, and how many scopes they have: see `Names`."""
     scopes: int = 0
     lock: bool = False
+    filters: tuple[Filter, ...] = ()
+    """The calls that made the condition, for ``&`` to make again on another query."""
 
     @cached_property
     def conditions(self) -> tuple[Node, Node, Node]:

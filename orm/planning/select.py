@@ -9,6 +9,7 @@ import sqlalchemy
 from orm.database.dialect import Dialect
 from orm.loading.readers import read_values
 from orm.planning.cache import plans
+from orm.planning.combination import Combination
 from orm.planning.plan import Plan, make_plan, result_processors
 from orm.planning.projection import Instances
 from orm.planning.query import Query
@@ -49,6 +50,8 @@ def count_plan(dialect: Dialect, query: Query) -> Plan:
 def counted(query: Query) -> Query:
     """What is left of a query to count its rows: no ordering, no related instances."""
     projection = query.projection
+    if isinstance(query, Combination):
+        return query
     if not query.distinct and not query.grouped:
         projection = Instances(query.info, only=frozenset())
     return replace(query, ordering=query.ordering if query.is_limited else (), projection=projection)
