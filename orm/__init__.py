@@ -5,6 +5,7 @@ from typesystem import ValidationError
 from orm.aggregates import Aggregate, Avg, Count, Max, Min, StdDev, Sum, Variance
 from orm.conditional import Case, When
 from orm.constraints import CheckConstraint, Index, UniqueConstraint
+from orm.ctes import CTE
 from orm.database.database import Database
 from orm.database.hooks import QueryEvent
 from orm.exceptions import (
@@ -91,6 +92,7 @@ __version__ = "1.0.0"
 
 __all__ = [
     "CASCADE",
+    "CTE",
     "JSON",
     "NO_ACTION",
     "RESTRICT",

@@ -12,6 +12,7 @@ from typing_extensions import TypeVar as DefaultTypeVar
 
 from orm import execution
 from orm.aggregates import Aggregate
+from orm.ctes import CTE
 from orm.exceptions import FieldError, IntegrityError, NotSupportedError, QueryError
 from orm.expressions import Condition, OrderTerm, Q
 from orm.persistence import (
@@ -219,6 +220,16 @@ class QuerySet(Generic[M, R]):
         if not found:
             raise IndexError(f"This query of {self._query.info.name} has no row {index}.")
         return found[0]
+
+    def with_cte(self, *ctes: CTE) -> QuerySet[M, R]:
+        """The query with these common table expressions in front: see `orm.CTE`."""
+        return self._with(replace(self._query, ctes=(*self._query.ctes, *ctes)))
+
+    def _joined_to(self, cte: CTE, lookups: Mapping[str, Any]) -> QuerySet[M, R]:
+        query = self._query
+        names = query.names(own_scope=True)
+        condition = resolve_conditions(names, (), lookups.items())
+        return self._with(query.using_names(names, cte_joins=(*query.cte_joins, (cte, condition))))
 
     def union(self, *others: QuerySet[Any, Any], all: bool = False) -> QuerySet[M, R]:
         """The rows of this query and of the others, each once (`all=True`: as often as they come).

@@ -162,6 +162,31 @@ class ExistsMatch(Node):
         return statement.where(condition, *links).correlate_except(*inner.tables).exists()
 
 
+class MissingMatch(Node):
+    """Something at the far end of a relation that leads to many rows is NULL, or no row is there."""
+
+    def __init__(self, hops: tuple[Hop, ...], condition: Node) -> None:
+        self.hops = hops
+        self.condition = condition
+        self.key = ("missing", hops, condition.key)
+        self.values = condition.values
+
+    def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
+        column = self.hops[-1].local_column
+        left = rendering.join(self.hops[:-1])
+        start = self.hops[-2].target._meta if len(self.hops) > 1 else rendering.info
+        inner = type(rendering)(start, rendering.binds, rendering)
+        condition = self.condition.render(inner, required=True, negated=False)
+        link = inner.table.c[column] == left.c[column]
+        statement: sqlalchemy.Select[Any] = sqlalchemy.select(sqlalchemy.literal_column("1")).select_from(
+            inner.from_clause()
+        )
+        found: ColumnElement[bool] = statement.where(condition, link).correlate_except(*inner.tables).exists()
+        if any(hop.allow_null for hop in self.hops[:-1]):
+            return sqlalchemy.or_(found, left.c[column].is_(None))
+        return found
+
+
 class ExistsQuery(Node):
     """Another query has a row."""
 

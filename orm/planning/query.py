@@ -15,12 +15,13 @@ from orm.planning.conditions import EVERYTHING, NOTHING, Node, split
 from orm.planning.names import Names, Reached
 from orm.planning.ordering import OrderTerm
 from orm.planning.projection import Columns, Instances, Projection, one_column
-from orm.planning.rendering import Captured, Rendering
+from orm.planning.rendering import Binds, Captured, Rendering
 from orm.planning.resolving import default_ordering, primary_key_ordering
 from orm.planning.terms import AnnotationTerm, Term
 from orm.relations import ForeignKey, ReverseKey
 
 if TYPE_CHECKING:
+    from orm.ctes import CTE
     from orm.meta import ModelInfo
 
 
@@ -54,6 +55,10 @@ class Query:
     """The joins to many rows so far, and how many scopes they have: see `Names`."""
     scopes: int = 0
     lock: bool = False
+    ctes: tuple[CTE, ...] = ()
+    """The common table expressions that the statement defines."""
+    cte_joins: tuple[tuple[CTE, Node], ...] = ()
+    """Those that it joins, and on what."""
     filters: tuple[Filter, ...] = ()
     """The calls that made the condition, for ``&`` to make again on another query."""
 
@@ -68,6 +73,8 @@ class Query:
         rows, groups, windows = self.conditions
         return (
             self.info,
+            tuple(_cte_key(cte) for cte in self.ctes),
+            tuple((cte.name, node.key) for cte, node in self.cte_joins),
             tuple((name, annotation.term.key) for name, annotation in self.annotations.items()),
             self.projection.key,
             rows.key,
@@ -87,6 +94,10 @@ class Query:
         """The arguments."""
         rows, groups, windows = self.conditions
         found: list[Any] = []
+        for cte in self.ctes:
+            found += [*cte.query.values, *(cte.step.values if cte.step is not None else ())]
+        for _, node in self.cte_joins:
+            found.extend(node.values)
         for annotation in self.annotations.values():
             found.extend(annotation.term.values)
         found += [*self.projection.values, *rows.values, *groups.values, *windows.values]
@@ -194,6 +205,10 @@ class Query:
 
     def select(self, rendering: Rendering) -> sqlalchemy.Select[Any]:
         """The SELECT statement; binds are numbered in the order of `values`."""
+        for cte in self.ctes:
+            _define_cte(cte, rendering.binds)
+        for cte, node in self.cte_joins:
+            rendering.join_cte(cte, node.render(rendering, required=False, negated=False))
         for name, annotation in self.annotations.items():
             rendering.annotated[name] = annotation.term.render(rendering)
         columns = self.projection.columns(rendering)
@@ -290,6 +305,24 @@ class Query:
 def _is_plain(term: Term) -> bool:
     """Whether a term is of each row, and reads anything of it."""
     return not term.aggregate and not term.window and bool(term.leaves())
+
+
+def _cte_key(cte: CTE) -> Hashable:
+    return cte.name, cte.query.key, None if cte.step is None else cte.step.key
+
+
+def _define_cte(cte: CTE, binds: Binds) -> None:
+    """Add a common table expression to the statement."""
+    found = _labelled(cte.query, binds).cte(cte.name, recursive=cte.step is not None)
+    binds.ctes[cte] = found
+    if cte.step is not None:
+        binds.ctes[cte] = found.union_all(_labelled(cte.step, binds))
+
+
+def _labelled(query: Query, binds: Binds) -> sqlalchemy.Select[Any]:
+    statement = query.select(Rendering(query.info, binds))
+    labelled = [column.label(f"c{i}") for i, column in enumerate(statement.selected_columns)]
+    return statement.with_only_columns(*labelled, maintain_column_froms=True)
 
 
 def _bare(element: sqlalchemy.ColumnElement[Any]) -> sqlalchemy.ColumnElement[Any]:

@@ -13,6 +13,7 @@ from orm.exceptions import QueryError
 from orm.planning.paths import Path, resolve_path
 
 if TYPE_CHECKING:
+    from orm.ctes import CTE
     from orm.meta import ModelInfo
     from orm.relations import Hop
 
@@ -22,6 +23,8 @@ class Binds:
 
     def __init__(self) -> None:
         self.count = 0
+        self.ctes: dict[CTE, sqlalchemy.CTE] = {}
+        """The common table expressions of the statement."""
 
     def bind(self, type_: TypeEngine[Any]) -> BindParameter[Any]:
         """The parameter of the next value."""
@@ -84,6 +87,7 @@ class Rendering:
         self.annotated: dict[str, ColumnElement[Any]] = {}
         """The query's annotations, rendered once."""
         self._clauses: list[ColumnElement[Any]] = []
+        self._joined_ctes: list[tuple[FromClause, ColumnElement[bool]]] = []
 
     def column(self, path: Path, scope: int = 0, *, required: bool = False) -> ColumnElement[Any]:
         """The column of a path. `required`: rows whose path leads nowhere are not wanted."""
@@ -138,6 +142,18 @@ class Rendering:
         """Whether anything but the model's own table is needed."""
         return bool(self._joins)
 
+    def cte_column(self, cte: CTE, name: str) -> ColumnElement[Any]:
+        """A column of a common table expression. Raises `QueryError` if the statement does not define it."""
+        found = self.binds.ctes.get(cte)
+        if found is None:
+            raise QueryError(f"This query uses the CTE {cte.name!r} without having it: add with_cte({cte.name}).")
+        column: ColumnElement[Any] = found.c[f"c{cte.query.projection.names.index(name)}"]
+        return column
+
+    def join_cte(self, cte: CTE, condition: ColumnElement[bool]) -> None:
+        """Join a common table expression of the statement."""
+        self._joined_ctes.append((self.binds.ctes[cte], condition))
+
     def include(self, clause: ColumnElement[Any]) -> None:
         """Take note of a clause in SQLAlchemy's own terms, which may read tables that are not joined."""
         self._clauses.append(clause)
@@ -161,6 +177,8 @@ class Rendering:
             left = self.table if join.parent is None else join.parent.table
             on = left.c[join.hop.local_column] == join.table.c[join.hop.remote_column]
             clause = clause.join(join.table, on, isouter=join.outer)
+        for table, condition in self._joined_ctes:
+            clause = clause.join(table, condition)
         return clause
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import ClauseElement
 
 from orm.aggregates import Aggregate, AllRows
 from orm.conditional import Case
+from orm.ctes import CTEColumn
 from orm.exceptions import FieldError, QueryError
 from orm.expressions import (
     Combined,
@@ -37,6 +38,7 @@ from orm.planning.conditions import (
     ExistsQuery,
     InQuery,
     Match,
+    MissingMatch,
     Node,
     TermMatch,
     junction,
@@ -52,6 +54,7 @@ from orm.planning.terms import (
     ClauseTerm,
     CombinedTerm,
     ConditionTerm,
+    CTETerm,
     FuncTerm,
     OuterRefTerm,
     OuterTerm,
@@ -91,6 +94,8 @@ def resolve(names: Names, node: Any, what: str) -> Term:
         return _combined(names, node, what)
     if isinstance(node, Value):
         return NULL if node.value is None else ValueTerm(node.value, value_field(node.value))
+    if isinstance(node, CTEColumn):
+        return CTETerm(node.cte, node.name)
     if isinstance(node, Window):
         return _window(names, node, what)
     if isinstance(node, WindowFunction):
@@ -260,9 +265,17 @@ def _exists(names: Names, path: Path, lookup: Lookup, value: Any) -> Node:
     count = path.first_many()
     hops = path.relations[:count]
     joined = names.joined_here(hops)
-    inner_names = Names(hops[-1].target._meta, own_scope=True)
-    rest = "__".join(path.name.split("__")[count:]) or "pk"
-    inner_path = resolve_path(inner_names.info, rest, "a lookup")
+    parts = path.name.split("__")
+    # Rows that are not there are NULL too: then the relation is joined inside, from the row that may have none.
+    outer = value is None or (lookup.name == "isnull" and value is True)
+    if outer:
+        start = hops[-2].target._meta if count > 1 else names.info
+        rest = "__".join(parts[count - 1 :])
+    else:
+        start = hops[-1].target._meta
+        rest = "__".join(parts[count:]) or "pk"
+    inner_names = Names(start, own_scope=True)
+    inner_path = resolve_path(start, rest, "a lookup")
     if isinstance(value, (Expression, ClauseElement)) and not hasattr(value, "_meta"):
         other = OuterTerm(resolve(names, value, f"a value for {lookup.name}"))
         inner: Node = TermMatch(inner_names.path_term(inner_path), lookup, other)
@@ -270,7 +283,7 @@ def _exists(names: Names, path: Path, lookup: Lookup, value: Any) -> Node:
         inner = _match(inner_names, inner_names.path_term(inner_path), lookup, value)
     if inner is NOTHING:
         return NOTHING
-    return ExistsMatch(hops, 0, inner, joined)
+    return MissingMatch(hops, inner) if outer else ExistsMatch(hops, 0, inner, joined)
 
 
 def _match(names: Names, term: Term, lookup: Lookup, value: Any) -> Node:

@@ -34,6 +34,7 @@ from orm.planning.paths import Path
 
 if TYPE_CHECKING:
     from orm.aggregates import Aggregate
+    from orm.ctes import CTE
     from orm.expressions import Func
     from orm.planning.query import Query
     from orm.planning.rendering import Rendering
@@ -265,6 +266,22 @@ class WindowTerm(Term):
     def leaves(self) -> tuple[Term, ...]:
         parts = (self.inner, *self.partition, *(term.term for term in self.order))
         return tuple(leaf for part in parts for leaf in part.leaves())
+
+
+class CTETerm(Term):
+    """A column of a common table expression."""
+
+    def __init__(self, cte: CTE, name: str) -> None:
+        self.cte = cte
+        self.name = name
+        self.field = cte.field(name)
+        self.key = ("cte", cte.name, name)
+
+    def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
+        return rendering.cte_column(self.cte, self.name)
+
+    def leaves(self) -> tuple[Term, ...]:
+        return (self,)
 
 
 class RowTerm(Term):
