@@ -91,6 +91,9 @@ class Q(Condition):
         made.connector, made.children, made.negated = connector, children, negated
         return made
 
+    def __invert__(self) -> Q:
+        return Q._of(self.connector, self.children, negated=not self.negated)
+
     def __repr__(self) -> str:
         inside = ", ".join(f"{c[0]}={c[1]!r}" if isinstance(c, tuple) else repr(c) for c in self.children)
         return f"{'~' if self.negated else ''}Q({self.connector}: {inside})"

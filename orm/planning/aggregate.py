@@ -27,7 +27,7 @@ class Aggregation:
         self.terms = tuple(named.values())
         self.nested = query.is_nested
         if not self.nested:
-            self.query = replace(query, projection=Columns("dicts", self.names, self.terms), ordering=())
+            self.query = replace(query.selecting(Columns("dicts", self.names, self.terms)), ordering=())
             return
         leaves = {
             leaf.key: query.annotations[leaf.name] if isinstance(leaf, AnnotationTerm) else leaf
@@ -39,7 +39,12 @@ class Aggregation:
         selected = (*leaves.values(), *kept) or (query.names().term(query.info.pk_fields[0].attname, "aggregate()"),)
         labels = tuple(f"c{i}" for i in range(len(selected)))
         ordering = query.ordering if query.is_limited else ()
-        self.query = replace(query, projection=Columns("tuples", labels, selected), ordering=ordering)
+        grouping = query.grouping
+        if grouping is not None:
+            # As in Django: what is aggregated over must be one value in each group.
+            grouping = (*grouping, *(term for term in leaves.values() if not term.aggregate))
+        changed = query.selecting(Columns("tuples", labels, selected))
+        self.query = replace(changed, ordering=ordering, grouping=grouping)
 
     @property
     def values(self) -> tuple[Any, ...]:

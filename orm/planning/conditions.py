@@ -50,13 +50,20 @@ class Node:
 
 
 class Constant(Node):
-    """Always true or never true: EVERYTHING or NOTHING."""
+    """Always true or never true. EVERYTHING and NOTHING are the plain ones."""
 
-    def __init__(self, truth: bool) -> None:
+    def __init__(self, truth: bool, joins: tuple[Term, ...] = ()) -> None:
         self.truth = truth
-        self.key = truth
+        self.joins = joins
+        """What was compared, where it leads to many rows: joined all the same, for it multiplies rows."""
+        self.key = (truth, *(term.key for term in joins)) if joins else truth
+
+    def leaves(self) -> tuple[Term, ...]:
+        return self.joins
 
     def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
+        for term in self.joins:
+            term.render(rendering)
         return sqlalchemy.true() if self.truth else sqlalchemy.false()
 
 
@@ -246,21 +253,38 @@ def _null_is_false(condition: ColumnElement[bool], rendering: Rendering, *terms:
     return sqlalchemy.and_(condition, *guards) if guards else condition
 
 
+def constant(truth: bool, *leaves: Term) -> Constant:
+    """A condition on these terms that is always or never true."""
+    joins = tuple(leaf for leaf in leaves if leaf.many)
+    if joins:
+        return Constant(truth, joins)
+    return EVERYTHING if truth else NOTHING
+
+
+def is_never(node: Node) -> bool:
+    """Whether it is known, without asking, that no row meets the condition."""
+    return isinstance(node, Constant) and not node.truth
+
+
 def junction(connector: Literal["AND", "OR", "XOR"], children: Iterable[Node], negated: bool = False) -> Node:
     """The children joined; what is always or never true is worked out here."""
+    nodes = tuple(children)
     kept: list[Node] = []
     truth: bool | None = None
-    for child in children:
+    for child in nodes:
         if not isinstance(child, Constant):
             kept.append(child)
-        elif connector == "XOR":
+            continue
+        if connector == "XOR":
             negated ^= child.truth
         elif child.truth is (connector == "OR"):
             truth = child.truth
-    if truth is None and not kept:
+        if child.joins:
+            kept.append(Constant(connector == "AND", child.joins))  # Says nothing here, but joins.
+    if truth is None and all(isinstance(child, Constant) for child in kept):
         truth = connector == "AND"
     if truth is not None:
-        return EVERYTHING if truth ^ negated else NOTHING
+        return constant(truth ^ negated, *(leaf for child in nodes for leaf in child.leaves()))
     if len(kept) == 1:
         only = kept[0]
         if not negated:
@@ -274,6 +298,8 @@ def both(left: Node, right: Node) -> Node:
     """Both conditions hold."""
     if left is EVERYTHING:
         return right
+    if right is EVERYTHING:
+        return left
     if isinstance(left, Junction) and left.connector == "AND" and not left.negated:
         return junction("AND", (*left.children, right))
     return junction("AND", (left, right))

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
 
+from orm.database import constructs
 from orm.exceptions import QueryError
 from orm.fields import Field
-from orm.planning.conditions import EVERYTHING, NOTHING, Node, split
+from orm.planning.conditions import EVERYTHING, Node, both, constant, is_never, split
 from orm.planning.names import Names, Reached
 from orm.planning.ordering import OrderTerm
 from orm.planning.projection import Columns, Instances, Projection, one_column
@@ -23,6 +24,7 @@ from orm.relations import ForeignKey, ReverseKey
 if TYPE_CHECKING:
     from orm.ctes import CTE
     from orm.meta import ModelInfo
+    from orm.planning.locking import Lock
 
 
 # The conditions and lookups of one filter() or exclude(), and whether it was the latter.
@@ -46,6 +48,8 @@ class Query:
     high: int | None = None
     sliced: bool = False
     distinct: bool = False
+    distinct_on: tuple[Term, ...] = ()
+    """Of the rows that agree in these, only the first."""
     annotations: Mapping[str, AnnotationTerm] = field(default_factory=dict)
     grouped: bool = False
     """Whether an annotation is an aggregate, so that each row stands for a group."""
@@ -54,7 +58,9 @@ class Query:
     reached: Reached = field(default_factory=dict)
     """The joins to many rows so far, and how many scopes they have: see `Names`."""
     scopes: int = 0
-    lock: bool = False
+    lock: Lock | None = None
+    whole: bool = False
+    """Whether ``all()`` said that every row is meant: see `ModelRegistry`."""
     ctes: tuple[CTE, ...] = ()
     """The common table expressions that the statement defines."""
     cte_joins: tuple[tuple[CTE, Node], ...] = ()
@@ -86,6 +92,7 @@ class Query:
             self.low > 0,
             self.high is not None,
             self.distinct,
+            tuple(term.key for term in self.distinct_on),
             self.lock,
         )
 
@@ -134,7 +141,7 @@ class Query:
     @property
     def is_empty(self) -> bool:
         """Whether it is known, without asking, that no row can be found."""
-        return self.where is NOTHING or (self.high is not None and self.high <= self.low)
+        return is_never(self.where) or (self.high is not None and self.high <= self.low)
 
     @property
     def is_limited(self) -> bool:
@@ -145,6 +152,12 @@ class Query:
     def is_nested(self) -> bool:
         """Whether its rows are not just the model's that match: what counts them goes over a subquery."""
         return self.distinct or self.is_limited or self.grouped or self.conditions[2] is not EVERYTHING
+
+    def selecting(self, projection: Projection) -> Query:
+        """The query with other columns. What the ones before it joined stays joined, for it multiplies rows."""
+        before = self.projection.terms if isinstance(self.projection, Columns) else ()
+        joined = constant(True, *(leaf for term in before for leaf in term.leaves()))
+        return replace(self, projection=projection, where=both(self.where, joined))
 
     def with_order(self) -> Query:
         """The same query, ordered at least by the primary key."""
@@ -219,7 +232,7 @@ class Query:
         if windows is not EVERYTHING:
             return self._select_over_windows(rendering, columns, where, having)
         order = [element for term in self.order for element in term.render(rendering)]
-        if self.distinct:
+        if self.distinct and not self.distinct_on:
             # Databases order distinct rows only by what is selected.
             columns.extend(_bare(element) for element in order)
         statement = self._select_rows(rendering, columns, where, having)
@@ -251,7 +264,7 @@ class Query:
     ) -> sqlalchemy.Select[Any]:
         """Conditions on windows: the rows with their windows in a subquery, and the condition over that."""
         windows = self.conditions[2]
-        parts: list[Any] = [windows, *(term.term for term in self.order)]
+        parts: list[Any] = [windows, *(term.term for term in self.order), *self.distinct_on]
         leaves = {leaf.key: leaf for part in parts for leaf in part.leaves()}
         extra = [leaf.render(rendering) for leaf in leaves.values()]
         labelled = [column.label(f"c{i}") for i, column in enumerate([*columns, *extra])]
@@ -261,14 +274,17 @@ class Query:
         condition = windows.render(outer, required=False, negated=False)
         order = [element for term in self.order for element in term.render(outer)]
         shown = found[: len(columns)]
-        if self.distinct:
+        if self.distinct and not self.distinct_on:
             shown.extend(_bare(element) for element in order)
-        return self._finish(sqlalchemy.select(*shown).where(condition), rendering, order)
+        return self._finish(sqlalchemy.select(*shown).where(condition), outer, order)
 
     def _finish(
         self, statement: sqlalchemy.Select[Any], rendering: Rendering, order: list[sqlalchemy.ColumnElement[Any]]
     ) -> sqlalchemy.Select[Any]:
-        if self.distinct:
+        if self.distinct_on:
+            columns = [term.render(rendering) for term in self.distinct_on]
+            statement = statement.prefix_with(constructs.DistinctOn(*columns))
+        elif self.distinct:
             statement = statement.distinct()
         if order:
             statement = statement.order_by(*order)

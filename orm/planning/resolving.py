@@ -41,6 +41,8 @@ from orm.planning.conditions import (
     MissingMatch,
     Node,
     TermMatch,
+    constant,
+    is_never,
     junction,
 )
 from orm.planning.names import Names
@@ -281,7 +283,7 @@ def _exists(names: Names, path: Path, lookup: Lookup, value: Any) -> Node:
         inner: Node = TermMatch(inner_names.path_term(inner_path), lookup, other)
     else:
         inner = _match(inner_names, inner_names.path_term(inner_path), lookup, value)
-    if inner is NOTHING:
+    if is_never(inner):
         return NOTHING
     return MissingMatch(hops, inner) if outer else ExistsMatch(hops, 0, inner, joined)
 
@@ -302,7 +304,7 @@ def _match(names: Names, term: Term, lookup: Lookup, value: Any) -> Node:
         return Match(term, IS_NULL, Prepared((), variant=True))
     prepared = lookup.prepare(field, value)
     if prepared is Truth.NEVER:
-        return NOTHING
+        return constant(False, *term.leaves())
     if prepared is Truth.NOT_NULL:
         return Match(term, IS_NULL, Prepared((), variant=False))
     assert isinstance(prepared, Prepared)
@@ -311,8 +313,8 @@ def _match(names: Names, term: Term, lookup: Lookup, value: Any) -> Node:
 
 def _in_query(term: Term, query: Query) -> Node:
     """``__in=queryset``: one statement, whose inner query selects the keys."""
-    if query.where is NOTHING or query.high == 0:
-        return NOTHING
+    if query.is_empty:
+        return constant(False, *term.leaves())
     return InQuery(term, query.selecting_one(term.field))
 
 

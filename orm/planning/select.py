@@ -10,6 +10,7 @@ from orm.database.dialect import Dialect
 from orm.loading.readers import read_values
 from orm.planning.cache import plans
 from orm.planning.combination import Combination
+from orm.planning.locking import locked
 from orm.planning.plan import Plan, make_plan, result_processors
 from orm.planning.projection import Instances
 from orm.planning.query import Query
@@ -22,8 +23,8 @@ def rows_plan(dialect: Dialect, query: Query) -> Plan:
     def make() -> Plan:
         rendering = Rendering(query.info)
         statement = query.select(rendering)
-        if query.lock:
-            statement = dialect.for_update(statement)
+        if query.lock is not None:
+            statement = locked(dialect, statement, query.lock, query, rendering)
         columns = list(statement.selected_columns)
         processors = result_processors(dialect, columns[: rendering.selected])
         reader = query.projection.reader(processors, len(columns) - rendering.selected)
@@ -49,14 +50,13 @@ def count_plan(dialect: Dialect, query: Query) -> Plan:
 
 def counted(query: Query) -> Query:
     """What is left of a query to count its rows: no ordering, no related instances."""
-    projection = query.projection
     if isinstance(query, Combination):
         return query
     if not query.distinct and not query.grouped:
-        projection = Instances(query.info, only=frozenset())
-    return replace(query, ordering=query.ordering if query.is_limited else (), projection=projection)
+        query = query.selecting(Instances(query.info, only=frozenset()))
+    return replace(query, ordering=query.ordering if query.is_limited else (), lock=None)
 
 
 def probed(query: Query) -> Query:
     """What is left of a query to see whether it has a row: the key of the first one."""
-    return counted(query).slice(0, 1)
+    return replace(counted(query), lock=query.lock).slice(0, 1)

@@ -89,6 +89,11 @@ class Term:
         """The columns that make it NULL by being so."""
         return ()
 
+    @property
+    def many(self) -> bool:
+        """Whether it is a column at the end of a relation that leads to many rows."""
+        return False
+
     def leaves(self) -> tuple[Term, ...]:
         """The columns and annotations that it reads."""
         return ()
@@ -109,6 +114,10 @@ class PathTerm(Term):
 
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
         return rendering.column(self.path, self.scope, required=required)
+
+    @property
+    def many(self) -> bool:
+        return self.path.many
 
     def columns(self) -> tuple[PathTerm, ...]:
         return (self,)

@@ -1,0 +1,1 @@
+"""The cases, by area; `ALL` has them in their order."""
