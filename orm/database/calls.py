@@ -68,7 +68,10 @@ class Conversion(FunctionElement[Any]):
 
 
 class Gathering(FunctionElement[Any]):
-    """An aggregate that makes one value of many: (value, delimiter if it takes one, what to order by ...)."""
+    """An aggregate that makes one value of many: (value, delimiter if it takes one, what to order by ...).
+
+    Only rows that meet `condition` take part.
+    """
 
     inherit_cache = True
     _traverse_internals: ClassVar[Any] = [
@@ -76,19 +79,29 @@ class Gathering(FunctionElement[Any]):
         ("function", InternalTraversal.dp_string),
         ("distinct", InternalTraversal.dp_boolean),
         ("descending", InternalTraversal.dp_plain_obj),
+        ("filtered", InternalTraversal.dp_boolean),
     ]
 
-    def __init__(self, function: str, *arguments: Any, distinct: bool, descending: tuple[bool, ...]) -> None:
+    def __init__(
+        self,
+        function: str,
+        *arguments: Any,
+        distinct: bool,
+        descending: tuple[bool, ...],
+        condition: ColumnElement[bool] | None = None,
+    ) -> None:
         self.function = function
         self.distinct = distinct
         self.descending = descending
-        super().__init__(*arguments)
+        self.filtered = condition is not None
+        super().__init__(*arguments, *(() if condition is None else (condition,)))
 
-    def parts(self, compiler: SQLCompiler, **kw: Any) -> tuple[list[str], list[str]]:
-        """The SQL of the value (and the delimiter), and that of what to order by."""
+    def parts(self, compiler: SQLCompiler, **kw: Any) -> tuple[list[str], list[str], str | None]:
+        """The SQL of the value (and the delimiter), of what to order by, and of the condition."""
         rendered = [compiler.process(clause, **kw) for clause in self.clauses]
+        condition = rendered.pop() if self.filtered else None
         count = len(rendered) - len(self.descending)
-        return rendered[:count], rendered[count:]
+        return rendered[:count], rendered[count:], condition
 
     def ordered(self, keys: list[str]) -> str:
         """An ORDER BY clause of these, or nothing."""

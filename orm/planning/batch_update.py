@@ -56,16 +56,17 @@ class BatchUpdate:
         self.assignments = assignments
         shape = tuple((field, term.key) for field, term in assignments)
         key = (dialect.name, "update batch", self.query.key, shape)
-        self._plans = plans.get(key, self._make)
+        self._plan, self._one_row = plans.get(key, self._make)
 
     @property
     def possible(self) -> bool:
         """Whether the values fit into a table of them: lists and arrays do not everywhere."""
-        return bool(self._plans)
+        return self._plan is not None
 
     def statement(self, rows: Sequence[Sequence[Any]]) -> tuple[str, Sequence[Any]]:
         """SQL and arguments for these rows: the primary key's parts, then the values of the assignments."""
-        plan, one_row = self._plans
+        plan, one_row = self._plan, self._one_row
+        assert plan is not None
         if one_row is None:
             sql, arguments = plan.statement((*zip(*rows, strict=True), *self.query.values))
             return sql, arguments
@@ -78,20 +79,20 @@ class BatchUpdate:
         more = f" UNION ALL SELECT {placeholders}" * (len(rows) - 1)
         return f"{sql[: found.end()]}{more}{sql[found.end() :]}", [*every, *arguments[width:]]
 
-    def _make(self) -> tuple[Plan, Plan | None] | tuple[()]:
+    def _make(self) -> tuple[Plan | None, Plan | None]:
         info = self.query.info
         types: list[TypeEngine[Any]] = []
         self._assigned(info, RowBinds(types))
         rows = self.dialect.row_source(types)
         if rows is not None:
-            return self._plan(info, types, rows), None
+            return self._update(info, types, rows), None
         if self.dialect.placeholder == "${}" or any(isinstance(type_, ListOf) for type_ in types):
-            return ()
+            return None, None
         binds = Binds()
         values = [binds.bind(type_) for type_ in types]
         labelled = sqlalchemy.select(*(value.label(f"c{i}") for i, value in enumerate(values)))
         one_row = make_plan(self.dialect, labelled)
-        return self._plan(info, types, labelled.subquery("new_values")), one_row
+        return self._update(info, types, labelled.subquery("new_values")), one_row
 
     def _assigned(self, info: ModelInfo, binds: Binds) -> tuple[list[ColumnElement[Any]], dict[str, Any], Rendering]:
         """What the key is compared with, and what each column is set to."""
@@ -99,7 +100,7 @@ class BatchUpdate:
         keys: list[ColumnElement[Any]] = [binds.bind(field.column_type()) for field in info.pk_fields]
         return keys, {field.column_name: term.render(rendering) for field, term in self.assignments}, rendering
 
-    def _plan(self, info: ModelInfo, types: list[TypeEngine[Any]], rows: FromClause) -> Plan:
+    def _update(self, info: ModelInfo, types: list[TypeEngine[Any]], rows: FromClause) -> Plan:
         keys, sets, rendering = self._assigned(info, RowBinds(types, rows))
         table = info.require_table()
         statement = sqlalchemy.update(table).values(sets)

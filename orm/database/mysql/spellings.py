@@ -128,6 +128,17 @@ def _as_json(kind: str, value: str) -> str:
     return f"JSON_EXTRACT({value}, '$')" if kind == "json" else value
 
 
+def _json_element(kind: str, value: str) -> str:
+    """The text of a JSON value; never NULL."""
+    if kind == "boolean":
+        text = f"CASE WHEN {value} THEN 'true' WHEN NOT {value} THEN 'false' END"
+    elif kind in ("integer", "float", "decimal", "json"):
+        text = f"CAST({value} AS CHAR)"
+    else:
+        text = f"JSON_QUOTE(CAST({value} AS CHAR))"
+    return f"COALESCE({text}, 'null')"
+
+
 def _json_object(*words_and_arguments: str) -> str:
     count = len(words_and_arguments) // 3
     kinds, arguments = words_and_arguments[:count], list(words_and_arguments[count:])
@@ -168,6 +179,7 @@ for _name in NAMES:
         "random": "RAND()",
         "round": lambda kind, number, digits: f"ROUND({number}, {digits})",
         # JSON
+        "json_element": _json_element,
         "json_at": "JSON_EXTRACT({0}, {1})",
         "json_text": "CASE WHEN JSON_TYPE({0}) <> 'NULL' THEN JSON_UNQUOTE({0}) END",
         "json_number": f"CASE WHEN JSON_TYPE({{0}}) IN {NUMBERS} THEN {{0}} + 0 END",
@@ -228,12 +240,12 @@ def _conversion(element: Conversion, compiler: SQLCompiler, **kw: Any) -> str:
 def _gathering(element: Gathering, compiler: SQLCompiler, **kw: Any) -> str:
     if element.function == "array_agg":
         return not_supported(element, compiler, **kw)
-    values, keys = element.parts(compiler, **kw)
-    distinct = "DISTINCT " if element.distinct else ""
-    ordered = element.ordered(keys)
-    if element.function == "string_agg":
-        value, delimiter = values
-        return f"GROUP_CONCAT({distinct}{value}{ordered} SEPARATOR {delimiter})"
-    # JSON_ARRAYAGG() has no order on MySQL.
-    joined = f"GROUP_CONCAT({distinct}{values[0]}{ordered} SEPARATOR ', ')"
-    return f"CONCAT('[', {joined}, ']')"
+    (value, *delimiter), keys, condition = element.parts(compiler, **kw)
+    if condition:
+        # What is NULL does not take part.
+        value = f"CASE WHEN {condition} THEN {value} END"
+    joined = f"{'DISTINCT ' if element.distinct else ''}{value}{element.ordered(keys)}"
+    if delimiter:
+        return f"GROUP_CONCAT({joined} SEPARATOR {delimiter[0]})"
+    # JSON_ARRAYAGG() has neither an order nor a way to leave rows out on MySQL.
+    return f"CONCAT('[', GROUP_CONCAT({joined} SEPARATOR ', '), ']')"

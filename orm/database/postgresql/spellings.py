@@ -114,6 +114,7 @@ calls.spellings[NAME] = {
     "round": _round,
     "degrees": "DEGREES({0})",
     # JSON
+    "json_element": lambda kind, value: value,
     "json_at": "{0} #> CAST({1} AS TEXT[])",
     "json_text": "{0} #>> '{{}}'",
     "json_number": "CASE WHEN JSONB_TYPEOF({0}) = 'number' THEN CAST({0} AS NUMERIC) END",
@@ -150,6 +151,7 @@ AGGREGATES = {"string_agg": "STRING_AGG", "array_agg": "ARRAY_AGG", "json_agg": 
 
 @compiles(Gathering, NAME)
 def _gathering(element: Gathering, compiler: SQLCompiler, **kw: Any) -> str:
-    values, keys = element.parts(compiler, **kw)
+    values, keys, condition = element.parts(compiler, **kw)
     distinct = "DISTINCT " if element.distinct else ""
-    return f"{AGGREGATES[element.function]}({distinct}{', '.join(values)}{element.ordered(keys)})"
+    found = f"{AGGREGATES[element.function]}({distinct}{', '.join(values)}{element.ordered(keys)})"
+    return f"{found} FILTER (WHERE {condition})" if condition else found
