@@ -23,6 +23,7 @@ from orm.persistence import (
 )
 from orm.planning.combination import Combination, Operation
 from orm.planning.conditions import NOTHING, both, junction
+from orm.planning.locking import LATEST
 from orm.planning.names import Names
 from orm.planning.paths import relations_of
 from orm.planning.projection import Columns, Instances
@@ -619,7 +620,7 @@ class QuerySet(Generic[M, R]):
         """The row, None if there is none. `locking` sees what others committed since a transaction began."""
         query = self.filter(**lookups)._query
         try:
-            found = await self._with(replace(query, lock=locking)).get()
+            found = await self._with(replace(query, lock=LATEST if locking else None)).get()
         except self.model.DoesNotExist:
             return None
         return found  # type: ignore[return-value]
