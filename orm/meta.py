@@ -13,6 +13,7 @@ import sqlalchemy
 import typesystem
 
 from orm.constraints import CheckConstraint, Index, UniqueConstraint
+from orm.database.mysql.dialect import MARIADB_COLLATION, MYSQL_COLLATION
 from orm.exceptions import FieldError
 from orm.fields import Field
 from orm.relations import ForeignKey, ReverseRelation
@@ -37,19 +38,24 @@ class MetaOptions:
     schema: str | None = None
 
 
-def read_meta(name: str, namespace: Mapping[str, Any]) -> MetaOptions:
-    """The options of the class statement `name`. Raises `FieldError` for an option that is not known."""
-    meta = namespace.get("Meta")
-    given = {key: value for key, value in vars(meta).items() if key[0] != "_"} if meta else {}
+def read_meta(name: str, namespace: Mapping[str, Any], bases: tuple[type, ...]) -> MetaOptions:
+    """The options of the class statement `name`; as in Django, an abstract model's Meta is inherited.
+
+    Raises `FieldError` for an option that is not known.
+    """
+    own = namespace.get("Meta")
+    meta = own or next(filter(None, (getattr(base, "Meta", None) for base in bases)), None)
+    given = {key: getattr(meta, key) for key in dir(meta) if key[0] != "_"} if meta else {}
     for key in given:
         if key not in META_OPTIONS:
             raise FieldError(f"{name}.Meta.{key} is not an option. The options are {', '.join(META_OPTIONS)}.")
     if isinstance(given.get("ordering"), str):
         raise FieldError(f"{name}.Meta.ordering must be a list, such as [{given['ordering']!r}].")
-    tablename = given.get("tablename") or namespace.get("tablename") or namespace.get("__tablename__") or name.lower()
+    said = vars(own) if own else {}
+    tablename = said.get("tablename") or namespace.get("tablename") or namespace.get("__tablename__") or name.lower()
     return MetaOptions(
         tablename=tablename,
-        abstract=given.get("abstract", False),
+        abstract=said.get("abstract", False),
         schema=given.get("schema"),
         **{key: tuple(given.get(key, ())) for key in ("ordering", "indexes", "constraints")},
     )
@@ -242,9 +248,9 @@ class ModelInfo:
             schema=self.options.schema,
             # Text compares by its characters, spaces at its end too, as everywhere else; and emoji fit in.
             mysql_charset="utf8mb4",
-            mysql_collate="utf8mb4_0900_bin",
+            mysql_collate=MYSQL_COLLATION,
             mariadb_charset="utf8mb4",
-            mariadb_collate="utf8mb4_nopad_bin",
+            mariadb_collate=MARIADB_COLLATION,
         )
         self._add_indexes(table)
         return table

@@ -40,7 +40,7 @@ class ModelMetaclass(type):
         if not parents:
             return super().__new__(mcls, name, bases, namespace)
 
-        options = read_meta(name, namespace)
+        options = read_meta(name, namespace, bases)
         older = isinstance(namespace.get("fields"), Mapping)
         declared = dict(namespace.pop("fields")) if older else {}
         legacy = older or "__metadata__" in namespace
@@ -68,6 +68,10 @@ class ModelMetaclass(type):
             if not any(field.primary_key for field in fields.values()):
                 _check_names(name, {"id": None})
                 fields = {"id": BigInteger(primary_key=True), **fields}
+            keys = [field for field in fields.values() if field.primary_key]
+            if len(keys) > 1:
+                for field in keys:
+                    field.in_composite_key()
 
         cls._meta = info = ModelInfo(cls, registry, options, fields, legacy=legacy)
         for key, field in fields.items():
@@ -130,8 +134,9 @@ def _inherited_fields(name: str, parents: list[ModelMetaclass]) -> dict[str, Fie
 
 
 def _check_names(name: str, fields: Mapping[str, Any]) -> None:
+    own = RESERVED.union(dir(Model), dir(ModelMetaclass))
     for key in fields:
-        if key in RESERVED or hasattr(Model, key) or hasattr(type(Model), key):
+        if key in own:
             raise FieldError(
                 f"{name}.{key}: a field cannot be called {key!r}, because every model has a {key!r} of "
                 f"its own. Call it {key}_ or so, with column={key!r} to keep the column's name."
@@ -257,7 +262,7 @@ class Model(metaclass=ModelMetaclass):
         await update_instance(self, values)
 
     async def delete(self) -> int:
-        """Delete the row; returns how many there were (0 or 1). The primary key stays readable."""
+        """Delete the row; returns how many there were (0 or 1). The instance is then a new one, without a key."""
         return await delete_instance(self)
 
     async def load(self) -> Self:

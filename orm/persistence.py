@@ -29,10 +29,15 @@ def database_of(instance: Model) -> databases.Database:
 def row_query(instance: Model) -> Query:
     """The query for the instance's own row. Raises `QueryError` while it has no primary key."""
     info = instance._meta
-    key = instance.pk
+    name, key = "pk", instance.pk
+    own = instance.__dict__
+    if instance._persisted and not any(field.attname in own for field in info.pk_fields):
+        # A relation's `to_field` makes sparse instances that hold another unique field.
+        held = [f.name for f in info.fields.values() if f.unique and own.get(f.attname) is not None]
+        name, key = (held[0], getattr(instance, held[0])) if held else (name, key)
     if key is None:
         raise QueryError(f"This {info.name} has no primary key yet: save it first.")
-    return Query(info, Instances(info), where=resolve_conditions(Names(info), (), [("pk", key)]))
+    return Query(info, Instances(info), where=resolve_conditions(Names(info), (), [(name, key)]))
 
 
 def adopt_related_keys(instance: Model) -> None:
@@ -42,14 +47,9 @@ def adopt_related_keys(instance: Model) -> None:
     """
     own = instance.__dict__
     for field in instance._meta.fields.values():
-        if isinstance(field, ForeignKey) and own.get(field.attname) is None:
-            related = own.get(field.name)
-            if related is None:
-                continue
-            key = related.__dict__.get(field.target_field.attname)
+        if isinstance(field, ForeignKey) and field.attname not in own and field.name in own:
+            key = own[field.name].__dict__.get(field.target_field.attname)
             if key is None:
-                if related._persisted:
-                    continue  # A null relation in orm 0.3's spelling.
                 raise QueryError(
                     f"{field.label} is a {field.target.__name__} that is not saved: save it before this one."
                 )
@@ -106,7 +106,7 @@ async def save_instance(instance: Model, update_fields: Iterable[str] | None) ->
         await _save_fields(instance, list(update_fields), database)
         return
     key = instance.pk
-    if not instance._persisted:
+    if key is None or not instance._persisted:
         # A key with a default is fresh; one that was given may name a row to overwrite.
         fresh = key is None or all(field.has_default() for field in info.pk_fields)
         if fresh or not await _update_existing(instance, database):

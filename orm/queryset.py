@@ -311,7 +311,7 @@ class QuerySet(Generic[M, R]):
         where = junction(connector, [mine.where, theirs.where])
         reached = {**mine.reached, **theirs.reached}
         found = replace(mine, where=where, reached=reached, scopes=max(mine.scopes, theirs.scopes))
-        return type(self)(found, self._using)
+        return self._with(found)
 
     def _check_same(self, other: QuerySet[M, Any]) -> None:
         if not isinstance(other, QuerySet) or other._query.info is not self._query.info:

@@ -67,6 +67,9 @@ class KeyAttribute:
     def __get__(self, instance: Model | None, owner: type[Model]) -> Any:
         if instance is None:
             return FieldExpression(owner, self.relation.attname)
+        related: Model | None = instance.__dict__.get(self.relation.name)
+        if related is not None:  # It was not saved when it was set.
+            return related.__dict__.get(self.relation.target_field.attname)
         raise instance._missing_attribute(self.relation)
 
 
@@ -257,8 +260,12 @@ class ForeignKey(Field[M], Generic[M]):
                     raise FieldError(
                         f"{self.label} takes {self.target.__name__} instances, got {type(value).__name__}."
                     )
-                own[self.attname] = value.__dict__.get(self.target_field.attname)
                 own[self.name] = value
+                key = value.__dict__.get(self.target_field.attname)
+                if key is None and not value._persisted:
+                    own.pop(self.attname, None)  # It is asked for its key until it has one.
+                else:
+                    own[self.attname] = key
             else:
                 own[self.attname] = value
                 own.pop(self.name, None)
@@ -375,17 +382,14 @@ class ForeignKey(Field[M], Generic[M]):
         own = instance.__dict__
         loaded: Model | None = own.get(self.name)
         if self.attname not in own:
-            raise instance._missing_attribute(self)
+            if loaded is None:
+                raise instance._missing_attribute(self)
+            return loaded
         key = own[self.attname]
-        if loaded is not None:
-            current = loaded.__dict__.get(self.target_field.attname)
-            if current == key:
-                return loaded
-            if key is None:  # It was set before it was saved, and has been since.
-                own[self.attname] = current
-                return loaded
         if key is None and not instance._meta.legacy:
             return None
+        if loaded is not None and loaded.__dict__.get(self.target_field.attname) == key:
+            return loaded
         sparse = own[self.name] = self.sparse(key)
         return sparse
 

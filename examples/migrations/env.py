@@ -9,25 +9,29 @@ import asyncio
 
 import sqlalchemy
 from alembic import context
-from sqlalchemy import pool
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from examples.notes.models import models
-from orm.migrations import async_url, compare_server_default, compare_type, render_item
-
-url = async_url(models.database.url)
+from orm.migrations import (
+    async_url,
+    compare_server_default,
+    compare_type,
+    connect,
+    process_revision_directives,
+    render_item,
+)
 
 
 def run(connection: sqlalchemy.Connection | None = None) -> None:
     """Run the migrations on the connection; without one (`alembic upgrade --sql`), print their SQL."""
     context.configure(
         connection=connection,
-        url=url,
+        url=async_url(models.database.url),
         literal_binds=connection is None,
         target_metadata=models.metadata,
         render_item=render_item,
         compare_type=compare_type,
         compare_server_default=compare_server_default,
+        process_revision_directives=process_revision_directives,
         render_as_batch=True,  # SQLite changes a column by copying the table
     )
     with context.begin_transaction():
@@ -36,10 +40,8 @@ def run(connection: sqlalchemy.Connection | None = None) -> None:
 
 async def main() -> None:
     """Run the migrations on the application's database."""
-    engine = create_async_engine(url, poolclass=pool.NullPool)
-    async with engine.connect() as connection:
+    async with connect(models.database.url) as connection:
         await connection.run_sync(run)
-    await engine.dispose()
 
 
 if context.is_offline_mode():

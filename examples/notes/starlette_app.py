@@ -13,7 +13,6 @@ from typing import Any
 import typesystem
 from jinja2 import DictLoader, Environment
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -106,13 +105,13 @@ async def find(request: Request) -> Note:
 
 
 async def body(request: Request) -> dict[str, Any]:
-    """The JSON object of the request. Raises HTTPException 422 if it is none."""
+    """The JSON object of the request. Raises `orm.ValidationError` if it is none."""
     try:
         given = await request.json()
     except (json.JSONDecodeError, UnicodeDecodeError):
         given = None
     if not isinstance(given, dict):
-        raise HTTPException(422, "The body must be a JSON object.")
+        raise orm.ValidationError(text="The body must be a JSON object.", code="type")
     return given
 
 

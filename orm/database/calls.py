@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import sqlalchemy
-from sqlalchemy import ColumnElement
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -39,9 +38,7 @@ class Call(FunctionElement[Any]):
         ("words", InternalTraversal.dp_plain_obj),
     ]
 
-    def __init__(
-        self, function: str, *arguments: Any, words: Words = (), type_: TypeEngine[Any] | None = None
-    ) -> None:
+    def __init__(self, function: str, *arguments: Any, words: Words = (), type_: TypeEngine[Any] | None = None) -> None:
         self.function = function
         self.words = words
         if type_ is not None:

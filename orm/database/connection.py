@@ -39,7 +39,7 @@ class ManagedBackend(DatabaseBackend):
 
     @abstractmethod
     def abandon(self) -> None:
-        """Forget the connections of an event loop that is closed."""
+        """Leave an event loop that is closed. `connect` or `disconnect` comes next."""
 
 
 class ManagedConnection(ConnectionBackend):
@@ -50,7 +50,6 @@ class ManagedConnection(ConnectionBackend):
 
     manager: ManagedBackend
     dirty = False
-    iterates_in_transaction = False
     _connection: Any
     _compiled: tuple[Any, ...]
 
@@ -177,26 +176,18 @@ class Connection(databases.core.Connection):
         """The rows one by one. Other statements may run on the connection in between."""
         built = self._build_query(query, values)
         async with self:
-            if self._connection.iterates_in_transaction and not self._transaction_stack:
-                async with self.transaction():
-                    async for record in self._step(built):
-                        yield record
-            else:
-                async for record in self._step(built):
+            records = self._connection.iterate(built)
+            try:
+                while True:
+                    async with self._query_lock:
+                        try:
+                            record = await records.__anext__()
+                        except StopAsyncIteration:
+                            return
                     yield record
-
-    async def _step(self, query: ClauseElement) -> AsyncGenerator[Any, None]:
-        records = self._connection.iterate(query)
-        try:
-            while True:
+            finally:
                 async with self._query_lock:
-                    try:
-                        record = await records.__anext__()
-                    except StopAsyncIteration:
-                        return
-                yield record
-        finally:
-            await records.aclose()
+                    await records.aclose()
 
     def transaction(self, *, force_rollback: bool = False, **kwargs: Any) -> Transaction:
         """A transaction on this connection."""

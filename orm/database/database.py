@@ -127,7 +127,8 @@ class Database(databases.Database):
         A `force_rollback` scope that was entered on a connected database is rolled back, and the database stays
         connected, as it was found.
         """
-        self._leave_closed_loop()
+        if self._leave_closed_loop():
+            await self._backend.disconnect()
         async with self._connect_lock:
             if not self.is_connected:
                 return
@@ -142,6 +143,10 @@ class Database(databases.Database):
                     self._connection = None
                     self._ready = self.is_connected = False
                     await self._backend.disconnect()
+
+    async def __aenter__(self) -> "Database":
+        await self.connect()
+        return self
 
     async def make_ready(self, connection: Connection) -> None:
         """Connect if that has not been done. For `Connection`, before it checks out a driver's connection."""
@@ -199,10 +204,12 @@ class Database(databases.Database):
             else:
                 self._global_connection = None
 
-    def _leave_closed_loop(self) -> None:
+    def _leave_closed_loop(self) -> bool:
+        """Whether it was connected on an event loop that is closed now, and has given up what was open there."""
         loop = asyncio.get_running_loop()
         if self._loop is loop:
-            return
+            return False
+        was_connected = self.is_connected
         if self._loop is not None and self.is_connected:
             if not self._loop.is_closed():
                 raise InterfaceError("this Database is connected on another event loop, which is still running")
@@ -211,3 +218,4 @@ class Database(databases.Database):
             self._global_connection = self._global_transaction = None
         self._loop = loop
         self._connect_lock = asyncio.Lock()
+        return was_connected

@@ -40,6 +40,10 @@ class Dialect:
     """How many arguments one statement may take."""
     existing_tables: ClassVar[str]
     """A query of (schema or NULL, table) for every table there is; NULL for the default schema."""
+    foreign_keys_enforced: ClassVar[str | None] = None
+    """A query of whether foreign keys are enforced, where that must be lifted to drop tables in a circle."""
+    lift_foreign_keys: ClassVar[tuple[str, ...]] = ()
+    enforce_foreign_keys: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self) -> None:
         self.sqlalchemy = self.make_sqlalchemy_dialect()

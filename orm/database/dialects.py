@@ -7,7 +7,7 @@ import databases
 from orm.database.dialect import Dialect
 from orm.database.mysql.dialect import MariaDBDialect, MySQLDialect
 from orm.database.postgresql.dialect import PostgreSQLDialect
-from orm.database.session import database_kind
+from orm.database.session import database_kind, known_kind
 from orm.database.sqlite.dialect import SQLiteDialect
 from orm.exceptions import NotSupportedError
 
@@ -23,8 +23,8 @@ async def dialect_of(database: databases.Database) -> Dialect:
 
 
 def known_dialect(database: databases.Database) -> Dialect:
-    """The dialect as far as the URL tells; MySQL and MariaDB read alike."""
-    name = database.url.dialect
+    """The dialect of the server, or what the URL tells of it before the first query; MySQL and MariaDB read alike."""
+    name = known_kind(database) or database.url.dialect
     found = DIALECTS.get(ALIASES.get(name, name))
     if found is None:
         raise NotSupportedError(f"orm runs on SQLite, PostgreSQL, MySQL and MariaDB; the URL names {name!r}.")

@@ -173,19 +173,19 @@ def _classify_mysql(error: BaseException) -> OurError:
 
 def _classify_sqlite(error: BaseException) -> OurError:
     code = getattr(error, "sqlite_errorcode", None)
-    if isinstance(code, int):
-        known = SQLITE_ERRORS.get(code) or SQLITE_ERRORS.get(code & 0xFF)
-        if known is not None:
-            return known
+    if isinstance(code, int) and code in SQLITE_ERRORS:
+        return SQLITE_ERRORS[code]
     message = str(error)
     if SQLITE_BINDING.search(message):
         return ours.DataError
     if "closed database" in message:
         return ours.ConnectionLost
+    # ON DELETE RESTRICT has the extended code of a trigger, so the message comes before the primary code.
     for pattern, known in SQLITE_MESSAGES:
         if pattern.search(message):
             return known
-    return _by_pep_249_name(error)
+    primary = SQLITE_ERRORS.get(code & 0xFF) if isinstance(code, int) else None
+    return primary or _by_pep_249_name(error)
 
 
 def _classify_builtin(error: BaseException) -> OurError | None:

@@ -3,12 +3,45 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
-from typing import Generic, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from typing import Any, Generic, TypeVar
 
 from orm.exceptions import InterfaceError, LockNotAvailable
 
 ConnectionT = TypeVar("ConnectionT")
+
+
+class Openings(Generic[ConnectionT]):
+    """Connections being opened, which goes on to its end if the task that waits for one is cancelled.
+
+    Drivers leave sockets, threads and futures behind when they are interrupted there. `close` ends a connection that
+    nobody waits for any more.
+    """
+
+    def __init__(self, close: Callable[[ConnectionT], Awaitable[None]]) -> None:
+        self._close = close
+        self._cleaning: set[asyncio.Future[None]] = set()
+
+    async def wait_for(self, opening: Coroutine[Any, Any, ConnectionT]) -> ConnectionT:
+        """The connection that `opening` makes."""
+        task = asyncio.ensure_future(opening)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            cleaning = asyncio.ensure_future(self._clean(task))
+            self._cleaning.add(cleaning)
+            cleaning.add_done_callback(self._cleaning.discard)
+            raise
+
+    async def finished(self) -> None:
+        """Wait until nothing is being opened any more that nobody waits for."""
+        if self._cleaning:
+            await asyncio.wait(self._cleaning)
+
+    async def _clean(self, task: asyncio.Future[ConnectionT]) -> None:
+        await asyncio.wait([task])
+        if not task.cancelled() and task.exception() is None:
+            await self._close(task.result())
 
 
 class Pool(Generic[ConnectionT]):
@@ -21,7 +54,7 @@ class Pool(Generic[ConnectionT]):
 
     def __init__(
         self,
-        make: Callable[[], Awaitable[ConnectionT]],
+        make: Callable[[], Coroutine[Any, Any, ConnectionT]],
         close: Callable[[ConnectionT], Awaitable[None]],
         usable: Callable[[ConnectionT], bool],
         *,
@@ -39,6 +72,7 @@ class Pool(Generic[ConnectionT]):
         self._idle: list[tuple[ConnectionT, float]] = []
         self._room = max_size
         self._waiters: deque[asyncio.Future[None]] = deque()
+        self._openings = Openings(close)
         self._closed = False
         self.max_size = max_size
 
@@ -67,7 +101,7 @@ class Pool(Generic[ConnectionT]):
                 if fresh and self._usable(connection):
                     return connection
                 await self._close(connection)
-            return await self._make()
+            return await self._openings.wait_for(self._make())
         except BaseException:
             self._give_room()
             raise
@@ -90,8 +124,13 @@ class Pool(Generic[ConnectionT]):
     async def close(self) -> None:
         """Close the kept connections now, those in use when they come back."""
         self._closed = True
+        await self._openings.finished()
         while self._idle:
             await self._close(self._idle.pop()[0])
+
+    def adopt(self, connections: Iterable[ConnectionT]) -> None:
+        """Keep connections that another pool has given up."""
+        self._idle += [(connection, time.monotonic()) for connection in connections]
 
     def abandon(self) -> list[ConnectionT]:
         """Forget the kept connections, whose event loop is gone, and return them."""

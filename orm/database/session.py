@@ -11,10 +11,10 @@ import databases
 import databases.core
 
 from orm.database.drivers import Driver, Outcome, driver_of
-from orm.database.errors import translating
+from orm.database.errors import connecting, translating
 from orm.database.hooks import QueryLog
 
-__all__ = ["Outcome", "Session", "adopt", "database_kind"]
+__all__ = ["Outcome", "Session", "adopt", "database_kind", "known_kind"]
 
 
 class _Adopted:
@@ -42,7 +42,7 @@ class _Adopted:
             if not self.ready:
                 await self.driver.adopt(database)
                 self.ready = True
-            with translating:
+            with connecting(database.url.obscure_password):
                 await database.connect()
 
 
@@ -72,6 +72,12 @@ async def database_kind(database: databases.Database) -> str:
         async with Session(database) as session:
             found.kind = await found.driver.server(session.raw)
     return found.kind
+
+
+def known_kind(database: databases.Database) -> str | None:
+    """What `database_kind` has found; None while it has not been asked."""
+    found = _adopted.get(database)
+    return found.kind if found is not None else None
 
 
 class Session:

@@ -126,27 +126,35 @@ class Transaction(databases.core.Transaction):
         connection = self._find_connection()
         await connection.__aenter__()
         try:
-            async with connection._transaction_lock:
-                stack = connection._transaction_stack
-                options = self._extra_options
-                if connection.is_global and stack:
-                    await self._wait_for_others(connection)
-                    if len(stack) == 1:
-                        # Here is the outermost level as far as the program knows, so options are in place; but a
-                        # savepoint, which it is in truth, cannot have them.
-                        read_options(options)
-                        options = {}
-                backend = connection._connection.transaction()
-                async with connection._query_lock:
-                    with translating:
-                        await backend.start(is_root=not stack, extra_options=options)
-                stack.append(self)
-                self._opened = connection, backend
-                self._task = asyncio.current_task()
+            while not self.is_open:
+                async with connection._transaction_lock:
+                    other = self._in_the_way(connection)
+                    if other is None:
+                        await self._begin(connection)
+                if other is not None:
+                    await other._over.wait()
         finally:
             if not self.is_open:
                 await connection.__aexit__()
         return self
+
+    async def _begin(self, connection: "Connection") -> None:
+        stack = connection._transaction_stack
+        options = self._extra_options
+        if connection.is_global and stack:
+            _open_here.set((*(one for one in _open_here.get() if one.is_open), self))
+            if len(stack) == 1:
+                # Here is the outermost level as far as the program knows, so options are in place; but a savepoint,
+                # which it is in truth, cannot have them.
+                read_options(options)
+                options = {}
+        backend = connection._connection.transaction()
+        async with connection._query_lock:
+            with translating:
+                await backend.start(is_root=not stack, extra_options=options)
+        stack.append(self)
+        self._opened = connection, backend
+        self._task = asyncio.current_task()
 
     async def commit(self) -> None:
         """Keep the work of this transaction; raises TransactionError if a failed statement has broken it."""
@@ -175,19 +183,19 @@ class Transaction(databases.core.Transaction):
             self._over.set()
             await connection.__aexit__()
 
-    async def _wait_for_others(self, connection: "Connection") -> None:
-        """Begin only inside a transaction of this task, or of the one that started it.
+    def _in_the_way(self, connection: "Connection") -> "Transaction | None":
+        """The open transaction of another task that has to end before this one can begin.
 
         In the scope that rolls back at the end, all tasks share one connection, whose savepoints must end in the
-        opposite order of their beginning.
+        opposite order of their beginning. One may begin inside a transaction of its own task, or of the task that
+        started it.
         """
         stack = connection._transaction_stack
-        outer = tuple(transaction for transaction in _open_here.get() if transaction.is_open)
-        while len(stack) > 1:
-            innermost = stack[-1]
-            assert isinstance(innermost, Transaction)
-            task = innermost._task
-            if innermost in outer or task is None or task is asyncio.current_task() or task.done():
-                break
-            await innermost._over.wait()
-        _open_here.set((*outer, self))
+        if not connection.is_global or len(stack) < 2:
+            return None
+        innermost = stack[-1]
+        assert isinstance(innermost, Transaction)
+        task = innermost._task
+        if innermost in _open_here.get() or task is None or task is asyncio.current_task() or task.done():
+            return None
+        return innermost

@@ -344,11 +344,8 @@ class Array(Stored):
         self.item = item
 
     def stored_by(self, types: Types) -> Storage:
+        # It is its own lookup type: PostgreSQL compares integer[] with integer[] alone.
         return types.array(self.item.stored_by(types))
-
-    @property
-    def lookup_type(self) -> Stored:
-        return Array(self.item.lookup_type)
 
 
 class Computed(TypeDecorator[Any]):

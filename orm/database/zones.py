@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 import zoneinfo
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from orm.exceptions import QueryError
 
@@ -43,7 +43,7 @@ def fixed_offset(name: str) -> int | None:
     return int(name) if name[0] in "+-" else None
 
 
-@lru_cache(maxsize=None)
+@cache
 def zone_of(name: str) -> datetime.tzinfo:
     """The time zone of a `zone_name`."""
     offset = fixed_offset(name)

@@ -177,6 +177,13 @@ class Field(Generic[T]):
         self.model = model
         self.name = name
 
+    def in_composite_key(self) -> None:
+        """Make this a part of a composite key: the database does not number it, so it must be given."""
+        if self.default is NO_DEFAULT:
+            self.read_only = False
+            self.validator = copy.copy(self.validator)
+            self.validator.read_only = False
+
     def __copy__(self) -> Any:
         """An unbound copy: the fields of an abstract model are copied to each model that inherits from it."""
         made = type(self).__new__(type(self))

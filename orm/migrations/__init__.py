@@ -1,4 +1,4 @@
-"""For Alembic's `env.py`: migrations that read as plain SQLAlchemy, and the URL of an engine that runs them.
+"""For Alembic's `env.py`: a connection to the application's database, and migrations that read as plain SQLAlchemy.
 
 Alembic stays the migration engine. What it needs of the ORM is `models.metadata` and what is here:
 
@@ -8,6 +8,7 @@ Alembic stays the migration engine. What it needs of the ORM is `models.metadata
         render_item=render_item,
         compare_type=compare_type,
         compare_server_default=compare_server_default,
+        process_revision_directives=process_revision_directives,
         render_as_batch=True,
     )
 
@@ -15,7 +16,15 @@ Alembic stays the migration engine. What it needs of the ORM is `models.metadata
 """
 
 from orm.migrations.defaults import compare_server_default
+from orm.migrations.directives import process_revision_directives
+from orm.migrations.engine import async_url, connect
 from orm.migrations.types import compare_type, render_item
-from orm.migrations.urls import async_url
 
-__all__ = ["async_url", "compare_server_default", "compare_type", "render_item"]
+__all__ = [
+    "async_url",
+    "compare_server_default",
+    "compare_type",
+    "connect",
+    "process_revision_directives",
+    "render_item",
+]

@@ -11,7 +11,7 @@ from alembic.runtime.migration import MigrationContext
 # A string, perhaps with PostgreSQL's cast behind it. Quotes in it are doubled or, on MySQL, escaped.
 STRING = re.compile(r"'((?:''|\\'|[^'])*)'(?:::[\w .\[\]()\"]+)?", re.DOTALL)
 NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?")
-PRESENT = re.compile(r"(?:now|current_timestamp|localtimestamp|localtime)(?:\(\))?")
+PRESENT = re.compile(r"(?:now|current_timestamp|localtimestamp|localtime)(?:\(\d?\))?")
 BOOLEANS = {"true": "1", "false": "0"}
 
 

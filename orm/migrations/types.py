@@ -1,4 +1,4 @@
-"""Column types in migrations: shown and compared as what they are in the database."""
+"""Columns in migrations: their types shown and compared as what they are in the database."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ def render_item(type_: str, item: object, context: AutogenContext) -> str | Lite
 
     For `context.configure(render_item=…)`. An `orm.String` becomes `sa.String(length=100)`, an `orm.JSON` on
     PostgreSQL `postgresql.JSONB(…)`. So migrations do not import the ORM, and stay what they are when it changes.
-    Returns False, which leaves the answer to Alembic, for whatever is not the ORM's.
+    Returns False, which leaves the answer to Alembic, for what has nothing to do with the ORM.
     """
+    if type_ == "server_default" and isinstance(item, sqlalchemy.DefaultClause) and isinstance(item.arg, str):
+        return repr(item.arg)  # Alembic would take away a quote at its beginning or end
     if type_ != "type" or not isinstance(item, TypeEngine) or not _is_ours(item):
         return False
     assert context.dialect is not None

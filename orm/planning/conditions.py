@@ -36,6 +36,9 @@ class Node:
     window: bool = False
     """Whether it is about what is known only once all rows are."""
 
+    has_clause: bool = False
+    """Whether a SQLAlchemy clause is in it, which may read tables that it does not join itself."""
+
     def leaves(self) -> tuple[Term, ...]:
         """The columns and annotations that it reads."""
         return ()
@@ -209,6 +212,8 @@ class ExistsQuery(Node):
 class Clause(Node):
     """A condition in SQLAlchemy's own terms."""
 
+    has_clause = True
+
     def __init__(self, clause: ClauseElement) -> None:
         self.term = ClauseTerm(clause)
         self.key = self.term.key
@@ -227,6 +232,7 @@ class Junction(Node):
         self.negated = negated
         self.key = (connector, negated, *(child.key for child in children))
         self.values = tuple(value for child in children for value in child.values)
+        self.has_clause = any(child.has_clause for child in children)
         self.aggregate = any(child.aggregate for child in children)
         self.window = any(child.window for child in children)
 
@@ -234,7 +240,8 @@ class Junction(Node):
         return tuple(leaf for child in self.children for leaf in child.leaves())
 
     def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
-        inner_negated = negated ^ self.negated
+        # A branch of XOR is true or not, whatever stands around it.
+        inner_negated = negated ^ self.negated and self.connector != "XOR"
         inner_required = required and not self.negated and self.connector == "AND"
         parts = [child.render(rendering, required=inner_required, negated=inner_negated) for child in self.children]
         if self.connector == "AND":

@@ -30,7 +30,9 @@ class Lock:
     """Whether it is to be kept, which takes a transaction. Else the rows are only read as they are committed."""
 
 
-LATEST = Lock(lasting=False)
+# Shared, because InnoDB gives everybody who lost a race for a unique value a shared lock on it: if each of them then
+# asked for more, they would wait for each other.
+LATEST = Lock(share=True, lasting=False)
 
 
 def locked(

@@ -124,14 +124,18 @@ class Instances(Projection):
 
     def loading(self, names: Iterable[str]) -> Instances:
         """Only these fields (and keys)."""
-        return replace(self, only=self._masks(names, "only()"), defer=frozenset())
+        # As in Django, what was deferred before stays so.
+        return replace(self, only=self._masks(names, "only()") - self.defer, defer=frozenset())
 
     def deferring(self, names: Iterable[str]) -> Instances:
         """All but these fields."""
         masks = self._masks(names, "defer()")
         if self.only is not None:
-            return replace(self, only=self.only - masks, defer=frozenset())
-        return replace(self, defer=self.defer | masks)
+            if left := self.only - masks:
+                return replace(self, only=left, defer=frozenset())
+            # As in Django: what is left of only() is no wish any more.
+            masks -= self.only
+        return replace(self, only=None, defer=self.defer | masks)
 
     def _masks(self, names: Iterable[str], what: str) -> frozenset[tuple[Relations, Field[Any]]]:
         masks = set()

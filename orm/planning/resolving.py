@@ -185,28 +185,35 @@ def resolve_conditions(
     names: Names, args: Iterable[Any], lookups: Iterable[tuple[str, Any]], *, negated: bool = False
 ) -> Node:
     """The condition that ``filter(*args, **lookups)`` states (or ``exclude``, negated)."""
-    nodes = [resolve_condition(names, argument, negated) for argument in args]
-    nodes.extend(_keyword(names, name, value, negated) for name, value in lookups)
-    return junction("AND", nodes, negated)
+    given = tuple(args)
+    for argument in given:
+        check_condition(argument)
+    return _joined(names, "AND", (*given, *lookups), negated, negated) or EVERYTHING
 
 
-def resolve_condition(names: Names, condition: Any, negated: bool = False) -> Node:
-    """One condition, resolved. Raises `FieldError` or `QueryError` for what makes no sense.
-
-    `negated`: it stands under a NOT, where a relation that leads to many rows is asked about as a whole.
-    """
+def resolve_condition(names: Names, condition: Any) -> Node:
+    """One condition, resolved. Raises `FieldError` or `QueryError` for what makes no sense."""
     check_condition(condition)
+    return _resolved(names, condition, negated=False) or EVERYTHING
+
+
+def _joined(names: Names, connector: Any, children: Iterable[Any], negated: bool, below: bool) -> Node | None:
+    """The children of a `Q`; None if they state nothing, which negated states nothing either.
+
+    `below`: they stand under a NOT, where a relation that leads to many rows is asked about as a whole.
+    """
+    nodes = [_resolved(names, child, below) for child in children]
+    stated = [node for node in nodes if node is not None]
+    return junction(connector, stated, negated) if stated else None
+
+
+def _resolved(names: Names, condition: Any, negated: bool) -> Node | None:
+    """A condition, or a keyword with its value; None for an empty `Q`."""
+    if isinstance(condition, tuple):
+        return _keyword(names, condition[0], condition[1], negated)
     if isinstance(condition, Q):
-        if not condition.children:
-            return EVERYTHING
-        inner = negated or condition.negated
-        nodes = [
-            _keyword(names, child[0], child[1], inner)
-            if isinstance(child, tuple)
-            else resolve_condition(names, child, inner)
-            for child in condition.children
-        ]
-        return junction(condition.connector, nodes, condition.negated)  # type: ignore[arg-type]
+        below = negated or condition.negated
+        return _joined(names, condition.connector, condition.children, condition.negated, below)
     if isinstance(condition, Exists):
         return NOTHING if condition.query.is_empty else ExistsQuery(condition.query.probing())
     if isinstance(condition, Comparison):
@@ -232,7 +239,7 @@ def _keyword(names: Names, name: str, value: Any, negated: bool) -> Node:
     known: tuple[Path, Lookup] | None = info.lookups.get(name)
     if known is None:
         path, parts = split_path(info, name, "a lookup")
-        known = path, lookup_for(path.field, "__".join(parts) or "exact")
+        known = path, lookup_for(path.field, "__".join(parts) if parts else "exact")
         if len(info.lookups) >= MAX_CACHED:
             info.lookups.clear()
         info.lookups[name] = known

@@ -49,12 +49,16 @@ def count_plan(dialect: Dialect, query: Query) -> Plan:
 
 
 def counted(query: Query) -> Query:
-    """What is left of a query to count its rows: no ordering, no related instances."""
+    """What is left of a query to count its rows: as a rule no ordering, no related instances."""
     if isinstance(query, Combination):
         return query
     if not query.distinct and not query.grouped:
-        query = query.selecting(Instances(query.info, only=frozenset()))
-    return replace(query, ordering=query.ordering if query.is_limited else (), lock=None)
+        projection = query.projection
+        related = projection.related if isinstance(projection, Instances) and query.where.has_clause else ()
+        query = query.selecting(Instances(query.info, related, only=frozenset()))
+    # Distinct rows are distinct in what they are ordered by, too.
+    ordered = query.is_limited or query.distinct
+    return replace(query, ordering=query.ordering if ordered else (), lock=None)
 
 
 def probed(query: Query) -> Query:

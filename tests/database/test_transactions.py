@@ -82,7 +82,6 @@ async def test_inner_failure_keeps_the_outer_transaction(any_database: databases
 async def test_session_transaction_is_the_tasks(any_database: databases.Database) -> None:
     await create_notes(any_database)
     async with Session(any_database) as session:
-        assert not session.in_transaction
         with pytest.raises(Stop):
             async with session.transaction():
                 assert session.in_transaction
@@ -171,14 +170,15 @@ async def test_serialization_failure(postgresql_url: str) -> None:
     async with Database(postgresql_url) as database:
         await create_notes(database, 1)
 
-        async def bump(ready: asyncio.Barrier) -> None:
+        async def bump(mine: asyncio.Event, other: asyncio.Event) -> None:
             async with database.transaction(isolation="serializable"):
                 [(views,)] = await fetch(database, "SELECT views FROM notes")
-                await ready.wait()
+                mine.set()
+                await other.wait()
                 await execute(database, "UPDATE notes SET views = ?", views + 1)
 
-        barrier = asyncio.Barrier(2)
-        results = await asyncio.gather(bump(barrier), bump(barrier), return_exceptions=True)
+        one, two = asyncio.Event(), asyncio.Event()
+        results = await asyncio.gather(bump(one, two), bump(two, one), return_exceptions=True)
         assert sorted(type(result).__name__ for result in results) == ["NoneType", "SerializationFailure"]
         assert any(isinstance(result, SerializationFailure) for result in results)
 

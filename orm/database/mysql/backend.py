@@ -72,8 +72,9 @@ class MySQLBackend(ManagedBackend):
 
     async def disconnect(self) -> None:
         """Close the connections; those in use when they come back."""
-        pool, self._pool = self.pool, None
-        await pool.close()
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            await pool.close()
 
     def abandon(self) -> None:
         """Forget the connections of an event loop that is closed."""

@@ -10,7 +10,8 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.dialects.mysql import mariadb, pymysql
 from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.schema import CreateTable
+from sqlalchemy.sql.compiler import DDLCompiler, SQLCompiler
 
 from orm.database import constructs
 from orm.database.constructs import LIKE_ESCAPE, like_pattern
@@ -18,6 +19,9 @@ from orm.database.dialect import LIST_SLOT, Dialect
 from orm.exceptions import NotSupportedError
 
 NAMES = ("mysql", "mariadb")
+#: Collations that compare text by its characters, trailing spaces too.
+MYSQL_COLLATION = "utf8mb4_0900_bin"
+MARIADB_COLLATION = "utf8mb4_nopad_bin"
 
 
 class MySQLDialect(Dialect):
@@ -35,7 +39,6 @@ class MySQLDialect(Dialect):
         """The dialect of PyMySQL, whose ``%s`` parameters both drivers take."""
         dialect: SQLAlchemyDialect = pymysql.dialect(paramstyle="format")
         return dialect
-
 
     def insert(self, table: sqlalchemy.Table) -> mysql.Insert:
         """An INSERT that takes ON DUPLICATE KEY UPDATE."""
@@ -123,6 +126,15 @@ def _encode_list(values: list[Any]) -> list[Any]:
 for _name in NAMES:
     constructs.pattern_encoders[_name] = _encode_pattern
     constructs.list_encoders[_name] = _encode_list
+
+
+@compiles(CreateTable, "mysql")
+def _create_table(element: CreateTable, compiler: DDLCompiler, **kw: Any) -> str:
+    sql: str = compiler.visit_create_table(element, **kw)  # type: ignore[no-untyped-call]
+    # An engine of SQLAlchemy's for a mysql:// URL may have found MariaDB, and gives it MySQL's options.
+    if getattr(compiler.dialect, "is_mariadb", False):
+        return sql.replace(f"COLLATE {MYSQL_COLLATION}", f"COLLATE {MARIADB_COLLATION}")
+    return sql
 
 
 @compiles(constructs.TextMatch, *NAMES)

@@ -194,9 +194,7 @@ for _name in NAMES:
 
 # Each value is a list of one, because a JSON column of JSON_TABLE() takes the quotes off a bare text.
 _VALUES = "SELECT 1 FROM JSON_TABLE({1}, '$[*]' COLUMNS (doc JSON PATH '$')) AS listed WHERE"
-calls.spellings["mariadb"]["json_in"] = (
-    f"EXISTS ({_VALUES} JSON_EQUALS(listed.doc, CONCAT('[', {{0}}, ']')) = 1)"
-)
+calls.spellings["mariadb"]["json_in"] = f"EXISTS ({_VALUES} JSON_EQUALS(listed.doc, CONCAT('[', {{0}}, ']')) = 1)"
 calls.spellings["mysql"]["json_in"] = f"EXISTS ({_VALUES} listed.doc = {{0}})"
 
 

@@ -122,12 +122,8 @@ calls.spellings[NAME] = {
     "json_is_null": "JSONB_TYPEOF({0}) = 'null'",
     "json_in": "{0} = ANY(ARRAY(SELECT JSONB_ARRAY_ELEMENTS({1})))",
     "json_contains": "{0} @> {1}",
-    "json_has_keys": (
-        "JSONB_TYPEOF({0}) = 'object' AND {0} ?& ARRAY(SELECT JSONB_ARRAY_ELEMENTS_TEXT({1}))"
-    ),
-    "json_has_any_keys": (
-        "JSONB_TYPEOF({0}) = 'object' AND {0} ?| ARRAY(SELECT JSONB_ARRAY_ELEMENTS_TEXT({1}))"
-    ),
+    "json_has_keys": ("JSONB_TYPEOF({0}) = 'object' AND {0} ?& ARRAY(SELECT JSONB_ARRAY_ELEMENTS_TEXT({1}))"),
+    "json_has_any_keys": ("JSONB_TYPEOF({0}) = 'object' AND {0} ?| ARRAY(SELECT JSONB_ARRAY_ELEMENTS_TEXT({1}))"),
     "json_object": _json_object,
     "json_array": _json_array,
 }

@@ -31,6 +31,7 @@ from orm.database.storage import (
     enum_to_name,
     json_to_text,
     name_to_enum,
+    round_to,
     to_utc,
 )
 
@@ -64,6 +65,10 @@ class PostgreSQLTypes(Types):
 
     def float(self) -> Storage:
         return Storage(postgresql.DOUBLE_PRECISION(), as_float)
+
+    def decimal(self, max_digits: int | None, decimal_places: int | None) -> Storage:
+        storage = super().decimal(max_digits, decimal_places)
+        return storage if decimal_places else storage._replace(result=written_out)
 
     def boolean(self) -> Storage:
         return Storage(sqltypes.Boolean())
@@ -108,6 +113,11 @@ class PostgreSQLTypes(Types):
 
 def as_float(value: Any) -> float | None:
     return None if value is None else float(value)
+
+
+def written_out(value: Any) -> Decimal | None:
+    """asyncpg gives whole numbers that end in zeros as 1E+8."""
+    return value if value is None or value.as_tuple().exponent <= 0 else round_to(value, 0)
 
 
 def bind_text_without_nul(value: Any) -> Any:

@@ -112,6 +112,7 @@ class SQLiteBackend(sqlite.SQLiteBackend, ManagedBackend):
         self._path = url.database + ("?" + urlencode(rest) if rest else "")
         self.in_memory = url.database in ("", ":memory:") or ":memory:" in self._path or "mode=memory" in self._path
         self._kept: aiosqlite.Connection | None = None
+        self._left: list[aiosqlite.Connection] = []
         self._pool: Any = None
         self.place = "sqlite in memory" if self.in_memory else f"sqlite at {url.database}"
         self.driver = QueueingDriver(self._timeout)
@@ -129,41 +130,54 @@ class SQLiteBackend(sqlite.SQLiteBackend, ManagedBackend):
         least, most = (1, 1) if self.in_memory else self._sizes
         self.driver.turn = WriterTurn(self._timeout)
         self._pool = Pool(self._make, self._close, self._is_usable, max_size=most, patience=self._timeout)
+        self._pool.adopt(self._take_left())
         await self._pool.fill(max(least, 1))
 
     async def disconnect(self) -> None:
         """Close the connections, and with them what was in memory."""
-        pool, self._pool = self.pool, None
-        await pool.close()
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            await pool.close()
+        for connection in self._take_left():
+            await self._close(connection)
         kept, self._kept = self._kept, None
         if kept is not None:
             await kept.close()
 
     def abandon(self) -> None:
-        """Leave a closed event loop. What is in memory stays: its connection lives in a thread, not in the loop."""
+        """Leave a closed event loop. The connections live in threads, not in the loop, and serve the next one."""
         pool, self._pool = self.pool, None
-        for connection in pool.abandon():
-            if connection is not self._kept:
-                connection.stop()
+        self._left = [] if self.in_memory else pool.abandon()
 
     def connection(self) -> "SQLiteConnection":
         """A connection, not yet checked out."""
         return SQLiteConnection(self, self._dialect)
 
+    def _take_left(self) -> list[aiosqlite.Connection]:
+        left, self._left = self._left, []
+        return left
+
     async def _make(self) -> aiosqlite.Connection:
         if self._kept is not None:
+            # A closed event loop may have left it in the middle of a transaction.
+            await hop(self._kept, _leave_transaction)
             return self._kept
         connection = aiosqlite.connect(
             self._path,
             **{"isolation_level": None, "timeout": self._timeout, "factory": EquippedConnection, **self._options},
         )
         # A program that ends without closing its database must not wait for its threads.
-        connection._thread.daemon = True
+        thread: Any = getattr(connection, "_thread", connection)  # before aiosqlite 0.22 it is the connection itself
+        thread.daemon = True
         await connection
         if self.in_memory:
             self._kept = connection
         else:
-            await hop(connection, _set_up_file)
+            try:
+                await hop(connection, _set_up_file)
+            except sqlite3.Error:
+                await connection.close()
+                raise
         return connection
 
     async def _close(self, connection: aiosqlite.Connection) -> None:
@@ -192,7 +206,9 @@ class _OneHop(sqlite.SQLiteConnection):
 
     async def execute(self, query: ClauseElement) -> Any:
         sql, args = self._compile(query)[:2]
-        outcome = await hop(self._connection, execute, sql, args)
+        connection = self._connection
+        assert connection is not None
+        outcome = await hop(connection, execute, sql, args)
         is_insert = first_word(sql) in ("INSERT", "REPLACE") and outcome.rowcount > 0
         return outcome.lastrowid if is_insert else outcome.rowcount
 
@@ -203,7 +219,7 @@ class SQLiteConnection(ManagedConnection, _OneHop):
     manager: SQLiteBackend
 
     def __init__(self, manager: SQLiteBackend, dialect: Any) -> None:
-        self._connection: Any = None
+        self._connection = None
         self._dialect = dialect
         self.manager = manager
         self._has_turn = False

@@ -33,6 +33,11 @@ class SQLiteDialect(Dialect):
     explain_prefix = "EXPLAIN QUERY PLAN "
     existing_tables = "SELECT NULL, name FROM sqlite_master WHERE type IN ('table', 'view')"
 
+    foreign_keys_enforced = "PRAGMA foreign_keys"
+    # The first does nothing inside a transaction, where the second does what it can.
+    lift_foreign_keys = ("PRAGMA foreign_keys = OFF", "PRAGMA defer_foreign_keys = ON")
+    enforce_foreign_keys = ("PRAGMA defer_foreign_keys = OFF", "PRAGMA foreign_keys = ON")
+
     def make_sqlalchemy_dialect(self) -> SQLAlchemyDialect:
         """The dialect of the standard library's driver, with ``?`` parameters."""
         return pysqlite.dialect(paramstyle="qmark")

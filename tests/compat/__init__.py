@@ -1,0 +1,1 @@
+"""Code written for earlier releases, which must run unchanged."""

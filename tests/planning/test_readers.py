@@ -1,0 +1,88 @@
+"""Row readers: the code that is generated, and what it makes of rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from orm.loading.readers import (
+    Entity,
+    read_dicts,
+    read_instances,
+    read_named_tuples,
+    read_tuples,
+    read_values,
+    source_of,
+)
+
+
+class Album:
+    """Stands for a model."""
+
+    def __init__(self) -> None:
+        raise AssertionError("rows are made without __init__")
+
+
+class Track(Album):
+    pass
+
+
+class Label(Album):
+    pass
+
+
+TRACK = Entity(Track, ("id", "title", "album_id"), "id")
+ALBUM = Entity(Album, ("id", "name"), "id", parent=0, name="album")
+LABEL = Entity(Label, ("id",), "id", parent=1, name="label")
+
+
+def test_instances_get_their_columns() -> None:
+    read = read_instances([TRACK], [None, None, None])
+    first, second = read([(1, "The Bird", 3), (2, "Heart", None)])
+    assert type(first) is Track
+    assert vars(first) == {"id": 1, "title": "The Bird", "album_id": 3}
+    assert vars(second) == {"id": 2, "title": "Heart", "album_id": None}
+    assert read([]) == []
+
+
+def test_joined_instances_hang_on_their_parents_unless_their_key_is_null() -> None:
+    read: Any = read_instances([TRACK, ALBUM, LABEL], [None] * 6)
+    full, without_label, without_album = read(
+        [(1, "a", 3, 3, "Malibu", 9), (2, "b", 3, 3, "Malibu", None), (3, "c", None, None, None, None)]
+    )
+    assert type(full.album) is Album and full.album.name == "Malibu"
+    assert type(full.album.label) is Label and full.album.label.id == 9
+    assert "label" not in vars(without_label.album)
+    assert "album" not in vars(without_album)
+
+
+def test_processors_run_where_there_are_any() -> None:
+    rows = [("1", 2, None)]
+    assert read_tuples([int, None, None])(rows) == [(1, 2, None)]
+    assert read_dicts(["a", "b", "c"], [int, None, None])(rows) == [{"a": 1, "b": 2, "c": None}]
+    assert read_values([int])([("7",), ("8",)]) == [7, 8]
+    named = read_named_tuples(["a", "b", "c"], [int, None, None])(rows)[0]
+    assert (named.a, named.b, named.c) == named == (1, 2, None)
+    instance = read_instances([TRACK], [int, None, None])(rows)[0]
+    assert instance.id == 1
+
+
+def test_hidden_columns_are_passed_over() -> None:
+    rows = [(1, 2, "x", "y")]
+    assert read_tuples([None, None], 2)(rows) == [(1, 2)]
+    assert read_dicts(["a", "b"], [None, None], 2)(rows) == [{"a": 1, "b": 2}]
+    assert read_values([None], 3)(rows) == [1]
+    assert vars(read_instances([TRACK], [None] * 3, 1)(rows)[0]) == {"id": 1, "title": 2, "album_id": "x"}
+
+
+@pytest.mark.parametrize("name", ['x"', "x'", "x\\", "x\n", "{x}", "a b", "'); import os; ('", "%s"])
+def test_names_are_data_not_code(name: str) -> None:
+    assert read_dicts([name], [None])([(1,)]) == [{name: 1}]
+
+
+def test_the_generated_code_can_be_read() -> None:
+    source = source_of(read_instances([TRACK, ALBUM], [None] * 5))
+    assert source.startswith("def read(rows):")
+    assert "o0.title = c1" in source
+    assert "if c3 is not None:" in source

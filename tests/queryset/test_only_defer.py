@@ -1,0 +1,95 @@
+"""only() and defer(): what is loaded, and what reading the rest says."""
+
+from __future__ import annotations
+
+import databases
+import pytest
+
+import orm
+from orm.database.database import Database
+from tests.queryset.statements import recorded
+from tests.queryset.world import Player, Team
+
+pytestmark = pytest.mark.anyio
+FIELDS = {"id", "name", "nick", "score", "rank", "joined", "active", "team_id", "home_id"}
+
+
+def loaded(instance: orm.Model) -> set[str]:
+    """The attributes that an instance holds."""
+    return {name for name in vars(instance) if not name.startswith("_")}
+
+
+async def test_only_loads_its_fields_and_the_key(any_world: databases.Database) -> None:
+    player = await Player.objects.only("name", "score").get(id=1)
+    assert loaded(player) == {"id", "name", "score"}
+    assert (player.pk, player.name, player.score) == (1, "Ann", 10)
+    with pytest.raises(AttributeError, match="rank"):
+        _ = player.rank
+    with pytest.raises(AttributeError, match="team"):
+        _ = player.team
+    assert loaded(await Player.objects.only("pk").get(id=1)) == {"id"}
+    assert loaded(await Player.objects.only("team").get(id=1)) == {"id", "team_id"}
+    assert loaded(await Player.objects.only("team_id").get(id=1)) == {"id", "team_id"}
+
+
+async def test_defer_loads_the_rest(any_world: databases.Database) -> None:
+    player = await Player.objects.defer("name", "team").get(id=1)
+    assert loaded(player) == FIELDS - {"name", "team_id"}
+    with pytest.raises(AttributeError, match="load"):
+        _ = player.name
+    assert loaded(await Player.objects.defer("id", "pk").get(id=1)) == FIELDS
+
+
+async def test_the_last_only_counts_and_defers_add_up_as_in_django(world: Database) -> None:
+    players = Player.objects
+    assert loaded(await players.only("name").only("rank").get(id=1)) == {"id", "rank"}
+    assert loaded(await players.defer("name").defer("rank").get(id=1)) == FIELDS - {"name", "rank"}
+    assert loaded(await players.only("name", "rank").defer("rank").get(id=1)) == {"id", "name"}
+    assert loaded(await players.defer("name", "rank").only("name", "score").get(id=1)) == {"id", "score"}
+    assert loaded(await players.only("name").defer("name", "rank").get(id=1)) == FIELDS - {"rank"}
+
+
+async def test_load_fills_the_rest_in_one_query(world: Database) -> None:
+    player = await Player.objects.only("name").get(id=1)
+    with recorded(world) as statements:
+        await player.load()
+    assert len(statements) == 1
+    assert loaded(player) == FIELDS
+    assert player.rank == 1
+
+
+async def test_saving_writes_only_what_is_loaded(any_world: databases.Database) -> None:
+    player = await Player.objects.only("name").get(id=1)
+    player.name = "Anna"
+    await player.save()
+    after = await Player.objects.get(id=1)
+    assert (after.name, after.score, after.rank, after.team_id) == ("Anna", 10, 1, 1)
+
+
+async def test_with_select_related(any_world: databases.Database) -> None:
+    players = Player.objects.select_related("team__org")
+    player = await players.only("name", "team__name").get(id=1)
+    assert loaded(player) == {"id", "name", "team_id", "team"}
+    assert loaded(player.team) >= {"id", "name", "org_id", "org"}
+    assert "league_id" not in loaded(player.team)
+    assert player.team.org.name == "Acme"
+    player = await players.defer("team__league", "team__org__size", "rank").get(id=1)
+    assert "rank" not in loaded(player)
+    assert "league_id" not in loaded(player.team)
+    assert "size" not in loaded(player.team.org)
+    assert player.team.org.name == "Acme"
+    assert (await players.only("name", "team__name").get(id=5)).team is None
+
+
+async def test_streams_and_slices(any_world: databases.Database) -> None:
+    async for player in Player.objects.only("name").order_by("id")[:2]:
+        assert loaded(player) == {"id", "name"}
+    assert loaded((await Player.objects.order_by("-rank").defer("joined").first()) or Team()) == FIELDS - {"joined"}
+
+
+async def test_names_that_are_no_fields(tables: Database) -> None:
+    for bad in ("nope", "team__nope", "name__x", "nope__name"):
+        with pytest.raises(orm.FieldError):
+            Player.objects.only(bad)
+        with pytest.raises(orm.FieldError):
+            Player.objects.defer(bad)

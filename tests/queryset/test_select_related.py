@@ -1,0 +1,131 @@
+"""select_related(): related instances in the same query, nested and null."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import databases
+import pytest
+
+import orm
+from orm.database.database import Database
+from tests.queryset.statements import recorded
+from tests.queryset.world import ORGS, PLAYERS, TEAMS, Org, Player, Team
+
+pytestmark = pytest.mark.anyio
+
+
+def check_team(team: Team | None, key: int | None, *, orgs: bool) -> None:
+    """A loaded team is the row of this key; None where there is none."""
+    if key is None:
+        assert team is None
+        return
+    assert team is not None
+    row = TEAMS[key - 1]
+    assert (team.pk, team.name, team.org_id, team.league_id) == (row["id"], row["name"], row["org"], row["league"])
+    if orgs:
+        if row["org"] is None:
+            assert team.org is None
+        else:
+            org = ORGS[row["org"] - 1]
+            assert (team.org.pk, team.org.name, team.org.size) == (org["id"], org["name"], org["size"])
+
+
+async def test_nested_and_null_relations_in_one_statement(any_world: databases.Database) -> None:
+    found = await Player.objects.select_related("team__org", "home").order_by("id")
+    assert [player.pk for player in found] == [row["id"] for row in PLAYERS]
+    for player, row in zip(found, PLAYERS):
+        check_team(player.team, row["team"], orgs=True)
+        check_team(player.home, row["home"], orgs=False)
+        with pytest.raises(AttributeError, match="select_related"):
+            _ = player.home.league.name
+
+
+async def test_it_is_one_query_and_nothing_loads_later(world: Database) -> None:
+    with recorded(world) as statements:
+        found = await Player.objects.select_related("team__org", "team__league", "home__org", "home__league")
+        names = {player.home.league.name for player in found}
+        names |= {player.team.org.name for player in found if player.team and player.team.org}
+    assert len(statements) == 1
+    assert names == {"Acme", "acme", "Ölwerk"}
+
+
+async def test_the_same_table_several_times(any_world: databases.Database) -> None:
+    """team and home are teams, each with two orgs: four joins of one table, told apart."""
+    query = Player.objects.select_related("team__org", "team__league", "home__org", "home__league")
+    for player in await query.filter(team__league__name="Acme", home__org__name__isnull=False).order_by("home__org__name"):
+        check_team(player.team, PLAYERS[player.pk - 1]["team"], orgs=True)
+        check_team(player.home, PLAYERS[player.pk - 1]["home"], orgs=True)
+        assert player.team.league.name == "Acme"
+        assert player.home.league.pk == TEAMS[player.home_id - 1]["league"]
+
+
+async def test_without_names_it_follows_what_cannot_be_null(any_world: databases.Database) -> None:
+    player = await Player.objects.select_related().get(id=1)
+    assert player.home.name == "Red"
+    assert player.home.league.name == "Acme"
+    with pytest.raises(AttributeError):
+        _ = player.team.name
+
+
+async def test_none_takes_it_back_and_calls_add_up(any_world: databases.Database) -> None:
+    query = Player.objects.select_related("team").select_related("home")
+    player = await query.get(id=2)
+    assert (player.team.name, player.home.name) == ("Red", "Blue")
+    player = await query.select_related(None).get(id=2)
+    with pytest.raises(AttributeError):
+        _ = player.team.name
+    assert "JOIN" not in str(query.select_related(None).sql)
+
+
+async def test_a_list_of_names_as_in_orm_0_x(any_world: databases.Database) -> None:
+    player = await Player.objects.select_related(["team", "home__league"]).get(id=2)
+    assert (player.team.name, player.home.league.name) == ("Red", "acme")
+
+
+async def test_a_join_for_loading_drops_no_rows_and_a_filter_reuses_it(world: Database) -> None:
+    query = Player.objects.select_related("team")
+    assert await query.count() == len(PLAYERS) == len(await query)
+    narrowed = query.filter(team__name="Red")
+    assert str(narrowed.sql).count("JOIN") == 1
+    assert [p.team.name for p in await narrowed] == ["Red"] * 4
+    assert "JOIN" not in str(query.filter(rank=1).select_related(None).sql)
+
+
+async def test_streams_slices_first_and_get(any_world: databases.Database) -> None:
+    query = Player.objects.select_related("team__org").order_by("-id")
+    assert [p.team and p.team.name async for p in query[:4]] == ["Red", "Blue", None, "Red"]
+    first = await query.first()
+    assert first is not None and first.team.org.name == "Acme"
+    bulk = await query.in_bulk([3, 5])
+    assert bulk[3].team.name == "Blue" and bulk[3].team.org is None and bulk[5].team is None
+
+
+async def test_a_tree_of_one_model(any_database: databases.Database) -> None:
+    models = orm.ModelRegistry(any_database)
+
+    class Page(orm.Model):
+        registry = models
+
+        id = orm.Integer(primary_key=True)
+        title = orm.String(max_length=20)
+        parent: Any = orm.ForeignKey("Page", allow_null=True)
+
+    await models.create_all()
+    root = await Page.objects.create(title="root")
+    child = await Page.objects.create(title="child", parent=root)
+    await Page.objects.create(title="leaf", parent=child)
+    found = await Page.objects.select_related("parent__parent").order_by("id")
+    assert [p.parent and p.parent.title for p in found] == [None, "root", "child"]
+    assert found[2].parent.parent.title == "root"
+    assert found[1].parent.parent is None
+    assert [p.title for p in await Page.objects.filter(parent__parent__title="root")] == ["leaf"]
+    assert [p.title for p in await Page.objects.exclude(parent__title="root").order_by("id")] == ["root", "leaf"]
+    assert [p.title for p in await Page.objects.order_by("parent__title", "id").filter(parent__isnull=False)] == ["leaf", "child"]
+
+
+async def test_names_that_are_no_relations(tables: Database) -> None:
+    for bad in ("name", "nope", "team__name", "team__nope", "team_id", "team__org__id", ""):
+        with pytest.raises(orm.FieldError, match="relation"):
+            Player.objects.select_related(bad)
+    assert Org.objects.select_related() is not None

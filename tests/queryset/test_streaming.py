@@ -1,0 +1,200 @@
+"""``async for``: constant memory, leaving early, other queries meanwhile; querysets and transactions; many tasks."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from contextlib import aclosing
+from typing import Any
+
+import databases
+import pytest
+
+from orm.database.database import Database
+from tests.queryset import world as world_module
+from tests.queryset.statements import recorded
+from tests.queryset.world import PLAYERS, Org, Player, Tag
+
+pytestmark = pytest.mark.anyio
+MANY = 3_000
+
+
+async def make_tags(count: int = MANY) -> None:
+    await Tag.objects.bulk_create({"name": f"tag {n}", "uses": n} for n in range(count))
+
+
+async def test_a_stream_gives_what_a_list_does(any_world: databases.Database) -> None:
+    for query in (
+        Player.objects.order_by("id"),
+        Player.objects.filter(team__org__name="Acme").select_related("team").order_by("-id"),
+        Player.objects.order_by("id")[2:5],
+        Player.objects.none(),
+        Player.objects.filter(rank=99),
+    ):
+        assert [player async for player in query] == await query
+    assert [row async for row in Player.objects.order_by("id").values("id")] == await Player.objects.order_by("id").values("id")
+
+
+async def test_only_a_batch_of_rows_is_in_memory(tables: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    await make_tags()
+    living: dict[int, bool] = {}
+    monkeypatch.setattr(Tag, "__del__", lambda self: living.pop(id(self), None), raising=False)
+    seen = most = 0
+    async for tag in Tag.objects.filter(uses__gte=0).only("name", "uses"):
+        seen += 1
+        living[id(tag)] = True
+        most = max(most, len(living))
+    assert seen == MANY
+    assert most <= 1_000
+
+
+async def test_a_stream_may_be_left_early(any_tables: databases.Database) -> None:
+    await make_tags(1_200)
+    for _ in range(12):
+        async with aclosing(aiter(Tag.objects.order_by("id"))) as stream:
+            async for tag in stream:
+                if tag.uses == 5:
+                    break
+    async with any_tables.transaction():
+        async with aclosing(aiter(Tag.objects.order_by("id"))) as stream:
+            async for tag in stream:
+                break
+        assert await Tag.objects.count() == 1_200
+    assert await Tag.objects.count() == 1_200
+
+
+async def test_a_plain_break_gives_its_connection_back(tables: Database) -> None:
+    """Python closes an abandoned generator once it is collected; after that nothing may be held."""
+    await make_tags(1_200)
+    for _ in range(15):
+        async for tag in Tag.objects.order_by("id"):
+            if tag.uses == 5:
+                break
+        gc.collect()
+        await asyncio.sleep(0)
+    assert await Tag.objects.count() == 1_200
+    assert await asyncio.gather(*(Tag.objects.filter(uses=n).exists() for n in range(20))) == [True] * 20
+
+
+async def test_an_error_in_the_loop_leaks_nothing(any_tables: databases.Database) -> None:
+    await make_tags(1_200)
+    for _ in range(12):
+        with pytest.raises(ZeroDivisionError):
+            async with aclosing(aiter(Tag.objects.all())) as stream:
+                async for tag in stream:
+                    _ = tag.uses // 0
+    assert await Tag.objects.count() == 1_200
+
+
+async def test_other_queries_run_during_a_stream(any_tables: databases.Database) -> None:
+    await make_tags(1_200)
+    seen = 0
+    async for tag in Tag.objects.order_by("id"):
+        if seen % 400 == 0:
+            assert (await Tag.objects.get(pk=tag.pk)).uses == tag.uses
+        seen += 1
+    assert seen == 1_200
+
+
+async def test_other_queries_run_during_a_stream_in_a_transaction(any_tables: databases.Database) -> None:
+    await make_tags(1_200)
+    seen = 0
+    async with any_tables.transaction():
+        async for tag in Tag.objects.order_by("id"):
+            if seen % 300 == 0:
+                await Tag.objects.filter(pk=tag.pk).update(note="seen")
+                assert await Tag.objects.filter(note="seen").count() == seen // 300 + 1
+            seen += 1
+    assert seen == 1_200
+    assert await Tag.objects.filter(note="seen").count() == 4
+
+
+async def test_a_stream_is_one_statement(world: Database) -> None:
+    with recorded(world) as statements:
+        assert len([player async for player in Player.objects.all()]) == len(PLAYERS)
+    selects = [event for event in statements if event.sql.startswith("SELECT")]
+    assert len(selects) == 1
+    assert selects[0].rows == len(PLAYERS)
+
+
+# Transactions
+
+
+async def test_a_queryset_made_before_a_transaction_runs_inside_it(any_tables: databases.Database) -> None:
+    tags = Tag.objects.filter(uses__gt=0)
+    creating = tags.create(name="made inside", uses=1)
+    coroutine_of_update = tags.update(note="x")
+    transaction = await any_tables.transaction()
+    try:
+        await creating
+        assert await coroutine_of_update == 1
+        assert [tag.note for tag in await tags] == ["x"]
+        assert await tags.count() == 1
+        assert [tag.name async for tag in tags] == ["made inside"]
+    finally:
+        await transaction.rollback()
+    assert await tags == []
+
+
+async def test_savepoints_keep_the_outer_transaction(any_tables: databases.Database) -> None:
+    async with any_tables.transaction():
+        await Tag.objects.create(name="outer")
+        with pytest.raises(ZeroDivisionError):
+            async with any_tables.transaction():
+                await Tag.objects.create(name="inner")
+                _ = 1 // 0
+        assert await Tag.objects.values_list("name", flat=True) == ["outer"]
+    assert await Tag.objects.values_list("name", flat=True) == ["outer"]
+
+
+# Many tasks
+
+
+async def test_many_tasks_at_once(any_world: databases.Database) -> None:
+    async def one(number: int) -> Any:
+        player = await Player.objects.select_related("team").get(id=number % 14 + 1)
+        return player.pk, await Player.objects.filter(rank__lte=player.rank).count()
+
+    found = await asyncio.gather(*(one(number) for number in range(60)))
+    assert found == [(number % 14 + 1, number % 14 + 1) for number in range(60)]
+
+
+async def test_many_tasks_write_at_once(tables: Database) -> None:
+    await asyncio.gather(*(Tag.objects.create(name=f"tag {n}") for n in range(40)))
+    assert await Tag.objects.count() == 40
+    await asyncio.gather(*(Tag.objects.filter(name="tag 7").update(uses=Tag.uses + 1) for _ in range(20)))
+    assert (await Tag.objects.get(name="tag 7")).uses == 20
+
+
+async def test_a_database_in_memory_is_one_for_all_tasks() -> None:
+    async with Database("sqlite://") as database:
+        await world_module.create(database)
+        await world_module.fill()
+        found = await asyncio.gather(*(Org.objects.filter(id__gt=0).count() for _ in range(30)))
+        assert found == [4] * 30
+        await asyncio.gather(*(Tag.objects.get_or_create(name=f"tag {n % 5}") for n in range(30)))
+        assert await Tag.objects.count() == 5
+        async with database.transaction(force_rollback=True):
+            await Tag.objects.delete()
+        assert await Tag.objects.count() == 5
+
+
+async def test_using_another_database(database_url: str, sqlite_url: str) -> None:
+    async with Database(database_url) as first, Database("sqlite://") as second:
+        await world_module.create(second)
+        await world_module.create(first)
+        await Tag.objects.create(name="first")
+        other = await Tag.objects.using(second).create(name="second")
+        assert await Tag.objects.values_list("name", flat=True) == ["first"]
+        assert await Tag.objects.using(second).values_list("name", flat=True) == ["second"]
+        other.note = "saved there"
+        await other.save()
+        found = await Tag.objects.using(second).get()
+        assert found.note == "saved there"
+        await found.delete()
+        assert await Tag.objects.using(second).count() == 0
+        assert await Tag.objects.count() == 1
+        made = await Tag.objects.using(second).bulk_create([{"name": "x"}, {"name": "y"}])
+        await made[0].update(uses=5)
+        assert await Tag.objects.using(second).filter(uses=5).count() == 1
+        assert (await Tag.objects.using(second).get_or_create(name="x"))[1] is False
