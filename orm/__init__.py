@@ -2,7 +2,20 @@
 
 from typesystem import ValidationError
 
-from orm.aggregates import Aggregate, Avg, Count, Max, Min, StdDev, Sum, Variance
+from orm import functions, lookups, transforms
+from orm.aggregates import (
+    Aggregate,
+    ArrayAgg,
+    Avg,
+    Count,
+    JSONAgg,
+    Max,
+    Min,
+    StdDev,
+    StringAgg,
+    Sum,
+    Variance,
+)
 from orm.conditional import Case, When
 from orm.constraints import CheckConstraint, Index, UniqueConstraint
 from orm.ctes import CTE
@@ -57,7 +70,9 @@ from orm.fields import (
     Text,
     Time,
 )
+from orm.managers import Manager
 from orm.models import Model
+from orm.paging import Page
 from orm.planning.cache import PlanCacheInfo, plan_cache_clear, plan_cache_info
 from orm.queryset import QuerySet
 from orm.registry import ModelRegistry
@@ -102,6 +117,7 @@ __all__ = [
     "UUID",
     "Aggregate",
     "Array",
+    "ArrayAgg",
     "Avg",
     "BigInteger",
     "Binary",
@@ -140,10 +156,12 @@ __all__ = [
     "IntegrityError",
     "InterfaceError",
     "InternalError",
+    "JSONAgg",
     "Lag",
     "LastValue",
     "Lead",
     "LockNotAvailable",
+    "Manager",
     "Max",
     "Min",
     "Model",
@@ -157,6 +175,7 @@ __all__ = [
     "OneToOne",
     "OperationalError",
     "OuterRef",
+    "Page",
     "PercentRank",
     "PlanCacheInfo",
     "ProgrammingError",
@@ -172,6 +191,7 @@ __all__ = [
     "SmallInteger",
     "StdDev",
     "String",
+    "StringAgg",
     "Subquery",
     "Sum",
     "Text",
@@ -185,6 +205,9 @@ __all__ = [
     "Variance",
     "When",
     "Window",
+    "functions",
+    "lookups",
     "plan_cache_clear",
     "plan_cache_info",
+    "transforms",
 ]

@@ -367,6 +367,10 @@ class Func(Expression[T]):
         found: ColumnElement[Any] = getattr(func, self.function)(*arguments)
         return found
 
+    def build_from(self, fields: tuple[Field[Any] | None, ...], *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
+        """The SQL for rendered arguments of these fields (None: of NULL), where it depends on what they are."""
+        return self.build(*arguments)
+
     def result(self, *fields: Field[Any]) -> Field[Any]:
         """The field that reads the result, given those of the arguments."""
         if self.output_field is not None:

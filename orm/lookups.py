@@ -320,12 +320,34 @@ class IRegexLookup(RegexLookup):
 
 
 lookups: dict[str, Lookup] = {}
+"""By name; where several kinds of field have lookups of one name, the last that was registered."""
+_by_kind: dict[tuple[str | None, str], Lookup] = {}
 
 
 def register(lookup: type[Lookup]) -> type[Lookup]:
-    """Make a lookup known by its name; usable as a class decorator."""
-    lookups[lookup.name] = lookup()
+    """Make a lookup known by its name; usable as a class decorator.
+
+        @orm.lookups.register
+        class NotEqual(orm.lookups.Exact):
+            name = "ne"
+
+            def render(self, column, operand, field):
+                return column != operand
+
+        await Note.objects.filter(views__ne=3)
+
+    One with `kinds` is for fields of those kinds only, and goes before one of the same name without.
+    """
+    made = lookup()
+    lookups[lookup.name] = made
+    for kind in (None,) if lookup.kinds is None else lookup.kinds:
+        _by_kind[kind, lookup.name] = made
     return lookup
+
+
+def find_lookup(field: Field[Any], name: str) -> Lookup | None:
+    """The lookup of this name for such a field, if there is one."""
+    return _by_kind.get((field.kind, name)) or _by_kind.get((None, name))
 
 
 for _lookup in (
@@ -338,11 +360,11 @@ for _lookup in (
 
 def lookup_for(field: Field[Any], name: str) -> Lookup:
     """The lookup of this name. Raises `FieldError` if there is none or it is not for this kind of field."""
-    found = lookups.get(name)
-    if found is None and isinstance(field, ForeignKey):
+    found = find_lookup(field, name)
+    if name not in lookups and isinstance(field, ForeignKey):
         raise field.target._meta.unknown(name.split("__")[0], f"part of a lookup over {label(field)}", lookups)
-    if found is None or (found.kinds is not None and field.kind not in found.kinds):
-        fitting = sorted(known.name for known in lookups.values() if known.kinds is None or field.kind in known.kinds)
+    if found is None:
+        fitting = sorted({name for kind, name in _by_kind if kind in (None, field.kind)})
         kind = type(field).__name__
         raise FieldError(
             f"{label(field)} is a {kind}, which has no lookup {name!r}. Its lookups are: {', '.join(fitting)}."

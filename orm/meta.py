@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from orm.models import Model
     from orm.registry import ModelRegistry
 
-META_OPTIONS = ("tablename", "ordering", "abstract", "indexes", "constraints", "schema")
+META_OPTIONS = ("tablename", "ordering", "abstract", "indexes", "constraints", "schema", "get_latest_by")
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class MetaOptions:
     indexes: tuple[Any, ...] = ()
     constraints: tuple[Any, ...] = ()
     schema: str | None = None
+    get_latest_by: tuple[str, ...] = ()
 
 
 def read_meta(name: str, namespace: Mapping[str, Any], bases: tuple[type, ...]) -> MetaOptions:
@@ -52,11 +53,13 @@ def read_meta(name: str, namespace: Mapping[str, Any], bases: tuple[type, ...]) 
     if isinstance(given.get("ordering"), str):
         raise FieldError(f"{name}.Meta.ordering must be a list, such as [{given['ordering']!r}].")
     said = vars(own) if own else {}
+    latest = given.get("get_latest_by", ())
     tablename = said.get("tablename") or namespace.get("tablename") or namespace.get("__tablename__") or name.lower()
     return MetaOptions(
         tablename=tablename,
         abstract=said.get("abstract", False),
         schema=given.get("schema"),
+        get_latest_by=(latest,) if isinstance(latest, str) else tuple(latest),
         **{key: tuple(given.get(key, ())) for key in ("ordering", "indexes", "constraints")},
     )
 
@@ -88,7 +91,7 @@ class ModelInfo:
         self.paths: dict[str, Any] = {}
         self.lookups: dict[str, Any] = {}
         self.default_order: tuple[Any, ...] | None = None
-        self.objects: Any = None
+        self.objects: dict[Any, Any] = {}
         self._reverse: list[ReverseRelation] = []
 
     @property

@@ -14,9 +14,10 @@ from orm.exceptions import FieldError, MultipleMatches, NoMatch
 from orm.expressions import use_renderer
 from orm.fields import BigInteger, Field
 from orm.meta import ModelInfo, read_meta
+from orm.objects import Objects
 from orm.persistence import delete_instance, load_instance, save_instance, update_instance
 from orm.planning.clauses import to_clause
-from orm.queryset import Manager
+from orm.queryset import QuerySet
 from orm.raw import RawQuerySet
 from orm.registry import ModelRegistry, registry_of
 
@@ -164,7 +165,7 @@ class Model(metaclass=ModelMetaclass):
     """
 
     _meta: ClassVar[ModelInfo]
-    objects: ClassVar[Manager] = Manager()
+    objects: ClassVar[Objects] = Objects(QuerySet)
     # An instance that the database knows. Rows are made without __init__, so the class says True.
     _persisted = True
 

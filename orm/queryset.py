@@ -16,6 +16,8 @@ from orm.aggregates import Aggregate
 from orm.ctes import CTE
 from orm.exceptions import FieldError, IntegrityError, NotSupportedError, QueryError
 from orm.expressions import Condition, OrderTerm, Q
+from orm.objects import QuerySetObjects
+from orm.paging import Page, batches, fetch_page
 from orm.persistence import insert_instance, split_update
 from orm.planning.combination import Combination, Operation
 from orm.planning.conditions import EVERYTHING, NOTHING, both, junction
@@ -80,6 +82,21 @@ class QuerySet(Generic[M, R]):
         if self._query.sliced:
             raise QueryError(f"{what} after a slice would change which rows were sliced: {what} first, then slice.")
         return self._with(self._query.using_names(names, **changes))
+
+    @classmethod
+    def as_manager(cls) -> QuerySetObjects[Self]:
+        """A manager for a model's class body, whose queryset has the methods of this class.
+
+            class NoteQuerySet(orm.QuerySet["Note", "Note"]):
+                def done(self) -> Self:
+                    return self.filter(completed=True)
+
+            class Note(orm.Model):
+                objects = NoteQuerySet.as_manager()
+
+            await Note.objects.done().order_by("-id")
+        """
+        return QuerySetObjects(cls)
 
     # What the queryset is of.
 
@@ -505,6 +522,66 @@ class QuerySet(Generic[M, R]):
         rows = await found._with(found._query.reversed().slice(0, 1))
         return rows[0] if rows else None
 
+    async def earliest(self, *fields: str) -> R:
+        """The first row in the order of these fields (or of ``Meta.get_latest_by``).
+
+        Raises `Model.DoesNotExist` if there is none.
+        """
+        return await self._extreme("earliest()", fields, reverse=False)
+
+    async def latest(self, *fields: str) -> R:
+        """The last row in the order of these fields (or of ``Meta.get_latest_by``).
+
+        Raises `Model.DoesNotExist` if there is none.
+        """
+        return await self._extreme("latest()", fields, reverse=True)
+
+    async def _extreme(self, what: str, fields: tuple[str, ...], *, reverse: bool) -> R:
+        by = fields or self._query.info.options.get_latest_by
+        if not by:
+            raise QueryError(f"{what} needs fields, or get_latest_by in the Meta of {self._query.info.name}.")
+        if self._query.is_limited:
+            raise QueryError(f"{what} after a slice or a limit would change which rows were sliced.")
+        ordered = self.order_by(*by)
+        query = ordered._query.reversed() if reverse else ordered._query
+        return await ordered._with(query.slice(0, 1)).get()
+
+    async def contains(self, obj: M) -> bool:
+        """Whether this instance's row is among the rows. Raises `QueryError` for an instance that is not saved."""
+        self._instances("contains()")
+        if not hasattr(obj, "_meta"):
+            raise QueryError(f"contains() takes an instance of {self._query.info.name}, got {type(obj).__name__}.")
+        if obj._meta.model is not self._query.info.model:
+            return False
+        if obj.pk is None:
+            raise QueryError(f"contains() takes a saved instance, and this {obj._meta.name} has no primary key.")
+        if self._query.is_limited:
+            raise QueryError("contains() after a slice or a limit: compare with the rows that it finds.")
+        return await self.filter(pk=obj.pk).exists()
+
+    async def page(self, *, after: str | None = None, before: str | None = None, size: int = 50) -> Page[R]:
+        """At most `size` rows in the query's order: the first ones, or those after (or before) a page's cursor.
+
+            page = await Note.objects.order_by("-created").page(size=20)
+            page = await Note.objects.order_by("-created").page(after=page.next_cursor, size=20)
+
+        However deep, a page costs the same, and rows inserted or deleted meanwhile make no row come twice or be left
+        out. Rows that are equal in the order follow their primary key. Raises `QueryError` for a cursor that is
+        damaged, or of another model or order.
+        """
+        found: Page[R] = await fetch_page(self._query, self.database, after, before, size)
+        self._marked(found.items, self._query.projection)
+        return found
+
+    async def in_batches(self, size: int = 1000) -> AsyncIterator[list[R]]:
+        """All rows by primary key, in lists of `size`, each its own query: rows may be deleted or changed in between.
+
+            async for notes in Note.objects.filter(old=True).in_batches(500):
+                await archive(notes)
+        """
+        async for rows in batches(self._query, self.database, size):
+            yield self._marked(rows, self._query.projection)
+
     async def count(self) -> int:
         """How many rows there are."""
         return await execution.count(self._query, self.database)
@@ -775,18 +852,3 @@ def _called(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _described(lookups: Mapping[str, Any]) -> str:
     return f" {', '.join(lookups)}" if lookups else ""
-
-
-class Manager:
-    """`Model.objects`: a queryset of the model."""
-
-    def __get__(self, instance: Model | None, owner: type[M]) -> QuerySet[M, M]:
-        if instance is not None:
-            raise AttributeError(f"objects is reached on the class {owner.__name__}, not on an instance.")
-        info = owner._meta
-        if info.abstract:
-            raise FieldError(f"{owner.__name__} is abstract and has no rows to query.")
-        found: QuerySet[M, M] | None = info.objects
-        if found is None:
-            found = info.objects = QuerySet(Query(info, Instances(info)))
-        return found

@@ -20,6 +20,7 @@ from orm.database.mysql.types import MariaDBTypes, MySQLTypes
 from orm.database.postgresql.types import PostgreSQLTypes
 from orm.database.sqlite.types import SQLiteTypes
 from orm.database.storage import Process, Storage, Types, Unstorable
+from orm.database.zones import zone_of
 
 __all__ = [
     "JSON",
@@ -36,6 +37,7 @@ __all__ = [
     "Float",
     "IPAddress",
     "Integer",
+    "LocalDateTime",
     "SmallInteger",
     "Stored",
     "String",
@@ -268,6 +270,26 @@ class DateTime(Moment):
 
     def stored_by(self, types: Types) -> Storage:
         return types.datetime(self.timezone)
+
+
+class LocalDateTime(DateTime):
+    """An instant that is read back in a time zone (see `orm.database.zones.zone_name`), and not in UTC."""
+
+    def __init__(self, zone: str) -> None:
+        super().__init__(timezone=True)
+        self.zone = zone
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Process:
+        read = super().result_processor(dialect, coltype)
+        zone = zone_of(self.zone)
+
+        def result(value: Any) -> datetime.datetime | None:
+            if value is None:
+                return None
+            moment: datetime.datetime = value if read is None else read(value)
+            return moment.astimezone(zone)
+
+        return result
 
 
 class Duration(Stored):

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from orm.planning.paths import Path, resolve_path
+from orm.planning.paths import Path, resolve_path, split_path
 from orm.planning.terms import PathTerm, Term
+from orm.planning.transforming import split_steps, with_steps
+from orm.relations import ForeignKey, ReverseKey
 
 if TYPE_CHECKING:
     from orm.meta import ModelInfo
@@ -62,7 +64,14 @@ class Names:
         annotation = self.annotations.get(name)
         if annotation is not None:
             return annotation
-        return self.path_term(resolve_path(self.info, name, what))
+        first, *rest = name.split("__")
+        annotation = self.annotations.get(first)
+        if annotation is not None:
+            return with_steps(annotation, split_steps(annotation.field, rest))
+        path, parts = split_path(self.info, name, what)
+        if not parts or isinstance(path.field, (ForeignKey, ReverseKey)):
+            return self.path_term(resolve_path(self.info, name, what))
+        return with_steps(self.path_term(path), split_steps(path.field, parts))
 
     def path_term(self, path: Path) -> PathTerm:
         """The column of a path, in the scope that is right here."""

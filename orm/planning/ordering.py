@@ -33,7 +33,7 @@ class OrderTerm:
 
     def render(self, rendering: Rendering) -> list[ColumnElement[Any]]:
         """Its SQL: one term, or two."""
-        column = self.term.render(rendering)
+        column = rendering.once(self.term)
         ordered = column.desc() if self.descending else column.asc()
         if self.nulls is None:
             return [ordered]

@@ -45,6 +45,11 @@ class Projection:
         """The field of the single column that is selected."""
         raise NotImplementedError
 
+    @property
+    def plain(self) -> Projection:
+        """What the query itself selects, of a projection that adds to it."""
+        return self
+
     def selected(self, names: Names) -> tuple[Term, ...]:
         """What makes one row of the query differ from another."""
         raise NotImplementedError
@@ -255,7 +260,7 @@ class Columns(Projection):
         return tuple(value for term in self.terms for value in term.values)
 
     def columns(self, rendering: Rendering) -> list[ColumnElement[Any]]:
-        return [term.render(rendering) for term in self.terms]
+        return [rendering.once(term) for term in self.terms]
 
     def reader(self, processors: Sequence[Process | None], hidden: int) -> Reader:
         if self.shape == "dicts":

@@ -299,21 +299,22 @@ class Query:
         groups = self.conditions[1]
         found: list[sqlalchemy.ColumnElement[Any]] = []
         if self.grouping is None:
-            chains = self.projection.related if isinstance(self.projection, Instances) else ()
+            projection = self.projection.plain
+            chains = projection.related if isinstance(projection, Instances) else ()
             for chain in ((), *chains):
                 info = chain[-1].target._meta if chain else self.info
                 # The key stands for the row: databases know that its other columns depend on it.
                 found.extend(rendering.join(chain).c[key.column_name] for key in info.pk_fields)
-            if isinstance(self.projection, Columns):
-                found.extend(t.render(rendering) for t in self.projection.terms if _is_plain(t))
+            if isinstance(projection, Columns):
+                found.extend(rendering.once(t) for t in projection.terms if _is_plain(t))
         else:
-            found.extend(term.render(rendering) for term in self.grouping)
+            found.extend(rendering.once(term) for term in self.grouping)
         found.extend(
             rendering.annotated[name]
             for name, annotation in self.annotations.items()
             if not annotation.aggregate and not annotation.window and name in self.projection.names
         )
-        found.extend(t.term.render(rendering) for t in self.order if _is_plain(t.term))
+        found.extend(rendering.once(t.term) for t in self.order if _is_plain(t.term))
         found.extend(leaf.render(rendering) for leaf in groups.leaves() if _is_plain(leaf))
         return found
 

@@ -13,6 +13,7 @@ from orm.exceptions import QueryError
 from orm.planning.paths import Path, resolve_path
 
 if TYPE_CHECKING:
+    from orm.planning.terms import Term
     from orm.ctes import CTE
     from orm.meta import ModelInfo
     from orm.relations import Hop
@@ -87,6 +88,7 @@ class Rendering:
         self.annotated: dict[str, ColumnElement[Any]] = {}
         """The query's annotations, rendered once."""
         self._clauses: list[ColumnElement[Any]] = []
+        self._rendered: dict[int, tuple[Term, ColumnElement[Any]]] = {}
         self._joined_ctes: list[tuple[FromClause, ColumnElement[bool]]] = []
 
     def column(self, path: Path, scope: int = 0, *, required: bool = False) -> ColumnElement[Any]:
@@ -121,6 +123,13 @@ class Rendering:
     def _parent(self, hops: tuple[Hop, ...], scope: int) -> Join | None:
         before = hops[:-1]
         return self._joins.get((before, scope)) or self._joins.get((before, 0))
+
+    def once(self, term: Term) -> ColumnElement[Any]:
+        """The SQL of a term that stands in several clauses: rendered once, so that its values are bound once."""
+        known = self._rendered.get(id(term))
+        if known is None:
+            known = self._rendered[id(term)] = term, term.render(self)
+        return known[1]
 
     def annotation(self, name: str) -> ColumnElement[Any]:
         """The SQL of an annotation of the query."""

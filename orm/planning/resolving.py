@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ClauseElement
 
+from orm import json_lookups as json_lookups
 from orm.aggregates import Aggregate, AllRows
 from orm.conditional import Case
 from orm.ctes import CTEColumn
@@ -28,6 +29,8 @@ from orm.expressions import (
     Value,
     check_condition,
 )
+from orm.functions import Extract, Random
+from orm.functions.json import KeyNumber
 from orm.lookups import Lookup, Prepared, Truth, lookup_for
 from orm.planning.conditions import (
     EVERYTHING,
@@ -67,6 +70,7 @@ from orm.planning.terms import (
     WindowTerm,
     value_field,
 )
+from orm.planning.transforming import KeyTerm, Steps, TransformTerm, split_lookup, with_steps
 from orm.relations import ForeignKey
 from orm.subqueries import Exists, OuterRef, Subquery
 from orm.windows import Window, WindowFunction
@@ -78,6 +82,9 @@ if TYPE_CHECKING:
 
 # Model A ordered by B ordered by A …
 MAX_DEPTH = 20
+# Which end of a year a comparison with the year is one with.
+YEAR_BOUNDS = {"exact": 0, "gt": 1, "gte": 0, "lt": 0, "lte": 1}
+KEY_NUMBER = KeyNumber(F("key"))
 
 
 def resolve(names: Names, node: Any, what: str) -> Term:
@@ -153,13 +160,14 @@ def _beside(value: Any, other: Term | None) -> ValueTerm:
 
 
 def _aggregate(names: Names, node: Aggregate[Any], what: str) -> AggregateTerm:
-    (expression,) = node.arguments
+    expression, *others = node.arguments
     argument = RowTerm() if isinstance(expression, AllRows) else resolve(names, expression, what)
     if argument.aggregate:
         raise FieldError(f"{node!r} is an aggregate of an aggregate: {expression!r} is one already.")
     condition = EVERYTHING if node.filter is None else resolve_condition(names, node.filter)
     default = None if node.default is None else resolve(names, node.default, what)
-    return AggregateTerm(node, argument, condition, default)
+    rest = tuple(resolve(names, other, what) for other in others)
+    return AggregateTerm(node, argument, condition, default, rest)
 
 
 def _window(names: Names, node: Window[Any], what: str) -> WindowTerm:
@@ -221,7 +229,7 @@ def _resolved(names: Names, condition: Any, negated: bool) -> Node | None:
         if isinstance(expression, FieldExpression):
             check_model(names.info, expression, "a condition")
             path = resolve_path(names.info, "__".join(expression._path), "a condition")
-            return _path_match(names, path, lookup_for(path.field, condition.lookup), condition.value, negated)
+            return _path_match(names, path, (), lookup_for(path.field, condition.lookup), condition.value, negated)
         term = resolve(names, expression, "a condition")
         return _match(names, term, lookup_for(term.field, condition.lookup), condition.value)
     return Clause(condition)
@@ -235,11 +243,12 @@ def _keyword(names: Names, name: str, value: Any, negated: bool) -> Node:
         first, _, rest = name.partition("__")
         term = names.annotations.get(first)
         if term is not None:
-            return _match(names, term, lookup_for(term.field, rest or "exact"), value)
-    known: tuple[Path, Lookup] | None = info.lookups.get(name)
+            steps, lookup = split_lookup(term.field, rest.split("__") if rest else ())
+            return _match(names, with_steps(term, steps), lookup, value)
+    known: tuple[Path, Steps, Lookup] | None = info.lookups.get(name)
     if known is None:
         path, parts = split_path(info, name, "a lookup")
-        known = path, lookup_for(path.field, "__".join(parts) if parts else "exact")
+        known = path, *split_lookup(path.field, parts)
         if len(info.lookups) >= MAX_CACHED:
             info.lookups.clear()
         info.lookups[name] = known
@@ -263,13 +272,13 @@ def _composite(names: Names, name: str, value: Any) -> Node:
     return junction("OR", rows)
 
 
-def _path_match(names: Names, path: Path, lookup: Lookup, value: Any, negated: bool) -> Node:
+def _path_match(names: Names, path: Path, steps: Steps, lookup: Lookup, value: Any, negated: bool) -> Node:
     if negated and path.many:
-        return _exists(names, path, lookup, value)
-    return _match(names, names.path_term(path), lookup, value)
+        return _exists(names, path, steps, lookup, value)
+    return _match(names, with_steps(names.path_term(path), steps), lookup, value)
 
 
-def _exists(names: Names, path: Path, lookup: Lookup, value: Any) -> Node:
+def _exists(names: Names, path: Path, steps: Steps, lookup: Lookup, value: Any) -> Node:
     """What is excluded over a relation that leads to many rows: that one of them matches."""
     count = path.first_many()
     hops = path.relations[:count]
@@ -287,9 +296,9 @@ def _exists(names: Names, path: Path, lookup: Lookup, value: Any) -> Node:
     inner_path = resolve_path(start, rest, "a lookup")
     if isinstance(value, (Expression, ClauseElement)) and not hasattr(value, "_meta"):
         other = OuterTerm(resolve(names, value, f"a value for {lookup.name}"))
-        inner: Node = TermMatch(inner_names.path_term(inner_path), lookup, other)
+        inner: Node = TermMatch(with_steps(inner_names.path_term(inner_path), steps), lookup, other)
     else:
-        inner = _match(inner_names, inner_names.path_term(inner_path), lookup, value)
+        inner = _match(inner_names, with_steps(inner_names.path_term(inner_path), steps), lookup, value)
     if is_never(inner):
         return NOTHING
     return MissingMatch(hops, inner) if outer else ExistsMatch(hops, 0, inner, joined)
@@ -307,8 +316,12 @@ def _match(names: Names, term: Term, lookup: Lookup, value: Any) -> Node:
         if not lookup.takes_expression:
             raise QueryError(f"The lookup {name!r} compares with a value, not with an expression ({value!r}).")
         return TermMatch(term, lookup, other)
-    if name in ("exact", "iexact") and value is None:
+    if name in ("exact", "iexact") and value is None and not isinstance(term, KeyTerm):
         return Match(term, IS_NULL, Prepared((), variant=True))
+    if isinstance(term, TransformTerm) and isinstance(term.function, Extract):
+        found = _within_year(term, term.function, name, value)
+        if found is not None:
+            return found
     prepared = lookup.prepare(field, value)
     if prepared is Truth.NEVER:
         return constant(False, *term.leaves())
@@ -316,6 +329,15 @@ def _match(names: Names, term: Term, lookup: Lookup, value: Any) -> Node:
         return Match(term, IS_NULL, Prepared((), variant=False))
     assert isinstance(prepared, Prepared)
     return Match(term, lookup, prepared)
+
+
+def _within_year(term: TransformTerm, extract: Extract, name: str, year: Any) -> Node | None:
+    """A comparison of the year as one of the column itself, which an index serves; None where that cannot be."""
+    bounds = extract.as_bounds(term.term.field, year)
+    if bounds is None or name not in YEAR_BOUNDS:
+        return None
+    values = bounds if name == "exact" else (bounds[YEAR_BOUNDS[name]],)
+    return Match(term.term, lookup_for(term.term.field, "range" if name == "exact" else name), Prepared(values))
 
 
 def _in_query(term: Term, query: Query) -> Node:
@@ -356,11 +378,19 @@ def _named(names: Names, name: str, depth: int) -> Iterable[OrderTerm]:
     if bare in names.annotations:
         yield OrderTerm(names.annotations[bare], descending)
         return
-    path = resolve_path(info, bare, "an ordering")
+    if bare == "?":
+        yield OrderTerm(resolve(names, Random(), "an ordering"), descending)
+        return
+    path, parts = split_path(info, bare, "an ordering")
     relation = path.stored
     last = bare.rsplit("__", 1)[-1]
-    if not isinstance(path.field, ForeignKey) or last == path.field.attname:
-        yield OrderTerm(names.path_term(path), descending)
+    if parts or not isinstance(path.field, ForeignKey) or last == path.field.attname:
+        term = names.term(bare, "an ordering")
+        if isinstance(term, KeyTerm):
+            # Where JSON is text, numbers would come in the order of their digits.
+            yield OrderTerm(FuncTerm(KEY_NUMBER, (term,)), descending)
+            term = names.term(bare, "an ordering")
+        yield OrderTerm(term, descending)
         return
     # As in Django: ordering by a relation orders by the related model's own ordering, or its key.
     assert isinstance(relation, ForeignKey)

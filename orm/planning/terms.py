@@ -13,6 +13,7 @@ from sqlalchemy import ClauseElement, ColumnElement
 from sqlalchemy.sql import operators, visitors
 from sqlalchemy.types import TypeEngine
 
+from orm.aggregates import Gathered
 from orm.database import constructs
 from orm.database.types import Computed
 from orm.exceptions import QueryError
@@ -174,7 +175,8 @@ class FuncTerm(Term):
     def __init__(self, function: Func[Any], arguments: tuple[Term, ...]) -> None:
         self.function = function
         self.arguments = arguments
-        self.field = function.result(*(term.field for term in arguments))
+        self.fields = tuple(None if term is NULL else term.field for term in arguments)
+        self.field = function.result(*(field for field in self.fields if field is not None))
         self.key = (
             type(function).__qualname__,
             type(function).__module__,
@@ -191,7 +193,7 @@ class FuncTerm(Term):
 
     def call(self, rendering: Rendering) -> ColumnElement[Any]:
         """The function call itself."""
-        return self.function.build(*(term.render(rendering) for term in self.arguments))
+        return self.function.build_from(self.fields, *(term.render(rendering) for term in self.arguments))
 
     def leaves(self) -> tuple[Term, ...]:
         return tuple(leaf for term in self.arguments for leaf in term.leaves())
@@ -202,17 +204,28 @@ class AggregateTerm(Term):
 
     aggregate = True
 
-    def __init__(self, function: Aggregate[Any], argument: Term, condition: Condition, default: Term | None) -> None:
+    def __init__(
+        self,
+        function: Aggregate[Any],
+        argument: Term,
+        condition: Condition,
+        default: Term | None,
+        rest: tuple[Term, ...] = (),
+    ) -> None:
         self.function = function
         self.argument = argument
+        self.rest = rest
+        """What the function takes besides: a delimiter, what to order by."""
         self.condition = condition
         self.default = default
         self.field = function.result(argument.field)
         self.key = (
             *(type(function), function.options, lookup_key(self.field), argument.key, condition.key),
             default and default.key,
+            *(term.key for term in rest),
         )
-        self.values = (*condition.values, *argument.values, *(default.values if default else ()))
+        others = tuple(value for term in rest for value in term.values)
+        self.values = (*condition.values, *argument.values, *others, *(default.values if default else ()))
 
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
         found = self.call(rendering)
@@ -224,14 +237,19 @@ class AggregateTerm(Term):
         """The function call itself."""
         condition = self.condition.render(rendering, required=False, negated=False)
         argument = self.argument.render(rendering)
+        rest = [term.render(rendering) for term in self.rest]
+        if isinstance(self.function, Gathered):
+            taking_part = None if self.condition.key is True else condition
+            return self.function.gather(self.argument.field, taking_part, argument, *rest)
         if self.condition.key is not True:
             # Rows that do not take part count as NULL, which aggregates pass over, on every database.
-            taking_part = sqlalchemy.literal_column("1") if isinstance(self.argument, RowTerm) else argument
-            argument = sqlalchemy.case((condition, taking_part))
+            counted = sqlalchemy.literal_column("1") if isinstance(self.argument, RowTerm) else argument
+            argument = sqlalchemy.case((condition, counted))
         return self.function.build(argument)
 
     def leaves(self) -> tuple[Term, ...]:
-        return (*self.condition.leaves(), *self.argument.leaves())
+        others = (leaf for term in self.rest for leaf in term.leaves())
+        return (*self.condition.leaves(), *self.argument.leaves(), *others)
 
 
 class WindowTerm(Term):

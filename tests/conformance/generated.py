@@ -131,7 +131,8 @@ def aggregates(draw: st.DrawFn, root: str) -> tuple[Any, ...]:
     if kind == "key" and function != "Count":
         function = "Max"
     distinct = function in ("Count", "Sum") and draw(st.booleans())
-    condition = draw(st.none() | st.none() | leaves(root))
+    # Django takes a condition on an aggregate over nothing, filter=Q(x__in=[]), for false rather than NULL.
+    condition = draw(st.none() | st.none() | leaves(root).filter(lambda leaf: leaf[2] != ()))
     return (function, path, distinct, condition)
 
 
@@ -163,7 +164,8 @@ def specs(draw: st.DrawFn) -> Spec:
         else:
             calls.append((what, tuple(draw(st.lists(conditions(root), min_size=1, max_size=2)))))
     end = draw(st.sampled_from(["rows", "rows", "rows", "rows", "count", "exists", "slice", "aggregate"]))
-    if draw(st.integers(0, 3)) == 0:
+    distinct = draw(st.integers(0, 3)) == 0
+    if distinct:
         calls.append(("distinct",))
     if end == "slice":
         grouping = bool(selected) and grouped
@@ -175,7 +177,8 @@ def specs(draw: st.DrawFn) -> Spec:
         calls.append(("order_by", tuple(order if grouping else [*order, "id"])))
         low = draw(st.integers(0, 3))
         calls.append(("slice", low, draw(st.none() | st.integers(low, 6))))
-    elif draw(st.integers(0, 4)) == 0:
+    # Distinct rows differ in what they are ordered by, too; Django forgets that when it counts them.
+    elif draw(st.integers(0, 4)) == 0 and not (distinct and end in ("count", "aggregate")):
         calls.append(("order_by", (draw(paths(root, PLAIN, 2))[0],)))
     return Spec(root, tuple(calls), end)
 

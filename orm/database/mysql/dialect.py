@@ -16,6 +16,7 @@ from sqlalchemy.sql.compiler import DDLCompiler, SQLCompiler
 from orm.database import constructs
 from orm.database.constructs import LIKE_ESCAPE, like_pattern
 from orm.database.dialect import LIST_SLOT, Dialect
+from orm.database.mysql import spellings as spellings
 from orm.exceptions import NotSupportedError
 
 NAMES = ("mysql", "mariadb")
@@ -45,8 +46,10 @@ class MySQLDialect(Dialect):
         return mysql.insert(table)
 
     def ignore_conflicts(self, insert: sqlalchemy.Insert) -> sqlalchemy.Insert:
-        """INSERT IGNORE, which also makes warnings of some other errors."""
-        return insert.prefix_with("IGNORE")
+        """ON DUPLICATE KEY UPDATE of nothing; INSERT IGNORE would let rows of a missing foreign key pass, too."""
+        assert isinstance(insert, mysql.Insert)
+        assert isinstance(insert.table, sqlalchemy.Table)
+        return insert.on_duplicate_key_update({column.name: column for column in insert.table.primary_key})
 
     def update_conflicts(
         self, insert: sqlalchemy.Insert, update: Sequence[str], unique: Sequence[str]

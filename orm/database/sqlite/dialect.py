@@ -16,6 +16,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from orm.database import constructs, types
 from orm.database.constructs import LIKE_ESCAPE, like_pattern
 from orm.database.dialect import Dialect
+from orm.database.sqlite import spellings as spellings
 from orm.exceptions import QueryError
 
 GLOB_SPECIAL = str.maketrans({"*": "[*]", "?": "[?]", "[": "[[]"})
