@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -35,7 +36,7 @@ async def test_ten_thousand_values_of_one_shape_are_one_plan(world: Database) ->
     before = orm.plan_cache_info()
     for number in range(10_000):
         # The queries themselves are not sent: their SQL goes the same way through the cache.
-        assert Player.objects.filter(rank=number, name__icontains=f"x{number}").order_by("id")[:number + 1].sql.values
+        assert Player.objects.filter(rank=number, name__icontains=f"x{number}").order_by("id")[: number + 1].sql.values
     after = orm.plan_cache_info()
     assert after.misses - before.misses == 1
     assert after.hits - before.hits == 9_999
@@ -67,7 +68,7 @@ async def test_ten_thousand_values_of_one_shape_are_one_plan(world: Database) ->
         lambda n: Tag.objects.update_or_create(name="tag", defaults={"uses": n}),
         lambda n: Player.objects.in_bulk(list(range(1, n + 2))),
     ],
-    ids=str,
+    ids=range(21),
 )
 async def test_values_limits_and_lengths_are_no_shapes(world: Database, make: Callable[[int], Any]) -> None:
     await misses_of(make, range(3))  # A later call may take another way than the first: find, not create.
@@ -155,10 +156,9 @@ async def file_database(sqlite_url: str) -> AsyncIterator[str]:
 
 
 async def test_threads_with_loops_of_their_own(file_database: str) -> None:
-    failures: list[BaseException] = []
     start = threading.Barrier(4)
 
-    async def work(seed: int) -> None:
+    async def work(seed: int) -> int:
         async with Database(file_database) as database:
             players = Player.objects.using(database)
             for number in range(60):
@@ -168,22 +168,15 @@ async def test_threads_with_loops_of_their_own(file_database: str) -> None:
                 assert len(await players.filter(rank__lte=wanted).values(*fields)) == wanted
                 if number % 20 == 0:
                     orm.plan_cache_clear()
+        return seed
 
-    def run(seed: int) -> None:
+    def run(seed: int) -> int:
         start.wait()
-        try:
-            asyncio.run(work(seed))
-        except BaseException as error:
-            failures.append(error)
+        return asyncio.run(work(seed))
 
-    threads = [threading.Thread(target=run, args=(seed,)) for seed in range(4)]
-    for thread in threads:
-        thread.start()
-    while any(thread.is_alive() for thread in threads):
-        await asyncio.sleep(0.02)
-    for thread in threads:
-        thread.join()
-    assert failures == []
+    with ThreadPoolExecutor(4) as threads:
+        running = [asyncio.get_running_loop().run_in_executor(threads, run, seed) for seed in range(4)]
+        assert await asyncio.gather(*running) == [0, 1, 2, 3]
 
 
 async def test_hits_and_misses_are_told(world: Database) -> None:

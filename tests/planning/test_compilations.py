@@ -77,7 +77,9 @@ WRITES: list[Make] = [
 
 
 @pytest.mark.parametrize("make", READS + WRITES, ids=range(len(READS + WRITES)))
-async def test_nothing_is_compiled_twice(any_world: databases.Database, monkeypatch: pytest.MonkeyPatch, make: Make) -> None:
+async def test_nothing_is_compiled_twice(
+    any_world: databases.Database, monkeypatch: pytest.MonkeyPatch, make: Make
+) -> None:
     await make(1)
     await make(2)  # Some calls take another way the second time, such as to find what the first created.
     with compilations(monkeypatch) as compiled:

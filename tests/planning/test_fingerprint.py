@@ -128,7 +128,9 @@ def test_values_come_in_the_order_of_the_placeholders() -> None:
 
 def test_the_same_query_made_twice_is_equal() -> None:
     def make() -> Any:
-        return P.filter(team__org__name__icontains="x").exclude(rank__in=[1]).select_related("team").order_by("-rank")[:3]
+        return (
+            P.filter(team__org__name__icontains="x").exclude(rank__in=[1]).select_related("team").order_by("-rank")[:3]
+        )
 
     assert key(make()) == key(make())
     assert make()._query.values == make()._query.values

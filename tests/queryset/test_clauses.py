@@ -112,7 +112,10 @@ async def test_text_clauses_with_binds(any_world: databases.Database) -> None:
         (lambda v: columns.rank == v, [1, 2, 3]),
         (lambda v: columns.rank.in_(range(v)), [1, 5, 500]),
         (lambda v: columns.rank.not_in(list(range(v))), [1, 5, 500]),
-        (lambda v: sqlalchemy.and_(columns.rank > v, sqlalchemy.or_(columns.score > v, columns.name != str(v))), [1, 2]),
+        (
+            lambda v: sqlalchemy.and_(columns.rank > v, sqlalchemy.or_(columns.score > v, columns.name != str(v))),
+            [1, 2],
+        ),
         (lambda v: sqlalchemy.not_(columns.rank.between(v, v + 3)), [1, 2, 3]),
         (lambda v: sqlalchemy.func.length(columns.name) + v > 5, [1, 2]),
     ],
@@ -128,7 +131,7 @@ async def test_one_plan_for_all_values(world: Database, make: Callable[[Any], An
 
 
 async def test_hostile_values_are_only_values(any_world: databases.Database) -> None:
-    hostile = ["'; DROP TABLE player; --", '"', "\\", "%s", ":name", "{}", "$1", "?", "%(x)s", "`", "\x00" "nul"]
+    hostile = ["'; DROP TABLE player; --", '"', "\\", "%s", ":name", "{}", "$1", "?", "%(x)s", "`", "\x00nul"]
     for text in hostile[:-1]:
         for query in (
             Player.objects.filter(columns.name == text),

@@ -30,7 +30,16 @@ def test_unknown_names_are_refused_with_the_choices() -> None:
     assert "nam" in message and "name" in message
     assert "league" in refuses(team__legue="x")
     assert "Player" in refuses(nope__name="x")
-    for name in ("team__name__nope", "name__team", "rank__foo", "team__org__nope__name", "__name", "name__", "_", "team__"):
+    for name in (
+        "team__name__nope",
+        "name__team",
+        "rank__foo",
+        "team__org__nope__name",
+        "__name",
+        "name__",
+        "_",
+        "team__",
+    ):
         refuses(**{name: "x"})
 
 

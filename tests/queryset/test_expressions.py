@@ -60,7 +60,9 @@ def matching(*paths: str, test: Any) -> list[int]:
     ],
     ids=str,
 )
-async def test_typed_comparisons_are_the_keyword_lookups(world: Database, typed: Comparison, keyword: dict[str, Any]) -> None:
+async def test_typed_comparisons_are_the_keyword_lookups(
+    world: Database, typed: Comparison, keyword: dict[str, Any]
+) -> None:
     by_keyword = Player.objects.filter(**keyword)
     assert str(Player.objects.filter(typed).sql) == str(by_keyword.sql)
     assert await keys(Player.objects.filter(typed)) == await keys(by_keyword)
@@ -72,7 +74,9 @@ async def test_arithmetic_in_filters(any_world: databases.Database) -> None:
     players = Player.objects
     assert await keys(players.filter(Player.rank + 1 == 3)) == [2]
     assert await keys(players.filter(rank__gt=Player.score)) == matching("rank", "score", test=lambda r, s: r > s)
-    assert await keys(players.filter(rank__gt=orm.F("score") + 1)) == matching("rank", "score", test=lambda r, s: r > s + 1)
+    assert await keys(players.filter(rank__gt=orm.F("score") + 1)) == matching(
+        "rank", "score", test=lambda r, s: r > s + 1
+    )
     assert await keys(players.filter(Player.rank * 2 - 1 > Player.score)) == matching(
         "rank", "score", test=lambda r, s: r * 2 - 1 > s
     )
@@ -139,7 +143,9 @@ async def test_expressions_keep_the_types_of_their_fields(any_database: database
 
 async def test_expressions_go_into_sqlalchemy_statements(world: Database) -> None:
     statement = (
-        sqlalchemy.select(Player.name, (Player.rank + 1).label("next") if hasattr(Player.rank, "label") else Player.rank + 1)
+        sqlalchemy.select(
+            Player.name, (Player.rank + 1).label("next") if hasattr(Player.rank, "label") else Player.rank + 1
+        )
         .where(Player.rank > 12)
         .order_by(Player.rank.desc())
     )

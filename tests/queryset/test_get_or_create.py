@@ -93,7 +93,9 @@ async def test_what_they_refuse(any_world: databases.Database) -> None:
 async def test_a_race_makes_one_row(any_tables: databases.Database) -> None:
     for round_number in range(3):
         name = f"round {round_number}"
-        found = await asyncio.gather(*(Tag.objects.get_or_create(name=name, defaults={"uses": n}) for n in range(TASKS)))
+        found = await asyncio.gather(
+            *(Tag.objects.get_or_create(name=name, defaults={"uses": n}) for n in range(TASKS))
+        )
         assert sum(created for _, created in found) == 1
         assert len({tag.pk for tag, _ in found}) == 1
         assert {tag.uses for tag, _ in found} == {(await Tag.objects.get(name=name)).uses}

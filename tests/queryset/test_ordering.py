@@ -155,7 +155,9 @@ async def test_reverse_turns_every_term(any_world: databases.Database) -> None:
 async def test_distinct_rows_may_be_ordered_by_what_is_not_selected(any_world: databases.Database) -> None:
     found = await Player.objects.order_by("home__id").values_list("home__name", flat=True).distinct()
     assert found == ["Red", "Blue", "red 100%", "Grün"]
-    assert await Player.objects.order_by("home_id").values("home_id").distinct() == [{"home_id": n} for n in (1, 2, 3, 4)]
+    assert await Player.objects.order_by("home_id").values("home_id").distinct() == [
+        {"home_id": n} for n in (1, 2, 3, 4)
+    ]
     assert await Player.objects.distinct().order_by("-rank").count() == len(PLAYERS)
     assert [p.pk for p in await Player.objects.distinct().order_by("home__league__id", "id")] == ordered(
         "home__league__id", "id"

@@ -34,7 +34,7 @@ def check_team(team: Team | None, key: int | None, *, orgs: bool) -> None:
 async def test_nested_and_null_relations_in_one_statement(any_world: databases.Database) -> None:
     found = await Player.objects.select_related("team__org", "home").order_by("id")
     assert [player.pk for player in found] == [row["id"] for row in PLAYERS]
-    for player, row in zip(found, PLAYERS):
+    for player, row in zip(found, PLAYERS, strict=True):
         check_team(player.team, row["team"], orgs=True)
         check_team(player.home, row["home"], orgs=False)
         with pytest.raises(AttributeError, match="select_related"):
@@ -53,7 +53,9 @@ async def test_it_is_one_query_and_nothing_loads_later(world: Database) -> None:
 async def test_the_same_table_several_times(any_world: databases.Database) -> None:
     """team and home are teams, each with two orgs: four joins of one table, told apart."""
     query = Player.objects.select_related("team__org", "team__league", "home__org", "home__league")
-    for player in await query.filter(team__league__name="Acme", home__org__name__isnull=False).order_by("home__org__name"):
+    for player in await query.filter(team__league__name="Acme", home__org__name__isnull=False).order_by(
+        "home__org__name"
+    ):
         check_team(player.team, PLAYERS[player.pk - 1]["team"], orgs=True)
         check_team(player.home, PLAYERS[player.pk - 1]["home"], orgs=True)
         assert player.team.league.name == "Acme"
@@ -121,7 +123,10 @@ async def test_a_tree_of_one_model(any_database: databases.Database) -> None:
     assert found[1].parent.parent is None
     assert [p.title for p in await Page.objects.filter(parent__parent__title="root")] == ["leaf"]
     assert [p.title for p in await Page.objects.exclude(parent__title="root").order_by("id")] == ["root", "leaf"]
-    assert [p.title for p in await Page.objects.order_by("parent__title", "id").filter(parent__isnull=False)] == ["leaf", "child"]
+    assert [p.title for p in await Page.objects.order_by("parent__title", "id").filter(parent__isnull=False)] == [
+        "leaf",
+        "child",
+    ]
 
 
 async def test_names_that_are_no_relations(tables: Database) -> None:

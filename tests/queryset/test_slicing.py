@@ -126,7 +126,12 @@ async def test_limit_and_offset_may_be_followed_by_a_filter(any_world: databases
 
 async def test_nothing_is_asked_for_nothing(world: Database) -> None:
     with recorded(world) as statements:
-        for empty in (Player.objects.limit(0), Player.objects.all()[0:0], Player.objects.all()[5:5], Player.objects.all()[5:2]):
+        for empty in (
+            Player.objects.limit(0),
+            Player.objects.all()[0:0],
+            Player.objects.all()[5:5],
+            Player.objects.all()[5:2],
+        ):
             assert await empty == []
             assert await empty.count() == 0
             assert await empty.exists() is False
@@ -136,9 +141,8 @@ async def test_nothing_is_asked_for_nothing(world: Database) -> None:
 
 
 async def test_get_counts_at_most_two(world: Database) -> None:
-    with recorded(world) as statements:
-        with pytest.raises(Player.MultipleObjectsReturned):
-            await Player.objects.get()
+    with recorded(world) as statements, pytest.raises(Player.MultipleObjectsReturned):
+        await Player.objects.get()
     assert [event.rows for event in statements] == [2]
     assert (await Player.objects.limit(1).get()).pk
     with pytest.raises(Player.DoesNotExist):

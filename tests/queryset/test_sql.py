@@ -14,7 +14,9 @@ pytestmark = pytest.mark.anyio
 
 
 def test_sql_is_there_without_a_connection() -> None:
-    query = Org.objects.using(Database("postgresql://localhost/nowhere")).filter(name="x", size__gt=3).order_by("id")[:5]
+    query = (
+        Org.objects.using(Database("postgresql://localhost/nowhere")).filter(name="x", size__gt=3).order_by("id")[:5]
+    )
     assert str(query.sql).startswith("SELECT org.id, org.name, org.size \nFROM org \nWHERE org.name = $1")
     assert query.sql.values == ("x", 3, 5)
     assert str(query.sql) == query.sql.text
@@ -33,7 +35,11 @@ async def test_sql_is_what_is_sent(world: Database) -> None:
 
 
 async def test_sql_reads_well(world: Database) -> None:
-    text = " ".join(str(Player.objects.filter(team__name="Red").values("id").sql).split()).replace("`", "").replace("INNER ", "")
+    text = (
+        " ".join(str(Player.objects.filter(team__name="Red").values("id").sql).split())
+        .replace("`", "")
+        .replace("INNER ", "")
+    )
     assert text.startswith("SELECT player.id FROM player JOIN team ON player.team = team.id WHERE team.name = ")
     assert "1 = 1" not in text and "true" not in text
 

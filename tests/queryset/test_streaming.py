@@ -32,7 +32,9 @@ async def test_a_stream_gives_what_a_list_does(any_world: databases.Database) ->
         Player.objects.filter(rank=99),
     ):
         assert [player async for player in query] == await query
-    assert [row async for row in Player.objects.order_by("id").values("id")] == await Player.objects.order_by("id").values("id")
+    assert [row async for row in Player.objects.order_by("id").values("id")] == await Player.objects.order_by(
+        "id"
+    ).values("id")
 
 
 async def test_only_a_batch_of_rows_is_in_memory(tables: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,8 +59,7 @@ async def test_a_stream_may_be_left_early(any_tables: databases.Database) -> Non
                     break
     async with any_tables.transaction():
         async with aclosing(aiter(Tag.objects.order_by("id"))) as stream:
-            async for tag in stream:
-                break
+            await anext(stream)
         assert await Tag.objects.count() == 1_200
     assert await Tag.objects.count() == 1_200
 

@@ -20,7 +20,8 @@ async def test_dicts_of_all_or_some_fields(any_world: databases.Database) -> Non
     players = Player.objects.order_by("id")
     everything = await players.values()
     renamed = [
-        {{"team": "team_id", "home": "home_id"}.get(name, name): value for name, value in row.items()} for row in PLAYERS
+        {{"team": "team_id", "home": "home_id"}.get(name, name): value for name, value in row.items()}
+        for row in PLAYERS
     ]
     assert everything == renamed
     assert type(everything[0]["active"]) is bool
@@ -31,7 +32,16 @@ async def test_dicts_of_all_or_some_fields(any_world: databases.Database) -> Non
 
 
 async def test_paths_across_relations_keep_rows_without_one(any_world: databases.Database) -> None:
-    paths = ("id", "team", "team_id", "team__name", "team__org__name", "team__org", "home__league__name", "home__org_id")
+    paths = (
+        "id",
+        "team",
+        "team_id",
+        "team__name",
+        "team__org__name",
+        "team__org",
+        "home__league__name",
+        "home__org_id",
+    )
     found = await Player.objects.order_by("id").values(*paths)
     assert found == [{path: value_at(row, path) for path in paths} for row in PLAYERS]
     tuples = await Player.objects.order_by("id").values_list(*paths)

@@ -37,7 +37,7 @@ async def test_update_sets_values_and_counts_the_rows_matched(any_world: databas
 async def test_update_calculates_with_the_row_s_own_fields(any_world: databases.Database) -> None:
     assert await Player.objects.exclude(id=9).update(rank=Player.rank + 1) == 13
     assert await Player.objects.exclude(id=9).update(score=orm.F("score") * 2 - orm.F("id")) == 13
-    for player, row in zip(await Player.objects.order_by("id"), PLAYERS):
+    for player, row in zip(await Player.objects.order_by("id"), PLAYERS, strict=True):
         if row["id"] != 9:
             assert player.rank == row["rank"] + 1
             assert player.score == (None if row["score"] is None else row["score"] * 2 - row["id"])
@@ -57,7 +57,9 @@ async def test_update_over_relations_touches_exactly_the_matching_rows(any_world
     assert await keys(Player.objects.filter(rank=200)) == [3, 4, 5, 6, 7, 8, 9, 10, 12, 13]
     assert await Player.objects.filter(orm.Q(team=None) | orm.Q(home__name="Red")).update(rank=Player.rank + 1) == 6
     assert await keys(Player.objects.filter(rank__in=[101, 201])) == [1, 3, 5, 6, 11, 12]
-    assert await Player.objects.select_related("team").order_by("team__name").filter(team__name="Red").update(rank=1) == 4
+    assert (
+        await Player.objects.select_related("team").order_by("team__name").filter(team__name="Red").update(rank=1) == 4
+    )
     assert await Team.objects.filter(id__in=Team.objects.filter(name="Red")).update(name="Rot") == 1
 
 
@@ -74,9 +76,8 @@ async def test_update_takes_relations_as_instances_keys_and_none(any_world: data
 
 
 async def test_update_validates_before_anything_is_sent(world: Database) -> None:
-    with recorded(world) as statements:
-        with pytest.raises(orm.ValidationError) as caught:
-            await Player.objects.update(name="x" * 51, rank="many", home=None)
+    with recorded(world) as statements, pytest.raises(orm.ValidationError) as caught:
+        await Player.objects.update(name="x" * 51, rank="many", home=None)
     assert statements == []
     assert set(dict(caught.value)) == {"name", "rank", "home"}
     for values in ({"nope": 1}, {"team__name": "x"}, {"rank": Team.id}, {"rank": orm.F("nope")}):
@@ -265,7 +266,9 @@ async def test_in_bulk(any_world: databases.Database) -> None:
     assert len(await Player.objects.in_bulk()) == len(PLAYERS)
     assert set(await Player.objects.filter(rank__gt=2).in_bulk([1, 2, 3])) == {3}
     await Tag.objects.bulk_create([{"name": "a"}, {"name": "b"}])
-    assert {name: tag.name for name, tag in (await Tag.objects.in_bulk(["b", "z"], field_name="name")).items()} == {"b": "b"}
+    assert {name: tag.name for name, tag in (await Tag.objects.in_bulk(["b", "z"], field_name="name")).items()} == {
+        "b": "b"
+    }
     with pytest.raises(orm.QueryError, match="unique"):
         await Player.objects.in_bulk(["Ann"], field_name="name")
     with pytest.raises(orm.FieldError):

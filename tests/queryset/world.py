@@ -85,13 +85,14 @@ _PLAYERS: list[tuple[Any, ...]] = [
     (8, "[set]", "s]et[", 10, 8, None, True, 4, 3),
     (9, "ÄRGER", "Straße", 2_000_000_000, 9, datetime.date(2024, 2, 29), False, 3, 3),
     (10, "ärger", "STRASSE", 7, 10, None, True, 2, 4),
-    (11, "it's \"q\"; --", "%", 3, 11, datetime.date(1999, 12, 31), False, 1, 1),
+    (11, 'it\'s "q"; --', "%", 3, 11, datetime.date(1999, 12, 31), False, 1, 1),
     (12, "Zed ", " pad", 1, 12, datetime.date(2024, 3, 1), True, None, 1),
     (13, "Zed", "emoji 🎉", 1, 13, None, True, 2, 2),
     (14, "two\nlines", "_", 10, 14, datetime.date(2024, 3, 1), False, 1, 4),
 ]
 PLAYERS: list[dict[str, Any]] = [
-    dict(zip(("id", "name", "nick", "score", "rank", "joined", "active", "team", "home"), row)) for row in _PLAYERS
+    dict(zip(("id", "name", "nick", "score", "rank", "joined", "active", "team", "home"), row, strict=True))
+    for row in _PLAYERS
 ]
 _TABLES: dict[str, dict[int, dict[str, Any]]] = {
     "team": {row["id"]: row for row in TEAMS},
