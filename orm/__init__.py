@@ -46,7 +46,7 @@ from orm.exceptions import (
     TransactionError,
     UniqueViolation,
 )
-from orm.expressions import Expression, F, Func, Q, Value
+from orm.expressions import Expression, ExpressionWrapper, F, Func, Q, Value
 from orm.fields import (
     JSON,
     URL,
@@ -142,6 +142,7 @@ __all__ = [
     "Error",
     "Exists",
     "Expression",
+    "ExpressionWrapper",
     "F",
     "Field",
     "FieldError",

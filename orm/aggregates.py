@@ -32,6 +32,8 @@ class Aggregate(Func[T]):
 
     name: ClassVar[str] = ""
     """What its default alias ends with: ``level__count``."""
+    of_nothing: ClassVar[Any] = None
+    """Its value where there are no rows."""
 
     def __init__(
         self,
@@ -72,6 +74,7 @@ class Count(Aggregate[int]):
 
     name = "count"
     function = "count"
+    of_nothing = 0
 
     def __init__(self, expression: Operand = "*", *, distinct: bool = False, filter: Condition | None = None) -> None:
         star = isinstance(expression, str) and expression == "*"

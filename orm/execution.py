@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -87,7 +87,7 @@ async def fetch(query: Query, database: databases.Database) -> list[Any]:
     return plan.reader(rows)
 
 
-async def stream(query: Query, database: databases.Database) -> AsyncIterator[Any]:
+async def stream(query: Query, database: databases.Database) -> AsyncGenerator[Any, None]:
     """The rows of a query, read as they come, a batch in memory at a time."""
     if query.is_empty:
         return
@@ -121,6 +121,10 @@ async def count(query: Query, database: databases.Database) -> int:
 async def aggregate(query: Query, named: Mapping[str, Term], database: databases.Database) -> dict[str, Any]:
     """Aggregates over the query's rows, by name."""
     aggregation = Aggregation(query, named)
+    if query.is_empty:
+        nothing = aggregation.of_nothing
+        if nothing is not None:
+            return nothing
     plan = aggregation.plan(await dialect_of(database))
     assert plan.reader is not None
     sql, arguments = ready(plan, query, aggregation.values)

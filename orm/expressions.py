@@ -264,6 +264,32 @@ class Expression(SQLAlchemyCompatible, Generic[T]):
     def __rmod__(self, other: Operand) -> Combined[T]:
         return Combined("%", other, self)
 
+    def __pow__(self, other: Operand) -> Combined[T]:
+        return Combined("**", self, other)
+
+    def __rpow__(self, other: Operand) -> Combined[T]:
+        return Combined("**", other, self)
+
+    def bitand(self, other: Operand) -> Combined[T]:
+        """The bits that both have."""
+        return Combined("&", self, other)
+
+    def bitor(self, other: Operand) -> Combined[T]:
+        """The bits that either has."""
+        return Combined("|", self, other)
+
+    def bitxor(self, other: Operand) -> Combined[T]:
+        """The bits that one of the two has."""
+        return Combined("^", self, other)
+
+    def bitleftshift(self, other: Operand) -> Combined[T]:
+        """The bits moved up by so many places."""
+        return Combined("<<", self, other)
+
+    def bitrightshift(self, other: Operand) -> Combined[T]:
+        """The bits moved down by so many places."""
+        return Combined(">>", self, other)
+
     def __neg__(self) -> Combined[T]:
         return Combined("*", self, -1)
 
@@ -325,12 +351,13 @@ class Combined(Expression[T]):
 
 
 class Value(Expression[T]):
-    """A Python value where an expression is asked for."""
+    """A Python value where an expression is asked for; `output_field` is its type, where it does not show."""
 
-    __slots__ = ("value",)
+    __slots__ = ("output_field", "value")
 
-    def __init__(self, value: T) -> None:
+    def __init__(self, value: T, *, output_field: Field[Any] | None = None) -> None:
         self.value = value
+        self.output_field = output_field
 
     def __repr__(self) -> str:
         return f"Value({self.value!r})"
@@ -378,6 +405,18 @@ class Func(Expression[T]):
         if not fields:
             raise QueryError(f"{self!r} needs output_field=, because it has no argument to tell its type.")
         return fields[0]
+
+
+class ExpressionWrapper(Func[T]):
+    """An expression (or a condition) with a type: ``ExpressionWrapper(Q(views__gt=3), orm.Boolean())``."""
+
+    def __init__(self, expression: Operand, output_field: Field[Any]) -> None:
+        super().__init__(expression, output_field=output_field)
+
+    def build(self, *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
+        """The expression itself."""
+        (argument,) = arguments
+        return argument
 
 
 OrderTerm = Union[str, Expression[Any], Ordering, "ColumnElement[Any]"]

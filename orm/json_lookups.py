@@ -10,6 +10,7 @@ import decimal
 from collections.abc import Hashable, Iterable
 from typing import Any, ClassVar
 
+import sqlalchemy
 from sqlalchemy import ColumnElement
 
 from orm import lookups
@@ -32,15 +33,13 @@ class KeyExact(lookups.Exact):
     kinds = KEY
 
     def prepare(self, field: Field[Any], value: Any) -> Prepared | Truth:
-        """The value as JSON; None is null in the document."""
-        return Prepared((), variant=True) if value is None else Prepared((field.to_python(value),))
+        """The value as JSON."""
+        return Prepared((field.to_python(value),))
 
     def build(
         self, column: ColumnElement[Any], field: Field[Any], variant: Hashable, bind: Bind
     ) -> ColumnElement[bool]:
         """The condition."""
-        if variant:
-            return Call("json_is_null", column)
         return constructs.JSONEqual(column, bind(types.JSON()))
 
     def render(self, column: ColumnElement[Any], operand: ColumnElement[Any], field: Field[Any]) -> ColumnElement[bool]:
@@ -48,6 +47,24 @@ class KeyExact(lookups.Exact):
         if isinstance(operand.type, types.JSON):
             return constructs.JSONEqual(column, operand)
         return as_operand(column, operand) == operand
+
+
+class KeyIsNull(Lookup):
+    """What a document has under a key is null: what ``data__a=None`` means."""
+
+    name = "exact"
+    kinds = KEY
+    # As in Django, exclude() leaves rows without a document out.
+    matches_null = True
+
+    def build(
+        self, column: ColumnElement[Any], field: Field[Any], variant: Hashable, bind: Bind
+    ) -> ColumnElement[bool]:
+        """The condition."""
+        return Call("json_is_null", column)
+
+
+KEY_IS_NULL = KeyIsNull()
 
 
 def as_operand(column: ColumnElement[Any], operand: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -69,6 +86,11 @@ def _bound(variant: Hashable, bind: Bind) -> ColumnElement[Any]:
     return bind(types.Text() if variant == "string" else types.Decimal())
 
 
+def _or_false(condition: ColumnElement[bool], column: ColumnElement[Any]) -> ColumnElement[bool]:
+    """What is there and cannot be compared is not more or less: so exclude() keeps it."""
+    return sqlalchemy.func.coalesce(condition, sqlalchemy.case((column.is_not(None), sqlalchemy.false())))
+
+
 class JSONCompared(lookups.Compared):
     """gt, gte, lt, lte."""
 
@@ -82,7 +104,7 @@ class JSONCompared(lookups.Compared):
         self, column: ColumnElement[Any], field: Field[Any], variant: Hashable, bind: Bind
     ) -> ColumnElement[bool]:
         """The condition."""
-        return self.compare(Call(f"json_{variant}", column), _bound(variant, bind))
+        return _or_false(self.compare(Call(f"json_{variant}", column), _bound(variant, bind)), column)
 
     def render(self, column: ColumnElement[Any], operand: ColumnElement[Any], field: Field[Any]) -> ColumnElement[bool]:
         """The condition, on an expression."""
@@ -132,7 +154,7 @@ class JSONRange(lookups.Range):
     ) -> ColumnElement[bool]:
         """The condition."""
         low, high = _bound(variant, bind), _bound(variant, bind)
-        return Call(f"json_{variant}", column).between(low, high)
+        return _or_false(Call(f"json_{variant}", column).between(low, high), column)
 
 
 @register

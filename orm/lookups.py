@@ -17,8 +17,10 @@ from sqlalchemy import ColumnElement
 from sqlalchemy.types import TypeEngine
 
 from orm.database import constructs, types
+from orm.database.calls import Call
 from orm.exceptions import FieldError, QueryError
 from orm.relations import ForeignKey
+from orm.transforms import names_for
 
 if TYPE_CHECKING:
     from orm.fields import Field
@@ -242,7 +244,6 @@ class TextLookup(Lookup):
     """contains, startswith, endswith and their case-blind forms; numbers and dates are compared as text."""
 
     kinds = TEXT_LIKE
-    takes_expression = False
     match: ClassVar[type[constructs.TextMatch]]
 
     def prepare(self, field: Field[Any], value: Any) -> Prepared | Truth:
@@ -257,6 +258,19 @@ class TextLookup(Lookup):
         text = column if field.kind == "text" else sqlalchemy.cast(column, sqlalchemy.Text())
         pattern = bind(constructs.TextPattern(self.match.kind, self.match.ignore_case))
         return self.match(text, pattern, *((constructs.BEYOND_ASCII,) if variant else ()))
+
+    def render(self, column: ColumnElement[Any], operand: ColumnElement[Any], field: Field[Any]) -> ColumnElement[bool]:
+        text = column if field.kind == "text" else sqlalchemy.cast(column, sqlalchemy.Text())
+        if self.match.ignore_case:
+            text, operand = Call("lower", text), Call("lower", operand)
+        # A column's value is no pattern: it is looked for as it is.
+        if self.match.kind == "contains":
+            return Call("strindex", text, operand) > 0
+        if self.match.kind == "startswith":
+            return Call("left", text, Call("length", operand)) == operand
+        if self.match.kind == "endswith":
+            return Call("right", text, Call("length", operand)) == operand
+        return text == operand
 
 
 class ContainsLookup(TextLookup):
@@ -366,6 +380,7 @@ def lookup_for(field: Field[Any], name: str) -> Lookup:
     if found is None:
         fitting = sorted({name for kind, name in _by_kind if kind in (None, field.kind)})
         kind = type(field).__name__
+        fitting += names_for(field)
         raise FieldError(
             f"{label(field)} is a {kind}, which has no lookup {name!r}. Its lookups are: {', '.join(fitting)}."
         )

@@ -165,7 +165,8 @@ class Model(metaclass=ModelMetaclass):
     """
 
     _meta: ClassVar[ModelInfo]
-    objects: ClassVar[Objects] = Objects(QuerySet)
+    # Without an annotation, which would be that of a subclass's own manager, too.
+    objects = Objects(QuerySet)
     # An instance that the database knows. Rows are made without __init__, so the class says True.
     _persisted = True
 

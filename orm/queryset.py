@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
@@ -11,7 +13,7 @@ import typesystem
 from typing_extensions import Self
 from typing_extensions import TypeVar as DefaultTypeVar
 
-from orm import bulk, execution
+from orm import bulk, execution, periods
 from orm.aggregates import Aggregate
 from orm.ctes import CTE
 from orm.exceptions import FieldError, IntegrityError, NotSupportedError, QueryError
@@ -87,14 +89,14 @@ class QuerySet(Generic[M, R]):
     def as_manager(cls) -> QuerySetObjects[Self]:
         """A manager for a model's class body, whose queryset has the methods of this class.
 
-            class NoteQuerySet(orm.QuerySet["Note", "Note"]):
-                def done(self) -> Self:
-                    return self.filter(completed=True)
+        class NoteQuerySet(orm.QuerySet["Note", "Note"]):
+            def done(self) -> Self:
+                return self.filter(completed=True)
 
-            class Note(orm.Model):
-                objects = NoteQuerySet.as_manager()
+        class Note(orm.Model):
+            objects = NoteQuerySet.as_manager()
 
-            await Note.objects.done().order_by("-id")
+        await Note.objects.done().order_by("-id")
         """
         return QuerySetObjects(cls)
 
@@ -163,9 +165,7 @@ class QuerySet(Generic[M, R]):
         negated = not (legacy and not isinstance(conditions[0], Condition))
         return self._narrowed("exclude()", conditions, lookups, negated=negated)
 
-    def _narrowed(
-        self, what: str, conditions: Sequence[Any], lookups: Mapping[str, Any], *, negated: bool
-    ) -> Self:
+    def _narrowed(self, what: str, conditions: Sequence[Any], lookups: Mapping[str, Any], *, negated: bool) -> Self:
         query = self._query
         names = query.names(own_scope=True)
         found = resolve_conditions(names, conditions, lookups.items(), negated=negated)
@@ -194,7 +194,10 @@ class QuerySet(Generic[M, R]):
         names = self._query.names()
         if isinstance(self._query, Combination):
             return self._with(replace(self._query, ordering=resolve_ordering(names, terms)))
-        return self._changed("order_by()", names, ordering=resolve_ordering(names, terms))
+        ordering = resolve_ordering(names, terms)
+        if not self._query.grouped and any(term.term.aggregate for term in ordering):
+            raise FieldError("order_by() takes an aggregate only of rows in groups: annotate() it first.")
+        return self._changed("order_by()", names, ordering=ordering)
 
     def reverse(self) -> Self:
         """The opposite order."""
@@ -223,9 +226,7 @@ class QuerySet(Generic[M, R]):
         """
         return self._locking(nowait, skip_locked, of, no_key=no_key)
 
-    def select_for_share(
-        self, *, nowait: bool = False, skip_locked: bool = False, of: Sequence[str] = ()
-    ) -> Self:
+    def select_for_share(self, *, nowait: bool = False, skip_locked: bool = False, of: Sequence[str] = ()) -> Self:
         """Like `select_for_update()`, but others may read and share the rows, only not change them."""
         return self._locking(nowait, skip_locked, of, share=True)
 
@@ -386,6 +387,8 @@ class QuerySet(Generic[M, R]):
         query = self._query
         names = query.names(over_groups=True)
         named = self._named(aggregates, expressions)
+        if not named:
+            return {}
         terms = {name: resolve(names, expression, "an aggregate") for name, expression in named.items()}
         for name, term in terms.items():
             if not term.aggregate:
@@ -408,14 +411,10 @@ class QuerySet(Generic[M, R]):
         query = self._query
         if isinstance(query, Combination):
             raise NotSupportedError(f"annotate() cannot follow {query.operation}(): annotate the parts before.")
-        if query.sliced:
-            raise QueryError(
-                "annotate() after a slice would change which rows were sliced: annotate first, then slice."
-            )
         for name, expression in named.items():
             check_annotation_name(query.info, name)
             names = query.names()
-            term = AnnotationTerm(name, resolve(names, expression, f"the annotation {name}"))
+            term = AnnotationTerm(name, resolve(names, expression, f"the annotation {name}"), selectable=selected)
             changes: dict[str, Any] = {"annotations": {**query.annotations, name: term}}
             if term.aggregate and not query.grouped:
                 changes["grouped"] = True
@@ -457,6 +456,20 @@ class QuerySet(Generic[M, R]):
         columns = Columns.of(names, shape, fields, named)
         return self._with(self._query.using_names(names, projection=columns))
 
+    def dates(self, field: str, kind: str, order: Literal["ASC", "DESC"] = "ASC") -> QuerySet[M, datetime.date]:
+        """Each year, month, week or day (`kind`) that the rows fall into once, as its first date; NULLs in none."""
+        return periods.dates(self, field, kind, order)
+
+    def datetimes(
+        self,
+        field: str,
+        kind: str,
+        order: Literal["ASC", "DESC"] = "ASC",
+        tzinfo: datetime.tzinfo | None = None,
+    ) -> QuerySet[M, datetime.datetime]:
+        """Like `dates()`, down to the second. `tzinfo`: by whose clock instants are told, UTC if it is not given."""
+        return periods.datetimes(self, field, kind, order, tzinfo)
+
     def using(self, database: databases.Database) -> Self:
         """The same query on another database; what it finds is saved there too."""
         return self._on(self._query, database)
@@ -477,8 +490,9 @@ class QuerySet(Generic[M, R]):
         return found
 
     async def __aiter__(self) -> AsyncIterator[R]:
-        async for item in execution.stream(self._query, self.database):
-            yield self._marked([item], self._query.projection)[0]
+        async with aclosing(execution.stream(self._query, self.database)) as items:
+            async for item in items:
+                yield self._marked([item], self._query.projection)[0]
 
     def _mark(self, item: Any, projection: Instances) -> None:
         """Let an instance, and those loaded with it, remember a database that is not their registry's."""
@@ -498,7 +512,7 @@ class QuerySet(Generic[M, R]):
         found = self.filter(*conditions, **lookups) if conditions or lookups else self
         query = found._query
         if not query.is_limited:
-            found = found._with(replace(query, high=2))
+            found = found._with(replace(query, high=2, ordering=()))
         rows = await found
         if len(rows) == 1:
             return rows[0]
@@ -576,8 +590,8 @@ class QuerySet(Generic[M, R]):
     async def in_batches(self, size: int = 1000) -> AsyncIterator[list[R]]:
         """All rows by primary key, in lists of `size`, each its own query: rows may be deleted or changed in between.
 
-            async for notes in Note.objects.filter(old=True).in_batches(500):
-                await archive(notes)
+        async for notes in Note.objects.filter(old=True).in_batches(500):
+            await archive(notes)
         """
         async for rows in batches(self._query, self.database, size):
             yield self._marked(rows, self._query.projection)
@@ -741,8 +755,8 @@ class QuerySet(Generic[M, R]):
         self._check_write("delete()")
         self._check_whole("delete()")
         self._instances("delete()")
-        if self._query.distinct:
-            raise QueryError("delete() after distinct() makes no sense: rows are deleted, not results.")
+        if self._query.distinct_on:
+            raise QueryError("delete() after distinct() on fields: narrow by keys instead.")
         if returning is None:
             return await execution.delete(self._query, self.database)
         wanted = resolve_returning(self._query.info, returning)
@@ -831,7 +845,7 @@ class QuerySet(Generic[M, R]):
 
 def check_annotation_name(info: ModelInfo, name: str) -> None:
     """Raise `QueryError` unless an annotation can be called so."""
-    if name in info.settable or name == "pk" or hasattr(info.model, name):
+    if name in info.settable or name in info.reverse or name == "pk" or hasattr(info.model, name):
         raise QueryError(f"{info.name} has an attribute {name!r} already: call the annotation something else.")
     if not name.isidentifier() or name.startswith("_"):
         raise QueryError(f"{name!r} cannot be the name of an annotation: it must be a Python identifier.")

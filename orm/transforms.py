@@ -55,14 +55,15 @@ def names_for(field: Field[Any]) -> Iterable[str]:
     return sorted(name for kind, name in transforms if kind == field.kind)
 
 
-for _function in (
+_part: type[dates.Extract]
+for _part in (
     *(dates.ExtractYear, dates.ExtractIsoYear, dates.ExtractQuarter, dates.ExtractMonth, dates.ExtractWeek),
     *(dates.ExtractDay, dates.ExtractWeekDay, dates.ExtractIsoWeekDay),
 ):
-    assert _function.lookup_name is not None
-    register(_function.lookup_name, "date", "datetime")(_function)
-for _function in (dates.ExtractHour, dates.ExtractMinute, dates.ExtractSecond):
-    assert _function.lookup_name is not None
-    register(_function.lookup_name, "time", "datetime")(_function)
+    assert _part.lookup_name is not None
+    register(_part.lookup_name, "date", "datetime")(_part)
+for _part in (dates.ExtractHour, dates.ExtractMinute, dates.ExtractSecond):
+    assert _part.lookup_name is not None
+    register(_part.lookup_name, "time", "datetime")(_part)
 register("date", "datetime")(dates.TruncDate)
 register("time", "datetime")(dates.TruncTime)

@@ -7,9 +7,10 @@ A `Call` has the ORM's own name for a function; the tables of `spellings`, fille
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import sqlalchemy
+from sqlalchemy import ColumnElement
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -32,7 +33,7 @@ class Call(FunctionElement[Any]):
     """A function by its name. `words` are fixed parts of its spelling, such as a unit: never a user's text."""
 
     inherit_cache = True
-    _traverse_internals: ClassVar[Any] = [
+    _traverse_internals: Any = [
         *FunctionElement._traverse_internals,
         ("function", InternalTraversal.dp_string),
         ("words", InternalTraversal.dp_plain_obj),
@@ -50,7 +51,7 @@ class Conversion(FunctionElement[Any]):
     """A value made one of another type. `source` is the kind of field that it comes from."""
 
     inherit_cache = True
-    _traverse_internals: ClassVar[Any] = [
+    _traverse_internals: Any = [
         *FunctionElement._traverse_internals,
         ("source", InternalTraversal.dp_string),
         ("target", InternalTraversal.dp_string),
@@ -71,10 +72,10 @@ class Gathering(FunctionElement[Any]):
     """
 
     inherit_cache = True
-    _traverse_internals: ClassVar[Any] = [
+    _traverse_internals: Any = [
         *FunctionElement._traverse_internals,
         ("function", InternalTraversal.dp_string),
-        ("distinct", InternalTraversal.dp_boolean),
+        ("only_distinct", InternalTraversal.dp_boolean),
         ("descending", InternalTraversal.dp_plain_obj),
         ("filtered", InternalTraversal.dp_boolean),
     ]
@@ -88,7 +89,7 @@ class Gathering(FunctionElement[Any]):
         condition: ColumnElement[bool] | None = None,
     ) -> None:
         self.function = function
-        self.distinct = distinct
+        self.only_distinct = distinct
         self.descending = descending
         self.filtered = condition is not None
         super().__init__(*arguments, *(() if condition is None else (condition,)))

@@ -11,7 +11,7 @@ from orm.exceptions import QueryError
 
 UTC = "UTC"
 KEY = re.compile(r"[A-Za-z0-9_+\-]+(?:/[A-Za-z0-9_+\-]+)*")
-EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
+UTC_ZONE = datetime.timezone.utc
 #: Clock changes are looked for in these years (UTC); before and after them the first and the last offset hold.
 FIRST_YEAR, LAST_YEAR = 1880, 2100
 #: No two changes of a zone that cancel each other out are closer than this.
@@ -49,19 +49,19 @@ def zone_of(name: str) -> datetime.tzinfo:
     offset = fixed_offset(name)
     if offset is None:
         return zoneinfo.ZoneInfo(name)
-    return datetime.timezone.utc if not offset else datetime.timezone(datetime.timedelta(seconds=offset))
+    return UTC_ZONE if not offset else datetime.timezone(datetime.timedelta(seconds=offset))
 
 
 @lru_cache(maxsize=64)
 def clock_changes(name: str) -> tuple[tuple[datetime.datetime, ...], tuple[int, ...]]:
     """The moments (UTC, naive) at which a zone's offset changes, and the offsets before, between and after them."""
     zone = zone_of(name)
-    start = int((datetime.datetime(FIRST_YEAR, 1, 1, tzinfo=datetime.timezone.utc) - EPOCH).total_seconds())
-    end = int((datetime.datetime(LAST_YEAR + 1, 1, 1, tzinfo=datetime.timezone.utc) - EPOCH).total_seconds())
+    start, end = (
+        int(datetime.datetime(year, 1, 1, tzinfo=UTC_ZONE).timestamp()) for year in (FIRST_YEAR, LAST_YEAR + 1)
+    )
 
     def offset(second: int) -> int:
-        moment = EPOCH + datetime.timedelta(seconds=second)
-        found = moment.astimezone(zone).utcoffset()
+        found = datetime.datetime.fromtimestamp(second, zone).utcoffset()
         assert found is not None
         return int(found.total_seconds())
 
@@ -80,7 +80,7 @@ def clock_changes(name: str) -> tuple[tuple[datetime.datetime, ...], tuple[int, 
                 low = middle
             else:
                 high = middle
-        moments.append((EPOCH + datetime.timedelta(seconds=high)).replace(tzinfo=None))
+        moments.append(datetime.datetime.fromtimestamp(high, UTC_ZONE).replace(tzinfo=None))
         offsets.append(offset(high))
         before = high
     return tuple(moments), tuple(offsets)

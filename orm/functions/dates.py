@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Hashable
-from functools import lru_cache
+from functools import cache
 from typing import Any, ClassVar
 
 from sqlalchemy import ColumnElement
@@ -60,7 +60,7 @@ class LocalDateTime(DateTime[datetime.datetime]):
         return types.LocalDateTime(self.zone)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _instant_in(zone: str) -> DateTime[Any]:
     return INSTANT if zone == UTC else LocalDateTime(zone)
 
@@ -247,7 +247,7 @@ class TruncBase(OfMoment):
         if self.output_field is None:
             if kind == "aware":
                 return _instant_in(self.zone)
-            return {"date": DAY, "time": TIME_OF_DAY, "naive": CLOCK}[kind]
+            return DAY if kind == "date" else TIME_OF_DAY if kind == "time" else CLOCK
         wanted = kind_of(self.output_field)
         if wanted not in RESULTS[kind]:
             raise QueryError(f"Trunc() cannot make a {type(self.output_field).__name__} of a {type(field).__name__}.")

@@ -75,6 +75,16 @@ class KeyNumber(NamedFunc[float]):
         return REAL
 
 
+class KeyString(NamedFunc[str]):
+    """A JSON value, if it is a string; else NULL."""
+
+    call = "json_string"
+
+    def result(self, *fields: Field[Any]) -> Field[Any]:
+        """Text."""
+        return TEXT
+
+
 def KT(path: str) -> KeyText:
     """What a path into JSON leads to, as text: ``KT("data__owner__name")``."""
     if not isinstance(path, str) or "__" not in path:

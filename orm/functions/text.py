@@ -38,6 +38,13 @@ class Concat(TextFunc):
         return self.build(*(as_text(field, argument) for field, argument in zip(fields, arguments, strict=True)))
 
 
+class ConcatPair(Concat):
+    """Two texts, one after the other."""
+
+    def __init__(self, first: Operand, second: Operand, *, output_field: Field[Any] | None = None) -> None:
+        super().__init__(first, second, output_field=output_field)
+
+
 class Left(TextFunc):
     """The first `length` characters."""
 

@@ -16,7 +16,7 @@ from orm.planning.projection import Columns
 from orm.planning.query import Query
 from orm.planning.rendering import Captured, Rendering
 from orm.planning.select import rows_plan
-from orm.planning.terms import AnnotationTerm, Term
+from orm.planning.terms import AggregateTerm, AnnotationTerm, Term
 
 
 class Aggregation:
@@ -25,7 +25,8 @@ class Aggregation:
     def __init__(self, query: Query, named: Mapping[str, Term]) -> None:
         self.names = tuple(named)
         self.terms = tuple(named.values())
-        self.nested = query.is_nested
+        read = [leaf.name for term in self.terms for leaf in term.leaves() if isinstance(leaf, AnnotationTerm)]
+        self.nested = query.is_nested or any(query.annotations[name].window for name in read)
         if not self.nested:
             self.query = replace(query.selecting(Columns("dicts", self.names, self.terms)), ordering=())
             return
@@ -45,6 +46,14 @@ class Aggregation:
             grouping = (*grouping, *(term for term in leaves.values() if not term.aggregate))
         changed = query.selecting(Columns("tuples", labels, selected))
         self.query = replace(changed, ordering=ordering, grouping=grouping)
+
+    @property
+    def of_nothing(self) -> dict[str, Any] | None:
+        """What the aggregates are of no rows; None where only the database can tell."""
+        known = [term.of_nothing if isinstance(term, AggregateTerm) else None for term in self.terms]
+        if None in known:
+            return None
+        return {name: next(iter(term.values), None) for name, term in zip(self.names, known, strict=True) if term}
 
     @property
     def values(self) -> tuple[Any, ...]:

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement
 from orm.exceptions import QueryError
 from orm.fields import Field
 from orm.loading.readers import Process, Reader, Rows, read_tuples
-from orm.lookups import Prepared, lookups
+from orm.lookups import Exact, GreaterThan, GreaterThanOrEqual, LessThan, LessThanOrEqual, Prepared
 from orm.planning.conditions import IS_NULL, NOTHING, Match, Node, both, junction
 from orm.planning.ordering import ClauseOrder, OrderTerm
 from orm.planning.projection import Projection
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from orm.planning.rendering import Rendering
 
 Place = tuple[Any, ...]
+
+WITHOUT_ORDER = frozenset({"json", "array"})
+# Whatever the kind of field: one that can be ordered can be compared.
+SAME, ABOVE, BELOW, FROM, UP_TO = Exact(), GreaterThan(), LessThan(), GreaterThanOrEqual(), LessThanOrEqual()
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,8 @@ class Keyset:
             leaves = term.term.leaves()
             if isinstance(term, ClauseOrder) or not leaves:
                 raise QueryError("Pages are ordered by fields and annotations: give the expression a name first.")
+            if term.term.field.kind in WITHOUT_ORDER:
+                raise QueryError(f"Pages cannot be ordered by a {type(term.term.field).__name__}.")
             if any(isinstance(leaf, PathTerm) and leaf.path.many for leaf in leaves):
                 raise QueryError("Pages cannot be ordered by a relation to many rows: a row would have many places.")
         known = {term.term.key for term in query.order}
@@ -125,20 +131,20 @@ class Keyset:
         if value is None or (first.term.nullable and self.nulls_last[0]):
             return condition
         # It follows from the rest, and lets the database begin in the middle of an index.
-        bound = Match(first.term, lookups["lte" if first.descending else "gte"], Prepared((value,)))
+        bound = Match(first.term, UP_TO if first.descending else FROM, Prepared((value,)))
         return both(bound, condition)
 
 
 def _equal(term: OrderTerm, value: Any) -> Node:
     if value is None:
         return Match(term.term, IS_NULL, Prepared((), variant=True))
-    return Match(term.term, lookups["exact"], Prepared((value,)))
+    return Match(term.term, SAME, Prepared((value,)))
 
 
 def _beyond(term: OrderTerm, value: Any, *, nulls_last: bool) -> Node:
     if value is None:
         return NOTHING if nulls_last else Match(term.term, IS_NULL, Prepared((), variant=False))
-    found: Node = Match(term.term, lookups["lt" if term.descending else "gt"], Prepared((value,)))
+    found: Node = Match(term.term, BELOW if term.descending else ABOVE, Prepared((value,)))
     if term.term.nullable and nulls_last:
         found = junction("OR", [found, Match(term.term, IS_NULL, Prepared((), variant=True))])
     return found

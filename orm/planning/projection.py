@@ -23,7 +23,7 @@ from orm.loading.readers import (
 from orm.planning.names import Names
 from orm.planning.paths import resolve_path
 from orm.planning.resolving import resolve
-from orm.planning.terms import PathTerm, Term
+from orm.planning.terms import AnnotationTerm, PathTerm, Term
 from orm.relations import ForeignKey
 
 if TYPE_CHECKING:
@@ -222,10 +222,13 @@ class Columns(Projection):
         given = list(fields)
         if not given and not named:
             given = [field.attname for field in names.info.fields.values()]
+            given += [name for name, annotation in names.annotations.items() if getattr(annotation, "selectable", True)]
         for field in given:
             if isinstance(field, str):
                 term = names.term(field, "a column")
                 name = field
+                if isinstance(term, AnnotationTerm) and not term.selectable:
+                    raise FieldError(f"{field!r} is an alias(), which is not selected: annotate() it instead.")
             else:
                 term = resolve(names, field, "a column")
                 name = "__".join(getattr(field, "_path", ())) or f"column{len(keys) + 1}"

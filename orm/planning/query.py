@@ -316,7 +316,8 @@ class Query:
         )
         found.extend(rendering.once(t.term) for t in self.order if _is_plain(t.term))
         found.extend(leaf.render(rendering) for leaf in groups.leaves() if _is_plain(leaf))
-        return found
+        # What is selected and ordered by too is the same element twice.
+        return list({id(element): element for element in found}.values())
 
 
 def _is_plain(term: Term) -> bool:

@@ -13,9 +13,9 @@ from orm.exceptions import QueryError
 from orm.planning.paths import Path, resolve_path
 
 if TYPE_CHECKING:
-    from orm.planning.terms import Term
     from orm.ctes import CTE
     from orm.meta import ModelInfo
+    from orm.planning.terms import Term
     from orm.relations import Hop
 
 

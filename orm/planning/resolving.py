@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ClauseElement
 
-from orm import json_lookups as json_lookups
 from orm.aggregates import Aggregate, AllRows
 from orm.conditional import Case
 from orm.ctes import CTEColumn
@@ -30,7 +29,8 @@ from orm.expressions import (
     check_condition,
 )
 from orm.functions import Extract, Random
-from orm.functions.json import KeyNumber
+from orm.functions.json import KeyNumber, KeyString
+from orm.json_lookups import KEY_IS_NULL
 from orm.lookups import Lookup, Prepared, Truth, lookup_for
 from orm.planning.conditions import (
     EVERYTHING,
@@ -61,6 +61,7 @@ from orm.planning.terms import (
     ConditionTerm,
     CTETerm,
     FuncTerm,
+    NullTerm,
     OuterRefTerm,
     OuterTerm,
     RowTerm,
@@ -85,6 +86,7 @@ MAX_DEPTH = 20
 # Which end of a year a comparison with the year is one with.
 YEAR_BOUNDS = {"exact": 0, "gt": 1, "gte": 0, "lt": 0, "lte": 1}
 KEY_NUMBER = KeyNumber(F("key"))
+KEY_STRING = KeyString(F("key"))
 
 
 def resolve(names: Names, node: Any, what: str) -> Term:
@@ -102,7 +104,9 @@ def resolve(names: Names, node: Any, what: str) -> Term:
     if isinstance(node, Combined):
         return _combined(names, node, what)
     if isinstance(node, Value):
-        return NULL if node.value is None else ValueTerm(node.value, value_field(node.value))
+        if node.value is None:
+            return NULL if node.output_field is None else NullTerm(node.output_field)
+        return ValueTerm(node.value, node.output_field or value_field(node.value))
     if isinstance(node, CTEColumn):
         return CTETerm(node.cte, node.name)
     if isinstance(node, Window):
@@ -154,7 +158,7 @@ def _combined(names: Names, node: Combined[Any], what: str) -> CombinedTerm:
 
 def _beside(value: Any, other: Term | None) -> ValueTerm:
     """A plain value beside a term: a number takes the term's kind where that loses nothing."""
-    if other is not None and other.field.kind == "decimal" and type(value) is int:
+    if other is not None and other.typed and other.field.kind == "decimal" and type(value) is int:
         return ValueTerm(decimal.Decimal(value), DECIMAL)
     return ValueTerm(value, value_field(value))
 
@@ -311,13 +315,22 @@ def _match(names: Names, term: Term, lookup: Lookup, value: Any) -> Node:
         query = getattr(value, "_query", None)
         if query is not None:
             return _in_query(term, query)
+    spread = _spread(names, term, name, value)
+    if spread is not None:
+        return spread
+    if lookup.takes_expression and getattr(value, "_query", None) is not None:
+        return TermMatch(term, lookup, SubqueryTerm(_one_row(value._query, name).selecting_one(field)))
     if isinstance(value, (Expression, ClauseElement)) and not hasattr(value, "_meta"):
         other = resolve(names, value, f"a value for {name}")
         if not lookup.takes_expression:
             raise QueryError(f"The lookup {name!r} compares with a value, not with an expression ({value!r}).")
+        if isinstance(other, KeyTerm) and not field.kind.startswith("json"):
+            # SQL compares no JSON with numbers and texts.
+            other = FuncTerm(KEY_STRING if field.kind == "text" else KEY_NUMBER, (other,))
         return TermMatch(term, lookup, other)
-    if name in ("exact", "iexact") and value is None and not isinstance(term, KeyTerm):
-        return Match(term, IS_NULL, Prepared((), variant=True))
+    if name in ("exact", "iexact") and value is None:
+        null_key = name == "exact" and isinstance(term, KeyTerm)
+        return Match(term, KEY_IS_NULL if null_key else IS_NULL, Prepared((), variant=True))
     if isinstance(term, TransformTerm) and isinstance(term.function, Extract):
         found = _within_year(term, term.function, name, value)
         if found is not None:
@@ -338,6 +351,30 @@ def _within_year(term: TransformTerm, extract: Extract, name: str, year: Any) ->
         return None
     values = bounds if name == "exact" else (bounds[YEAR_BOUNDS[name]],)
     return Match(term.term, lookup_for(term.term.field, "range" if name == "exact" else name), Prepared(values))
+
+
+def _spread(names: Names, term: Term, name: str, value: Any) -> Node | None:
+    """A list or a range with expressions in it, as one condition for each; None if there is none in it."""
+    if name not in ("in", "range") or not isinstance(value, (list, tuple, set, frozenset)):
+        return None
+    if not any(isinstance(item, Expression) and not hasattr(item, "_meta") for item in value):
+        return None
+    if name == "in":
+        exact = lookup_for(term.field, "exact")
+        return junction("OR", [_match(names, term, exact, item) for item in value if item is not None])
+    low, high = value
+    bounds = (("gte", low), ("lte", high))
+    return junction("AND", [_match(names, term, lookup_for(term.field, bound), item) for bound, item in bounds])
+
+
+def _one_row(query: Query, name: str) -> Query:
+    """A query that stands for one value. Raises `QueryError` if it is not limited to one row."""
+    if name == "exact" and (query.high is None or query.high - query.low > 1):
+        raise QueryError(
+            f"A query of {query.info.name} that is compared with must be sliced to one row: queryset[:1]; "
+            "to find any of several, use __in."
+        )
+    return query
 
 
 def _in_query(term: Term, query: Query) -> Node:

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 import sqlalchemy
 from sqlalchemy import ClauseElement, ColumnElement
 from sqlalchemy.sql import operators, visitors
+from sqlalchemy.sql.elements import Grouping
 from sqlalchemy.types import TypeEngine
 
 from orm.aggregates import Gathered
 from orm.database import constructs
+from orm.database.calls import Call
 from orm.database.types import Computed
 from orm.exceptions import QueryError
 from orm.fields import (
@@ -42,6 +44,13 @@ if TYPE_CHECKING:
     from orm.windows import Frame
 
 ARITHMETIC: dict[str, Callable[[Any, Any], ColumnElement[Any]]] = {
+    "&": lambda left, right: Call("signed", left.bitwise_and(right)),
+    "|": lambda left, right: Call("signed", left.bitwise_or(right)),
+    # Not every database has an operator for it.
+    "^": lambda left, right: Call("signed", left.bitwise_or(right)) - Call("signed", left.bitwise_and(right)),
+    "<<": lambda left, right: Call("signed", left.bitwise_lshift(sqlalchemy.cast(right, sqlalchemy.Integer()))),
+    ">>": lambda left, right: Call("signed", left.bitwise_rshift(sqlalchemy.cast(right, sqlalchemy.Integer()))),
+    "**": sqlalchemy.func.power,
     "+": operator.add,
     "-": operator.sub,
     "*": operator.mul,
@@ -65,6 +74,7 @@ VALUE_FIELDS: tuple[tuple[type, Field[Any]], ...] = (
     (bytes, Binary()),
 )
 AWARE_DATETIME = DateTime(timezone=True)
+TEMPORAL = ("date", "time", "datetime")
 
 
 class Term:
@@ -77,6 +87,8 @@ class Term:
     field: Field[Any]
     """How values are compared with it and read from it."""
     nullable: bool = True
+    typed: bool = True
+    """Whether its `field` is known by itself."""
     aggregate: bool = False
     """Whether it is of a group of rows, not of one."""
     window: bool = False
@@ -139,7 +151,11 @@ class ValueTerm(Term):
         self.key = ("value", repr(lookup_type(field)))
 
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
-        return rendering.bind(lookup_type(self.field))
+        type_ = lookup_type(self.field)
+        bound = rendering.bind(type_)
+        if self.field.kind not in TEMPORAL:
+            return bound
+        return Call("typed", bound, words=(self.field.kind,), type_=type_)
 
 
 class CombinedTerm(Term):
@@ -151,7 +167,8 @@ class CombinedTerm(Term):
         self.right = right
         self.key = (symbol, left.key, right.key)
         self.values = (*left.values, *right.values)
-        self.field = _result_field(left.field, right.field)
+        fields = [term.field for term in (left, right) if term.typed]
+        self.field = _result_field(*fields) if len(fields) == 2 else (fields or [left.field])[0]
         self.nullable = left.nullable or right.nullable
         self.aggregate = left.aggregate or right.aggregate
         self.window = left.window or right.window
@@ -160,7 +177,9 @@ class CombinedTerm(Term):
         left = self.left.render(rendering, required=required)
         right = self.right.render(rendering, required=required)
         combined = ARITHMETIC[self.symbol](left, right)
-        return sqlalchemy.type_coerce(combined, lookup_type(self.field)).self_group()
+        # A power of whole numbers is a float to most databases, their sum a decimal to MySQL.
+        type_ = result_type(self.field) if self.field.kind in ("integer", "float") else lookup_type(self.field)
+        return sqlalchemy.type_coerce(combined, type_).self_group()
 
     def columns(self) -> tuple[PathTerm, ...]:
         return (*self.left.columns(), *self.right.columns())
@@ -226,6 +245,14 @@ class AggregateTerm(Term):
         )
         others = tuple(value for term in rest for value in term.values)
         self.values = (*condition.values, *argument.values, *others, *(default.values if default else ()))
+
+    @property
+    def of_nothing(self) -> Term | None:
+        """What it is of no rows, where that is known without asking the database."""
+        if self.default is not None:
+            return self.default if isinstance(self.default, ValueTerm) else None
+        value = self.function.of_nothing
+        return NULL if value is None else ValueTerm(value, self.field)
 
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
         found = self.call(rendering)
@@ -316,7 +343,9 @@ class RowTerm(Term):
 
     key = "*"
     nullable = False
-    field = VALUE_FIELDS[1][1]
+
+    def __init__(self) -> None:
+        self.field = VALUE_FIELDS[1][1]
 
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
         return sqlalchemy.literal_column("*")
@@ -325,9 +354,11 @@ class RowTerm(Term):
 class AnnotationTerm(Term):
     """A reference to an annotation, which the statement computes once."""
 
-    def __init__(self, name: str, term: Term) -> None:
+    def __init__(self, name: str, term: Term, *, selectable: bool = True) -> None:
         self.name = name
         self.term = term
+        self.selectable = selectable
+        """Whether values() may select it; what alias() made serves conditions and orderings only."""
         self.key = ("annotation", name)
         self.field = term.field
         self.aggregate = term.aggregate
@@ -335,7 +366,7 @@ class AnnotationTerm(Term):
 
     def of_a_row(self) -> AnnotationTerm:
         """The same, where it has been computed already."""
-        made = AnnotationTerm(self.name, self.term)
+        made = AnnotationTerm(self.name, self.term, selectable=self.selectable)
         made.aggregate = False
         return made
 
@@ -381,9 +412,7 @@ class CaseTerm(Term):
 
 
 class ConditionTerm(Term):
-    """A condition as a value: true or false."""
-
-    nullable = False
+    """A condition as a value: true, false, or NULL where it is neither."""
 
     def __init__(self, condition: Condition) -> None:
         self.condition = condition
@@ -394,8 +423,7 @@ class ConditionTerm(Term):
 
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
         condition = self.condition.render(rendering, required=False, negated=False)
-        found = sqlalchemy.case((condition, sqlalchemy.true()), else_=sqlalchemy.false())
-        return sqlalchemy.type_coerce(found, Computed("boolean"))
+        return sqlalchemy.type_coerce(Grouping(condition), Computed("boolean"))
 
     def leaves(self) -> tuple[Term, ...]:
         return self.condition.leaves()
@@ -417,6 +445,8 @@ class SubqueryTerm(Term):
 
 class OuterRefTerm(Term):
     """A name of the query that this one is inside of, which is known when it is rendered there."""
+
+    typed = False
 
     def __init__(self, name: str, depth: int) -> None:
         self.name = name
@@ -442,16 +472,23 @@ class OuterRefTerm(Term):
 
 
 class NullTerm(Term):
-    """NULL."""
+    """NULL, of a type if one was given."""
 
     key = "null"
 
+    def __init__(self, output_field: Field[Any] | None = None) -> None:
+        self._field = output_field
+        if output_field is not None:
+            self.key = ("null", lookup_key(output_field))
+
     @property
     def field(self) -> Field[Any]:
-        raise QueryError("None has no type of its own here: give output_field=.")
+        if self._field is None:
+            raise QueryError("None has no type of its own here: give output_field=.")
+        return self._field
 
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
-        return sqlalchemy.null()
+        return sqlalchemy.null() if self._field is None else sqlalchemy.type_coerce(sqlalchemy.null(), result_type(self._field))
 
 
 NULL = NullTerm()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
@@ -24,6 +26,7 @@ Step = Func[Any] | str
 """A transform, or a key into JSON."""
 Steps = tuple[Step, ...]
 JSON_KINDS = ("json", "json key")
+NUMBER = re.compile(r"-?[0-9]{1,9}")
 
 
 class KeyField(JSON):
@@ -54,20 +57,31 @@ class TransformTerm(FuncTerm):
 
 
 class KeyTerm(Term):
-    """What a JSON document has at a path of keys, which is bound like any value."""
+    """What a JSON document has at a path of keys, which are bound like any value."""
 
     def __init__(self, document: Term, keys: tuple[str, ...]) -> None:
         self.document = document
-        self.keys = keys
+        # A number is an index of an array, or a key of an object: which of them is seen when the database gets there.
+        self.runs = [(number, tuple(run)) for number, run in groupby(keys, lambda key: bool(NUMBER.fullmatch(key)))]
         self.field: Field[Any] = KEY_FIELD
-        self.key = ("json path", document.key)
-        self.values = (*document.values, keys)
+        self.key = ("json path", document.key, *(len(run) if number else 0 for number, run in self.runs))
+        found: list[Any] = list(document.values)
+        for number, run in self.runs:
+            found.extend(run if number else [run])
+        self.values = tuple(found)
         self.aggregate = document.aggregate
+        self.window = document.window
 
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
         """Its SQL."""
-        document = self.document.render(rendering, required=required)
-        return Call("json_at", document, rendering.bind(JSONPath()), type_=types.JSON())
+        found = self.document.render(rendering, required=required)
+        for number, run in self.runs:
+            if number:
+                for _ in run:
+                    found = Call("json_item", found, rendering.bind(types.Text()), type_=types.JSON())
+            else:
+                found = Call("json_at", found, rendering.bind(JSONPath()), type_=types.JSON())
+        return found
 
     def columns(self) -> tuple[PathTerm, ...]:
         """The columns that make it NULL by being so."""
@@ -101,10 +115,8 @@ def split_steps(field: Field[Any], parts: Sequence[str]) -> Steps:
     for part in parts:
         step, after = _step(field, part)
         if step is None:
-            choices = ", ".join(names_for(field)) or "none"
-            raise FieldError(
-                f"{label(field)} is a {type(field).__name__}, which has no part {part!r}. Its transforms are: {choices}."
-            )
+            kind, choices = type(field).__name__, ", ".join(names_for(field)) or "none"
+            raise FieldError(f"{label(field)} is a {kind}, which has no part {part!r}. Its transforms are: {choices}.")
         steps.append(step)
         field = after
     return tuple(steps)

@@ -29,10 +29,12 @@ ERROR_KINDS: list[tuple[str, tuple[type[BaseException], ...], tuple[type[BaseExc
     ("index", (IndexError,), (IndexError,)),
     (
         "makes no sense",
-        (django_exceptions.FieldError, django_exceptions.ValidationError, ValueError, TypeError, AssertionError),
+        (
+            *(django_exceptions.FieldError, django_exceptions.FieldDoesNotExist, django_exceptions.ValidationError),
+            *(ValueError, TypeError, AssertionError, AttributeError, OverflowError),
+        ),
         (orm.FieldError, orm.QueryError, orm.ValidationError),
     ),
-    # An aggregate in the wrong place: Django lets some through to the database.
 ]
 OURS = tuple(kind for _, _, ours in ERROR_KINDS for kind in ours)
 THEIRS = tuple(kind for _, theirs, _ in ERROR_KINDS for kind in theirs)
@@ -99,7 +101,9 @@ def normal(value: Any) -> Any:
     if isinstance(value, django.db.models.Model):
         deferred = value.get_deferred_fields()
         names = [field.attname for field in value._meta.concrete_fields if field.attname not in deferred]
-        return _instance(type(value).__name__, value, names, {"_state"} | set(value.__dict__.get("_state").fields_cache))
+        return _instance(
+            type(value).__name__, value, names, {"_state"} | set(value.__dict__.get("_state").fields_cache)
+        )
     if isinstance(value, orm.Model):
         names = [field.attname for field in value._meta.fields.values()]
         names = [name for name in names if name in value.__dict__]

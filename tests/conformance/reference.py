@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import django
 import pymysql
 from django.conf import settings
-from django.core.exceptions import FieldError, ObjectDoesNotExist, MultipleObjectsReturned, ValidationError
+from django.core.exceptions import FieldError, MultipleObjectsReturned, ObjectDoesNotExist, ValidationError
 from django.db import Error, connections, models, transaction
 from django.db.models import functions
 from django.db.models.query import QuerySet

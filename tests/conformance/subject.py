@@ -120,9 +120,7 @@ class Subject:
             await getattr(m, name).objects.bulk_create(rows)
             if self.url.startswith("postgresql"):
                 table = getattr(m, name).table.name
-                await self.database.execute(
-                    f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), {FIRST_FREE_KEY})"
-                )
+                await self.database.execute(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), {FIRST_FREE_KEY})")
 
     def close(self) -> None:
         """Disconnect."""

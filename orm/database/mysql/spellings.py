@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import re
 from typing import Any
 
 from sqlalchemy.ext.compiler import compiles
@@ -12,10 +11,10 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from orm.database import calls
 from orm.database.calls import Conversion, Gathering, not_supported
+from orm.database.storage import Unstorable
 from orm.database.zones import clock_changes, fixed_offset
 
 NAMES = ("mysql", "mariadb")
-INDEX = re.compile(r"-?(?:0|[1-9][0-9]*)")
 # TO_SECONDS() counts from the year 0.
 YEAR_ZERO = datetime.timedelta(days=366)
 SMALL_UNITS = {
@@ -122,10 +121,18 @@ def _collate(name: str, text: str) -> str:
     return f"({text} COLLATE `{name}`)"
 
 
+def _binary(text: str) -> str:
+    """Text in the collation of JSON, because JSON functions mix no others with it."""
+    return f"CONVERT({text} USING utf8mb4) COLLATE utf8mb4_bin"
+
+
 def _as_json(kind: str, value: str) -> str:
     if kind == "boolean":
-        return f"JSON_EXTRACT(CASE WHEN {value} THEN 'true' WHEN NOT {value} THEN 'false' END, '$')"
-    return f"JSON_EXTRACT({value}, '$')" if kind == "json" else value
+        truth = f"CASE WHEN {value} THEN 'true' WHEN NOT {value} THEN 'false' END"
+        return f"JSON_EXTRACT({_binary(truth)}, '$')"
+    if kind == "json":
+        return f"JSON_EXTRACT({_binary(value)}, '$')"
+    return _binary(value) if kind in ("text", "enum") else value
 
 
 def _json_element(kind: str, value: str) -> str:
@@ -142,6 +149,7 @@ def _json_element(kind: str, value: str) -> str:
 def _json_object(*words_and_arguments: str) -> str:
     count = len(words_and_arguments) // 3
     kinds, arguments = words_and_arguments[:count], list(words_and_arguments[count:])
+    arguments[::2] = [_binary(key) for key in arguments[::2]]
     arguments[1::2] = [_as_json(kind, value) for kind, value in zip(kinds, arguments[1::2], strict=True)]
     return f"JSON_OBJECT({', '.join(arguments)})"
 
@@ -152,6 +160,7 @@ def _json_array(*words_and_arguments: str) -> str:
     return f"JSON_ARRAY({', '.join(_as_json(kind, value) for kind, value in zip(kinds, values, strict=True))})"
 
 
+TYPES = {"date": "DATE", "time": "TIME(6)", "datetime": "DATETIME(6)"}
 NUMBERS = "('INTEGER', 'DOUBLE', 'DECIMAL', 'UNSIGNED INTEGER')"
 
 for _name in NAMES:
@@ -159,6 +168,8 @@ for _name in NAMES:
         "extract": _extract,
         "trunc": _trunc,
         "now": _now,
+        # A parameter is a text of the client's, of no type.
+        "typed": lambda kind, value: f"CAST({value} AS {TYPES[kind]})",
         # Text
         "as_text": "CAST({0} AS CHAR)",
         "chr": "CHAR({0} USING utf32)",
@@ -172,15 +183,23 @@ for _name in NAMES:
         "sha384": "SHA2({0}, 384)",
         "sha512": "SHA2({0}, 512)",
         "strindex": "INSTR({0}, {1})",
+        "signed": "CAST({0} AS SIGNED)",
         "substr": "SUBSTRING({0}, {1})",
         "substr_of": "SUBSTRING({0}, {1}, {2})",
         "collate": _collate,
         # Numbers
+        # PI() is shown with six digits only.
+        "pi": "3.141592653589793e0",
         "random": "RAND()",
         "round": lambda kind, number, digits: f"ROUND({number}, {digits})",
         # JSON
         "json_element": _json_element,
         "json_at": "JSON_EXTRACT({0}, {1})",
+        # By itself [0] of what is no array is all of it.
+        "json_item": (
+            "CASE WHEN JSON_TYPE({0}) = 'ARRAY' THEN JSON_EXTRACT({0}, CONCAT('$[', {1}, ']')) "
+            """ELSE JSON_EXTRACT({0}, CONCAT('$."', {1}, '"')) END"""
+        ),
         "json_text": "CASE WHEN JSON_TYPE({0}) <> 'NULL' THEN JSON_UNQUOTE({0}) END",
         "json_number": f"CASE WHEN JSON_TYPE({{0}}) IN {NUMBERS} THEN {{0}} + 0 END",
         "json_string": "CASE WHEN JSON_TYPE({0}) = 'STRING' THEN JSON_UNQUOTE({0}) END",
@@ -193,18 +212,26 @@ for _name in NAMES:
     }
 
 # Each value is a list of one, because a JSON column of JSON_TABLE() takes the quotes off a bare text.
-_VALUES = "SELECT 1 FROM JSON_TABLE({1}, '$[*]' COLUMNS (doc JSON PATH '$')) AS listed WHERE"
-calls.spellings["mariadb"]["json_in"] = f"EXISTS ({_VALUES} JSON_EQUALS(listed.doc, CONCAT('[', {{0}}, ']')) = 1)"
-calls.spellings["mysql"]["json_in"] = f"EXISTS ({_VALUES} listed.doc = {{0}})"
+_LISTED = "SELECT 1 FROM JSON_TABLE({1}, '$[*]' COLUMNS (doc JSON PATH '$')) AS listed WHERE"
+for _name, _same in (
+    ("mariadb", "JSON_EQUALS(listed.doc, CONCAT('[', {0}, ']')) = 1"),
+    ("mysql", "listed.doc = JSON_ARRAY({0})"),
+):
+    calls.spellings[_name]["json_in"] = f"CASE WHEN {{0}} IS NOT NULL THEN EXISTS ({_LISTED} {_same}) END"
 
 
 def _encode_path(keys: tuple[str, ...]) -> str:
-    steps = [f"[{key}]" if INDEX.fullmatch(key) else f".{json.dumps(key, ensure_ascii=False)}" for key in keys]
-    return "$" + "".join(steps)
+    return "$" + "".join(f".{json.dumps(key, ensure_ascii=False)}" for key in keys)
 
 
-for _name in NAMES:
-    calls.path_encoders[_name] = _encode_path
+def _encode_mariadb_path(keys: tuple[str, ...]) -> str:
+    if any(key.startswith("-") for key in keys):
+        raise Unstorable("A path of MariaDB's cannot name a key that begins with a hyphen.")
+    return _encode_path(keys)
+
+
+calls.path_encoders["mysql"] = _encode_path
+calls.path_encoders["mariadb"] = _encode_mariadb_path
 
 CASTS = {
     "integer": "CAST({0} AS SIGNED)",
@@ -231,7 +258,8 @@ def _conversion(element: Conversion, compiler: SQLCompiler, **kw: Any) -> str:
     if element.target == "decimal":
         return f"CAST({value} AS DECIMAL({type_.max_digits or 65}, {type_.decimal_places or 0}))"
     length = getattr(type_, "length", None)
-    return f"CAST({value} AS CHAR({length}))" if length else f"CAST({value} AS CHAR)"
+    # CHAR(n) would warn of each text that it cuts.
+    return f"LEFT(CAST({value} AS CHAR), {length})" if length else f"CAST({value} AS CHAR)"
 
 
 @compiles(Gathering, *NAMES)
@@ -242,7 +270,7 @@ def _gathering(element: Gathering, compiler: SQLCompiler, **kw: Any) -> str:
     if condition:
         # What is NULL does not take part.
         value = f"CASE WHEN {condition} THEN {value} END"
-    joined = f"{'DISTINCT ' if element.distinct else ''}{value}{element.ordered(keys)}"
+    joined = f"{'DISTINCT ' if element.only_distinct else ''}{value}{element.ordered(keys)}"
     if delimiter:
         return f"GROUP_CONCAT({joined} SEPARATOR {delimiter[0]})"
     # JSON_ARRAYAGG() has neither an order nor a way to leave rows out on MySQL.

@@ -88,6 +88,7 @@ calls.spellings[NAME] = {
     "extract": _extract,
     "trunc": _trunc,
     "now": _now,
+    "typed": lambda kind, value: value,
     # Text
     "as_text": "CAST({0} AS TEXT)",
     "chr": "CHR(CAST({0} AS INTEGER))",
@@ -104,6 +105,7 @@ calls.spellings[NAME] = {
     "sha384": _hash("384"),
     "sha512": _hash("512"),
     "strindex": "STRPOS({0}, {1})",
+    "signed": "({0})",
     "substr": "SUBSTRING({0}, CAST({1} AS INTEGER))",
     "substr_of": "SUBSTRING({0}, CAST({1} AS INTEGER), CAST({2} AS INTEGER))",
     "trim": "BTRIM({0})",
@@ -120,7 +122,8 @@ calls.spellings[NAME] = {
     "json_number": "CASE WHEN JSONB_TYPEOF({0}) = 'number' THEN CAST({0} AS NUMERIC) END",
     "json_string": "CASE WHEN JSONB_TYPEOF({0}) = 'string' THEN {0} #>> '{{}}' END",
     "json_is_null": "JSONB_TYPEOF({0}) = 'null'",
-    "json_in": "{0} = ANY(ARRAY(SELECT JSONB_ARRAY_ELEMENTS({1})))",
+    "json_item": "{0} #> ARRAY[{1}]",
+    "json_in": "{0} = ANY(ARRAY(SELECT listed -> 0 FROM JSONB_ARRAY_ELEMENTS({1}) AS listed))",
     "json_contains": "{0} @> {1}",
     "json_has_keys": ("JSONB_TYPEOF({0}) = 'object' AND {0} ?& ARRAY(SELECT JSONB_ARRAY_ELEMENTS_TEXT({1}))"),
     "json_has_any_keys": ("JSONB_TYPEOF({0}) = 'object' AND {0} ?| ARRAY(SELECT JSONB_ARRAY_ELEMENTS_TEXT({1}))"),
@@ -148,6 +151,6 @@ AGGREGATES = {"string_agg": "STRING_AGG", "array_agg": "ARRAY_AGG", "json_agg": 
 @compiles(Gathering, NAME)
 def _gathering(element: Gathering, compiler: SQLCompiler, **kw: Any) -> str:
     values, keys, condition = element.parts(compiler, **kw)
-    distinct = "DISTINCT " if element.distinct else ""
+    distinct = "DISTINCT " if element.only_distinct else ""
     found = f"{AGGREGATES[element.function]}({distinct}{', '.join(values)}{element.ordered(keys)})"
     return f"{found} FILTER (WHERE {condition})" if condition else found

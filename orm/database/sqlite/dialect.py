@@ -82,8 +82,8 @@ def _encode_list(values: list[Any]) -> str:
 
 
 def _hex(value: bytes) -> str:
-    """What stands for bytes in JSON: what SQLite's hex() makes of them."""
-    return value.hex().upper()
+    """What stands for bytes in JSON: what SQLite's quote() makes of them; its hex() takes NULL for empty."""
+    return f"X'{value.hex().upper()}'"
 
 
 constructs.pattern_encoders["sqlite"] = _encode_pattern
@@ -118,7 +118,7 @@ def _in_list(element: constructs.InList, compiler: SQLCompiler, **kw: Any) -> st
     left, right = (compiler.process(clause, **kw) for clause in (expression, values))
     assert isinstance(values.type, constructs.ListOf)
     if isinstance(values.type.item, (types.Binary, sqlalchemy.LargeBinary)):
-        left = f"hex({left})"
+        left = f"quote({left})"
     return f"{left} IN (SELECT value FROM json_each({right}))"
 
 

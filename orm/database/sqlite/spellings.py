@@ -40,7 +40,7 @@ def _collate(name: str, text: str) -> str:
 def _as_json(kind: str, value: str) -> str:
     if kind == "boolean":
         return f"JSON(CASE WHEN {value} THEN 'true' WHEN NOT {value} THEN 'false' END)"
-    return f"JSON(orm_json({value}))" if kind == "json" else value
+    return f"JSON({value})" if kind == "json" else value
 
 
 def _json_object(*words_and_arguments: str) -> str:
@@ -57,15 +57,15 @@ def _json_array(*words_and_arguments: str) -> str:
 
 
 def _concat(*arguments: str) -> str:
-    return f"({' || '.join(f'COALESCE({argument}, {_EMPTY})' for argument in arguments)})"
+    present = [f"COALESCE({argument}, '')" for argument in arguments]
+    return f"({' || '.join(present)})"
 
-
-_EMPTY = "''"
 
 calls.spellings[NAME] = {
     "extract": _extract,
     "trunc": _trunc,
     "now": _now,
+    "typed": lambda kind, value: value,
     # Text. SQLite's own LOWER() and UPPER() know only ASCII.
     "lower": "orm_lower({0})",
     "upper": "orm_upper({0})",
@@ -86,6 +86,7 @@ calls.spellings[NAME] = {
     "sha384": "orm_hash({0}, 'sha384')",
     "sha512": "orm_hash({0}, 'sha512')",
     "strindex": "INSTR({0}, {1})",
+    "signed": "({0})",
     "substr_of": "SUBSTR({0}, {1}, {2})",
     "collate": _collate,
     # Comparison
@@ -97,6 +98,7 @@ calls.spellings[NAME] = {
     "round": lambda kind, number, digits: f"orm_round({number}, {digits})",
     # JSON
     "json_at": "orm_json_at({0}, {1})",
+    "json_item": "orm_json_at({0}, JSON_ARRAY({1}))",
     "json_text": "orm_json_text({0})",
     "json_number": "orm_json_number({0})",
     "json_string": "orm_json_string({0})",
@@ -152,6 +154,6 @@ def _gathering(element: Gathering, compiler: SQLCompiler, **kw: Any) -> str:
         return not_supported(element, compiler, **kw)
     values, keys, condition = element.parts(compiler, **kw)
     directions = "".join("d" if down else "a" for down in element.descending)
-    arguments = [str(int(element.distinct)), f"'{directions}'", *values, *keys]
+    arguments = [str(int(element.only_distinct)), f"'{directions}'", *values, *keys]
     found = f"orm_{element.function}({', '.join(arguments)})"
     return f"{found} FILTER (WHERE {condition})" if condition else found
