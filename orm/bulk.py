@@ -167,6 +167,8 @@ def named_fields(info: ModelInfo, rows: Iterable[Model | Mapping[str, Any]], uni
     """What an upsert updates if it is not told: the fields that the rows name, but for the key and the unique ones."""
     given: dict[str, None] = {}
     for row in rows:
+        if not isinstance(row, (info.model, Mapping)):
+            raise QueryError(f"upsert() takes {info.name} instances or dicts, got {type(row).__name__}.")
         names = row if isinstance(row, Mapping) else row.__dict__
         given.update((name, None) for name in names if name in info.settable)
     unique = set(unique_fields)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from orm.fields import Field
     from orm.planning.query import Query
     from orm.queryset import QuerySet
+
+# It stands in the SQL, and this is what every database takes.
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,59}")
 
 
 class CTE:
@@ -31,8 +35,8 @@ class CTE:
     """
 
     def __init__(self, name: str, queryset: QuerySet[Any, Any]) -> None:
-        if not name.isidentifier():
-            raise QueryError(f"The name of a CTE must be an identifier, got {name!r}.")
+        if not isinstance(name, str) or not NAME.fullmatch(name):
+            raise QueryError(f"The name of a CTE is at most 60 letters, digits and _ of ASCII, got {name!r}.")
         self.name = name
         self.query: Query = queryset._query
         self.step: Query | None = None
@@ -55,7 +59,7 @@ class CTE:
             raise QueryError(f"Both queries of the recursive CTE {name!r} must select the same columns.")
         return made
 
-    def join(self, target: Any, **lookups: Any) -> QuerySet[Any, Any]:
+    def join(self, target: Any, /, **lookups: Any) -> QuerySet[Any, Any]:
         """A query of `target` (a model or a queryset), joined to this one where the lookups hold."""
         queryset = getattr(target, "objects", target)
         found: QuerySet[Any, Any] = queryset._joined_to(self, lookups)

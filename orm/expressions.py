@@ -78,7 +78,7 @@ class Q(Condition):
     negated: bool
     children: tuple[Any, ...]
 
-    def __init__(self, *args: Condition | ColumnElement[bool], **lookups: Any) -> None:
+    def __init__(self, /, *args: Condition | ColumnElement[bool], **lookups: Any) -> None:
         for argument in args:
             check_condition(argument)
         self.connector = "AND"

@@ -225,7 +225,7 @@ class HasKeys(JSONHolds):
 
     def prepare(self, field: Field[Any], value: Any) -> Prepared | Truth:
         """The keys."""
-        if isinstance(value, (str, bytes, dict)) or not isinstance(value, Iterable):
+        if not isinstance(value, (list, tuple, set, frozenset)):
             raise QueryError(f"{label(field)}__{self.name} takes a list of keys, got {type(value).__name__}.")
         return Prepared(([str(key) for key in value],))
 

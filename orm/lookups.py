@@ -125,7 +125,7 @@ class Compared(Lookup):
 
     def prepare(self, field: Field[Any], value: Any) -> Prepared | Truth:
         refuse_null(self, field, value)
-        if field.kind == "integer" and isinstance(value, (float, decimal.Decimal)) and math.isfinite(value):
+        if field.kind == "integer" and isinstance(value, (float, decimal.Decimal)) and _is_finite(value):
             # Between two whole numbers: n < 2.5 is n < 3, n > 2.5 is n > 2.
             value = math.ceil(value) if self.rounds_up else math.floor(value)
         converted = field.to_python(value)
@@ -140,6 +140,11 @@ class Compared(Lookup):
     def compare(left: ColumnElement[Any], right: ColumnElement[Any]) -> ColumnElement[bool]:
         """The comparison itself."""
         raise NotImplementedError
+
+
+def _is_finite(value: float | decimal.Decimal) -> bool:
+    # math.isfinite() raises of a signaling NaN.
+    return value.is_finite() if isinstance(value, decimal.Decimal) else math.isfinite(value)
 
 
 class GreaterThan(Compared):

@@ -66,7 +66,7 @@ class Manager(Objects, QuerySet[M, M]):
         queryset = next(kind for kind in kinds if issubclass(kind, QuerySet))
         return queryset(Query(self._info, Instances(self._info)), self._database)
 
-    def all(self, **lookups: Any) -> Self:
+    def all(self, /, **lookups: Any) -> Self:
         """The queryset; with lookups, narrowed by them (as in `orm` 0.x)."""
         return self._base.all(**lookups)  # type: ignore[return-value]
 

@@ -176,7 +176,7 @@ class Model(metaclass=ModelMetaclass):
     if TYPE_CHECKING:
         registry: ClassVar[ModelRegistry]
 
-    def __init__(self, **values: Any) -> None:
+    def __init__(self, /, **values: Any) -> None:
         info = self._meta
         if info.abstract:
             raise FieldError(f"{info.name} is abstract: make instances of the models that inherit from it.")
@@ -259,7 +259,7 @@ class Model(metaclass=ModelMetaclass):
         await save_instance(self, update_fields)
         return self
 
-    async def update(self, **values: Any) -> None:
+    async def update(self, /, **values: Any) -> None:
         """Set these fields, validated, here and in the database. Raises `NoMatch` if the row is gone."""
         await update_instance(self, values)
 

@@ -26,7 +26,7 @@ from orm.planning.conditions import EVERYTHING, NOTHING, both, junction
 from orm.planning.conflict import resolve_conflict
 from orm.planning.locking import LATEST, Lock
 from orm.planning.names import Names
-from orm.planning.paths import relations_of
+from orm.planning.paths import check_name, relations_of
 from orm.planning.projection import Columns, Instances, Projection
 from orm.planning.query import Query
 from orm.planning.resolving import resolve, resolve_conditions, resolve_ordering
@@ -139,7 +139,7 @@ class QuerySet(Generic[M, R]):
 
     # Narrowing and ordering.
 
-    def all(self, **lookups: Any) -> Self:
+    def all(self, /, **lookups: Any) -> Self:
         """The same query, of which every row is meant; with lookups, narrowed by them (as in `orm` 0.x)."""
         if lookups:
             return self.filter(**lookups)
@@ -151,14 +151,14 @@ class QuerySet(Generic[M, R]):
         """A query that finds nothing and asks no database."""
         return self._with(replace(self._query, where=NOTHING))
 
-    def filter(self, *conditions: Condition | sqlalchemy.ColumnElement[bool] | bool, **lookups: Any) -> Self:
+    def filter(self, /, *conditions: Condition | sqlalchemy.ColumnElement[bool] | bool, **lookups: Any) -> Self:
         """Only rows that meet every condition: lookups, `Q` objects, typed comparisons, SQLAlchemy clauses.
 
         Raises `FieldError` for an unknown name or lookup, `QueryError` for a value that makes no sense.
         """
         return self._narrowed("filter()", conditions, lookups, negated=False)
 
-    def exclude(self, *conditions: Condition | sqlalchemy.ColumnElement[bool] | bool, **lookups: Any) -> Self:
+    def exclude(self, /, *conditions: Condition | sqlalchemy.ColumnElement[bool] | bool, **lookups: Any) -> Self:
         """Only rows that do not meet the conditions (all of them together); NULL meets none."""
         # orm 0.3 filtered by a clause that was to be excluded; models in its spelling still do.
         legacy = self._query.info.legacy and len(conditions) == 1 and not lookups
@@ -169,6 +169,8 @@ class QuerySet(Generic[M, R]):
         query = self._query
         names = query.names(own_scope=True)
         found = resolve_conditions(names, conditions, lookups.items(), negated=negated)
+        if found.aggregate and not query.grouped:
+            raise FieldError(f"{what} takes an aggregate only of rows in groups: annotate() it first.")
         filters = (*query.filters, (tuple(conditions), tuple(lookups.items()), negated))
         narrowed = self._changed(what, names, where=both(query.where, found), filters=filters)
         if query.info.legacy and isinstance(query.projection, Instances):
@@ -211,6 +213,8 @@ class QuerySet(Generic[M, R]):
         Fields are PostgreSQL's DISTINCT ON, whose ordering must begin with them; `NotSupportedError` elsewhere.
         """
         names = self._query.names()
+        for field in fields:
+            check_name(field, "A field of distinct()")
         terms = tuple(names.term(field, "a field of distinct()") for field in fields)
         return self._changed("distinct()", names, distinct=True, distinct_on=terms)
 
@@ -278,6 +282,9 @@ class QuerySet(Generic[M, R]):
 
     def with_cte(self, *ctes: CTE) -> Self:
         """The query with these common table expressions in front: see `orm.CTE`."""
+        for cte in ctes:
+            if not isinstance(cte, CTE):
+                raise QueryError(f"with_cte() takes an orm.CTE, got {type(cte).__name__}.")
         return self._with(replace(self._query, ctes=(*self._query.ctes, *ctes)))
 
     def _joined_to(self, cte: CTE, lookups: Mapping[str, Any]) -> Self:
@@ -370,7 +377,7 @@ class QuerySet(Generic[M, R]):
             raise QueryError(f"{what} says how instances are loaded, and this query has values.")
         return projection
 
-    def annotate(self, *aggregates: Aggregate[Any], **expressions: Any) -> Self:
+    def annotate(self, /, *aggregates: Aggregate[Any], **expressions: Any) -> Self:
         """Compute these for each row, as attributes of the instances (or keys of the dicts).
 
         With an aggregate, rows are groups: of the values named before (``values("level").annotate(...)``), else one
@@ -378,11 +385,11 @@ class QuerySet(Generic[M, R]):
         """
         return self._annotated(self._named(aggregates, expressions), selected=True)
 
-    def alias(self, *aggregates: Aggregate[Any], **expressions: Any) -> Self:
+    def alias(self, /, *aggregates: Aggregate[Any], **expressions: Any) -> Self:
         """Compute these for use in later conditions, orderings and expressions, without selecting them."""
         return self._annotated(self._named(aggregates, expressions), selected=False)
 
-    async def aggregate(self, *aggregates: Aggregate[Any], **expressions: Any) -> dict[str, Any]:
+    async def aggregate(self, /, *aggregates: Aggregate[Any], **expressions: Any) -> dict[str, Any]:
         """Aggregates over all rows, as one dict: ``await Note.objects.aggregate(Count("id"), top=Max("views"))``."""
         query = self._query
         names = query.names(over_groups=True)
@@ -428,7 +435,7 @@ class QuerySet(Generic[M, R]):
             query = query.using_names(names, **changes)
         return self._with(query)
 
-    def values(self, *fields: Any, **expressions: Any) -> QuerySet[M, dict[str, Any]]:
+    def values(self, /, *fields: Any, **expressions: Any) -> QuerySet[M, dict[str, Any]]:
         """Rows as dicts of these fields (all of the model's, if none is named), across relations too."""
         return self._selecting("dicts", fields, expressions)
 
@@ -450,7 +457,7 @@ class QuerySet(Generic[M, R]):
         query = self._query
         if isinstance(query, Combination):
             return self._with(
-                query.selecting(tuple(Columns.of(part.names(), shape, fields, named) for part in query.parts))
+                query.choosing(tuple(Columns.of(part.names(), shape, fields, named) for part in query.parts))
             )
         names = query.names()
         columns = Columns.of(names, shape, fields, named)
@@ -503,7 +510,7 @@ class QuerySet(Generic[M, R]):
             if reached is not None:
                 reached.__dict__["_database"] = self._using
 
-    async def get(self, *conditions: Any, **lookups: Any) -> R:
+    async def get(self, /, *conditions: Any, **lookups: Any) -> R:
         """The one row that matches.
 
         Raises `Model.DoesNotExist` (a `NoMatch`) if there is none, `Model.MultipleObjectsReturned`
@@ -521,14 +528,14 @@ class QuerySet(Generic[M, R]):
             raise self.model.DoesNotExist(f"No {name} matches{_described(lookups)}.")
         raise self.model.MultipleObjectsReturned(f"More than one {name} matches{_described(lookups)}.")
 
-    async def first(self, *conditions: Any, **lookups: Any) -> R | None:
+    async def first(self, /, *conditions: Any, **lookups: Any) -> R | None:
         """The first row (by primary key, if the query has no order), None if there is none."""
         found = self.filter(*conditions, **lookups) if conditions or lookups else self
         query = found._query if found._query.is_limited else found._query.with_order()
         rows = await found._with(query.slice(0, 1))
         return rows[0] if rows else None
 
-    async def last(self, *conditions: Any, **lookups: Any) -> R | None:
+    async def last(self, /, *conditions: Any, **lookups: Any) -> R | None:
         """The last row (by primary key, if the query has no order), None if there is none."""
         found = self.filter(*conditions, **lookups) if conditions or lookups else self
         if found._query.is_limited:
@@ -634,7 +641,7 @@ class QuerySet(Generic[M, R]):
 
     # Writing.
 
-    async def create(self, **values: Any) -> M:
+    async def create(self, /, **values: Any) -> M:
         """Insert a row and return its instance. Raises `orm.ValidationError` with every message."""
         instance = self.model(**values)
         if self._using is not None:
@@ -715,12 +722,12 @@ class QuerySet(Generic[M, R]):
         return await bulk.update(self._query, given, fields, batch_size, self.database)
 
     @overload
-    async def update(self, *, returning: None = ..., **values: Any) -> int: ...
+    async def update(self, /, *, returning: None = ..., **values: Any) -> int: ...
     @overload
-    async def update(self, *, returning: Literal[True], **values: Any) -> list[M]: ...
+    async def update(self, /, *, returning: Literal[True], **values: Any) -> list[M]: ...
     @overload
-    async def update(self, *, returning: Sequence[str], **values: Any) -> list[dict[str, Any]]: ...
-    async def update(self, *, returning: Sequence[str] | Literal[True] | None = None, **values: Any) -> Any:
+    async def update(self, /, *, returning: Sequence[str], **values: Any) -> list[dict[str, Any]]: ...
+    async def update(self, /, *, returning: Sequence[str] | Literal[True] | None = None, **values: Any) -> Any:
         """Set these fields in every row that matches; returns how many matched.
 
         Values are validated; expressions (``Track.position + 1``) are calculated by the database.
@@ -783,7 +790,7 @@ class QuerySet(Generic[M, R]):
                 f"{self._query.info.name}.objects.filter(pk__in=...)."
             )
 
-    async def get_or_create(self, defaults: Mapping[str, Any] | None = None, **lookups: Any) -> tuple[M, bool]:
+    async def get_or_create(self, /, defaults: Mapping[str, Any] | None = None, **lookups: Any) -> tuple[M, bool]:
         """The row that matches, or a new one made of the lookups and the defaults; and whether it is new.
 
         Callables among the defaults are called. Safe in a race: if another task creates the row meanwhile,
@@ -793,6 +800,7 @@ class QuerySet(Generic[M, R]):
 
     async def update_or_create(
         self,
+        /,
         defaults: Mapping[str, Any] | None = None,
         create_defaults: Mapping[str, Any] | None = None,
         **lookups: Any,

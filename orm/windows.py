@@ -74,6 +74,8 @@ class Window(Expression[T]):
     ) -> None:
         if not isinstance(expression, Func):
             raise QueryError(f"Window() takes a window function or an aggregate, got {type(expression).__name__}.")
+        if frame is not None and not isinstance(frame, Frame):
+            raise QueryError(f"The frame of a Window() is a RowRange or a ValueRange, got {type(frame).__name__}.")
         self.expression = expression
         self.partition_by = [F(p) if isinstance(p, str) else p for p in _listed(partition_by)]
         self.order_by = _listed(order_by)

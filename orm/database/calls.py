@@ -29,15 +29,16 @@ spellings: dict[str, dict[str, Spelling]] = {}
 """By SQLAlchemy's dialect name, by the function's."""
 
 
+def _parts(**parts: InternalTraversal) -> Any:
+    """What makes one element another, for SQLAlchemy's cache: its clauses, and these attributes."""
+    return [*FunctionElement._traverse_internals, *parts.items()]
+
+
 class Call(FunctionElement[Any]):
     """A function by its name. `words` are fixed parts of its spelling, such as a unit: never a user's text."""
 
     inherit_cache = True
-    _traverse_internals: Any = [
-        *FunctionElement._traverse_internals,
-        ("function", InternalTraversal.dp_string),
-        ("words", InternalTraversal.dp_plain_obj),
-    ]
+    _traverse_internals = _parts(function=InternalTraversal.dp_string, words=InternalTraversal.dp_plain_obj)
 
     def __init__(self, function: str, *arguments: Any, words: Words = (), type_: TypeEngine[Any] | None = None) -> None:
         self.function = function
@@ -51,12 +52,9 @@ class Conversion(FunctionElement[Any]):
     """A value made one of another type. `source` is the kind of field that it comes from."""
 
     inherit_cache = True
-    _traverse_internals: Any = [
-        *FunctionElement._traverse_internals,
-        ("source", InternalTraversal.dp_string),
-        ("target", InternalTraversal.dp_string),
-        ("type", InternalTraversal.dp_type),
-    ]
+    _traverse_internals = _parts(
+        source=InternalTraversal.dp_string, target=InternalTraversal.dp_string, type=InternalTraversal.dp_type
+    )
 
     def __init__(self, argument: Any, source: str, target: str, type_: TypeEngine[Any]) -> None:
         self.source = source
@@ -72,13 +70,12 @@ class Gathering(FunctionElement[Any]):
     """
 
     inherit_cache = True
-    _traverse_internals: Any = [
-        *FunctionElement._traverse_internals,
-        ("function", InternalTraversal.dp_string),
-        ("only_distinct", InternalTraversal.dp_boolean),
-        ("descending", InternalTraversal.dp_plain_obj),
-        ("filtered", InternalTraversal.dp_boolean),
-    ]
+    _traverse_internals = _parts(
+        function=InternalTraversal.dp_string,
+        only_distinct=InternalTraversal.dp_boolean,
+        descending=InternalTraversal.dp_plain_obj,
+        filtered=InternalTraversal.dp_boolean,
+    )
 
     def __init__(
         self,

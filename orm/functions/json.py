@@ -33,7 +33,7 @@ class JSONArray(NamedFunc[Any]):
 class JSONObject(NamedFunc[Any]):
     """A JSON object of these keys and values: ``JSONObject(name=Lower("name"), age="age")``."""
 
-    def __init__(self, **fields: Operand) -> None:
+    def __init__(self, /, **fields: Operand) -> None:
         arguments: list[Any] = []
         for key, value in fields.items():
             arguments += [Value(key), value]

@@ -16,7 +16,7 @@ from sqlalchemy.types import TypeEngine
 
 from orm.database import constructs
 from orm.exceptions import QueryError
-from orm.expressions import Combined, Comparison, Condition, FieldExpression, Ordering, Q
+from orm.expressions import Combined, Comparison, Condition, FieldExpression, Func, Ordering, Q
 from orm.meta import ModelInfo
 from orm.planning.names import Names
 from orm.planning.paths import Path
@@ -100,6 +100,9 @@ def _models(node: Any) -> Iterator[ModelInfo]:
     elif isinstance(node, Combined):
         yield from _models(node.left)
         yield from _models(node.right)
+    elif isinstance(node, Func):
+        for argument in node.arguments:
+            yield from _models(argument)
     elif isinstance(node, Q):
         for child in node.children:
             yield from _models(child)

@@ -52,7 +52,7 @@ class Combination(Query):
             parts=tuple(part if part.is_limited else replace(part, ordering=()) for part in parts),
         )
 
-    def selecting(self, projections: tuple[Projection, ...]) -> Combination:
+    def choosing(self, projections: tuple[Projection, ...]) -> Combination:
         """The same operation on other columns: each part's own."""
         parts = tuple(replace(part, projection=p) for part, p in zip(self.parts, projections, strict=True))
         return replace(self, projection=projections[0], parts=parts)

@@ -143,6 +143,21 @@ class InQuery(Node):
         return _null_is_false(found, rendering, self.term) if negated else found
 
 
+class LinkTerm(Term):
+    """The column that rows at the far end of a relation point at, on this side."""
+
+    def __init__(self, hops: tuple[Hop, ...]) -> None:
+        self.hops = hops
+        self.key = ("link", hops)
+
+    def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
+        column: ColumnElement[Any] = rendering.join(self.hops[:-1]).c[self.hops[-1].local_column]
+        return column
+
+    def leaves(self) -> tuple[Term, ...]:
+        return (self,)
+
+
 class ExistsMatch(Node):
     """A row exists at the far end of a relation that leads to many, and meets a condition."""
 
@@ -154,6 +169,9 @@ class ExistsMatch(Node):
         """The scope in which the same filter() joins the relation already: then it is about that row; else 0."""
         self.key = ("exists", hops, scope, joined, condition.key)
         self.values = condition.values
+
+    def leaves(self) -> tuple[Term, ...]:
+        return (LinkTerm(self.hops),)
 
     def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
         hop = self.hops[-1]
@@ -180,6 +198,9 @@ class MissingMatch(Node):
         self.condition = condition
         self.key = ("missing", hops, condition.key)
         self.values = condition.values
+
+    def leaves(self) -> tuple[Term, ...]:
+        return (LinkTerm(self.hops),)
 
     def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
         column = self.hops[-1].local_column

@@ -50,6 +50,12 @@ class Path:
         return f"<Path {self.name}>"
 
 
+def check_name(name: object, what: str) -> None:
+    """Raise `FieldError` unless a name is text. `what` says what it was given as."""
+    if not isinstance(name, str):
+        raise FieldError(f"{what} is named by text, got {type(name).__name__}.")
+
+
 def resolve_path(info: ModelInfo, name: str, what: str) -> Path:
     """The path of a name that must be a path as a whole. Raises `FieldError` with the choices."""
     path, rest = split_path(info, name, what)

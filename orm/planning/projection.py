@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from keyword import iskeyword
 from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import ColumnElement
@@ -21,7 +22,7 @@ from orm.loading.readers import (
     read_values,
 )
 from orm.planning.names import Names
-from orm.planning.paths import resolve_path
+from orm.planning.paths import check_name, resolve_path
 from orm.planning.resolving import resolve
 from orm.planning.terms import AnnotationTerm, PathTerm, Term
 from orm.relations import ForeignKey
@@ -96,6 +97,7 @@ class Instances(Projection):
         """Also the instances at these paths. Raises `FieldError` for a path that is no relation."""
         found = list(self.related)
         for path in paths:
+            check_name(path, "A relation of select_related()")
             relations: Relations = ()
             current = self.info
             for part in path.split("__"):
@@ -145,6 +147,7 @@ class Instances(Projection):
     def _masks(self, names: Iterable[str], what: str) -> frozenset[tuple[Relations, Field[Any]]]:
         masks = set()
         for name in names:
+            check_name(name, f"A field of {what}")
             if name == "pk":
                 continue  # Keys are always loaded.
             parts = name.split("__")
@@ -237,6 +240,8 @@ class Columns(Projection):
         for name, expression in named.items():
             keys.append(name)
             terms.append(resolve(names, expression, "a column"))
+        if shape == "named":
+            _check_attributes(keys)
         if shape == "flat" and len(keys) != 1:
             raise QueryError(f"values_list(flat=True) takes exactly one field, got {len(keys)}.")
         return cls(shape, tuple(keys), tuple(terms))
@@ -271,6 +276,13 @@ class Columns(Projection):
         if self.shape == "named":
             return read_named_tuples(self.names, processors, hidden)
         return (read_values if self.shape == "flat" else read_tuples)(processors, hidden)
+
+
+def _check_attributes(names: Sequence[str]) -> None:
+    """Raise `QueryError` unless these can be the attributes of a named tuple."""
+    for position, name in enumerate(names):
+        if not name.isidentifier() or iskeyword(name) or name.startswith("_") or name in names[:position]:
+            raise QueryError(f"values_list(named=True): {name!r} cannot be an attribute, or is there twice.")
 
 
 def one_column(info: ModelInfo, field: Field[Any] | None) -> Columns:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -108,7 +108,7 @@ class Query:
         for annotation in self.annotations.values():
             found.extend(annotation.term.values)
         found += [*self.projection.values, *rows.values, *groups.values, *windows.values]
-        for term in self.order:
+        for term in (*self.order, *self.distinct_on):
             found.extend(term.values)
         if self.high is not None:
             found.append(self.high - self.low)
@@ -232,11 +232,12 @@ class Query:
         if windows is not EVERYTHING:
             return self._select_over_windows(rendering, columns, where, having)
         order = [element for term in self.order for element in term.render(rendering)]
-        if self.distinct and not self.distinct_on:
+        distinct_on = [term.render(rendering) for term in self.distinct_on]
+        if self.distinct and not distinct_on:
             # Databases order distinct rows only by what is selected.
             columns.extend(_bare(element) for element in order)
         statement = self._select_rows(rendering, columns, where, having)
-        return self._finish(statement, rendering, order)
+        return self._finish(statement, rendering, order, distinct_on)
 
     def _select_rows(
         self,
@@ -273,17 +274,21 @@ class Query:
         outer = Captured(self.info, rendering.binds, dict(zip(leaves, found[len(columns) :], strict=True)))
         condition = windows.render(outer, required=False, negated=False)
         order = [element for term in self.order for element in term.render(outer)]
+        distinct_on = [term.render(outer) for term in self.distinct_on]
         shown = found[: len(columns)]
-        if self.distinct and not self.distinct_on:
+        if self.distinct and not distinct_on:
             shown.extend(_bare(element) for element in order)
-        return self._finish(sqlalchemy.select(*shown).where(condition), outer, order)
+        return self._finish(sqlalchemy.select(*shown).where(condition), outer, order, distinct_on)
 
     def _finish(
-        self, statement: sqlalchemy.Select[Any], rendering: Rendering, order: list[sqlalchemy.ColumnElement[Any]]
+        self,
+        statement: sqlalchemy.Select[Any],
+        rendering: Rendering,
+        order: list[sqlalchemy.ColumnElement[Any]],
+        distinct_on: Sequence[sqlalchemy.ColumnElement[Any]] = (),
     ) -> sqlalchemy.Select[Any]:
-        if self.distinct_on:
-            columns = [term.render(rendering) for term in self.distinct_on]
-            statement = statement.prefix_with(constructs.DistinctOn(*columns))
+        if distinct_on:
+            statement = statement.prefix_with(constructs.DistinctOn(*distinct_on))
         elif self.distinct:
             statement = statement.distinct()
         if order:

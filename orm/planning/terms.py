@@ -49,7 +49,7 @@ ARITHMETIC: dict[str, Callable[[Any, Any], ColumnElement[Any]]] = {
     # Not every database has an operator for it.
     "^": lambda left, right: Call("signed", left.bitwise_or(right)) - Call("signed", left.bitwise_and(right)),
     "<<": lambda left, right: Call("signed", left.bitwise_lshift(sqlalchemy.cast(right, sqlalchemy.Integer()))),
-    ">>": lambda left, right: Call("signed", left.bitwise_rshift(sqlalchemy.cast(right, sqlalchemy.Integer()))),
+    ">>": lambda left, right: Call("shifted_right", left, sqlalchemy.cast(right, sqlalchemy.Integer())),
     "**": sqlalchemy.func.power,
     "+": operator.add,
     "-": operator.sub,
@@ -194,15 +194,10 @@ class FuncTerm(Term):
     def __init__(self, function: Func[Any], arguments: tuple[Term, ...]) -> None:
         self.function = function
         self.arguments = arguments
-        self.fields = tuple(None if term is NULL else term.field for term in arguments)
+        self.fields = tuple(_known_field(term) for term in arguments)
         self.field = function.result(*(field for field in self.fields if field is not None))
-        self.key = (
-            type(function).__qualname__,
-            type(function).__module__,
-            function.options,
-            lookup_key(self.field),
-            *(term.key for term in arguments),
-        )
+        shape = (type(function), function.options, lookup_key(self.field))
+        self.key = (shape, *(term.key for term in arguments))
         self.values = tuple(value for term in arguments for value in term.values)
         self.aggregate = any(term.aggregate for term in arguments)
         self.window = any(term.window for term in arguments)
@@ -238,11 +233,8 @@ class AggregateTerm(Term):
         self.condition = condition
         self.default = default
         self.field = function.result(argument.field)
-        self.key = (
-            *(type(function), function.options, lookup_key(self.field), argument.key, condition.key),
-            default and default.key,
-            *(term.key for term in rest),
-        )
+        shape = (type(function), function.options, lookup_key(self.field), argument.key, condition.key)
+        self.key = (shape, default and default.key, *(term.key for term in rest))
         others = tuple(value for term in rest for value in term.values)
         self.values = (*condition.values, *argument.values, *others, *(default.values if default else ()))
 
@@ -474,7 +466,7 @@ class OuterRefTerm(Term):
 class NullTerm(Term):
     """NULL, of a type if one was given."""
 
-    key = "null"
+    key: Hashable = "null"
 
     def __init__(self, output_field: Field[Any] | None = None) -> None:
         self._field = output_field
@@ -488,10 +480,19 @@ class NullTerm(Term):
         return self._field
 
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
-        return sqlalchemy.null() if self._field is None else sqlalchemy.type_coerce(sqlalchemy.null(), result_type(self._field))
+        return (
+            sqlalchemy.null()
+            if self._field is None
+            else sqlalchemy.type_coerce(sqlalchemy.null(), result_type(self._field))
+        )
 
 
 NULL = NullTerm()
+
+
+def _known_field(term: Term) -> Field[Any] | None:
+    """The field of an argument, if there is one: NULL has none, and that of an outer query's name is not known yet."""
+    return None if term is NULL or isinstance(term, OuterRefTerm) else term.field
 
 
 class OuterTerm(Term):

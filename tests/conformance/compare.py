@@ -61,9 +61,10 @@ class Outcome:
 
 def _outcome(side: Reference | Subject, query: Query, undo: bool, ordered: bool) -> Outcome:
     ours = isinstance(side, Subject)
+    expected = OURS if ours else THEIRS
     try:
         value, statements = side.run(query, undo=undo)
-    except OURS if ours else THEIRS as error:
+    except expected as error:
         for name, theirs, own in ERROR_KINDS:
             if isinstance(error, own if ours else theirs):
                 return Outcome(error=name, message=f"{type(error).__name__}: {error}")

@@ -10,10 +10,16 @@ import pytest
 import orm
 from orm import functions
 from orm.database.database import Database
-from tests.hostile.world import HOSTILE, WORDS, Author, Book, Watch
+from tests.hostile.world import HOSTILE, MARK, WORDS, Author, Book, Watch
 
 pytestmark = pytest.mark.anyio
 Attack = Callable[[str], Awaitable[Any]]
+
+
+class Upper(orm.Func[str]):
+    """A function of the user's own."""
+
+    function = "UPPER"
 
 
 async def joined_to_cte(name: str) -> Any:
@@ -99,6 +105,7 @@ CHOICES: dict[str, Attack] = {
     "values_list": lambda n: Book.objects.values_list(n),
     "values_list flat": lambda n: Book.objects.values_list(n, flat=True),
     "values_list named": lambda n: Book.objects.values_list(n, named=True),
+    "values_list named json": lambda n: Book.objects.values_list(f"data__{n}", named=True),
     "values_list related": lambda n: Book.objects.values_list(f"author__{n}"),
     "values after union": lambda n: Book.objects.union(Book.objects.filter(id=1)).values(n),
     "order_by after union": lambda n: Book.objects.union(Book.objects.filter(id=1)).order_by(n),
@@ -145,6 +152,9 @@ EXPRESSIONS: dict[str, Attack] = {
     "Subquery": lambda n: Author.objects.annotate(x=orm.Subquery(Book.objects.values(n)[:1])),
     "annotate": lambda n: Book.objects.annotate(**{n: orm.F("pages")}),
     "annotate and read": lambda n: Book.objects.annotate(**{n: orm.F("pages")}).filter(**{n: 1}).order_by(n).values(n),
+    "annotate named": lambda n: Book.objects.annotate(**{n: orm.F("pages")}).values_list(n, named=True),
+    "distinct related": lambda n: Book.objects.distinct(f"author__{n}"),
+    "distinct json": lambda n: Book.objects.distinct(f"data__{n}"),
     "annotate and count": lambda n: Book.objects.annotate(**{n: orm.Count("author")}).filter(**{f"{n}__gt": 0}).count(),
     "annotate in subquery": lambda n: Author.objects.annotate(
         x=orm.Subquery(Book.objects.annotate(**{n: orm.F("pages")}).values(n)[:1])
@@ -152,8 +162,8 @@ EXPRESSIONS: dict[str, Attack] = {
     "annotate window": lambda n: Book.objects.annotate(
         **{n: orm.Window(orm.RowNumber(), order_by="id")}  # type: ignore[arg-type]
     ).filter(**{n: 1}),
-    "annotate and union": lambda n: Book.objects.annotate(**{n: orm.F("pages")}).values(n).union(
-        Book.objects.values("pages")
+    "annotate and union": lambda n: (
+        Book.objects.annotate(**{n: orm.F("pages")}).values(n).union(Book.objects.values("pages"))
     ),
     "alias": lambda n: Book.objects.alias(**{n: orm.F("pages")}).order_by(n),
     "aggregate name": lambda n: Book.objects.aggregate(**{n: orm.Sum("pages")}),
@@ -185,38 +195,35 @@ EXPRESSIONS: dict[str, Attack] = {
 }
 
 
-class Upper(orm.Func[str]):
-    function = "UPPER"
-
-
 # A name that is made up becomes a key of the result, or of JSON, and nothing of the SQL: some work therefore.
 ATTACKS = FILTERS | CHOICES | EXPRESSIONS
 
 
-@pytest.mark.parametrize("what", ATTACKS)
-async def test_hostile_names(watch: Watch, what: str, database: Database) -> None:
-    for name in HOSTILE + WORDS:
-        async with watch.attempt(what, name), database.transaction(force_rollback=True):
-            await ATTACKS[what](name)
+@pytest.mark.parametrize("kind", [FILTERS, CHOICES, EXPRESSIONS], ids=["filters", "choices", "expressions"])
+async def test_hostile_names(watch: Watch, kind: dict[str, Attack], database: Database) -> None:
+    for what, attack in kind.items():
+        quoted = what in ("Collate", "CTE name")
+        for name in HOSTILE + WORDS:
+            async with watch.attempt(what, name, quoted=quoted), database.transaction(force_rollback=True):
+                await attack(name)
 
 
 class Marked(str):
     """Text of another class, whose SQL would be its own if it got there."""
 
 
-@pytest.mark.parametrize("what", [*FILTERS, *CHOICES, *EXPRESSIONS])
-async def test_names_of_text_subclasses(watch: Watch, what: str, database: Database) -> None:
-    async with watch.attempt(what, "a subclass of str"), database.transaction(force_rollback=True):
-        await ATTACKS[what](Marked("zqx7'"))
+async def test_names_of_text_subclasses(watch: Watch, database: Database) -> None:
+    for what, attack in ATTACKS.items():
+        async with watch.attempt(what, "a subclass of str"), database.transaction(force_rollback=True):
+            await attack(Marked(f"{MARK}'"))
 
 
 NO_NAMES = [None, 1, 1.5, b"id", ["id"], {"id": 1}, object(), int, Book, lambda: "id", ("id",), True, Ellipsis]
+BY_POSITION = (
+    *("order_by", "values", "values_list", "only", "defer", "select_related", "distinct"),
+    *("earliest", "latest", "in_bulk", "bulk_update", "dates"),
+)
 POSITIONAL: dict[str, Callable[[Any], Any]] = {
-    what: CHOICES[what]
-    for what in (
-        "order_by values values_list only defer select_related distinct earliest latest in_bulk bulk_update dates"
-    ).split()
-} | {
     "order_by none": lambda n: Book.objects.order_by("id", n),
     "filter positional": lambda n: Book.objects.filter(n),
     "exclude positional": lambda n: Book.objects.exclude(n),
@@ -266,14 +273,15 @@ POSITIONAL: dict[str, Callable[[Any], Any]] = {
 MISUSE = (TypeError,)
 
 
-@pytest.mark.parametrize("what", POSITIONAL)
-async def test_what_is_no_name(watch: Watch, what: str, database: Database) -> None:
-    for name in NO_NAMES:
-        async with watch.attempt(what, name), database.transaction(force_rollback=True):
-            try:
-                found = POSITIONAL[what](name)
-                if hasattr(found, "__await__"):
-                    await found
-            except MISUSE as error:
-                if isinstance(error, orm.Error):
-                    raise
+async def test_what_is_no_name(watch: Watch, database: Database) -> None:
+    attacks: dict[str, Callable[[Any], Any]] = {**{what: CHOICES[what] for what in BY_POSITION}, **POSITIONAL}
+    for what, attack in attacks.items():
+        for name in NO_NAMES:
+            async with watch.attempt(what, name), database.transaction(force_rollback=True):
+                try:
+                    found = attack(name)
+                    if hasattr(found, "__await__"):
+                        await found
+                except MISUSE as error:
+                    if isinstance(error, orm.Error):
+                        raise

@@ -25,7 +25,8 @@ SMALL_UNITS = {
 TRUNCATED = {
     "year": "MAKEDATE(YEAR({0}), 1)",
     "quarter": "(MAKEDATE(YEAR({0}), 1) + INTERVAL (QUARTER({0}) - 1) QUARTER)",
-    "month": "(DATE({0}) - INTERVAL (DAYOFMONTH({0}) - 1) DAY)",
+    # The moment only once: with a time zone, it is long.
+    "month": "CAST(CONCAT(LEFT({0}, 7), '-01') AS DATE)",
     "week": "(DATE({0}) - INTERVAL WEEKDAY({0}) DAY)",
     "day": "DATE({0})",
     "date": "DATE({0})",
@@ -184,6 +185,8 @@ for _name in NAMES:
         "sha512": "SHA2({0}, 512)",
         "strindex": "INSTR({0}, {1})",
         "signed": "CAST({0} AS SIGNED)",
+        # Its >> takes a negative number for a very large one.
+        "shifted_right": "FLOOR({0} / POW(2, {1}))",
         "substr": "SUBSTRING({0}, {1})",
         "substr_of": "SUBSTRING({0}, {1}, {2})",
         "collate": _collate,

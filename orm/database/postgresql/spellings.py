@@ -106,6 +106,7 @@ calls.spellings[NAME] = {
     "sha512": _hash("512"),
     "strindex": "STRPOS({0}, {1})",
     "signed": "({0})",
+    "shifted_right": "({0} >> {1})",
     "substr": "SUBSTRING({0}, CAST({1} AS INTEGER))",
     "substr_of": "SUBSTRING({0}, CAST({1} AS INTEGER), CAST({2} AS INTEGER))",
     "trim": "BTRIM({0})",

@@ -141,16 +141,16 @@ def _upper(text: Any) -> str:
     return text.upper() if text.isascii() else _each(str.upper, text)
 
 
-def _lpad(text: Any, length: int, fill: Any) -> str:
-    text, fill = str(text), str(fill)
-    missing = length - len(text)
-    return text[: max(0, length)] if missing <= 0 or not fill else (fill * missing)[:missing] + text
+def _lpad(text: Any, length: int, fill: str) -> str:
+    own = str(text)
+    missing = length - len(own)
+    return own[: max(0, length)] if missing <= 0 or not fill else (fill * missing)[:missing] + own
 
 
-def _rpad(text: Any, length: int, fill: Any) -> str:
-    text, fill = str(text), str(fill)
-    missing = length - len(text)
-    return text[: max(0, length)] if missing <= 0 or not fill else text + (fill * missing)[:missing]
+def _rpad(text: Any, length: int, fill: str) -> str:
+    own = str(text)
+    missing = length - len(own)
+    return own[: max(0, length)] if missing <= 0 or not fill else own + (fill * missing)[:missing]
 
 
 def _repeat(text: Any, number: int) -> str:

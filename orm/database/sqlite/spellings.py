@@ -87,6 +87,7 @@ calls.spellings[NAME] = {
     "sha512": "orm_hash({0}, 'sha512')",
     "strindex": "INSTR({0}, {1})",
     "signed": "({0})",
+    "shifted_right": "({0} >> {1})",
     "substr_of": "SUBSTR({0}, {1}, {2})",
     "collate": _collate,
     # Comparison

@@ -45,9 +45,19 @@ case("exists of an empty slice", lambda m, o: m.Entry.objects.order_by("id")[3:3
 case("aggregate after it", lambda m, o: m.Entry.objects.order_by("id")[:3].aggregate(n=o.Sum("rating")), point=4)
 case("values after it", lambda m, o: m.Entry.objects.order_by("id")[:3].values("title"), ordered=True, point=4)
 case("annotate after it", lambda m, o: m.Entry.objects.order_by("id")[:3].annotate(n=o.F("id")), point=4)
-case("in a slice", lambda m, o: m.Comment.objects.filter(entry__in=m.Entry.objects.order_by("-id")[:4]), point=4)
+case(
+    "in a slice",
+    lambda m, o: m.Comment.objects.filter(entry__in=m.Entry.objects.order_by("-id")[:4]),
+    point=4,
+    differs={"mysql": "MySQL takes no LIMIT inside IN, and Django leaves it so; ours puts the slice a level deeper"},
+)
 case("in an empty slice", lambda m, o: m.Comment.objects.filter(entry__in=m.Entry.objects.order_by("id")[:0]), point=4)
-case("not in a slice", lambda m, o: m.Comment.objects.exclude(entry__in=m.Entry.objects.order_by("-id")[:4]), point=4)
+case(
+    "not in a slice",
+    lambda m, o: m.Comment.objects.exclude(entry__in=m.Entry.objects.order_by("-id")[:4]),
+    point=4,
+    differs={"mysql": "MySQL takes no LIMIT inside IN, and Django leaves it so; ours puts the slice a level deeper"},
+)
 case(
     "a slice over many rows",
     lambda m, o: m.Blog.objects.filter(entries__id__gt=0).order_by("entries__id")[1:4],
