@@ -108,8 +108,10 @@ class Query:
         for annotation in self.annotations.values():
             found.extend(annotation.term.values)
         found += [*self.projection.values, *rows.values, *groups.values, *windows.values]
-        for term in (*self.order, *self.distinct_on):
+        for term in self.order:
             found.extend(term.values)
+        for distinct_term in self.distinct_on:
+            found.extend(distinct_term.values)
         if self.high is not None:
             found.append(self.high - self.low)
         if self.low:

@@ -33,6 +33,7 @@ from orm.fields import (
     Time,
 )
 from orm.lookups import lookup_type
+from orm.planning.moments import moment_arithmetic, moment_field
 from orm.planning.paths import Path
 
 if TYPE_CHECKING:
@@ -168,7 +169,9 @@ class CombinedTerm(Term):
         self.key = (symbol, left.key, right.key)
         self.values = (*left.values, *right.values)
         fields = [term.field for term in (left, right) if term.typed]
-        self.field = _result_field(*fields) if len(fields) == 2 else (fields or [left.field])[0]
+        moment = moment_field(symbol, *fields) if len(fields) == 2 else None
+        self.is_moment = moment is not None
+        self.field = moment or (_result_field(*fields) if len(fields) == 2 else (fields or [left.field])[0])
         self.nullable = left.nullable or right.nullable
         self.aggregate = left.aggregate or right.aggregate
         self.window = left.window or right.window
@@ -176,6 +179,9 @@ class CombinedTerm(Term):
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
         left = self.left.render(rendering, required=required)
         right = self.right.render(rendering, required=required)
+        if self.is_moment:
+            found = moment_arithmetic(self.symbol, self.left.field, self.right.field, left, right)
+            return sqlalchemy.type_coerce(found, lookup_type(self.field))
         combined = ARITHMETIC[self.symbol](left, right)
         # A power of whole numbers is a float to most databases, their sum a decimal to MySQL.
         type_ = result_type(self.field) if self.field.kind in ("integer", "float") else lookup_type(self.field)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -13,6 +14,7 @@ from tests.hostile.world import Watch, contents, create
 @pytest.fixture
 async def watch(database: Database) -> AsyncIterator[Watch]:
     """A watch over the world, on each server in turn: afterwards no table may have changed."""
+    asyncio.get_running_loop().set_debug(False)  # Thousands of queries: it takes most of their time.
     await create(database)
     before = await contents()
     found = Watch()

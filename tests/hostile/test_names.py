@@ -45,7 +45,7 @@ async def in_memory(name: str) -> Any:
 async def ordering_of_model(name: str) -> Any:
     # The class stays without a table: its ordering is looked at when it is first queried.
     registry = orm.ModelRegistry(database=Book.objects.database)
-    made = type(Book)(
+    made: Any = type(orm.Model)(
         "Ordered",
         (orm.Model,),
         {
@@ -55,6 +55,10 @@ async def ordering_of_model(name: str) -> Any:
         },
     )
     return made.objects.all().sql
+
+
+def one(name: str) -> dict[str, Any]:
+    return {name: 1}
 
 
 def books_of(name: str) -> Any:
@@ -83,8 +87,8 @@ FILTERS: dict[str, Attack] = {
     "json path F": lambda n: Book.objects.filter(pages=orm.F(f"data__{n}")),
     "get": lambda n: Book.objects.get(**{n: 1}),
     "first": lambda n: Book.objects.first(**{n: 1}),
-    "get_or_create": lambda n: Book.objects.get_or_create(**{n: 1}, id=1),
-    "update_or_create": lambda n: Book.objects.update_or_create(**{n: 1}, id=1),
+    "get_or_create": lambda n: Book.objects.get_or_create(**one(n), id=1),
+    "update_or_create": lambda n: Book.objects.update_or_create(**one(n), id=1),
     "exists": lambda n: Book.objects.filter(orm.Exists(Author.objects.filter(**{n: 1}))).exists(),
     "count": lambda n: Book.objects.filter(**{n: 1}).count(),
     "all": lambda n: Book.objects.all(**{n: 1}),
@@ -126,8 +130,8 @@ CHOICES: dict[str, Attack] = {
     "in_bulk": lambda n: Book.objects.in_bulk([1], field_name=n),
     "page": lambda n: Book.objects.order_by(n).page(),
     "ordering of the model": ordering_of_model,
-    "update": lambda n: Book.objects.filter(id=-1).update(**{n: 1}),
-    "update json path": lambda n: Book.objects.filter(id=-1).update(**{f"data__{n}": 1}),
+    "update": lambda n: Book.objects.filter(id=-1).update(**one(n)),
+    "update json path": lambda n: Book.objects.filter(id=-1).update(**one(f"data__{n}")),
     "update returning": lambda n: Book.objects.filter(id=-1).update(pages=1, returning=[n]),
     "delete returning": lambda n: Book.objects.filter(id=-1).delete(returning=[n]),
     "create": lambda n: Book.objects.create(**{n: 1}),
@@ -159,9 +163,9 @@ EXPRESSIONS: dict[str, Attack] = {
     "annotate in subquery": lambda n: Author.objects.annotate(
         x=orm.Subquery(Book.objects.annotate(**{n: orm.F("pages")}).values(n)[:1])
     ),
-    "annotate window": lambda n: Book.objects.annotate(
-        **{n: orm.Window(orm.RowNumber(), order_by="id")}  # type: ignore[arg-type]
-    ).filter(**{n: 1}),
+    "annotate window": lambda n: Book.objects.annotate(**{n: orm.Window(orm.RowNumber(), order_by="id")}).filter(
+        **{n: 1}
+    ),
     "annotate and union": lambda n: (
         Book.objects.annotate(**{n: orm.F("pages")}).values(n).union(Book.objects.values("pages"))
     ),

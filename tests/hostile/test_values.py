@@ -118,7 +118,7 @@ async def annotated(text: str) -> None:
 
 async def branched(text: str) -> None:
     text = stored(text)
-    case = orm.Case(orm.When(title=text, then=orm.Value("")), default=orm.Value(text))
+    case: orm.Case[str] = orm.Case(orm.When(title=text, then=orm.Value("")), default=orm.Value(text))
     await is_back(await first.annotate(x=case).values_list("x", flat=True), [text])
 
 
@@ -193,7 +193,7 @@ async def as_json_object(text: str) -> None:
 
 
 async def raw(text: str) -> None:
-    found = await Book.raw("SELECT id, title, :value AS x FROM book WHERE title <> :value", {"value": text})
+    found: list[Any] = await Book.raw("SELECT id, title, :value AS x FROM book WHERE title <> :value", {"value": text})
     assert len(found) == 3
     await is_back(found[0].x, text)
 
@@ -248,6 +248,8 @@ ATTACKS: dict[str, Callable[[str], Awaitable[None]]] = {
 
 async def test_hostile_text(watch: Watch, database: Database) -> None:
     for what, attack in ATTACKS.items():
+        if attack is lagged and "mysql" in database.url.dialect:
+            continue  # LAG has no default in MariaDB.
         for text in TEXTS:
             async with watch.attempt(what, text), database.transaction(force_rollback=True):
                 await attack(text)
@@ -319,14 +321,16 @@ def forged(*place: Any) -> str:
     return base64.urlsafe_b64encode(_digest("Book", terms, content) + content).decode().rstrip("=")
 
 
+NO_TEXT: list[Any] = [None, 1, 1.5, [], {}, [[]], True]
+PLACES: list[list[Any]] = [[], [1], [None], [None, None], ["s"], [{}, {}], [["s", "x"]] * 3, [[], []]]
 CURSORS: list[Any] = [
     *TEXTS,
     *(forged(["s", text], ["i", "1"]) for text in TEXTS),
     *(forged(["i", "1"], ["s", text]) for text in TEXTS),
     *(forged([tag, MARK], [tag, "1"]) for tag in ("b", "i", "f", "s", "n", "dt", "d", "t", "td", "u", "x", "zz")),
     *(forged(["s", "x"], ["i", text]) for text in ("9" * 5_000, "1e5", "-1", str(2**63), "nan", "")),
-    *(forged(["s", value], ["i", value]) for value in (None, 1, 1.5, [], {}, [[]], True)),
-    *(forged(*place) for place in ([], [1], [None], [None, None], ["s"], [{}, {}], [["s", "x"]] * 3, [[], []])),
+    *(forged(["s", value], ["i", value]) for value in NO_TEXT),
+    *(forged(*place) for place in PLACES),
     base64.urlsafe_b64encode(b"[" * 100_000).decode(),
     forged(["s", "x"], ["i", "1"])[:-2],
     forged(["s", "x"], ["i", "1"]).replace("e", "E"),

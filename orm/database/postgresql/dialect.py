@@ -16,8 +16,8 @@ from sqlalchemy.types import TypeEngine
 from orm.database import constructs
 from orm.database.constructs import LIKE_ESCAPE, like_pattern
 from orm.database.dialect import Dialect
-from orm.database.types import Stored
 from orm.database.postgresql import spellings as spellings
+from orm.database.types import Stored
 from orm.exceptions import QueryError
 
 

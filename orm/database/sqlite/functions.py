@@ -123,6 +123,19 @@ def _trunc(text: str, unit: str, to: str, zone: str) -> str:
     return moment.replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
+def _shift(text: str, microseconds: int, kind: str) -> str:
+    step = datetime.timedelta(microseconds=microseconds)
+    if kind == "time":
+        # A time of day goes round the clock; the first day would have none before it.
+        moment = moment_of(text).replace(year=2000) + step
+        return moment.time().isoformat("microseconds")
+    return (moment_of(text) + step).isoformat(" ", "microseconds")
+
+
+def _gap(left: str, right: str) -> int:
+    return (moment_of(left) - moment_of(right)) // datetime.timedelta(microseconds=1)
+
+
 # Text
 
 
@@ -416,6 +429,8 @@ AGGREGATES: dict[str, Any] = {
 FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
     "orm_extract": (3, null_in_null_out(_extract)),
     "orm_trunc": (4, null_in_null_out(_trunc)),
+    "orm_shift": (3, null_in_null_out(_shift)),
+    "orm_gap": (2, null_in_null_out(_gap)),
     "orm_lower": (1, null_in_null_out(_lower)),
     "orm_upper": (1, null_in_null_out(_upper)),
     "orm_lpad": (3, null_in_null_out(_lpad)),
