@@ -169,7 +169,11 @@ class SQLiteBackend(sqlite.SQLiteBackend, ManagedBackend):
         # A program that ends without closing its database must not wait for its threads.
         thread: Any = getattr(connection, "_thread", connection)  # before aiosqlite 0.22 it is the connection itself
         thread.daemon = True
-        await connection
+        try:
+            await connection
+        except sqlite3.Error:
+            await asyncio.to_thread(thread.join)  # aiosqlite stops it without waiting for its last word
+            raise
         if self.in_memory:
             self._kept = connection
         else:
