@@ -199,7 +199,7 @@ class QuerySet(Generic[M, R]):
         ordering = resolve_ordering(names, terms)
         if not self._query.grouped and any(term.term.aggregate for term in ordering):
             raise FieldError("order_by() takes an aggregate only of rows in groups: annotate() it first.")
-        return self._changed("order_by()", names, ordering=ordering)
+        return self._changed("order_by()", self._query.names(), ordering=ordering)
 
     def reverse(self) -> Self:
         """The opposite order."""

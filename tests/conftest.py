@@ -35,7 +35,13 @@ DatabaseType = TypeVar("DatabaseType", bound=databases.Database)
 WANTED = tuple(filter(None, os.environ.get("TEST_DATABASES", "").split(","))) or KINDS
 
 # A query's time is the server's, not ours to promise; the examples of one property share its test's database.
-settings.register_profile("orm", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+# The same examples at every run; HYPOTHESIS_RANDOM=1 looks for new ones.
+settings.register_profile(
+    "orm",
+    deadline=None,
+    derandomize=not os.environ.get("HYPOTHESIS_RANDOM"),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 settings.load_profile("orm")
 
 

@@ -51,6 +51,12 @@ class Several(NamedFunc[Any]):
             raise QueryError(f"{type(self).__name__}() takes at least two expressions.")
         super().__init__(*expressions, output_field=output_field)
 
+    def result(self, *fields: Field[Any]) -> Field[Any]:
+        """What the expressions are."""
+        if len({field.kind.startswith("json") for field in fields}) > 1:
+            raise QueryError(f"{self!r} mixes JSON with what is none: KT('data__a') is the text of a path into JSON.")
+        return super().result(*fields)
+
 
 class Coalesce(Several):
     """The first value that is not NULL."""

@@ -143,6 +143,17 @@ class InQuery(Node):
         return _null_is_false(found, rendering, self.term) if negated else found
 
 
+def near_column(rendering: Rendering, hops: tuple[Hop, ...]) -> ColumnElement[Any]:
+    """The column on this side that rows at the far end point at; a key that says the same saves a join."""
+    *before, last = hops
+    column: ColumnElement[Any]
+    if before and before[-1].remote_column == last.local_column and not before[-1].many:
+        column = rendering.join(tuple(before[:-1])).c[before[-1].local_column]
+    else:
+        column = rendering.join(tuple(before)).c[last.local_column]
+    return column
+
+
 class LinkTerm(Term):
     """The column that rows at the far end of a relation point at, on this side."""
 
@@ -151,8 +162,7 @@ class LinkTerm(Term):
         self.key = ("link", hops)
 
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
-        column: ColumnElement[Any] = rendering.join(self.hops[:-1]).c[self.hops[-1].local_column]
-        return column
+        return near_column(rendering, self.hops)
 
     def leaves(self) -> tuple[Term, ...]:
         return (self,)
@@ -161,13 +171,12 @@ class LinkTerm(Term):
 class ExistsMatch(Node):
     """A row exists at the far end of a relation that leads to many, and meets a condition."""
 
-    def __init__(self, hops: tuple[Hop, ...], scope: int, condition: Node, joined: int) -> None:
+    def __init__(self, hops: tuple[Hop, ...], condition: Node, joined: int) -> None:
         self.hops = hops
-        self.scope = scope
         self.condition = condition
         self.joined = joined
         """The scope in which the same filter() joins the relation already: then it is about that row; else 0."""
-        self.key = ("exists", hops, scope, joined, condition.key)
+        self.key = ("exists", hops, joined, condition.key)
         self.values = condition.values
 
     def leaves(self) -> tuple[Term, ...]:
@@ -175,10 +184,9 @@ class ExistsMatch(Node):
 
     def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
         hop = self.hops[-1]
-        left = rendering.join(self.hops[:-1], self.scope)
         inner = type(rendering)(hop.target._meta, rendering.binds, rendering)
         condition = self.condition.render(inner, required=True, negated=False)
-        links = [inner.table.c[hop.remote_column] == left.c[hop.local_column]]
+        links = [inner.table.c[hop.remote_column] == near_column(rendering, self.hops)]
         if self.joined:
             row = rendering.join(self.hops, self.joined)
             links += [
@@ -203,18 +211,17 @@ class MissingMatch(Node):
         return (LinkTerm(self.hops),)
 
     def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
-        column = self.hops[-1].local_column
-        left = rendering.join(self.hops[:-1])
+        near = near_column(rendering, self.hops)
         start = self.hops[-2].target._meta if len(self.hops) > 1 else rendering.info
         inner = type(rendering)(start, rendering.binds, rendering)
         condition = self.condition.render(inner, required=True, negated=False)
-        link = inner.table.c[column] == left.c[column]
+        link = inner.table.c[self.hops[-1].local_column] == near
         statement: sqlalchemy.Select[Any] = sqlalchemy.select(sqlalchemy.literal_column("1")).select_from(
             inner.from_clause()
         )
         found: ColumnElement[bool] = statement.where(condition, link).correlate_except(*inner.tables).exists()
         if any(hop.allow_null for hop in self.hops[:-1]):
-            return sqlalchemy.or_(found, left.c[column].is_(None))
+            return sqlalchemy.or_(found, near.is_(None))
         return found
 
 

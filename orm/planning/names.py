@@ -48,8 +48,8 @@ class Names:
         chains = [path.relations[:end] for end in range(first, len(path.relations) + 1)]
         scope = self._own
         if not scope:
-            known = [self.reached[chain] for chain in chains if chain in self.reached]
-            scope = known[-1] if known else self.scopes + 1
+            # The latest join of the first of them, and what follows from there.
+            scope = self.reached.get(chains[0], self.scopes + 1)
         self.scopes = max(self.scopes, scope)
         for chain in chains:
             self.reached[chain] = scope

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import ColumnElement
 
 from orm.exceptions import QueryError
-from orm.planning.terms import Term
+from orm.planning.terms import PathTerm, Term
 
 if TYPE_CHECKING:
+    from orm.planning.names import Names
     from orm.planning.rendering import Rendering
 
 
@@ -25,6 +26,14 @@ class OrderTerm:
         self.nulls = nulls
         self.key: Hashable = (term.key, descending, nulls)
         self.values = term.values
+
+    def settled(self, names: Names, shown: tuple[Term, ...]) -> OrderTerm:
+        """The same, by the column of `shown` if it is there, else by the latest join of its relations."""
+        if not isinstance(self.term, PathTerm):
+            return self
+        path = self.term.path
+        term = next((t for t in shown if isinstance(t, PathTerm) and t.path is path), None)
+        return OrderTerm(term or names.path_term(path), self.descending, self.nulls)
 
     def reversed(self) -> OrderTerm:
         """The opposite direction."""

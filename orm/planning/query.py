@@ -18,7 +18,7 @@ from orm.planning.ordering import OrderTerm
 from orm.planning.projection import Columns, Instances, Projection, one_column
 from orm.planning.rendering import Binds, Captured, Rendering
 from orm.planning.resolving import default_ordering, primary_key_ordering
-from orm.planning.terms import AnnotationTerm, Term
+from orm.planning.terms import AnnotationTerm, PathTerm, Term
 from orm.relations import ForeignKey, ReverseKey
 
 if TYPE_CHECKING:
@@ -123,7 +123,12 @@ class Query:
         """The ordering in force. The model's own is not one of groups."""
         if self.ordering is None:
             return () if self.grouped else default_ordering(self.info)
-        return self.ordering
+        if not any(term.term.many for term in self.ordering):
+            return self.ordering
+        # As in Django: over many rows it orders by what is selected or was joined last, whenever that was.
+        names = self.names()
+        shown = self.projection.terms if isinstance(self.projection, Columns) else ()
+        return tuple(term.settled(names, shown) for term in self.ordering)
 
     def names(self, *, own_scope: bool = False, over_groups: bool = False) -> Names:
         """What names mean in the next call. `over_groups`: in a query over this one, where each group is a row."""
@@ -325,6 +330,11 @@ class Query:
         found.extend(leaf.render(rendering) for leaf in groups.leaves() if _is_plain(leaf))
         # What is selected and ordered by too is the same element twice.
         return list({id(element): element for element in found}.values())
+
+
+def _is_own(term: Term) -> bool:
+    """Whether a term is a column of the model's own table."""
+    return isinstance(term, PathTerm) and not term.path.relations
 
 
 def _is_plain(term: Term) -> bool:

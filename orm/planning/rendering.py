@@ -24,8 +24,17 @@ class Binds:
 
     def __init__(self) -> None:
         self.count = 0
+        self._aliases = 0
         self.ctes: dict[CTE, sqlalchemy.CTE] = {}
         """The common table expressions of the statement."""
+
+    def alias(self, table: sqlalchemy.Table) -> FromClause:
+        """The table under a name that nothing else in the statement has, subqueries included."""
+        while True:
+            self._aliases += 1
+            name = f"{table.name}_{self._aliases}"
+            if name not in table.metadata.tables:
+                return table.alias(name)
 
     def bind(self, type_: TypeEngine[Any]) -> BindParameter[Any]:
         """The parameter of the next value."""
@@ -78,8 +87,8 @@ class Rendering:
             outer.has_subqueries = True
         table = info.require_table()
         # Inside of another query a table has another name, so that it cannot be taken for one of that query's.
-        self.table: FromClause = table if outer is None else table.alias()
         self.binds = binds or Binds()
+        self.table: FromClause = table if outer is None else self.binds.alias(table)
         self.bind = self.binds.bind
         self.selected = 0
         """How many columns the projection selected; any after those only serve the ordering."""
@@ -110,10 +119,8 @@ class Rendering:
             table = hops[-1].target._meta.require_table()
             # The first use keeps the table's own name, so that SQLAlchemy clauses can refer to it.
             joined: FromClause = table
-            if self.outer is not None:
-                joined = table.alias()
-            elif table in self._tables:
-                joined = table.alias(f"{table.name}_{len(self._joins) + 2}")
+            if self.outer is not None or table in self._tables:
+                joined = self.binds.alias(table)
             self._tables.add(joined)
             join = self._joins[hops, scope] = Join(hops[-1], parent, joined)
         if required:

@@ -153,6 +153,8 @@ def _combined(names: Names, node: Combined[Any], what: str) -> CombinedTerm:
         right_term = _beside(right, left_term)
     if left_term is None:
         left_term = _beside(left, right_term)
+    if any(term.typed and term.field.kind.startswith("json") for term in (left_term, right_term)):
+        raise QueryError(f"{what}: {node!r} calculates with JSON. Make it a number: Cast(KT('data__a'), orm.Float()).")
     return CombinedTerm(node.operator, left_term, right_term)
 
 
@@ -305,7 +307,7 @@ def _exists(names: Names, path: Path, steps: Steps, lookup: Lookup, value: Any) 
         inner = _match(inner_names, with_steps(inner_names.path_term(inner_path), steps), lookup, value)
     if is_never(inner):
         return NOTHING
-    return MissingMatch(hops, inner) if outer else ExistsMatch(hops, 0, inner, joined)
+    return MissingMatch(hops, inner) if outer else ExistsMatch(hops, inner, joined)
 
 
 def _match(names: Names, term: Term, lookup: Lookup, value: Any) -> Node:

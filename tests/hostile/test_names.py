@@ -45,7 +45,8 @@ async def in_memory(name: str) -> Any:
 async def ordering_of_model(name: str) -> Any:
     # The class stays without a table: its ordering is looked at when it is first queried.
     registry = orm.ModelRegistry(database=Book.objects.database)
-    made: Any = type(orm.Model)(
+    metaclass: Any = type(orm.Model)
+    made = metaclass(
         "Ordered",
         (orm.Model,),
         {

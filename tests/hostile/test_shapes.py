@@ -123,9 +123,9 @@ READS: dict[str, Make] = {
     "contains": lambda n: Book.objects.contains(Book(id=n)),
 }
 WRITES: dict[str, Make] = {
-    "bulk_create": lambda n: Book.objects.bulk_create([{"code": f"b{n} {m}", "pages": m} for m in range(n)]),
+    "bulk_create": lambda n: Book.objects.bulk_create([{"id": 100 * n + m, "code": f"b{n} {m}"} for m in range(n)]),
     "ignore_conflicts": lambda n: Book.objects.bulk_create(
-        [{"code": f"c{m}", "pages": m} for m in range(n)], ignore_conflicts=True
+        [{"id": m + 1, "code": f"c{m}"} for m in range(n)], ignore_conflicts=True
     ),
     "update": lambda n: Book.objects.filter(pages__gt=n).update(pages=orm.F("pages") + n, title=f"x{n}"),
     "update by function": lambda n: Book.objects.filter(author__name=f"x{n}").update(
