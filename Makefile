@@ -33,7 +33,7 @@ check: $(VENV)/.dev  ## Check style and types: ruff, mypy --strict, pyright
 	@echo "==> mypy --strict tests/typing"
 	@$(BIN)/mypy --strict tests/typing
 	@echo "==> pyright tests/typing"
-	@$(BIN)/pyright tests/typing
+	@$(BIN)/pyright --pythonpath $(BIN)/python tests/typing
 
 format: $(VENV)/.dev  ## Put the code in ruff's format
 	@$(BIN)/ruff check --fix .

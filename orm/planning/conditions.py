@@ -171,8 +171,10 @@ class LinkTerm(Term):
 class ExistsMatch(Node):
     """A row exists at the far end of a relation that leads to many, and meets a condition."""
 
-    def __init__(self, hops: tuple[Hop, ...], condition: Node, joined: int) -> None:
+    def __init__(self, hops: tuple[Hop, ...], condition: Node, joined: int, outer: tuple[Term, ...]) -> None:
         self.hops = hops
+        self.outer = outer
+        """What the condition reads of the query around it."""
         self.condition = condition
         self.joined = joined
         """The scope in which the same filter() joins the relation already: then it is about that row; else 0."""
@@ -180,7 +182,7 @@ class ExistsMatch(Node):
         self.values = condition.values
 
     def leaves(self) -> tuple[Term, ...]:
-        return (LinkTerm(self.hops),)
+        return (LinkTerm(self.hops), *self.outer)
 
     def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
         hop = self.hops[-1]

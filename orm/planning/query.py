@@ -326,8 +326,11 @@ class Query:
             for name, annotation in self.annotations.items()
             if not annotation.aggregate and not annotation.window and name in self.projection.names
         )
-        found.extend(rendering.once(t.term) for t in self.order if _is_plain(t.term))
-        found.extend(leaf.render(rendering) for leaf in groups.leaves() if _is_plain(leaf))
+        read = [*(t.term for t in self.order), *groups.leaves()]
+        if self.grouping is None:
+            # MariaDB loses its way in HAVING where two columns of one name are grouped by.
+            read = [term for term in read if not _is_own(term)]
+        found.extend(rendering.once(term) for term in read if _is_plain(term))
         # What is selected and ordered by too is the same element twice.
         return list({id(element): element for element in found}.values())
 

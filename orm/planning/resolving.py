@@ -290,6 +290,7 @@ def _exists(names: Names, path: Path, steps: Steps, lookup: Lookup, value: Any) 
     hops = path.relations[:count]
     joined = names.joined_here(hops)
     parts = path.name.split("__")
+    outside: tuple[Term, ...] = ()
     # Rows that are not there are NULL too: then the relation is joined inside, from the row that may have none.
     outer = value is None or (lookup.name == "isnull" and value is True)
     if outer:
@@ -301,13 +302,15 @@ def _exists(names: Names, path: Path, steps: Steps, lookup: Lookup, value: Any) 
     inner_names = Names(start, own_scope=True)
     inner_path = resolve_path(start, rest, "a lookup")
     if isinstance(value, (Expression, ClauseElement)) and not hasattr(value, "_meta"):
-        other = OuterTerm(resolve(names, value, f"a value for {lookup.name}"))
+        read = resolve(names, value, f"a value for {lookup.name}")
+        other = OuterTerm(read)
+        outside = read.leaves()
         inner: Node = TermMatch(with_steps(inner_names.path_term(inner_path), steps), lookup, other)
     else:
         inner = _match(inner_names, with_steps(inner_names.path_term(inner_path), steps), lookup, value)
     if is_never(inner):
         return NOTHING
-    return MissingMatch(hops, inner) if outer else ExistsMatch(hops, inner, joined)
+    return MissingMatch(hops, inner) if outer else ExistsMatch(hops, inner, joined, outside)
 
 
 def _match(names: Names, term: Term, lookup: Lookup, value: Any) -> Node:

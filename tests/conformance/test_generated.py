@@ -38,6 +38,8 @@ def test_random_querysets(kind: str, worlds: Worlds, request: pytest.FixtureRequ
             theirs, ours = outcomes(reference, subject, query, query, undo=False, ordered=spec.end == "slice")
         except Coincidence:
             reject()
+        if theirs.error == "database":
+            reject()  # MySQL cannot do all that Django sends it.
         asked += 1
         assert theirs.same(ours), f"{spec}\ntheirs: {theirs}\nours:   {ours}"
 
