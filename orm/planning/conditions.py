@@ -16,7 +16,7 @@ import sqlalchemy
 from sqlalchemy import ClauseElement, ColumnElement
 
 from orm.lookups import IsNull, Lookup, Prepared, lookups
-from orm.planning.terms import ClauseTerm, Term
+from orm.planning.terms import ClauseTerm, PathTerm, Term
 
 if TYPE_CHECKING:
     from orm.planning.query import Query
@@ -168,23 +168,29 @@ class LinkTerm(Term):
         return (self,)
 
 
-class ExistsMatch(Node):
-    """A row exists at the far end of a relation that leads to many, and meets a condition."""
+class RowExists(Term):
+    """Whether a row exists at the far end of a relation that leads to many, and meets a condition."""
 
-    def __init__(self, hops: tuple[Hop, ...], condition: Node, joined: int, outer: tuple[Term, ...]) -> None:
+    nullable = False
+
+    def __init__(self, hops: tuple[Hop, ...], condition: Node, joined: int, outside: tuple[Term, ...]) -> None:
         self.hops = hops
-        self.outer = outer
-        """What the condition reads of the query around it."""
         self.condition = condition
         self.joined = joined
         """The scope in which the same filter() joins the relation already: then it is about that row; else 0."""
+        self.reads = outside
         self.key = ("exists", hops, joined, condition.key)
         self.values = condition.values
 
-    def leaves(self) -> tuple[Term, ...]:
-        return (LinkTerm(self.hops), *self.outer)
+    def grouped_by(self) -> tuple[Term, ...]:
+        """What groups must have in common for it: as in Django itself, if it reads anything across a relation."""
+        across = len(self.hops) > 1 or any(isinstance(t, PathTerm) and t.path.relations for t in self.reads)
+        return (self,) if across else (LinkTerm(self.hops), *self.reads)
 
-    def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
+    def leaves(self) -> tuple[Term, ...]:
+        return (self,)
+
+    def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
         hop = self.hops[-1]
         inner = type(rendering)(hop.target._meta, rendering.binds, rendering)
         condition = self.condition.render(inner, required=True, negated=False)
@@ -194,14 +200,13 @@ class ExistsMatch(Node):
             links += [
                 inner.table.c[field.column_name] == row.c[field.column_name] for field in hop.target._meta.pk_fields
             ]
-        statement: sqlalchemy.Select[Any] = sqlalchemy.select(sqlalchemy.literal_column("1")).select_from(
-            inner.from_clause()
-        )
-        return statement.where(condition, *links).correlate_except(*inner.tables).exists()
+        return _probe(inner, condition, *links)
 
 
-class MissingMatch(Node):
-    """Something at the far end of a relation that leads to many rows is NULL, or no row is there."""
+class RowMissing(Term):
+    """Whether something at the far end of a relation that leads to many rows is NULL, or no row is there."""
+
+    nullable = False
 
     def __init__(self, hops: tuple[Hop, ...], condition: Node) -> None:
         self.hops = hops
@@ -209,22 +214,44 @@ class MissingMatch(Node):
         self.key = ("missing", hops, condition.key)
         self.values = condition.values
 
-    def leaves(self) -> tuple[Term, ...]:
-        return (LinkTerm(self.hops),)
+    def grouped_by(self) -> tuple[Term, ...]:
+        """What groups must have in common for it."""
+        return (self, LinkTerm(self.hops)) if len(self.hops) > 1 else (LinkTerm(self.hops),)
 
-    def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
+    def leaves(self) -> tuple[Term, ...]:
+        return (self,)
+
+    def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
         near = near_column(rendering, self.hops)
         start = self.hops[-2].target._meta if len(self.hops) > 1 else rendering.info
         inner = type(rendering)(start, rendering.binds, rendering)
         condition = self.condition.render(inner, required=True, negated=False)
-        link = inner.table.c[self.hops[-1].local_column] == near
-        statement: sqlalchemy.Select[Any] = sqlalchemy.select(sqlalchemy.literal_column("1")).select_from(
-            inner.from_clause()
-        )
-        found: ColumnElement[bool] = statement.where(condition, link).correlate_except(*inner.tables).exists()
+        found = _probe(inner, condition, inner.table.c[self.hops[-1].local_column] == near)
         if any(hop.allow_null for hop in self.hops[:-1]):
             return sqlalchemy.or_(found, near.is_(None))
         return found
+
+
+def _probe(inner: Rendering, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    """EXISTS, over what has been joined inside."""
+    statement: sqlalchemy.Select[Any] = sqlalchemy.select(sqlalchemy.literal_column("1"))
+    statement = statement.select_from(inner.from_clause()).where(*conditions)
+    return statement.correlate_except(*inner.tables).exists()
+
+
+class AboutRows(Node):
+    """A condition on the rows of a relation that leads to many, as a whole; never NULL."""
+
+    def __init__(self, term: RowExists | RowMissing) -> None:
+        self.term = term
+        self.key = term.key
+        self.values = term.values
+
+    def leaves(self) -> tuple[Term, ...]:
+        return self.term.grouped_by()
+
+    def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
+        return rendering.once(self.term)
 
 
 class ExistsQuery(Node):
@@ -292,7 +319,7 @@ def _null_is_false(condition: ColumnElement[bool], rendering: Rendering, *terms:
 
 def constant(truth: bool, *leaves: Term) -> Constant:
     """A condition on these terms that is always or never true."""
-    joins = tuple(leaf for leaf in leaves if leaf.many)
+    joins = tuple(term for leaf in leaves for term in leaf.reads or (leaf,) if term.many)
     if joins:
         return Constant(truth, joins)
     return EVERYTHING if truth else NOTHING

@@ -36,13 +36,14 @@ from orm.planning.conditions import (
     EVERYTHING,
     IS_NULL,
     NOTHING,
+    AboutRows,
     Clause,
-    ExistsMatch,
     ExistsQuery,
     InQuery,
     Match,
-    MissingMatch,
     Node,
+    RowExists,
+    RowMissing,
     TermMatch,
     constant,
     is_never,
@@ -310,7 +311,7 @@ def _exists(names: Names, path: Path, steps: Steps, lookup: Lookup, value: Any) 
         inner = _match(inner_names, with_steps(inner_names.path_term(inner_path), steps), lookup, value)
     if is_never(inner):
         return NOTHING
-    return MissingMatch(hops, inner) if outer else ExistsMatch(hops, inner, joined, outside)
+    return AboutRows(RowMissing(hops, inner) if outer else RowExists(hops, inner, joined, outside))
 
 
 def _match(names: Names, term: Term, lookup: Lookup, value: Any) -> Node:

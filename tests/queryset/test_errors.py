@@ -67,7 +67,7 @@ def test_lookups_that_the_field_has_not() -> None:
         {"team__contains": "x"},
         {"team__icontains": "x"},
         {"joined__hour": 12},
-        {"name__length": 3},
+        {"name__size": 3},
     ):
         message = refuses(**where)
         assert "lookup" in message
