@@ -2,7 +2,23 @@
 
 from typesystem import ValidationError
 
+from orm import functions, lookups, transforms
+from orm.aggregates import (
+    Aggregate,
+    ArrayAgg,
+    Avg,
+    Count,
+    JSONAgg,
+    Max,
+    Min,
+    StdDev,
+    StringAgg,
+    Sum,
+    Variance,
+)
+from orm.conditional import Case, When
 from orm.constraints import CheckConstraint, Index, UniqueConstraint
+from orm.ctes import CTE
 from orm.database.database import Database
 from orm.database.hooks import QueryEvent
 from orm.exceptions import (
@@ -30,7 +46,7 @@ from orm.exceptions import (
     TransactionError,
     UniqueViolation,
 )
-from orm.expressions import Expression, F, Q, Value
+from orm.expressions import Expression, ExpressionWrapper, F, Func, Q, Value
 from orm.fields import (
     JSON,
     URL,
@@ -54,7 +70,9 @@ from orm.fields import (
     Text,
     Time,
 )
+from orm.managers import Manager
 from orm.models import Model
+from orm.paging import Page
 from orm.planning.cache import PlanCacheInfo, plan_cache_clear, plan_cache_info
 from orm.queryset import QuerySet
 from orm.registry import ModelRegistry
@@ -67,11 +85,29 @@ from orm.relations import (
     ForeignKey,
     OneToOne,
 )
+from orm.subqueries import Exists, OuterRef, Subquery
+from orm.windows import (
+    CumeDist,
+    DenseRank,
+    FirstValue,
+    Lag,
+    LastValue,
+    Lead,
+    NthValue,
+    Ntile,
+    PercentRank,
+    Rank,
+    RowNumber,
+    RowRange,
+    ValueRange,
+    Window,
+)
 
 __version__ = "1.0.0"
 
 __all__ = [
     "CASCADE",
+    "CTE",
     "JSON",
     "NO_ACTION",
     "RESTRICT",
@@ -79,13 +115,19 @@ __all__ = [
     "SET_NULL",
     "URL",
     "UUID",
+    "Aggregate",
     "Array",
+    "ArrayAgg",
+    "Avg",
     "BigInteger",
     "Binary",
     "Boolean",
+    "Case",
     "CheckConstraint",
     "CheckViolation",
     "ConnectionLost",
+    "Count",
+    "CumeDist",
     "DataError",
     "Database",
     "DatabaseError",
@@ -93,32 +135,49 @@ __all__ = [
     "DateTime",
     "Deadlock",
     "Decimal",
+    "DenseRank",
     "Duration",
     "Email",
     "Enum",
     "Error",
+    "Exists",
     "Expression",
+    "ExpressionWrapper",
     "F",
     "Field",
     "FieldError",
+    "FirstValue",
     "Float",
     "ForeignKey",
     "ForeignKeyViolation",
+    "Func",
     "IPAddress",
     "Index",
     "Integer",
     "IntegrityError",
     "InterfaceError",
     "InternalError",
+    "JSONAgg",
+    "Lag",
+    "LastValue",
+    "Lead",
     "LockNotAvailable",
+    "Manager",
+    "Max",
+    "Min",
     "Model",
     "ModelRegistry",
     "MultipleMatches",
     "NoMatch",
     "NotNullViolation",
     "NotSupportedError",
+    "NthValue",
+    "Ntile",
     "OneToOne",
     "OperationalError",
+    "OuterRef",
+    "Page",
+    "PercentRank",
     "PlanCacheInfo",
     "ProgrammingError",
     "Q",
@@ -126,9 +185,16 @@ __all__ = [
     "QueryEvent",
     "QuerySet",
     "QueryTimeout",
+    "Rank",
+    "RowNumber",
+    "RowRange",
     "SerializationFailure",
     "SmallInteger",
+    "StdDev",
     "String",
+    "StringAgg",
+    "Subquery",
+    "Sum",
     "Text",
     "Time",
     "TransactionError",
@@ -136,6 +202,13 @@ __all__ = [
     "UniqueViolation",
     "ValidationError",
     "Value",
+    "ValueRange",
+    "Variance",
+    "When",
+    "Window",
+    "functions",
+    "lookups",
     "plan_cache_clear",
     "plan_cache_info",
+    "transforms",
 ]

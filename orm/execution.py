@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import databases
 import typesystem
 
+from orm.database.dialect import Dialect
 from orm.database.dialects import dialect_of, known_dialect
 from orm.database.session import Session
-from orm.exceptions import QueryError
+from orm.exceptions import QueryError, TransactionError
 from orm.fields import Field
+from orm.planning.aggregate import Aggregation
 from orm.planning.plan import Plan, UnstorableArgument
+from orm.planning.projection import Projection
 from orm.planning.query import Query
 from orm.planning.select import count_plan, counted, probed, rows_plan
+from orm.planning.terms import Term
 from orm.planning.write import (
     Assignments,
-    BulkInsert,
-    chunks,
     delete_plan,
     insert_plan,
+    matching,
     update_plan,
     update_values,
 )
@@ -43,7 +46,17 @@ class Statement:
         return self.text
 
 
-def _ready(plan: Plan, query: Query, values: Sequence[Any]) -> tuple[str, Sequence[Any]]:
+def check_lock(query: Query, dialect: Dialect, session: Session) -> None:
+    """Raise `TransactionError` for a lock that would be gone as soon as it was had."""
+    lock = query.lock
+    if lock is not None and lock.lasting and dialect.row_locks and not session.in_transaction:
+        raise TransactionError(
+            f"The rows of a {query.info.name} can only be locked in a transaction: "
+            "use `async with database.transaction():` around the query and what it is for."
+        )
+
+
+def ready(plan: Plan, query: Query, values: Sequence[Any]) -> tuple[str, Sequence[Any]]:
     try:
         return plan.statement(values)
     except UnstorableArgument as error:
@@ -56,7 +69,7 @@ def _ready(plan: Plan, query: Query, values: Sequence[Any]) -> tuple[str, Sequen
 def show_sql(query: Query, database: databases.Database) -> Statement:
     """The SQL of a query, without running it."""
     plan = rows_plan(known_dialect(database), query)
-    sql, arguments = _ready(plan, query, query.values)
+    sql, arguments = ready(plan, query, query.values)
     return Statement(sql, tuple(arguments))
 
 
@@ -64,10 +77,12 @@ async def fetch(query: Query, database: databases.Database) -> list[Any]:
     """The rows of a query, read."""
     if query.is_empty:
         return []
-    plan = rows_plan(await dialect_of(database), query)
+    dialect = await dialect_of(database)
+    plan = rows_plan(dialect, query)
     assert plan.reader is not None
-    sql, arguments = _ready(plan, query, query.values)
+    sql, arguments = ready(plan, query, query.values)
     async with Session(database) as session:
+        check_lock(query, dialect, session)
         rows = await session.fetch(sql, arguments)
     return plan.reader(rows)
 
@@ -76,10 +91,12 @@ async def stream(query: Query, database: databases.Database) -> AsyncGenerator[A
     """The rows of a query, read as they come, a batch in memory at a time."""
     if query.is_empty:
         return
-    plan = rows_plan(await dialect_of(database), query)
+    dialect = await dialect_of(database)
+    plan = rows_plan(dialect, query)
     assert plan.reader is not None
-    sql, arguments = _ready(plan, query, query.values)
+    sql, arguments = ready(plan, query, query.values)
     async with Session(database) as session:
+        check_lock(query, dialect, session)
         batches = session.stream(sql, arguments, STREAM_CHUNK)
         try:
             async for batch in batches:
@@ -95,10 +112,26 @@ async def count(query: Query, database: databases.Database) -> int:
         return 0
     query = counted(query)
     plan = count_plan(await dialect_of(database), query)
-    sql, arguments = _ready(plan, query, query.values)
+    sql, arguments = ready(plan, query, query.values)
     async with Session(database) as session:
         rows = await session.fetch(sql, arguments)
     return int(rows[0][0])
+
+
+async def aggregate(query: Query, named: Mapping[str, Term], database: databases.Database) -> dict[str, Any]:
+    """Aggregates over the query's rows, by name."""
+    aggregation = Aggregation(query, named)
+    if query.is_empty:
+        nothing = aggregation.of_nothing
+        if nothing is not None:
+            return nothing
+    plan = aggregation.plan(await dialect_of(database))
+    assert plan.reader is not None
+    sql, arguments = ready(plan, query, aggregation.values)
+    async with Session(database) as session:
+        rows = await session.fetch(sql, arguments)
+    found: dict[str, Any] = plan.reader(rows)[0]
+    return found
 
 
 async def exists(query: Query, database: databases.Database) -> bool:
@@ -108,9 +141,11 @@ async def exists(query: Query, database: databases.Database) -> bool:
     query = probed(query)
     if query.is_empty:
         return False
-    plan = rows_plan(await dialect_of(database), query)
-    sql, arguments = _ready(plan, query, query.values)
+    dialect = await dialect_of(database)
+    plan = rows_plan(dialect, query)
+    sql, arguments = ready(plan, query, query.values)
     async with Session(database) as session:
+        check_lock(query, dialect, session)
         return bool(await session.fetch(sql, arguments))
 
 
@@ -118,7 +153,7 @@ async def explain(query: Query, database: databases.Database) -> str:
     """How the database would run the query, in its own words."""
     dialect = await dialect_of(database)
     plan = rows_plan(dialect, query)
-    sql, arguments = _ready(plan, query, query.values)
+    sql, arguments = ready(plan, query, query.values)
     async with Session(database) as session:
         rows = await session.fetch(dialect.explain_prefix + sql, arguments)
     return "\n".join(" ".join(str(value) for value in row) for row in rows)
@@ -128,12 +163,12 @@ async def insert(info: ModelInfo, values: dict[str, Any], database: databases.Da
     """Insert one row of validated values; returns what the database filled in, by field name."""
     dialect = await dialect_of(database)
     fields = tuple(info.fields[name] for name in values)
-    missing = _filled_in(info, fields)
+    missing = filled_in(info, fields)
     plan = insert_plan(dialect, info, fields, missing if dialect.returning else ())
     try:
         sql, arguments = plan.statement(tuple(values.values()))
     except UnstorableArgument as error:
-        raise _unstorable([(fields[error.position], error.reason)]) from error
+        raise unstorable([(fields[error.position], error.reason)]) from error
     async with Session(database) as session:
         if plan.reader is not None:
             rows = plan.reader(await session.fetch(sql, arguments))
@@ -145,73 +180,7 @@ async def insert(info: ModelInfo, values: dict[str, Any], database: databases.Da
     return {}
 
 
-async def insert_many(
-    info: ModelInfo,
-    rows: Sequence[dict[str, Any]],
-    database: databases.Database,
-    batch_size: int | None,
-) -> list[dict[str, Any]]:
-    """Insert rows of validated values in one transaction; returns what was filled in for each."""
-    dialect = await dialect_of(database)
-    groups: dict[tuple[str, ...], list[int]] = {}
-    for position, row in enumerate(rows):
-        groups.setdefault(tuple(row), []).append(position)
-    found: list[dict[str, Any]] = [{} for _ in rows]
-    prepared = []
-    for names, positions in groups.items():
-        fields = tuple(info.fields[name] for name in names)
-        missing = _filled_in(info, fields)
-        returning = tuple(dict.fromkeys((*info.pk_fields, *missing))) if missing else ()
-        bulk = BulkInsert(dialect, info, fields, returning if dialect.returning else ())
-        for chunk in chunks(positions, bulk.chunk_size(batch_size)):
-            try:
-                statement = bulk.statement([tuple(rows[i].values()) for i in chunk])
-            except UnstorableArgument as error:
-                raise _unstorable([(fields[error.position % len(fields)], error.reason)]) from error
-            prepared.append((statement, chunk, bulk, missing))
-    async with Session(database) as session:
-        if len(prepared) == 1:
-            await _insert_chunk(session, rows, found, *prepared[0])
-        else:
-            async with session.transaction():
-                for item in prepared:
-                    await _insert_chunk(session, rows, found, *item)
-    return found
-
-
-async def _insert_chunk(
-    session: Session,
-    rows: Sequence[dict[str, Any]],
-    found: list[dict[str, Any]],
-    statement: tuple[str, Sequence[Any], Plan],
-    positions: Sequence[int],
-    bulk: BulkInsert,
-    missing: tuple[Field[Any], ...],
-) -> None:
-    sql, arguments, plan = statement
-    generated = bulk.info.generated
-    if plan.reader is None:
-        outcome = await session.execute(sql, arguments)
-        if generated is not None and generated in missing and outcome.lastrowid:
-            # One statement's generated keys follow each other; the driver tells the first.
-            for offset, position in enumerate(positions):
-                found[position][generated.name] = outcome.lastrowid + offset
-        return
-    returned = plan.reader(await session.fetch(sql, arguments))
-    names = [field.name for field in bulk.returning]
-    keys = [field.name for field in bulk.info.pk_fields]
-    if generated is not None and generated in missing:
-        # Keys are generated in the order of the rows; what is returned may be in any.
-        at = names.index(generated.name)
-        in_order: list[Any] = sorted(returned, key=lambda row: row[at])
-    else:
-        by_key = {tuple(row[names.index(key)] for key in keys): row for row in returned}
-        in_order = [by_key[tuple(rows[i][key] for key in keys)] for i in positions]
-    for position, row in zip(positions, in_order, strict=True):
-        found[position].update(zip(names, row, strict=True))
-
-
-def _filled_in(info: ModelInfo, given: tuple[Field[Any], ...]) -> tuple[Field[Any], ...]:
+def filled_in(info: ModelInfo, given: tuple[Field[Any], ...]) -> tuple[Field[Any], ...]:
     """The fields that the database fills in when only these are given."""
     return tuple(
         field
@@ -225,19 +194,37 @@ async def update(query: Query, assignments: Assignments, database: databases.Dat
     if query.is_empty:
         return 0
     plan = update_plan(await dialect_of(database), query, assignments)
+    sql, arguments = ready_update(plan, query, assignments)
+    async with Session(database) as session:
+        return (await session.execute(sql, arguments)).rowcount
+
+
+async def update_returning(
+    query: Query, assignments: Assignments, returning: Projection, database: databases.Database
+) -> list[Any]:
+    """Set fields of the rows that match; returns what `returning` says of each, as it is now."""
+    if query.is_empty:
+        return []
+    plan = update_plan(await dialect_of(database), query, assignments, returning)
+    assert plan.reader is not None
+    sql, arguments = ready_update(plan, query, assignments)
+    async with Session(database) as session:
+        return plan.reader(await session.fetch(sql, arguments))
+
+
+def ready_update(plan: Plan, query: Query, assignments: Assignments) -> tuple[str, Sequence[Any]]:
+    """SQL and arguments of an UPDATE. Raises `orm.ValidationError` for a value that its column cannot hold."""
     values = update_values(query, assignments)
     try:
-        sql, arguments = plan.statement(values)
+        return plan.statement(values)
     except UnstorableArgument as error:
         position = error.position
         for field, term in assignments:
             if position < len(term.values):
-                raise _unstorable([(field, error.reason)]) from error
+                raise unstorable([(field, error.reason)]) from error
             position -= len(term.values)
-        _ready(plan, query, values)
+        ready(plan, query, values)
         raise
-    async with Session(database) as session:
-        return (await session.execute(sql, arguments)).rowcount
 
 
 async def delete(query: Query, database: databases.Database) -> int:
@@ -245,11 +232,23 @@ async def delete(query: Query, database: databases.Database) -> int:
     if query.is_empty:
         return 0
     plan = delete_plan(await dialect_of(database), query)
-    sql, arguments = _ready(plan, query, query.where.values)
+    sql, arguments = ready(plan, query, matching(query).values)
     async with Session(database) as session:
         return (await session.execute(sql, arguments)).rowcount
 
 
-def _unstorable(found: Sequence[tuple[Field[Any], str]]) -> typesystem.ValidationError:
+async def delete_returning(query: Query, returning: Projection, database: databases.Database) -> list[Any]:
+    """Delete the rows that match; returns what `returning` says of each."""
+    if query.is_empty:
+        return []
+    plan = delete_plan(await dialect_of(database), query, returning)
+    assert plan.reader is not None
+    sql, arguments = ready(plan, query, matching(query).values)
+    async with Session(database) as session:
+        return plan.reader(await session.fetch(sql, arguments))
+
+
+def unstorable(found: Sequence[tuple[Field[Any], str]]) -> typesystem.ValidationError:
+    """The error for values that a column cannot hold, with the reasons."""
     messages = [typesystem.Message(text=reason, code="unstorable", index=[field.name]) for field, reason in found]
     return typesystem.ValidationError(messages=messages)

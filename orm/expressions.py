@@ -5,10 +5,10 @@ Nothing here knows SQL. `orm.planning` resolves these nodes against a model and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, Union
+from collections.abc import Callable, Hashable, Iterable
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, Union
 
-from sqlalchemy import ClauseElement, ColumnElement
+from sqlalchemy import ClauseElement, ColumnElement, func
 
 from orm.exceptions import QueryError
 
@@ -78,7 +78,7 @@ class Q(Condition):
     negated: bool
     children: tuple[Any, ...]
 
-    def __init__(self, *args: Condition | ColumnElement[bool], **lookups: Any) -> None:
+    def __init__(self, /, *args: Condition | ColumnElement[bool], **lookups: Any) -> None:
         for argument in args:
             check_condition(argument)
         self.connector = "AND"
@@ -90,6 +90,9 @@ class Q(Condition):
         made = cls()
         made.connector, made.children, made.negated = connector, children, negated
         return made
+
+    def __invert__(self) -> Q:
+        return Q._of(self.connector, self.children, negated=not self.negated)
 
     def __repr__(self) -> str:
         inside = ", ".join(f"{c[0]}={c[1]!r}" if isinstance(c, tuple) else repr(c) for c in self.children)
@@ -261,6 +264,32 @@ class Expression(SQLAlchemyCompatible, Generic[T]):
     def __rmod__(self, other: Operand) -> Combined[T]:
         return Combined("%", other, self)
 
+    def __pow__(self, other: Operand) -> Combined[T]:
+        return Combined("**", self, other)
+
+    def __rpow__(self, other: Operand) -> Combined[T]:
+        return Combined("**", other, self)
+
+    def bitand(self, other: Operand) -> Combined[T]:
+        """The bits that both have."""
+        return Combined("&", self, other)
+
+    def bitor(self, other: Operand) -> Combined[T]:
+        """The bits that either has."""
+        return Combined("|", self, other)
+
+    def bitxor(self, other: Operand) -> Combined[T]:
+        """The bits that one of the two has."""
+        return Combined("^", self, other)
+
+    def bitleftshift(self, other: Operand) -> Combined[T]:
+        """The bits moved up by so many places."""
+        return Combined("<<", self, other)
+
+    def bitrightshift(self, other: Operand) -> Combined[T]:
+        """The bits moved down by so many places."""
+        return Combined(">>", self, other)
+
     def __neg__(self) -> Combined[T]:
         return Combined("*", self, -1)
 
@@ -322,15 +351,72 @@ class Combined(Expression[T]):
 
 
 class Value(Expression[T]):
-    """A Python value where an expression is asked for."""
+    """A Python value where an expression is asked for; `output_field` is its type, where it does not show."""
 
-    __slots__ = ("value",)
+    __slots__ = ("output_field", "value")
 
-    def __init__(self, value: T) -> None:
+    def __init__(self, value: T, *, output_field: Field[Any] | None = None) -> None:
         self.value = value
+        self.output_field = output_field
 
     def __repr__(self) -> str:
         return f"Value({self.value!r})"
+
+
+class Func(Expression[T]):
+    """A function of the database over expressions. Subclass it for one of your own:
+
+        class Soundex(orm.Func[str]):
+            function = "SOUNDEX"
+
+        await Note.objects.annotate(sound=Soundex("text")).filter(sound="N300")
+
+    Arguments that are strings name fields; use `Value` for a literal text. `output_field` says what comes
+    out; by default it is what the first argument is.
+    """
+
+    function: ClassVar[str] = ""
+
+    def __init__(self, *arguments: Operand, output_field: Field[Any] | None = None) -> None:
+        self.arguments: tuple[Any, ...] = tuple(F(a) if isinstance(a, str) else a for a in arguments)
+        self.output_field = output_field
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(map(repr, self.arguments))})"
+
+    @property
+    def options(self) -> Hashable:
+        """What besides the arguments makes the SQL: part of the query's shape, so never a user's value."""
+        return ()
+
+    def build(self, *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
+        """The SQL for rendered arguments."""
+        found: ColumnElement[Any] = getattr(func, self.function)(*arguments)
+        return found
+
+    def build_from(self, fields: tuple[Field[Any] | None, ...], *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
+        """The SQL for rendered arguments of these fields (None: of NULL), where it depends on what they are."""
+        return self.build(*arguments)
+
+    def result(self, *fields: Field[Any]) -> Field[Any]:
+        """The field that reads the result, given those of the arguments."""
+        if self.output_field is not None:
+            return self.output_field
+        if not fields:
+            raise QueryError(f"{self!r} needs output_field=, because it has no argument to tell its type.")
+        return fields[0]
+
+
+class ExpressionWrapper(Func[T]):
+    """An expression (or a condition) with a type: ``ExpressionWrapper(Q(views__gt=3), orm.Boolean())``."""
+
+    def __init__(self, expression: Operand, output_field: Field[Any]) -> None:
+        super().__init__(expression, output_field=output_field)
+
+    def build(self, *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
+        """The expression itself."""
+        (argument,) = arguments
+        return argument
 
 
 OrderTerm = Union[str, Expression[Any], Ordering, "ColumnElement[Any]"]

@@ -17,8 +17,10 @@ from sqlalchemy import ColumnElement
 from sqlalchemy.types import TypeEngine
 
 from orm.database import constructs, types
+from orm.database.calls import Call
 from orm.exceptions import FieldError, QueryError
 from orm.relations import ForeignKey
+from orm.transforms import names_for
 
 if TYPE_CHECKING:
     from orm.fields import Field
@@ -123,7 +125,7 @@ class Compared(Lookup):
 
     def prepare(self, field: Field[Any], value: Any) -> Prepared | Truth:
         refuse_null(self, field, value)
-        if field.kind == "integer" and isinstance(value, (float, decimal.Decimal)) and math.isfinite(value):
+        if field.kind == "integer" and isinstance(value, (float, decimal.Decimal)) and _is_finite(value):
             # Between two whole numbers: n < 2.5 is n < 3, n > 2.5 is n > 2.
             value = math.ceil(value) if self.rounds_up else math.floor(value)
         converted = field.to_python(value)
@@ -138,6 +140,11 @@ class Compared(Lookup):
     def compare(left: ColumnElement[Any], right: ColumnElement[Any]) -> ColumnElement[bool]:
         """The comparison itself."""
         raise NotImplementedError
+
+
+def _is_finite(value: float | decimal.Decimal) -> bool:
+    # math.isfinite() raises of a signaling NaN.
+    return value.is_finite() if isinstance(value, decimal.Decimal) else math.isfinite(value)
 
 
 class GreaterThan(Compared):
@@ -242,7 +249,6 @@ class TextLookup(Lookup):
     """contains, startswith, endswith and their case-blind forms; numbers and dates are compared as text."""
 
     kinds = TEXT_LIKE
-    takes_expression = False
     match: ClassVar[type[constructs.TextMatch]]
 
     def prepare(self, field: Field[Any], value: Any) -> Prepared | Truth:
@@ -257,6 +263,19 @@ class TextLookup(Lookup):
         text = column if field.kind == "text" else sqlalchemy.cast(column, sqlalchemy.Text())
         pattern = bind(constructs.TextPattern(self.match.kind, self.match.ignore_case))
         return self.match(text, pattern, *((constructs.BEYOND_ASCII,) if variant else ()))
+
+    def render(self, column: ColumnElement[Any], operand: ColumnElement[Any], field: Field[Any]) -> ColumnElement[bool]:
+        text = column if field.kind == "text" else sqlalchemy.cast(column, sqlalchemy.Text())
+        if self.match.ignore_case:
+            text, operand = Call("lower", text), Call("lower", operand)
+        # A column's value is no pattern: it is looked for as it is.
+        if self.match.kind == "contains":
+            return Call("strindex", text, operand) > 0
+        if self.match.kind == "startswith":
+            return Call("left", text, Call("length", operand)) == operand
+        if self.match.kind == "endswith":
+            return Call("right", text, Call("length", operand)) == operand
+        return text == operand
 
 
 class ContainsLookup(TextLookup):
@@ -320,12 +339,34 @@ class IRegexLookup(RegexLookup):
 
 
 lookups: dict[str, Lookup] = {}
+"""By name; where several kinds of field have lookups of one name, the last that was registered."""
+_by_kind: dict[tuple[str | None, str], Lookup] = {}
 
 
 def register(lookup: type[Lookup]) -> type[Lookup]:
-    """Make a lookup known by its name; usable as a class decorator."""
-    lookups[lookup.name] = lookup()
+    """Make a lookup known by its name; usable as a class decorator.
+
+        @orm.lookups.register
+        class NotEqual(orm.lookups.Exact):
+            name = "ne"
+
+            def render(self, column, operand, field):
+                return column != operand
+
+        await Note.objects.filter(views__ne=3)
+
+    One with `kinds` is for fields of those kinds only, and goes before one of the same name without.
+    """
+    made = lookup()
+    lookups[lookup.name] = made
+    for kind in (None,) if lookup.kinds is None else lookup.kinds:
+        _by_kind[kind, lookup.name] = made
     return lookup
+
+
+def find_lookup(field: Field[Any], name: str) -> Lookup | None:
+    """The lookup of this name for such a field, if there is one."""
+    return _by_kind.get((field.kind, name)) or _by_kind.get((None, name))
 
 
 for _lookup in (
@@ -338,12 +379,13 @@ for _lookup in (
 
 def lookup_for(field: Field[Any], name: str) -> Lookup:
     """The lookup of this name. Raises `FieldError` if there is none or it is not for this kind of field."""
-    found = lookups.get(name)
-    if found is None and isinstance(field, ForeignKey):
+    found = find_lookup(field, name)
+    if name not in lookups and isinstance(field, ForeignKey):
         raise field.target._meta.unknown(name.split("__")[0], f"part of a lookup over {label(field)}", lookups)
-    if found is None or (found.kinds is not None and field.kind not in found.kinds):
-        fitting = sorted(known.name for known in lookups.values() if known.kinds is None or field.kind in known.kinds)
+    if found is None:
+        fitting = sorted({name for kind, name in _by_kind if kind in (None, field.kind)})
         kind = type(field).__name__
+        fitting += names_for(field)
         raise FieldError(
             f"{label(field)} is a {kind}, which has no lookup {name!r}. Its lookups are: {', '.join(fitting)}."
         )

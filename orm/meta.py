@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,14 +16,14 @@ from orm.constraints import CheckConstraint, Index, UniqueConstraint
 from orm.database.mysql.dialect import MARIADB_COLLATION, MYSQL_COLLATION
 from orm.exceptions import FieldError
 from orm.fields import Field
-from orm.relations import ForeignKey
+from orm.relations import ForeignKey, ReverseRelation
 from orm.validation import Validator, compile_validator
 
 if TYPE_CHECKING:
     from orm.models import Model
     from orm.registry import ModelRegistry
 
-META_OPTIONS = ("tablename", "ordering", "abstract", "indexes", "constraints", "schema")
+META_OPTIONS = ("tablename", "ordering", "abstract", "indexes", "constraints", "schema", "get_latest_by")
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class MetaOptions:
     indexes: tuple[Any, ...] = ()
     constraints: tuple[Any, ...] = ()
     schema: str | None = None
+    get_latest_by: tuple[str, ...] = ()
 
 
 def read_meta(name: str, namespace: Mapping[str, Any], bases: tuple[type, ...]) -> MetaOptions:
@@ -51,11 +53,13 @@ def read_meta(name: str, namespace: Mapping[str, Any], bases: tuple[type, ...]) 
     if isinstance(given.get("ordering"), str):
         raise FieldError(f"{name}.Meta.ordering must be a list, such as [{given['ordering']!r}].")
     said = vars(own) if own else {}
+    latest = given.get("get_latest_by", ())
     tablename = said.get("tablename") or namespace.get("tablename") or namespace.get("__tablename__") or name.lower()
     return MetaOptions(
         tablename=tablename,
         abstract=said.get("abstract", False),
         schema=given.get("schema"),
+        get_latest_by=(latest,) if isinstance(latest, str) else tuple(latest),
         **{key: tuple(given.get(key, ())) for key in ("ordering", "indexes", "constraints")},
     )
 
@@ -87,7 +91,8 @@ class ModelInfo:
         self.paths: dict[str, Any] = {}
         self.lookups: dict[str, Any] = {}
         self.default_order: tuple[Any, ...] | None = None
-        self.objects: Any = None
+        self.objects: dict[Any, Any] = {}
+        self._reverse: list[ReverseRelation] = []
 
     @property
     def registry(self) -> ModelRegistry:
@@ -95,6 +100,27 @@ class ModelInfo:
         if self._registry is None:
             raise FieldError(f"{self.name} is abstract and has no registry.")
         return self._registry
+
+    def add_reverse(self, relation: ReverseRelation) -> None:
+        """Take note of a relation of another model that points here."""
+        if relation.name.endswith("+"):
+            return  # As in Django: a related_name that ends with a plus hides the way back.
+        self._reverse = [known for known in self._reverse if known.relation is not relation.relation]
+        self._reverse.append(relation)
+        self.__dict__.pop("reverse", None)
+
+    @cached_property
+    def reverse(self) -> dict[str, ReverseRelation]:
+        """The relations of other models that point here, by their name in lookups.
+
+        Two that share a name are ambiguous, and a field's name is the field's: such ones need a `related_name`.
+        """
+        names = Counter(relation.name for relation in self._reverse)
+        return {
+            relation.name: relation
+            for relation in self._reverse
+            if names[relation.name] == 1 and relation.name not in self.settable
+        }
 
     def check(self) -> None:
         """Raise `FieldError` for what cannot be a table."""
@@ -175,7 +201,7 @@ class ModelInfo:
 
     def unknown(self, name: str, what: str, extra: Iterable[str] = ()) -> FieldError:
         """The error for a name that is no field, with what it could have been."""
-        choices = sorted({*self.settable, "pk", *extra})
+        choices = sorted({*self.settable, *self.reverse, "pk", *extra})
         close = difflib.get_close_matches(name, choices, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         return FieldError(
@@ -188,6 +214,9 @@ class ModelInfo:
         """Build the table unless it is built or waits for a model that is not declared yet."""
         if self.table is None and not self._missing_targets():
             self.table = self._build_table(metadata)
+            for field in self.fields.values():
+                if isinstance(field, ForeignKey):
+                    field.target._meta.add_reverse(ReverseRelation(field))
 
     def require_table(self) -> sqlalchemy.Table:
         """The table. Raises `FieldError` naming the foreign key whose model never appeared."""

@@ -14,9 +14,10 @@ from orm.exceptions import FieldError, MultipleMatches, NoMatch
 from orm.expressions import use_renderer
 from orm.fields import BigInteger, Field
 from orm.meta import ModelInfo, read_meta
+from orm.objects import Objects
 from orm.persistence import delete_instance, load_instance, save_instance, update_instance
 from orm.planning.clauses import to_clause
-from orm.queryset import Manager
+from orm.queryset import QuerySet
 from orm.raw import RawQuerySet
 from orm.registry import ModelRegistry, registry_of
 
@@ -164,7 +165,8 @@ class Model(metaclass=ModelMetaclass):
     """
 
     _meta: ClassVar[ModelInfo]
-    objects: ClassVar[Manager] = Manager()
+    # Without an annotation, which would be that of a subclass's own manager, too.
+    objects = Objects(QuerySet)
     # An instance that the database knows. Rows are made without __init__, so the class says True.
     _persisted = True
 
@@ -174,7 +176,7 @@ class Model(metaclass=ModelMetaclass):
     if TYPE_CHECKING:
         registry: ClassVar[ModelRegistry]
 
-    def __init__(self, **values: Any) -> None:
+    def __init__(self, /, **values: Any) -> None:
         info = self._meta
         if info.abstract:
             raise FieldError(f"{info.name} is abstract: make instances of the models that inherit from it.")
@@ -257,7 +259,7 @@ class Model(metaclass=ModelMetaclass):
         await save_instance(self, update_fields)
         return self
 
-    async def update(self, **values: Any) -> None:
+    async def update(self, /, **values: Any) -> None:
         """Set these fields, validated, here and in the database. Raises `NoMatch` if the row is gone."""
         await update_instance(self, values)
 

@@ -10,9 +10,10 @@ import databases
 from orm import execution
 from orm.exceptions import QueryError
 from orm.fields import NO_DEFAULT, Field
-from orm.planning.conditions import resolve_conditions
+from orm.planning.names import Names
 from orm.planning.projection import Instances
 from orm.planning.query import Query
+from orm.planning.resolving import resolve_conditions
 from orm.planning.write import is_expression, resolve_assignments
 from orm.relations import ForeignKey
 
@@ -36,7 +37,7 @@ def row_query(instance: Model) -> Query:
         name, key = (held[0], getattr(instance, held[0])) if held else (name, key)
     if key is None:
         raise QueryError(f"This {info.name} has no primary key yet: save it first.")
-    return Query(info, Instances(info), where=resolve_conditions(info, (), [(name, key)]))
+    return Query(info, Instances(info), where=resolve_conditions(Names(info), (), [(name, key)]))
 
 
 def adopt_related_keys(instance: Model) -> None:
@@ -127,7 +128,7 @@ async def _update_existing(instance: Model, database: databases.Database) -> boo
     query = row_query(instance)
     if not validated:
         return await execution.exists(query, database)
-    assignments = resolve_assignments(info, validated, {})
+    assignments = resolve_assignments(Names(info), validated, {})
     matched = await execution.update(query, assignments, database)
     if matched:
         finish_insert(instance, validated)
@@ -153,7 +154,7 @@ async def _save_fields(instance: Model, names: list[str], database: databases.Da
             raise instance._missing_attribute(field)
     validated = info.validator.update({field.name: own[field.attname] for field in fields})
     validated.update(stamped(fields, creating=False))
-    matched = await execution.update(row_query(instance), resolve_assignments(info, validated, {}), database)
+    matched = await execution.update(row_query(instance), resolve_assignments(Names(info), validated, {}), database)
     if not matched:
         raise info.model.DoesNotExist(f"The row of this {info.name} is gone: nothing was saved.")
     set_values(instance, validated)
@@ -165,7 +166,7 @@ async def update_instance(instance: Model, values: Mapping[str, Any]) -> None:
     plain, expressions, given = split_update(instance, values)
     validated = info.validator.update(plain)
     validated.update(stamped([f for f in info.fields.values() if not f.primary_key], creating=False))
-    assignments = resolve_assignments(info, validated, expressions)
+    assignments = resolve_assignments(Names(info), validated, expressions)
     if not assignments:
         return
     matched = await execution.update(row_query(instance), assignments, database_of(instance))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
@@ -9,27 +10,34 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 import databases
 import typesystem
+from typing_extensions import Self
 from typing_extensions import TypeVar as DefaultTypeVar
 
-from orm import execution
-from orm.exceptions import FieldError, IntegrityError, QueryError
+from orm import bulk, execution, periods
+from orm.aggregates import Aggregate
+from orm.ctes import CTE
+from orm.exceptions import FieldError, IntegrityError, NotSupportedError, QueryError
 from orm.expressions import Condition, OrderTerm, Q
-from orm.persistence import (
-    finish_insert,
-    insert_instance,
-    prepare_insert,
-    split_update,
-)
-from orm.planning.conditions import NOTHING, both, resolve_conditions
-from orm.planning.ordering import resolve_ordering
-from orm.planning.paths import relations_of
-from orm.planning.projection import Columns, Instances
+from orm.objects import QuerySetObjects
+from orm.paging import Page, batches, fetch_page
+from orm.persistence import insert_instance, split_update
+from orm.planning.combination import Combination, Operation
+from orm.planning.conditions import EVERYTHING, NOTHING, both, junction
+from orm.planning.conflict import resolve_conflict
+from orm.planning.locking import LATEST, Lock
+from orm.planning.names import Names
+from orm.planning.paths import check_name, relations_of
+from orm.planning.projection import Columns, Instances, Projection
 from orm.planning.query import Query
+from orm.planning.resolving import resolve, resolve_conditions, resolve_ordering
+from orm.planning.returning import resolve_returning
+from orm.planning.terms import AnnotationTerm
 from orm.planning.write import resolve_assignments
 
 if TYPE_CHECKING:
     import sqlalchemy
 
+    from orm.meta import ModelInfo
     from orm.models import Model
 
 M = TypeVar("M", bound="Model")
@@ -64,13 +72,33 @@ class QuerySet(Generic[M, R]):
     def __bool__(self) -> bool:
         raise TypeError(f"{self!r} is not loaded yet: await it for a list, or `await ….exists()`.")
 
-    def _with(self, query: Query) -> QuerySet[M, R]:
-        return type(self)(query, self._using)
+    def _with(self, query: Query) -> Self:
+        return self._on(query, self._using)
 
-    def _changed(self, what: str, **changes: Any) -> QuerySet[M, R]:
+    def _on(self, query: Query, database: databases.Database | None) -> Self:
+        return type(self)(query, database)
+
+    def _changed(self, what: str, names: Names, **changes: Any) -> Self:
+        if isinstance(self._query, Combination):
+            raise NotSupportedError(f"{what} cannot follow {self._query.operation}(): narrow the parts before.")
         if self._query.sliced:
             raise QueryError(f"{what} after a slice would change which rows were sliced: {what} first, then slice.")
-        return self._with(replace(self._query, **changes))
+        return self._with(self._query.using_names(names, **changes))
+
+    @classmethod
+    def as_manager(cls) -> QuerySetObjects[Self]:
+        """A manager for a model's class body, whose queryset has the methods of this class.
+
+        class NoteQuerySet(orm.QuerySet["Note", "Note"]):
+            def done(self) -> Self:
+                return self.filter(completed=True)
+
+        class Note(orm.Model):
+            objects = NoteQuerySet.as_manager()
+
+        await Note.objects.done().order_by("-id")
+        """
+        return QuerySetObjects(cls)
 
     # What the queryset is of.
 
@@ -111,41 +139,47 @@ class QuerySet(Generic[M, R]):
 
     # Narrowing and ordering.
 
-    def all(self, **lookups: Any) -> QuerySet[M, R]:
-        """The same query; with lookups, narrowed by them (as in `orm` 0.x)."""
-        return self.filter(**lookups) if lookups else self
+    def all(self, /, **lookups: Any) -> Self:
+        """The same query, of which every row is meant; with lookups, narrowed by them (as in `orm` 0.x)."""
+        if lookups:
+            return self.filter(**lookups)
+        if not self._query.info.registry.require_all:
+            return self
+        return self._with(replace(self._query, whole=True))
 
-    def none(self) -> QuerySet[M, R]:
+    def none(self) -> Self:
         """A query that finds nothing and asks no database."""
         return self._with(replace(self._query, where=NOTHING))
 
-    def filter(self, *conditions: Condition | sqlalchemy.ColumnElement[bool] | bool, **lookups: Any) -> QuerySet[M, R]:
+    def filter(self, /, *conditions: Condition | sqlalchemy.ColumnElement[bool] | bool, **lookups: Any) -> Self:
         """Only rows that meet every condition: lookups, `Q` objects, typed comparisons, SQLAlchemy clauses.
 
         Raises `FieldError` for an unknown name or lookup, `QueryError` for a value that makes no sense.
         """
         return self._narrowed("filter()", conditions, lookups, negated=False)
 
-    def exclude(self, *conditions: Condition | sqlalchemy.ColumnElement[bool] | bool, **lookups: Any) -> QuerySet[M, R]:
+    def exclude(self, /, *conditions: Condition | sqlalchemy.ColumnElement[bool] | bool, **lookups: Any) -> Self:
         """Only rows that do not meet the conditions (all of them together); NULL meets none."""
         # orm 0.3 filtered by a clause that was to be excluded; models in its spelling still do.
         legacy = self._query.info.legacy and len(conditions) == 1 and not lookups
         negated = not (legacy and not isinstance(conditions[0], Condition))
         return self._narrowed("exclude()", conditions, lookups, negated=negated)
 
-    def _narrowed(
-        self, what: str, conditions: Sequence[Any], lookups: Mapping[str, Any], *, negated: bool
-    ) -> QuerySet[M, R]:
+    def _narrowed(self, what: str, conditions: Sequence[Any], lookups: Mapping[str, Any], *, negated: bool) -> Self:
         query = self._query
-        found = resolve_conditions(query.info, conditions, lookups.items(), negated=negated)
-        narrowed = self._changed(what, where=both(query.where, found))
+        names = query.names(own_scope=True)
+        found = resolve_conditions(names, conditions, lookups.items(), negated=negated)
+        if found.aggregate and not query.grouped:
+            raise FieldError(f"{what} takes an aggregate only of rows in groups: annotate() it first.")
+        filters = (*query.filters, (tuple(conditions), tuple(lookups.items()), negated))
+        narrowed = self._changed(what, names, where=both(query.where, found), filters=filters)
         if query.info.legacy and isinstance(query.projection, Instances):
             # Code written for orm 0.3 relies on it that a filter across a relation loads it too.
             implied = relations_of(query.info, lookups)
             return narrowed.select_related(*implied) if implied else narrowed
         return narrowed
 
-    def search(self, term: str) -> QuerySet[M, R]:
+    def search(self, term: str) -> Self:
         """Only rows with a text field that contains `term`, whatever the case. An empty term is no condition."""
         if not term:
             return self
@@ -157,21 +191,58 @@ class QuerySet(Generic[M, R]):
             anywhere = anywhere | Q(**{f"{name}__icontains": term})
         return self.filter(anywhere)
 
-    def order_by(self, *terms: OrderTerm) -> QuerySet[M, R]:
+    def order_by(self, *terms: OrderTerm) -> Self:
         """Ordered by these, and by nothing else: ``"name"``, ``"-album__name"``, expressions. None: unordered."""
-        return self._changed("order_by()", ordering=resolve_ordering(self._query.info, terms))
+        names = self._query.names()
+        if isinstance(self._query, Combination):
+            return self._with(replace(self._query, ordering=resolve_ordering(names, terms)))
+        ordering = resolve_ordering(names, terms)
+        if not self._query.grouped and any(term.term.aggregate for term in ordering):
+            raise FieldError("order_by() takes an aggregate only of rows in groups: annotate() it first.")
+        return self._changed("order_by()", self._query.names(), ordering=ordering)
 
-    def reverse(self) -> QuerySet[M, R]:
+    def reverse(self) -> Self:
         """The opposite order."""
         if self._query.sliced:
             raise QueryError("reverse() after a slice would change which rows were sliced.")
         return self._with(self._query.reversed() if self._query.order else self._query)
 
-    def distinct(self) -> QuerySet[M, R]:
-        """No row twice."""
-        return self._changed("distinct()", distinct=True)
+    def distinct(self, *fields: str) -> Self:
+        """No row twice; with fields, of the rows that agree in these only the first.
 
-    def limit(self, count: int) -> QuerySet[M, R]:
+        Fields are PostgreSQL's DISTINCT ON, whose ordering must begin with them; `NotSupportedError` elsewhere.
+        """
+        names = self._query.names()
+        for field in fields:
+            check_name(field, "A field of distinct()")
+        terms = tuple(names.term(field, "a field of distinct()") for field in fields)
+        return self._changed("distinct()", names, distinct=True, distinct_on=terms)
+
+    def select_for_update(
+        self, *, nowait: bool = False, skip_locked: bool = False, of: Sequence[str] = (), no_key: bool = False
+    ) -> Self:
+        """Lock the rows that are read until the transaction ends; `TransactionError` outside of one.
+
+        Rows that another transaction has locked are waited for; with `nowait` they raise `LockNotAvailable`, with
+        `skip_locked` they are passed over. `of` names the relations of `select_related()` whose rows are locked
+        (``"self"``: the model's own). `no_key=True` lets rows refer to the locked ones. SQLite locks no rows and
+        ignores all this; `NotSupportedError` for what a database lacks: `no_key` MySQL, `of` MariaDB.
+        """
+        return self._locking(nowait, skip_locked, of, no_key=no_key)
+
+    def select_for_share(self, *, nowait: bool = False, skip_locked: bool = False, of: Sequence[str] = ()) -> Self:
+        """Like `select_for_update()`, but others may read and share the rows, only not change them."""
+        return self._locking(nowait, skip_locked, of, share=True)
+
+    def _locking(self, nowait: bool, skip_locked: bool, of: Sequence[str], **kind: bool) -> Self:
+        if nowait and skip_locked:
+            raise QueryError("A locked row either raises (nowait) or is passed over (skip_locked), not both.")
+        if isinstance(of, str):
+            raise QueryError(f"of is a list of relations, such as [{of!r}].")
+        lock = Lock(nowait=nowait, skip_locked=skip_locked, of=tuple(of), **kind)
+        return self._with(replace(self._query, lock=lock))
+
+    def limit(self, count: int) -> Self:
         """At most so many rows. Unlike a slice, it may be followed by `filter()` and `order_by()`."""
         check_index(count, "limit()")
         query = self._query
@@ -179,7 +250,7 @@ class QuerySet(Generic[M, R]):
             return self._with(query.slice(0, count))
         return self._with(replace(query, high=query.low + count))
 
-    def offset(self, count: int) -> QuerySet[M, R]:
+    def offset(self, count: int) -> Self:
         """Without the first so many rows."""
         check_index(count, "offset()")
         query = self._query
@@ -189,7 +260,7 @@ class QuerySet(Generic[M, R]):
         return self._with(replace(query, low=count, high=high))
 
     @overload
-    def __getitem__(self, index: slice) -> QuerySet[M, R]: ...
+    def __getitem__(self, index: slice) -> Self: ...
     @overload
     def __getitem__(self, index: int) -> Any: ...
     def __getitem__(self, index: slice | int) -> Any:
@@ -209,7 +280,76 @@ class QuerySet(Generic[M, R]):
             raise IndexError(f"This query of {self._query.info.name} has no row {index}.")
         return found[0]
 
-    def select_related(self, *relations: str | Sequence[str] | None) -> QuerySet[M, R]:
+    def with_cte(self, *ctes: CTE) -> Self:
+        """The query with these common table expressions in front: see `orm.CTE`."""
+        for cte in ctes:
+            if not isinstance(cte, CTE):
+                raise QueryError(f"with_cte() takes an orm.CTE, got {type(cte).__name__}.")
+        return self._with(replace(self._query, ctes=(*self._query.ctes, *ctes)))
+
+    def _joined_to(self, cte: CTE, lookups: Mapping[str, Any]) -> Self:
+        query = self._query
+        names = query.names(own_scope=True)
+        condition = resolve_conditions(names, (), lookups.items())
+        return self._with(query.using_names(names, cte_joins=(*query.cte_joins, (cte, condition))))
+
+    def union(self, *others: QuerySet[Any, Any], all: bool = False) -> Self:
+        """The rows of this query and of the others, each once (`all=True`: as often as they come).
+
+        What comes out can be ordered by its columns, sliced, counted, and given other `values()`; nothing else.
+        """
+        return self._combined("union_all" if all else "union", others)
+
+    def intersection(self, *others: QuerySet[Any, Any]) -> Self:
+        """The rows that this query and all the others have."""
+        return self._combined("intersection", others)
+
+    def difference(self, *others: QuerySet[Any, Any]) -> Self:
+        """The rows of this query that none of the others has."""
+        return self._combined("difference", others)
+
+    def _combined(self, operation: Operation, others: Sequence[QuerySet[Any, Any]]) -> Self:
+        for other in others:
+            if not isinstance(other, QuerySet):
+                raise QueryError(f"{operation}() takes querysets, got {type(other).__name__}.")
+        return self._with(Combination.of(operation, (self._query, *(other._query for other in others))))
+
+    def __and__(self, other: QuerySet[M, Any]) -> Self:
+        """Rows that both queries have."""
+        self._check_same(other)
+        found = self
+        for conditions, lookups, negated in other._query.filters:
+            found = found._narrowed("filter()", conditions, dict(lookups), negated=negated)
+        return found
+
+    def __or__(self, other: QuerySet[M, Any]) -> Self:
+        """Rows that either query has."""
+        return self._either("OR", other)
+
+    def __xor__(self, other: QuerySet[M, Any]) -> Self:
+        """Rows that one of the two queries has and the other has not."""
+        return self._either("XOR", other)
+
+    def _either(self, connector: Literal["OR", "XOR"], other: QuerySet[M, Any]) -> Self:
+        self._check_same(other)
+        mine, theirs = self._query, other._query
+        where = junction(connector, [mine.where, theirs.where])
+        reached = {**mine.reached, **theirs.reached}
+        found = replace(mine, where=where, reached=reached, scopes=max(mine.scopes, theirs.scopes))
+        return self._with(found)
+
+    def _check_same(self, other: QuerySet[M, Any]) -> None:
+        if not isinstance(other, QuerySet) or other._query.info is not self._query.info:
+            raise QueryError(f"Querysets of {self._query.info.name} combine with others of the same model only.")
+        for query in (self._query, other._query):
+            if query.is_limited or isinstance(query, Combination):
+                raise QueryError("Querysets combine before they are sliced, and not after union() and its like.")
+        if self._query.distinct != other._query.distinct:
+            raise QueryError("A distinct queryset does not combine with one that is not.")
+        if self._query.annotations.keys() != other._query.annotations.keys():
+            raise QueryError("Querysets with different annotations do not combine: annotate afterwards.")
+
+    def select_related(self, *relations: str | Sequence[str] | None) -> Self:
         """Load these relations in the same query, as joins: ``"album"``, ``"team__org"``.
 
         Without arguments, every relation that cannot be null; with None, none.
@@ -221,12 +361,12 @@ class QuerySet(Generic[M, R]):
         changed = projection.with_related(names) if names else projection.all_related()
         return self._with(replace(self._query, projection=changed))
 
-    def only(self, *names: str) -> QuerySet[M, R]:
+    def only(self, *names: str) -> Self:
         """Load only these fields (and the primary key); reading another raises AttributeError."""
         changed = self._instances("only()").loading(names)
         return self._with(replace(self._query, projection=changed))
 
-    def defer(self, *names: str) -> QuerySet[M, R]:
+    def defer(self, *names: str) -> Self:
         """Load all but these fields."""
         changed = self._instances("defer()").deferring(names)
         return self._with(replace(self._query, projection=changed))
@@ -237,7 +377,65 @@ class QuerySet(Generic[M, R]):
             raise QueryError(f"{what} says how instances are loaded, and this query has values.")
         return projection
 
-    def values(self, *fields: Any, **expressions: Any) -> QuerySet[M, dict[str, Any]]:
+    def annotate(self, /, *aggregates: Aggregate[Any], **expressions: Any) -> Self:
+        """Compute these for each row, as attributes of the instances (or keys of the dicts).
+
+        With an aggregate, rows are groups: of the values named before (``values("level").annotate(...)``), else one
+        for each instance. An aggregate without a name goes by Django's: ``level__count``.
+        """
+        return self._annotated(self._named(aggregates, expressions), selected=True)
+
+    def alias(self, /, *aggregates: Aggregate[Any], **expressions: Any) -> Self:
+        """Compute these for use in later conditions, orderings and expressions, without selecting them."""
+        return self._annotated(self._named(aggregates, expressions), selected=False)
+
+    async def aggregate(self, /, *aggregates: Aggregate[Any], **expressions: Any) -> dict[str, Any]:
+        """Aggregates over all rows, as one dict: ``await Note.objects.aggregate(Count("id"), top=Max("views"))``."""
+        query = self._query
+        names = query.names(over_groups=True)
+        named = self._named(aggregates, expressions)
+        if not named:
+            return {}
+        terms = {name: resolve(names, expression, "an aggregate") for name, expression in named.items()}
+        for name, term in terms.items():
+            if not term.aggregate:
+                raise FieldError(f"aggregate({name}=...) takes aggregates, and {named[name]!r} is not one.")
+        return await execution.aggregate(query, terms, self.database)
+
+    def _named(self, aggregates: Sequence[Aggregate[Any]], expressions: Mapping[str, Any]) -> dict[str, Any]:
+        named: dict[str, Any] = {}
+        for aggregate in aggregates:
+            if not isinstance(aggregate, Aggregate):
+                raise QueryError(f"An expression needs a name, given as a keyword; got {type(aggregate).__name__}.")
+            named[aggregate.default_alias] = aggregate
+        for name, expression in expressions.items():
+            if name in named:
+                raise QueryError(f"Two annotations are called {name!r}.")
+            named[name] = expression
+        return named
+
+    def _annotated(self, named: Mapping[str, Any], *, selected: bool) -> Self:
+        query = self._query
+        if isinstance(query, Combination):
+            raise NotSupportedError(f"annotate() cannot follow {query.operation}(): annotate the parts before.")
+        for name, expression in named.items():
+            check_annotation_name(query.info, name)
+            names = query.names()
+            term = AnnotationTerm(name, resolve(names, expression, f"the annotation {name}"), selectable=selected)
+            changes: dict[str, Any] = {"annotations": {**query.annotations, name: term}}
+            if term.aggregate and not query.grouped:
+                changes["grouped"] = True
+                if isinstance(query.projection, Columns):
+                    changes["grouping"] = tuple(t for t in query.projection.terms if not t.aggregate)
+            if selected and isinstance(query.projection, Instances):
+                shown = (*query.projection.annotations, name)
+                changes["projection"] = replace(query.projection, annotations=shown)
+            elif selected and isinstance(query.projection, Columns):
+                changes["projection"] = query.projection.adding(name, term)
+            query = query.using_names(names, **changes)
+        return self._with(query)
+
+    def values(self, /, *fields: Any, **expressions: Any) -> QuerySet[M, dict[str, Any]]:
         """Rows as dicts of these fields (all of the model's, if none is named), across relations too."""
         return self._selecting("dicts", fields, expressions)
 
@@ -256,12 +454,32 @@ class QuerySet(Generic[M, R]):
     def _selecting(
         self, shape: Literal["dicts", "tuples", "named", "flat"], fields: Any, named: Any
     ) -> QuerySet[M, Any]:
-        columns = Columns.of(self._query.info, shape, fields, named)
-        return self._with(replace(self._query, projection=columns))
+        query = self._query
+        if isinstance(query, Combination):
+            return self._with(
+                query.choosing(tuple(Columns.of(part.names(), shape, fields, named) for part in query.parts))
+            )
+        names = query.names()
+        columns = Columns.of(names, shape, fields, named)
+        return self._with(self._query.using_names(names, projection=columns))
 
-    def using(self, database: databases.Database) -> QuerySet[M, R]:
+    def dates(self, field: str, kind: str, order: Literal["ASC", "DESC"] = "ASC") -> QuerySet[M, datetime.date]:
+        """Each year, month, week or day (`kind`) that the rows fall into once, as its first date; NULLs in none."""
+        return periods.dates(self, field, kind, order)
+
+    def datetimes(
+        self,
+        field: str,
+        kind: str,
+        order: Literal["ASC", "DESC"] = "ASC",
+        tzinfo: datetime.tzinfo | None = None,
+    ) -> QuerySet[M, datetime.datetime]:
+        """Like `dates()`, down to the second. `tzinfo`: by whose clock instants are told, UTC if it is not given."""
+        return periods.datetimes(self, field, kind, order, tzinfo)
+
+    def using(self, database: databases.Database) -> Self:
         """The same query on another database; what it finds is saved there too."""
-        return type(self)(self._query, database)
+        return self._on(self._query, database)
 
     # Reading.
 
@@ -270,23 +488,21 @@ class QuerySet(Generic[M, R]):
 
     async def _fetch(self) -> list[R]:
         found: list[R] = await execution.fetch(self._query, self.database)
-        if self._using is not None:
+        return self._marked(found, self._query.projection)
+
+    def _marked(self, found: list[R], projection: Projection) -> list[R]:
+        if self._using is not None and isinstance(projection, Instances):
             for item in found:
-                self._mark(item)
+                self._mark(item, projection)
         return found
 
     async def __aiter__(self) -> AsyncIterator[R]:
         async with aclosing(execution.stream(self._query, self.database)) as items:
             async for item in items:
-                if self._using is not None:
-                    self._mark(item)
-                yield item
+                yield self._marked([item], self._query.projection)[0]
 
-    def _mark(self, item: Any) -> None:
+    def _mark(self, item: Any, projection: Instances) -> None:
         """Let an instance, and those loaded with it, remember a database that is not their registry's."""
-        projection = self._query.projection
-        if not isinstance(projection, Instances):
-            return
         for chain in ((), *projection.related):
             reached = item
             for relation in chain:
@@ -294,7 +510,7 @@ class QuerySet(Generic[M, R]):
             if reached is not None:
                 reached.__dict__["_database"] = self._using
 
-    async def get(self, *conditions: Any, **lookups: Any) -> R:
+    async def get(self, /, *conditions: Any, **lookups: Any) -> R:
         """The one row that matches.
 
         Raises `Model.DoesNotExist` (a `NoMatch`) if there is none, `Model.MultipleObjectsReturned`
@@ -312,20 +528,80 @@ class QuerySet(Generic[M, R]):
             raise self.model.DoesNotExist(f"No {name} matches{_described(lookups)}.")
         raise self.model.MultipleObjectsReturned(f"More than one {name} matches{_described(lookups)}.")
 
-    async def first(self, *conditions: Any, **lookups: Any) -> R | None:
+    async def first(self, /, *conditions: Any, **lookups: Any) -> R | None:
         """The first row (by primary key, if the query has no order), None if there is none."""
         found = self.filter(*conditions, **lookups) if conditions or lookups else self
         query = found._query if found._query.is_limited else found._query.with_order()
         rows = await found._with(query.slice(0, 1))
         return rows[0] if rows else None
 
-    async def last(self, *conditions: Any, **lookups: Any) -> R | None:
+    async def last(self, /, *conditions: Any, **lookups: Any) -> R | None:
         """The last row (by primary key, if the query has no order), None if there is none."""
         found = self.filter(*conditions, **lookups) if conditions or lookups else self
         if found._query.is_limited:
             raise QueryError("last() after a slice or a limit: reverse() and slice instead.")
         rows = await found._with(found._query.reversed().slice(0, 1))
         return rows[0] if rows else None
+
+    async def earliest(self, *fields: str) -> R:
+        """The first row in the order of these fields (or of ``Meta.get_latest_by``).
+
+        Raises `Model.DoesNotExist` if there is none.
+        """
+        return await self._extreme("earliest()", fields, reverse=False)
+
+    async def latest(self, *fields: str) -> R:
+        """The last row in the order of these fields (or of ``Meta.get_latest_by``).
+
+        Raises `Model.DoesNotExist` if there is none.
+        """
+        return await self._extreme("latest()", fields, reverse=True)
+
+    async def _extreme(self, what: str, fields: tuple[str, ...], *, reverse: bool) -> R:
+        by = fields or self._query.info.options.get_latest_by
+        if not by:
+            raise QueryError(f"{what} needs fields, or get_latest_by in the Meta of {self._query.info.name}.")
+        if self._query.is_limited:
+            raise QueryError(f"{what} after a slice or a limit would change which rows were sliced.")
+        ordered = self.order_by(*by)
+        query = ordered._query.reversed() if reverse else ordered._query
+        return await ordered._with(query.slice(0, 1)).get()
+
+    async def contains(self, obj: M) -> bool:
+        """Whether this instance's row is among the rows. Raises `QueryError` for an instance that is not saved."""
+        self._instances("contains()")
+        if not hasattr(obj, "_meta"):
+            raise QueryError(f"contains() takes an instance of {self._query.info.name}, got {type(obj).__name__}.")
+        if obj._meta.model is not self._query.info.model:
+            return False
+        if obj.pk is None:
+            raise QueryError(f"contains() takes a saved instance, and this {obj._meta.name} has no primary key.")
+        if self._query.is_limited:
+            raise QueryError("contains() after a slice or a limit: compare with the rows that it finds.")
+        return await self.filter(pk=obj.pk).exists()
+
+    async def page(self, *, after: str | None = None, before: str | None = None, size: int = 50) -> Page[R]:
+        """At most `size` rows in the query's order: the first ones, or those after (or before) a page's cursor.
+
+            page = await Note.objects.order_by("-created").page(size=20)
+            page = await Note.objects.order_by("-created").page(after=page.next_cursor, size=20)
+
+        However deep, a page costs the same, and rows inserted or deleted meanwhile make no row come twice or be left
+        out. Rows that are equal in the order follow their primary key. Raises `QueryError` for a cursor that is
+        damaged, or of another model or order.
+        """
+        found: Page[R] = await fetch_page(self._query, self.database, after, before, size)
+        self._marked(found.items, self._query.projection)
+        return found
+
+    async def in_batches(self, size: int = 1000) -> AsyncIterator[list[R]]:
+        """All rows by primary key, in lists of `size`, each its own query: rows may be deleted or changed in between.
+
+        async for notes in Note.objects.filter(old=True).in_batches(500):
+            await archive(notes)
+        """
+        async for rows in batches(self._query, self.database, size):
+            yield self._marked(rows, self._query.projection)
 
     async def count(self) -> int:
         """How many rows there are."""
@@ -365,7 +641,7 @@ class QuerySet(Generic[M, R]):
 
     # Writing.
 
-    async def create(self, **values: Any) -> M:
+    async def create(self, /, **values: Any) -> M:
         """Insert a row and return its instance. Raises `orm.ValidationError` with every message."""
         instance = self.model(**values)
         if self._using is not None:
@@ -373,62 +649,148 @@ class QuerySet(Generic[M, R]):
         await insert_instance(instance, self.database)
         return instance
 
-    async def bulk_create(self, rows: Iterable[M | Mapping[str, Any]], *, batch_size: int | None = None) -> list[M]:
+    async def bulk_create(
+        self,
+        rows: Iterable[M | Mapping[str, Any]],
+        *,
+        batch_size: int | None = None,
+        ignore_conflicts: bool = False,
+        update_conflicts: bool = False,
+        update_fields: Iterable[str] = (),
+        unique_fields: Iterable[str] = (),
+    ) -> list[M]:
         """Insert many rows, given as instances or dicts, in one transaction; returns the instances, keys and all.
 
         `batch_size` rows go into one statement, as many as the database takes if it is not given. Every row
         is validated before any is sent.
+
+        A row that a unique constraint takes for one that is there already raises `UniqueViolation`, or is left
+        out with `ignore_conflicts` (then nothing is known of which rows are new: the instances stay as they are),
+        or with `update_conflicts` gives its `update_fields` to the one that is there. `unique_fields` name the
+        constraint: needed on SQLite and PostgreSQL, `NotSupportedError` on MySQL, where any constraint counts.
+        On MySQL (not MariaDB) `update_conflicts` cannot tell the keys.
         """
-        if batch_size is not None and batch_size < 1:
-            raise QueryError(f"batch_size must be at least 1, got {batch_size}.")
-        instances: list[M] = []
-        for row in rows:
-            if isinstance(row, Mapping):
-                row = self.model(**row)
-            elif not isinstance(row, self.model):
-                raise QueryError(
-                    f"bulk_create() takes {self.model.__name__} instances or dicts, got {type(row).__name__}."
-                )
-            instances.append(row)
-        if not instances:
-            return []
-        values = [prepare_insert(instance) for instance in instances]
-        filled_in = await execution.insert_many(self._query.info, values, self.database, batch_size)
-        for instance, found in zip(instances, filled_in, strict=True):
-            finish_insert(instance, found)
-            if self._using is not None:
+        bulk.check_batch_size(batch_size)
+        info = self._query.info
+        conflict = resolve_conflict(info, ignore_conflicts, update_conflicts, update_fields, unique_fields)
+        instances = bulk.instances_of(self.model, rows, "bulk_create()")
+        if instances:
+            await bulk.create(info, instances, self.database, batch_size, conflict)
+        if self._using is not None:
+            for instance in instances:
                 instance.__dict__["_database"] = self._using
         return instances
 
-    async def update(self, **values: Any) -> int:
+    @overload
+    async def upsert(
+        self, rows: M | Mapping[str, Any], *, unique_fields: Sequence[str] = ..., update_fields: Sequence[str] = ...
+    ) -> M: ...
+    @overload
+    async def upsert(
+        self,
+        rows: Iterable[M | Mapping[str, Any]],
+        *,
+        unique_fields: Sequence[str] = ...,
+        update_fields: Sequence[str] = ...,
+    ) -> list[M]: ...
+    async def upsert(
+        self, rows: Any, *, unique_fields: Sequence[str] = (), update_fields: Sequence[str] = ()
+    ) -> M | list[M]:
+        """Insert a row (or many), or update the one that is there: ``bulk_create(update_conflicts=True)``.
+
+        Without `update_fields`, every field that the rows name is updated, but for the key and the unique ones.
+
+            note = await Note.objects.upsert({"slug": "a", "text": "new"}, unique_fields=["slug"])
+        """
+        one = isinstance(rows, (self.model, Mapping))
+        given = [rows] if one else list(rows)
+        updated = update_fields or bulk.named_fields(self._query.info, given, unique_fields)
+        instances = await self.bulk_create(
+            given, update_conflicts=True, update_fields=updated, unique_fields=unique_fields
+        )
+        return instances[0] if one else instances
+
+    async def bulk_update(self, instances: Iterable[M], fields: Sequence[str], batch_size: int | None = None) -> int:
+        """Write these fields of the instances over their rows, in one transaction; returns how many rows matched.
+
+        A value may be an expression (``note.views = Note.views + 1``). Of rows that the queryset does not have, none
+        is written. Every value is validated before any is sent.
+        """
+        bulk.check_batch_size(batch_size)
+        self._check_write("bulk_update()")
+        given = bulk.instances_of(self.model, instances, "bulk_update()")
+        return await bulk.update(self._query, given, fields, batch_size, self.database)
+
+    @overload
+    async def update(self, /, *, returning: None = ..., **values: Any) -> int: ...
+    @overload
+    async def update(self, /, *, returning: Literal[True], **values: Any) -> list[M]: ...
+    @overload
+    async def update(self, /, *, returning: Sequence[str], **values: Any) -> list[dict[str, Any]]: ...
+    async def update(self, /, *, returning: Sequence[str] | Literal[True] | None = None, **values: Any) -> Any:
         """Set these fields in every row that matches; returns how many matched.
 
         Values are validated; expressions (``Track.position + 1``) are calculated by the database.
+
+        `returning=True` gives the rows as they are now, as instances, a list of names gives dicts, without another
+        query. MySQL and MariaDB cannot: `NotSupportedError`.
         """
         self._check_write("update()")
+        self._check_whole("update()")
         info = self._query.info
+        wanted = None if returning is None else resolve_returning(info, returning)
         plain, expressions, _ = split_update(info, values)
-        assignments = resolve_assignments(info, info.validator.update(plain), expressions)
+        assignments = resolve_assignments(self._query.inlined_names(), info.validator.update(plain), expressions)
         if not assignments:
             raise QueryError("update() was given nothing to set.")
-        return await execution.update(self._query, assignments, self.database)
+        if wanted is None:
+            return await execution.update(self._query, assignments, self.database)
+        return self._marked(await execution.update_returning(self._query, assignments, wanted, self.database), wanted)
 
-    async def delete(self) -> int:
-        """Delete every row that matches; returns how many matched."""
+    @overload
+    async def delete(self, *, returning: None = ...) -> int: ...
+    @overload
+    async def delete(self, *, returning: Literal[True]) -> list[M]: ...
+    @overload
+    async def delete(self, *, returning: Sequence[str]) -> list[dict[str, Any]]: ...
+    async def delete(self, *, returning: Sequence[str] | Literal[True] | None = None) -> Any:
+        """Delete every row that matches; returns how many matched.
+
+        `returning=True` gives the deleted rows as instances (that are not saved any more), a list of names gives
+        dicts. MySQL cannot, MariaDB can.
+        """
         self._check_write("delete()")
+        self._check_whole("delete()")
         self._instances("delete()")
-        if self._query.distinct:
-            raise QueryError("delete() after distinct() makes no sense: rows are deleted, not results.")
-        return await execution.delete(self._query, self.database)
+        if self._query.distinct_on:
+            raise QueryError("delete() after distinct() on fields: narrow by keys instead.")
+        if returning is None:
+            return await execution.delete(self._query, self.database)
+        wanted = resolve_returning(self._query.info, returning)
+        found = self._marked(await execution.delete_returning(self._query, wanted, self.database), wanted)
+        if isinstance(wanted, Instances):
+            for instance in found:
+                instance.__dict__["_persisted"] = False
+        return found
+
+    def _check_whole(self, what: str) -> None:
+        query = self._query
+        if query.info.registry.require_all and query.where is EVERYTHING and not query.whole:
+            raise QueryError(
+                f"{what} of every {query.info.name} there is: say so with {query.info.name}.objects.all(), "
+                "which this registry requires (require_all=True)."
+            )
 
     def _check_write(self, what: str) -> None:
+        if isinstance(self._query, Combination):
+            raise NotSupportedError(f"{what} cannot follow {self._query.operation}(): write the parts.")
         if self._query.is_limited:
             raise QueryError(
                 f"{what} after a slice or a limit: narrow by keys instead, "
                 f"{self._query.info.name}.objects.filter(pk__in=...)."
             )
 
-    async def get_or_create(self, defaults: Mapping[str, Any] | None = None, **lookups: Any) -> tuple[M, bool]:
+    async def get_or_create(self, /, defaults: Mapping[str, Any] | None = None, **lookups: Any) -> tuple[M, bool]:
         """The row that matches, or a new one made of the lookups and the defaults; and whether it is new.
 
         Callables among the defaults are called. Safe in a race: if another task creates the row meanwhile,
@@ -438,6 +800,7 @@ class QuerySet(Generic[M, R]):
 
     async def update_or_create(
         self,
+        /,
         defaults: Mapping[str, Any] | None = None,
         create_defaults: Mapping[str, Any] | None = None,
         **lookups: Any,
@@ -474,7 +837,7 @@ class QuerySet(Generic[M, R]):
         """The row, None if there is none. `locking` sees what others committed since a transaction began."""
         query = self.filter(**lookups)._query
         try:
-            found = await self._with(replace(query, lock=locking)).get()
+            found = await self._with(replace(query, lock=LATEST if locking else None)).get()
         except self.model.DoesNotExist:
             return None
         return found  # type: ignore[return-value]
@@ -486,6 +849,14 @@ class QuerySet(Generic[M, R]):
         # A failed statement would break an outer transaction; a savepoint keeps it.
         async with self.database.transaction():
             return await self.create(**values)
+
+
+def check_annotation_name(info: ModelInfo, name: str) -> None:
+    """Raise `QueryError` unless an annotation can be called so."""
+    if name in info.settable or name in info.reverse or name == "pk" or hasattr(info.model, name):
+        raise QueryError(f"{info.name} has an attribute {name!r} already: call the annotation something else.")
+    if not name.isidentifier() or name.startswith("_"):
+        raise QueryError(f"{name!r} cannot be the name of an annotation: it must be a Python identifier.")
 
 
 def check_index(index: Any, what: str) -> int:
@@ -503,18 +874,3 @@ def _called(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _described(lookups: Mapping[str, Any]) -> str:
     return f" {', '.join(lookups)}" if lookups else ""
-
-
-class Manager:
-    """`Model.objects`: a queryset of the model."""
-
-    def __get__(self, instance: Model | None, owner: type[M]) -> QuerySet[M, M]:
-        if instance is not None:
-            raise AttributeError(f"objects is reached on the class {owner.__name__}, not on an instance.")
-        info = owner._meta
-        if info.abstract:
-            raise FieldError(f"{owner.__name__} is abstract and has no rows to query.")
-        found: QuerySet[M, M] | None = info.objects
-        if found is None:
-            found = info.objects = QuerySet(Query(info, Instances(info)))
-        return found

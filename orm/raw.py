@@ -15,7 +15,7 @@ from orm.exceptions import QueryError
 from orm.loading.readers import Entity, Process, Reader, read_instances
 from orm.lookups import lookup_type
 from orm.planning.cache import plans
-from orm.planning.plan import Plan, make_plan, result_processors
+from orm.planning.plan import Plan, UnstorableArgument, make_plan, result_processors
 from orm.planning.terms import value_field
 
 if TYPE_CHECKING:
@@ -75,7 +75,13 @@ class RawQuerySet(Generic[M]):
             )
 
         plan = plans.get((dialect.name, "raw", self._sql, names, kinds), make)
-        sql, arguments = plan.statement(tuple(self._values.values()))
+        try:
+            sql, arguments = plan.statement(tuple(self._values.values()))
+        except UnstorableArgument as error:
+            raise QueryError(
+                f"{self._info.name}.raw(): the value {names[error.position]!r} is not one that the database can hold: "
+                f"{error.reason}"
+            ) from error
         async with Session(database) as session:
             columns, rows = await session.fetch_named(sql, arguments)
         found: list[M] = self._reader(dialect, tuple(columns))(rows)

@@ -30,6 +30,9 @@ class ModelRegistry:
 
     `models` maps each model's class name to the class, `metadata` is the MetaData that Alembic
     compares a database with. `database` may be set later, before the first query.
+
+    With `require_all=True`, `update()` and `delete()` over a whole table raise `QueryError` unless ``all()`` says
+    that it is meant: ``Note.objects.all().delete()``.
     """
 
     def __init__(
@@ -37,8 +40,10 @@ class ModelRegistry:
         database: databases.Database | None = None,
         *,
         metadata: sqlalchemy.MetaData | None = None,
+        require_all: bool = False,
     ) -> None:
         self._database = database
+        self.require_all = require_all
         self.models: dict[str, type[Model]] = {}
         self._metadata = sqlalchemy.MetaData(naming_convention=NAMING_CONVENTION) if metadata is None else metadata
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, overload
 
 import sqlalchemy
 import typesystem
@@ -113,6 +113,44 @@ class RelationValidator(typesystem.Field):
         return self.relation.target_field.validator.serialize(obj)
 
 
+class Hop(Protocol):
+    """One step of a path from a model's table to a related one."""
+
+    name: str
+    many: bool
+    """Whether there can be several rows at the other end."""
+    allow_null: bool
+    """Whether there can be none."""
+
+    @property
+    def target(self) -> type[Model]:
+        """The model at the other end."""
+
+    @property
+    def local_column(self) -> str:
+        """The column on this side that must equal `remote_column` on the other."""
+
+    @property
+    def remote_column(self) -> str:
+        """The column on the other side."""
+
+
+def related_key(label: str, target: type[Model], field: Field[Any], value: Any) -> Any:
+    """The key that a relation is compared with: of an instance the value of `field`, else what `field` makes of it.
+
+    Raises `QueryError` for an instance of another model and for one that is not saved.
+    """
+    if not hasattr(value, "_meta"):
+        return field.to_python(value)
+    if not isinstance(value, target):
+        given = getattr(type(value), "__name__", value)
+        raise QueryError(f"{label} is compared with {target.__name__} instances, got {given}.")
+    key = value.__dict__.get(field.attname)
+    if key is None:
+        raise QueryError(f"{label} is compared with a {target.__name__} that has no {field.name}: save it first.")
+    return key
+
+
 class ForeignKey(Field[M], Generic[M]):
     """A relation to one row of another model, kept as its key.
 
@@ -127,6 +165,7 @@ class ForeignKey(Field[M], Generic[M]):
 
     kind = "relation"
     unique_relation = False
+    many = False
 
     if TYPE_CHECKING:
 
@@ -187,6 +226,7 @@ class ForeignKey(Field[M], Generic[M]):
             *,
             on_delete=NO_ACTION,
             related_name=None,
+            related_query_name=None,
             to_field=None,
             **options,
         ):
@@ -204,6 +244,7 @@ class ForeignKey(Field[M], Generic[M]):
             self.to = to
             self.on_delete = on_delete
             self.related_name = related_name
+            self.related_query_name = related_query_name
             self.to_field = to_field
             super().__init__(**options)
 
@@ -232,12 +273,24 @@ class ForeignKey(Field[M], Generic[M]):
     to: type[Model] | str
     on_delete: str
     related_name: str | None
+    related_query_name: str | None
     to_field: str | None
 
     @property
     def attname(self) -> str:
         """The attribute that holds the raw key: ``album_id``."""
         return f"{self.name}_id"
+
+    @property
+    def local_column(self) -> str:
+        """The column that holds the key."""
+        return self.column_name
+
+    @property
+    def remote_column(self) -> str:
+        """The column of the related model that the key is of."""
+        name: str = self.target_field.column_name
+        return name
 
     @property
     def label(self) -> str:
@@ -322,20 +375,7 @@ class ForeignKey(Field[M], Generic[M]):
 
         Raises `QueryError` for an instance of another model and for one that is not saved.
         """
-        if hasattr(value, "_meta"):
-            if not isinstance(value, self.target):
-                raise QueryError(
-                    f"{self.label} is compared with {self.target.__name__} instances, "
-                    f"got {getattr(type(value), '__name__', value)}."
-                )
-            key = value.__dict__.get(self.target_field.attname)
-            if key is None:
-                raise QueryError(
-                    f"{self.label} is compared with a {self.target.__name__} that has no "
-                    f"{self.target_field.name}: save it first."
-                )
-            return key
-        return self.target_field.to_python(value)
+        return related_key(self.label, self.target, self.target_field, value)
 
     def related(self, instance: Model) -> Model | None:
         """The related instance, as `track.album` reads it: loaded, sparse, or None."""
@@ -365,3 +405,81 @@ class OneToOne(ForeignKey[M]):
     """A `ForeignKey` that is unique: each row of the other model has at most one here."""
 
     unique_relation = True
+
+
+class ReverseRelation:
+    """The way back over a `ForeignKey` or `OneToOne`: from a row to those that point at it."""
+
+    allow_null = True
+
+    def __init__(self, relation: ForeignKey[Any]) -> None:
+        self.relation = relation
+        self.many = not (relation.unique or relation.primary_key)
+        owner = relation.model.__name__
+        self.name = relation.related_query_name or relation.related_name or owner.lower()
+        """The name in lookups: ``filter(tracks__title=...)``, or the lower-case model name without `related_name`."""
+        self.accessor = relation.related_name or (f"{owner.lower()}_set" if self.many else owner.lower())
+        """The attribute of an instance."""
+        self.key = ReverseKey(self)
+
+    def __repr__(self) -> str:
+        return f"<ReverseRelation {self.name} of {self.relation.label}>"
+
+    @property
+    def target(self) -> type[Model]:
+        """The model that points here."""
+        target: type[Model] = self.relation.model
+        return target
+
+    @property
+    def local_column(self) -> str:
+        """The column that is pointed at."""
+        return self.relation.remote_column
+
+    @property
+    def remote_column(self) -> str:
+        """The column that points here."""
+        return self.relation.local_column
+
+
+class ReverseKey(Field[Any]):
+    """The primary key at the far end of a reverse relation: what ``filter(tracks=...)`` compares."""
+
+    kind = "relation"
+
+    def __init__(self, reverse: ReverseRelation) -> None:
+        self.reverse = reverse
+        super().__init__()
+        self.name = reverse.name
+        self.model = reverse.relation.target
+
+    @property
+    def label(self) -> str:
+        """The relation's name in messages: ``Album.tracks``."""
+        return f"{self.model.__name__}.{self.name}"
+
+    @property
+    def target(self) -> type[Model]:
+        """The model that points here."""
+        return self.reverse.target
+
+    @property
+    def target_field(self) -> Field[Any]:
+        """Its primary key."""
+        info = self.reverse.target._meta
+        if len(info.pk_fields) != 1:
+            raise QueryError(f"{info.name} has a composite primary key: compare one of its fields.")
+        return info.pk_fields[0]
+
+    def build_validator(self, **options: Any) -> typesystem.Field:
+        """A validator of nothing: a reverse relation is not written."""
+        return typesystem.Any(**options)
+
+    def column_type(self) -> TypeEngine[Any]:
+        """The key's column type."""
+        column_type: TypeEngine[Any] = self.target_field.column_type()
+        return column_type
+
+    def to_python(self, value: Any) -> Any:
+        """The key for a lookup's value."""
+        return None if value is None else related_key(self.label, self.target, self.target_field, value)

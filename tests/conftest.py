@@ -124,6 +124,12 @@ RUN = pytest.StashKey[Run]()
 _tested: Counter[str] = Counter()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("conformance")
+    group.addoption("--conformance-examples", type=int, default=5_000, help="how many random querysets (5000)")
+    group.addoption("--conformance-seed", type=int, default=1, help="which random querysets (1)")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     if unknown := set(WANTED) - set(KINDS):
         raise pytest.UsageError(f"TEST_DATABASES: {', '.join(sorted(unknown))} is none of {', '.join(KINDS)}")

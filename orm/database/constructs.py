@@ -10,8 +10,12 @@ from typing import Any, ClassVar
 
 import sqlalchemy
 from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from orm.exceptions import NotSupportedError
 
 # Escapes LIKE's wildcards. Not a backslash, which MySQL's string literals would eat.
 LIKE_ESCAPE = "!"
@@ -111,6 +115,18 @@ class JSONEqual(FunctionElement[bool]):
 
     type = UNTYPED
     inherit_cache = True
+
+
+class DistinctOn(FunctionElement[Any]):
+    """Before a SELECT's columns: of the rows that agree in these columns, only the first."""
+
+    type = UNTYPED
+    inherit_cache = True
+
+
+@compiles(DistinctOn)
+def _distinct_on(element: DistinctOn, compiler: SQLCompiler, **kw: Any) -> str:
+    raise NotSupportedError("distinct() with fields is PostgreSQL's DISTINCT ON, which this database does not have.")
 
 
 PatternEncoder = Callable[[str, bool, str], str]

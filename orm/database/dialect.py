@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import sqlalchemy
 from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.types import TypeEngine
 
 # Stands in compiled SQL for a list whose placeholders are written at each execution.
 LIST_SLOT = "/*list*/"
@@ -24,6 +25,16 @@ class Dialect:
     """One positional placeholder of the driver; for `{}` see `numbered`."""
     returning: ClassVar[bool]
     """Whether INSERT can return columns."""
+    update_returning: ClassVar[bool] = False
+    """Whether UPDATE can return columns."""
+    delete_returning: ClassVar[bool] = False
+    """Whether DELETE can return columns."""
+    row_locks: ClassVar[bool] = True
+    """Whether single rows can be locked."""
+    nulls_high: ClassVar[bool] = False
+    """Whether NULL is ordered after all values, not before them."""
+    max_rows: ClassVar[int] = 500
+    """How many rows one statement may take apart from an INSERT's."""
     explain_prefix: ClassVar[str] = "EXPLAIN "
     max_parameters: ClassVar[int] = 32_000
     """How many arguments one statement may take."""
@@ -56,14 +67,43 @@ class Dialect:
         table: sqlalchemy.Table,
         columns: Sequence[sqlalchemy.Column[Any]],
         returning: Sequence[sqlalchemy.Column[Any]],
-    ) -> sqlalchemy.ClauseElement | None:
+    ) -> sqlalchemy.Insert | None:
         """An INSERT whose arguments are lists, one a column, for any number of rows; None if there is none."""
         return None
 
-    def for_share(self, select: sqlalchemy.Select[Any]) -> sqlalchemy.Select[Any]:
-        """`select`, locking the rows it reads against change and seeing what is committed, where there are row locks.
+    def insert(self, table: sqlalchemy.Table) -> sqlalchemy.Insert:
+        """An INSERT that can be told what to do about conflicts."""
+        return sqlalchemy.insert(table)
 
-        Shared, because InnoDB gives everybody who lost a race for a unique value a shared lock on it: if each of
-        them then asked for more, they would wait for each other.
+    def ignore_conflicts(self, insert: sqlalchemy.Insert) -> sqlalchemy.Insert:
+        """`insert`, without the rows that are there already."""
+        raise NotImplementedError
+
+    def update_conflicts(
+        self, insert: sqlalchemy.Insert, update: Sequence[str], unique: Sequence[str]
+    ) -> sqlalchemy.Insert:
+        """`insert`, where a row that is there already takes the columns `update` from the new one.
+
+        `unique` are the columns that make it the same row. Raises `NotSupportedError` where they cannot be
+        chosen, `QueryError` where they must be and are not.
         """
-        return select.with_for_update(read=True)
+        raise NotImplementedError
+
+    def row_source(self, types: Sequence[TypeEngine[Any]]) -> sqlalchemy.FromClause | None:
+        """Rows of any number as a table of columns c0, c1, …, from one list a column; None if there is none."""
+        return None
+
+    def lock_rows(
+        self,
+        select: sqlalchemy.Select[Any],
+        *,
+        of: Sequence[sqlalchemy.FromClause],
+        share: bool,
+        no_key: bool,
+        nowait: bool,
+        skip_locked: bool,
+    ) -> sqlalchemy.Select[Any]:
+        """`select`, locking the rows it reads. Raises `NotSupportedError` for an option that is not there."""
+        return select.with_for_update(
+            of=list(of) or None, read=share, key_share=no_key, nowait=nowait, skip_locked=skip_locked
+        )

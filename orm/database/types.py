@@ -20,6 +20,7 @@ from orm.database.mysql.types import MariaDBTypes, MySQLTypes
 from orm.database.postgresql.types import PostgreSQLTypes
 from orm.database.sqlite.types import SQLiteTypes
 from orm.database.storage import Process, Storage, Types, Unstorable
+from orm.database.zones import zone_of
 
 __all__ = [
     "JSON",
@@ -36,6 +37,7 @@ __all__ = [
     "Float",
     "IPAddress",
     "Integer",
+    "LocalDateTime",
     "SmallInteger",
     "Stored",
     "String",
@@ -270,6 +272,26 @@ class DateTime(Moment):
         return types.datetime(self.timezone)
 
 
+class LocalDateTime(DateTime):
+    """An instant that is read back in a time zone (see `orm.database.zones.zone_name`), and not in UTC."""
+
+    def __init__(self, zone: str) -> None:
+        super().__init__(timezone=True)
+        self.zone = zone
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Process:
+        read = super().result_processor(dialect, coltype)
+        zone = zone_of(self.zone)
+
+        def result(value: Any) -> datetime.datetime | None:
+            if value is None:
+                return None
+            moment: datetime.datetime = value if read is None else read(value)
+            return moment.astimezone(zone)
+
+        return result
+
+
 class Duration(Stored):
     """A timedelta in microseconds."""
 
@@ -346,3 +368,27 @@ class Array(Stored):
     def stored_by(self, types: Types) -> Storage:
         # It is its own lookup type: PostgreSQL compares integer[] with integer[] alone.
         return types.array(self.item.stored_by(types))
+
+
+class Computed(TypeDecorator[Any]):
+    """A number or truth that SQL computed, as Python's own type: drivers answer sums and means as they please."""
+
+    impl = sqltypes.NullType
+    cache_ok = True
+    PYTHON: ClassVar[dict[str, Process]] = {
+        "integer": int,
+        "float": float,
+        "boolean": bool,
+        "decimal": lambda value: value if isinstance(value, decimal.Decimal) else decimal.Decimal(str(value)),
+    }
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Process:
+        convert = self.PYTHON[self.kind]
+        return lambda value: None if value is None else convert(value)
+
+    def coerce_compared_value(self, op: Any, value: Any) -> TypeEngine[Any]:
+        return sqltypes.NullType()

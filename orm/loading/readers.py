@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import namedtuple
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from keyword import iskeyword
 from typing import Any
 
 Process = Callable[[Any], Any]
@@ -29,8 +30,15 @@ class Entity:
     name: str | None = None
 
 
-def read_instances(entities: Sequence[Entity], processors: Sequence[Process | None], hidden: int = 0) -> Reader:
+def read_instances(
+    entities: Sequence[Entity],
+    processors: Sequence[Process | None],
+    extra: Sequence[str] = (),
+    hidden: int = 0,
+) -> Reader:
     """A reader of model instances: of the first entity, with the others attached.
+
+    The columns after the entities' become attributes of the first, by the names in `extra`.
 
     `hidden` columns at the end of each row are passed over.
     """
@@ -51,11 +59,14 @@ def read_instances(entities: Sequence[Entity], processors: Sequence[Process | No
         indent = "    " * depth
         body.append(f"{indent}o{index} = new{index}(model{index})")
         for attribute in entity.attributes:
-            body.append(f"{indent}o{index}.{attribute} = {_value(column, processors, scope)}")
+            body.append(f"{indent}{_attribute(index, attribute)} = {_value(column, processors, scope)}")
             column += 1
         if entity.parent is not None:
             body.append(f"{indent}o{entity.parent}.__dict__[{entity.name!r}] = o{index}")
         depths.append(depth)
+    for name in extra:
+        body.append(f"{_attribute(0, name)} = {_value(column, processors, scope)}")
+        column += 1
     return _build([*body, "append(o0)"], column, hidden, scope)
 
 
@@ -90,6 +101,12 @@ def source_of(reader: Reader) -> str:
     """The generated code of a reader."""
     source: str = reader.__globals__["__source__"]
     return source
+
+
+def _attribute(index: int, name: str) -> str:
+    """Where an instance keeps an attribute; code can name those that the language does not read otherwise."""
+    plain = name.isascii() and name.isidentifier() and not iskeyword(name)
+    return f"o{index}.{name}" if plain else f"o{index}.__dict__[{name!r}]"
 
 
 def _value(column: int, processors: Sequence[Process | None], scope: dict[str, Any]) -> str:

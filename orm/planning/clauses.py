@@ -16,13 +16,12 @@ from sqlalchemy.types import TypeEngine
 
 from orm.database import constructs
 from orm.exceptions import QueryError
-from orm.expressions import Combined, Comparison, Condition, FieldExpression, Ordering, Q
+from orm.expressions import Combined, Comparison, Condition, FieldExpression, Func, Ordering, Q
 from orm.meta import ModelInfo
-from orm.planning.conditions import resolve_condition
-from orm.planning.ordering import resolve_ordering
+from orm.planning.names import Names
 from orm.planning.paths import Path
 from orm.planning.rendering import Binds, Rendering
-from orm.planning.terms import resolve
+from orm.planning.resolving import resolve, resolve_condition, resolve_ordering
 
 
 class Literals(Binds):
@@ -43,15 +42,15 @@ class OutsideRendering(Rendering):
     def __init__(self, info: ModelInfo, values: Sequence[Any]) -> None:
         super().__init__(info, Literals(values))
 
-    def column(self, path: Path, *, required: bool = False) -> ColumnElement[Any]:
+    def column(self, path: Path, scope: int = 0, *, required: bool = False) -> ColumnElement[Any]:
         """The column of a path, seen from a row of the model's table."""
         if not path.relations:
             return super().column(path)
         left: Any = self.table
         tables, joined = [], []
-        for relation in path.relations:
-            table = relation.target._meta.require_table().alias()
-            joined.append(left.c[relation.column_name] == table.c[relation.target_field.column_name])
+        for hop in path.relations:
+            table = hop.target._meta.require_table().alias()
+            joined.append(left.c[hop.local_column] == table.c[hop.remote_column])
             tables.append(table)
             left = table
         column = left.c[path.stored.column_name]
@@ -71,14 +70,14 @@ def to_clause(node: Any) -> ColumnElement[Any]:
             "use the model's own attributes, such as Note.views."
         )
     if isinstance(node, Condition):
-        condition = resolve_condition(info, node)
+        condition = resolve_condition(Names(info), node)
         rendering = OutsideRendering(info, condition.values)
         clause: ColumnElement[Any] = condition.render(rendering, required=False, negated=False)
     elif isinstance(node, Ordering):
-        (order,) = resolve_ordering(info, [node])
+        (order,) = resolve_ordering(Names(info), [node])
         clause = order.render(OutsideRendering(info, order.values))[-1]
     else:
-        term = resolve(info, node, "an expression")
+        term = resolve(Names(info), node, "an expression")
         clause = term.render(OutsideRendering(info, term.values))
     plain: ColumnElement[Any] = visitors.replacement_traverse(clause, {}, _plain_in)
     return plain
@@ -101,6 +100,9 @@ def _models(node: Any) -> Iterator[ModelInfo]:
     elif isinstance(node, Combined):
         yield from _models(node.left)
         yield from _models(node.right)
+    elif isinstance(node, Func):
+        for argument in node.arguments:
+            yield from _models(argument)
     elif isinstance(node, Q):
         for child in node.children:
             yield from _models(child)

@@ -15,16 +15,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import sqlalchemy
 from sqlalchemy import ClauseElement, ColumnElement
 
-from orm.exceptions import QueryError
-from orm.expressions import Comparison, Expression, Q, check_condition
-from orm.lookups import IsNull, Lookup, Prepared, Truth, lookup_for, lookups
-from orm.planning.paths import MAX_CACHED, split_path
-from orm.planning.terms import ClauseTerm, PathTerm, Term, resolve
+from orm.lookups import IsNull, Lookup, Prepared, lookups
+from orm.planning.terms import ClauseTerm, PathTerm, Term
 
 if TYPE_CHECKING:
-    from orm.meta import ModelInfo
     from orm.planning.query import Query
     from orm.planning.rendering import Rendering
+    from orm.relations import Hop
 
 IS_NULL = lookups[IsNull.name]
 
@@ -34,8 +31,17 @@ class Node:
 
     key: Hashable
     values: tuple[Any, ...] = ()
+    aggregate: bool = False
+    """Whether it is about groups of rows."""
+    window: bool = False
+    """Whether it is about what is known only once all rows are."""
+
     has_clause: bool = False
     """Whether a SQLAlchemy clause is in it, which may read tables that it does not join itself."""
+
+    def leaves(self) -> tuple[Term, ...]:
+        """The columns and annotations that it reads."""
+        return ()
 
     def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
         """Its SQL.
@@ -47,13 +53,20 @@ class Node:
 
 
 class Constant(Node):
-    """Always true or never true: EVERYTHING or NOTHING."""
+    """Always true or never true. EVERYTHING and NOTHING are the plain ones."""
 
-    def __init__(self, truth: bool) -> None:
+    def __init__(self, truth: bool, joins: tuple[Term, ...] = ()) -> None:
         self.truth = truth
-        self.key = truth
+        self.joins = joins
+        """What was compared, where it leads to many rows: joined all the same, for it multiplies rows."""
+        self.key = (truth, *(term.key for term in joins)) if joins else truth
+
+    def leaves(self) -> tuple[Term, ...]:
+        return self.joins
 
     def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
+        for term in self.joins:
+            term.render(rendering)
         return sqlalchemy.true() if self.truth else sqlalchemy.false()
 
 
@@ -64,14 +77,19 @@ NOTHING = Constant(False)
 class Match(Node):
     """A term held against a prepared value by a lookup."""
 
-    __slots__ = ("key", "lookup", "term", "values", "variant")
+    __slots__ = ("aggregate", "key", "lookup", "term", "values", "variant", "window")
 
     def __init__(self, term: Term, lookup: Lookup, prepared: Prepared) -> None:
         self.term = term
         self.lookup = lookup
         self.variant = prepared.variant
+        self.aggregate = term.aggregate
+        self.window = term.window
         self.key = (lookup, term.key, prepared.variant)
         self.values = (*term.values, *prepared.values)
+
+    def leaves(self) -> tuple[Term, ...]:
+        return self.term.leaves()
 
     def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
         wants_null = self.lookup.matches_null and self.variant is not False
@@ -89,8 +107,13 @@ class TermMatch(Node):
         self.term = term
         self.lookup = lookup
         self.other = other
+        self.aggregate = term.aggregate or other.aggregate
+        self.window = term.window or other.window
         self.key = (lookup, term.key, other.key)
         self.values = (*term.values, *other.values)
+
+    def leaves(self) -> tuple[Term, ...]:
+        return (*self.term.leaves(), *self.other.leaves())
 
     def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
         left = self.term.render(rendering, required=required)
@@ -105,14 +128,142 @@ class InQuery(Node):
     def __init__(self, term: Term, query: Query) -> None:
         self.term = term
         self.query = query
+        self.aggregate = term.aggregate
+        self.window = term.window
         self.key = ("in query", term.key, query.key)
         self.values = (*term.values, *query.values)
 
+    def leaves(self) -> tuple[Term, ...]:
+        return self.term.leaves()
+
     def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
         column = self.term.render(rendering, required=required)
-        inner = self.query.subselect(rendering.binds)
+        inner = self.query.subselect(rendering)
         found = column.in_(inner)
         return _null_is_false(found, rendering, self.term) if negated else found
+
+
+def near_column(rendering: Rendering, hops: tuple[Hop, ...]) -> ColumnElement[Any]:
+    """The column on this side that rows at the far end point at; a key that says the same saves a join."""
+    *before, last = hops
+    column: ColumnElement[Any]
+    if before and before[-1].remote_column == last.local_column and not before[-1].many:
+        column = rendering.join(tuple(before[:-1])).c[before[-1].local_column]
+    else:
+        column = rendering.join(tuple(before)).c[last.local_column]
+    return column
+
+
+class LinkTerm(Term):
+    """The column that rows at the far end of a relation point at, on this side."""
+
+    def __init__(self, hops: tuple[Hop, ...]) -> None:
+        self.hops = hops
+        self.key = ("link", hops)
+
+    def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
+        return near_column(rendering, self.hops)
+
+    def leaves(self) -> tuple[Term, ...]:
+        return (self,)
+
+
+class RowExists(Term):
+    """Whether a row exists at the far end of a relation that leads to many, and meets a condition."""
+
+    nullable = False
+
+    def __init__(self, hops: tuple[Hop, ...], condition: Node, joined: int, outside: tuple[Term, ...]) -> None:
+        self.hops = hops
+        self.condition = condition
+        self.joined = joined
+        """The scope in which the same filter() joins the relation already: then it is about that row; else 0."""
+        self.reads = outside
+        self.key = ("exists", hops, joined, condition.key)
+        self.values = condition.values
+
+    def grouped_by(self) -> tuple[Term, ...]:
+        """What groups must have in common for it: as in Django itself, if it reads anything across a relation."""
+        across = len(self.hops) > 1 or any(isinstance(t, PathTerm) and t.path.relations for t in self.reads)
+        return (self,) if across else (LinkTerm(self.hops), *self.reads)
+
+    def leaves(self) -> tuple[Term, ...]:
+        return (self,)
+
+    def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
+        hop = self.hops[-1]
+        inner = type(rendering)(hop.target._meta, rendering.binds, rendering)
+        condition = self.condition.render(inner, required=True, negated=False)
+        links = [inner.table.c[hop.remote_column] == near_column(rendering, self.hops)]
+        if self.joined:
+            row = rendering.join(self.hops, self.joined)
+            links += [
+                inner.table.c[field.column_name] == row.c[field.column_name] for field in hop.target._meta.pk_fields
+            ]
+        return _probe(inner, condition, *links)
+
+
+class RowMissing(Term):
+    """Whether something at the far end of a relation that leads to many rows is NULL, or no row is there."""
+
+    nullable = False
+
+    def __init__(self, hops: tuple[Hop, ...], condition: Node) -> None:
+        self.hops = hops
+        self.condition = condition
+        self.key = ("missing", hops, condition.key)
+        self.values = condition.values
+
+    def grouped_by(self) -> tuple[Term, ...]:
+        """What groups must have in common for it."""
+        return (self, LinkTerm(self.hops)) if len(self.hops) > 1 else (LinkTerm(self.hops),)
+
+    def leaves(self) -> tuple[Term, ...]:
+        return (self,)
+
+    def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
+        near = near_column(rendering, self.hops)
+        start = self.hops[-2].target._meta if len(self.hops) > 1 else rendering.info
+        inner = type(rendering)(start, rendering.binds, rendering)
+        condition = self.condition.render(inner, required=True, negated=False)
+        found = _probe(inner, condition, inner.table.c[self.hops[-1].local_column] == near)
+        if any(hop.allow_null for hop in self.hops[:-1]):
+            return sqlalchemy.or_(found, near.is_(None))
+        return found
+
+
+def _probe(inner: Rendering, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    """EXISTS, over what has been joined inside."""
+    statement: sqlalchemy.Select[Any] = sqlalchemy.select(sqlalchemy.literal_column("1"))
+    statement = statement.select_from(inner.from_clause()).where(*conditions)
+    return statement.correlate_except(*inner.tables).exists()
+
+
+class AboutRows(Node):
+    """A condition on the rows of a relation that leads to many, as a whole; never NULL."""
+
+    def __init__(self, term: RowExists | RowMissing) -> None:
+        self.term = term
+        self.key = term.key
+        self.values = term.values
+
+    def leaves(self) -> tuple[Term, ...]:
+        return self.term.grouped_by()
+
+    def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
+        return rendering.once(self.term)
+
+
+class ExistsQuery(Node):
+    """Another query has a row."""
+
+    def __init__(self, query: Query) -> None:
+        self.query = query
+        self.key = ("exists query", query.key)
+        self.values = query.values
+
+    def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
+        return self.query.subselect(rendering).exists()
 
 
 class Clause(Node):
@@ -139,6 +290,11 @@ class Junction(Node):
         self.key = (connector, negated, *(child.key for child in children))
         self.values = tuple(value for child in children for value in child.values)
         self.has_clause = any(child.has_clause for child in children)
+        self.aggregate = any(child.aggregate for child in children)
+        self.window = any(child.window for child in children)
+
+    def leaves(self) -> tuple[Term, ...]:
+        return tuple(leaf for child in self.children for leaf in child.leaves())
 
     def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
         # A branch of XOR is true or not, whatever stands around it.
@@ -161,21 +317,38 @@ def _null_is_false(condition: ColumnElement[bool], rendering: Rendering, *terms:
     return sqlalchemy.and_(condition, *guards) if guards else condition
 
 
+def constant(truth: bool, *leaves: Term) -> Constant:
+    """A condition on these terms that is always or never true."""
+    joins = tuple(term for leaf in leaves for term in leaf.reads or (leaf,) if term.many)
+    if joins:
+        return Constant(truth, joins)
+    return EVERYTHING if truth else NOTHING
+
+
+def is_never(node: Node) -> bool:
+    """Whether it is known, without asking, that no row meets the condition."""
+    return isinstance(node, Constant) and not node.truth
+
+
 def junction(connector: Literal["AND", "OR", "XOR"], children: Iterable[Node], negated: bool = False) -> Node:
     """The children joined; what is always or never true is worked out here."""
+    nodes = tuple(children)
     kept: list[Node] = []
     truth: bool | None = None
-    for child in children:
+    for child in nodes:
         if not isinstance(child, Constant):
             kept.append(child)
-        elif connector == "XOR":
+            continue
+        if connector == "XOR":
             negated ^= child.truth
         elif child.truth is (connector == "OR"):
             truth = child.truth
-    if truth is None and not kept:
+        if child.joins:
+            kept.append(Constant(connector == "AND", child.joins))  # Says nothing here, but joins.
+    if truth is None and all(isinstance(child, Constant) for child in kept):
         truth = connector == "AND"
     if truth is not None:
-        return EVERYTHING if truth ^ negated else NOTHING
+        return constant(truth ^ negated, *(leaf for child in nodes for leaf in child.leaves()))
     if len(kept) == 1:
         only = kept[0]
         if not negated:
@@ -189,96 +362,18 @@ def both(left: Node, right: Node) -> Node:
     """Both conditions hold."""
     if left is EVERYTHING:
         return right
+    if right is EVERYTHING:
+        return left
     if isinstance(left, Junction) and left.connector == "AND" and not left.negated:
         return junction("AND", (*left.children, right))
     return junction("AND", (left, right))
 
 
-def resolve_conditions(
-    info: ModelInfo, args: Iterable[Any], lookups: Iterable[tuple[str, Any]], *, negated: bool = False
-) -> Node:
-    """The condition that ``filter(*args, **lookups)`` states (or ``exclude``, negated)."""
-    given = tuple(args)
-    for argument in given:
-        check_condition(argument)
-    return _joined(info, "AND", (*given, *lookups), negated) or EVERYTHING
-
-
-def resolve_condition(info: ModelInfo, condition: Any) -> Node:
-    """One condition, resolved. Raises `FieldError` or `QueryError` for what makes no sense."""
-    return _resolved(info, condition) or EVERYTHING
-
-
-def _joined(info: ModelInfo, connector: Any, children: Iterable[Any], negated: bool) -> Node | None:
-    """The children of a `Q`; None if they state nothing, which negated states nothing either."""
-    nodes = [_resolved(info, child) for child in children]
-    stated = [node for node in nodes if node is not None]
-    return junction(connector, stated, negated) if stated else None
-
-
-def _resolved(info: ModelInfo, condition: Any) -> Node | None:
-    """A condition, or a keyword with its value; None for an empty `Q`."""
-    if isinstance(condition, tuple):
-        return _keyword(info, *condition)
-    if isinstance(condition, Q):
-        return _joined(info, condition.connector, condition.children, condition.negated)
-    if isinstance(condition, Comparison):
-        term = resolve(info, condition.expression, "a condition")
-        return _match(info, term, lookup_for(term.field, condition.lookup), condition.value)
-    return Clause(condition)
-
-
-def _keyword(info: ModelInfo, name: str, value: Any) -> Node:
-    if len(info.pk_fields) > 1 and name in ("pk", "pk__exact", "pk__in"):
-        return _composite(info, name, value)
-    known: tuple[Term, Lookup] | None = info.lookups.get(name)
-    if known is None:
-        path, rest = split_path(info, name, "a lookup")
-        known = PathTerm(path), lookup_for(path.field, "__".join(rest) if rest else "exact")
-        if len(info.lookups) >= MAX_CACHED:
-            info.lookups.clear()
-        info.lookups[name] = known
-    return _match(info, *known, value)
-
-
-def _composite(info: ModelInfo, name: str, value: Any) -> Node:
-    """A composite key against one tuple, or one of several."""
-    keys = value if name == "pk__in" else [value]
-    rows = [
-        junction(
-            "AND",
-            [_keyword(info, f.attname, part) for f, part in zip(info.pk_fields, info.split_pk(key), strict=True)],
-        )
-        for key in keys
-    ]
-    return junction("OR", rows)
-
-
-def _match(info: ModelInfo, term: Term, lookup: Lookup, value: Any) -> Node:
-    field = term.field
-    name = lookup.name
-    if name == "in":
-        query = getattr(value, "_query", None)
-        if query is not None:
-            return _in_query(term, query)
-    if isinstance(value, (Expression, ClauseElement)) and not hasattr(value, "_meta"):
-        other = resolve(info, value, f"a value for {name}")
-        if not lookup.takes_expression:
-            raise QueryError(f"The lookup {name!r} compares with a value, not with an expression ({value!r}).")
-        return TermMatch(term, lookup, other)
-    if name in ("exact", "iexact") and value is None:
-        return Match(term, IS_NULL, Prepared((), variant=True))
-    prepared = lookup.prepare(field, value)
-    if prepared is Truth.NEVER:
-        return NOTHING
-    if prepared is Truth.NOT_NULL:
-        return Match(term, IS_NULL, Prepared((), variant=False))
-    assert isinstance(prepared, Prepared)
-    return Match(term, lookup, prepared)
-
-
-def _in_query(term: Term, query: Query) -> Node:
-    """``__in=queryset``: one statement, whose inner query selects the keys."""
-    if query.where is NOTHING or query.high == 0:
-        return NOTHING
-    return InQuery(term, query.selecting_one(term.field))
+def split(node: Node) -> tuple[Node, Node, Node]:
+    """A condition as one on rows, one on groups of them and one on windows over all; all three must hold."""
+    if not (node.aggregate or node.window):
+        return node, EVERYTHING, EVERYTHING
+    if isinstance(node, Junction) and node.connector == "AND" and not node.negated:
+        rows, groups, windows = zip(*(split(child) for child in node.children), strict=True)
+        return junction("AND", rows), junction("AND", groups), junction("AND", windows)
+    return (EVERYTHING, EVERYTHING, node) if node.window else (EVERYTHING, node, EVERYTHING)

@@ -1,24 +1,18 @@
-"""Orderings: ``-album__name`` and its like, resolved against a model."""
+"""Orderings: the terms that a query is ordered by."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ClauseElement, ColumnElement
+from sqlalchemy import ColumnElement
 
-from orm.exceptions import FieldError, QueryError
-from orm.expressions import Expression, Ordering
-from orm.planning.paths import resolve_path
-from orm.planning.terms import PathTerm, Term, resolve
-from orm.relations import ForeignKey
+from orm.exceptions import QueryError
+from orm.planning.terms import PathTerm, Term
 
 if TYPE_CHECKING:
-    from orm.meta import ModelInfo
+    from orm.planning.names import Names
     from orm.planning.rendering import Rendering
-
-# Model A ordered by B ordered by A …
-MAX_DEPTH = 20
 
 
 class OrderTerm:
@@ -33,6 +27,14 @@ class OrderTerm:
         self.key: Hashable = (term.key, descending, nulls)
         self.values = term.values
 
+    def settled(self, names: Names, shown: tuple[Term, ...]) -> OrderTerm:
+        """The same, by the column of `shown` if it is there, else by the latest join of its relations."""
+        if not isinstance(self.term, PathTerm):
+            return self
+        path = self.term.path
+        term = next((t for t in shown if isinstance(t, PathTerm) and t.path is path), None)
+        return OrderTerm(term or names.path_term(path), self.descending, self.nulls)
+
     def reversed(self) -> OrderTerm:
         """The opposite direction."""
         nulls = {"first": "last", "last": "first", None: None}[self.nulls]
@@ -40,7 +42,7 @@ class OrderTerm:
 
     def render(self, rendering: Rendering) -> list[ColumnElement[Any]]:
         """Its SQL: one term, or two."""
-        column = self.term.render(rendering)
+        column = rendering.once(self.term)
         ordered = column.desc() if self.descending else column.asc()
         if self.nulls is None:
             return [ordered]
@@ -57,67 +59,3 @@ class ClauseOrder(OrderTerm):
 
     def render(self, rendering: Rendering) -> list[ColumnElement[Any]]:
         return [self.term.render(rendering)]
-
-
-def resolve_ordering(info: ModelInfo, terms: Iterable[Any], depth: int = 0) -> tuple[OrderTerm, ...]:
-    """The terms of ``order_by(...)`` or ``Meta.ordering``. Raises `FieldError` or `QueryError`."""
-    found: list[OrderTerm] = []
-    for term in terms:
-        if isinstance(term, str):
-            found.extend(_named(info, term, depth))
-        elif isinstance(term, Ordering):
-            resolved = resolve(info, term.expression, "an ordering")
-            found.append(OrderTerm(resolved, term.descending, term.nulls))
-        elif isinstance(term, Expression):
-            found.append(OrderTerm(resolve(info, term, "an ordering"), False))
-        elif isinstance(term, ClauseElement):
-            found.append(ClauseOrder(resolve(info, term, "an ordering"), False))
-        else:
-            raise QueryError(
-                f"order_by() takes field names, expressions and SQLAlchemy clauses, got {type(term).__name__}."
-            )
-    return tuple(found)
-
-
-def _named(info: ModelInfo, name: str, depth: int) -> Iterable[OrderTerm]:
-    descending = name.startswith("-")
-    bare = name[1:] if name[:1] in "-+" and name else name
-    if bare == "pk" and len(info.pk_fields) > 1:
-        for field in info.pk_fields:
-            yield OrderTerm(PathTerm(resolve_path(info, field.attname, "an ordering")), descending)
-        return
-    path = resolve_path(info, bare, "an ordering")
-    relation = path.stored
-    last = bare.rsplit("__", 1)[-1]
-    if not isinstance(path.field, ForeignKey) or last == path.field.attname:
-        yield OrderTerm(PathTerm(path), descending)
-        return
-    # As in Django: ordering by a relation orders by the related model's own ordering, or its key.
-    assert isinstance(relation, ForeignKey)
-    related = relation.target._meta
-    if depth > MAX_DEPTH:
-        raise FieldError(f"{info.name}: ordering by {name!r} goes round in circles over Meta.ordering.")
-    if not related.options.ordering:
-        yield OrderTerm(PathTerm(path), descending)
-        return
-    for term in related.options.ordering:
-        if not isinstance(term, str):
-            raise FieldError(
-                f"{info.name} cannot be ordered by {bare!r}: the Meta.ordering of {related.name} has an "
-                "expression. Name the related fields to order by."
-            )
-        turned = term.startswith("-") != descending
-        onward = f"{'-' if turned else ''}{bare}__{term.removeprefix('-')}"
-        yield from _named(info, onward, depth + 1)
-
-
-def default_ordering(info: ModelInfo) -> tuple[OrderTerm, ...]:
-    """The model's `Meta.ordering`, resolved once."""
-    if info.default_order is None:
-        info.default_order = resolve_ordering(info, info.options.ordering)
-    return info.default_order
-
-
-def primary_key_ordering(info: ModelInfo) -> tuple[OrderTerm, ...]:
-    """By primary key."""
-    return resolve_ordering(info, [field.attname for field in info.pk_fields])

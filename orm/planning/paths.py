@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from orm.exceptions import FieldError
 from orm.fields import Field
-from orm.relations import ForeignKey
+from orm.relations import ForeignKey, Hop, ReverseKey
 
 if TYPE_CHECKING:
     from orm.meta import ModelInfo
@@ -22,12 +22,12 @@ class Path:
     Paths are interned per model, so that they hash and compare by identity in a query's shape.
     """
 
-    __slots__ = ("field", "name", "nullable", "relations", "stored")
+    __slots__ = ("field", "many", "name", "nullable", "relations", "stored")
 
     def __init__(
         self,
         name: str,
-        relations: tuple[ForeignKey[Any], ...],
+        relations: tuple[Hop, ...],
         stored: Field[Any],
         field: Field[Any],
     ) -> None:
@@ -38,16 +38,28 @@ class Path:
         """The field whose column is read: of the last relation's model."""
         self.field = field
         """The field that the path names: another one where the key on this side saves a join."""
-        self.nullable = stored.allow_null or any(r.allow_null for r in relations)
+        self.nullable = stored.allow_null or any(hop.allow_null for hop in relations)
+        self.many = any(hop.many for hop in relations)
+        """Whether it may lead to several rows."""
+
+    def first_many(self) -> int:
+        """How many hops there are up to and including the first that may lead to several rows."""
+        return next(i for i, hop in enumerate(self.relations, start=1) if hop.many)
 
     def __repr__(self) -> str:
         return f"<Path {self.name}>"
 
 
+def check_name(name: object, what: str) -> None:
+    """Raise `FieldError` unless a name is text. `what` says what it was given as."""
+    if not isinstance(name, str):
+        raise FieldError(f"{what} is named by text, got {type(name).__name__}.")
+
+
 def resolve_path(info: ModelInfo, name: str, what: str) -> Path:
     """The path of a name that must be a path as a whole. Raises `FieldError` with the choices."""
     path, rest = split_path(info, name, what)
-    if rest and isinstance(path.field, ForeignKey):
+    if rest and isinstance(path.field, (ForeignKey, ReverseKey)):
         raise path.field.target._meta.unknown(rest[0], f"{what} ({name!r})")
     if rest:
         raise FieldError(
@@ -64,24 +76,32 @@ def split_path(info: ModelInfo, name: str, what: str) -> tuple[Path, tuple[str, 
     given as.
     """
     parts = name.split("__")
-    relations: list[ForeignKey[Any]] = []
+    hops: list[Hop] = []
     current = info
     for position, part in enumerate(parts):
+        rest = tuple(parts[position + 1 :])
+        consumed = "__".join(parts[: position + 1])
+        hop: Hop
         field = _field(current, part)
         if field is None:
-            raise current.unknown(part, f"{what} ({name!r})" if part != name else what)
-        rest = tuple(parts[position + 1 :])
-        raw = part == field.attname
-        follows = (
-            isinstance(field, ForeignKey) and not raw and bool(rest) and _field(field.target._meta, rest[0]) is not None
-        )
-        if not follows:
-            consumed = "__".join(parts[: position + 1])
-            return _path(info, consumed, tuple(relations), field), rest
-        assert isinstance(field, ForeignKey)
-        relations.append(field)
-        current = field.target._meta
+            reverse = current.reverse.get(part)
+            if reverse is None:
+                raise current.unknown(part, f"{what} ({name!r})" if part != name else what)
+            hop = reverse
+            if not rest or not _goes_on(hop, rest[0]):
+                return _path(info, consumed, (*hops, hop), reverse.key.target_field, reverse.key), rest
+        elif isinstance(field, ForeignKey) and part != field.attname and rest and _goes_on(field, rest[0]):
+            hop = field
+        else:
+            return _path(info, consumed, tuple(hops), field, field), rest
+        hops.append(hop)
+        current = hop.target._meta
     raise AssertionError("a path ends at a field")  # pragma: no cover
+
+
+def _goes_on(hop: Hop, part: str) -> bool:
+    target = hop.target._meta
+    return _field(target, part) is not None or part in target.reverse
 
 
 def relations_of(info: ModelInfo, names: Iterable[str]) -> list[str]:
@@ -106,15 +126,14 @@ def _field(info: ModelInfo, part: str) -> Field[Any] | None:
     return info.fields.get(part) or info.by_attname.get(part)
 
 
-def _path(info: ModelInfo, name: str, relations: tuple[ForeignKey[Any], ...], field: Field[Any]) -> Path:
+def _path(info: ModelInfo, name: str, hops: tuple[Hop, ...], stored: Field[Any], field: Field[Any]) -> Path:
     found: Path | None = info.paths.get(name)
     if found is not None:
         return found
-    stored = field
     # The other side's key is also here: album__id is the column album.
-    while relations and stored is relations[-1].target_field:
-        stored, relations = relations[-1], relations[:-1]
+    while hops and isinstance(hops[-1], ForeignKey) and stored is hops[-1].target_field:
+        stored, hops = hops[-1], hops[:-1]
     if len(info.paths) >= MAX_CACHED:
         info.paths.clear()
-    path = info.paths[name] = Path(name, relations, stored, field)
+    path = info.paths[name] = Path(name, hops, stored, field)
     return path

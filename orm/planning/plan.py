@@ -54,7 +54,8 @@ class Plan:
     def arguments(self, values: Sequence[Any]) -> Sequence[Any]:
         """The driver's arguments. Raises `UnstorableArgument`."""
         if self._plain:
-            return values
+            # What an annotation that the statement leaves out would have bound comes last.
+            return values if len(values) == len(self._binds) else values[: len(self._binds)]
         if self._constants:
             values = (*values, *self._constants)
         try:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from keyword import iskeyword
 from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import ColumnElement
@@ -20,8 +21,10 @@ from orm.loading.readers import (
     read_tuples,
     read_values,
 )
-from orm.planning.paths import resolve_path
-from orm.planning.terms import PathTerm, Term, resolve
+from orm.planning.names import Names
+from orm.planning.paths import check_name, resolve_path
+from orm.planning.resolving import resolve
+from orm.planning.terms import AnnotationTerm, PathTerm, Term
 from orm.relations import ForeignKey
 
 if TYPE_CHECKING:
@@ -37,6 +40,20 @@ class Projection:
     key: Hashable
     values: tuple[Any, ...] = ()
     names: tuple[str, ...]
+
+    @property
+    def field(self) -> Field[Any]:
+        """The field of the single column that is selected."""
+        raise NotImplementedError
+
+    @property
+    def plain(self) -> Projection:
+        """What the query itself selects, of a projection that adds to it."""
+        return self
+
+    def selected(self, names: Names) -> tuple[Term, ...]:
+        """What makes one row of the query differ from another."""
+        raise NotImplementedError
 
     def columns(self, rendering: Rendering) -> list[ColumnElement[Any]]:
         """The columns to select."""
@@ -55,19 +72,32 @@ class Instances(Projection):
     related: tuple[Relations, ...] = ()
     only: frozenset[tuple[Relations, Field[Any]]] | None = None
     defer: frozenset[tuple[Relations, Field[Any]]] = frozenset()
+    annotations: tuple[str, ...] = ()
+    """The annotations that instances have as attributes."""
 
     @property
     def key(self) -> Hashable:  # type: ignore[override]
-        return ("instances", self.related, self.only, self.defer)
+        return ("instances", self.related, self.only, self.defer, self.annotations)
 
     @property
     def names(self) -> tuple[str, ...]:  # type: ignore[override]
-        return tuple(field.attname for field in self._fields(()))
+        return (*(field.attname for field in self._fields(())), *self.annotations)
+
+    def selected(self, names: Names) -> tuple[Term, ...]:
+        own = [
+            names.path_term(
+                resolve_path(self.info, "__".join([*(hop.name for hop in chain), field.attname]), "a column")
+            )
+            for chain in ((), *self.related)
+            for field in self._fields(chain)
+        ]
+        return (*own, *(names.annotations[name] for name in self.annotations))
 
     def with_related(self, paths: Iterable[str]) -> Instances:
         """Also the instances at these paths. Raises `FieldError` for a path that is no relation."""
         found = list(self.related)
         for path in paths:
+            check_name(path, "A relation of select_related()")
             relations: Relations = ()
             current = self.info
             for part in path.split("__"):
@@ -82,7 +112,7 @@ class Instances(Projection):
                 current = relation.target._meta
                 if relations not in found:
                     found.append(relations)
-        return Instances(self.info, tuple(found), self.only, self.defer)
+        return replace(self, related=tuple(found))
 
     def all_related(self) -> Instances:
         """Also the instances of every relation that cannot be null, at any depth (as Django's)."""
@@ -102,21 +132,22 @@ class Instances(Projection):
     def loading(self, names: Iterable[str]) -> Instances:
         """Only these fields (and keys)."""
         # As in Django, what was deferred before stays so.
-        return Instances(self.info, self.related, self._masks(names, "only()") - self.defer, frozenset())
+        return replace(self, only=self._masks(names, "only()") - self.defer, defer=frozenset())
 
     def deferring(self, names: Iterable[str]) -> Instances:
         """All but these fields."""
         masks = self._masks(names, "defer()")
         if self.only is not None:
             if left := self.only - masks:
-                return Instances(self.info, self.related, left, frozenset())
+                return replace(self, only=left, defer=frozenset())
             # As in Django: what is left of only() is no wish any more.
             masks -= self.only
-        return Instances(self.info, self.related, None, self.defer | masks)
+        return replace(self, only=None, defer=self.defer | masks)
 
     def _masks(self, names: Iterable[str], what: str) -> frozenset[tuple[Relations, Field[Any]]]:
         masks = set()
         for name in names:
+            check_name(name, f"A field of {what}")
             if name == "pk":
                 continue  # Keys are always loaded.
             parts = name.split("__")
@@ -155,6 +186,7 @@ class Instances(Projection):
         for relations in ((), *self.related):
             table = rendering.join(relations)
             found.extend(table.c[field.column_name] for field in self._fields(relations))
+        found.extend(rendering.annotation(name) for name in self.annotations)
         return found
 
     def reader(self, processors: Sequence[Process | None], hidden: int) -> Reader:
@@ -171,7 +203,7 @@ class Instances(Projection):
                     name=chain[-1].name if chain else None,
                 )
             )
-        return read_instances(entities, processors, hidden)
+        return read_instances(entities, processors, self.annotations, hidden)
 
 
 Shape = Literal["dicts", "tuples", "named", "flat"]
@@ -186,28 +218,46 @@ class Columns(Projection):
     terms: tuple[Term, ...]
 
     @classmethod
-    def of(cls, info: ModelInfo, shape: Shape, fields: Iterable[Any], named: dict[str, Any]) -> Columns:
+    def of(cls, names: Names, shape: Shape, fields: Iterable[Any], named: dict[str, Any]) -> Columns:
         """The columns of these names and expressions; of none, all of the model's."""
-        names: list[str] = []
+        keys: list[str] = []
         terms: list[Term] = []
         given = list(fields)
         if not given and not named:
-            given = [field.attname for field in info.fields.values()]
+            given = [field.attname for field in names.info.fields.values()]
+            given += [name for name, annotation in names.annotations.items() if getattr(annotation, "selectable", True)]
         for field in given:
             if isinstance(field, str):
-                term: Term = PathTerm(resolve_path(info, field, "a column"))
+                term = names.term(field, "a column")
                 name = field
+                if isinstance(term, AnnotationTerm) and not term.selectable:
+                    raise FieldError(f"{field!r} is an alias(), which is not selected: annotate() it instead.")
             else:
-                term = resolve(info, field, "a column")
-                name = "__".join(getattr(field, "_path", ())) or f"column{len(names) + 1}"
-            names.append(name)
+                term = resolve(names, field, "a column")
+                name = "__".join(getattr(field, "_path", ())) or f"column{len(keys) + 1}"
+            keys.append(name)
             terms.append(term)
         for name, expression in named.items():
-            names.append(name)
-            terms.append(resolve(info, expression, "a column"))
-        if shape == "flat" and len(names) != 1:
-            raise QueryError(f"values_list(flat=True) takes exactly one field, got {len(names)}.")
-        return cls(shape, tuple(names), tuple(terms))
+            keys.append(name)
+            terms.append(resolve(names, expression, "a column"))
+        if shape == "named":
+            _check_attributes(keys)
+        if shape == "flat" and len(keys) != 1:
+            raise QueryError(f"values_list(flat=True) takes exactly one field, got {len(keys)}.")
+        return cls(shape, tuple(keys), tuple(terms))
+
+    @property
+    def field(self) -> Field[Any]:
+        (term,) = self.terms
+        found: Field[Any] = term.field
+        return found
+
+    def selected(self, names: Names) -> tuple[Term, ...]:
+        return self.terms
+
+    def adding(self, name: str, term: Term) -> Columns:
+        """One more column."""
+        return replace(self, names=(*self.names, name), terms=(*self.terms, term))
 
     @property
     def key(self) -> Hashable:  # type: ignore[override]
@@ -218,7 +268,7 @@ class Columns(Projection):
         return tuple(value for term in self.terms for value in term.values)
 
     def columns(self, rendering: Rendering) -> list[ColumnElement[Any]]:
-        return [term.render(rendering) for term in self.terms]
+        return [rendering.once(term) for term in self.terms]
 
     def reader(self, processors: Sequence[Process | None], hidden: int) -> Reader:
         if self.shape == "dicts":
@@ -226,6 +276,13 @@ class Columns(Projection):
         if self.shape == "named":
             return read_named_tuples(self.names, processors, hidden)
         return (read_values if self.shape == "flat" else read_tuples)(processors, hidden)
+
+
+def _check_attributes(names: Sequence[str]) -> None:
+    """Raise `QueryError` unless these can be the attributes of a named tuple."""
+    for position, name in enumerate(names):
+        if not name.isidentifier() or iskeyword(name) or name.startswith("_") or name in names[:position]:
+            raise QueryError(f"values_list(named=True): {name!r} cannot be an attribute, or is there twice.")
 
 
 def one_column(info: ModelInfo, field: Field[Any] | None) -> Columns:

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
 
+from orm.database import constructs
 from orm.exceptions import QueryError
 from orm.fields import Field
-from orm.planning.conditions import EVERYTHING, NOTHING, Node
-from orm.planning.ordering import OrderTerm, default_ordering, primary_key_ordering
-from orm.planning.projection import Instances, Projection, one_column
-from orm.planning.rendering import Binds, Rendering
-from orm.relations import ForeignKey
+from orm.planning.conditions import EVERYTHING, Node, both, constant, is_never, split
+from orm.planning.names import Names, Reached
+from orm.planning.ordering import OrderTerm
+from orm.planning.projection import Columns, Instances, Projection, one_column
+from orm.planning.rendering import Binds, Captured, Rendering
+from orm.planning.resolving import default_ordering, primary_key_ordering
+from orm.planning.terms import AnnotationTerm, PathTerm, Term
+from orm.relations import ForeignKey, ReverseKey
 
 if TYPE_CHECKING:
+    from orm.ctes import CTE
     from orm.meta import ModelInfo
+    from orm.planning.locking import Lock
+
+
+# The conditions and lookups of one filter() or exclude(), and whether it was the latter.
+Filter = tuple[tuple[Any, ...], tuple[tuple[str, Any], ...], bool]
 
 
 @dataclass(frozen=True)
@@ -38,28 +48,70 @@ class Query:
     high: int | None = None
     sliced: bool = False
     distinct: bool = False
-    lock: bool = False
+    distinct_on: tuple[Term, ...] = ()
+    """Of the rows that agree in these, only the first."""
+    annotations: Mapping[str, AnnotationTerm] = field(default_factory=dict)
+    grouped: bool = False
+    """Whether an annotation is an aggregate, so that each row stands for a group."""
+    grouping: tuple[Term, ...] | None = None
+    """What the groups have in common; None: each row of the model is a group."""
+    reached: Reached = field(default_factory=dict)
+    """The joins to many rows so far, and how many scopes they have: see `Names`."""
+    scopes: int = 0
+    lock: Lock | None = None
+    whole: bool = False
+    """Whether ``all()`` said that every row is meant: see `ModelRegistry`."""
+    ctes: tuple[CTE, ...] = ()
+    """The common table expressions that the statement defines."""
+    cte_joins: tuple[tuple[CTE, Node], ...] = ()
+    """Those that it joins, and on what."""
+    filters: tuple[Filter, ...] = ()
+    """The calls that made the condition, for ``&`` to make again on another query."""
+
+    @cached_property
+    def conditions(self) -> tuple[Node, Node, Node]:
+        """The conditions on rows, on groups of them, and on windows over them all."""
+        return split(self.where)
 
     @cached_property
     def key(self) -> Hashable:
         """The shape."""
+        rows, groups, windows = self.conditions
         return (
             self.info,
+            tuple(_cte_key(cte) for cte in self.ctes),
+            tuple((cte.name, node.key) for cte, node in self.cte_joins),
+            tuple((name, annotation.term.key) for name, annotation in self.annotations.items()),
             self.projection.key,
-            self.where.key,
+            rows.key,
+            groups.key,
+            windows.key,
+            None if self.grouping is None else tuple(term.key for term in self.grouping),
+            self.grouped,
             tuple(term.key for term in self.order),
             self.low > 0,
             self.high is not None,
             self.distinct,
+            tuple(term.key for term in self.distinct_on),
             self.lock,
         )
 
     @cached_property
     def values(self) -> tuple[Any, ...]:
         """The arguments."""
-        found = [*self.projection.values, *self.where.values]
+        rows, groups, windows = self.conditions
+        found: list[Any] = []
+        for cte in self.ctes:
+            found += [*cte.query.values, *(cte.step.values if cte.step is not None else ())]
+        for _, node in self.cte_joins:
+            found.extend(node.values)
+        for annotation in self.annotations.values():
+            found.extend(annotation.term.values)
+        found += [*self.projection.values, *rows.values, *groups.values, *windows.values]
         for term in self.order:
             found.extend(term.values)
+        for distinct_term in self.distinct_on:
+            found.extend(distinct_term.values)
         if self.high is not None:
             found.append(self.high - self.low)
         if self.low:
@@ -68,18 +120,51 @@ class Query:
 
     @cached_property
     def order(self) -> tuple[OrderTerm, ...]:
-        """The ordering in force."""
-        return default_ordering(self.info) if self.ordering is None else self.ordering
+        """The ordering in force. The model's own is not one of groups."""
+        if self.ordering is None:
+            return () if self.grouped else default_ordering(self.info)
+        if not any(term.term.many for term in self.ordering):
+            return self.ordering
+        # As in Django: over many rows it orders by what is selected or was joined last, whenever that was.
+        names = self.names()
+        shown = self.projection.terms if isinstance(self.projection, Columns) else ()
+        return tuple(term.settled(names, shown) for term in self.ordering)
+
+    def names(self, *, own_scope: bool = False, over_groups: bool = False) -> Names:
+        """What names mean in the next call. `over_groups`: in a query over this one, where each group is a row."""
+        annotations = self.annotations
+        if over_groups:
+            annotations = {name: term.of_a_row() for name, term in annotations.items()}
+        return Names(self.info, annotations, self.reached, self.scopes, own_scope=own_scope)
+
+    def inlined_names(self) -> Names:
+        """What names mean where there are no annotations to refer to: an annotation's name is its expression."""
+        return Names(self.info, {name: annotation.term for name, annotation in self.annotations.items()})
+
+    def using_names(self, names: Names, **changes: Any) -> Query:
+        """The query changed by what was resolved with these names."""
+        return replace(self, reached=names.reached, scopes=names.scopes, **changes)
 
     @property
     def is_empty(self) -> bool:
         """Whether it is known, without asking, that no row can be found."""
-        return self.where is NOTHING or (self.high is not None and self.high <= self.low)
+        return is_never(self.where) or (self.high is not None and self.high <= self.low)
 
     @property
     def is_limited(self) -> bool:
         """Whether only a part of the rows is wanted."""
         return self.low > 0 or self.high is not None
+
+    @property
+    def is_nested(self) -> bool:
+        """Whether its rows are not just the model's that match: what counts them goes over a subquery."""
+        return self.distinct or self.is_limited or self.grouped or self.conditions[2] is not EVERYTHING
+
+    def selecting(self, projection: Projection) -> Query:
+        """The query with other columns. What the ones before it joined stays joined, for it multiplies rows."""
+        before = self.projection.terms if isinstance(self.projection, Columns) else ()
+        joined = constant(True, *(leaf for term in before for leaf in term.leaves()))
+        return replace(self, projection=projection, where=both(self.where, joined))
 
     def with_order(self) -> Query:
         """The same query, ordered at least by the primary key."""
@@ -99,17 +184,18 @@ class Query:
             low = min(low, high)
         return replace(self, low=low, high=high)
 
-    def selecting_one(self, field: Field[Any]) -> Query:
-        """The query as a subquery that selects one column, to compare `field` with.
+    def selecting_one(self, compared: Field[Any] | None) -> Query:
+        """The query as a subquery that selects one column, to hold against the field `compared`.
 
         Of instances that is the primary key, or the field that a foreign key points at.
         """
         if isinstance(self.projection, Instances):
-            target = field.target_field if isinstance(field, ForeignKey) else None
-            if isinstance(field, ForeignKey) and field.target is not self.info.model:
+            relation = compared if isinstance(compared, (ForeignKey, ReverseKey)) else None
+            target = relation.target_field if relation is not None else None
+            if relation is not None and relation.target is not self.info.model:
                 raise QueryError(
-                    f"{field.label} is compared with a query of {self.info.name}; "
-                    f"it takes a query of {field.target.__name__}."
+                    f"{relation.label} is compared with a query of {self.info.name}; "
+                    f"it takes a query of {relation.target.__name__}."
                 )
             projection: Projection = one_column(self.info, target)
         elif len(self.projection.names) == 1:
@@ -122,10 +208,16 @@ class Query:
         ordering = self.ordering if self.is_limited else ()
         return replace(self, projection=projection, ordering=ordering)
 
-    def subselect(self, binds: Binds) -> sqlalchemy.Select[Any]:
-        """The statement inside of another one, sharing its binds."""
-        statement = self.select(Rendering(self.info, binds)).correlate(None)
-        if self.is_limited:
+    def probing(self) -> Query:
+        """The query as a subquery of which only its having a row matters."""
+        projection = self.projection if self.grouped or self.distinct else Instances(self.info, only=frozenset())
+        return replace(self, projection=projection, ordering=self.ordering if self.is_limited else ())
+
+    def subselect(self, outer: Rendering, *, nested: bool = True) -> sqlalchemy.Select[Any]:
+        """The statement inside of another one, sharing its binds. `nested`: a limited one is put a level deeper."""
+        rendering = Rendering(self.info, outer.binds, outer)
+        statement = self.select(rendering).correlate_except(*rendering.tables)
+        if self.is_limited and nested:
             # MySQL takes no LIMIT directly inside IN (...).
             inner = statement.subquery()
             return sqlalchemy.select(*inner.columns)
@@ -133,19 +225,78 @@ class Query:
 
     def select(self, rendering: Rendering) -> sqlalchemy.Select[Any]:
         """The SELECT statement; binds are numbered in the order of `values`."""
+        for cte in self.ctes:
+            _define_cte(cte, rendering.binds)
+        for cte, node in self.cte_joins:
+            rendering.join_cte(cte, node.render(rendering, required=False, negated=False))
+        for name, annotation in self.annotations.items():
+            rendering.annotated[name] = annotation.term.render(rendering)
         columns = self.projection.columns(rendering)
         rendering.selected = len(columns)
-        where = None
-        if self.where is not EVERYTHING:
-            where = self.where.render(rendering, required=True, negated=False)
+        rows, groups, windows = self.conditions
+        where = None if rows is EVERYTHING else rows.render(rendering, required=True, negated=False)
+        having = None if groups is EVERYTHING else groups.render(rendering, required=False, negated=False)
+        if windows is not EVERYTHING:
+            return self._select_over_windows(rendering, columns, where, having)
         order = [element for term in self.order for element in term.render(rendering)]
-        if self.distinct:
+        distinct_on = [term.render(rendering) for term in self.distinct_on]
+        if self.distinct and not distinct_on:
             # Databases order distinct rows only by what is selected.
             columns.extend(_bare(element) for element in order)
+        statement = self._select_rows(rendering, columns, where, having)
+        return self._finish(statement, rendering, order, distinct_on)
+
+    def _select_rows(
+        self,
+        rendering: Rendering,
+        columns: list[sqlalchemy.ColumnElement[Any]],
+        where: sqlalchemy.ColumnElement[bool] | None,
+        having: sqlalchemy.ColumnElement[bool] | None,
+    ) -> sqlalchemy.Select[Any]:
+        group_by = self._group_by(rendering) if self.grouped else []
         statement = sqlalchemy.select(*columns).select_from(rendering.from_clause())
         if where is not None:
             statement = statement.where(where)
-        if self.distinct:
+        if group_by:
+            statement = statement.group_by(*group_by)
+        if having is not None:
+            statement = statement.having(having)
+        return statement
+
+    def _select_over_windows(
+        self,
+        rendering: Rendering,
+        columns: list[sqlalchemy.ColumnElement[Any]],
+        where: sqlalchemy.ColumnElement[bool] | None,
+        having: sqlalchemy.ColumnElement[bool] | None,
+    ) -> sqlalchemy.Select[Any]:
+        """Conditions on windows: the rows with their windows in a subquery, and the condition over that."""
+        windows = self.conditions[2]
+        parts: list[Any] = [windows, *(term.term for term in self.order), *self.distinct_on]
+        leaves = {leaf.key: leaf for part in parts for leaf in part.leaves()}
+        extra = [leaf.render(rendering) for leaf in leaves.values()]
+        labelled = [column.label(f"c{i}") for i, column in enumerate([*columns, *extra])]
+        inner = self._select_rows(rendering, labelled, where, having).subquery()
+        found: list[sqlalchemy.ColumnElement[Any]] = list(inner.columns)
+        outer = Captured(self.info, rendering.binds, dict(zip(leaves, found[len(columns) :], strict=True)))
+        condition = windows.render(outer, required=False, negated=False)
+        order = [element for term in self.order for element in term.render(outer)]
+        distinct_on = [term.render(outer) for term in self.distinct_on]
+        shown = found[: len(columns)]
+        if self.distinct and not distinct_on:
+            shown.extend(_bare(element) for element in order)
+        return self._finish(sqlalchemy.select(*shown).where(condition), outer, order, distinct_on)
+
+    def _finish(
+        self,
+        statement: sqlalchemy.Select[Any],
+        rendering: Rendering,
+        order: list[sqlalchemy.ColumnElement[Any]],
+        distinct_on: Sequence[sqlalchemy.ColumnElement[Any]] = (),
+    ) -> sqlalchemy.Select[Any]:
+        if distinct_on:
+            statement = statement.prefix_with(constructs.DistinctOn(*distinct_on))
+        elif self.distinct:
             statement = statement.distinct()
         if order:
             statement = statement.order_by(*order)
@@ -154,6 +305,62 @@ class Query:
         if self.low:
             statement = statement.offset(rendering.bind(sqlalchemy.Integer()))
         return statement
+
+    def _group_by(self, rendering: Rendering) -> list[sqlalchemy.ColumnElement[Any]]:
+        """What the groups have in common: what is selected and ordered by, but for aggregates."""
+        groups = self.conditions[1]
+        found: list[sqlalchemy.ColumnElement[Any]] = []
+        if self.grouping is None:
+            projection = self.projection.plain
+            chains = projection.related if isinstance(projection, Instances) else ()
+            for chain in ((), *chains):
+                info = chain[-1].target._meta if chain else self.info
+                # The key stands for the row: databases know that its other columns depend on it.
+                found.extend(rendering.join(chain).c[key.column_name] for key in info.pk_fields)
+            if isinstance(projection, Columns):
+                found.extend(rendering.once(t) for t in projection.terms if _is_plain(t))
+        else:
+            found.extend(rendering.once(term) for term in self.grouping)
+        found.extend(
+            rendering.annotated[name]
+            for name, annotation in self.annotations.items()
+            if not annotation.aggregate and not annotation.window and name in self.projection.names
+        )
+        read = [*(t.term for t in self.order), *groups.leaves()]
+        if self.grouping is None:
+            # MariaDB loses its way in HAVING where two columns of one name are grouped by.
+            read = [term for term in read if not _is_own(term)]
+        found.extend(rendering.once(term) for term in read if _is_plain(term))
+        # What is selected and ordered by too is the same element twice.
+        return list({id(element): element for element in found}.values())
+
+
+def _is_own(term: Term) -> bool:
+    """Whether a term is a column of the model's own table."""
+    return isinstance(term, PathTerm) and not term.path.relations
+
+
+def _is_plain(term: Term) -> bool:
+    """Whether a term is of each row, and reads anything of it."""
+    return not term.aggregate and not term.window and bool(term.leaves())
+
+
+def _cte_key(cte: CTE) -> Hashable:
+    return cte.name, cte.query.key, None if cte.step is None else cte.step.key
+
+
+def _define_cte(cte: CTE, binds: Binds) -> None:
+    """Add a common table expression to the statement."""
+    found = _labelled(cte.query, binds).cte(cte.name, recursive=cte.step is not None)
+    binds.ctes[cte] = found
+    if cte.step is not None:
+        binds.ctes[cte] = found.union_all(_labelled(cte.step, binds))
+
+
+def _labelled(query: Query, binds: Binds) -> sqlalchemy.Select[Any]:
+    statement = query.select(Rendering(query.info, binds))
+    labelled = [column.label(f"c{i}") for i, column in enumerate(statement.selected_columns)]
+    return statement.with_only_columns(*labelled, maintain_column_froms=True)
 
 
 def _bare(element: sqlalchemy.ColumnElement[Any]) -> sqlalchemy.ColumnElement[Any]:

@@ -9,6 +9,8 @@ import sqlalchemy
 from orm.database.dialect import Dialect
 from orm.loading.readers import read_values
 from orm.planning.cache import plans
+from orm.planning.combination import Combination
+from orm.planning.locking import locked
 from orm.planning.plan import Plan, make_plan, result_processors
 from orm.planning.projection import Instances
 from orm.planning.query import Query
@@ -21,8 +23,8 @@ def rows_plan(dialect: Dialect, query: Query) -> Plan:
     def make() -> Plan:
         rendering = Rendering(query.info)
         statement = query.select(rendering)
-        if query.lock:
-            statement = dialect.for_share(statement)
+        if query.lock is not None:
+            statement = locked(dialect, statement, query.lock, query, rendering)
         columns = list(statement.selected_columns)
         processors = result_processors(dialect, columns[: rendering.selected])
         reader = query.projection.reader(processors, len(columns) - rendering.selected)
@@ -36,7 +38,7 @@ def count_plan(dialect: Dialect, query: Query) -> Plan:
 
     def make() -> Plan:
         rendering = Rendering(query.info)
-        if query.distinct or query.is_limited:
+        if query.is_nested:
             inner = query.select(rendering).subquery()
             statement = sqlalchemy.select(sqlalchemy.func.count()).select_from(inner)
         else:
@@ -48,15 +50,17 @@ def count_plan(dialect: Dialect, query: Query) -> Plan:
 
 def counted(query: Query) -> Query:
     """What is left of a query to count its rows: as a rule no ordering, no related instances."""
-    projection = query.projection
-    if not query.distinct:
+    if isinstance(query, Combination):
+        return query
+    if not query.distinct and not query.grouped:
+        projection = query.projection
         related = projection.related if isinstance(projection, Instances) and query.where.has_clause else ()
-        projection = Instances(query.info, related, only=frozenset())
+        query = query.selecting(Instances(query.info, related, only=frozenset()))
     # Distinct rows are distinct in what they are ordered by, too.
     ordered = query.is_limited or query.distinct
-    return replace(query, ordering=query.ordering if ordered else (), projection=projection)
+    return replace(query, ordering=query.ordering if ordered else (), lock=None)
 
 
 def probed(query: Query) -> Query:
     """What is left of a query to see whether it has a row: the key of the first one."""
-    return counted(query).slice(0, 1)
+    return replace(counted(query), lock=query.lock).slice(0, 1)

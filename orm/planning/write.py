@@ -11,17 +11,20 @@ import sqlalchemy
 from sqlalchemy import ClauseElement, ColumnElement
 
 from orm.database.dialect import Dialect
-from orm.exceptions import FieldError
+from orm.exceptions import FieldError, NotSupportedError
 from orm.expressions import Expression
 from orm.fields import Field
 from orm.loading.readers import read_tuples
 from orm.planning.cache import plans
 from orm.planning.conditions import EVERYTHING
+from orm.planning.conflict import Conflict
+from orm.planning.names import Names
 from orm.planning.plan import Plan, make_plan, result_processors
-from orm.planning.projection import Instances
+from orm.planning.projection import Instances, Projection
 from orm.planning.query import Query
 from orm.planning.rendering import Binds, Rendering
-from orm.planning.terms import Term, resolve
+from orm.planning.resolving import resolve
+from orm.planning.terms import PathTerm, Term
 
 if TYPE_CHECKING:
     from orm.meta import ModelInfo
@@ -47,7 +50,11 @@ class WriteTerm(Term):
 
 
 def insert_plan(
-    dialect: Dialect, info: ModelInfo, fields: tuple[Field[Any], ...], returning: tuple[Field[Any], ...]
+    dialect: Dialect,
+    info: ModelInfo,
+    fields: tuple[Field[Any], ...],
+    returning: tuple[Field[Any], ...],
+    conflict: Conflict | None = None,
 ) -> Plan:
     """The plan that inserts one row of these fields and reads back `returning`."""
 
@@ -55,10 +62,10 @@ def insert_plan(
         table = info.require_table()
         binds = Binds()
         row = {field.column_name: binds.bind(field.column_type()) for field in fields}
-        insert = sqlalchemy.insert(table).values(row) if row else sqlalchemy.insert(table)
-        return _returning_plan(dialect, table, insert.inline(), returning)
+        insert = dialect.insert(table).values(row) if row else dialect.insert(table)
+        return _returning_plan(dialect, table, insert.inline(), returning, conflict)
 
-    return plans.get((dialect.name, "insert", info, fields, returning), make)
+    return plans.get((dialect.name, "insert", info, fields, returning, conflict), make)
 
 
 def _returning_plan(
@@ -66,7 +73,10 @@ def _returning_plan(
     table: sqlalchemy.Table,
     insert: sqlalchemy.Insert,
     returning: Sequence[Field[Any]],
+    conflict: Conflict | None,
 ) -> Plan:
+    if conflict is not None:
+        insert = conflict.apply(dialect, insert)
     if not returning:
         return make_plan(dialect, insert)
     columns = [table.c[field.column_name] for field in returning]
@@ -83,12 +93,14 @@ class BulkInsert:
         info: ModelInfo,
         fields: tuple[Field[Any], ...],
         returning: tuple[Field[Any], ...],
+        conflict: Conflict | None = None,
     ) -> None:
         self.dialect = dialect
         self.info = info
         self.fields = fields
         self.returning = returning
-        self._arrays = plans.get((dialect.name, "insert arrays", info, fields, returning), self._plan_arrays)
+        self.conflict = conflict
+        self._arrays = plans.get((dialect.name, "insert arrays", info, fields, returning, conflict), self._plan_arrays)
 
     def _plan_arrays(self) -> Plan | bool:
         table = self.info.require_table()
@@ -99,6 +111,8 @@ class BulkInsert:
         )
         if statement is None:
             return False
+        if self.conflict is not None:
+            statement = self.conflict.apply(self.dialect, statement)
         columns = [table.c[field.column_name] for field in self.returning]
         reader = read_tuples(result_processors(self.dialect, columns)) if columns else None
         return make_plan(self.dialect, statement, reader)
@@ -116,7 +130,7 @@ class BulkInsert:
         """SQL, arguments and the plan whose reader reads what comes back."""
         if isinstance(self._arrays, Plan):
             return *self._arrays.statement(tuple(zip(*rows, strict=True))), self._arrays
-        one = insert_plan(self.dialect, self.info, self.fields, self.returning)
+        one = insert_plan(self.dialect, self.info, self.fields, self.returning, self.conflict)
         values = [value for row in rows for value in row]
         found = VALUES_ROW.search(one.sql)
         if found is None:
@@ -133,25 +147,26 @@ class BulkInsert:
             table = self.info.require_table()
             binds = Binds()
             rows = [{field.column_name: binds.bind(field.column_type()) for field in self.fields} for _ in range(count)]
-            insert = sqlalchemy.insert(table).values(rows)
-            return _returning_plan(self.dialect, table, insert.inline(), self.returning)
+            insert = self.dialect.insert(table).values(rows)
+            return _returning_plan(self.dialect, table, insert.inline(), self.returning, self.conflict)
 
-        key = (self.dialect.name, "insert rows", self.info, self.fields, self.returning, count)
+        key = (self.dialect.name, "insert rows", self.info, self.fields, self.returning, self.conflict, count)
         return plans.get(key, make)
 
 
 Assignments = tuple[tuple[Field[Any], Term], ...]
 
 
-def resolve_assignments(info: ModelInfo, validated: Mapping[str, Any], expressions: Mapping[str, Any]) -> Assignments:
+def resolve_assignments(names: Names, validated: Mapping[str, Any], expressions: Mapping[str, Any]) -> Assignments:
     """What an UPDATE sets: validated values by field name, and expressions over the row itself."""
+    info = names.info
     found: list[tuple[Field[Any], Term]] = []
     for name, value in validated.items():
         field = info.fields[name]
         found.append((field, WriteTerm(field, value)))
     for name, expression in expressions.items():
-        term = resolve(info, expression, f"the value of {name}")
-        if any(column.path.relations for column in term.columns()):
+        term = resolve(names, expression, f"the value of {name}")
+        if term.aggregate or any(isinstance(leaf, PathTerm) and leaf.path.relations for leaf in term.leaves()):
             raise FieldError(
                 f"{info.name}.{name} is set to {expression!r}, which reads a related row. An UPDATE can only "
                 "calculate with the row's own fields."
@@ -165,48 +180,73 @@ def is_expression(value: Any) -> bool:
     return isinstance(value, (Expression, ClauseElement))
 
 
+def matching(query: Query) -> Query:
+    """The query of the keys of the rows to write."""
+    return replace(
+        query, projection=Instances(query.info, only=frozenset()), ordering=(), distinct=False, grouping=None, lock=None
+    )
+
+
 def update_values(query: Query, assignments: Assignments) -> tuple[Any, ...]:
     """The arguments of an UPDATE, in the order of `update_plan`."""
     assigned = tuple(value for _, term in assignments for value in term.values)
-    return (*assigned, *query.where.values)
+    return (*assigned, *matching(query).values)
 
 
-def update_plan(dialect: Dialect, query: Query, assignments: Assignments) -> Plan:
-    """The plan that sets fields of the rows that the query's condition matches."""
+def update_plan(dialect: Dialect, query: Query, assignments: Assignments, returning: Projection | None = None) -> Plan:
+    """The plan that sets fields of the rows that the query's condition matches, and reads `returning` of them."""
+    query = matching(query)
 
     def make() -> Plan:
         rendering = Rendering(query.info)
         sets = {field.column_name: term.render(rendering) for field, term in assignments}
-        statement = sqlalchemy.update(rendering.table).values(sets).inline()
-        return make_plan(dialect, _where(statement, query, rendering))
+        statement = sqlalchemy.update(query.info.require_table()).values(sets).inline()
+        statement = restricted(statement, query, rendering)
+        return _returning(dialect, statement, query.info, returning, can=dialect.update_returning)
 
     shape: Hashable = tuple((field, term.key) for field, term in assignments)
-    return plans.get((dialect.name, "update", query.info, query.where.key, shape), make)
+    return plans.get((dialect.name, "update", query.key, shape, returning and returning.key), make)
 
 
-def delete_plan(dialect: Dialect, query: Query) -> Plan:
-    """The plan that deletes the rows that the query's condition matches."""
+def delete_plan(dialect: Dialect, query: Query, returning: Projection | None = None) -> Plan:
+    """The plan that deletes the rows that the query's condition matches, and reads `returning` of them.
+
+    Its values are those of `matching(query)`.
+    """
+    query = matching(query)
 
     def make() -> Plan:
         rendering = Rendering(query.info)
-        return make_plan(dialect, _where(sqlalchemy.delete(rendering.table), query, rendering))
+        statement = restricted(sqlalchemy.delete(query.info.require_table()), query, rendering)
+        return _returning(dialect, statement, query.info, returning, can=dialect.delete_returning)
 
-    return plans.get((dialect.name, "delete", query.info, query.where.key), make)
+    return plans.get((dialect.name, "delete", query.key, returning and returning.key), make)
 
 
-def _where(statement: Any, query: Query, rendering: Rendering) -> Any:
-    """The statement, restricted to the rows that match; over joins, by their keys."""
-    if query.where is EVERYTHING:
-        return statement
+def _returning(dialect: Dialect, statement: Any, info: ModelInfo, returning: Projection | None, *, can: bool) -> Plan:
+    if returning is None:
+        return make_plan(dialect, statement)
+    if not can:
+        verb = type(statement).__name__.upper()
+        raise NotSupportedError(f"{dialect.name} cannot give back the rows of {verb}: select them first.")
+    columns = returning.columns(Rendering(info))
+    reader = returning.reader(result_processors(dialect, columns), 0)
+    return make_plan(dialect, statement.returning(*columns), reader)
+
+
+def restricted(statement: Any, query: Query, rendering: Rendering) -> Any:
+    """The statement, restricted to the rows that match; by their keys, if more than the table itself is read."""
     position = rendering.binds.count
-    condition = query.where.render(rendering, required=True, negated=False)
-    if not rendering.has_joins:
-        rendering.check_tables()
-        return statement.where(condition)
+    if not query.annotations:
+        if query.where is EVERYTHING:
+            return statement
+        condition = query.where.render(rendering, required=True, negated=False)
+        if not rendering.has_joins and not rendering.has_subqueries:
+            rendering.check_tables()
+            return statement.where(condition)
     # Rendered again inside a subquery of its own, which takes the same binds.
     rendering.binds.count = position
-    keys = replace(query, projection=Instances(query.info, only=frozenset()), ordering=(), distinct=False)
-    inner = keys.select(Rendering(query.info, rendering.binds)).correlate(None)
+    inner = query.select(Rendering(query.info, rendering.binds)).correlate(None)
     # MySQL does not read from the table that it writes, unless from a derived table.
     derived = inner.subquery("matched")
     own = [rendering.table.c[field.column_name] for field in query.info.pk_fields]

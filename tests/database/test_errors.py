@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import pickle
 import sqlite3
+import sys
 import threading
 from typing import Any
 
 import asyncmy.errors
 import asyncpg
 import databases
-import pymysql.err  # type: ignore[import-untyped]
 import pytest
 
 from orm import exceptions as ours
@@ -36,7 +36,8 @@ def driver_errors(database: databases.Database, name: str) -> type[Exception]:
     elif database.url.dialect == "postgresql":
         return {"IntegrityError": asyncpg.IntegrityConstraintViolationError}.get(name, asyncpg.PostgresError)
     else:
-        module = asyncmy.errors if isinstance(database, Database) else pymysql.err
+        # Not the attribute `pymysql.err`: Django's disguise of PyMySQL as MySQLdb puts a copy there.
+        module = asyncmy.errors if isinstance(database, Database) else sys.modules["pymysql.err"]
     found: type[Exception] = getattr(module, name)
     return found
 

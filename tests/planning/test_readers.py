@@ -73,7 +73,7 @@ def test_hidden_columns_are_passed_over() -> None:
     assert read_tuples([None, None], 2)(rows) == [(1, 2)]
     assert read_dicts(["a", "b"], [None, None], 2)(rows) == [{"a": 1, "b": 2}]
     assert read_values([None], 3)(rows) == [1]
-    assert vars(read_instances([TRACK], [None] * 3, 1)(rows)[0]) == {"id": 1, "title": 2, "album_id": "x"}
+    assert vars(read_instances([TRACK], [None] * 3, hidden=1)(rows)[0]) == {"id": 1, "title": 2, "album_id": "x"}
 
 
 @pytest.mark.parametrize("name", ['x"', "x'", "x\\", "x\n", "{x}", "a b", "'); import os; ('", "%s"])

@@ -332,7 +332,6 @@ async def test_writing_through_one_is_read_by_the_other(both: Database) -> None:
         lambda q, side: q[:3].update(rank=1),
         lambda q, side: q[:3].delete(),
         lambda q, side: q.order_by("id")[:3].last(),
-        lambda q, side: q.distinct().delete() if side is OURS else q.distinct("name").delete(),
         lambda q, side: q.values("id").delete(),
         lambda q, side: q.values_list("id", "name", flat=True),
         lambda q, side: q.in_bulk([1], field_name="name"),

@@ -188,7 +188,7 @@ async def test_expressions_of_another_model_are_refused(tables: Database) -> Non
 
 
 async def test_lookups_that_take_no_expression_say_so(tables: Database) -> None:
-    for where in ({"name__contains": orm.F("nick")}, {"score__range": orm.F("rank")}, {"name__regex": Player.nick}):
+    for where in ({"score__range": orm.F("rank")}, {"name__regex": Player.nick}):
         with pytest.raises(orm.QueryError):
             Player.objects.filter(**where)
 

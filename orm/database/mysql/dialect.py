@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import sqlalchemy
+from sqlalchemy.dialects import mysql
 from sqlalchemy.dialects.mysql import mariadb, pymysql
 from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
 from sqlalchemy.ext.compiler import compiles
@@ -13,6 +16,8 @@ from sqlalchemy.sql.compiler import DDLCompiler, SQLCompiler
 from orm.database import constructs
 from orm.database.constructs import LIKE_ESCAPE, like_pattern
 from orm.database.dialect import LIST_SLOT, Dialect
+from orm.database.mysql import spellings as spellings
+from orm.exceptions import NotSupportedError
 
 NAMES = ("mysql", "mariadb")
 #: Collations that compare text by its characters, trailing spaces too.
@@ -36,19 +41,81 @@ class MySQLDialect(Dialect):
         dialect: SQLAlchemyDialect = pymysql.dialect(paramstyle="format")
         return dialect
 
+    def insert(self, table: sqlalchemy.Table) -> mysql.Insert:
+        """An INSERT that takes ON DUPLICATE KEY UPDATE."""
+        return mysql.insert(table)
+
+    def ignore_conflicts(self, insert: sqlalchemy.Insert) -> sqlalchemy.Insert:
+        """ON DUPLICATE KEY UPDATE of nothing; INSERT IGNORE would let rows of a missing foreign key pass, too."""
+        assert isinstance(insert, mysql.Insert)
+        assert isinstance(insert.table, sqlalchemy.Table)
+        return insert.on_duplicate_key_update({column.name: column for column in insert.table.primary_key})
+
+    def update_conflicts(
+        self, insert: sqlalchemy.Insert, update: Sequence[str], unique: Sequence[str]
+    ) -> sqlalchemy.Insert:
+        """ON DUPLICATE KEY UPDATE, whatever the key."""
+        assert isinstance(insert, mysql.Insert)
+        if unique:
+            raise NotSupportedError(
+                "MySQL and MariaDB update a row that any unique key makes the same; they take no unique_fields."
+            )
+        return insert.on_duplicate_key_update({name: insert.inserted[name] for name in update})
+
+    def lock_rows(
+        self,
+        select: sqlalchemy.Select[Any],
+        *,
+        of: Sequence[sqlalchemy.FromClause],
+        share: bool,
+        no_key: bool,
+        nowait: bool,
+        skip_locked: bool,
+    ) -> sqlalchemy.Select[Any]:
+        """FOR UPDATE, or FOR SHARE."""
+        if no_key:
+            raise NotSupportedError("Locks without the key (no_key=True) are PostgreSQL's; MySQL has none.")
+        return self._lock(select, of, share=share, nowait=nowait, skip_locked=skip_locked)
+
+    def _lock(
+        self,
+        select: sqlalchemy.Select[Any],
+        of: Sequence[sqlalchemy.FromClause],
+        *,
+        share: bool,
+        nowait: bool,
+        skip_locked: bool,
+    ) -> sqlalchemy.Select[Any]:
+        return select.with_for_update(of=list(of) or None, read=share, nowait=nowait, skip_locked=skip_locked)
+
 
 class MariaDBDialect(MySQLDialect):
     """MariaDB 10.5 and newer, which can return what it inserts."""
 
     name = "mariadb"
     returning = True
+    delete_returning = True
 
     def make_sqlalchemy_dialect(self) -> SQLAlchemyDialect:
         """MariaDB's own dialect, with ``%s`` parameters."""
         dialect: SQLAlchemyDialect = mariadb.loader("pymysql")(paramstyle="format")
         # What SQLAlchemy learns from a server it connects to, and the server that we support has.
         dialect.insert_returning = True
+        dialect.delete_returning = True
         return dialect
+
+    def _lock(
+        self,
+        select: sqlalchemy.Select[Any],
+        of: Sequence[sqlalchemy.FromClause],
+        *,
+        share: bool,
+        nowait: bool,
+        skip_locked: bool,
+    ) -> sqlalchemy.Select[Any]:
+        if of:
+            raise NotSupportedError("MariaDB locks the rows of every table that is read; it takes no of=.")
+        return super()._lock(select, of, share=share, nowait=nowait, skip_locked=skip_locked)
 
 
 def _encode_pattern(kind: str, ignore_case: bool, text: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import asyncpg
 from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
 from sqlalchemy.ext.compiler import compiles
@@ -15,7 +16,9 @@ from sqlalchemy.types import TypeEngine
 from orm.database import constructs
 from orm.database.constructs import LIKE_ESCAPE, like_pattern
 from orm.database.dialect import Dialect
+from orm.database.postgresql import spellings as spellings
 from orm.database.types import Stored
+from orm.exceptions import QueryError
 
 
 class PostgreSQLDialect(Dialect):
@@ -24,6 +27,10 @@ class PostgreSQLDialect(Dialect):
     name = "postgresql"
     placeholder = "${}"
     returning = True
+    update_returning = True
+    delete_returning = True
+    nulls_high = True
+    max_rows = 10_000
     existing_tables = (
         "SELECT CASE table_schema WHEN current_schema() THEN NULL ELSE table_schema END, table_name "
         "FROM information_schema.tables"
@@ -38,28 +45,51 @@ class PostgreSQLDialect(Dialect):
         table: sqlalchemy.Table,
         columns: Sequence[sqlalchemy.Column[Any]],
         returning: Sequence[sqlalchemy.Column[Any]],
-    ) -> sqlalchemy.ClauseElement | None:
+    ) -> sqlalchemy.Insert | None:
         """INSERT ... SELECT FROM unnest(...): one array an argument, so one shape for any number of rows."""
+        rows = self.row_source([column.type for column in columns])
+        if rows is None:
+            return None
+        select = sqlalchemy.select(*(rows.c[f"c{i}"] for i in range(len(columns)))).order_by(rows.c.n)
+        insert = self.insert(table).from_select([c.name for c in columns], select, False)
+        return insert.returning(*returning) if returning else insert
+
+    def row_source(self, types: Sequence[TypeEngine[Any]]) -> sqlalchemy.FromClause | None:
+        """unnest(...) of one array a column, and their number as the column n."""
         # Not the column's own type: a cast to VARCHAR(5) would cut what the column refuses.
-        types = [_element_type(column, self) for column in columns]
-        if not columns or any(isinstance(type_, sqlalchemy.ARRAY) for type_ in types):
+        elements = [_element_type(type_, self) for type_ in types]
+        if not types or any(isinstance(element, (sqlalchemy.ARRAY, constructs.ListOf)) for element in elements):
             return None  # unnest() flattens arrays of arrays.
         arrays = [
             sqlalchemy.cast(
-                sqlalchemy.bindparam(f"p{i}", type_=constructs.ListOf(column.type)),
-                sqlalchemy.ARRAY(type_),
+                sqlalchemy.bindparam(f"p{i}", type_=constructs.ListOf(type_), required=True), sqlalchemy.ARRAY(element)
             )
-            for i, (column, type_) in enumerate(zip(columns, types, strict=True))
+            for i, (type_, element) in enumerate(zip(types, elements, strict=True))
         ]
-        names = [f"c{i}" for i in range(len(columns))]
-        rows = sqlalchemy.func.unnest(*arrays).table_valued(*names, with_ordinality="n").render_derived()
-        select = sqlalchemy.select(*(rows.c[name] for name in names)).order_by(rows.c.n)
-        insert = sqlalchemy.insert(table).from_select([c.name for c in columns], select, False)
-        return insert.returning(*returning) if returning else insert
+        columns = [sqlalchemy.column(f"c{i}", type_) for i, type_ in enumerate(types)]
+        return sqlalchemy.func.unnest(*arrays).table_valued(*columns, with_ordinality="n").render_derived()
+
+    def insert(self, table: sqlalchemy.Table) -> postgresql.Insert:
+        """An INSERT that takes ON CONFLICT."""
+        return postgresql.insert(table)
+
+    def ignore_conflicts(self, insert: sqlalchemy.Insert) -> sqlalchemy.Insert:
+        """ON CONFLICT DO NOTHING."""
+        assert isinstance(insert, postgresql.Insert)
+        return insert.on_conflict_do_nothing()
+
+    def update_conflicts(
+        self, insert: sqlalchemy.Insert, update: Sequence[str], unique: Sequence[str]
+    ) -> sqlalchemy.Insert:
+        """ON CONFLICT DO UPDATE."""
+        assert isinstance(insert, postgresql.Insert)
+        if not unique:
+            raise QueryError("unique_fields must say which unique constraint makes a row the same.")
+        new = insert.excluded
+        return insert.on_conflict_do_update(index_elements=list(unique), set_={name: new[name] for name in update})
 
 
-def _element_type(column: sqlalchemy.Column[Any], dialect: Dialect) -> TypeEngine[Any]:
-    type_ = column.type
+def _element_type(type_: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
     if isinstance(type_, Stored):
         unlimited = type_.lookup_type
         type_ = unlimited.storage(dialect.sqlalchemy).sql_type if isinstance(unlimited, Stored) else type_
@@ -108,6 +138,11 @@ def _in_list(element: constructs.InList, compiler: SQLCompiler, **kw: Any) -> st
     item = values.type.item.dialect_impl(compiler.dialect)
     array = compiler.dialect.type_compiler_instance.process(item)
     return f"{left} = ANY(CAST({right} AS {array}[]))"
+
+
+@compiles(constructs.DistinctOn, "postgresql")
+def _distinct_on(element: constructs.DistinctOn, compiler: SQLCompiler, **kw: Any) -> str:
+    return f"DISTINCT ON ({', '.join(compiler.process(clause, **kw) for clause in element.clauses)})"
 
 
 @compiles(constructs.JSONEqual, "postgresql")

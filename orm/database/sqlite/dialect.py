@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import pysqlite
 from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
 from sqlalchemy.ext.compiler import compiles
@@ -14,6 +16,8 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from orm.database import constructs, types
 from orm.database.constructs import LIKE_ESCAPE, like_pattern
 from orm.database.dialect import Dialect
+from orm.database.sqlite import spellings as spellings
+from orm.exceptions import QueryError
 
 GLOB_SPECIAL = str.maketrans({"*": "[*]", "?": "[?]", "[": "[[]"})
 
@@ -24,6 +28,9 @@ class SQLiteDialect(Dialect):
     name = "sqlite"
     placeholder = "?"
     returning = True
+    update_returning = True
+    delete_returning = True
+    row_locks = False
     explain_prefix = "EXPLAIN QUERY PLAN "
     existing_tables = "SELECT NULL, name FROM sqlite_master WHERE type IN ('table', 'view')"
 
@@ -36,7 +43,26 @@ class SQLiteDialect(Dialect):
         """The dialect of the standard library's driver, with ``?`` parameters."""
         return pysqlite.dialect(paramstyle="qmark")
 
-    def for_share(self, select: sqlalchemy.Select[Any]) -> sqlalchemy.Select[Any]:
+    def insert(self, table: sqlalchemy.Table) -> sqlite.Insert:
+        """An INSERT that takes ON CONFLICT."""
+        return sqlite.insert(table)
+
+    def ignore_conflicts(self, insert: sqlalchemy.Insert) -> sqlalchemy.Insert:
+        """ON CONFLICT DO NOTHING."""
+        assert isinstance(insert, sqlite.Insert)
+        return insert.on_conflict_do_nothing()
+
+    def update_conflicts(
+        self, insert: sqlalchemy.Insert, update: Sequence[str], unique: Sequence[str]
+    ) -> sqlalchemy.Insert:
+        """ON CONFLICT DO UPDATE."""
+        assert isinstance(insert, sqlite.Insert)
+        if not unique:
+            raise QueryError("unique_fields must say which unique constraint makes a row the same.")
+        new = insert.excluded
+        return insert.on_conflict_do_update(index_elements=list(unique), set_={name: new[name] for name in update})
+
+    def lock_rows(self, select: sqlalchemy.Select[Any], **options: Any) -> sqlalchemy.Select[Any]:
         """SQLite locks the whole file for a writer; there are no row locks."""
         return select
 
@@ -56,8 +82,8 @@ def _encode_list(values: list[Any]) -> str:
 
 
 def _hex(value: bytes) -> str:
-    """What stands for bytes in JSON: what SQLite's hex() makes of them."""
-    return value.hex().upper()
+    """What stands for bytes in JSON: what SQLite's quote() makes of them; its hex() takes NULL for empty."""
+    return f"X'{value.hex().upper()}'"
 
 
 constructs.pattern_encoders["sqlite"] = _encode_pattern
@@ -92,7 +118,7 @@ def _in_list(element: constructs.InList, compiler: SQLCompiler, **kw: Any) -> st
     left, right = (compiler.process(clause, **kw) for clause in (expression, values))
     assert isinstance(values.type, constructs.ListOf)
     if isinstance(values.type.item, (types.Binary, sqlalchemy.LargeBinary)):
-        left = f"hex({left})"
+        left = f"quote({left})"
     return f"{left} IN (SELECT value FROM json_each({right}))"
 
 

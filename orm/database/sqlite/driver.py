@@ -1,7 +1,6 @@
 """SQLite through aiosqlite: each call is one hop to the connection's thread."""
 
 import functools
-import json
 import re
 import sqlite3
 from asyncio import CancelledError
@@ -12,6 +11,7 @@ import aiosqlite
 import databases
 
 from orm.database.drivers import CursorStream, Outcome, RowStream
+from orm.database.sqlite import functions
 
 ResultT = TypeVar("ResultT")
 
@@ -53,11 +53,6 @@ def _casefold(value: Any) -> Any:
     return value.casefold() if isinstance(value, str) else value
 
 
-def _json(text: Any) -> Any:
-    """The document written one way, so that equal ones compare equal."""
-    return json.dumps(json.loads(text), sort_keys=True) if isinstance(text, str) else text
-
-
 def equip(connection: sqlite3.Connection) -> None:
     """Give a connection the functions that the ORM's SQL uses, and switch foreign keys on.
 
@@ -65,7 +60,7 @@ def equip(connection: sqlite3.Connection) -> None:
     """
     connection.create_function("regexp", 2, _regexp, deterministic=True)
     connection.create_function("orm_casefold", 1, _casefold, deterministic=True)
-    connection.create_function("orm_json", 1, _json, deterministic=True)
+    functions.register(connection)
     connection.execute("PRAGMA foreign_keys = ON")
 
 

@@ -1,0 +1,86 @@
+"""Time zones as part of a query's shape: their names, and their clock changes for databases that know no zones."""
+
+from __future__ import annotations
+
+import datetime
+import re
+import zoneinfo
+from functools import cache, lru_cache
+
+from orm.exceptions import QueryError
+
+UTC = "UTC"
+KEY = re.compile(r"[A-Za-z0-9_+\-]+(?:/[A-Za-z0-9_+\-]+)*")
+UTC_ZONE = datetime.timezone.utc
+#: Clock changes are looked for in these years (UTC); before and after them the first and the last offset hold.
+FIRST_YEAR, LAST_YEAR = 1880, 2100
+#: No two changes of a zone that cancel each other out are closer than this.
+STEP = 5 * 24 * 3600
+
+
+def zone_name(zone: datetime.tzinfo | None) -> str:
+    """The name of a zone of `zoneinfo`, or the fixed offset of a `datetime.timezone` in seconds; UTC of None.
+
+    Raises `QueryError` for other time zones.
+    """
+    if zone is None:
+        return UTC
+    if isinstance(zone, datetime.timezone):
+        seconds = int(zone.utcoffset(None).total_seconds())
+        return f"{seconds:+d}" if seconds else UTC
+    key = getattr(zone, "key", None)
+    if not isinstance(key, str) or not KEY.fullmatch(key):
+        raise QueryError(
+            f"A time zone is a zoneinfo.ZoneInfo or a datetime.timezone; got {type(zone).__name__} without a name."
+        )
+    return key
+
+
+def fixed_offset(name: str) -> int | None:
+    """The offset from UTC in seconds, if the zone has only the one."""
+    if name == UTC:
+        return 0
+    return int(name) if name[0] in "+-" else None
+
+
+@cache
+def zone_of(name: str) -> datetime.tzinfo:
+    """The time zone of a `zone_name`."""
+    offset = fixed_offset(name)
+    if offset is None:
+        return zoneinfo.ZoneInfo(name)
+    return UTC_ZONE if not offset else datetime.timezone(datetime.timedelta(seconds=offset))
+
+
+@lru_cache(maxsize=64)
+def clock_changes(name: str) -> tuple[tuple[datetime.datetime, ...], tuple[int, ...]]:
+    """The moments (UTC, naive) at which a zone's offset changes, and the offsets before, between and after them."""
+    zone = zone_of(name)
+    start, end = (
+        int(datetime.datetime(year, 1, 1, tzinfo=UTC_ZONE).timestamp()) for year in (FIRST_YEAR, LAST_YEAR + 1)
+    )
+
+    def offset(second: int) -> int:
+        found = datetime.datetime.fromtimestamp(second, zone).utcoffset()
+        assert found is not None
+        return int(found.total_seconds())
+
+    moments: list[datetime.datetime] = []
+    offsets = [offset(start)]
+    before = start
+    while before < end:
+        after = min(before + STEP, end)
+        if offset(after) == offsets[-1]:
+            before = after
+            continue
+        low, high = before, after
+        while high - low > 1:
+            middle = (low + high) // 2
+            if offset(middle) == offsets[-1]:
+                low = middle
+            else:
+                high = middle
+        moments.append(datetime.datetime.fromtimestamp(high, UTC_ZONE).replace(tzinfo=None))
+        offsets.append(offset(high))
+        before = high
+    return tuple(moments), tuple(offsets)

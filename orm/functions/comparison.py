@@ -1,0 +1,104 @@
+"""Functions that compare and convert."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable
+from typing import Any, TypeVar
+
+from sqlalchemy import ColumnElement
+
+from orm.database import types
+from orm.database.calls import Call, Conversion
+from orm.exceptions import QueryError
+from orm.expressions import Operand
+from orm.fields import Field
+from orm.functions.base import NamedFunc
+from orm.functions.kinds import kind_of
+
+T = TypeVar("T")
+COLLATION = re.compile(r"[\w-]+", re.ASCII)
+
+
+class Cast(NamedFunc[T]):
+    """The value as another field's type: ``Cast("year", orm.String(max_length=4))``."""
+
+    def __init__(self, expression: Operand, output_field: Field[T]) -> None:
+        if not isinstance(output_field, Field):
+            raise QueryError(f"Cast() takes the field to become, such as orm.Integer(); got {output_field!r}.")
+        super().__init__(expression, output_field=output_field)
+        self.target = output_field
+
+    @property
+    def options(self) -> Hashable:
+        """The type to become."""
+        return repr(self.target.column_type())
+
+    def build_from(self, fields: tuple[Field[Any] | None, ...], *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
+        """The SQL for rendered arguments of these fields."""
+        (argument,) = arguments
+        source = "" if fields[0] is None else kind_of(fields[0])
+        column_type = self.target.column_type()
+        assert isinstance(column_type, types.Stored)
+        return Conversion(argument, source, kind_of(self.target), column_type)
+
+
+class Several(NamedFunc[Any]):
+    """A function of at least two expressions."""
+
+    def __init__(self, *expressions: Operand, output_field: Field[Any] | None = None) -> None:
+        if len(expressions) < 2:
+            raise QueryError(f"{type(self).__name__}() takes at least two expressions.")
+        super().__init__(*expressions, output_field=output_field)
+
+    def result(self, *fields: Field[Any]) -> Field[Any]:
+        """What the expressions are."""
+        if len({field.kind.startswith("json") for field in fields}) > 1:
+            raise QueryError(f"{self!r} mixes JSON with what is none: KT('data__a') is the text of a path into JSON.")
+        return super().result(*fields)
+
+
+class Coalesce(Several):
+    """The first value that is not NULL."""
+
+    call = "coalesce"
+
+
+class Greatest(Several):
+    """The greatest value. If one is NULL: NULL; on PostgreSQL the greatest of the others."""
+
+    call = "greatest"
+
+
+class Least(Several):
+    """The least value. If one is NULL: NULL; on PostgreSQL the least of the others."""
+
+    call = "least"
+
+
+class NullIf(NamedFunc[Any]):
+    """The first value; NULL if it equals the second."""
+
+    call = "nullif"
+
+    def __init__(self, first: Operand, second: Operand, *, output_field: Field[Any] | None = None) -> None:
+        super().__init__(first, second, output_field=output_field)
+
+
+class Collate(NamedFunc[str]):
+    """Text that is compared and ordered by a collation of the database's: ``Collate("name", "NOCASE")``."""
+
+    def __init__(self, expression: Operand, collation: str) -> None:
+        if not isinstance(collation, str) or not COLLATION.fullmatch(collation):
+            raise QueryError(f"{collation!r} is no name of a collation: those are letters, digits, _ and -.")
+        self.collation = collation
+        super().__init__(expression)
+
+    @property
+    def options(self) -> Hashable:
+        """The collation."""
+        return self.collation
+
+    def build(self, *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
+        """The SQL for rendered arguments."""
+        return Call("collate", *arguments, words=(self.collation,))

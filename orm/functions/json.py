@@ -1,0 +1,92 @@
+"""Functions of JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement
+
+from orm.database.calls import Call
+from orm.exceptions import QueryError
+from orm.expressions import F, Operand, Value
+from orm.fields import JSON, Field
+from orm.functions.base import REAL, TEXT, NamedFunc
+
+DOCUMENT = JSON()
+
+
+class JSONArray(NamedFunc[Any]):
+    """A JSON array of these values."""
+
+    def __init__(self, *expressions: Operand, output_field: Field[Any] | None = None) -> None:
+        super().__init__(*expressions, output_field=output_field)
+
+    def build_from(self, fields: tuple[Field[Any] | None, ...], *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
+        """The SQL for rendered arguments of these fields."""
+        return Call("json_array", *arguments, words=tuple(map(_kind, fields)))
+
+    def result(self, *fields: Field[Any]) -> Field[Any]:
+        """JSON."""
+        return self.output_field or DOCUMENT
+
+
+class JSONObject(NamedFunc[Any]):
+    """A JSON object of these keys and values: ``JSONObject(name=Lower("name"), age="age")``."""
+
+    def __init__(self, /, **fields: Operand) -> None:
+        arguments: list[Any] = []
+        for key, value in fields.items():
+            arguments += [Value(key), value]
+        super().__init__(*arguments)
+
+    def build_from(self, fields: tuple[Field[Any] | None, ...], *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
+        """The SQL for rendered arguments of these fields."""
+        return Call("json_object", *arguments, words=tuple(map(_kind, fields[1::2])))
+
+    def result(self, *fields: Field[Any]) -> Field[Any]:
+        """JSON."""
+        return DOCUMENT
+
+
+def _kind(field: Field[Any] | None) -> str:
+    return "" if field is None else "json" if field.kind.startswith("json") else field.kind
+
+
+class KeyText(NamedFunc[str]):
+    """A JSON value as text: a string itself, anything else as JSON; NULL of null."""
+
+    call = "json_text"
+
+    def result(self, *fields: Field[Any]) -> Field[Any]:
+        """Text."""
+        for field in fields:
+            if not field.kind.startswith("json"):
+                raise QueryError(f"KT() takes a path into JSON, and {self.arguments[0]!r} is a {type(field).__name__}.")
+        return self.output_field or TEXT
+
+
+class KeyNumber(NamedFunc[float]):
+    """A JSON value, if it is a number; else NULL."""
+
+    call = "json_number"
+
+    def result(self, *fields: Field[Any]) -> Field[Any]:
+        """A number."""
+        return REAL
+
+
+class KeyString(NamedFunc[str]):
+    """A JSON value, if it is a string; else NULL."""
+
+    call = "json_string"
+
+    def result(self, *fields: Field[Any]) -> Field[Any]:
+        """Text."""
+        return TEXT
+
+
+def KT(path: str) -> KeyText:
+    """What a path into JSON leads to, as text: ``KT("data__owner__name")``."""
+    if not isinstance(path, str) or "__" not in path:
+        raise QueryError("KT() takes a path into a JSON field, such as KT('data__owner').")
+    return KeyText(F(path))

@@ -1,0 +1,466 @@
+"""Resolves expressions and conditions against a model: names become terms, Q objects one tree of conditions.
+
+This happens when a queryset's method is called, so that what makes no sense is refused there.
+"""
+
+from __future__ import annotations
+
+import decimal
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import ClauseElement
+
+from orm.aggregates import Aggregate, AllRows
+from orm.conditional import Case
+from orm.ctes import CTEColumn
+from orm.exceptions import FieldError, QueryError
+from orm.expressions import (
+    Combined,
+    Comparison,
+    Condition,
+    Expression,
+    F,
+    FieldExpression,
+    Func,
+    Ordering,
+    Q,
+    Value,
+    check_condition,
+)
+from orm.functions import Extract, Random
+from orm.functions.json import KeyNumber, KeyString
+from orm.json_lookups import KEY_IS_NULL
+from orm.lookups import Lookup, Prepared, Truth, lookup_for
+from orm.planning.conditions import (
+    EVERYTHING,
+    IS_NULL,
+    NOTHING,
+    AboutRows,
+    Clause,
+    ExistsQuery,
+    InQuery,
+    Match,
+    Node,
+    RowExists,
+    RowMissing,
+    TermMatch,
+    constant,
+    is_never,
+    junction,
+)
+from orm.planning.names import Names
+from orm.planning.ordering import ClauseOrder, OrderTerm
+from orm.planning.paths import MAX_CACHED, Path, resolve_path, split_path
+from orm.planning.terms import (
+    DECIMAL,
+    NULL,
+    AggregateTerm,
+    CaseTerm,
+    ClauseTerm,
+    CombinedTerm,
+    ConditionTerm,
+    CTETerm,
+    FuncTerm,
+    NullTerm,
+    OuterRefTerm,
+    OuterTerm,
+    RowTerm,
+    SubqueryTerm,
+    Term,
+    ValueTerm,
+    WindowTerm,
+    value_field,
+)
+from orm.planning.transforming import KeyTerm, Steps, TransformTerm, split_lookup, with_steps
+from orm.relations import ForeignKey
+from orm.subqueries import Exists, OuterRef, Subquery
+from orm.windows import Window, WindowFunction
+
+if TYPE_CHECKING:
+    from orm.meta import ModelInfo
+    from orm.planning.query import Query
+
+
+# Model A ordered by B ordered by A …
+MAX_DEPTH = 20
+# Which end of a year a comparison with the year is one with.
+YEAR_BOUNDS = {"exact": 0, "gt": 1, "gte": 0, "lt": 0, "lte": 1}
+KEY_NUMBER = KeyNumber(F("key"))
+KEY_STRING = KeyString(F("key"))
+
+
+def resolve(names: Names, node: Any, what: str) -> Term:
+    """Resolve an expression (or a plain value) against a model.
+
+    Raises `FieldError` for a name that is no field or a field of another model.
+    """
+    if isinstance(node, OuterRef):
+        return OuterRefTerm(node.path, node.depth)
+    if isinstance(node, F):
+        return names.term(node.path, what)
+    if isinstance(node, FieldExpression):
+        check_model(names.info, node, what)
+        return names.path_term(resolve_path(names.info, "__".join(node._path), what))
+    if isinstance(node, Combined):
+        return _combined(names, node, what)
+    if isinstance(node, Value):
+        if node.value is None:
+            return NULL if node.output_field is None else NullTerm(node.output_field)
+        return ValueTerm(node.value, node.output_field or value_field(node.value))
+    if isinstance(node, CTEColumn):
+        return CTETerm(node.cte, node.name)
+    if isinstance(node, Window):
+        return _window(names, node, what)
+    if isinstance(node, WindowFunction):
+        raise QueryError(f"{node!r} needs a Window(...) around it.")
+    if isinstance(node, Aggregate):
+        return _aggregate(names, node, what)
+    if isinstance(node, Func):
+        return FuncTerm(node, tuple(resolve(names, argument, what) for argument in node.arguments))
+    if isinstance(node, Case):
+        return _case(names, node, what)
+    if isinstance(node, Subquery):
+        return SubqueryTerm(node.query.selecting_one(None))
+    if isinstance(node, Condition):
+        return ConditionTerm(resolve_condition(names, node))
+    if isinstance(node, Expression):
+        raise QueryError(f"{node!r} cannot be used as {what}.")
+    if isinstance(node, ClauseElement):
+        return ClauseTerm(node)
+    if node is None:
+        return NULL
+    return ValueTerm(node, value_field(node))
+
+
+def check_model(info: ModelInfo, node: FieldExpression[Any], what: str) -> None:
+    """Raise `FieldError` unless the expression starts at this model."""
+    owner = node._model._meta
+    if owner.model is not info.model and not (owner.abstract and issubclass(info.model, owner.model)):
+        raise FieldError(
+            f"{node!r} is a field of {owner.name} and was given as {what} of a query of {info.name}. "
+            f"Start from {info.name} and walk its relations."
+        )
+
+
+def _combined(names: Names, node: Combined[Any], what: str) -> CombinedTerm:
+    left, right = node.left, node.right
+    plain_left = not isinstance(left, (Expression, ClauseElement))
+    left_term = None if plain_left else resolve(names, left, what)
+    right_term = None
+    if isinstance(right, (Expression, ClauseElement)):
+        right_term = resolve(names, right, what)
+    else:
+        right_term = _beside(right, left_term)
+    if left_term is None:
+        left_term = _beside(left, right_term)
+    if any(term.typed and term.field.kind.startswith("json") for term in (left_term, right_term)):
+        raise QueryError(f"{what}: {node!r} calculates with JSON. Make it a number: Cast(KT('data__a'), orm.Float()).")
+    return CombinedTerm(node.operator, left_term, right_term)
+
+
+def _beside(value: Any, other: Term | None) -> ValueTerm:
+    """A plain value beside a term: a number takes the term's kind where that loses nothing."""
+    if other is not None and other.typed and other.field.kind == "decimal" and type(value) is int:
+        return ValueTerm(decimal.Decimal(value), DECIMAL)
+    return ValueTerm(value, value_field(value))
+
+
+def _aggregate(names: Names, node: Aggregate[Any], what: str) -> AggregateTerm:
+    expression, *others = node.arguments
+    argument = RowTerm() if isinstance(expression, AllRows) else resolve(names, expression, what)
+    if argument.aggregate:
+        raise FieldError(f"{node!r} is an aggregate of an aggregate: {expression!r} is one already.")
+    condition = EVERYTHING if node.filter is None else resolve_condition(names, node.filter)
+    default = None if node.default is None else resolve(names, node.default, what)
+    rest = tuple(resolve(names, other, what) for other in others)
+    return AggregateTerm(node, argument, condition, default, rest)
+
+
+def _window(names: Names, node: Window[Any], what: str) -> WindowTerm:
+    function = node.expression
+    inner: FuncTerm | AggregateTerm
+    if isinstance(function, Aggregate):
+        inner = _aggregate(names, function, what)
+    else:
+        inner = FuncTerm(function, tuple(resolve(names, argument, what) for argument in function.arguments))
+    partition = tuple(resolve(names, term, what) for term in node.partition_by)
+    return WindowTerm(inner, partition, resolve_ordering(names, node.order_by), node.frame)
+
+
+def _case(names: Names, node: Case[Any], what: str) -> CaseTerm:
+    branches = tuple(
+        (resolve_condition(names, branch.condition), resolve(names, branch.then, what)) for branch in node.branches
+    )
+    default = resolve(names, node.default, what)
+    return CaseTerm(branches, default, node.output_field)
+
+
+def resolve_conditions(
+    names: Names, args: Iterable[Any], lookups: Iterable[tuple[str, Any]], *, negated: bool = False
+) -> Node:
+    """The condition that ``filter(*args, **lookups)`` states (or ``exclude``, negated)."""
+    given = tuple(args)
+    for argument in given:
+        check_condition(argument)
+    return _joined(names, "AND", (*given, *lookups), negated, negated) or EVERYTHING
+
+
+def resolve_condition(names: Names, condition: Any) -> Node:
+    """One condition, resolved. Raises `FieldError` or `QueryError` for what makes no sense."""
+    check_condition(condition)
+    return _resolved(names, condition, negated=False) or EVERYTHING
+
+
+def _joined(names: Names, connector: Any, children: Iterable[Any], negated: bool, below: bool) -> Node | None:
+    """The children of a `Q`; None if they state nothing, which negated states nothing either.
+
+    `below`: they stand under a NOT, where a relation that leads to many rows is asked about as a whole.
+    """
+    nodes = [_resolved(names, child, below) for child in children]
+    stated = [node for node in nodes if node is not None]
+    return junction(connector, stated, negated) if stated else None
+
+
+def _resolved(names: Names, condition: Any, negated: bool) -> Node | None:
+    """A condition, or a keyword with its value; None for an empty `Q`."""
+    if isinstance(condition, tuple):
+        return _keyword(names, condition[0], condition[1], negated)
+    if isinstance(condition, Q):
+        below = negated or condition.negated
+        return _joined(names, condition.connector, condition.children, condition.negated, below)
+    if isinstance(condition, Exists):
+        return NOTHING if condition.query.is_empty else ExistsQuery(condition.query.probing())
+    if isinstance(condition, Comparison):
+        expression = condition.expression
+        if isinstance(expression, FieldExpression):
+            check_model(names.info, expression, "a condition")
+            path = resolve_path(names.info, "__".join(expression._path), "a condition")
+            return _path_match(names, path, (), lookup_for(path.field, condition.lookup), condition.value, negated)
+        term = resolve(names, expression, "a condition")
+        return _match(names, term, lookup_for(term.field, condition.lookup), condition.value)
+    return Clause(condition)
+
+
+def _keyword(names: Names, name: str, value: Any, negated: bool) -> Node:
+    info = names.info
+    if len(info.pk_fields) > 1 and name in ("pk", "pk__exact", "pk__in"):
+        return _composite(names, name, value)
+    if names.annotations:
+        first, _, rest = name.partition("__")
+        term = names.annotations.get(first)
+        if term is not None:
+            steps, lookup = split_lookup(term.field, rest.split("__") if rest else ())
+            return _match(names, with_steps(term, steps), lookup, value)
+    known: tuple[Path, Steps, Lookup] | None = info.lookups.get(name)
+    if known is None:
+        path, parts = split_path(info, name, "a lookup")
+        known = path, *split_lookup(path.field, parts)
+        if len(info.lookups) >= MAX_CACHED:
+            info.lookups.clear()
+        info.lookups[name] = known
+    return _path_match(names, *known, value, negated)
+
+
+def _composite(names: Names, name: str, value: Any) -> Node:
+    """A composite key against one tuple, or one of several."""
+    info = names.info
+    keys = value if name == "pk__in" else [value]
+    rows = [
+        junction(
+            "AND",
+            [
+                _keyword(names, f.attname, part, False)
+                for f, part in zip(info.pk_fields, info.split_pk(key), strict=True)
+            ],
+        )
+        for key in keys
+    ]
+    return junction("OR", rows)
+
+
+def _path_match(names: Names, path: Path, steps: Steps, lookup: Lookup, value: Any, negated: bool) -> Node:
+    if negated and path.many:
+        return _exists(names, path, steps, lookup, value)
+    return _match(names, with_steps(names.path_term(path), steps), lookup, value)
+
+
+def _exists(names: Names, path: Path, steps: Steps, lookup: Lookup, value: Any) -> Node:
+    """What is excluded over a relation that leads to many rows: that one of them matches."""
+    count = path.first_many()
+    hops = path.relations[:count]
+    joined = names.joined_here(hops)
+    parts = path.name.split("__")
+    outside: tuple[Term, ...] = ()
+    # Rows that are not there are NULL too: then the relation is joined inside, from the row that may have none.
+    outer = value is None or (lookup.name == "isnull" and value is True)
+    if outer:
+        start = hops[-2].target._meta if count > 1 else names.info
+        rest = "__".join(parts[count - 1 :])
+    else:
+        start = hops[-1].target._meta
+        rest = "__".join(parts[count:]) or "pk"
+    inner_names = Names(start, own_scope=True)
+    inner_path = resolve_path(start, rest, "a lookup")
+    if isinstance(value, (Expression, ClauseElement)) and not hasattr(value, "_meta"):
+        read = resolve(names, value, f"a value for {lookup.name}")
+        other = OuterTerm(read)
+        outside = read.leaves()
+        inner: Node = TermMatch(with_steps(inner_names.path_term(inner_path), steps), lookup, other)
+    else:
+        inner = _match(inner_names, with_steps(inner_names.path_term(inner_path), steps), lookup, value)
+    if is_never(inner):
+        return NOTHING
+    return AboutRows(RowMissing(hops, inner) if outer else RowExists(hops, inner, joined, outside))
+
+
+def _match(names: Names, term: Term, lookup: Lookup, value: Any) -> Node:
+    field = term.field
+    name = lookup.name
+    if name == "in":
+        query = getattr(value, "_query", None)
+        if query is not None:
+            return _in_query(term, query)
+    spread = _spread(names, term, name, value)
+    if spread is not None:
+        return spread
+    if lookup.takes_expression and getattr(value, "_query", None) is not None:
+        return TermMatch(term, lookup, SubqueryTerm(_one_row(value._query, name).selecting_one(field)))
+    if isinstance(value, (Expression, ClauseElement)) and not hasattr(value, "_meta"):
+        other = resolve(names, value, f"a value for {name}")
+        if not lookup.takes_expression:
+            raise QueryError(f"The lookup {name!r} compares with a value, not with an expression ({value!r}).")
+        if isinstance(other, KeyTerm) and not field.kind.startswith("json"):
+            # SQL compares no JSON with numbers and texts.
+            other = FuncTerm(KEY_STRING if field.kind == "text" else KEY_NUMBER, (other,))
+        return TermMatch(term, lookup, other)
+    if name in ("exact", "iexact") and value is None:
+        null_key = name == "exact" and isinstance(term, KeyTerm)
+        return Match(term, KEY_IS_NULL if null_key else IS_NULL, Prepared((), variant=True))
+    if isinstance(term, TransformTerm) and isinstance(term.function, Extract):
+        found = _within_year(term, term.function, name, value)
+        if found is not None:
+            return found
+    prepared = lookup.prepare(field, value)
+    if prepared is Truth.NEVER:
+        return constant(False, *term.leaves())
+    if prepared is Truth.NOT_NULL:
+        return Match(term, IS_NULL, Prepared((), variant=False))
+    assert isinstance(prepared, Prepared)
+    return Match(term, lookup, prepared)
+
+
+def _within_year(term: TransformTerm, extract: Extract, name: str, year: Any) -> Node | None:
+    """A comparison of the year as one of the column itself, which an index serves; None where that cannot be."""
+    bounds = extract.as_bounds(term.term.field, year)
+    if bounds is None or name not in YEAR_BOUNDS:
+        return None
+    values = bounds if name == "exact" else (bounds[YEAR_BOUNDS[name]],)
+    return Match(term.term, lookup_for(term.term.field, "range" if name == "exact" else name), Prepared(values))
+
+
+def _spread(names: Names, term: Term, name: str, value: Any) -> Node | None:
+    """A list or a range with expressions in it, as one condition for each; None if there is none in it."""
+    if name not in ("in", "range") or not isinstance(value, (list, tuple, set, frozenset)):
+        return None
+    if not any(isinstance(item, Expression) and not hasattr(item, "_meta") for item in value):
+        return None
+    if name == "in":
+        exact = lookup_for(term.field, "exact")
+        return junction("OR", [_match(names, term, exact, item) for item in value if item is not None])
+    low, high = value
+    bounds = (("gte", low), ("lte", high))
+    return junction("AND", [_match(names, term, lookup_for(term.field, bound), item) for bound, item in bounds])
+
+
+def _one_row(query: Query, name: str) -> Query:
+    """A query that stands for one value. Raises `QueryError` if it is not limited to one row."""
+    if name == "exact" and (query.high is None or query.high - query.low > 1):
+        raise QueryError(
+            f"A query of {query.info.name} that is compared with must be sliced to one row: queryset[:1]; "
+            "to find any of several, use __in."
+        )
+    return query
+
+
+def _in_query(term: Term, query: Query) -> Node:
+    """``__in=queryset``: one statement, whose inner query selects the keys."""
+    if query.is_empty:
+        return constant(False, *term.leaves())
+    return InQuery(term, query.selecting_one(term.field))
+
+
+def resolve_ordering(names: Names, terms: Iterable[Any], depth: int = 0) -> tuple[OrderTerm, ...]:
+    """The terms of ``order_by(...)`` or ``Meta.ordering``. Raises `FieldError` or `QueryError`."""
+    found: list[OrderTerm] = []
+    for term in terms:
+        if isinstance(term, str):
+            found.extend(_named(names, term, depth))
+        elif isinstance(term, Ordering):
+            resolved = resolve(names, term.expression, "an ordering")
+            found.append(OrderTerm(resolved, term.descending, term.nulls))
+        elif isinstance(term, Expression):
+            found.append(OrderTerm(resolve(names, term, "an ordering"), False))
+        elif isinstance(term, ClauseElement):
+            found.append(ClauseOrder(resolve(names, term, "an ordering"), False))
+        else:
+            raise QueryError(
+                f"order_by() takes field names, expressions and SQLAlchemy clauses, got {type(term).__name__}."
+            )
+    return tuple(found)
+
+
+def _named(names: Names, name: str, depth: int) -> Iterable[OrderTerm]:
+    info = names.info
+    descending = name.startswith("-")
+    bare = name[1:] if name[:1] in "-+" and name else name
+    if bare == "pk" and len(info.pk_fields) > 1:
+        for field in info.pk_fields:
+            yield OrderTerm(names.term(field.attname, "an ordering"), descending)
+        return
+    if bare in names.annotations:
+        yield OrderTerm(names.annotations[bare], descending)
+        return
+    if bare == "?":
+        yield OrderTerm(resolve(names, Random(), "an ordering"), descending)
+        return
+    path, parts = split_path(info, bare, "an ordering")
+    relation = path.stored
+    last = bare.rsplit("__", 1)[-1]
+    if parts or not isinstance(path.field, ForeignKey) or last == path.field.attname:
+        term = names.term(bare, "an ordering")
+        if isinstance(term, KeyTerm):
+            # Where JSON is text, numbers would come in the order of their digits.
+            yield OrderTerm(FuncTerm(KEY_NUMBER, (term,)), descending)
+            term = names.term(bare, "an ordering")
+        yield OrderTerm(term, descending)
+        return
+    # As in Django: ordering by a relation orders by the related model's own ordering, or its key.
+    assert isinstance(relation, ForeignKey)
+    related = relation.target._meta
+    if depth > MAX_DEPTH:
+        raise FieldError(f"{info.name}: ordering by {name!r} goes round in circles over Meta.ordering.")
+    if not related.options.ordering:
+        yield OrderTerm(names.path_term(path), descending)
+        return
+    for term in related.options.ordering:
+        if not isinstance(term, str):
+            raise FieldError(
+                f"{info.name} cannot be ordered by {bare!r}: the Meta.ordering of {related.name} has an "
+                "expression. Name the related fields to order by."
+            )
+        turned = term.startswith("-") != descending
+        onward = f"{'-' if turned else ''}{bare}__{term.removeprefix('-')}"
+        yield from _named(names, onward, depth + 1)
+
+
+def default_ordering(info: ModelInfo) -> tuple[OrderTerm, ...]:
+    """The model's `Meta.ordering`, resolved once."""
+    if info.default_order is None:
+        info.default_order = resolve_ordering(Names(info), info.options.ordering)
+    return info.default_order
+
+
+def primary_key_ordering(info: ModelInfo) -> tuple[OrderTerm, ...]:
+    """By primary key."""
+    return resolve_ordering(Names(info), [field.attname for field in info.pk_fields])

@@ -1,0 +1,94 @@
+"""Both ORMs on each database, filled once for the run; the table of areas at its end."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import scratch
+from tests.conformance.reference import Reference
+from tests.conformance.subject import Subject
+from tests.conftest import RUN, WANTED
+
+Pair = tuple[Reference, Subject]
+
+
+class Worlds:
+    """The pairs of Django and `orm` on the same database, one for each kind, made when first asked for."""
+
+    def __init__(self, config: pytest.Config, directory: Path) -> None:
+        self._run = config.stash[RUN]
+        self._directory = directory
+        self._made: dict[str, Pair] = {}
+
+    def get(self, kind: str) -> Pair:
+        """Django and `orm` on that kind of database, with the world's rows in both."""
+        if kind not in self._made:
+            url = self._url(kind)
+            pair = Reference(kind, url), Subject(url)
+            for side in pair:
+                side.fill()
+            self._made[kind] = pair
+        return self._made[kind]
+
+    def _url(self, kind: str) -> str:
+        if kind not in WANTED:
+            pytest.skip(f"{kind} not tested: left out by TEST_DATABASES")
+        if kind == "sqlite":
+            return f"sqlite:///{self._directory}/conformance.db"
+        # A database beside the one that other tests empty; the run drops it with its own.
+        empty = self._run.empty_database(kind)
+        name = f"{self._run.run_id}_{self._run.worker}_conformance"
+        with scratch.connect(empty) as admin:
+            admin.create(name)
+            if kind == "mysql":
+                # Django's texts are then compared as ours are: by their characters.
+                admin.fetch(f"ALTER DATABASE {name} COLLATE utf8mb4_bin")
+        return scratch.with_database(empty, name)
+
+    def close(self) -> None:
+        """Disconnect them all."""
+        while self._made:
+            for side in self._made.popitem()[1]:
+                side.close()
+
+
+@pytest.fixture(scope="session")
+def worlds(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worlds]:
+    """The worlds of the run."""
+    made = Worlds(request.config, tmp_path_factory.mktemp("conformance"))
+    yield made
+    made.close()
+
+
+# The table
+
+_counted: dict[str, Counter[str]] = defaultdict(Counter)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Count how each case came out; xdist's workers report here too."""
+    found = dict(report.user_properties)
+    area = found.get("area")
+    if area is None or report.when != "call" or report.skipped:
+        return
+    counts = _counted[str(area)]
+    counts["asked"] += int(str(found.get("asked", 1)))
+    counts[str(found.get("outcome")) if report.passed else "failed"] += int(str(found.get("asked", 1)))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The table: area, cases, equal, different on purpose."""
+    if not _counted:
+        return
+    terminalreporter.section("conformance with Django, on all databases")
+    row = "{:<32} {:>8} {:>8} {:>22} {:>8}".format
+    terminalreporter.write_line(row("area", "cases", "equal", "different on purpose", "failed"))
+    total: Counter[str] = Counter()
+    for area, counts in [*sorted(_counted.items()), ("total", total)]:
+        columns = (counts["asked"], counts["equal"], counts["different"], counts["failed"])
+        terminalreporter.write_line(row(area, *columns))
+        total.update(counts)

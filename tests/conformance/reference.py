@@ -1,0 +1,211 @@
+"""The world in Django, and how a case runs there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import urlsplit
+
+import django
+import pymysql
+from django.conf import settings
+from django.core.exceptions import FieldError, MultipleObjectsReturned, ObjectDoesNotExist, ValidationError
+from django.db import Error, connections, models, transaction
+from django.db.models import functions
+from django.db.models.query import QuerySet
+
+from tests.conformance.world import FIRST_FREE_KEY, MODELS, ROWS, Column
+
+LABEL = "conformance"
+ERRORS = (FieldError, ObjectDoesNotExist, MultipleObjectsReturned, ValidationError, Error, ValueError, TypeError)
+
+
+class Current:
+    """Django's router: everything goes to the database in use."""
+
+    alias = "default"
+
+    def db_for_read(self, model: Any, **hints: Any) -> str:
+        return Current.alias
+
+    def db_for_write(self, model: Any, **hints: Any) -> str:
+        return Current.alias
+
+
+def _configure() -> None:
+    # Django's MySQL backend asks for mysqlclient, and takes PyMySQL in its place.
+    pymysql.version_info = (2, 2, 1, "final", 0)
+    pymysql.install_as_MySQLdb()
+    settings.configure(
+        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+        DATABASE_ROUTERS=[Current()],
+        INSTALLED_APPS=["tests.conformance"],  # Django follows relations backwards only among installed apps.
+        DEFAULT_AUTO_FIELD="django.db.models.AutoField",
+        USE_TZ=True,
+        TIME_ZONE="UTC",
+    )
+    django.setup()
+
+
+_configure()
+
+
+def _field(column: Column) -> Any:
+    options: dict[str, Any] = {}
+    if column.null:
+        options["null"] = True
+    if column.unique:
+        options["unique"] = True
+    if column.default is not None:
+        options["default"] = column.default
+    if column.kind in ("link", "one"):
+        on_delete = models.SET_NULL if column.null else models.CASCADE
+        target = "self" if column.target == "self" else f"{LABEL}.{column.target}"
+        kind = models.OneToOneField if column.kind == "one" else models.ForeignKey
+        return kind(target, related_name=column.reverse, on_delete=on_delete, **options)
+    make: dict[str, Callable[..., Any]] = {
+        "key": lambda **o: models.AutoField(primary_key=True, **o),
+        "text": lambda **o: models.CharField(max_length=50, blank=True, **o),
+        "integer": models.IntegerField,
+        "big": models.BigIntegerField,
+        "small": models.SmallIntegerField,
+        "float": models.FloatField,
+        "decimal": lambda **o: models.DecimalField(max_digits=10, decimal_places=2, **o),
+        "boolean": models.BooleanField,
+        "date": models.DateField,
+        "time": models.TimeField,
+        "datetime": models.DateTimeField,
+        "duration": models.DurationField,
+        "uuid": models.UUIDField,
+        "binary": models.BinaryField,
+        "json": models.JSONField,
+    }
+    return make[column.kind](**options)
+
+
+def _model(name: str, columns: dict[str, Column]) -> type[models.Model]:
+    options = type("Meta", (), {"app_label": LABEL, "db_table": f"django_{name.lower()}"})
+    fields = {key: _field(column) for key, column in columns.items()}
+    return type(name, (models.Model,), {"__module__": __name__, "Meta": options, **fields})
+
+
+m = SimpleNamespace(**{name: _model(name, columns) for name, columns in MODELS.items()})
+
+
+class _Names:
+    """What cases find under `o`: Django's expressions and functions, and types under the names that both sides have."""
+
+    IntegerType = models.IntegerField
+    FloatType = models.FloatField
+    TextType = models.TextField
+    BooleanType = models.BooleanField
+    DateType = models.DateField
+
+    def __getattr__(self, name: str) -> Any:
+        for module in (models, functions):
+            if hasattr(module, name):
+                return getattr(module, name)
+        raise AttributeError(f"Django has no {name}")
+
+    def decimal_type(self) -> Any:
+        """The type of numbers with two decimal places."""
+        return models.DecimalField(max_digits=12, decimal_places=2)
+
+    def deleted(self, result: Any, model: str) -> int:
+        """How many rows of the model itself `delete()` says that it deleted."""
+        return int(result[1].get(f"{LABEL}.{model}", 0))
+
+
+o = _Names()
+
+
+class Reference:
+    """Django on one database."""
+
+    m = m
+    o = o
+
+    def __init__(self, alias: str, url: str) -> None:
+        parts = urlsplit(url)
+        name = parts.path.removeprefix("/")
+        if parts.scheme == "sqlite":
+            options: dict[str, Any] = {"ENGINE": "django.db.backends.sqlite3", "NAME": name}
+        else:
+            engine = "postgresql" if parts.scheme == "postgresql" else "mysql"
+            options = {
+                "ENGINE": f"django.db.backends.{engine}",
+                "NAME": name,
+                "USER": parts.username or "",
+                "PASSWORD": parts.password or "",
+                "HOST": parts.hostname or "",
+                "PORT": parts.port or "",
+            }
+        self.alias = alias
+        connections.settings[alias] = connections.configure_settings({"default": {}, alias: options})[alias]
+
+    @property
+    def connection(self) -> Any:
+        """Django's connection."""
+        return connections[self.alias]
+
+    def use(self) -> None:
+        """Let the models use this database."""
+        Current.alias = self.alias
+
+    def fill(self) -> None:
+        """Make the tables and insert the rows."""
+        self.use()
+        with self.connection.schema_editor() as editor:
+            for name in MODELS:
+                editor.create_model(getattr(m, name))
+        for name, rows in ROWS.items():
+            model = getattr(m, name)
+            model.objects.bulk_create([model(**row) for row in rows])
+            if self.connection.vendor == "postgresql":
+                with self.connection.cursor() as cursor:
+                    table = model._meta.db_table
+                    cursor.execute(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), {FIRST_FREE_KEY})")
+
+    def close(self) -> None:
+        """Disconnect."""
+        self.connection.close()
+
+    def run(self, case: Callable[..., Any], *, undo: bool) -> tuple[Any, list[str]]:
+        """What the case gives here, and the statements that it took. `undo`: in a transaction that is rolled back."""
+        statements: list[str] = []
+
+        def heard(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+            statements.append(sql)
+            return execute(sql, params, many, context)
+
+        self.use()
+        with self.connection.execute_wrapper(heard):
+            if not undo:
+                return self._run(case), statements
+            with transaction.atomic(using=self.alias):
+                try:
+                    return self._run(case), statements
+                finally:
+                    transaction.set_rollback(True, using=self.alias)
+
+    def _run(self, case: Callable[..., Any]) -> Any:
+        result = case(m, o)
+        if not isinstance(result, Generator):
+            return _settled(result)
+        sent: Any = None
+        thrown: Exception | None = None
+        while True:
+            try:
+                item = result.throw(thrown) if thrown is not None else result.send(sent)
+            except StopIteration as stop:
+                return stop.value
+            thrown = None
+            try:
+                sent = _settled(item() if callable(item) else item)
+            except ERRORS as error:
+                thrown = error
+
+
+def _settled(result: Any) -> Any:
+    return list(result) if isinstance(result, QuerySet) else result

@@ -1,0 +1,17 @@
+"""Databases with the things in them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from orm.database.database import Database
+from tests.functions.things import fill
+
+
+@pytest.fixture
+async def things(database: Database) -> AsyncIterator[Database]:
+    """The things, on each server in turn."""
+    await fill(database)
+    yield database

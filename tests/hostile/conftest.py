@@ -1,0 +1,25 @@
+"""Databases with the world that is attacked in them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from orm.database.database import Database
+from tests.hostile.world import Watch, contents, create
+
+
+@pytest.fixture
+async def watch(database: Database) -> AsyncIterator[Watch]:
+    """A watch over the world, on each server in turn: afterwards no table may have changed."""
+    asyncio.get_running_loop().set_debug(False)  # Thousands of queries: it takes most of their time.
+    await create(database)
+    before = await contents()
+    found = Watch()
+    database.add_hook(found.hear)
+    yield found
+    database.remove_hook(found.hear)
+    assert await contents() == before
+    found.check()

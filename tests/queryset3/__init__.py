@@ -1,0 +1,1 @@
+"""Expressions, writes and pages on each server."""
