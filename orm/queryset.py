@@ -6,48 +6,35 @@ import datetime
 from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
-import databases
-import typesystem
 from typing_extensions import Self
 from typing_extensions import TypeVar as DefaultTypeVar
 
 from orm import bulk, execution, periods
 from orm.aggregates import Aggregate
-from orm.ctes import CTE
-from orm.exceptions import FieldError, IntegrityError, NotSupportedError, QueryError
-from orm.expressions import Condition, OrderTerm, Q
+from orm.exceptions import FieldError, NotSupportedError, QueryError
+from orm.get_or_create import find_or_create, update_or_create
 from orm.objects import QuerySetObjects
 from orm.paging import Page, batches, fetch_page
 from orm.persistence import insert_instance, split_update
-from orm.planning.combination import Combination, Operation
-from orm.planning.conditions import EVERYTHING, NOTHING, both, junction
+from orm.planning.combination import Combination
+from orm.planning.conditions import EVERYTHING
 from orm.planning.conflict import resolve_conflict
-from orm.planning.locking import LATEST, Lock
-from orm.planning.names import Names
-from orm.planning.paths import check_name, relations_of
 from orm.planning.projection import Columns, Instances, Projection
-from orm.planning.query import Query
-from orm.planning.resolving import resolve, resolve_conditions, resolve_ordering
+from orm.planning.resolving import resolve
 from orm.planning.returning import resolve_returning
-from orm.planning.terms import AnnotationTerm
 from orm.planning.write import resolve_assignments
+from orm.selection import Selection, check_index
 
 if TYPE_CHECKING:
-    import sqlalchemy
-
-    from orm.meta import ModelInfo
     from orm.models import Model
 
 M = TypeVar("M", bound="Model")
 R = DefaultTypeVar("R", default=Any)
 
-# How often update_or_create() starts anew because the row that it found was deleted before it was updated.
-RACE_ATTEMPTS = 3
 
-
-class QuerySet(Generic[M, R]):
+class QuerySet(Selection[M, R]):
     """A query of `M`, whose rows come as `R` (instances, unless `values()` says otherwise).
 
     Every method that narrows or orders returns a new queryset. Await one for a list, loop over it with
@@ -55,13 +42,6 @@ class QuerySet(Generic[M, R]):
 
         notes = await Note.objects.filter(completed=False).order_by("-id")[:10]
     """
-
-    def __init__(self, query: Query, database: databases.Database | None = None) -> None:
-        self._query = query
-        self._using = database
-
-    def __repr__(self) -> str:
-        return f"<QuerySet of {self._query.info.name}>"
 
     def __iter__(self) -> Iterator[R]:
         raise TypeError(f"{self!r} is not loaded yet: await it for a list, or loop with `async for`.")
@@ -71,19 +51,6 @@ class QuerySet(Generic[M, R]):
 
     def __bool__(self) -> bool:
         raise TypeError(f"{self!r} is not loaded yet: await it for a list, or `await ….exists()`.")
-
-    def _with(self, query: Query) -> Self:
-        return self._on(query, self._using)
-
-    def _on(self, query: Query, database: databases.Database | None) -> Self:
-        return type(self)(query, database)
-
-    def _changed(self, what: str, names: Names, **changes: Any) -> Self:
-        if isinstance(self._query, Combination):
-            raise NotSupportedError(f"{what} cannot follow {self._query.operation}(): narrow the parts before.")
-        if self._query.sliced:
-            raise QueryError(f"{what} after a slice would change which rows were sliced: {what} first, then slice.")
-        return self._with(self._query.using_names(names, **changes))
 
     @classmethod
     def as_manager(cls) -> QuerySetObjects[Self]:
@@ -99,165 +66,6 @@ class QuerySet(Generic[M, R]):
         await Note.objects.done().order_by("-id")
         """
         return QuerySetObjects(cls)
-
-    # What the queryset is of.
-
-    @property
-    def model(self) -> type[M]:
-        """The model."""
-        return self._query.info.model  # type: ignore[return-value]
-
-    @property
-    def model_cls(self) -> type[M]:
-        """The model, by the name that `orm` 0.x has for it."""
-        return self.model
-
-    @property
-    def database(self) -> databases.Database:
-        """The database that the query runs on."""
-        return self._using or self._query.info.registry.database
-
-    @property
-    def table(self) -> sqlalchemy.Table:
-        """The model's SQLAlchemy table."""
-        return self._query.info.require_table()
-
-    @property
-    def schema(self) -> typesystem.Schema:
-        """The model's fields as a `typesystem.Schema`."""
-        return self._query.info.schema
-
-    @property
-    def pkname(self) -> str:
-        """The name of the model's primary key field."""
-        return self.model.pkname
-
-    @property
-    def sql(self) -> execution.Statement:
-        """The SQL of the query; `str()` of it is the text, `.values` are the arguments."""
-        return execution.show_sql(self._query, self.database)
-
-    # Narrowing and ordering.
-
-    def all(self, /, **lookups: Any) -> Self:
-        """The same query, of which every row is meant; with lookups, narrowed by them (as in `orm` 0.x)."""
-        if lookups:
-            return self.filter(**lookups)
-        if not self._query.info.registry.require_all:
-            return self
-        return self._with(replace(self._query, whole=True))
-
-    def none(self) -> Self:
-        """A query that finds nothing and asks no database."""
-        return self._with(replace(self._query, where=NOTHING))
-
-    def filter(self, /, *conditions: Condition | sqlalchemy.ColumnElement[bool] | bool, **lookups: Any) -> Self:
-        """Only rows that meet every condition: lookups, `Q` objects, typed comparisons, SQLAlchemy clauses.
-
-        Raises `FieldError` for an unknown name or lookup, `QueryError` for a value that makes no sense.
-        """
-        return self._narrowed("filter()", conditions, lookups, negated=False)
-
-    def exclude(self, /, *conditions: Condition | sqlalchemy.ColumnElement[bool] | bool, **lookups: Any) -> Self:
-        """Only rows that do not meet the conditions (all of them together); NULL meets none."""
-        # orm 0.3 filtered by a clause that was to be excluded; models in its spelling still do.
-        legacy = self._query.info.legacy and len(conditions) == 1 and not lookups
-        negated = not (legacy and not isinstance(conditions[0], Condition))
-        return self._narrowed("exclude()", conditions, lookups, negated=negated)
-
-    def _narrowed(self, what: str, conditions: Sequence[Any], lookups: Mapping[str, Any], *, negated: bool) -> Self:
-        query = self._query
-        names = query.names(own_scope=True)
-        found = resolve_conditions(names, conditions, lookups.items(), negated=negated)
-        if found.aggregate and not query.grouped:
-            raise FieldError(f"{what} takes an aggregate only of rows in groups: annotate() it first.")
-        filters = (*query.filters, (tuple(conditions), tuple(lookups.items()), negated))
-        narrowed = self._changed(what, names, where=both(query.where, found), filters=filters)
-        if query.info.legacy and isinstance(query.projection, Instances):
-            # Code written for orm 0.3 relies on it that a filter across a relation loads it too.
-            implied = relations_of(query.info, lookups)
-            return narrowed.select_related(*implied) if implied else narrowed
-        return narrowed
-
-    def search(self, term: str) -> Self:
-        """Only rows with a text field that contains `term`, whatever the case. An empty term is no condition."""
-        if not term:
-            return self
-        names = [name for name, field in self._query.info.fields.items() if field.kind == "text"]
-        if not names:
-            raise QueryError(f"{self._query.info.name} has no text field to search.")
-        anywhere = Q()
-        for name in names:
-            anywhere = anywhere | Q(**{f"{name}__icontains": term})
-        return self.filter(anywhere)
-
-    def order_by(self, *terms: OrderTerm) -> Self:
-        """Ordered by these, and by nothing else: ``"name"``, ``"-album__name"``, expressions. None: unordered."""
-        names = self._query.names()
-        if isinstance(self._query, Combination):
-            return self._with(replace(self._query, ordering=resolve_ordering(names, terms)))
-        ordering = resolve_ordering(names, terms)
-        if not self._query.grouped and any(term.term.aggregate for term in ordering):
-            raise FieldError("order_by() takes an aggregate only of rows in groups: annotate() it first.")
-        return self._changed("order_by()", self._query.names(), ordering=ordering)
-
-    def reverse(self) -> Self:
-        """The opposite order."""
-        if self._query.sliced:
-            raise QueryError("reverse() after a slice would change which rows were sliced.")
-        return self._with(self._query.reversed() if self._query.order else self._query)
-
-    def distinct(self, *fields: str) -> Self:
-        """No row twice; with fields, of the rows that agree in these only the first.
-
-        Fields are PostgreSQL's DISTINCT ON, whose ordering must begin with them; `NotSupportedError` elsewhere.
-        """
-        names = self._query.names()
-        for field in fields:
-            check_name(field, "A field of distinct()")
-        terms = tuple(names.term(field, "a field of distinct()") for field in fields)
-        return self._changed("distinct()", names, distinct=True, distinct_on=terms)
-
-    def select_for_update(
-        self, *, nowait: bool = False, skip_locked: bool = False, of: Sequence[str] = (), no_key: bool = False
-    ) -> Self:
-        """Lock the rows that are read until the transaction ends; `TransactionError` outside of one.
-
-        Rows that another transaction has locked are waited for; with `nowait` they raise `LockNotAvailable`, with
-        `skip_locked` they are passed over. `of` names the relations of `select_related()` whose rows are locked
-        (``"self"``: the model's own). `no_key=True` lets rows refer to the locked ones. SQLite locks no rows and
-        ignores all this; `NotSupportedError` for what a database lacks: `no_key` MySQL, `of` MariaDB.
-        """
-        return self._locking(nowait, skip_locked, of, no_key=no_key)
-
-    def select_for_share(self, *, nowait: bool = False, skip_locked: bool = False, of: Sequence[str] = ()) -> Self:
-        """Like `select_for_update()`, but others may read and share the rows, only not change them."""
-        return self._locking(nowait, skip_locked, of, share=True)
-
-    def _locking(self, nowait: bool, skip_locked: bool, of: Sequence[str], **kind: bool) -> Self:
-        if nowait and skip_locked:
-            raise QueryError("A locked row either raises (nowait) or is passed over (skip_locked), not both.")
-        if isinstance(of, str):
-            raise QueryError(f"of is a list of relations, such as [{of!r}].")
-        lock = Lock(nowait=nowait, skip_locked=skip_locked, of=tuple(of), **kind)
-        return self._with(replace(self._query, lock=lock))
-
-    def limit(self, count: int) -> Self:
-        """At most so many rows. Unlike a slice, it may be followed by `filter()` and `order_by()`."""
-        check_index(count, "limit()")
-        query = self._query
-        if query.sliced:
-            return self._with(query.slice(0, count))
-        return self._with(replace(query, high=query.low + count))
-
-    def offset(self, count: int) -> Self:
-        """Without the first so many rows."""
-        check_index(count, "offset()")
-        query = self._query
-        if query.sliced:
-            return self._with(query.slice(count, None))
-        high = None if query.high is None else query.high - query.low + count
-        return self._with(replace(query, low=count, high=high))
 
     @overload
     def __getitem__(self, index: slice) -> Self: ...
@@ -280,115 +88,6 @@ class QuerySet(Generic[M, R]):
             raise IndexError(f"This query of {self._query.info.name} has no row {index}.")
         return found[0]
 
-    def with_cte(self, *ctes: CTE) -> Self:
-        """The query with these common table expressions in front: see `orm.CTE`."""
-        for cte in ctes:
-            if not isinstance(cte, CTE):
-                raise QueryError(f"with_cte() takes an orm.CTE, got {type(cte).__name__}.")
-        return self._with(replace(self._query, ctes=(*self._query.ctes, *ctes)))
-
-    def _joined_to(self, cte: CTE, lookups: Mapping[str, Any]) -> Self:
-        query = self._query
-        names = query.names(own_scope=True)
-        condition = resolve_conditions(names, (), lookups.items())
-        return self._with(query.using_names(names, cte_joins=(*query.cte_joins, (cte, condition))))
-
-    def union(self, *others: QuerySet[Any, Any], all: bool = False) -> Self:
-        """The rows of this query and of the others, each once (`all=True`: as often as they come).
-
-        What comes out can be ordered by its columns, sliced, counted, and given other `values()`; nothing else.
-        """
-        return self._combined("union_all" if all else "union", others)
-
-    def intersection(self, *others: QuerySet[Any, Any]) -> Self:
-        """The rows that this query and all the others have."""
-        return self._combined("intersection", others)
-
-    def difference(self, *others: QuerySet[Any, Any]) -> Self:
-        """The rows of this query that none of the others has."""
-        return self._combined("difference", others)
-
-    def _combined(self, operation: Operation, others: Sequence[QuerySet[Any, Any]]) -> Self:
-        for other in others:
-            if not isinstance(other, QuerySet):
-                raise QueryError(f"{operation}() takes querysets, got {type(other).__name__}.")
-        return self._with(Combination.of(operation, (self._query, *(other._query for other in others))))
-
-    def __and__(self, other: QuerySet[M, Any]) -> Self:
-        """Rows that both queries have."""
-        self._check_same(other)
-        found = self
-        for conditions, lookups, negated in other._query.filters:
-            found = found._narrowed("filter()", conditions, dict(lookups), negated=negated)
-        return found
-
-    def __or__(self, other: QuerySet[M, Any]) -> Self:
-        """Rows that either query has."""
-        return self._either("OR", other)
-
-    def __xor__(self, other: QuerySet[M, Any]) -> Self:
-        """Rows that one of the two queries has and the other has not."""
-        return self._either("XOR", other)
-
-    def _either(self, connector: Literal["OR", "XOR"], other: QuerySet[M, Any]) -> Self:
-        self._check_same(other)
-        mine, theirs = self._query, other._query
-        where = junction(connector, [mine.where, theirs.where])
-        reached = {**mine.reached, **theirs.reached}
-        found = replace(mine, where=where, reached=reached, scopes=max(mine.scopes, theirs.scopes))
-        return self._with(found)
-
-    def _check_same(self, other: QuerySet[M, Any]) -> None:
-        if not isinstance(other, QuerySet) or other._query.info is not self._query.info:
-            raise QueryError(f"Querysets of {self._query.info.name} combine with others of the same model only.")
-        for query in (self._query, other._query):
-            if query.is_limited or isinstance(query, Combination):
-                raise QueryError("Querysets combine before they are sliced, and not after union() and its like.")
-        if self._query.distinct != other._query.distinct:
-            raise QueryError("A distinct queryset does not combine with one that is not.")
-        if self._query.annotations.keys() != other._query.annotations.keys():
-            raise QueryError("Querysets with different annotations do not combine: annotate afterwards.")
-
-    def select_related(self, *relations: str | Sequence[str] | None) -> Self:
-        """Load these relations in the same query, as joins: ``"album"``, ``"team__org"``.
-
-        Without arguments, every relation that cannot be null; with None, none.
-        """
-        projection = self._instances("select_related()")
-        if relations == (None,):
-            return self._with(replace(self._query, projection=replace(projection, related=())))
-        names = [name for given in relations for name in ([given] if isinstance(given, str) else given or [])]
-        changed = projection.with_related(names) if names else projection.all_related()
-        return self._with(replace(self._query, projection=changed))
-
-    def only(self, *names: str) -> Self:
-        """Load only these fields (and the primary key); reading another raises AttributeError."""
-        changed = self._instances("only()").loading(names)
-        return self._with(replace(self._query, projection=changed))
-
-    def defer(self, *names: str) -> Self:
-        """Load all but these fields."""
-        changed = self._instances("defer()").deferring(names)
-        return self._with(replace(self._query, projection=changed))
-
-    def _instances(self, what: str) -> Instances:
-        projection = self._query.projection
-        if not isinstance(projection, Instances):
-            raise QueryError(f"{what} says how instances are loaded, and this query has values.")
-        return projection
-
-    def annotate(self, /, *aggregates: Aggregate[Any], **expressions: Any) -> Self:
-        """Compute these for each row, as attributes of the instances (or keys of the dicts).
-
-        With an aggregate, rows are groups: of the values named before (``values("level").annotate(...)``), else one
-        for each instance. An aggregate without a name goes by Django's: ``level__count``.
-        """
-        return self._annotated(self._named(aggregates, expressions), selected=True)
-
-    def alias(self, /, *aggregates: Aggregate[Any], **expressions: Any) -> Self:
-        """Compute these for use in later conditions, orderings and expressions, without selecting them."""
-        return self._annotated(self._named(aggregates, expressions), selected=False)
-
     async def aggregate(self, /, *aggregates: Aggregate[Any], **expressions: Any) -> dict[str, Any]:
         """Aggregates over all rows, as one dict: ``await Note.objects.aggregate(Count("id"), top=Max("views"))``."""
         query = self._query
@@ -401,39 +100,6 @@ class QuerySet(Generic[M, R]):
             if not term.aggregate:
                 raise FieldError(f"aggregate({name}=...) takes aggregates, and {named[name]!r} is not one.")
         return await execution.aggregate(query, terms, self.database)
-
-    def _named(self, aggregates: Sequence[Aggregate[Any]], expressions: Mapping[str, Any]) -> dict[str, Any]:
-        named: dict[str, Any] = {}
-        for aggregate in aggregates:
-            if not isinstance(aggregate, Aggregate):
-                raise QueryError(f"An expression needs a name, given as a keyword; got {type(aggregate).__name__}.")
-            named[aggregate.default_alias] = aggregate
-        for name, expression in expressions.items():
-            if name in named:
-                raise QueryError(f"Two annotations are called {name!r}.")
-            named[name] = expression
-        return named
-
-    def _annotated(self, named: Mapping[str, Any], *, selected: bool) -> Self:
-        query = self._query
-        if isinstance(query, Combination):
-            raise NotSupportedError(f"annotate() cannot follow {query.operation}(): annotate the parts before.")
-        for name, expression in named.items():
-            check_annotation_name(query.info, name)
-            names = query.names()
-            term = AnnotationTerm(name, resolve(names, expression, f"the annotation {name}"), selectable=selected)
-            changes: dict[str, Any] = {"annotations": {**query.annotations, name: term}}
-            if term.aggregate and not query.grouped:
-                changes["grouped"] = True
-                if isinstance(query.projection, Columns):
-                    changes["grouping"] = tuple(t for t in query.projection.terms if not t.aggregate)
-            if selected and isinstance(query.projection, Instances):
-                shown = (*query.projection.annotations, name)
-                changes["projection"] = replace(query.projection, annotations=shown)
-            elif selected and isinstance(query.projection, Columns):
-                changes["projection"] = query.projection.adding(name, term)
-            query = query.using_names(names, **changes)
-        return self._with(query)
 
     def values(self, /, *fields: Any, **expressions: Any) -> QuerySet[M, dict[str, Any]]:
         """Rows as dicts of these fields (all of the model's, if none is named), across relations too."""
@@ -476,10 +142,6 @@ class QuerySet(Generic[M, R]):
     ) -> QuerySet[M, datetime.datetime]:
         """Like `dates()`, down to the second. `tzinfo`: by whose clock instants are told, UTC if it is not given."""
         return periods.datetimes(self, field, kind, order, tzinfo)
-
-    def using(self, database: databases.Database) -> Self:
-        """The same query on another database; what it finds is saved there too."""
-        return self._on(self._query, database)
 
     # Reading.
 
@@ -796,7 +458,7 @@ class QuerySet(Generic[M, R]):
         Callables among the defaults are called. Safe in a race: if another task creates the row meanwhile,
         that row is returned.
         """
-        return await self._found_or_created(lookups, defaults)
+        return await find_or_create(self, lookups, defaults)
 
     async def update_or_create(
         self,
@@ -809,67 +471,7 @@ class QuerySet(Generic[M, R]):
 
         A new row is made of the lookups and of `create_defaults`, or of `defaults` if those are not given.
         """
-        creating = defaults if create_defaults is None else create_defaults
-        for _ in range(RACE_ATTEMPTS):
-            found, created = await self._found_or_created(lookups, creating)
-            if created or not defaults:
-                return found, created
-            try:
-                await found.update(**_called(defaults))
-            except self.model.DoesNotExist:
-                continue  # Deleted since it was found.
-            return found, False
-        raise self.model.DoesNotExist(f"The {self._query.info.name} was deleted each time it was found.")
-
-    async def _found_or_created(self, lookups: Mapping[str, Any], defaults: Mapping[str, Any] | None) -> tuple[M, bool]:
-        found = await self._find(lookups)
-        if found is not None:
-            return found, False
-        try:
-            return await self._create_missing(lookups, defaults), True
-        except IntegrityError:
-            found = await self._find(lookups, locking=True)
-            if found is None:
-                raise  # Nobody was faster: the row is refused for another reason.
-            return found, False
-
-    async def _find(self, lookups: Mapping[str, Any], *, locking: bool = False) -> M | None:
-        """The row, None if there is none. `locking` sees what others committed since a transaction began."""
-        query = self.filter(**lookups)._query
-        try:
-            found = await self._with(replace(query, lock=LATEST if locking else None)).get()
-        except self.model.DoesNotExist:
-            return None
-        return found  # type: ignore[return-value]
-
-    async def _create_missing(self, lookups: Mapping[str, Any], defaults: Mapping[str, Any] | None) -> M:
-        values = {name.removesuffix("__exact"): value for name, value in lookups.items()}
-        values = {name: value for name, value in values.items() if "__" not in name}
-        values.update(_called(defaults or {}))
-        # A failed statement would break an outer transaction; a savepoint keeps it.
-        async with self.database.transaction():
-            return await self.create(**values)
-
-
-def check_annotation_name(info: ModelInfo, name: str) -> None:
-    """Raise `QueryError` unless an annotation can be called so."""
-    if name in info.settable or name in info.reverse or name == "pk" or hasattr(info.model, name):
-        raise QueryError(f"{info.name} has an attribute {name!r} already: call the annotation something else.")
-    if not name.isidentifier() or name.startswith("_"):
-        raise QueryError(f"{name!r} cannot be the name of an annotation: it must be a Python identifier.")
-
-
-def check_index(index: Any, what: str) -> int:
-    """A whole number that is not negative. Raises `QueryError`."""
-    if isinstance(index, bool) or not isinstance(index, int):
-        raise QueryError(f"{what} takes a whole number, got {type(index).__name__}.")
-    if index < 0:
-        raise QueryError(f"{what} cannot be negative: reverse() the order and count from the start.")
-    return index
-
-
-def _called(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value() if callable(value) else value for name, value in values.items()}
+        return await update_or_create(self, lookups, defaults, create_defaults)
 
 
 def _described(lookups: Mapping[str, Any]) -> str:
