@@ -101,6 +101,7 @@ from orm.windows import (
     RowRange,
     ValueRange,
     Window,
+    WindowFrameExclusion,
 )
 
 __version__ = "1.0.0"
@@ -206,6 +207,7 @@ __all__ = [
     "Variance",
     "When",
     "Window",
+    "WindowFrameExclusion",
     "functions",
     "lookups",
     "plan_cache_clear",

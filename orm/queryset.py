@@ -25,6 +25,7 @@ from orm.planning.projection import Columns, Instances, Projection
 from orm.planning.resolving import resolve
 from orm.planning.returning import resolve_returning
 from orm.planning.write import resolve_assignments
+from orm.raw import RawQuerySet
 from orm.selection import Selection, check_index
 
 if TYPE_CHECKING:
@@ -142,6 +143,12 @@ class QuerySet(Selection[M, R]):
     ) -> QuerySet[M, datetime.datetime]:
         """Like `dates()`, down to the second. `tzinfo`: by whose clock instants are told, UTC if it is not given."""
         return periods.datetimes(self, field, kind, order, tzinfo)
+
+    def raw(self, sql: str, values: Mapping[str, Any] | None = None) -> RawQuerySet[M]:
+        """Instances from SQL of your own: see `Model.raw()`. As in Django, nothing else of the queryset counts, but
+        for the database that it is `using()`.
+        """
+        return RawQuerySet(self._query.info, sql, values, self._using)
 
     # Reading.
 

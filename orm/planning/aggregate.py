@@ -11,12 +11,13 @@ import sqlalchemy
 from orm.database.dialect import Dialect
 from orm.loading.readers import read_dicts
 from orm.planning.cache import plans
+from orm.planning.over_rows import AggregateTerm
 from orm.planning.plan import Plan, make_plan, result_processors
 from orm.planning.projection import Columns
 from orm.planning.query import Query
 from orm.planning.rendering import Captured, Rendering
 from orm.planning.select import rows_plan
-from orm.planning.terms import AggregateTerm, AnnotationTerm, Term
+from orm.planning.terms import AnnotationTerm, Term
 
 
 class Aggregation:

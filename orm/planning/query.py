@@ -92,7 +92,7 @@ class Query:
             self.low > 0,
             self.high is not None,
             self.distinct,
-            tuple(term.key for term in self.distinct_on),
+            tuple((term.key, term in self._ordered_by) for term in self.distinct_terms) if self.distinct_on else (),
             self.lock,
         )
 
@@ -110,13 +110,26 @@ class Query:
         found += [*self.projection.values, *rows.values, *groups.values, *windows.values]
         for term in self.order:
             found.extend(term.values)
-        for distinct_term in self.distinct_on:
-            found.extend(distinct_term.values)
+        if self.distinct_on:
+            for distinct_term in self.distinct_terms:
+                found.extend(() if distinct_term in self._ordered_by else distinct_term.values)
         if self.high is not None:
             found.append(self.high - self.low)
         if self.low:
             found.append(self.low)
         return tuple(found)
+
+    @cached_property
+    def distinct_terms(self) -> tuple[Term, ...]:
+        """What `distinct_on` has; where the ordering has the same, that, for their values must be the same binds."""
+        return tuple(
+            next((o for o in self._ordered_by if (o.key, o.values) == (term.key, term.values)), term)
+            for term in self.distinct_on
+        )
+
+    @cached_property
+    def _ordered_by(self) -> tuple[Term, ...]:
+        return tuple(term.term for term in self.order)
 
     @cached_property
     def order(self) -> tuple[OrderTerm, ...]:
@@ -239,7 +252,7 @@ class Query:
         if windows is not EVERYTHING:
             return self._select_over_windows(rendering, columns, where, having)
         order = [element for term in self.order for element in term.render(rendering)]
-        distinct_on = [term.render(rendering) for term in self.distinct_on]
+        distinct_on = [rendering.once(term) for term in self.distinct_terms]
         if self.distinct and not distinct_on:
             # Databases order distinct rows only by what is selected.
             columns.extend(_bare(element) for element in order)
@@ -272,7 +285,7 @@ class Query:
     ) -> sqlalchemy.Select[Any]:
         """Conditions on windows: the rows with their windows in a subquery, and the condition over that."""
         windows = self.conditions[2]
-        parts: list[Any] = [windows, *(term.term for term in self.order), *self.distinct_on]
+        parts: list[Any] = [windows, *self._ordered_by, *self.distinct_terms]
         leaves = {leaf.key: leaf for part in parts for leaf in part.leaves()}
         extra = [leaf.render(rendering) for leaf in leaves.values()]
         labelled = [column.label(f"c{i}") for i, column in enumerate([*columns, *extra])]
@@ -281,7 +294,7 @@ class Query:
         outer = Captured(self.info, rendering.binds, dict(zip(leaves, found[len(columns) :], strict=True)))
         condition = windows.render(outer, required=False, negated=False)
         order = [element for term in self.order for element in term.render(outer)]
-        distinct_on = [term.render(outer) for term in self.distinct_on]
+        distinct_on = [outer.once(term) for term in self.distinct_terms]
         shown = found[: len(columns)]
         if self.distinct and not distinct_on:
             shown.extend(_bare(element) for element in order)

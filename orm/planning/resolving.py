@@ -14,7 +14,7 @@ from sqlalchemy import ClauseElement
 from orm.aggregates import Aggregate, AllRows
 from orm.conditional import Case
 from orm.ctes import CTEColumn
-from orm.exceptions import FieldError, QueryError
+from orm.exceptions import FieldError, NotSupportedError, QueryError
 from orm.expressions import (
     Combined,
     Comparison,
@@ -25,18 +25,22 @@ from orm.expressions import (
     Func,
     Ordering,
     Q,
+    Sliced,
     Value,
     check_condition,
 )
-from orm.functions import Extract, Random
-from orm.functions.json import KeyNumber, KeyString
+from orm.functions import Extract, Substr
+from orm.functions.arrays import ArraySlice
+from orm.functions.json import KeyString
 from orm.json_lookups import KEY_IS_NULL
 from orm.lookups import Lookup, Prepared, Truth, lookup_for
+from orm.planning.calculated import CaseTerm, CombinedTerm, ConditionTerm, FuncTerm
 from orm.planning.conditions import (
     EVERYTHING,
     IS_NULL,
     NOTHING,
     AboutRows,
+    Certain,
     Clause,
     ExistsQuery,
     InQuery,
@@ -50,31 +54,14 @@ from orm.planning.conditions import (
     junction,
 )
 from orm.planning.names import Names
+from orm.planning.nested import CTETerm, OuterRefTerm, OuterTerm, SubqueryTerm
+from orm.planning.order_names import KEY_NUMBER, named_ordering
 from orm.planning.ordering import ClauseOrder, OrderTerm
+from orm.planning.over_rows import AggregateTerm, WindowTerm
 from orm.planning.paths import MAX_CACHED, Path, resolve_path, split_path
-from orm.planning.terms import (
-    DECIMAL,
-    NULL,
-    AggregateTerm,
-    CaseTerm,
-    ClauseTerm,
-    CombinedTerm,
-    ConditionTerm,
-    CTETerm,
-    FuncTerm,
-    NullTerm,
-    OuterRefTerm,
-    OuterTerm,
-    RowTerm,
-    SubqueryTerm,
-    Term,
-    ValueTerm,
-    WindowTerm,
-    value_field,
-)
+from orm.planning.terms import DECIMAL, NULL, ClauseTerm, NullTerm, PathTerm, RowTerm, Term, ValueTerm, value_field
 from orm.planning.transforming import KeyTerm, Steps, TransformTerm, split_lookup, with_steps
-from orm.relations import ForeignKey
-from orm.subqueries import Exists, OuterRef, Subquery
+from orm.subqueries import Exists, OuterRef, Subquery, is_queryset
 from orm.windows import Window, WindowFunction
 
 if TYPE_CHECKING:
@@ -82,12 +69,12 @@ if TYPE_CHECKING:
     from orm.planning.query import Query
 
 
-# Model A ordered by B ordered by A …
-MAX_DEPTH = 20
 # Which end of a year a comparison with the year is one with.
 YEAR_BOUNDS = {"exact": 0, "gt": 1, "gte": 0, "lt": 0, "lte": 1}
-KEY_NUMBER = KeyNumber(F("key"))
 KEY_STRING = KeyString(F("key"))
+SLICES = {"text": Substr(F("text"), 1), "array": ArraySlice(F("array"), 1)}
+# What no database calculates with; of JSON, see below.
+NO_NUMBERS = ("text", "enum", "boolean", "binary", "uuid", "ip", "array")
 
 
 def resolve(names: Names, node: Any, what: str) -> Term:
@@ -104,6 +91,10 @@ def resolve(names: Names, node: Any, what: str) -> Term:
         return names.path_term(resolve_path(names.info, "__".join(node._path), what))
     if isinstance(node, Combined):
         return _combined(names, node, what)
+    if isinstance(node, Outside):
+        return node.term
+    if isinstance(node, Sliced):
+        return _sliced(names, node, what)
     if isinstance(node, Value):
         if node.value is None:
             return NULL if node.output_field is None else NullTerm(node.output_field)
@@ -128,6 +119,8 @@ def resolve(names: Names, node: Any, what: str) -> Term:
         raise QueryError(f"{node!r} cannot be used as {what}.")
     if isinstance(node, ClauseElement):
         return ClauseTerm(node)
+    if is_queryset(node):
+        return SubqueryTerm(node._query.selecting_one(None))
     if node is None:
         return NULL
     return ValueTerm(node, value_field(node))
@@ -145,18 +138,37 @@ def check_model(info: ModelInfo, node: FieldExpression[Any], what: str) -> None:
 
 def _combined(names: Names, node: Combined[Any], what: str) -> CombinedTerm:
     left, right = node.left, node.right
-    plain_left = not isinstance(left, (Expression, ClauseElement))
-    left_term = None if plain_left else resolve(names, left, what)
-    right_term = None
-    if isinstance(right, (Expression, ClauseElement)):
-        right_term = resolve(names, right, what)
-    else:
-        right_term = _beside(right, left_term)
+    left_term = resolve(names, left, what) if is_expression(left) else None
+    right_term = resolve(names, right, what) if is_expression(right) else _beside(right, left_term)
     if left_term is None:
         left_term = _beside(left, right_term)
-    if any(term.typed and term.field.kind.startswith("json") for term in (left_term, right_term)):
-        raise QueryError(f"{what}: {node!r} calculates with JSON. Make it a number: Cast(KT('data__a'), orm.Float()).")
+    for term in (left_term, right_term):
+        if term.typed and term.field.kind.startswith("json"):
+            raise QueryError(
+                f"{what}: {node!r} calculates with JSON. Make it a number: Cast(KT('data__a'), orm.Float())."
+            )
+        if term.typed and term.field.kind in NO_NUMBERS:
+            raise FieldError(
+                f"{what}: {node!r} calculates with {type(term.field).__name__}, which is no number. Texts are joined "
+                "by Concat(), and Cast() makes one type another."
+            )
     return CombinedTerm(node.operator, left_term, right_term)
+
+
+def _sliced(names: Names, node: Sliced[Any], what: str) -> FuncTerm:
+    term = resolve(names, node.expression, what)
+    kind = term.field.kind if term.typed else "text"
+    if kind not in SLICES:
+        raise NotSupportedError(
+            f"{what}: {node!r} is a part of {type(term.field).__name__}; only texts and arrays have parts."
+        )
+    bounds = (node.start + 1,) if node.length is None else (node.start + 1, node.length)
+    return FuncTerm(SLICES[kind], (term, *(ValueTerm(bound, value_field(bound)) for bound in bounds)))
+
+
+def is_expression(value: Any) -> bool:
+    """Whether a value is calculated by the database: an expression, a SQLAlchemy clause, or a queryset."""
+    return isinstance(value, (Expression, ClauseElement)) or is_queryset(value)
 
 
 def _beside(value: Any, other: Term | None) -> ValueTerm:
@@ -192,8 +204,7 @@ def _case(names: Names, node: Case[Any], what: str) -> CaseTerm:
     branches = tuple(
         (resolve_condition(names, branch.condition), resolve(names, branch.then, what)) for branch in node.branches
     )
-    default = resolve(names, node.default, what)
-    return CaseTerm(branches, default, node.output_field)
+    return CaseTerm(node, branches, resolve(names, node.default, what))
 
 
 def resolve_conditions(
@@ -239,7 +250,22 @@ def _resolved(names: Names, condition: Any, negated: bool) -> Node | None:
             return _path_match(names, path, (), lookup_for(path.field, condition.lookup), condition.value, negated)
         term = resolve(names, expression, "a condition")
         return _match(names, term, lookup_for(term.field, condition.lookup), condition.value)
+    if isinstance(condition, Expression):
+        return _truth(names, condition, negated)
     return Clause(condition)
+
+
+def _truth(names: Names, expression: Expression[Any], negated: bool) -> Node:
+    """An expression that is a condition by itself: that it is true."""
+    field = resolve(Names(names.info, names.annotations), expression, "a condition").field
+    if field.kind != "boolean":
+        raise QueryError(
+            f"{names.info.name}: {expression!r} is of type {type(field).__name__} and no condition by itself: "
+            "compare it, or give an output_field=orm.Boolean()."
+        )
+    found = _resolved(names, Comparison(expression, "exact", True), negated)
+    assert found is not None
+    return found
 
 
 def _keyword(names: Names, name: str, value: Any, negated: bool) -> Node:
@@ -291,7 +317,6 @@ def _exists(names: Names, path: Path, steps: Steps, lookup: Lookup, value: Any) 
     hops = path.relations[:count]
     joined = names.joined_here(hops)
     parts = path.name.split("__")
-    outside: tuple[Term, ...] = ()
     # Rows that are not there are NULL too: then the relation is joined inside, from the row that may have none.
     outer = value is None or (lookup.name == "isnull" and value is True)
     if outer:
@@ -302,16 +327,37 @@ def _exists(names: Names, path: Path, steps: Steps, lookup: Lookup, value: Any) 
         rest = "__".join(parts[count:]) or "pk"
     inner_names = Names(start, own_scope=True)
     inner_path = resolve_path(start, rest, "a lookup")
-    if isinstance(value, (Expression, ClauseElement)) and not hasattr(value, "_meta"):
-        read = resolve(names, value, f"a value for {lookup.name}")
-        other = OuterTerm(read)
-        outside = read.leaves()
-        inner: Node = TermMatch(with_steps(inner_names.path_term(inner_path), steps), lookup, other)
+    term = with_steps(inner_names.path_term(inner_path), steps)
+    value, outside = _from_outside(names, term, lookup, value)
+    if lookup.name == "in" and is_queryset(value):
+        inner = _in_query(term, value._query, outside=True)
     else:
-        inner = _match(inner_names, with_steps(inner_names.path_term(inner_path), steps), lookup, value)
+        inner = _match(inner_names, term, lookup, value)
+    if lookup.name == "exact" and isinstance(value, Outside) and not isinstance(value.term.term, PathTerm):
+        inner = Certain(inner)
     if is_never(inner):
         return NOTHING
     return AboutRows(RowMissing(hops, inner) if outer else RowExists(hops, inner, joined, outside))
+
+
+class Outside(Expression[Any]):
+    """What a value inside of an EXISTS is in the query around it, where it was written."""
+
+    def __init__(self, term: Term) -> None:
+        self.term = OuterTerm(term)
+
+
+def _from_outside(names: Names, term: Term, lookup: Lookup, value: Any) -> tuple[Any, tuple[Term, ...]]:
+    """A value for a condition inside of an EXISTS, where its names are those outside; and what it reads there."""
+    if is_queryset(value) and lookup.takes_expression:
+        return Outside(SubqueryTerm(_one_row(value._query, lookup.name).selecting_one(term.field))), ()
+    if isinstance(value, (list, tuple, set, frozenset)) and any(isinstance(item, Expression) for item in value):
+        found = [_from_outside(names, term, lookup, v) if isinstance(v, Expression) else (v, ()) for v in value]
+        return [item for item, _ in found], tuple(leaf for _, leaves in found for leaf in leaves)
+    if isinstance(value, (Expression, ClauseElement)):
+        read = resolve(names, value, f"a value for {lookup.name}")
+        return Outside(read), read.leaves()
+    return value, ()
 
 
 def _match(names: Names, term: Term, lookup: Lookup, value: Any) -> Node:
@@ -383,19 +429,19 @@ def _one_row(query: Query, name: str) -> Query:
     return query
 
 
-def _in_query(term: Term, query: Query) -> Node:
-    """``__in=queryset``: one statement, whose inner query selects the keys."""
+def _in_query(term: Term, query: Query, *, outside: bool = False) -> Node:
+    """``__in=queryset``: one statement, whose inner query selects the keys. `outside`: see `_from_outside`."""
     if query.is_empty:
         return constant(False, *term.leaves())
-    return InQuery(term, query.selecting_one(term.field))
+    return InQuery(term, query.selecting_one(term.field), outside)
 
 
-def resolve_ordering(names: Names, terms: Iterable[Any], depth: int = 0) -> tuple[OrderTerm, ...]:
+def resolve_ordering(names: Names, terms: Iterable[Any]) -> tuple[OrderTerm, ...]:
     """The terms of ``order_by(...)`` or ``Meta.ordering``. Raises `FieldError` or `QueryError`."""
     found: list[OrderTerm] = []
     for term in terms:
         if isinstance(term, str):
-            found.extend(_named(names, term, depth))
+            found.extend(named_ordering(names, term))
         elif isinstance(term, Ordering):
             resolved = resolve(names, term.expression, "an ordering")
             found.append(OrderTerm(resolved, term.descending, term.nulls))
@@ -408,50 +454,6 @@ def resolve_ordering(names: Names, terms: Iterable[Any], depth: int = 0) -> tupl
                 f"order_by() takes field names, expressions and SQLAlchemy clauses, got {type(term).__name__}."
             )
     return tuple(found)
-
-
-def _named(names: Names, name: str, depth: int) -> Iterable[OrderTerm]:
-    info = names.info
-    descending = name.startswith("-")
-    bare = name[1:] if name[:1] in "-+" and name else name
-    if bare == "pk" and len(info.pk_fields) > 1:
-        for field in info.pk_fields:
-            yield OrderTerm(names.term(field.attname, "an ordering"), descending)
-        return
-    if bare in names.annotations:
-        yield OrderTerm(names.annotations[bare], descending)
-        return
-    if bare == "?":
-        yield OrderTerm(resolve(names, Random(), "an ordering"), descending)
-        return
-    path, parts = split_path(info, bare, "an ordering")
-    relation = path.stored
-    last = bare.rsplit("__", 1)[-1]
-    if parts or not isinstance(path.field, ForeignKey) or last == path.field.attname:
-        term = names.term(bare, "an ordering")
-        if isinstance(term, KeyTerm):
-            # Where JSON is text, numbers would come in the order of their digits.
-            yield OrderTerm(FuncTerm(KEY_NUMBER, (term,)), descending)
-            term = names.term(bare, "an ordering")
-        yield OrderTerm(term, descending)
-        return
-    # As in Django: ordering by a relation orders by the related model's own ordering, or its key.
-    assert isinstance(relation, ForeignKey)
-    related = relation.target._meta
-    if depth > MAX_DEPTH:
-        raise FieldError(f"{info.name}: ordering by {name!r} goes round in circles over Meta.ordering.")
-    if not related.options.ordering:
-        yield OrderTerm(names.path_term(path), descending)
-        return
-    for term in related.options.ordering:
-        if not isinstance(term, str):
-            raise FieldError(
-                f"{info.name} cannot be ordered by {bare!r}: the Meta.ordering of {related.name} has an "
-                "expression. Name the related fields to order by."
-            )
-        turned = term.startswith("-") != descending
-        onward = f"{'-' if turned else ''}{bare}__{term.removeprefix('-')}"
-        yield from _named(names, onward, depth + 1)
 
 
 def default_ordering(info: ModelInfo) -> tuple[OrderTerm, ...]:

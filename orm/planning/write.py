@@ -8,11 +8,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
-from sqlalchemy import ClauseElement, ColumnElement
+from sqlalchemy import ColumnElement
 
 from orm.database.dialect import Dialect
 from orm.exceptions import FieldError, NotSupportedError
-from orm.expressions import Expression
 from orm.fields import Field
 from orm.loading.readers import read_tuples
 from orm.planning.cache import plans
@@ -173,11 +172,6 @@ def resolve_assignments(names: Names, validated: Mapping[str, Any], expressions:
             )
         found.append((info.fields[name], term))
     return tuple(found)
-
-
-def is_expression(value: Any) -> bool:
-    """Whether an assigned value is calculated by the database."""
-    return isinstance(value, (Expression, ClauseElement))
 
 
 def matching(query: Query) -> Query:
