@@ -156,6 +156,17 @@ class Database(databases.Database):
             return  # the scope's own transaction, being begun by connect()
         await self.connect()
 
+    def idle_backend(self) -> ManagedBackend | None:
+        """The pool, if a statement of the current task may run on any connection of it; None if one is bound to it.
+
+        Also None where statements are watched, or the database is not connected yet.
+        """
+        if not self._ready or self.query_log.active or self._global_connection is not None:
+            return None
+        if self._loop is not asyncio.get_running_loop() or asyncio.current_task() in self._connection_map:
+            return None
+        return self._backend
+
     def connection(self) -> Connection:
         """The current task's connection."""
         if self._global_connection is not None:

@@ -11,6 +11,7 @@ from orm.relations import ForeignKey, Hop, ReverseKey
 
 if TYPE_CHECKING:
     from orm.meta import ModelInfo
+    from orm.planning.terms import PathTerm
 
 # Only names that are valid are interned, so this is only reached by going round in cycles of relations.
 MAX_CACHED = 2_000
@@ -22,7 +23,7 @@ class Path:
     Paths are interned per model, so that they hash and compare by identity in a query's shape.
     """
 
-    __slots__ = ("field", "many", "name", "nullable", "relations", "stored")
+    __slots__ = ("field", "many", "name", "nullable", "relations", "stored", "term")
 
     def __init__(
         self,
@@ -41,6 +42,8 @@ class Path:
         self.nullable = stored.allow_null or any(hop.allow_null for hop in relations)
         self.many = any(hop.many for hop in relations)
         """Whether it may lead to several rows."""
+        self.term: PathTerm | None = None
+        """Its column as a term, where it leads to a single row: see `Names.path_term`."""
 
     def first_many(self) -> int:
         """How many hops there are up to and including the first that may lead to several rows."""

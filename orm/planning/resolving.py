@@ -5,8 +5,10 @@ This happens when a queryset's method is called, so that what makes no sense is 
 
 from __future__ import annotations
 
+import datetime
 import decimal
-from collections.abc import Iterable
+import uuid
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ClauseElement
@@ -65,6 +67,7 @@ from orm.planning.terms import (
     NullTerm,
     OuterRefTerm,
     OuterTerm,
+    PathTerm,
     RowTerm,
     SubqueryTerm,
     Term,
@@ -85,6 +88,11 @@ if TYPE_CHECKING:
 # Model A ordered by B ordered by A …
 MAX_DEPTH = 20
 # Which end of a year a comparison with the year is one with.
+# Values of these very types are nothing but values: no expression, no query, no list of such.
+PLAIN_VALUES = frozenset(
+    {bool, int, float, str, bytes, decimal.Decimal, uuid.UUID}
+    | {datetime.date, datetime.datetime, datetime.time, datetime.timedelta}
+)
 YEAR_BOUNDS = {"exact": 0, "gt": 1, "gte": 0, "lt": 0, "lte": 1}
 KEY_NUMBER = KeyNumber(F("key"))
 KEY_STRING = KeyString(F("key"))
@@ -197,13 +205,15 @@ def _case(names: Names, node: Case[Any], what: str) -> CaseTerm:
 
 
 def resolve_conditions(
-    names: Names, args: Iterable[Any], lookups: Iterable[tuple[str, Any]], *, negated: bool = False
+    names: Names, args: Sequence[Any], lookups: Iterable[tuple[str, Any]], *, negated: bool = False
 ) -> Node:
     """The condition that ``filter(*args, **lookups)`` states (or ``exclude``, negated)."""
-    given = tuple(args)
-    for argument in given:
+    given = [*args, *lookups]
+    for argument in args:
         check_condition(argument)
-    return _joined(names, "AND", (*given, *lookups), negated, negated) or EVERYTHING
+    if len(given) == 1 and not negated:
+        return _resolved(names, given[0], negated=False) or EVERYTHING
+    return _joined(names, "AND", given, negated, negated) or EVERYTHING
 
 
 def resolve_condition(names: Names, condition: Any) -> Node:
@@ -316,6 +326,8 @@ def _exists(names: Names, path: Path, steps: Steps, lookup: Lookup, value: Any) 
 
 def _match(names: Names, term: Term, lookup: Lookup, value: Any) -> Node:
     field = term.field
+    if type(value) in PLAIN_VALUES and type(term) is PathTerm:
+        return _prepared(term, lookup, value)
     name = lookup.name
     if name == "in":
         query = getattr(value, "_query", None)
@@ -341,7 +353,12 @@ def _match(names: Names, term: Term, lookup: Lookup, value: Any) -> Node:
         found = _within_year(term, term.function, name, value)
         if found is not None:
             return found
-    prepared = lookup.prepare(field, value)
+    return _prepared(term, lookup, value)
+
+
+def _prepared(term: Term, lookup: Lookup, value: Any) -> Node:
+    """A term held against a value."""
+    prepared = lookup.prepare(term.field, value)
     if prepared is Truth.NEVER:
         return constant(False, *term.leaves())
     if prepared is Truth.NOT_NULL:
@@ -462,5 +479,7 @@ def default_ordering(info: ModelInfo) -> tuple[OrderTerm, ...]:
 
 
 def primary_key_ordering(info: ModelInfo) -> tuple[OrderTerm, ...]:
-    """By primary key."""
-    return resolve_ordering(Names(info), [field.attname for field in info.pk_fields])
+    """By primary key; resolved once."""
+    if info.pk_order is None:
+        info.pk_order = resolve_ordering(Names(info), [field.attname for field in info.pk_fields])
+    return info.pk_order
