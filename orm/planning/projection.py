@@ -166,6 +166,10 @@ class Instances(Projection):
             masks.add((relations, field))
         return frozenset(masks)
 
+    def own_fields(self) -> list[Field[Any]]:
+        """The model's own fields that are loaded."""
+        return self._fields(())
+
     def _fields(self, relations: Relations) -> list[Field[Any]]:
         info = relations[-1].target._meta if relations else self.info
         only = None

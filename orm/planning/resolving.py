@@ -299,7 +299,6 @@ def _exists(names: Names, path: Path, steps: Steps, lookup: Lookup, value: Any) 
     """What is excluded over a relation that leads to many rows: that one of them matches."""
     count = path.first_many()
     hops = path.relations[:count]
-    joined = names.joined_here(hops)
     parts = path.name.split("__")
     outside: tuple[Term, ...] = ()
     # Rows that are not there are NULL too: then the relation is joined inside, from the row that may have none.
@@ -321,6 +320,8 @@ def _exists(names: Names, path: Path, steps: Steps, lookup: Lookup, value: Any) 
         inner = _match(inner_names, with_steps(inner_names.path_term(inner_path), steps), lookup, value)
     if is_never(inner):
         return NOTHING
+    # Asked last: what the value reads may have joined the relation, too.
+    joined = names.joined_here(hops)
     return AboutRows(RowMissing(hops, inner) if outer else RowExists(hops, inner, joined, outside))
 
 
