@@ -83,6 +83,7 @@ from orm.relations import (
     SET_DEFAULT,
     SET_NULL,
     ForeignKey,
+    ManyToMany,
     OneToOne,
 )
 from orm.subqueries import Exists, OuterRef, Subquery
@@ -163,6 +164,7 @@ __all__ = [
     "Lead",
     "LockNotAvailable",
     "Manager",
+    "ManyToMany",
     "Max",
     "Min",
     "Model",
