@@ -14,6 +14,7 @@ from sqlalchemy.sql import ClauseElement
 
 from orm.database.connection import ManagedBackend, ManagedConnection
 from orm.database.errors import translating
+from orm.database.hooks import calling
 from orm.database.pool import Openings
 from orm.database.postgresql.driver import AsyncpgDriver
 from orm.database.transactions import Options
@@ -98,6 +99,7 @@ class PostgreSQLConnection(ManagedConnection, _OwnCursors):
     """One connection of the pool while it is checked out."""
 
     manager: PostgreSQLBackend
+    own_cursors = True
 
     def __init__(self, manager: PostgreSQLBackend, dialect: Any) -> None:
         postgres.PostgresConnection.__init__(self, manager, dialect)
@@ -117,6 +119,7 @@ class PostgreSQLConnection(ManagedConnection, _OwnCursors):
             elif raw.is_in_transaction():
                 raw.terminate()
             elif dirty:
+                calling()
                 await raw.reset()
         except BaseException:
             raw.terminate()
@@ -138,6 +141,7 @@ class PostgreSQLConnection(ManagedConnection, _OwnCursors):
     async def commit(self) -> None:
         """Commit the outermost transaction; TransactionError when a failed statement has broken it."""
         with self.manager.log.watch("COMMIT", ()), translating:
+            calling()
             # PostgreSQL answers a COMMIT of a broken transaction with a rollback, and no error.
             if await self._connection.execute("COMMIT") == "ROLLBACK":
                 raise TransactionError(
