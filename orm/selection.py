@@ -367,7 +367,7 @@ class Selection(Generic[M, R]):
 
 def check_annotation_name(info: ModelInfo, name: str) -> None:
     """Raise `QueryError` unless an annotation can be called so."""
-    if name in info.settable or name in info.reverse or name == "pk" or hasattr(info.model, name):
+    if name in info.settable or name in info.relations or name == "pk" or hasattr(info.model, name):
         raise QueryError(f"{info.name} has an attribute {name!r} already: call the annotation something else.")
     if not name.isidentifier() or name.startswith("_"):
         raise QueryError(f"{name!r} cannot be the name of an annotation: it must be a Python identifier.")

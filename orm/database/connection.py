@@ -12,7 +12,7 @@ from sqlalchemy.sql import ClauseElement
 
 from orm.database.drivers import Driver
 from orm.database.errors import connecting, translating
-from orm.database.hooks import QueryLog
+from orm.database.hooks import QueryLog, calling
 from orm.database.pool import Pool
 from orm.database.transactions import Options, SQLTransaction, Transaction
 from orm.exceptions import InterfaceError
@@ -84,6 +84,7 @@ class ManagedConnection(ConnectionBackend):
 
     manager: ManagedBackend
     dirty = False
+    own_cursors = False  # whether `iterate` reads through the ORM's driver
     _connection: Any
     _compiled: tuple[Any, ...]
 
@@ -146,13 +147,16 @@ class ManagedConnection(ConnectionBackend):
         sql, args = self._prepare(query)
         rows = 0
         with self.manager.log.watch(sql, args) as watch, translating:
+            if not self.own_cursors:
+                calling()
             async for record in super().iterate(query):
                 rows += 1
                 watch.rows = rows
                 yield record
 
     async def around(self, sql: str, call: Callable[[], Awaitable[ResultT]]) -> ResultT:
-        """Run one statement's `call`; a place for a backend to take its turn first."""
+        """Run one statement's `call`, which is one of the driver; a place for a backend to take its turn first."""
+        calling()
         return await call()
 
     async def _observed(

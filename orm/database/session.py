@@ -1,7 +1,6 @@
 """How the ORM runs SQL: a task-bound connection of any `databases.Database`, for a few statements."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
 from typing import Any
@@ -12,7 +11,7 @@ import databases.core
 from orm.database.database import Database
 from orm.database.drivers import Driver, Outcome, driver_of
 from orm.database.errors import connecting, translating
-from orm.database.hooks import QueryLog
+from orm.database.hooks import QueryLog, open_trackers
 
 __all__ = ["Outcome", "Session", "adopt", "database_kind", "fetch_rows", "known_kind", "run_sql"]
 
@@ -27,7 +26,7 @@ class _Adopted:
         known: Driver | None = getattr(backend, "driver", None)
         self.plain = known is None
         self.driver = driver_of(database) if known is None else known
-        self.log: QueryLog | None = getattr(database, "query_log", None)
+        self.log: QueryLog = getattr(database, "query_log", None) or QueryLog()
         self.kind: str | None = None
         self.ready = not self.plain
         self.lock = asyncio.Lock()
@@ -163,7 +162,7 @@ class Session:
     async def fetch(self, sql: str, args: Sequence[Any] = ()) -> Sequence[Any]:
         """The rows of a statement: tuples, or asyncpg's records, in column order."""
         log = self._log
-        if log is not None and log.active:
+        if log.active or open_trackers:
             return await self._fetch_logged(log, sql, args)
         async with self._lock:
             with translating:
@@ -173,7 +172,7 @@ class Session:
         """The names of the columns, and the rows, of a statement that somebody else wrote."""
         log = self._log
         async with self._lock:
-            if log is None or not log.active:
+            if not log.active and not open_trackers:
                 with translating:
                     return await self._driver.fetch_named(self._raw, sql, args)
             with log.watch(sql, args) as watch, translating:
@@ -184,7 +183,7 @@ class Session:
     async def execute(self, sql: str, args: Sequence[Any] = ()) -> Outcome:
         """Run a statement without rows."""
         log = self._log
-        if log is None or not log.active:
+        if not log.active and not open_trackers:
             async with self._lock:
                 with translating:
                     return await self._driver.execute(self._raw, sql, args)
@@ -200,7 +199,7 @@ class Session:
             return 0
         log = self._log
         async with self._lock:
-            if log is None or not log.active:
+            if not log.active and not open_trackers:
                 with translating:
                     return await self._driver.execute_many(self._raw, sql, args)
             with log.watch(sql, args) as watch, translating:
@@ -213,11 +212,9 @@ class Session:
         Other statements may run on the connection between the batches. On MySQL any of them, on SQLite a write, reads
         the rows still to come into memory first.
         """
-        started = time.perf_counter()
-        count = 0
-        failure: BaseException | None = None
-        try:
-            # A generator that is left early is finished some time later: it keeps the connection until then.
+        # A generator that is left early is finished some time later: it keeps the connection until then.
+        with self._log.watch(sql, args) as watch:
+            watch.rows = 0
             async with self._connection:
                 async with self._lock:
                     with translating:
@@ -227,7 +224,7 @@ class Session:
                         async with self._lock:
                             with translating:
                                 batch = await rows.read(chunk)
-                        count += len(batch)
+                        watch.rows += len(batch)
                         if batch:
                             yield batch
                         if len(batch) < chunk:
@@ -236,13 +233,6 @@ class Session:
                     async with self._lock:
                         with translating:
                             await rows.close()
-        except BaseException as error:
-            if not isinstance(error, GeneratorExit):
-                failure = error
-            raise
-        finally:
-            if self._log is not None and self._log.active:
-                self._log.report(sql, args, started, count, failure)
 
     async def _fetch_logged(self, log: QueryLog, sql: str, args: Sequence[Any]) -> Sequence[Any]:
         async with self._lock:

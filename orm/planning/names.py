@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from orm.planning.paths import Path, resolve_path, split_path
 from orm.planning.terms import PathTerm, Term
 from orm.planning.transforming import split_steps, with_steps
-from orm.relations import ForeignKey, ReverseKey
+from orm.relations import ForeignKey, RelatedKey
 
 if TYPE_CHECKING:
     from orm.meta import ModelInfo
@@ -70,7 +70,7 @@ class Names:
         if annotation is not None:
             return with_steps(annotation, split_steps(annotation.field, rest))
         path, parts = split_path(self.info, name, what)
-        if not parts or isinstance(path.field, (ForeignKey, ReverseKey)):
+        if not parts or isinstance(path.field, (ForeignKey, RelatedKey)):
             return self.path_term(resolve_path(self.info, name, what))
         return with_steps(self.path_term(path), split_steps(path.field, parts))
 

@@ -20,7 +20,7 @@ from orm.planning.projection import Columns, Instances, Projection, one_column
 from orm.planning.rendering import Binds, Captured, Rendering
 from orm.planning.resolving import default_ordering, primary_key_ordering
 from orm.planning.terms import AnnotationTerm, PathTerm, Term
-from orm.relations import ForeignKey, ReverseKey
+from orm.relations import ForeignKey, RelatedKey
 
 if TYPE_CHECKING:
     from orm.ctes import CTE
@@ -201,7 +201,7 @@ class Query:
         Of instances that is the primary key, or the field that a foreign key points at.
         """
         if isinstance(self.projection, Instances):
-            relation = compared if isinstance(compared, (ForeignKey, ReverseKey)) else None
+            relation = compared if isinstance(compared, (ForeignKey, RelatedKey)) else None
             target = relation.target_field if relation is not None else None
             if relation is not None and relation.target is not self.info.model:
                 raise QueryError(

@@ -299,18 +299,16 @@ def _exists(names: Names, path: Path, steps: Steps, lookup: Lookup, value: Any) 
     """What is excluded over a relation that leads to many rows: that one of them matches."""
     count = path.first_many()
     hops = path.relations[:count]
-    parts = path.name.split("__")
     outside: tuple[Term, ...] = ()
     # Rows that are not there are NULL too: then the relation is joined inside, from the row that may have none.
     outer = value is None or (lookup.name == "isnull" and value is True)
     if outer:
         start = hops[-2].target._meta if count > 1 else names.info
-        rest = "__".join(parts[count - 1 :])
+        inner_path = path.after(count - 1)
     else:
         start = hops[-1].target._meta
-        rest = "__".join(parts[count:]) or "pk"
+        inner_path = path.after(count)
     inner_names = Names(start, own_scope=True)
-    inner_path = resolve_path(start, rest, "a lookup")
     if isinstance(value, (Expression, ClauseElement)) and not hasattr(value, "_meta"):
         read = resolve(names, value, f"a value for {lookup.name}")
         other = OuterTerm(read)

@@ -111,4 +111,4 @@ class MySQLConnection(ManagedConnection):
     async def around(self, sql: str, call: Callable[[], Awaitable[ResultT]]) -> ResultT:
         """Run one statement's `call`, once the rows of a running query are out of its way."""
         await CursorStream.settle(self._connection)
-        return await call()
+        return await super().around(sql, call)

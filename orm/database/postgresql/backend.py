@@ -16,6 +16,7 @@ from sqlalchemy.sql import ClauseElement
 
 from orm.database.connection import ManagedBackend, ManagedConnection
 from orm.database.errors import translating
+from orm.database.hooks import calling
 from orm.database.pool import Pool
 from orm.database.postgresql.driver import AsyncpgDriver
 from orm.database.transactions import Options
@@ -102,6 +103,7 @@ class PostgreSQLBackend(postgres.PostgresBackend, ManagedBackend):
             elif raw.is_in_transaction():
                 raw.terminate()
             elif dirty:
+                calling()
                 await raw.reset()
         except BaseException:
             raw.terminate()
@@ -147,6 +149,7 @@ class PostgreSQLConnection(ManagedConnection, _OwnCursors):
     """One connection of the pool while it is checked out."""
 
     manager: PostgreSQLBackend
+    own_cursors = True
 
     def __init__(self, manager: PostgreSQLBackend, dialect: Any) -> None:
         postgres.PostgresConnection.__init__(self, manager, dialect)
@@ -166,6 +169,7 @@ class PostgreSQLConnection(ManagedConnection, _OwnCursors):
     async def commit(self) -> None:
         """Commit the outermost transaction; TransactionError when a failed statement has broken it."""
         with self.manager.log.watch("COMMIT", ()), translating:
+            calling()
             # PostgreSQL answers a COMMIT of a broken transaction with a rollback, and no error.
             if await self._connection.execute("COMMIT") == "ROLLBACK":
                 raise TransactionError(

@@ -15,6 +15,7 @@ from sqlalchemy.sql import ClauseElement
 
 from orm.database.connection import ManagedBackend, ManagedConnection
 from orm.database.drivers import CursorStream, Outcome
+from orm.database.hooks import calling
 from orm.database.pool import Pool
 from orm.database.sqlite.driver import AiosqliteDriver, EquippedConnection, execute, first_word, hop, is_write
 from orm.database.transactions import Options
@@ -212,10 +213,18 @@ def _set_up_file(connection: sqlite3.Connection) -> None:
 
 
 class _OneHop(sqlite.SQLiteConnection):
-    """`execute` of `databases` for a connection that is kept.
+    """`execute` of `databases` for a connection that is kept, and its other calls counted.
 
     Its own takes the last inserted id, which a connection remembers for ever, for that of any statement.
     """
+
+    async def fetch_all(self, query: ClauseElement) -> Any:
+        self._count_hops()
+        return await super().fetch_all(query)
+
+    async def fetch_one(self, query: ClauseElement) -> Any:
+        self._count_hops()
+        return await super().fetch_one(query)
 
     async def execute(self, query: ClauseElement) -> Any:
         sql, args = self._compile(query)[:2]
@@ -224,6 +233,11 @@ class _OneHop(sqlite.SQLiteConnection):
         outcome = await hop(connection, execute, sql, args)
         is_insert = first_word(sql) in ("INSERT", "REPLACE") and outcome.rowcount > 0
         return outcome.lastrowid if is_insert else outcome.rowcount
+
+    @staticmethod
+    def _count_hops() -> None:
+        for _ in ("execute", "fetch", "close"):
+            calling()
 
 
 class SQLiteConnection(ManagedConnection, _OneHop):

@@ -11,6 +11,7 @@ import aiosqlite
 import databases
 
 from orm.database.drivers import CursorStream, Outcome, RowStream
+from orm.database.hooks import calling
 from orm.database.sqlite import functions
 
 ResultT = TypeVar("ResultT")
@@ -79,6 +80,7 @@ async def hop(raw: aiosqlite.Connection, function: Callable[..., ResultT], *args
     aiosqlite's public calls take a hop for each step; a whole statement fits into one.
     """
     connection = raw._conn
+    calling()
     try:
         result: ResultT = await raw._execute(function, connection, *args)  # type: ignore[no-untyped-call]
     except asyncio.CancelledError:
