@@ -20,7 +20,8 @@ from orm.conditional import Case, When
 from orm.constraints import CheckConstraint, Index, UniqueConstraint
 from orm.ctes import CTE
 from orm.database.database import Database
-from orm.database.hooks import QueryEvent
+from orm.database.hooks import QueryEvent, TrackedQuery
+from orm.database.repeats import RepeatedQueryWarning
 from orm.exceptions import (
     CheckViolation,
     ConnectionLost,
@@ -76,6 +77,7 @@ from orm.paging import Page
 from orm.planning.cache import PlanCacheInfo, plan_cache_clear, plan_cache_info
 from orm.queryset import QuerySet
 from orm.registry import ModelRegistry
+from orm.related_managers import ManyToManyManager, RelatedManager
 from orm.relations import (
     CASCADE,
     NO_ACTION,
@@ -83,9 +85,11 @@ from orm.relations import (
     SET_DEFAULT,
     SET_NULL,
     ForeignKey,
+    ManyToMany,
     OneToOne,
 )
 from orm.subqueries import Exists, OuterRef, Subquery
+from orm.tracking import QueryTracker, assert_max_queries, track_queries
 from orm.windows import (
     CumeDist,
     DenseRank,
@@ -164,6 +168,8 @@ __all__ = [
     "Lead",
     "LockNotAvailable",
     "Manager",
+    "ManyToMany",
+    "ManyToManyManager",
     "Max",
     "Min",
     "Model",
@@ -186,7 +192,10 @@ __all__ = [
     "QueryEvent",
     "QuerySet",
     "QueryTimeout",
+    "QueryTracker",
     "Rank",
+    "RelatedManager",
+    "RepeatedQueryWarning",
     "RowNumber",
     "RowRange",
     "SerializationFailure",
@@ -198,6 +207,7 @@ __all__ = [
     "Sum",
     "Text",
     "Time",
+    "TrackedQuery",
     "TransactionError",
     "UniqueConstraint",
     "UniqueViolation",
@@ -208,9 +218,11 @@ __all__ = [
     "When",
     "Window",
     "WindowFrameExclusion",
+    "assert_max_queries",
     "functions",
     "lookups",
     "plan_cache_clear",
     "plan_cache_info",
+    "track_queries",
     "transforms",
 ]

@@ -16,7 +16,7 @@ from orm.constraints import CheckConstraint, Index, UniqueConstraint
 from orm.database.mysql.dialect import MARIADB_COLLATION, MYSQL_COLLATION
 from orm.exceptions import FieldError
 from orm.fields import Field
-from orm.relations import ForeignKey, ReverseRelation
+from orm.relations import ForeignKey, ManyToMany, Relation
 from orm.validation import Validator, compile_validator
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ class ModelInfo:
         registry: ModelRegistry | None,
         options: MetaOptions,
         fields: dict[str, Field[Any]],
+        many_to_many: dict[str, ManyToMany[Any]],
         *,
         legacy: bool,
     ) -> None:
@@ -83,16 +84,20 @@ class ModelInfo:
         self.abstract = options.abstract
         self.tablename = options.tablename
         self.fields = fields
+        self.many_to_many = many_to_many
+        self.auto_created = False
+        """Whether it is the through model that a `ManyToMany` made for itself."""
         # Declared in the spelling of orm 0.1 or 0.3, whose code relies on three odd behaviours: a null relation
         # is an instance without a key, a filter across a relation loads it, exclude(clause) filters.
         self.legacy = legacy
         self.table: sqlalchemy.Table | None = None
-        # What planning has resolved of this model: paths, lookups by their keyword, Meta.ordering.
+        # What planning has resolved of this model: paths, lookups by their keyword, the ordering of Meta and by key.
         self.paths: dict[str, Any] = {}
         self.lookups: dict[str, Any] = {}
         self.default_order: tuple[Any, ...] | None = None
+        self.pk_order: tuple[Any, ...] | None = None
         self.objects: dict[Any, Any] = {}
-        self._reverse: list[ReverseRelation] = []
+        self._ends: list[Relation] = []
 
     @property
     def registry(self) -> ModelRegistry:
@@ -101,26 +106,42 @@ class ModelInfo:
             raise FieldError(f"{self.name} is abstract and has no registry.")
         return self._registry
 
-    def add_reverse(self, relation: ReverseRelation) -> None:
-        """Take note of a relation of another model that points here."""
+    def add_relation(self, relation: Relation) -> None:
+        """Take note of an end of a relation that is no field of the model: a way back, or a many-to-many one."""
         if relation.name.endswith("+"):
             return  # As in Django: a related_name that ends with a plus hides the way back.
-        self._reverse = [known for known in self._reverse if known.relation is not relation.relation]
-        self._reverse.append(relation)
-        self.__dict__.pop("reverse", None)
+        self._ends = [known for known in self._ends if known is not relation]
+        self._ends.append(relation)
+        self.__dict__.pop("relations", None)
+        self.__dict__.pop("accessors", None)
 
     @cached_property
-    def reverse(self) -> dict[str, ReverseRelation]:
-        """The relations of other models that point here, by their name in lookups.
+    def relations(self) -> dict[str, Relation]:
+        """The relations that are no fields of the model, by their name in lookups.
 
         Two that share a name are ambiguous, and a field's name is the field's: such ones need a `related_name`.
         """
-        names = Counter(relation.name for relation in self._reverse)
+        names = Counter(relation.name for relation in self._ends)
         return {
             relation.name: relation
-            for relation in self._reverse
+            for relation in self._ends
             if names[relation.name] == 1 and relation.name not in self.settable
         }
+
+    @cached_property
+    def accessors(self) -> dict[str, Relation]:
+        """Every relation by the attribute that an instance has it under: foreign keys, ways back, many-to-many ones."""
+        found: dict[str, Relation] = {relation.accessor: relation for relation in self._ends}
+        found.update((name, field) for name, field in self.fields.items() if isinstance(field, ForeignKey))
+        return found
+
+    def relation(self, name: str) -> Relation:
+        """The relation of this name in lookups. Raises `FieldError` if there is none."""
+        field = self.fields.get(name)
+        found: Relation | None = field if isinstance(field, ForeignKey) else self.relations.get(name)
+        if found is None:
+            raise self.unknown(name, "a relation")
+        return found
 
     def check(self) -> None:
         """Raise `FieldError` for what cannot be a table."""
@@ -201,7 +222,7 @@ class ModelInfo:
 
     def unknown(self, name: str, what: str, extra: Iterable[str] = ()) -> FieldError:
         """The error for a name that is no field, with what it could have been."""
-        choices = sorted({*self.settable, *self.reverse, "pk", *extra})
+        choices = sorted({*self.settable, *self.relations, "pk", *extra})
         close = difflib.get_close_matches(name, choices, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         return FieldError(
@@ -210,13 +231,15 @@ class ModelInfo:
 
     # The table.
 
-    def build_table_if_ready(self, metadata: sqlalchemy.MetaData) -> None:
-        """Build the table unless it is built or waits for a model that is not declared yet."""
-        if self.table is None and not self._missing_targets():
-            self.table = self._build_table(metadata)
-            for field in self.fields.values():
-                if isinstance(field, ForeignKey):
-                    field.target._meta.add_reverse(ReverseRelation(field))
+    def build_table_if_ready(self, metadata: sqlalchemy.MetaData) -> bool:
+        """Build the table unless it is built or waits for a model that is not declared yet; whether it was built."""
+        if self.table is not None or self._missing_targets():
+            return False
+        self.table = self._build_table(metadata)
+        for field in self.fields.values():
+            if isinstance(field, ForeignKey):
+                field.target._meta.add_relation(field.reverse)
+        return True
 
     def require_table(self) -> sqlalchemy.Table:
         """The table. Raises `FieldError` naming the foreign key whose model never appeared."""

@@ -20,6 +20,7 @@ from orm.planning.clauses import to_clause
 from orm.queryset import QuerySet
 from orm.raw import RawQuerySet
 from orm.registry import ModelRegistry, registry_of
+from orm.relations import ManyToMany
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -46,8 +47,9 @@ class ModelMetaclass(type):
         declared = dict(namespace.pop("fields")) if older else {}
         legacy = older or "__metadata__" in namespace
         for key, value in list(namespace.items()):
-            if isinstance(value, Field):
+            if isinstance(value, (Field, ManyToMany)):
                 declared[key] = namespace.pop(key)
+        many = {key: declared.pop(key) for key, value in list(declared.items()) if isinstance(value, ManyToMany)}
 
         for kind, base in (("DoesNotExist", NoMatch), ("MultipleObjectsReturned", MultipleMatches)):
             qualified = {"__module__": namespace.get("__module__"), "__qualname__": f"{name}.{kind}"}
@@ -57,7 +59,8 @@ class ModelMetaclass(type):
         for key in [key for key in fields if key in namespace]:
             del fields[key]  # A subclass takes a field away by naming something else so.
         fields.update(declared)
-        _check_names(name, fields)
+        many = {**{key: value for key, value in _inherited_many(parents).items() if key not in namespace}, **many}
+        _check_names(name, {**fields, **many})
 
         registry = registry_of(namespace, bases)
         if not options.abstract:
@@ -74,11 +77,13 @@ class ModelMetaclass(type):
                 for field in keys:
                     field.in_composite_key()
 
-        cls._meta = info = ModelInfo(cls, registry, options, fields, legacy=legacy)
+        cls._meta = info = ModelInfo(cls, registry, options, fields, many, legacy=legacy)
         for key, field in fields.items():
             field.bind(cls, key)
             for attribute, descriptor in field.descriptors().items():
                 setattr(cls, attribute, descriptor)
+        for key, relation in many.items():
+            relation.bind(cls, key)
         info.check()
         if registry is not None and not options.abstract:
             registry._add(cls)
@@ -132,6 +137,11 @@ def _inherited_fields(name: str, parents: list[ModelMetaclass]) -> dict[str, Fie
             )
         fields.update((key, copy.copy(field)) for key, field in info.fields.items())
     return fields
+
+
+def _inherited_many(parents: list[ModelMetaclass]) -> dict[str, ManyToMany[Any]]:
+    infos: list[ModelInfo] = [info for parent in reversed(parents) if (info := getattr(parent, "_meta", None))]
+    return {key: relation.copy() for info in infos for key, relation in info.many_to_many.items()}
 
 
 def _check_names(name: str, fields: Mapping[str, Any]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from typing_extensions import Self
@@ -80,7 +79,7 @@ class QuerySet(Selection[M, R]):
             start = 0 if index.start is None else check_index(index.start, "a slice")
             stop = None if index.stop is None else check_index(index.stop, "a slice")
             sliced = self._query.slice(start, None if stop is None else max(start, stop))
-            return self._with(replace(sliced, sliced=True))
+            return self._with(sliced.changed(sliced=True))
         return self._at(check_index(index, "an index"))
 
     async def _at(self, index: int) -> R:
@@ -188,7 +187,7 @@ class QuerySet(Selection[M, R]):
         found = self.filter(*conditions, **lookups) if conditions or lookups else self
         query = found._query
         if not query.is_limited:
-            found = found._with(replace(query, high=2, ordering=()))
+            found = found._with(query.changed(high=2, ordering=()))
         rows = await found
         if len(rows) == 1:
             return rows[0]

@@ -9,6 +9,7 @@ import sqlalchemy
 
 from orm.database import ddl
 from orm.exceptions import FieldError, QueryError
+from orm.related import link_many_to_many, set_reverse_accessors
 
 if TYPE_CHECKING:
     from orm.models import Model
@@ -94,8 +95,13 @@ class ModelRegistry:
 
     def _build_tables(self) -> None:
         """Build each table whose foreign keys can be resolved by now; a forward reference waits."""
-        for model in self.models.values():
-            model._meta.build_table_if_ready(self._metadata)
+        for model in list(self.models.values()):
+            if model._meta.build_table_if_ready(self._metadata):
+                set_reverse_accessors(model)
+        for model in list(self.models.values()):
+            for relation in model._meta.many_to_many.values():
+                if not relation.linked and relation.is_resolved():
+                    link_many_to_many(relation)
 
     def find(self, name: str) -> type[Model] | None:
         """The model of this class name, or None."""

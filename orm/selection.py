@@ -113,11 +113,11 @@ class Selection(Generic[M, R]):
             return self.filter(**lookups)
         if not self._query.info.registry.require_all:
             return self
-        return self._with(replace(self._query, whole=True))
+        return self._with(self._query.changed(whole=True))
 
     def none(self) -> Self:
         """A query that finds nothing and asks no database."""
-        return self._with(replace(self._query, where=NOTHING))
+        return self._with(self._query.changed(where=NOTHING))
 
     def filter(self, /, *conditions: Logical | sqlalchemy.ColumnElement[bool] | bool, **lookups: Any) -> Self:
         """Only rows that meet every condition: lookups, `Q` objects, typed comparisons, expressions that are true or
@@ -164,7 +164,7 @@ class Selection(Generic[M, R]):
         """Ordered by these, and by nothing else: ``"name"``, ``"-album__name"``, expressions. None: unordered."""
         names = self._query.names()
         if isinstance(self._query, Combination):
-            return self._with(replace(self._query, ordering=resolve_ordering(names, terms)))
+            return self._with(self._query.changed(ordering=resolve_ordering(names, terms)))
         ordering = resolve_ordering(names, terms)
         if not self._query.grouped and any(term.term.aggregate for term in ordering):
             raise FieldError("order_by() takes an aggregate only of rows in groups: annotate() it first.")
@@ -209,7 +209,7 @@ class Selection(Generic[M, R]):
         if isinstance(of, str):
             raise QueryError(f"of is a list of relations, such as [{of!r}].")
         lock = Lock(nowait=nowait, skip_locked=skip_locked, of=tuple(of), **kind)
-        return self._with(replace(self._query, lock=lock))
+        return self._with(self._query.changed(lock=lock))
 
     def limit(self, count: int, *, per: Operand | Sequence[Operand] | None = None) -> Self:
         """At most so many rows. Unlike a slice, it may be followed by `filter()` and `order_by()`.
@@ -225,7 +225,7 @@ class Selection(Generic[M, R]):
             return self._limited_per(count, [per] if isinstance(per, (str, Expression)) else per)
         if query.sliced:
             return self._with(query.slice(0, count))
-        return self._with(replace(query, high=query.low + count))
+        return self._with(query.changed(high=query.low + count))
 
     def _limited_per(self, count: int, per: Sequence[Operand]) -> Self:
         query = self._query
@@ -249,14 +249,14 @@ class Selection(Generic[M, R]):
         if query.sliced:
             return self._with(query.slice(count, None))
         high = None if query.high is None else query.high - query.low + count
-        return self._with(replace(query, low=count, high=high))
+        return self._with(query.changed(low=count, high=high))
 
     def with_cte(self, *ctes: CTE) -> Self:
         """The query with these common table expressions in front: see `orm.CTE`."""
         for cte in ctes:
             if not isinstance(cte, CTE):
                 raise QueryError(f"with_cte() takes an orm.CTE, got {type(cte).__name__}.")
-        return self._with(replace(self._query, ctes=(*self._query.ctes, *ctes)))
+        return self._with(self._query.changed(ctes=(*self._query.ctes, *ctes)))
 
     def _joined_to(self, cte: CTE, lookups: Mapping[str, Any]) -> Self:
         query = self._query
@@ -306,7 +306,7 @@ class Selection(Generic[M, R]):
         mine, theirs = self._query, other._query
         where = junction(connector, [mine.where, theirs.where])
         reached = {**mine.reached, **theirs.reached}
-        found = replace(mine, where=where, reached=reached, scopes=max(mine.scopes, theirs.scopes))
+        found = mine.changed(where=where, reached=reached, scopes=max(mine.scopes, theirs.scopes))
         return self._with(found)
 
     def _check_same(self, other: Selection[M, Any]) -> None:
@@ -327,20 +327,20 @@ class Selection(Generic[M, R]):
         """
         projection = self._instances("select_related()")
         if relations == (None,):
-            return self._with(replace(self._query, projection=replace(projection, related=())))
+            return self._with(self._query.changed(projection=replace(projection, related=())))
         names = [name for given in relations for name in ([given] if isinstance(given, str) else given or [])]
         changed = projection.with_related(names) if names else projection.all_related()
-        return self._with(replace(self._query, projection=changed))
+        return self._with(self._query.changed(projection=changed))
 
     def only(self, *names: str) -> Self:
         """Load only these fields (and the primary key); reading another raises AttributeError."""
         changed = self._instances("only()").loading(names)
-        return self._with(replace(self._query, projection=changed))
+        return self._with(self._query.changed(projection=changed))
 
     def defer(self, *names: str) -> Self:
         """Load all but these fields."""
         changed = self._instances("defer()").deferring(names)
-        return self._with(replace(self._query, projection=changed))
+        return self._with(self._query.changed(projection=changed))
 
     def _instances(self, what: str) -> Instances:
         projection = self._query.projection
@@ -400,7 +400,7 @@ class Selection(Generic[M, R]):
 
 def check_annotation_name(info: ModelInfo, name: str) -> None:
     """Raise `QueryError` unless an annotation can be called so."""
-    if name in info.settable or name in info.reverse or name == "pk" or hasattr(info.model, name):
+    if name in info.settable or name in info.relations or name == "pk" or hasattr(info.model, name):
         raise QueryError(f"{info.name} has an attribute {name!r} already: call the annotation something else.")
     if not name.isidentifier() or name.startswith("_"):
         raise QueryError(f"{name!r} cannot be the name of an annotation: it must be a Python identifier.")

@@ -11,7 +11,8 @@ from sqlalchemy.sql import ClauseElement
 
 from orm.database.connection import Connection, ManagedBackend
 from orm.database.errors import connecting
-from orm.database.hooks import Hook, QueryLog, make_visible, print_event
+from orm.database.hooks import Hook, QueryLog, make_visible, open_trackers, print_event
+from orm.database.repeats import Repeats
 from orm.database.transactions import Transaction
 from orm.exceptions import InterfaceError, NotSupportedError
 
@@ -28,8 +29,9 @@ class Database(databases.Database):
     It connects on first use, or with `await database.connect()`. It is closed by `await database.disconnect()`, or at
     the end of `async with database:`. `sqlite://` is one database in memory, shared by all tasks until it is closed.
 
-    `echo=True` prints each statement. `force_rollback=True` undoes everything at the end, for tests. Further options
-    go to the driver: `min_size`, `max_size`, `ssl`, `timeout`, ….
+    `echo=True` prints each statement. `warn_repeated=10` warns where one query is awaited ten times in a row.
+    `force_rollback=True` undoes everything at the end, for tests. Further options go to the driver: `min_size`,
+    `max_size`, `ssl`, `timeout`, ….
 
     Raises `InterfaceError` when the driver is not installed, `NotSupportedError` for a URL of another database, and
     `OperationalError`, which names the server but never the password, when no connection can be made.
@@ -60,7 +62,13 @@ class Database(databases.Database):
     _global_transaction: Transaction | None
 
     def __init__(
-        self, url: str | DatabaseURL, *, force_rollback: bool = False, echo: bool = False, **options: Any
+        self,
+        url: str | DatabaseURL,
+        *,
+        force_rollback: bool = False,
+        echo: bool = False,
+        warn_repeated: int | None = None,
+        **options: Any,
     ) -> None:
         parsed = DatabaseURL(url)
         if parsed.scheme not in self.SUPPORTED_BACKENDS:
@@ -80,6 +88,7 @@ class Database(databases.Database):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._connect_lock = asyncio.Lock()
         self._scope_inside = False
+        self.warn_repeated = warn_repeated
         if echo:
             self.echo = True
 
@@ -95,6 +104,20 @@ class Database(databases.Database):
             self.query_log.add(print_event)
         elif not on and self.echo:
             self.query_log.remove(print_event)
+
+    @property
+    def warn_repeated(self) -> int | None:
+        """After how many times in a row one query from one line of the program is warned of; None for never.
+
+        For development: a loop that sends a query for each row gets an `orm.RepeatedQueryWarning` that names the line,
+        the query, and the call that needs fewer. Raises `QueryError` for anything but a number of 2 or more, or None.
+        """
+        observer = self.query_log.observer
+        return observer.times if isinstance(observer, Repeats) else None
+
+    @warn_repeated.setter
+    def warn_repeated(self, times: int | None) -> None:
+        self.query_log.observer = None if times is None else Repeats(times)
 
     def add_hook(self, hook: Hook) -> None:
         """Call `hook` with a `QueryEvent` after each statement, failed ones and those of transactions included."""
@@ -155,6 +178,17 @@ class Database(databases.Database):
         if connection is self._global_connection and self._connect_lock.locked() and self.is_connected:
             return  # the scope's own transaction, being begun by connect()
         await self.connect()
+
+    def idle_backend(self) -> ManagedBackend | None:
+        """The pool, if a statement of the current task may run on any connection of it; None if one is bound to it.
+
+        Also None where statements are watched, or the database is not connected yet.
+        """
+        if not self._ready or self.query_log.active or open_trackers or self._global_connection is not None:
+            return None
+        if self._loop is not asyncio.get_running_loop() or asyncio.current_task() in self._connection_map:
+            return None
+        return self._backend
 
     def connection(self) -> Connection:
         """The current task's connection."""

@@ -1,12 +1,16 @@
-"""The query log: what `database.echo` prints and `database.add_hook` reports."""
+"""The query log: what `database.echo` prints, `database.add_hook` reports and `orm.track_queries` counts."""
 
 import logging
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
+
+from orm.database.shapes import is_transaction, shape_of
+from orm.database.sources import Source, locate
 
 logger = logging.getLogger("orm.sql")
 
@@ -29,6 +33,61 @@ class QueryEvent:
 Hook = Callable[[QueryEvent], object]
 
 
+@dataclass(eq=False)
+class TrackedQuery:
+    """One statement, from the moment it is sent.
+
+    `source` is the line of the program that waits for it (None where there is none). `seconds` is the time the driver
+    took, `rows` the number of rows returned or matched, `error` what was raised instead; each is None until it is
+    known. `values` are the driver's own.
+    """
+
+    sql: str
+    values: Any = field(repr=False)
+    source: Source | None
+    started: float = field(repr=False)
+    seconds: float | None = None
+    rows: int | None = None
+    error: BaseException | None = None
+
+    @property
+    def shape(self) -> str:
+        """The SQL without values, in which lists of any length are alike."""
+        return shape_of(self.sql)
+
+    @property
+    def is_transaction(self) -> bool:
+        """Whether it begins or ends a transaction or a savepoint."""
+        return is_transaction(self.sql)
+
+
+Observer = Callable[[TrackedQuery], object]
+
+
+class Tracker(Protocol):
+    """Who counts the statements of some tasks."""
+
+    def sent(self, query: TrackedQuery) -> None:
+        """A statement is being sent."""
+
+    def called(self) -> None:
+        """The driver is being called."""
+
+
+# Statements look here first: as long as it is empty, that is all that tracking costs them.
+open_trackers: set[Tracker] = set()
+# The trackers that were opened in this task, or in those it was started from, and may be closed by now.
+trackers_here: ContextVar[tuple[Tracker, ...]] = ContextVar("orm.trackers", default=())
+
+
+def calling() -> None:
+    """Count one call of the real driver: on a server a round trip, on SQLite a hop to the connection's thread."""
+    if open_trackers:
+        for tracker in trackers_here.get():
+            if tracker in open_trackers:
+                tracker.called()
+
+
 def print_event(event: QueryEvent) -> None:
     """Log one statement through the `orm.sql` logger, at INFO."""
     if event.error is not None:
@@ -49,11 +108,26 @@ def make_visible() -> None:
 
 
 class QueryLog:
-    """Who wants to hear of each statement. `active` is False when nobody does, and then nothing is measured."""
+    """Who wants to hear of each statement of a database.
+
+    `active` is False when nobody does. Unless a tracker is open (see `open_trackers`), nothing is measured then.
+    `observer` hears of statements before they are sent, and of where; the hooks after.
+    """
 
     def __init__(self) -> None:
         self.hooks: tuple[Hook, ...] = ()
+        self._observer: Observer | None = None
         self.active = False
+
+    @property
+    def observer(self) -> Observer | None:
+        """Who hears of each statement before it is sent. What it raises stops the statement."""
+        return self._observer
+
+    @observer.setter
+    def observer(self, observer: Observer | None) -> None:
+        self._observer = observer
+        self.active = bool(self.hooks) or observer is not None
 
     def add(self, hook: Hook) -> None:
         """Call `hook` with a `QueryEvent` after each statement."""
@@ -65,13 +139,7 @@ class QueryLog:
         hooks = list(self.hooks)
         hooks.remove(hook)
         self.hooks = tuple(hooks)
-        self.active = bool(hooks)
-
-    def report(self, sql: str, values: Any, started: float, rows: int | None, error: BaseException | None) -> None:
-        """Tell every hook of a statement that began at `started` (`time.perf_counter()`)."""
-        event = QueryEvent(sql, values, time.perf_counter() - started, rows, error)
-        for hook in self.hooks:
-            hook(event)
+        self.active = bool(hooks) or self._observer is not None
 
     def watch(self, sql: str, values: Any) -> "Watch":
         """`with log.watch(sql, values) as watch:` reports the statement that runs in its block; set `watch.rows`."""
@@ -81,19 +149,44 @@ class QueryLog:
 class Watch:
     """One statement being timed."""
 
-    __slots__ = ("_log", "_sql", "_started", "_values", "rows")
+    __slots__ = ("_log", "_query", "_sql", "_started", "_values", "rows")
 
     def __init__(self, log: QueryLog, sql: str, values: Any) -> None:
         self._log = log
         self._sql = sql
         self._values = values
+        self._query: TrackedQuery | None = None
         self.rows: int | None = None
 
     def __enter__(self) -> "Watch":
+        if open_trackers or self._log.observer is not None:
+            self._announce()
         self._started = time.perf_counter()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._log.report(self._sql, self._values, self._started, self.rows, error)
+        hooks, query = self._log.hooks, self._query
+        if not hooks and query is None:
+            return
+        seconds = time.perf_counter() - self._started
+        if isinstance(error, GeneratorExit):  # whoever read a stream had enough
+            error = None
+        if query is not None:
+            query.seconds, query.rows, query.error = seconds, self.rows, error
+        if hooks:
+            event = QueryEvent(self._sql, self._values, seconds, self.rows, error)
+            for hook in hooks:
+                hook(event)
+
+    def _announce(self) -> None:
+        trackers = [tracker for tracker in trackers_here.get() if tracker in open_trackers]
+        observer = self._log.observer
+        if not trackers and observer is None:
+            return
+        self._query = query = TrackedQuery(self._sql, self._values, locate(), time.perf_counter())
+        for tracker in trackers:
+            tracker.sent(query)
+        if observer is not None:
+            observer(query)

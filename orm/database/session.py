@@ -1,20 +1,19 @@
 """How the ORM runs SQL: a task-bound connection of any `databases.Database`, for a few statements."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import databases
 import databases.core
 
+from orm.database.database import Database
 from orm.database.drivers import Driver, Outcome, driver_of
 from orm.database.errors import connecting, translating
-from orm.database.hooks import QueryLog
+from orm.database.hooks import QueryLog, open_trackers
 
-__all__ = ["Outcome", "Session", "adopt", "database_kind", "known_kind"]
+__all__ = ["Outcome", "Session", "adopt", "database_kind", "fetch_rows", "known_kind", "run_sql"]
 
 
 class _Adopted:
@@ -27,7 +26,7 @@ class _Adopted:
         known: Driver | None = getattr(backend, "driver", None)
         self.plain = known is None
         self.driver = driver_of(database) if known is None else known
-        self.log: QueryLog | None = getattr(database, "query_log", None)
+        self.log: QueryLog = getattr(database, "query_log", None) or QueryLog()
         self.kind: str | None = None
         self.ready = not self.plain
         self.lock = asyncio.Lock()
@@ -46,13 +45,10 @@ class _Adopted:
                 await database.connect()
 
 
-_adopted: WeakKeyDictionary[databases.Database, _Adopted] = WeakKeyDictionary()
-
-
 def _of(database: databases.Database) -> _Adopted:
-    found = _adopted.get(database)
+    found: _Adopted | None = database.__dict__.get("_adopted")
     if found is None:
-        found = _adopted[database] = _Adopted(database)
+        found = database.__dict__["_adopted"] = _Adopted(database)
     return found
 
 
@@ -76,8 +72,26 @@ async def database_kind(database: databases.Database) -> str:
 
 def known_kind(database: databases.Database) -> str | None:
     """What `database_kind` has found; None while it has not been asked."""
-    found = _adopted.get(database)
+    found: _Adopted | None = database.__dict__.get("_adopted")
     return found.kind if found is not None else None
+
+
+async def fetch_rows(database: databases.Database, sql: str, args: Sequence[Any] = ()) -> Sequence[Any]:
+    """`Session.fetch` of one statement. Outside of transactions it needs no connection of the task's own."""
+    backend = database.idle_backend() if isinstance(database, Database) else None
+    if backend is not None:
+        return await backend.run_alone(backend.driver.fetch, sql, args)
+    async with Session(database) as session:
+        return await session.fetch(sql, args)
+
+
+async def run_sql(database: databases.Database, sql: str, args: Sequence[Any] = ()) -> Outcome:
+    """`Session.execute` of one statement. Outside of transactions it needs no connection of the task's own."""
+    backend = database.idle_backend() if isinstance(database, Database) else None
+    if backend is not None:
+        return await backend.run_alone(backend.driver.execute, sql, args)
+    async with Session(database) as session:
+        return await session.execute(sql, args)
 
 
 class Session:
@@ -90,7 +104,7 @@ class Session:
     ...     rows = await session.fetch("SELECT name FROM albums WHERE id = $1", [1])
     """
 
-    __slots__ = ("_connection", "_database", "_driver", "_lock", "_log", "_raw")
+    __slots__ = ("_connection", "_database", "_driver", "_lock", "_log", "_plain", "_raw")
 
     def __init__(self, database: databases.Database) -> None:
         self._database = database
@@ -100,15 +114,17 @@ class Session:
         found = _of(database)
         if found.plain and not (found.ready and database.is_connected):
             await found.make_ready(database)
+        self._plain = found.plain
         self._driver = found.driver
         self._log = found.log
-        connection = database.connection()
-        with translating:
-            await connection.__aenter__()
-        self._connection: databases.core.Connection = connection
+        connection: Any = database.connection()
+        if found.plain or not connection.enter():
+            with translating:
+                await connection.__aenter__()
+        self._connection = connection
         self._lock = connection._query_lock
         # Our backends tell a connection handed out to a user, who may leave anything behind, from one used here.
-        self._raw: Any = connection._connection._connection  # type: ignore[attr-defined]
+        self._raw: Any = connection._connection._connection
         if found.plain:
             try:
                 with translating:
@@ -124,8 +140,9 @@ class Session:
         error: BaseException | None = None,
         traceback: TracebackType | None = None,
     ) -> None:
-        with translating:
-            await self._connection.__aexit__(kind, error, traceback)
+        if self._plain or not self._connection.leave():
+            with translating:
+                await self._connection.__aexit__(kind, error, traceback)
 
     @property
     def raw(self) -> Any:
@@ -139,12 +156,13 @@ class Session:
 
     def transaction(self, **options: Any) -> databases.core.Transaction:
         """A transaction of this connection, a savepoint inside another one."""
-        return self._connection.transaction(**options)
+        transaction: databases.core.Transaction = self._connection.transaction(**options)
+        return transaction
 
     async def fetch(self, sql: str, args: Sequence[Any] = ()) -> Sequence[Any]:
         """The rows of a statement: tuples, or asyncpg's records, in column order."""
         log = self._log
-        if log is not None and log.active:
+        if log.active or open_trackers:
             return await self._fetch_logged(log, sql, args)
         async with self._lock:
             with translating:
@@ -154,7 +172,7 @@ class Session:
         """The names of the columns, and the rows, of a statement that somebody else wrote."""
         log = self._log
         async with self._lock:
-            if log is None or not log.active:
+            if not log.active and not open_trackers:
                 with translating:
                     return await self._driver.fetch_named(self._raw, sql, args)
             with log.watch(sql, args) as watch, translating:
@@ -165,7 +183,7 @@ class Session:
     async def execute(self, sql: str, args: Sequence[Any] = ()) -> Outcome:
         """Run a statement without rows."""
         log = self._log
-        if log is None or not log.active:
+        if not log.active and not open_trackers:
             async with self._lock:
                 with translating:
                     return await self._driver.execute(self._raw, sql, args)
@@ -181,7 +199,7 @@ class Session:
             return 0
         log = self._log
         async with self._lock:
-            if log is None or not log.active:
+            if not log.active and not open_trackers:
                 with translating:
                     return await self._driver.execute_many(self._raw, sql, args)
             with log.watch(sql, args) as watch, translating:
@@ -194,11 +212,9 @@ class Session:
         Other statements may run on the connection between the batches. On MySQL any of them, on SQLite a write, reads
         the rows still to come into memory first.
         """
-        started = time.perf_counter()
-        count = 0
-        failure: BaseException | None = None
-        try:
-            # A generator that is left early is finished some time later: it keeps the connection until then.
+        # A generator that is left early is finished some time later: it keeps the connection until then.
+        with self._log.watch(sql, args) as watch:
+            watch.rows = 0
             async with self._connection:
                 async with self._lock:
                     with translating:
@@ -208,7 +224,7 @@ class Session:
                         async with self._lock:
                             with translating:
                                 batch = await rows.read(chunk)
-                        count += len(batch)
+                        watch.rows += len(batch)
                         if batch:
                             yield batch
                         if len(batch) < chunk:
@@ -217,13 +233,6 @@ class Session:
                     async with self._lock:
                         with translating:
                             await rows.close()
-        except BaseException as error:
-            if not isinstance(error, GeneratorExit):
-                failure = error
-            raise
-        finally:
-            if self._log is not None and self._log.active:
-                self._log.report(sql, args, started, count, failure)
 
     async def _fetch_logged(self, log: QueryLog, sql: str, args: Sequence[Any]) -> Sequence[Any]:
         async with self._lock:

@@ -7,7 +7,7 @@ from typing import Any
 
 from orm.exceptions import FieldError
 from orm.fields import DateTime, Field
-from orm.relations import ForeignKey, ReverseKey
+from orm.relations import ForeignKey, RelatedKey
 
 NUMBERS = ("integer", "decimal", "float")
 """From the narrowest to the widest."""
@@ -35,7 +35,7 @@ def common_field(what: object, fields: Sequence[Field[Any]]) -> Field[Any]:
 
 def _stored(field: Field[Any]) -> Field[Any]:
     """The field itself, or the one that a relation's key is of."""
-    return _stored(field.target_field) if isinstance(field, (ForeignKey, ReverseKey)) else field
+    return _stored(field.target_field) if isinstance(field, (ForeignKey, RelatedKey)) else field
 
 
 def _family(field: Field[Any]) -> Hashable:

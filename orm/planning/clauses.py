@@ -22,6 +22,7 @@ from orm.planning.names import Names
 from orm.planning.paths import Path
 from orm.planning.rendering import Binds, Rendering
 from orm.planning.resolving import resolve, resolve_condition, resolve_ordering
+from orm.relations import joined_on
 
 
 class Literals(Binds):
@@ -50,7 +51,7 @@ class OutsideRendering(Rendering):
         tables, joined = [], []
         for hop in path.relations:
             table = hop.target._meta.require_table().alias()
-            joined.append(left.c[hop.local_column] == table.c[hop.remote_column])
+            joined.append(joined_on(hop, left, table))
             tables.append(table)
             left = table
         column = left.c[path.stored.column_name]

@@ -17,6 +17,7 @@ from sqlalchemy import ClauseElement, ColumnElement
 
 from orm.lookups import IsNull, Lookup, Prepared, lookups
 from orm.planning.terms import ClauseTerm, PathTerm, Term
+from orm.relations import pairs
 
 if TYPE_CHECKING:
     from orm.planning.query import Query
@@ -147,29 +148,34 @@ class InQuery(Node):
         return _null_is_false(found, rendering, self.term) if negated else found
 
 
-def near_column(rendering: Rendering, hops: tuple[Hop, ...]) -> ColumnElement[Any]:
-    """The column on this side that rows at the far end point at; a key that says the same saves a join."""
+def near_columns(rendering: Rendering, hops: tuple[Hop, ...]) -> list[ColumnElement[Any]]:
+    """The columns on this side that rows at the far end point at; a key that says the same saves a join."""
     *before, last = hops
-    column: ColumnElement[Any]
-    if before and before[-1].remote_column == last.local_column and not before[-1].many:
-        column = rendering.join(tuple(before[:-1])).c[before[-1].local_column]
+    if before and before[-1].remote_columns == last.local_columns and not before[-1].many:
+        table, names = rendering.join(tuple(before[:-1])), before[-1].local_columns
     else:
-        column = rendering.join(tuple(before)).c[last.local_column]
-    return column
+        table, names = rendering.join(tuple(before)), last.local_columns
+    return [table.c[name] for name in names]
 
 
 class LinkTerm(Term):
-    """The column that rows at the far end of a relation point at, on this side."""
+    """A column that rows at the far end of a relation point at, on this side."""
 
-    def __init__(self, hops: tuple[Hop, ...]) -> None:
+    def __init__(self, hops: tuple[Hop, ...], position: int) -> None:
         self.hops = hops
-        self.key = ("link", hops)
+        self.position = position
+        self.key = ("link", hops, position)
 
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
-        return near_column(rendering, self.hops)
+        return near_columns(rendering, self.hops)[self.position]
 
     def leaves(self) -> tuple[Term, ...]:
         return (self,)
+
+
+def links(hops: tuple[Hop, ...]) -> tuple[LinkTerm, ...]:
+    """Every column of this side that the far end points at."""
+    return tuple(LinkTerm(hops, position) for position in range(len(hops[-1].local_columns)))
 
 
 class RowExists(Term):
@@ -189,7 +195,7 @@ class RowExists(Term):
     def grouped_by(self) -> tuple[Term, ...]:
         """What groups must have in common for it: as in Django itself, if it reads anything across a relation."""
         across = len(self.hops) > 1 or any(isinstance(t, PathTerm) and t.path.relations for t in self.reads)
-        return (self,) if across else (LinkTerm(self.hops), *self.reads)
+        return (self,) if across else (*links(self.hops), *self.reads)
 
     def leaves(self) -> tuple[Term, ...]:
         return (self,)
@@ -198,13 +204,13 @@ class RowExists(Term):
         hop = self.hops[-1]
         inner = type(rendering)(hop.target._meta, rendering.binds, rendering)
         condition = self.condition.render(inner, required=True, negated=False)
-        links = [inner.table.c[hop.remote_column] == near_column(rendering, self.hops)]
+        found = pairs(near_columns(rendering, self.hops), hop, inner.table)
         if self.joined:
             row = rendering.join(self.hops, self.joined)
-            links += [
+            found += [
                 inner.table.c[field.column_name] == row.c[field.column_name] for field in hop.target._meta.pk_fields
             ]
-        return _probe(inner, condition, *links)
+        return _probe(inner, condition, *found)
 
 
 class RowMissing(Term):
@@ -220,19 +226,20 @@ class RowMissing(Term):
 
     def grouped_by(self) -> tuple[Term, ...]:
         """What groups must have in common for it."""
-        return (self, LinkTerm(self.hops)) if len(self.hops) > 1 else (LinkTerm(self.hops),)
+        return (self, *links(self.hops)) if len(self.hops) > 1 else links(self.hops)
 
     def leaves(self) -> tuple[Term, ...]:
         return (self,)
 
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
-        near = near_column(rendering, self.hops)
+        near = near_columns(rendering, self.hops)
         start = self.hops[-2].target._meta if len(self.hops) > 1 else rendering.info
         inner = type(rendering)(start, rendering.binds, rendering)
         condition = self.condition.render(inner, required=True, negated=False)
-        found = _probe(inner, condition, inner.table.c[self.hops[-1].local_column] == near)
+        own = (inner.table.c[name] for name in self.hops[-1].local_columns)
+        found = _probe(inner, condition, *(here == there for here, there in zip(own, near, strict=True)))
         if any(hop.allow_null for hop in self.hops[:-1]):
-            return sqlalchemy.or_(found, near.is_(None))
+            return sqlalchemy.or_(found, *(column.is_(None) for column in near))
         return found
 
 

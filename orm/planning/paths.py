@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from orm.exceptions import FieldError
 from orm.fields import Field
-from orm.relations import ForeignKey, Hop, ReverseKey
+from orm.relations import ForeignKey, Hop, RelatedKey, Relation
 
 if TYPE_CHECKING:
     from orm.meta import ModelInfo
+    from orm.planning.terms import PathTerm
 
 # Only names that are valid are interned, so this is only reached by going round in cycles of relations.
 MAX_CACHED = 2_000
@@ -22,7 +23,7 @@ class Path:
     Paths are interned per model, so that they hash and compare by identity in a query's shape.
     """
 
-    __slots__ = ("field", "many", "name", "nullable", "relations", "stored")
+    __slots__ = ("_rests", "field", "many", "name", "nullable", "relations", "stored", "term")
 
     def __init__(
         self,
@@ -41,6 +42,16 @@ class Path:
         self.nullable = stored.allow_null or any(hop.allow_null for hop in relations)
         self.many = any(hop.many for hop in relations)
         """Whether it may lead to several rows."""
+        self.term: PathTerm | None = None
+        """Its column as a term, where it leads to a single row: see `Names.path_term`."""
+        self._rests: dict[int, Path] = {}
+
+    def after(self, count: int) -> Path:
+        """What is left of the path behind its first `count` hops; always the same object."""
+        found = self._rests.get(count)
+        if found is None:
+            found = self._rests[count] = Path(self.name, self.relations[count:], self.stored, self.field)
+        return found
 
     def first_many(self) -> int:
         """How many hops there are up to and including the first that may lead to several rows."""
@@ -59,7 +70,7 @@ def check_name(name: object, what: str) -> None:
 def resolve_path(info: ModelInfo, name: str, what: str) -> Path:
     """The path of a name that must be a path as a whole. Raises `FieldError` with the choices."""
     path, rest = split_path(info, name, what)
-    if rest and isinstance(path.field, (ForeignKey, ReverseKey)):
+    if rest and isinstance(path.field, (ForeignKey, RelatedKey)):
         raise path.field.target._meta.unknown(rest[0], f"{what} ({name!r})")
     if rest:
         raise FieldError(
@@ -81,27 +92,28 @@ def split_path(info: ModelInfo, name: str, what: str) -> tuple[Path, tuple[str, 
     for position, part in enumerate(parts):
         rest = tuple(parts[position + 1 :])
         consumed = "__".join(parts[: position + 1])
-        hop: Hop
         field = _field(current, part)
         if field is None:
-            reverse = current.reverse.get(part)
-            if reverse is None:
+            relation = current.relations.get(part)
+            if relation is None:
                 raise current.unknown(part, f"{what} ({name!r})" if part != name else what)
-            hop = reverse
-            if not rest or not _goes_on(hop, rest[0]):
-                return _path(info, consumed, (*hops, hop), reverse.key.target_field, reverse.key), rest
+            hops.extend(relation.hops)
+            if not rest or not _goes_on(relation, rest[0]):
+                key = relation.key
+                stored = key.target_field if isinstance(key, RelatedKey) else key
+                return _path(info, consumed, tuple(hops), stored, key), rest
+            current = relation.target._meta
         elif isinstance(field, ForeignKey) and part != field.attname and rest and _goes_on(field, rest[0]):
-            hop = field
+            hops.append(field)
+            current = field.target._meta
         else:
             return _path(info, consumed, tuple(hops), field, field), rest
-        hops.append(hop)
-        current = hop.target._meta
     raise AssertionError("a path ends at a field")  # pragma: no cover
 
 
-def _goes_on(hop: Hop, part: str) -> bool:
-    target = hop.target._meta
-    return _field(target, part) is not None or part in target.reverse
+def _goes_on(relation: Relation, part: str) -> bool:
+    target = relation.target._meta
+    return _field(target, part) is not None or part in target.relations
 
 
 def relations_of(info: ModelInfo, names: Iterable[str]) -> list[str]:

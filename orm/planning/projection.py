@@ -22,6 +22,7 @@ from orm.loading.readers import (
     read_values,
 )
 from orm.planning.names import Names
+from orm.planning.once import once
 from orm.planning.paths import check_name, resolve_path
 from orm.planning.resolving import resolve
 from orm.planning.terms import AnnotationTerm, PathTerm, Term
@@ -75,8 +76,8 @@ class Instances(Projection):
     annotations: tuple[str, ...] = ()
     """The annotations that instances have as attributes."""
 
-    @property
-    def key(self) -> Hashable:  # type: ignore[override]
+    @once
+    def key(self) -> Hashable:
         return ("instances", self.related, self.only, self.defer, self.annotations)
 
     @property
@@ -164,6 +165,10 @@ class Instances(Projection):
                 raise current.unknown(parts[-1], what)
             masks.add((relations, field))
         return frozenset(masks)
+
+    def own_fields(self) -> list[Field[Any]]:
+        """The model's own fields that are loaded."""
+        return self._fields(())
 
     def _fields(self, relations: Relations) -> list[Field[Any]]:
         info = relations[-1].target._meta if relations else self.info
@@ -259,8 +264,8 @@ class Columns(Projection):
         """One more column."""
         return replace(self, names=(*self.names, name), terms=(*self.terms, term))
 
-    @property
-    def key(self) -> Hashable:  # type: ignore[override]
+    @once
+    def key(self) -> Hashable:
         return (self.shape, self.names, tuple(term.key for term in self.terms))
 
     @property

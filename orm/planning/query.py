@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
+from typing_extensions import Self
 
 from orm.database import constructs
 from orm.exceptions import QueryError
 from orm.fields import Field
 from orm.planning.conditions import EVERYTHING, Node, both, constant, is_never, split
 from orm.planning.names import Names, Reached
+from orm.planning.once import once
 from orm.planning.ordering import OrderTerm
 from orm.planning.projection import Columns, Instances, Projection, one_column
 from orm.planning.rendering import Binds, Captured, Rendering
 from orm.planning.resolving import default_ordering, primary_key_ordering
 from orm.planning.terms import AnnotationTerm, PathTerm, Term
-from orm.relations import ForeignKey, ReverseKey
+from orm.relations import ForeignKey, RelatedKey
 
 if TYPE_CHECKING:
     from orm.ctes import CTE
@@ -68,38 +69,40 @@ class Query:
     filters: tuple[Filter, ...] = ()
     """The calls that made the condition, for ``&`` to make again on another query."""
 
-    @cached_property
+    @once
     def conditions(self) -> tuple[Node, Node, Node]:
         """The conditions on rows, on groups of them, and on windows over them all."""
         return split(self.where)
 
-    @cached_property
+    @once
     def key(self) -> Hashable:
-        """The shape."""
-        rows, groups, windows = self.conditions
-        return (
-            self.info,
-            tuple(_cte_key(cte) for cte in self.ctes),
-            tuple((cte.name, node.key) for cte, node in self.cte_joins),
-            tuple((name, annotation.term.key) for name, annotation in self.annotations.items()),
-            self.projection.key,
-            rows.key,
-            groups.key,
-            windows.key,
-            None if self.grouping is None else tuple(term.key for term in self.grouping),
-            self.grouped,
-            tuple(term.key for term in self.order),
-            self.low > 0,
-            self.high is not None,
-            self.distinct,
-            tuple((term.key, term in self._ordered_by) for term in self.distinct_terms) if self.distinct_on else (),
-            self.lock,
-        )
+        """The shape: the model, what is selected, the condition; and by its name, each further clause that is there."""
+        found: list[Hashable] = [self.info, self.projection.key, self.where.key]
+        if self.order:
+            found += ["order", tuple(term.key for term in self.order)]
+        if self.high is not None:
+            found.append("high")
+        if self.low:
+            found.append("low")
+        if self.annotations or self.grouped:
+            named = tuple((name, annotation.term.key) for name, annotation in self.annotations.items())
+            groups = None if self.grouping is None else tuple(term.key for term in self.grouping)
+            found += ["annotations", named, self.grouped, groups]
+        if self.distinct:
+            shared = (
+                tuple((term.key, term in self._ordered_by) for term in self.distinct_terms) if self.distinct_on else ()
+            )
+            found += ["distinct", shared]
+        if self.lock is not None:
+            found += ["lock", self.lock]
+        if self.ctes or self.cte_joins:
+            found += ["ctes", tuple(_cte_key(cte) for cte in self.ctes)]
+            found.append(tuple((cte.name, node.key) for cte, node in self.cte_joins))
+        return tuple(found)
 
-    @cached_property
+    @once
     def values(self) -> tuple[Any, ...]:
         """The arguments."""
-        rows, groups, windows = self.conditions
         found: list[Any] = []
         for cte in self.ctes:
             found += [*cte.query.values, *(cte.step.values if cte.step is not None else ())]
@@ -107,7 +110,9 @@ class Query:
             found.extend(node.values)
         for annotation in self.annotations.values():
             found.extend(annotation.term.values)
-        found += [*self.projection.values, *rows.values, *groups.values, *windows.values]
+        found += self.projection.values
+        for node in self.conditions:
+            found += node.values
         for term in self.order:
             found.extend(term.values)
         if self.distinct_on:
@@ -119,7 +124,7 @@ class Query:
             found.append(self.low)
         return tuple(found)
 
-    @cached_property
+    @once
     def distinct_terms(self) -> tuple[Term, ...]:
         """What `distinct_on` has; where the ordering has the same, that, for their values must be the same binds."""
         return tuple(
@@ -127,11 +132,11 @@ class Query:
             for term in self.distinct_on
         )
 
-    @cached_property
+    @once
     def _ordered_by(self) -> tuple[Term, ...]:
         return tuple(term.term for term in self.order)
 
-    @cached_property
+    @once
     def order(self) -> tuple[OrderTerm, ...]:
         """The ordering in force. The model's own is not one of groups."""
         if self.ordering is None:
@@ -142,6 +147,15 @@ class Query:
         names = self.names()
         shown = self.projection.terms if isinstance(self.projection, Columns) else ()
         return tuple(term.settled(names, shown) for term in self.ordering)
+
+    def changed(self, **changes: Any) -> Self:
+        """The query with other clauses. What had been worked out of the old ones is forgotten."""
+        made = object.__new__(type(self))
+        clauses = {**self.__dict__, **changes}
+        for name in WORKED_OUT:
+            clauses.pop(name, None)
+        object.__setattr__(made, "__dict__", clauses)
+        return made
 
     def names(self, *, own_scope: bool = False, over_groups: bool = False) -> Names:
         """What names mean in the next call. `over_groups`: in a query over this one, where each group is a row."""
@@ -156,7 +170,7 @@ class Query:
 
     def using_names(self, names: Names, **changes: Any) -> Query:
         """The query changed by what was resolved with these names."""
-        return replace(self, reached=names.reached, scopes=names.scopes, **changes)
+        return self.changed(reached=names.reached, scopes=names.scopes, **changes)
 
     @property
     def is_empty(self) -> bool:
@@ -177,15 +191,15 @@ class Query:
         """The query with other columns. What the ones before it joined stays joined, for it multiplies rows."""
         before = self.projection.terms if isinstance(self.projection, Columns) else ()
         joined = constant(True, *(leaf for term in before for leaf in term.leaves()))
-        return replace(self, projection=projection, where=both(self.where, joined))
+        return self.changed(projection=projection, where=both(self.where, joined))
 
     def with_order(self) -> Query:
         """The same query, ordered at least by the primary key."""
-        return self if self.order else replace(self, ordering=primary_key_ordering(self.info))
+        return self if self.order else self.changed(ordering=primary_key_ordering(self.info))
 
     def reversed(self) -> Query:
         """The same query in the opposite order."""
-        return replace(self, ordering=tuple(term.reversed() for term in self.with_order().order))
+        return self.changed(ordering=tuple(term.reversed() for term in self.with_order().order))
 
     def slice(self, start: int, stop: int | None) -> Query:
         """Rows `start` to `stop` of this query's rows."""
@@ -195,7 +209,7 @@ class Query:
             high = min(high, self.high)
         if high is not None:
             low = min(low, high)
-        return replace(self, low=low, high=high)
+        return self.changed(low=low, high=high)
 
     def selecting_one(self, compared: Field[Any] | None) -> Query:
         """The query as a subquery that selects one column, to hold against the field `compared`.
@@ -203,7 +217,7 @@ class Query:
         Of instances that is the primary key, or the field that a foreign key points at.
         """
         if isinstance(self.projection, Instances):
-            relation = compared if isinstance(compared, (ForeignKey, ReverseKey)) else None
+            relation = compared if isinstance(compared, (ForeignKey, RelatedKey)) else None
             target = relation.target_field if relation is not None else None
             if relation is not None and relation.target is not self.info.model:
                 raise QueryError(
@@ -219,12 +233,12 @@ class Query:
                 "for one value: choose one with values() or values_list()."
             )
         ordering = self.ordering if self.is_limited else ()
-        return replace(self, projection=projection, ordering=ordering)
+        return self.changed(projection=projection, ordering=ordering)
 
     def probing(self) -> Query:
         """The query as a subquery of which only its having a row matters."""
         projection = self.projection if self.grouped or self.distinct else Instances(self.info, only=frozenset())
-        return replace(self, projection=projection, ordering=self.ordering if self.is_limited else ())
+        return self.changed(projection=projection, ordering=self.ordering if self.is_limited else ())
 
     def subselect(self, outer: Rendering, *, nested: bool = True) -> sqlalchemy.Select[Any]:
         """The statement inside of another one, sharing its binds. `nested`: a limited one is put a level deeper."""
@@ -340,12 +354,16 @@ class Query:
             if not annotation.aggregate and not annotation.window and name in self.projection.names
         )
         read = [*(t.term for t in self.order), *groups.leaves()]
-        if self.grouping is None:
+        if self.grouping is None and isinstance(self.projection, Instances):
             # MariaDB loses its way in HAVING where two columns of one name are grouped by.
-            read = [term for term in read if not _is_own(term)]
+            shown = self.projection.own_fields()
+            read = [term for term in read if not (_is_own(term) and term.field in shown)]
         found.extend(rendering.once(term) for term in read if _is_plain(term))
         # What is selected and ordered by too is the same element twice.
         return list({id(element): element for element in found}.values())
+
+
+WORKED_OUT = tuple(name for name, value in vars(Query).items() if isinstance(value, once))
 
 
 def _is_own(term: Term) -> bool:

@@ -11,6 +11,7 @@ from sqlalchemy.types import TypeEngine
 
 from orm.exceptions import QueryError
 from orm.planning.paths import Path, resolve_path
+from orm.relations import joined_on
 
 if TYPE_CHECKING:
     from orm.ctes import CTE
@@ -191,8 +192,7 @@ class Rendering:
         clause: FromClause = self.table
         for join in self._joins.values():
             left = self.table if join.parent is None else join.parent.table
-            on = left.c[join.hop.local_column] == join.table.c[join.hop.remote_column]
-            clause = clause.join(join.table, on, isouter=join.outer)
+            clause = clause.join(join.table, joined_on(join.hop, left, join.table), isouter=join.outer)
         for table, condition in self._joined_ctes:
             clause = clause.join(table, condition)
         return clause

@@ -5,8 +5,10 @@ This happens when a queryset's method is called, so that what makes no sense is 
 
 from __future__ import annotations
 
+import datetime
 import decimal
-from collections.abc import Iterable
+import uuid
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ClauseElement
@@ -70,6 +72,11 @@ if TYPE_CHECKING:
 
 
 # Which end of a year a comparison with the year is one with.
+# Values of these very types are nothing but values: no expression, no query, no list of such.
+PLAIN_VALUES = frozenset(
+    {bool, int, float, str, bytes, decimal.Decimal, uuid.UUID}
+    | {datetime.date, datetime.datetime, datetime.time, datetime.timedelta}
+)
 YEAR_BOUNDS = {"exact": 0, "gt": 1, "gte": 0, "lt": 0, "lte": 1}
 KEY_STRING = KeyString(F("key"))
 SLICES = {"text": Substr(F("text"), 1), "array": ArraySlice(F("array"), 1)}
@@ -208,13 +215,15 @@ def _case(names: Names, node: Case[Any], what: str) -> CaseTerm:
 
 
 def resolve_conditions(
-    names: Names, args: Iterable[Any], lookups: Iterable[tuple[str, Any]], *, negated: bool = False
+    names: Names, args: Sequence[Any], lookups: Iterable[tuple[str, Any]], *, negated: bool = False
 ) -> Node:
     """The condition that ``filter(*args, **lookups)`` states (or ``exclude``, negated)."""
-    given = tuple(args)
-    for argument in given:
+    given = [*args, *lookups]
+    for argument in args:
         check_condition(argument)
-    return _joined(names, "AND", (*given, *lookups), negated, negated) or EVERYTHING
+    if len(given) == 1 and not negated:
+        return _resolved(names, given[0], negated=False) or EVERYTHING
+    return _joined(names, "AND", given, negated, negated) or EVERYTHING
 
 
 def resolve_condition(names: Names, condition: Any) -> Node:
@@ -315,18 +324,15 @@ def _exists(names: Names, path: Path, steps: Steps, lookup: Lookup, value: Any) 
     """What is excluded over a relation that leads to many rows: that one of them matches."""
     count = path.first_many()
     hops = path.relations[:count]
-    joined = names.joined_here(hops)
-    parts = path.name.split("__")
     # Rows that are not there are NULL too: then the relation is joined inside, from the row that may have none.
     outer = value is None or (lookup.name == "isnull" and value is True)
     if outer:
         start = hops[-2].target._meta if count > 1 else names.info
-        rest = "__".join(parts[count - 1 :])
+        inner_path = path.after(count - 1)
     else:
         start = hops[-1].target._meta
-        rest = "__".join(parts[count:]) or "pk"
+        inner_path = path.after(count)
     inner_names = Names(start, own_scope=True)
-    inner_path = resolve_path(start, rest, "a lookup")
     term = with_steps(inner_names.path_term(inner_path), steps)
     value, outside = _from_outside(names, term, lookup, value)
     if lookup.name == "in" and is_queryset(value):
@@ -337,6 +343,8 @@ def _exists(names: Names, path: Path, steps: Steps, lookup: Lookup, value: Any) 
         inner = Certain(inner)
     if is_never(inner):
         return NOTHING
+    # Asked last: what the value reads may have joined the relation, too.
+    joined = names.joined_here(hops)
     return AboutRows(RowMissing(hops, inner) if outer else RowExists(hops, inner, joined, outside))
 
 
@@ -362,6 +370,8 @@ def _from_outside(names: Names, term: Term, lookup: Lookup, value: Any) -> tuple
 
 def _match(names: Names, term: Term, lookup: Lookup, value: Any) -> Node:
     field = term.field
+    if type(value) in PLAIN_VALUES and type(term) is PathTerm:
+        return _prepared(term, lookup, value)
     name = lookup.name
     if name == "in":
         query = getattr(value, "_query", None)
@@ -387,7 +397,12 @@ def _match(names: Names, term: Term, lookup: Lookup, value: Any) -> Node:
         found = _within_year(term, term.function, name, value)
         if found is not None:
             return found
-    prepared = lookup.prepare(field, value)
+    return _prepared(term, lookup, value)
+
+
+def _prepared(term: Term, lookup: Lookup, value: Any) -> Node:
+    """A term held against a value."""
+    prepared = lookup.prepare(term.field, value)
     if prepared is Truth.NEVER:
         return constant(False, *term.leaves())
     if prepared is Truth.NOT_NULL:
@@ -464,5 +479,7 @@ def default_ordering(info: ModelInfo) -> tuple[OrderTerm, ...]:
 
 
 def primary_key_ordering(info: ModelInfo) -> tuple[OrderTerm, ...]:
-    """By primary key."""
-    return resolve_ordering(Names(info), [field.attname for field in info.pk_fields])
+    """By primary key; resolved once."""
+    if info.pk_order is None:
+        info.pk_order = resolve_ordering(Names(info), [field.attname for field in info.pk_fields])
+    return info.pk_order

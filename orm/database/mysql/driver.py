@@ -8,6 +8,7 @@ from typing import Any
 import databases
 
 from orm.database.drivers import CursorStream, Outcome, RowStream
+from orm.database.hooks import calling
 
 FOUND_ROWS = 2  # CLIENT.FOUND_ROWS of the protocol: count the rows matched, not those that changed
 # Datetimes are in UTC; a key of 0 is a key, not a request to number the row.
@@ -75,6 +76,7 @@ class MySQLDriver(ABC):
         if CursorStream.running:
             await CursorStream.settle(raw)
         cursor = await self.cursor(raw, "Cursor")
+        calling()
         count = await cursor.executemany(sql, args)
         await cursor.close()
         return count or 0
@@ -83,6 +85,7 @@ class MySQLDriver(ABC):
         """Begin a query whose rows stay on the wire until they are read; on a plain database, in memory."""
         await CursorStream.settle(raw)
         cursor = await self.cursor(raw, "SSCursor" if self.managed else "Cursor")
+        calling()
         await cursor.execute(sql, tuple(args))
 
         async def read(count: int) -> Sequence[Any]:
@@ -113,6 +116,7 @@ class MySQLDriver(ABC):
         if CursorStream.running:
             await CursorStream.settle(raw)
         cursor = await self.cursor(raw, "Cursor")
+        calling()
         await cursor.execute(sql, tuple(args))
         return cursor
 

@@ -9,6 +9,7 @@ import asyncpg
 import databases
 
 from orm.database.drivers import Outcome, RowStream
+from orm.database.hooks import calling
 
 _cursor_numbers = itertools.count(1)
 
@@ -32,8 +33,10 @@ class _ServerCursor:
             return []
         if self._count != count:
             # Prepared apart from the connection's statement cache, where it would push a useful one out.
+            calling()
             self._fetch = await self._raw.prepare(f"FETCH {count} FROM {self._name}")
             self._count = count
+        calling()
         rows: Sequence[Any] = await self._fetch.fetch()
         if len(rows) < count:
             await self._end()
@@ -49,6 +52,7 @@ class _ServerCursor:
         self._closed = True
         # A transaction that was broken or ended in between has taken its cursors along.
         with contextlib.suppress(asyncpg.InFailedSQLTransactionError, asyncpg.InvalidCursorNameError):
+            calling()
             await self._raw.execute(f"CLOSE {self._name}")
 
 
@@ -69,23 +73,28 @@ class AsyncpgDriver:
 
     async def fetch(self, raw: Any, sql: str, args: Sequence[Any]) -> Sequence[Any]:
         """The rows of a statement, as asyncpg's records."""
+        calling()
         rows: Sequence[Any] = await raw.fetch(sql, *args)
         return rows
 
     async def fetch_named(self, raw: Any, sql: str, args: Sequence[Any]) -> tuple[Sequence[str], Sequence[Any]]:
         """The names of the columns, and the rows."""
+        calling()
         statement = await raw.prepare(sql)
+        calling()
         rows: Sequence[Any] = await statement.fetch(*args)
         return [attribute.name for attribute in statement.get_attributes()], rows
 
     async def execute(self, raw: Any, sql: str, args: Sequence[Any]) -> Outcome:
         """Run a statement whose rows nobody wants."""
+        calling()
         tag: str = await raw.execute(sql, *args)
         count = tag.rpartition(" ")[2]
         return Outcome(int(count) if count.isdecimal() else -1, None)
 
     async def execute_many(self, raw: Any, sql: str, args: Sequence[Sequence[Any]]) -> int:
         """Run one statement for each row of values, all or none of them; the number of rows of values."""
+        calling()
         await raw.executemany(sql, args)
         return len(args)
 
@@ -93,7 +102,9 @@ class AsyncpgDriver:
         """Begin a query whose rows are read piece by piece, in or outside a transaction."""
         name = f"orm_stream_{next(_cursor_numbers)}"
         hold = "" if in_transaction else " WITH HOLD"
+        calling()
         declare = await raw.prepare(f"DECLARE {name} NO SCROLL CURSOR{hold} FOR {sql}")
+        calling()
         await declare.fetch(*args)
         return _ServerCursor(raw, name, managed=self.managed)
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, overload
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 import sqlalchemy
 import typesystem
 from sqlalchemy.types import TypeEngine
 
-from orm.exceptions import FieldError, QueryError
+from orm.exceptions import FieldError
 from orm.expressions import FieldExpression
 from orm.fields import Field
+from orm.relations.expressions import RelationExpression
+from orm.relations.hops import Hop, find_target, related_key
+from orm.relations.reverse import ReverseRelation
 
 if TYPE_CHECKING:
     from orm.models import Model
@@ -24,38 +28,6 @@ ON_DELETE = (CASCADE, RESTRICT, SET_NULL, SET_DEFAULT, NO_ACTION)
 
 M = TypeVar("M", bound="Model | None")
 T = TypeVar("T", bound="Model")
-
-
-class RelationExpression(FieldExpression[Any]):
-    """A relation in an expression: ``Track.album``. Its attributes are the related model's fields."""
-
-    __slots__ = ()
-
-    def __getattribute__(self, name: str) -> Any:
-        if name.startswith("_"):
-            return super().__getattribute__(name)
-        # The related model's fields come first: one may well be called `range` or `contains`.
-        relation = self._relation()
-        target = relation.target._meta
-        field = target.fields.get(name) or target.by_attname.get(name)
-        if name == "pk" and len(target.pk_fields) == 1:
-            field = target.pk_fields[0]
-        if field is None:
-            return super().__getattribute__(name)
-        if name != field.name and name != "pk":
-            return FieldExpression(self._model, name, self._path)
-        return field.expression(self._model, self._path)
-
-    def _relation(self) -> ForeignKey[Any]:
-        info = self._model._meta
-        for name in self._path[:-1]:
-            info = info.fields[name].target._meta
-        relation = info.fields[self._path[-1]]
-        assert isinstance(relation, ForeignKey)
-        return relation
-
-    def __getattr__(self, name: str) -> Any:
-        raise self._relation().target._meta.unknown(name, f"an attribute of {self!r}")
 
 
 class KeyAttribute:
@@ -111,44 +83,6 @@ class RelationValidator(typesystem.Field):
         if isinstance(obj, self.relation.target):
             obj = obj.pk
         return self.relation.target_field.validator.serialize(obj)
-
-
-class Hop(Protocol):
-    """One step of a path from a model's table to a related one."""
-
-    name: str
-    many: bool
-    """Whether there can be several rows at the other end."""
-    allow_null: bool
-    """Whether there can be none."""
-
-    @property
-    def target(self) -> type[Model]:
-        """The model at the other end."""
-
-    @property
-    def local_column(self) -> str:
-        """The column on this side that must equal `remote_column` on the other."""
-
-    @property
-    def remote_column(self) -> str:
-        """The column on the other side."""
-
-
-def related_key(label: str, target: type[Model], field: Field[Any], value: Any) -> Any:
-    """The key that a relation is compared with: of an instance the value of `field`, else what `field` makes of it.
-
-    Raises `QueryError` for an instance of another model and for one that is not saved.
-    """
-    if not hasattr(value, "_meta"):
-        return field.to_python(value)
-    if not isinstance(value, target):
-        given = getattr(type(value), "__name__", value)
-        raise QueryError(f"{label} is compared with {target.__name__} instances, got {given}.")
-    key = value.__dict__.get(field.attname)
-    if key is None:
-        raise QueryError(f"{label} is compared with a {target.__name__} that has no {field.name}: save it first.")
-    return key
 
 
 class ForeignKey(Field[M], Generic[M]):
@@ -282,15 +216,34 @@ class ForeignKey(Field[M], Generic[M]):
         return f"{self.name}_id"
 
     @property
-    def local_column(self) -> str:
-        """The column that holds the key."""
-        return self.column_name
+    def accessor(self) -> str:
+        """The attribute that holds the related instance."""
+        return self.name
 
     @property
-    def remote_column(self) -> str:
+    def hops(self) -> tuple[Hop, ...]:
+        """The one join to the related model."""
+        return (self,)
+
+    @property
+    def key(self) -> ForeignKey[M]:
+        """The relation itself: its column is the key."""
+        return self
+
+    @cached_property
+    def reverse(self) -> ReverseRelation:
+        """The way back."""
+        return ReverseRelation(self)
+
+    @property
+    def local_columns(self) -> tuple[str, ...]:
+        """The column that holds the key."""
+        return (self.column_name,)
+
+    @property
+    def remote_columns(self) -> tuple[str, ...]:
         """The column of the related model that the key is of."""
-        name: str = self.target_field.column_name
-        return name
+        return (self.target_field.column_name,)
 
     @property
     def label(self) -> str:
@@ -299,21 +252,13 @@ class ForeignKey(Field[M], Generic[M]):
 
     def is_resolved(self) -> bool:
         """Whether the related model is there yet."""
-        return not isinstance(self.to, str) or self._find() is not None
-
-    def _find(self) -> type[Model] | None:
-        assert isinstance(self.to, str)
-        if self.to == self.model.__name__:
-            own: type[Model] = self.model
-            return own
-        found: type[Model] | None = self.model._meta.registry.find(self.to)
-        return found
+        return find_target(self.to, self.model) is not None
 
     @property
     def target(self) -> type[Model]:
         """The related model. Raises `FieldError` if it never appeared."""
         if isinstance(self.to, str):
-            found = self._find()
+            found = find_target(self.to, self.model)
             if found is None:
                 self.model._meta.require_table()  # Raises, and says which models there are.
                 raise FieldError(f"{self.label} points to {self.to!r}, which is not in its registry.")
@@ -405,81 +350,3 @@ class OneToOne(ForeignKey[M]):
     """A `ForeignKey` that is unique: each row of the other model has at most one here."""
 
     unique_relation = True
-
-
-class ReverseRelation:
-    """The way back over a `ForeignKey` or `OneToOne`: from a row to those that point at it."""
-
-    allow_null = True
-
-    def __init__(self, relation: ForeignKey[Any]) -> None:
-        self.relation = relation
-        self.many = not (relation.unique or relation.primary_key)
-        owner = relation.model.__name__
-        self.name = relation.related_query_name or relation.related_name or owner.lower()
-        """The name in lookups: ``filter(tracks__title=...)``, or the lower-case model name without `related_name`."""
-        self.accessor = relation.related_name or (f"{owner.lower()}_set" if self.many else owner.lower())
-        """The attribute of an instance."""
-        self.key = ReverseKey(self)
-
-    def __repr__(self) -> str:
-        return f"<ReverseRelation {self.name} of {self.relation.label}>"
-
-    @property
-    def target(self) -> type[Model]:
-        """The model that points here."""
-        target: type[Model] = self.relation.model
-        return target
-
-    @property
-    def local_column(self) -> str:
-        """The column that is pointed at."""
-        return self.relation.remote_column
-
-    @property
-    def remote_column(self) -> str:
-        """The column that points here."""
-        return self.relation.local_column
-
-
-class ReverseKey(Field[Any]):
-    """The primary key at the far end of a reverse relation: what ``filter(tracks=...)`` compares."""
-
-    kind = "relation"
-
-    def __init__(self, reverse: ReverseRelation) -> None:
-        self.reverse = reverse
-        super().__init__()
-        self.name = reverse.name
-        self.model = reverse.relation.target
-
-    @property
-    def label(self) -> str:
-        """The relation's name in messages: ``Album.tracks``."""
-        return f"{self.model.__name__}.{self.name}"
-
-    @property
-    def target(self) -> type[Model]:
-        """The model that points here."""
-        return self.reverse.target
-
-    @property
-    def target_field(self) -> Field[Any]:
-        """Its primary key."""
-        info = self.reverse.target._meta
-        if len(info.pk_fields) != 1:
-            raise QueryError(f"{info.name} has a composite primary key: compare one of its fields.")
-        return info.pk_fields[0]
-
-    def build_validator(self, **options: Any) -> typesystem.Field:
-        """A validator of nothing: a reverse relation is not written."""
-        return typesystem.Any(**options)
-
-    def column_type(self) -> TypeEngine[Any]:
-        """The key's column type."""
-        column_type: TypeEngine[Any] = self.target_field.column_type()
-        return column_type
-
-    def to_python(self, value: Any) -> Any:
-        """The key for a lookup's value."""
-        return None if value is None else related_key(self.label, self.target, self.target_field, value)

@@ -1,0 +1,35 @@
+"""The shape of a statement: its SQL without values, and with lists of any length alike."""
+
+import functools
+import re
+
+# In this order: what is quoted is not looked into. A literal is as good as a placeholder.
+TOKEN = re.compile(
+    r"""(?P<name>"[^"]*"|`[^`]*`|\w*[A-Za-z_]\w*)"""
+    r"""|(?P<value>'(?:[^'\\]|''|\\.)*'|\$\d+|%s|(?<![\w.])\d+(?:\.\d+)?)"""
+)
+ITEM = r"(?:\?(?:::[\w ]+(?:\[\])?)?|CAST\(\? AS [\w ]+\))"
+LIST = re.compile(rf"\bIN \(\s*{ITEM}(?:, *{ITEM})*\s*\)", re.IGNORECASE)
+ROWS = re.compile(r"(\((?:[^()]|\([^()]*\))*\))(?:, *\1)+")
+UNION = re.compile(rf"(?: UNION ALL SELECT {ITEM}(?:, *{ITEM})*)+(?![^ )])")
+SPACE = re.compile(r"\s+")
+TRANSACTION = re.compile(
+    r"\s*(?:BEGIN|START TRANSACTION|COMMIT|END|ROLLBACK|SAVEPOINT|RELEASE|SET TRANSACTION|PRAGMA query_only)\b",
+    re.IGNORECASE,
+)
+
+
+@functools.lru_cache(maxsize=1024)
+def shape_of(sql: str) -> str:
+    """The statement with `?` for each value, in the one spelling for all drivers, and `…` for the rest of a list.
+
+    >>> shape_of("SELECT name FROM albums WHERE id IN ($1, $2, $3) LIMIT 10")
+    'SELECT name FROM albums WHERE id IN (…) LIMIT ?'
+    """
+    text = TOKEN.sub(lambda found: found["name"] or "?", SPACE.sub(" ", sql).strip())
+    return UNION.sub(" UNION ALL SELECT …", ROWS.sub(r"\1, …", LIST.sub("IN (…)", text)))
+
+
+def is_transaction(sql: str) -> bool:
+    """Whether a statement begins or ends a transaction or a savepoint, or says of which kind it is."""
+    return TRANSACTION.match(sql) is not None

@@ -1,0 +1,130 @@
+"""Where in the user's program a statement was awaited."""
+
+import asyncio
+import linecache
+import os
+import sys
+import weakref
+from contextvars import ContextVar
+from types import FrameType
+from typing import Any, NamedTuple
+
+# The packages between the user's `await` and the server.
+HIDDEN = frozenset(
+    {
+        "aiomysql",
+        "aiosqlite",
+        "anyio",
+        "asyncio",
+        "asyncmy",
+        "asyncpg",
+        "contextlib",
+        "databases",
+        "orm",
+        "pymysql",
+        "sqlalchemy",
+    }
+)
+# Where a task ends and its event loop begins.
+LOOP = frozenset(
+    {
+        ("asyncio.events", "_run"),
+        ("asyncio.base_events", "_run_once"),
+        ("asyncio.runners", "run"),
+        ("anyio._backends._asyncio", "run"),
+    }
+)
+MAX_LINEAGE = 8
+
+# The tasks of this context that have sent statements, the current one last: each was started inside the one before.
+_lineage: ContextVar[tuple["weakref.ref[asyncio.Task[Any]]", ...]] = ContextVar("orm.lineage", default=())
+
+
+class Source(NamedTuple):
+    """A line of the program. `function` is the name of the function that it is in."""
+
+    file: str
+    line: int
+    function: str
+
+    @property
+    def text(self) -> str:
+        """The line itself, or "" where it cannot be read."""
+        return linecache.getline(self.file, self.line).strip()
+
+    def __str__(self) -> str:
+        file = self.file
+        here = os.getcwd() + os.sep
+        place = f"{file.removeprefix(here)}:{self.line} in {self.function}"
+        return f"{place}: {self.text}" if self.text else place
+
+
+def enter_task() -> tuple["weakref.ref[asyncio.Task[Any]]", ...]:
+    """Remember the current task, for the tasks that it will start; returns its line of descent, itself last."""
+    lineage = _lineage.get()
+    task = _current_task()
+    if task is not None and (not lineage or lineage[-1]() is not task):
+        lineage = (*lineage[1 - MAX_LINEAGE :], weakref.ref(task))
+        _lineage.set(lineage)
+    return lineage
+
+
+def parent_of(task: asyncio.Task[Any]) -> "asyncio.Task[Any] | None":
+    """The task that started the current one, `task`, if it is known and still runs."""
+    lineage = enter_task()
+    parent = lineage[-2]() if len(lineage) > 1 else None
+    return None if parent is None or parent.done() else parent
+
+
+def locate() -> Source | None:
+    """The innermost line of the user's that waits for the caller; None when there is none.
+
+    A coroutine of the ORM's that is a task of its own (in `asyncio.gather`, say) has no such line: then it is the one
+    where the task that started it waits.
+    """
+    lineage = enter_task()
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        module = frame.f_globals.get("__name__") or ""
+        package = module.partition(".")[0]
+        if (module, frame.f_code.co_name) in LOOP or package == "uvloop":
+            break
+        if package not in HIDDEN:
+            return _source(frame)
+        frame = frame.f_back
+    for reference in reversed(lineage[:-1]):
+        task = reference()
+        found = None if task is None else _waits_at(task)
+        if found is not None:
+            return found
+    return None
+
+
+def _current_task() -> "asyncio.Task[Any] | None":
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # no event loop runs
+        return None
+
+
+def _waits_at(task: asyncio.Task[Any]) -> Source | None:
+    """The innermost line of the user's in a task that is suspended."""
+    found: FrameType | None = None
+    waiting: Any = task.get_coro()
+    while waiting is not None:
+        frame: FrameType | None = None
+        for kind in ("cr", "gi", "ag"):
+            frame = frame or getattr(waiting, f"{kind}_frame", None)
+        if frame is not None and (frame.f_globals.get("__name__") or "").partition(".")[0] not in HIDDEN:
+            found = frame
+        waiting = (
+            getattr(waiting, "cr_await", None)
+            or getattr(waiting, "gi_yieldfrom", None)
+            or getattr(waiting, "ag_await", None)
+        )
+    return None if found is None else _source(found)
+
+
+def _source(frame: FrameType) -> Source:
+    code = frame.f_code
+    return Source(code.co_filename, frame.f_lineno, getattr(code, "co_qualname", code.co_name))

@@ -1,0 +1,44 @@
+"""`RelationExpression`: a relation in an expression, ``Track.album``, ``Album.tracks``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from orm.expressions import FieldExpression
+
+if TYPE_CHECKING:
+    from orm.meta import ModelInfo
+    from orm.relations.hops import Relation
+
+
+class RelationExpression(FieldExpression[Any]):
+    """A relation in an expression: ``Track.album``. Its attributes are the related model's fields."""
+
+    __slots__ = ()
+
+    def __getattribute__(self, name: str) -> Any:
+        if name.startswith("_"):
+            return super().__getattribute__(name)
+        # The related model's fields come first: one may well be called `range` or `contains`.
+        relation = self._relation()
+        target = relation.target._meta
+        field = target.fields.get(name) or target.by_attname.get(name)
+        if name == "pk" and len(target.pk_fields) == 1:
+            field = target.pk_fields[0]
+        if field is None:
+            onward = target.relations.get(name)
+            if onward is not None:
+                return RelationExpression(self._model, name, self._path)
+            return super().__getattribute__(name)
+        if name != field.name and name != "pk":
+            return FieldExpression(self._model, name, self._path)
+        return field.expression(self._model, self._path)
+
+    def _relation(self) -> Relation:
+        info: ModelInfo = self._model._meta
+        for name in self._path[:-1]:
+            info = info.relation(name).target._meta
+        return info.relation(self._path[-1])
+
+    def __getattr__(self, name: str) -> Any:
+        raise self._relation().target._meta.unknown(name, f"an attribute of {self!r}")

@@ -1,0 +1,219 @@
+"""`ManyToMany`: a relation kept in the rows of a model of its own, which points at both sides."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+from orm.exceptions import FieldError
+from orm.relations.foreign_key import ForeignKey
+from orm.relations.hops import Hop, find_target
+from orm.relations.reverse import RelatedKey
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from orm.models import Model
+    from orm.related import ManyToManyManager
+
+T = TypeVar("T", bound="Model")
+
+
+class ManyToMany(Generic[T]):
+    """A relation to any number of rows of another model, each of which may have any number of these.
+
+        tags = orm.ManyToMany("Tag", related_name="articles")
+
+    `to` is a model, or the class name of one in the same registry (``"self"``: this one). The pairs are kept in the
+    rows of `through`: a model with a `ForeignKey` to either side, which may have more fields. Without it one is made,
+    ``Article_tags``. `through_fields` names its two foreign keys, own side first, where it has several. `related_name`
+    names the way back, ``tag.articles``; `related_query_name` its name in lookups. A relation to the same model is
+    `symmetrical` unless that is False: who is a friend has one.
+
+    On an instance it is a manager: ``await article.tags.filter(name="x")``, ``await article.tags.add(tag)``.
+    """
+
+    def __init__(
+        self,
+        to: type[T] | str,
+        *,
+        through: type[Model] | str | None = None,
+        through_fields: tuple[str, str] | None = None,
+        related_name: str | None = None,
+        related_query_name: str | None = None,
+        symmetrical: bool | None = None,
+        tablename: str | None = None,
+    ) -> None:
+        if not isinstance(to, str) and not hasattr(to, "_meta"):
+            raise FieldError(f"A relation takes a model or the name of one, got {type(to).__name__}.")
+        if through is not None and not isinstance(through, str) and not hasattr(through, "_meta"):
+            raise FieldError(f"through takes a model or the name of one, got {type(through).__name__}.")
+        if through is not None and tablename is not None:
+            raise FieldError("tablename names the table of a through model that is made: give the model, or the name.")
+        self.to: type[Model] | str = to
+        self.through: type[Model] | str | None = through
+        self.through_fields = through_fields
+        self.related_name = related_name
+        self.related_query_name = related_query_name
+        self.tablename = tablename
+        self._symmetrical = symmetrical
+        self.name = ""
+        self.model: type[Model]
+        self.linked = False
+        """Whether both ends are known to their models."""
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __get__(self, instance: None, owner: type) -> type[T]: ...
+        @overload
+        def __get__(self, instance: object, owner: type) -> ManyToManyManager[T]: ...
+        def __get__(self, instance: Any, owner: type) -> Any: ...
+
+    def bind(self, model: type[Model], name: str) -> None:
+        """Take the model and the name that the class statement gives."""
+        self.model = model
+        self.name = name
+
+    def copy(self) -> Self:
+        """A copy for a model that inherits the relation."""
+        return type(self)(
+            self.to,  # type: ignore[arg-type]
+            through=self.through,
+            through_fields=self.through_fields,
+            related_name=self.related_name,
+            related_query_name=self.related_query_name,
+            symmetrical=self._symmetrical,
+            tablename=self.tablename,
+        )
+
+    @property
+    def label(self) -> str:
+        """The relation's name in messages: ``Article.tags``."""
+        return f"{self.model.__name__}.{self.name}"
+
+    @property
+    def target(self) -> type[Model]:
+        """The related model. Raises `FieldError` while it is not declared."""
+        found = find_target(self.to, self.model)
+        if found is None:
+            raise FieldError(f"{self.label} points to {self.to!r}, which is not in its registry.")
+        return found
+
+    @property
+    def to_itself(self) -> bool:
+        """Whether both sides are the same model."""
+        return self.target is self.model
+
+    @property
+    def symmetrical(self) -> bool:
+        """Whether each pair counts for both sides."""
+        return self.to_itself if self._symmetrical is None else self._symmetrical
+
+    def is_resolved(self) -> bool:
+        """Whether the related model, and the through model if one was named, are there yet, with their tables."""
+        target = find_target(self.to, self.model)
+        if target is None or target._meta.table is None or self.model._meta.table is None:
+            return False
+        if self.through is None:
+            return True
+        through = find_target(self.through, self.model)
+        return through is not None and through._meta.table is not None
+
+    @cached_property
+    def through_model(self) -> type[Model]:
+        """The model that keeps the pairs."""
+        found = None if self.through is None else find_target(self.through, self.model)
+        if found is None:
+            raise FieldError(f"{self.label} has no through model {self.through!r} yet.")
+        return found
+
+    @cached_property
+    def keys(self) -> tuple[ForeignKey[Any], ForeignKey[Any]]:
+        """The through model's foreign keys: to this side, and to the other one."""
+        through = self.through_model._meta
+        if self.through_fields is not None:
+            found = [through.fields.get(name) for name in self.through_fields]
+            wrong = [
+                name
+                for name, field, side in zip(self.through_fields, found, (self.model, self.target), strict=True)
+                if not (isinstance(field, ForeignKey) and field.target is side)
+            ]
+            if wrong:
+                raise FieldError(
+                    f"{self.label}: through_fields={self.through_fields!r} must name the foreign keys of "
+                    f"{through.name} to {self.model.__name__} and to {self.target.__name__}; {wrong[0]!r} is not one."
+                )
+            return found[0], found[1]  # type: ignore[return-value]
+        relations = [field for field in through.fields.values() if isinstance(field, ForeignKey)]
+        sources = [field for field in relations if field.target is self.model]
+        targets = [field for field in relations if field.target is self.target]
+        if self.to_itself and len(sources) == 2:
+            return sources[0], sources[1]
+        if len(sources) != 1 or len(targets) != 1 or self.to_itself:
+            raise FieldError(
+                f"{self.label}: {through.name} must have one foreign key to {self.model.__name__} and one to "
+                f"{self.target.__name__}, or through_fields= must say which."
+            )
+        return sources[0], targets[0]
+
+    @cached_property
+    def forward(self) -> ManyToManyEnd:
+        """The relation as instances of this model have it."""
+        return ManyToManyEnd(self, self.name, self.name, self.model, *self.keys)
+
+    @cached_property
+    def backward(self) -> ManyToManyEnd:
+        """The relation as instances of the other model have it; its name ends with a plus where it is hidden."""
+        source, target = self.keys
+        owner = self.model.__name__.lower()
+        name = self.related_query_name or self.related_name or owner
+        accessor = self.related_name or f"{owner}_set"
+        if self.to_itself and self.symmetrical:
+            name = accessor = f"{self.name}+"
+        return ManyToManyEnd(self, name, accessor, self.target, target, source)
+
+
+class ManyToManyEnd:
+    """One side's view of a `ManyToMany`: from its rows over the through model's to the other side's."""
+
+    many = True
+    allow_null = True
+
+    def __init__(
+        self,
+        relation: ManyToMany[Any],
+        name: str,
+        accessor: str,
+        model: type[Model],
+        near: ForeignKey[Any],
+        far: ForeignKey[Any],
+    ) -> None:
+        self.relation = relation
+        self.name = name
+        self.accessor = accessor
+        self.model = model
+        self.near = near
+        """The through model's foreign key to this side."""
+        self.far = far
+        """Its foreign key to the other side."""
+        self.key = RelatedKey(self, model)
+
+    def __repr__(self) -> str:
+        return f"<ManyToManyEnd {self.model.__name__}.{self.accessor}>"
+
+    @property
+    def through(self) -> type[Model]:
+        """The model that keeps the pairs."""
+        return self.relation.through_model
+
+    @property
+    def target(self) -> type[Model]:
+        """The model at the other end."""
+        target: type[Model] = self.far.target
+        return target
+
+    @property
+    def hops(self) -> tuple[Hop, ...]:
+        """To the through model, and on to the other side."""
+        return (self.near.reverse, self.far)

@@ -1,0 +1,99 @@
+"""`ReverseRelation`: the way back over a `ForeignKey` or `OneToOne`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import typesystem
+from sqlalchemy.types import TypeEngine
+
+from orm.exceptions import QueryError
+from orm.fields import Field
+from orm.relations.hops import Hop, Relation, related_key
+
+if TYPE_CHECKING:
+    from orm.models import Model
+    from orm.relations.foreign_key import ForeignKey
+
+
+class ReverseRelation:
+    """The way back over a `ForeignKey` or `OneToOne`: from a row to those that point at it."""
+
+    allow_null = True
+
+    def __init__(self, relation: ForeignKey[Any]) -> None:
+        self.relation = relation
+        self.many = not (relation.unique or relation.primary_key)
+        owner = relation.model.__name__
+        self.name = relation.related_query_name or relation.related_name or owner.lower()
+        """The name in lookups: ``filter(tracks__title=...)``, or the lower-case model name without `related_name`."""
+        self.accessor = relation.related_name or (f"{owner.lower()}_set" if self.many else owner.lower())
+        """The attribute of an instance."""
+        self.key = RelatedKey(self, relation.target)
+
+    def __repr__(self) -> str:
+        return f"<ReverseRelation {self.name} of {self.relation.label}>"
+
+    @property
+    def target(self) -> type[Model]:
+        """The model that points here."""
+        target: type[Model] = self.relation.model
+        return target
+
+    @property
+    def hops(self) -> tuple[Hop, ...]:
+        """The one join to the model that points here."""
+        return (self,)
+
+    @property
+    def local_columns(self) -> tuple[str, ...]:
+        """The columns that are pointed at."""
+        return self.relation.remote_columns
+
+    @property
+    def remote_columns(self) -> tuple[str, ...]:
+        """The columns that point here."""
+        return self.relation.local_columns
+
+
+class RelatedKey(Field[Any]):
+    """The primary key at the far end of a relation to many: what ``filter(tracks=...)`` compares."""
+
+    kind = "relation"
+
+    def __init__(self, relation: Relation, model: type[Model]) -> None:
+        self.relation = relation
+        super().__init__()
+        self.name = relation.name
+        self.model = model
+
+    @property
+    def label(self) -> str:
+        """The relation's name in messages: ``Album.tracks``."""
+        return f"{self.model.__name__}.{self.name}"
+
+    @property
+    def target(self) -> type[Model]:
+        """The model at the far end."""
+        return self.relation.target
+
+    @property
+    def target_field(self) -> Field[Any]:
+        """Its primary key."""
+        info = self.relation.target._meta
+        if len(info.pk_fields) != 1:
+            raise QueryError(f"{info.name} has a composite primary key: compare one of its fields.")
+        return info.pk_fields[0]
+
+    def build_validator(self, **options: Any) -> typesystem.Field:
+        """A validator of nothing: a reverse relation is not written."""
+        return typesystem.Any(**options)
+
+    def column_type(self) -> TypeEngine[Any]:
+        """The key's column type."""
+        column_type: TypeEngine[Any] = self.target_field.column_type()
+        return column_type
+
+    def to_python(self, value: Any) -> Any:
+        """The key for a lookup's value."""
+        return None if value is None else related_key(self.label, self.target, self.target_field, value)
