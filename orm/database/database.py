@@ -1,7 +1,7 @@
 """`orm.Database`: a `databases.Database` that keeps its connections clean and tells what it does."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from importlib.util import find_spec
 from typing import Any, ClassVar
 
@@ -9,6 +9,7 @@ import databases
 from databases.core import DatabaseURL
 from sqlalchemy.sql import ClauseElement
 
+from orm.database.commit_callbacks import read_callback
 from orm.database.connection import Connection, ManagedBackend
 from orm.database.errors import connecting
 from orm.database.hooks import Hook, QueryLog, make_visible, open_trackers, print_event
@@ -213,6 +214,33 @@ class Database(databases.Database):
         for options on an inner one.
         """
         return Transaction(self.connection, force_rollback, **kwargs)
+
+    async def on_commit(self, func: Callable[[], object], *, robust: bool = False) -> None:
+        """Call `func` after the commit of the current task's transaction; at once where there is none.
+
+        `func` takes no arguments (`functools.partial` has room for some), and what it returns is awaited if it can be.
+        Functions run one after the other, in the order of their registration, after the outermost commit, when no
+        transaction is open any more. Those of a block that is rolled back never run, nor do those in a scope of
+        `force_rollback`.
+
+        The commit stays when one of them fails. Its error leaves the outermost block, and those after it do not run;
+        with `robust=True` it is logged by the `orm.transactions` logger, and they do.
+
+        Raises `QueryError` for what is not a function.
+
+        >>> async with database.transaction():
+        ...     order = await Order.objects.create(total=3)
+        ...     await database.on_commit(functools.partial(send_receipt, order))
+        """
+        if self._force_rollback and not self._ready:
+            await self.connect()  # the scope that rolls back begins here, as it would with a query
+        connection = self._global_connection or self._connection_map.get(self._current_task)
+        if connection is None or not connection._transaction_stack:
+            await read_callback(func, robust).run()
+        else:
+            innermost = connection._transaction_stack[-1]
+            assert isinstance(innermost, Transaction)
+            await innermost.on_commit(func, robust=robust)
 
     async def iterate(
         self, query: ClauseElement | str, values: dict[str, Any] | None = None

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import functools
 import itertools
+import operator
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import databases.core
 from databases.interfaces import TransactionBackend
 
+from orm.database.commit_callbacks import CommitCallback, read_callback
 from orm.database.errors import translating
 from orm.exceptions import ConnectionLost, QueryError, TransactionError
 
@@ -102,6 +104,7 @@ class Transaction(databases.core.Transaction):
         self._opened: tuple[Connection, TransactionBackend] | None = None
         self._task: asyncio.Task[Any] | None = None
         self._over = asyncio.Event()
+        self._callbacks: list[CommitCallback] = []
 
     def __call__(self, func: FunctionT) -> FunctionT:
         """Run each call of `func` in a transaction of its own."""
@@ -166,6 +169,16 @@ class Transaction(databases.core.Transaction):
         with contextlib.suppress(ConnectionLost):
             await self._finish(keep=False)
 
+    async def on_commit(self, func: Callable[[], object], *, robust: bool = False) -> None:
+        """`Database.on_commit` for this transaction, which need not be the innermost one, nor of the current task.
+
+        Raises `TransactionError` when it has not begun, or is over.
+        """
+        callback = read_callback(func, robust)
+        if self._opened is None:
+            raise TransactionError("on_commit() of a transaction that has not begun, or is over")
+        self._callbacks.append(callback)
+
     async def _finish(self, *, keep: bool) -> None:
         if self._opened is None:
             raise TransactionError("this transaction has not begun, or is over")
@@ -179,9 +192,19 @@ class Transaction(databases.core.Transaction):
                     await (backend.commit() if keep else backend.rollback())
         finally:
             stack.pop()
+            outer = stack[-1] if stack else None
+            callbacks, self._callbacks = self._callbacks, []
             self._opened = None
             self._over.set()
             await connection.__aexit__()
+        if not keep:
+            return
+        if outer is None:
+            for callback in sorted(callbacks, key=operator.attrgetter("number")):
+                await callback.run()
+        else:
+            assert isinstance(outer, Transaction)
+            outer._callbacks += callbacks
 
     def _in_the_way(self, connection: "Connection") -> "Transaction | None":
         """The open transaction of another task that has to end before this one can begin.

@@ -5,6 +5,7 @@ from tests.conformance.areas import (
     annotations,
     bulk,
     combining,
+    commits,
     conditional,
     dates,
     deleting,
@@ -55,6 +56,7 @@ ALL: list[Case] = [
         updating,
         deleting,
         errors,
+        commits,
     )
     for case in area.case.cases
 ]
