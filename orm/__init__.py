@@ -16,6 +16,7 @@ from orm.aggregates import (
     Sum,
     Variance,
 )
+from orm.collect_delete import DeletePlan
 from orm.conditional import Case, When
 from orm.constraints import CheckConstraint, Index, UniqueConstraint
 from orm.ctes import CTE
@@ -31,6 +32,7 @@ from orm.exceptions import (
     Error,
     FieldError,
     ForeignKeyViolation,
+    GraphTooLarge,
     IntegrityError,
     InterfaceError,
     InternalError,
@@ -71,10 +73,14 @@ from orm.fields import (
     Text,
     Time,
 )
+from orm.load import load
+from orm.loading.strategies import joined, noload, raiseload, selectin
+from orm.graphs import Graph, GraphBudget
 from orm.managers import Manager
 from orm.models import Model
 from orm.paging import Page
 from orm.planning.cache import PlanCacheInfo, plan_cache_clear, plan_cache_info
+from orm.prefetching import Prefetch
 from orm.queryset import QuerySet
 from orm.registry import ModelRegistry
 from orm.related_managers import ManyToManyManager, RelatedManager
@@ -84,7 +90,9 @@ from orm.relations import (
     RESTRICT,
     SET_DEFAULT,
     SET_NULL,
+    CompositeForeignKey,
     ForeignKey,
+    GenericForeignKey,
     ManyToMany,
     OneToOne,
 )
@@ -129,6 +137,7 @@ __all__ = [
     "Case",
     "CheckConstraint",
     "CheckViolation",
+    "CompositeForeignKey",
     "ConnectionLost",
     "Count",
     "CumeDist",
@@ -139,6 +148,7 @@ __all__ = [
     "DateTime",
     "Deadlock",
     "Decimal",
+    "DeletePlan",
     "DenseRank",
     "Duration",
     "Email",
@@ -155,8 +165,12 @@ __all__ = [
     "ForeignKey",
     "ForeignKeyViolation",
     "Func",
+    "GenericForeignKey",
     "IPAddress",
     "Index",
+    "Graph",
+    "GraphBudget",
+    "GraphTooLarge",
     "Integer",
     "IntegrityError",
     "InterfaceError",
@@ -185,6 +199,7 @@ __all__ = [
     "Page",
     "PercentRank",
     "PlanCacheInfo",
+    "Prefetch",
     "ProgrammingError",
     "Q",
     "QueryError",
@@ -218,9 +233,14 @@ __all__ = [
     "Window",
     "assert_max_queries",
     "functions",
+    "joined",
+    "load",
     "lookups",
+    "noload",
     "plan_cache_clear",
     "plan_cache_info",
+    "raiseload",
+    "selectin",
     "track_queries",
     "transforms",
 ]

@@ -14,6 +14,7 @@ from orm.database.dialects import dialect_of, known_dialect
 from orm.database.session import Session
 from orm.exceptions import QueryError, TransactionError
 from orm.fields import Field
+from orm.loading.garbage import paused
 from orm.planning.aggregate import Aggregation
 from orm.planning.plan import Plan, UnstorableArgument
 from orm.planning.projection import Projection
@@ -84,11 +85,12 @@ async def fetch(query: Query, database: databases.Database) -> list[Any]:
     async with Session(database) as session:
         check_lock(query, dialect, session)
         rows = await session.fetch(sql, arguments)
-    return plan.reader(rows)
+    with paused(len(rows)):
+        return plan.reader(rows)
 
 
-async def stream(query: Query, database: databases.Database) -> AsyncGenerator[Any, None]:
-    """The rows of a query, read as they come, a batch in memory at a time."""
+async def stream(query: Query, database: databases.Database) -> AsyncGenerator[list[Any], None]:
+    """The rows of a query, read as they come, in batches of which one is in memory at a time."""
     if query.is_empty:
         return
     dialect = await dialect_of(database)
@@ -100,8 +102,7 @@ async def stream(query: Query, database: databases.Database) -> AsyncGenerator[A
         batches = session.stream(sql, arguments, STREAM_CHUNK)
         try:
             async for batch in batches:
-                for item in plan.reader(batch):
-                    yield item
+                yield plan.reader(batch)
         finally:
             await batches.aclose()  # type: ignore[attr-defined]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import TYPE_CHECKING, Any
 
 import databases
@@ -9,10 +10,11 @@ import sqlalchemy
 
 from orm.database import ddl
 from orm.exceptions import FieldError, QueryError
-from orm.related import link_many_to_many, set_reverse_accessors
+from orm.related import link_many_to_many, set_reverse_accessors, unlink_many_to_many
 
 if TYPE_CHECKING:
     from orm.models import Model
+    from orm.relations import ManyToMany
 
 # PostgreSQL's own defaults, so that databases made by other means compare equal in Alembic; and names
 # are what a cycle of foreign keys needs to be dropped again.
@@ -46,6 +48,7 @@ class ModelRegistry:
         self._database = database
         self.require_all = require_all
         self.models: dict[str, type[Model]] = {}
+        self._linking = False
         self._metadata = sqlalchemy.MetaData(naming_convention=NAMING_CONVENTION) if metadata is None else metadata
 
     def __repr__(self) -> str:
@@ -67,10 +70,12 @@ class ModelRegistry:
 
     @property
     def metadata(self) -> sqlalchemy.MetaData:
-        """The MetaData with every model's table. Raises `FieldError` if a ForeignKey names no model."""
-        self._build_tables()
+        """The MetaData with every model's table. Raises `FieldError` if a relation names no model."""
+        self.build_tables()
         for model in self.models.values():
             model._meta.require_table()
+            for relation in model._meta.many_to_many.values():
+                self.require(relation)
         return self._metadata
 
     async def create_all(self) -> None:
@@ -88,20 +93,99 @@ class ModelRegistry:
                 "model of this registry. Give one of them another Meta.tablename."
             )
         replaced = self.models.get(model.__name__)
-        if replaced is not None and replaced._meta.table is not None:
-            self._metadata.remove(replaced._meta.table)
+        if replaced is not None:
+            self._forget(replaced)
         self.models[model.__name__] = model
-        self._build_tables()
+        try:
+            self.build_tables()
+        except FieldError:
+            self._forget(model)
+            self._unresolve(model)
+            raise
 
-    def _build_tables(self) -> None:
-        """Build each table whose foreign keys can be resolved by now; a forward reference waits."""
+    def _forget(self, model: type[Model]) -> None:
+        """Take a model out, with its table and what it gave other models."""
+        info = model._meta
+        if self.models.get(model.__name__) is model:
+            del self.models[model.__name__]
+        if info.table is not None and self._metadata.tables.get(info.table.key) is info.table:
+            self._metadata.remove(info.table)
+        for forward in info.forward:
+            if forward.is_resolved():
+                forward.target._meta.drop_relation(forward)
+        for relation in info.many_to_many.values():
+            if relation.linked:
+                unlink_many_to_many(relation)
+            if relation.made is not None:
+                self._forget(relation.made)
+
+    def _unresolve(self, model: type[Model]) -> None:
+        """Let relations that named the model by its name, and found one that was refused, wait for another."""
+        for other in list(self.models.values()):
+            info = other._meta
+            named = [relation for relation in info.forward if relation.to is model and relation.given is not model]
+            for forward in named:
+                forward.to = forward.given
+            if named and info.table is not None:
+                self._metadata.remove(info.table)
+                info.table = None
+            for relation in info.many_to_many.values():
+                if relation.linked and not relation.is_resolved():
+                    self._unmake(relation)
+
+    def _unmake(self, relation: ManyToMany[Any]) -> None:
+        """Undo what linking a many-to-many relation made."""
+        made = relation.made
+        unlink_many_to_many(relation)
+        relation.unmake()
+        if made is not None:
+            self._forget(made)
+
+    def build_tables(self) -> None:
+        """Build each table whose foreign keys can be resolved by now; a forward reference waits.
+
+        Raises `FieldError` for relations that make no sense.
+        """
         for model in list(self.models.values()):
             if model._meta.build_table_if_ready(self._metadata):
                 set_reverse_accessors(model)
-        for model in list(self.models.values()):
-            for relation in model._meta.many_to_many.values():
-                if not relation.linked and relation.is_resolved():
-                    link_many_to_many(relation)
+        if self._linking:
+            return  # The model that is being added is one that a relation makes for itself.
+        self._linking = True
+        try:
+            for model in list(self.models.values()):
+                for relation in model._meta.many_to_many.values():
+                    if not relation.linked and relation.is_resolved():
+                        self._link(relation)
+        finally:
+            self._linking = False
+
+    def _link(self, relation: ManyToMany[Any]) -> None:
+        try:
+            link_many_to_many(relation)
+        except FieldError:
+            self._unmake(relation)
+            raise
+
+    def require(self, relation: ManyToMany[Any]) -> None:
+        """See that both ends of the relation are known. Raises `FieldError` if one of its models never appeared."""
+        self.build_tables()
+        if not relation.linked:
+            sides = [relation.model, relation.target]
+            if relation.through is not None:
+                sides.append(relation.through_model)
+            for model in sides:
+                model._meta.require_table()
+
+    def unknown_model(self, label: str, target: str) -> FieldError:
+        """The error for a relation to a model that is not there, with what it could have been."""
+        known = sorted(self.models)
+        close = difflib.get_close_matches(target, known, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        return FieldError(
+            f"{label} points to {target!r}, but no model of that name is in its registry."
+            f"{hint} The models there are: {', '.join(known)}."
+        )
 
     def find(self, name: str) -> type[Model] | None:
         """The model of this class name, or None."""

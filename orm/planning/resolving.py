@@ -49,9 +49,11 @@ from orm.planning.conditions import (
     is_never,
     junction,
 )
+from orm.planning.linked import LinkedTo
 from orm.planning.names import Names
 from orm.planning.ordering import ClauseOrder, OrderTerm
 from orm.planning.paths import MAX_CACHED, Path, resolve_path, split_path
+from orm.planning.spread import Spread, find_spread
 from orm.planning.terms import (
     DECIMAL,
     NULL,
@@ -73,7 +75,7 @@ from orm.planning.terms import (
     value_field,
 )
 from orm.planning.transforming import KeyTerm, Steps, TransformTerm, split_lookup, with_steps
-from orm.relations import ForeignKey
+from orm.relations import ForeignKey, GenericForeignKey, RelatedKey, RelationExpression
 from orm.subqueries import Exists, OuterRef, Subquery
 from orm.windows import Window, WindowFunction
 
@@ -231,15 +233,42 @@ def _resolved(names: Names, condition: Any, negated: bool) -> Node | None:
         return _joined(names, condition.connector, condition.children, condition.negated, below)
     if isinstance(condition, Exists):
         return NOTHING if condition.query.is_empty else ExistsQuery(condition.query.probing())
+    if isinstance(condition, LinkedTo):
+        return _linked(names, condition, negated)
     if isinstance(condition, Comparison):
         expression = condition.expression
         if isinstance(expression, FieldExpression):
             check_model(names.info, expression, "a condition")
+            if isinstance(expression, RelationExpression):
+                spread = find_spread(names.info, "__".join((*expression._path, condition.lookup)))
+                if spread is not None:
+                    return _resolved(names, spread.condition(condition.value), negated)
             path = resolve_path(names.info, "__".join(expression._path), "a condition")
             return _path_match(names, path, (), lookup_for(path.field, condition.lookup), condition.value, negated)
         term = resolve(names, expression, "a condition")
         return _match(names, term, lookup_for(term.field, condition.lookup), condition.value)
     return Clause(condition)
+
+
+def _linked(names: Names, condition: LinkedTo, negated: bool) -> Node:
+    """All the columns of a key have their values: of the same row, if there may be many."""
+    links = condition.links
+    path = links[0][0]
+    if not (negated and path.many):
+        return junction(
+            "AND", [_match(names, names.path_term(p), lookup_for(p.field, "exact"), value) for p, value in links]
+        )
+    count = path.first_many()
+    hops = path.relations[:count]
+    inner_names = Names(hops[-1].target._meta, own_scope=True)
+    inner = junction(
+        "AND",
+        [
+            _match(inner_names, inner_names.path_term(p.after(count)), lookup_for(p.field, "exact"), value)
+            for p, value in links
+        ],
+    )
+    return AboutRows(RowExists(hops, inner, names.joined_here(hops), ()))
 
 
 def _keyword(names: Names, name: str, value: Any, negated: bool) -> Node:
@@ -252,13 +281,17 @@ def _keyword(names: Names, name: str, value: Any, negated: bool) -> Node:
         if term is not None:
             steps, lookup = split_lookup(term.field, rest.split("__") if rest else ())
             return _match(names, with_steps(term, steps), lookup, value)
-    known: tuple[Path, Steps, Lookup] | None = info.lookups.get(name)
+    known: tuple[Path, Steps, Lookup] | Spread | None = info.lookups.get(name)
     if known is None:
-        path, parts = split_path(info, name, "a lookup")
-        known = path, *split_lookup(path.field, parts)
+        known = find_spread(info, name)
+        if known is None:
+            path, parts = split_path(info, name, "a lookup")
+            known = path, *split_lookup(path.field, parts)
         if len(info.lookups) >= MAX_CACHED:
             info.lookups.clear()
         info.lookups[name] = known
+    if isinstance(known, Spread):
+        return _resolved(names, known.condition(value), negated) or EVERYTHING
     return _path_match(names, *known, value, negated)
 
 
@@ -423,10 +456,14 @@ def _named(names: Names, name: str, depth: int) -> Iterable[OrderTerm]:
     if bare == "?":
         yield OrderTerm(resolve(names, Random(), "an ordering"), descending)
         return
+    spread = find_spread(info, bare)
+    if spread is not None and not isinstance(spread.relation, GenericForeignKey) and spread.is_bare(bare):
+        yield from _related_order(names, bare, descending, spread.relation.target._meta, spread.paths, depth)
+        return
     path, parts = split_path(info, bare, "an ordering")
-    relation = path.stored
     last = bare.rsplit("__", 1)[-1]
-    if parts or not isinstance(path.field, ForeignKey) or last == path.field.attname:
+    field = path.field
+    if parts or not isinstance(field, (ForeignKey, RelatedKey)) or last == field.attname or bare == "pk":
         term = names.term(bare, "an ordering")
         if isinstance(term, KeyTerm):
             # Where JSON is text, numbers would come in the order of their digits.
@@ -434,13 +471,20 @@ def _named(names: Names, name: str, depth: int) -> Iterable[OrderTerm]:
             term = names.term(bare, "an ordering")
         yield OrderTerm(term, descending)
         return
-    # As in Django: ordering by a relation orders by the related model's own ordering, or its key.
-    assert isinstance(relation, ForeignKey)
-    related = relation.target._meta
+    yield from _related_order(names, bare, descending, field.target._meta, (path,), depth)
+
+
+def _related_order(
+    names: Names, bare: str, descending: bool, related: ModelInfo, keys: Iterable[Path], depth: int
+) -> Iterable[OrderTerm]:
+    """As in Django: ordering by a relation orders by the related model's own ordering, or its key."""
+    info = names.info
+    name = f"{'-' if descending else ''}{bare}"
     if depth > MAX_DEPTH:
         raise FieldError(f"{info.name}: ordering by {name!r} goes round in circles over Meta.ordering.")
     if not related.options.ordering:
-        yield OrderTerm(names.path_term(path), descending)
+        for path in keys:
+            yield OrderTerm(names.path_term(path), descending)
         return
     for term in related.options.ordering:
         if not isinstance(term, str):
