@@ -7,12 +7,12 @@ ARGS ?=
 
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format docs clean
+.PHONY: help demo test check format docs bench clean
 
 help:  ## List the targets
 	@echo "make TARGET, where TARGET is one of:"
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | while read -r target text; do printf '  %-8s %s\n' "$$target" "$$text"; done
-	@echo "Variables: PYTHON=$(PYTHON) (3.10 or newer), VENV=$(VENV), JOBS=$(JOBS) (test processes), ARGS (more for pytest)."
+	@echo "Variables: PYTHON=$(PYTHON) (3.10 or newer), VENV=$(VENV), JOBS=$(JOBS) (test processes), ARGS (more for pytest or the benchmarks)."
 
 demo: $(VENV)/.demo  ## Run the demo on embedded SQLite
 	@echo "==> Running examples/demo.py"
@@ -43,6 +43,10 @@ docs: $(VENV)/.dev  ## Build the documentation into site/
 	@echo "==> Building the documentation"
 	@$(BIN)/mkdocs build --strict
 
+bench: $(VENV)/bench/.runner  ## Measure orm beside its peers (QUICK=1: two minutes; ARGS="--databases sqlite")
+	@echo "==> Benchmarks (each subject's environment is made the first time)"
+	@$(VENV)/bench/runner/bin/python -m benchmarks --environments $(VENV)/bench $(if $(QUICK),--quick) $(ARGS)
+
 clean:  ## Remove the environment and everything that was built
 	@echo "==> Removing $(VENV), builds and caches"
 	@rm -rf $(VENV) build dist site *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
@@ -72,4 +76,10 @@ $(VENV)/.demo: $(VENV)/.created setup.cfg pyproject.toml
 $(VENV)/.dev: $(VENV)/.created setup.cfg pyproject.toml
 	@echo "==> Installing orm with every driver and the tools of its tests (takes a minute the first time)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[all,dev]'
+	@touch $@
+
+$(VENV)/bench/.runner: $(VENV)/.created benchmarks/requirements.txt
+	@echo "==> Making the environment of the benchmarks"
+	@$(BIN)/python -m venv --clear $(VENV)/bench/runner
+	@$(VENV)/bench/runner/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
 	@touch $@

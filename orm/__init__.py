@@ -73,9 +73,9 @@ from orm.fields import (
     Text,
     Time,
 )
+from orm.graphs import Graph, GraphBudget
 from orm.load import load
 from orm.loading.strategies import joined, noload, raiseload, selectin
-from orm.graphs import Graph, GraphBudget
 from orm.managers import Manager
 from orm.models import Model
 from orm.paging import Page
@@ -113,6 +113,7 @@ from orm.windows import (
     RowRange,
     ValueRange,
     Window,
+    WindowFrameExclusion,
 )
 
 __version__ = "1.0.0"
@@ -166,11 +167,11 @@ __all__ = [
     "ForeignKeyViolation",
     "Func",
     "GenericForeignKey",
-    "IPAddress",
-    "Index",
     "Graph",
     "GraphBudget",
     "GraphTooLarge",
+    "IPAddress",
+    "Index",
     "Integer",
     "IntegrityError",
     "InterfaceError",
@@ -231,6 +232,7 @@ __all__ = [
     "Variance",
     "When",
     "Window",
+    "WindowFrameExclusion",
     "assert_max_queries",
     "functions",
     "joined",

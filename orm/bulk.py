@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import databases
@@ -20,7 +19,7 @@ from orm.planning.conditions import both
 from orm.planning.conflict import Conflict
 from orm.planning.plan import Plan, UnstorableArgument
 from orm.planning.query import Query
-from orm.planning.write import Assignments, BulkInsert, WriteTerm, chunks, resolve_assignments, update_plan
+from orm.planning.write import Assignments, BulkInsert, WriteTerm, chunks, matching, resolve_assignments, update_plan
 
 if TYPE_CHECKING:
     from orm.meta import ModelInfo
@@ -287,7 +286,7 @@ def _row(info: ModelInfo, instance: Model, assignments: Assignments) -> tuple[An
 
 def _single(dialect: Dialect, query: Query, instance: Model, assignments: Assignments) -> tuple[str, Sequence[Any]]:
     """The UPDATE of one row, for what does not fit into a table of values."""
-    own = replace(query, where=both(query.where, row_query(instance).where))
+    own = matching(query.changed(where=both(query.where, row_query(instance).where)))
     return execution.ready_update(update_plan(dialect, own, assignments), own, assignments)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from orm.exceptions import QueryError
-from orm.expressions import Condition, Expression, F, Operand, Q, Value
+from orm.expressions import Condition, Expression, F, Logical, Operand, Q, Value
 from orm.fields import Field
+from orm.subqueries import Subquery, is_queryset
 
 T = TypeVar("T")
 
@@ -14,7 +15,7 @@ T = TypeVar("T")
 class When:
     """One branch of a `Case`: a condition, as `filter()` takes it, and what then comes out."""
 
-    def __init__(self, condition: Condition | None = None, /, *, then: Operand, **lookups: Any) -> None:
+    def __init__(self, condition: Logical | None = None, /, *, then: Operand, **lookups: Any) -> None:
         if condition is None and not lookups:
             raise QueryError("When() needs a condition: lookups, or a Q.")
         self.condition: Condition = Q(*(() if condition is None else (condition,)), **lookups)
@@ -43,4 +44,6 @@ def as_expression(operand: Operand) -> Expression[Any]:
     """A string names a field, as everywhere in expressions; another plain value is a `Value`."""
     if isinstance(operand, Expression):
         return operand
+    if is_queryset(operand):
+        return Subquery(operand)
     return F(operand) if isinstance(operand, str) else Value(operand)

@@ -11,7 +11,7 @@ import typesystem
 
 from orm.database.dialect import Dialect
 from orm.database.dialects import dialect_of, known_dialect
-from orm.database.session import Session
+from orm.database.session import Session, fetch_rows, run_sql
 from orm.exceptions import QueryError, TransactionError
 from orm.fields import Field
 from orm.loading.garbage import paused
@@ -74,6 +74,17 @@ def show_sql(query: Query, database: databases.Database) -> Statement:
     return Statement(sql, tuple(arguments))
 
 
+async def _fetch_locked(
+    query: Query, dialect: Dialect, database: databases.Database, sql: str, arguments: Sequence[Any]
+) -> Sequence[Any]:
+    """The driver's rows, with the query's lock if it has one."""
+    if query.lock is None:
+        return await fetch_rows(database, sql, arguments)
+    async with Session(database) as session:
+        check_lock(query, dialect, session)
+        return await session.fetch(sql, arguments)
+
+
 async def fetch(query: Query, database: databases.Database) -> list[Any]:
     """The rows of a query, read."""
     if query.is_empty:
@@ -82,9 +93,7 @@ async def fetch(query: Query, database: databases.Database) -> list[Any]:
     plan = rows_plan(dialect, query)
     assert plan.reader is not None
     sql, arguments = ready(plan, query, query.values)
-    async with Session(database) as session:
-        check_lock(query, dialect, session)
-        rows = await session.fetch(sql, arguments)
+    rows = await _fetch_locked(query, dialect, database, sql, arguments)
     with paused(len(rows)):
         return plan.reader(rows)
 
@@ -114,8 +123,7 @@ async def count(query: Query, database: databases.Database) -> int:
     query = counted(query)
     plan = count_plan(await dialect_of(database), query)
     sql, arguments = ready(plan, query, query.values)
-    async with Session(database) as session:
-        rows = await session.fetch(sql, arguments)
+    rows = await fetch_rows(database, sql, arguments)
     return int(rows[0][0])
 
 
@@ -129,9 +137,7 @@ async def aggregate(query: Query, named: Mapping[str, Term], database: databases
     plan = aggregation.plan(await dialect_of(database))
     assert plan.reader is not None
     sql, arguments = ready(plan, query, aggregation.values)
-    async with Session(database) as session:
-        rows = await session.fetch(sql, arguments)
-    found: dict[str, Any] = plan.reader(rows)[0]
+    found: dict[str, Any] = plan.reader(await fetch_rows(database, sql, arguments))[0]
     return found
 
 
@@ -145,9 +151,7 @@ async def exists(query: Query, database: databases.Database) -> bool:
     dialect = await dialect_of(database)
     plan = rows_plan(dialect, query)
     sql, arguments = ready(plan, query, query.values)
-    async with Session(database) as session:
-        check_lock(query, dialect, session)
-        return bool(await session.fetch(sql, arguments))
+    return bool(await _fetch_locked(query, dialect, database, sql, arguments))
 
 
 async def explain(query: Query, database: databases.Database) -> str:
@@ -155,8 +159,7 @@ async def explain(query: Query, database: databases.Database) -> str:
     dialect = await dialect_of(database)
     plan = rows_plan(dialect, query)
     sql, arguments = ready(plan, query, query.values)
-    async with Session(database) as session:
-        rows = await session.fetch(dialect.explain_prefix + sql, arguments)
+    rows = await fetch_rows(database, dialect.explain_prefix + sql, arguments)
     return "\n".join(" ".join(str(value) for value in row) for row in rows)
 
 
@@ -170,11 +173,10 @@ async def insert(info: ModelInfo, values: dict[str, Any], database: databases.Da
         sql, arguments = plan.statement(tuple(values.values()))
     except UnstorableArgument as error:
         raise unstorable([(fields[error.position], error.reason)]) from error
-    async with Session(database) as session:
-        if plan.reader is not None:
-            rows = plan.reader(await session.fetch(sql, arguments))
-            return {field.name: value for field, value in zip(missing, rows[0], strict=True)}
-        outcome = await session.execute(sql, arguments)
+    if plan.reader is not None:
+        rows = plan.reader(await fetch_rows(database, sql, arguments))
+        return {field.name: value for field, value in zip(missing, rows[0], strict=True)}
+    outcome = await run_sql(database, sql, arguments)
     generated = info.generated
     if generated is not None and generated in missing:
         return {generated.name: outcome.lastrowid}
@@ -194,10 +196,10 @@ async def update(query: Query, assignments: Assignments, database: databases.Dat
     """Set fields of the rows that match; returns how many matched."""
     if query.is_empty:
         return 0
+    query = matching(query)
     plan = update_plan(await dialect_of(database), query, assignments)
     sql, arguments = ready_update(plan, query, assignments)
-    async with Session(database) as session:
-        return (await session.execute(sql, arguments)).rowcount
+    return (await run_sql(database, sql, arguments)).rowcount
 
 
 async def update_returning(
@@ -206,15 +208,18 @@ async def update_returning(
     """Set fields of the rows that match; returns what `returning` says of each, as it is now."""
     if query.is_empty:
         return []
+    query = matching(query)
     plan = update_plan(await dialect_of(database), query, assignments, returning)
     assert plan.reader is not None
     sql, arguments = ready_update(plan, query, assignments)
-    async with Session(database) as session:
-        return plan.reader(await session.fetch(sql, arguments))
+    return plan.reader(await fetch_rows(database, sql, arguments))
 
 
 def ready_update(plan: Plan, query: Query, assignments: Assignments) -> tuple[str, Sequence[Any]]:
-    """SQL and arguments of an UPDATE. Raises `orm.ValidationError` for a value that its column cannot hold."""
+    """SQL and arguments of an UPDATE of the rows that `matching` gave.
+
+    Raises `orm.ValidationError` for a value that its column cannot hold.
+    """
     values = update_values(query, assignments)
     try:
         return plan.statement(values)
@@ -232,21 +237,21 @@ async def delete(query: Query, database: databases.Database) -> int:
     """Delete the rows that match; returns how many matched."""
     if query.is_empty:
         return 0
+    query = matching(query)
     plan = delete_plan(await dialect_of(database), query)
-    sql, arguments = ready(plan, query, matching(query).values)
-    async with Session(database) as session:
-        return (await session.execute(sql, arguments)).rowcount
+    sql, arguments = ready(plan, query, query.values)
+    return (await run_sql(database, sql, arguments)).rowcount
 
 
 async def delete_returning(query: Query, returning: Projection, database: databases.Database) -> list[Any]:
     """Delete the rows that match; returns what `returning` says of each."""
     if query.is_empty:
         return []
+    query = matching(query)
     plan = delete_plan(await dialect_of(database), query, returning)
     assert plan.reader is not None
-    sql, arguments = ready(plan, query, matching(query).values)
-    async with Session(database) as session:
-        return plan.reader(await session.fetch(sql, arguments))
+    sql, arguments = ready(plan, query, query.values)
+    return plan.reader(await fetch_rows(database, sql, arguments))
 
 
 def unstorable(found: Sequence[tuple[Field[Any], str]]) -> typesystem.ValidationError:

@@ -5,10 +5,11 @@ Nothing here knows SQL. `orm.planning` resolves these nodes against a model and 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Hashable, Iterable
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, Union
 
-from sqlalchemy import ClauseElement, ColumnElement, func
+from sqlalchemy import ClauseElement, ColumnElement, Function
 
 from orm.exceptions import QueryError
 
@@ -41,20 +42,26 @@ def use_renderer(renderer: Callable[[Any], ColumnElement[Any]]) -> None:
 _renderers: list[Callable[[Any], ColumnElement[Any]]] = []
 
 
-class Condition(SQLAlchemyCompatible):
-    """Something that is true or false of a row; combines with ``&``, ``|``, ``^`` and ``~``."""
+class Logical(SQLAlchemyCompatible):
+    """What ``&``, ``|``, ``^`` and ``~`` join into conditions."""
 
-    def __and__(self, other: Condition | ColumnElement[bool]) -> Q:
+    __slots__ = ()
+
+    def __and__(self, other: Logical | ColumnElement[bool]) -> Q:
         return _joined("AND", self, other)
 
-    def __or__(self, other: Condition | ColumnElement[bool]) -> Q:
+    def __or__(self, other: Logical | ColumnElement[bool]) -> Q:
         return _joined("OR", self, other)
 
-    def __xor__(self, other: Condition | ColumnElement[bool]) -> Q:
+    def __xor__(self, other: Logical | ColumnElement[bool]) -> Q:
         return _joined("XOR", self, other)
 
     def __invert__(self) -> Q:
         return Q._of("AND", (self,), negated=True)
+
+
+class Condition(Logical):
+    """Something that is true or false of a row; combines with ``&``, ``|``, ``^`` and ``~``."""
 
     def __bool__(self) -> bool:
         raise QueryError(
@@ -66,8 +73,8 @@ class Condition(SQLAlchemyCompatible):
 class Q(Condition):
     """Conditions joined by AND; ``|``, ``&``, ``^`` and ``~`` make larger ones.
 
-    Takes lookups as keywords, and other conditions (`Q`, typed comparisons, SQLAlchemy clauses) as
-    positional arguments. An empty `Q()` is no condition at all.
+    Takes lookups as keywords, and other conditions (`Q`, typed comparisons, expressions that are true or false,
+    SQLAlchemy clauses) as positional arguments. An empty `Q()` is no condition at all.
 
         await Note.objects.filter(Q(text__icontains="mum") | ~Q(completed=True))
     """
@@ -78,7 +85,7 @@ class Q(Condition):
     negated: bool
     children: tuple[Any, ...]
 
-    def __init__(self, /, *args: Condition | ColumnElement[bool], **lookups: Any) -> None:
+    def __init__(self, /, *args: Logical | ColumnElement[bool], **lookups: Any) -> None:
         for argument in args:
             check_condition(argument)
         self.connector = "AND"
@@ -101,14 +108,15 @@ class Q(Condition):
 
 def check_condition(argument: object) -> None:
     """Raise `QueryError` unless `argument` can stand as a condition of a query."""
-    if not isinstance(argument, (Condition, ClauseElement)):
+    if not isinstance(argument, (Logical, ClauseElement)):
         raise QueryError(
-            f"A condition is an orm.Q, a comparison such as Note.views > 3, or a SQLAlchemy clause; "
-            f"got {type(argument).__name__}. Lookups are given as keywords: filter(name=value)."
+            f"A condition is an orm.Q, a comparison such as Note.views > 3, an expression that is true or false, or a "
+            f"SQLAlchemy clause; got {type(argument).__name__}. Lookups are given as keywords, filter(name=value), "
+            "and bits are combined by bitand(), bitor() and bitxor()."
         )
 
 
-def _joined(connector: str, left: Condition, right: object) -> Q:
+def _joined(connector: str, left: Logical, right: object) -> Q:
     check_condition(right)
     children: list[Any] = []
     for side in (left, right):
@@ -149,11 +157,11 @@ class Ordering(SQLAlchemyCompatible):
         return f"{self.expression!r}.{'desc' if self.descending else 'asc'}()"
 
 
-class Expression(SQLAlchemyCompatible, Generic[T]):
+class Expression(Logical, Generic[T]):
     """A value that the database computes for each row, of Python type `T` once it is loaded.
 
     Compare it to get a condition, calculate with it to get another expression; both go wherever
-    a query takes one, and into SQLAlchemy Core statements too.
+    a query takes one, and into SQLAlchemy Core statements too. One that is true or false is a condition by itself.
     """
 
     __hash__ = object.__hash__
@@ -293,6 +301,10 @@ class Expression(SQLAlchemyCompatible, Generic[T]):
     def __neg__(self) -> Combined[T]:
         return Combined("*", self, -1)
 
+    def __getitem__(self, index: int | slice) -> Sliced[T]:
+        """A part of a text (or of an array, on PostgreSQL), as Python counts: ``F("name")[:3]``."""
+        return Sliced(self, index)
+
     def __bool__(self) -> bool:
         raise QueryError(
             f"{self!r} is an expression for a query, not a value: its truth is known only to the database."
@@ -350,6 +362,45 @@ class Combined(Expression[T]):
         return f"({self.left!r} {self.operator} {self.right!r})"
 
 
+class Sliced(Expression[T]):
+    """A part of an expression of text, or of an array on PostgreSQL: what ``F("name")[1:3]`` makes.
+
+    Raises `QueryError` for negative numbers and steps, which SQL does not have.
+    """
+
+    __slots__ = ("expression", "length", "start")
+
+    def __init__(self, expression: Expression[T], index: int | slice) -> None:
+        low, high = _bounds(index)
+        self.expression = expression
+        self.start = low
+        """Counted from 0."""
+        self.length = None if high is None else high - low
+        """None: to the end."""
+
+    def __repr__(self) -> str:
+        stop = "" if self.length is None else self.start + self.length
+        return f"{self.expression!r}[{self.start}:{stop}]"
+
+
+def _bounds(index: Any) -> tuple[int, int | None]:
+    """Where a slice (or one position) begins and ends."""
+    if isinstance(index, slice):
+        low, high, step = 0 if index.start is None else index.start, index.stop, index.step
+    else:
+        low, high, step = index, None, None
+    for bound in (low, 0 if high is None else high):
+        if isinstance(bound, bool) or not isinstance(bound, int):
+            raise QueryError(f"An expression is sliced by whole numbers, got {type(bound).__name__}.")
+        if bound < 0:
+            raise QueryError("An expression is sliced from its start: numbers cannot be negative.")
+    if step is not None:
+        raise QueryError("An expression cannot be sliced in steps.")
+    if high is not None and high < low:
+        raise QueryError(f"A slice cannot end ({high}) before it starts ({low}).")
+    return low, high if isinstance(index, slice) else low + 1
+
+
 class Value(Expression[T]):
     """A Python value where an expression is asked for; `output_field` is its type, where it does not show."""
 
@@ -363,8 +414,19 @@ class Value(Expression[T]):
         return f"Value({self.value!r})"
 
 
+# The name of a function stands in the SQL. Words of SQL's own would only break the statement.
+FUNCTION = re.compile(
+    r"(?!(?:all|and|any|as|by|case|create|delete|desc|drop|else|end|except|false|from|group|having|in|insert|intersect"
+    r"|into|is|join|limit|like|none|null|on|or|order|select|set|some|table|then|to|true|union|update|using|when|where"
+    r"|with)\Z)[a-z_][a-z0-9_]{0,62}",
+    re.IGNORECASE | re.ASCII,
+)
+
+
 class Func(Expression[T]):
-    """A function of the database over expressions. Subclass it for one of your own:
+    """A function of the database over expressions: by name, or a subclass for one of your own.
+
+        await Note.objects.annotate(size=orm.Func("text", function="OCTET_LENGTH", output_field=orm.Integer()))
 
         class Soundex(orm.Func[str]):
             function = "SOUNDEX"
@@ -372,14 +434,27 @@ class Func(Expression[T]):
         await Note.objects.annotate(sound=Soundex("text")).filter(sound="N300")
 
     Arguments that are strings name fields; use `Value` for a literal text. `output_field` says what comes
-    out; by default it is what the first argument is.
+    out; by default it is what the first argument is. `function` is an identifier, `QueryError` for anything else.
     """
 
-    function: ClassVar[str] = ""
+    function: str = ""
 
-    def __init__(self, *arguments: Operand, output_field: Field[Any] | None = None) -> None:
+    def __init__(
+        self, *arguments: Operand, function: str | None = None, output_field: Field[Any] | None = None
+    ) -> None:
         self.arguments: tuple[Any, ...] = tuple(F(a) if isinstance(a, str) else a for a in arguments)
         self.output_field = output_field
+        if function is not None:
+            if not isinstance(function, str) or not FUNCTION.fullmatch(function):
+                raise QueryError(
+                    f"{function!r} is no name of a function: those are at most 63 letters, digits and _ of ASCII, and "
+                    "no words of SQL's own."
+                )
+            if type(self).build is not Func.build:
+                raise QueryError(f"{type(self).__name__}() is a function already: it takes no function=.")
+            self.function = function
+        if type(self) is Func and not self.function:
+            raise QueryError("Func() needs the name of a function of the database: Func('views', function='ABS').")
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(map(repr, self.arguments))})"
@@ -391,8 +466,7 @@ class Func(Expression[T]):
 
     def build(self, *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
         """The SQL for rendered arguments."""
-        found: ColumnElement[Any] = getattr(func, self.function)(*arguments)
-        return found
+        return Function(self.function, *arguments)
 
     def build_from(self, fields: tuple[Field[Any] | None, ...], *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
         """The SQL for rendered arguments of these fields (None: of NULL), where it depends on what they are."""

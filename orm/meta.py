@@ -103,10 +103,11 @@ class ModelInfo:
         # is an instance without a key, a filter across a relation loads it, exclude(clause) filters.
         self.legacy = legacy
         self.table: sqlalchemy.Table | None = None
-        # What planning has resolved of this model: paths, lookups by their keyword, Meta.ordering.
+        # What planning has resolved of this model: paths, lookups by their keyword, the ordering of Meta and by key.
         self.paths: dict[str, Any] = {}
         self.lookups: dict[str, Any] = {}
         self.default_order: tuple[Any, ...] | None = None
+        self.pk_order: tuple[Any, ...] | None = None
         self.objects: dict[Any, Any] = {}
         self._ends: list[ReverseRelation | ManyToManyEnd] = []
 

@@ -340,4 +340,4 @@ class Model(metaclass=ModelMetaclass):
 
         notes = await Note.raw("SELECT * FROM note WHERE text LIKE :t", {"t": "%mum%"})
         """
-        return RawQuerySet(cls._meta, sql, dict(values or {}))
+        return RawQuerySet(cls._meta, sql, values)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import databases
@@ -78,8 +78,8 @@ async def fetch_page(
     cursor = None
     if text is not None:
         cursor = decode_cursor(name, keyset.order, text)
-        found = replace(found, where=both(found.where, turned.after(cursor.place, inclusive=cursor.inclusive)))
-    rows: list[Any] = await execution.fetch(replace(found, high=size + 1), database)
+        found = found.changed(where=both(found.where, turned.after(cursor.place, inclusive=cursor.inclusive)))
+    rows: list[Any] = await execution.fetch(found.changed(high=size + 1), database)
     more = len(rows) > size
     rows = rows[:size]
     if backwards:
@@ -104,12 +104,12 @@ async def batches(query: Query, database: databases.Database, size: int) -> Asyn
     check_pageable(query, "in_batches()")
     check_size(size, "in_batches()")
     dialect = await dialect_of(database)
-    keyset = Keyset.of(replace(query, ordering=primary_key_ordering(query.info)), nulls_high=dialect.nulls_high)
-    first = following = replace(keyset.query(query), high=size)
+    keyset = Keyset.of(query.changed(ordering=primary_key_ordering(query.info)), nulls_high=dialect.nulls_high)
+    first = following = keyset.query(query).changed(high=size)
     while True:
         rows = await execution.fetch(following, database)
         if rows:
             yield [item for item, _ in rows]
         if len(rows) < size:
             return
-        following = replace(first, where=both(first.where, keyset.after(rows[-1][1])))
+        following = first.changed(where=both(first.where, keyset.after(rows[-1][1])))

@@ -13,8 +13,8 @@ from orm.fields import NO_DEFAULT, Field
 from orm.planning.names import Names
 from orm.planning.projection import Instances
 from orm.planning.query import Query
-from orm.planning.resolving import resolve_conditions
-from orm.planning.write import is_expression, resolve_assignments
+from orm.planning.resolving import is_expression, resolve_conditions
+from orm.planning.write import resolve_assignments
 from orm.relations import ForeignKey
 from orm.relations.loaded import PREFETCHED, SPARSE
 

@@ -105,7 +105,7 @@ def _with_last(info: ModelInfo, branches: tuple[Branch, ...], name: str, prefetc
         query = queryset._query
         check_branch_query(relation, query)
         own = query.branches
-        branch = Branch(relation, replace(query, branches=()), branches=own, given=True, database=queryset._using)
+        branch = Branch(relation, query.changed(branches=()), branches=own, given=True, database=queryset._using)
     return (*branches, replace(branch, to_attr=to_attr))
 
 
@@ -122,7 +122,7 @@ def plain_branch(relation: Relation) -> Branch:
         return Branch(relation, Query(info, Instances(info)))
     objects: QuerySet[Any, Any] = info.model.objects
     query = objects._query
-    return Branch(relation, replace(query, branches=()), branches=query.branches, database=objects._using)
+    return Branch(relation, query.changed(branches=()), branches=query.branches, database=objects._using)
 
 
 def relation_called(info: ModelInfo, name: str, path: str) -> Relation:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from typing_extensions import Self
@@ -17,8 +16,8 @@ from orm.collect_delete import DeletePlan, collect_delete
 from orm.create_graph import create_graph
 from orm.exceptions import FieldError, NotSupportedError, QueryError
 from orm.get_or_create import find_or_create, update_or_create
-from orm.linked_inserts import create_with_parents, has_new_parents
 from orm.graphs import BUDGET, Graph, GraphBudget, with_shapes
+from orm.linked_inserts import create_with_parents, has_new_parents
 from orm.loading.prefetch import complete, mark, prepared
 from orm.objects import QuerySetObjects
 from orm.paging import Page, batches, fetch_page
@@ -31,6 +30,7 @@ from orm.planning.resolving import resolve
 from orm.planning.returning import resolve_returning
 from orm.planning.write import resolve_assignments
 from orm.prefetching import Prefetch
+from orm.raw import RawQuerySet
 from orm.selection import Selection, check_index
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class QuerySet(Selection[M, R]):
             start = 0 if index.start is None else check_index(index.start, "a slice")
             stop = None if index.stop is None else check_index(index.stop, "a slice")
             sliced = self._query.slice(start, None if stop is None else max(start, stop))
-            return self._with(replace(sliced, sliced=True))
+            return self._with(sliced.changed(sliced=True))
         return self._at(check_index(index, "an index"))
 
     async def _at(self, index: int) -> R:
@@ -161,8 +161,14 @@ class QuerySet(Selection[M, R]):
 
         Raises `FieldError` for what is no relation, `GraphTooLarge` for more than the `budget` allows.
         """
-        query = replace(self._query, branches=with_shapes(self._query, shapes))
+        query = self._query.changed(branches=with_shapes(self._query, shapes))
         return Graph(query, self.database, self._using, budget)
+
+    def raw(self, sql: str, values: Mapping[str, Any] | None = None) -> RawQuerySet[M]:
+        """Instances from SQL of your own: see `Model.raw()`. As in Django, nothing else of the queryset counts, but
+        for the database that it is `using()`.
+        """
+        return RawQuerySet(self._query.info, sql, values, self._using)
 
     # Reading.
 
@@ -197,7 +203,7 @@ class QuerySet(Selection[M, R]):
         found = self.filter(*conditions, **lookups) if conditions or lookups else self
         query = found._query
         if not query.is_limited:
-            found = found._with(replace(query, high=2, ordering=()))
+            found = found._with(query.changed(high=2, ordering=()))
         rows = await found
         if len(rows) == 1:
             return rows[0]

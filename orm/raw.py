@@ -36,12 +36,19 @@ class RawQuerySet(Generic[M]):
         self,
         info: ModelInfo,
         sql: str,
-        values: Mapping[str, Any],
+        values: Mapping[str, Any] | None = None,
         database: databases.Database | None = None,
     ) -> None:
+        if not isinstance(sql, str):
+            raise QueryError(f"{info.name}.raw() takes SQL as text, got {type(sql).__name__}.")
+        if not isinstance(values, Mapping | None):
+            raise QueryError(
+                f"{info.name}.raw() takes the values of its :name placeholders by name, {{'name': value}}, "
+                f"got {type(values).__name__}."
+            )
         self._info = info
         self._sql = sql
-        self._values = values
+        self._values = dict(values or {})
         self._using = database
 
     def using(self, database: databases.Database) -> RawQuerySet[M]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
 
@@ -85,7 +84,7 @@ class RelatedManager(QuerySet[T, T], Generic[T]):
         database = self._instance.__dict__.get("_database")
         query = start._query
         if isinstance(self._relation, ReverseRelation):
-            query = replace(query, owner=(self._relation, self._instance))
+            query = query.changed(owner=(self._relation, self._instance))
         return start._on(query, database or start._using).filter(LinkedTo(self._paths, self._values))
 
     def get_queryset(self) -> QuerySet[T, T]:

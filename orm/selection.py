@@ -15,18 +15,22 @@ from orm import execution
 from orm.aggregates import Aggregate
 from orm.ctes import CTE
 from orm.exceptions import FieldError, NotSupportedError, QueryError
-from orm.expressions import Condition, OrderTerm, Q
+from orm.expressions import Comparison, Expression, F, Logical, Operand, OrderTerm, Q
 from orm.loading.strategies import Strategy
+from orm.planning.calculated import FuncTerm
 from orm.planning.combination import Combination, Operation
 from orm.planning.conditions import NOTHING, both, junction
 from orm.planning.locking import Lock
 from orm.planning.names import Names
+from orm.planning.order_names import by_value
+from orm.planning.over_rows import WindowTerm
 from orm.planning.paths import check_name, relations_of
 from orm.planning.projection import Columns, Instances
 from orm.planning.query import Query
 from orm.planning.resolving import resolve, resolve_conditions, resolve_ordering
 from orm.planning.terms import AnnotationTerm
 from orm.prefetching import Prefetch, add_branches
+from orm.windows import RowNumber
 
 if TYPE_CHECKING:
     import sqlalchemy
@@ -94,6 +98,11 @@ class Selection(Generic[M, R]):
         return self.model.pkname
 
     @property
+    def ordered(self) -> bool:
+        """Whether the rows come in an order: by `order_by()`, by the model's own, or because there are none."""
+        return bool(self._query.order) or self._query.is_empty
+
+    @property
     def sql(self) -> execution.Statement:
         """The SQL of the query; `str()` of it is the text, `.values` are the arguments."""
         return execution.show_sql(self._query, self.database)
@@ -106,24 +115,25 @@ class Selection(Generic[M, R]):
             return self.filter(**lookups)
         if not self._query.info.registry.require_all:
             return self
-        return self._with(replace(self._query, whole=True))
+        return self._with(self._query.changed(whole=True))
 
     def none(self) -> Self:
         """A query that finds nothing and asks no database."""
-        return self._with(replace(self._query, where=NOTHING))
+        return self._with(self._query.changed(where=NOTHING))
 
-    def filter(self, /, *conditions: Condition | sqlalchemy.ColumnElement[bool] | bool, **lookups: Any) -> Self:
-        """Only rows that meet every condition: lookups, `Q` objects, typed comparisons, SQLAlchemy clauses.
+    def filter(self, /, *conditions: Logical | sqlalchemy.ColumnElement[bool] | bool, **lookups: Any) -> Self:
+        """Only rows that meet every condition: lookups, `Q` objects, typed comparisons, expressions that are true or
+        false, SQLAlchemy clauses.
 
         Raises `FieldError` for an unknown name or lookup, `QueryError` for a value that makes no sense.
         """
         return self._narrowed("filter()", conditions, lookups, negated=False)
 
-    def exclude(self, /, *conditions: Condition | sqlalchemy.ColumnElement[bool] | bool, **lookups: Any) -> Self:
+    def exclude(self, /, *conditions: Logical | sqlalchemy.ColumnElement[bool] | bool, **lookups: Any) -> Self:
         """Only rows that do not meet the conditions (all of them together); NULL meets none."""
         # orm 0.3 filtered by a clause that was to be excluded; models in its spelling still do.
         legacy = self._query.info.legacy and len(conditions) == 1 and not lookups
-        negated = not (legacy and not isinstance(conditions[0], Condition))
+        negated = not (legacy and not isinstance(conditions[0], Logical))
         return self._narrowed("exclude()", conditions, lookups, negated=negated)
 
     def _narrowed(self, what: str, conditions: Sequence[Any], lookups: Mapping[str, Any], *, negated: bool) -> Self:
@@ -156,7 +166,7 @@ class Selection(Generic[M, R]):
         """Ordered by these, and by nothing else: ``"name"``, ``"-album__name"``, expressions. None: unordered."""
         names = self._query.names()
         if isinstance(self._query, Combination):
-            return self._with(replace(self._query, ordering=resolve_ordering(names, terms)))
+            return self._with(self._query.changed(ordering=resolve_ordering(names, terms)))
         ordering = resolve_ordering(names, terms)
         if not self._query.grouped and any(term.term.aggregate for term in ordering):
             raise FieldError("order_by() takes an aggregate only of rows in groups: annotate() it first.")
@@ -176,7 +186,7 @@ class Selection(Generic[M, R]):
         names = self._query.names()
         for field in fields:
             check_name(field, "A field of distinct()")
-        terms = tuple(names.term(field, "a field of distinct()") for field in fields)
+        terms = tuple(part for field in fields for part in by_value(names.term(field, "a field of distinct()")))
         return self._changed("distinct()", names, distinct=True, distinct_on=terms)
 
     def select_for_update(
@@ -201,15 +211,38 @@ class Selection(Generic[M, R]):
         if isinstance(of, str):
             raise QueryError(f"of is a list of relations, such as [{of!r}].")
         lock = Lock(nowait=nowait, skip_locked=skip_locked, of=tuple(of), **kind)
-        return self._with(replace(self._query, lock=lock))
+        return self._with(self._query.changed(lock=lock))
 
-    def limit(self, count: int) -> Self:
-        """At most so many rows. Unlike a slice, it may be followed by `filter()` and `order_by()`."""
+    def limit(self, count: int, *, per: Operand | Sequence[Operand] | None = None) -> Self:
+        """At most so many rows. Unlike a slice, it may be followed by `filter()` and `order_by()`.
+
+        With `per`, at most so many of each group of rows that are equal in these fields or expressions, the first
+        in the order that the queryset has here (by primary key, if it has none):
+
+            await Comment.objects.order_by("-votes").limit(3, per="post")
+        """
         check_index(count, "limit()")
         query = self._query
+        if per is not None:
+            return self._limited_per(count, [per] if isinstance(per, (str, Expression)) else per)
         if query.sliced:
             return self._with(query.slice(0, count))
-        return self._with(replace(query, high=query.low + count))
+        return self._with(query.changed(high=query.low + count))
+
+    def _limited_per(self, count: int, per: Sequence[Operand]) -> Self:
+        query = self._query
+        window = f"place {len(query.annotations)}"  # No annotation of a user's has a space in its name.
+        names = query.names()
+        partition = tuple(
+            resolve(names, F(term) if isinstance(term, str) else term, "a group of limit()") for term in per
+        )
+        if not partition or any(term.window or (term.aggregate and not query.grouped) for term in partition):
+            raise QueryError("limit(per=) takes the fields or expressions that the rows of a group have in common.")
+        place = WindowTerm(FuncTerm(RowNumber(), ()), partition, query.with_order().order, None)
+        first = Comparison(F(window), "lte", count)
+        annotations = {**query.annotations, window: AnnotationTerm(window, place, selectable=False)}
+        placed = self._changed("limit(per=)", names, annotations=annotations)
+        return placed._narrowed("limit(per=)", (first,), {}, negated=False)
 
     def offset(self, count: int) -> Self:
         """Without the first so many rows."""
@@ -218,14 +251,14 @@ class Selection(Generic[M, R]):
         if query.sliced:
             return self._with(query.slice(count, None))
         high = None if query.high is None else query.high - query.low + count
-        return self._with(replace(query, low=count, high=high))
+        return self._with(query.changed(low=count, high=high))
 
     def with_cte(self, *ctes: CTE) -> Self:
         """The query with these common table expressions in front: see `orm.CTE`."""
         for cte in ctes:
             if not isinstance(cte, CTE):
                 raise QueryError(f"with_cte() takes an orm.CTE, got {type(cte).__name__}.")
-        return self._with(replace(self._query, ctes=(*self._query.ctes, *ctes)))
+        return self._with(self._query.changed(ctes=(*self._query.ctes, *ctes)))
 
     def _joined_to(self, cte: CTE, lookups: Mapping[str, Any]) -> Self:
         query = self._query
@@ -275,7 +308,7 @@ class Selection(Generic[M, R]):
         mine, theirs = self._query, other._query
         where = junction(connector, [mine.where, theirs.where])
         reached = {**mine.reached, **theirs.reached}
-        found = replace(mine, where=where, reached=reached, scopes=max(mine.scopes, theirs.scopes))
+        found = mine.changed(where=where, reached=reached, scopes=max(mine.scopes, theirs.scopes))
         return self._with(found)
 
     def _check_same(self, other: Selection[M, Any]) -> None:
@@ -296,10 +329,10 @@ class Selection(Generic[M, R]):
         """
         projection = self._instances("select_related()")
         if relations == (None,):
-            return self._with(replace(self._query, projection=replace(projection, related=())))
+            return self._with(self._query.changed(projection=replace(projection, related=())))
         names = [name for given in relations for name in ([given] if isinstance(given, str) else given or [])]
         changed = projection.with_related(names) if names else projection.all_related()
-        return self._with(replace(self._query, projection=changed))
+        return self._with(self._query.changed(projection=changed))
 
     def prefetch_related(self, *lookups: str | Prefetch | None) -> Self:
         """Load these relations too, by one statement for each: ``"tracks__artist"``, ``Prefetch("tracks", …)``.
@@ -315,7 +348,7 @@ class Selection(Generic[M, R]):
         if isinstance(query, Combination):
             raise NotSupportedError(f"prefetch_related() cannot follow {query.operation}().")
         branches = () if lookups == (None,) else add_branches(query.info, query.branches, lookups)
-        return self._with(replace(query, branches=branches))
+        return self._with(query.changed(branches=branches))
 
     def options(self, *strategies: Strategy) -> Self:
         """Load relations in these ways: `orm.joined()`, `orm.selectin()`, `orm.noload()`, `orm.raiseload()`."""
@@ -329,12 +362,12 @@ class Selection(Generic[M, R]):
     def only(self, *names: str) -> Self:
         """Load only these fields (and the primary key); reading another raises AttributeError."""
         changed = self._instances("only()").loading(names)
-        return self._with(replace(self._query, projection=changed))
+        return self._with(self._query.changed(projection=changed))
 
     def defer(self, *names: str) -> Self:
         """Load all but these fields."""
         changed = self._instances("defer()").deferring(names)
-        return self._with(replace(self._query, projection=changed))
+        return self._with(self._query.changed(projection=changed))
 
     def _instances(self, what: str) -> Instances:
         projection = self._query.projection

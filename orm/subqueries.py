@@ -33,8 +33,10 @@ class OuterRef(F):
 class Subquery(Expression[Any]):
     """The single value that a queryset selects: its one column of ``values()``, of its first row.
 
-    newest = Comment.objects.filter(post=orm.OuterRef("pk")).order_by("-id").values("text")[:1]
-    await Post.objects.annotate(newest=orm.Subquery(newest))
+        newest = Comment.objects.filter(post=orm.OuterRef("pk")).order_by("-id").values("text")[:1]
+        await Post.objects.annotate(newest=orm.Subquery(newest))
+
+    Where a value is asked for, the queryset alone says the same: ``annotate(newest=newest)``.
     """
 
     def __init__(self, queryset: Any) -> None:
@@ -52,6 +54,11 @@ class Exists(Condition, Expression[bool]):
 
     def __repr__(self) -> str:
         return f"Exists({self.query.info.name})"
+
+
+def is_queryset(value: Any) -> bool:
+    """Whether a value is a queryset, which stands for what it selects."""
+    return hasattr(value, "_query")
 
 
 def query_of(queryset: Any, what: str) -> Any:

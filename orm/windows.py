@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Hashable, Sequence
 from typing import Any, ClassVar, TypeVar
 
 import sqlalchemy
 from sqlalchemy import ColumnElement, func
 
+from orm.database.calls import NeighbourOr
 from orm.exceptions import QueryError
 from orm.expressions import Expression, F, Func, Operand
 from orm.fields import BigInteger, Field, Float
@@ -18,8 +20,19 @@ WHOLE = BigInteger()
 REAL = Float()
 
 
+class WindowFrameExclusion(enum.Enum):
+    """Which rows of a frame a window function does not see after all. MySQL and MariaDB have no such thing."""
+
+    CURRENT_ROW = "CURRENT ROW"
+    GROUP = "GROUP"
+    """The current row and those that are equal to it in the order."""
+    TIES = "TIES"
+    """Those that are equal to the current row in the order, but not that itself."""
+    NO_OTHERS = "NO OTHERS"
+
+
 class Frame:
-    """Which rows around the current one a window function sees, from `start` to `end`.
+    """Which rows around the current one a window function sees, from `start` to `end`, but for an `exclusion`.
 
     A negative number is so many before the current row, 0 the current row, a positive one after it; None is
     as far as the partition goes.
@@ -27,17 +40,22 @@ class Frame:
 
     by_value: ClassVar[bool]
 
-    def __init__(self, start: int | None = None, end: int | None = None) -> None:
+    def __init__(
+        self, start: int | None = None, end: int | None = None, exclusion: WindowFrameExclusion | None = None
+    ) -> None:
         for bound in (start, end):
             if bound is not None and (isinstance(bound, bool) or not isinstance(bound, int)):
                 raise QueryError(f"A frame goes from and to whole numbers or None, got {type(bound).__name__}.")
+        if not isinstance(exclusion, WindowFrameExclusion | None):
+            raise QueryError(f"The exclusion of a frame is a WindowFrameExclusion, got {type(exclusion).__name__}.")
         self.start = start
         self.end = end
+        self.exclusion = exclusion
 
     @property
     def key(self) -> Hashable:
         """The frame, for a query's shape."""
-        return self.by_value, self.start, self.end
+        return self.by_value, self.start, self.end, self.exclusion
 
 
 class RowRange(Frame):
@@ -51,8 +69,10 @@ class ValueRange(Frame):
 
     by_value = True
 
-    def __init__(self, start: int | None = None, end: int | None = None) -> None:
-        super().__init__(start, end)
+    def __init__(
+        self, start: int | None = None, end: int | None = None, exclusion: WindowFrameExclusion | None = None
+    ) -> None:
+        super().__init__(start, end, exclusion)
         if start or end:
             raise QueryError("ValueRange() takes None and 0 only, which is what every database supports.")
 
@@ -94,7 +114,10 @@ def _listed(given: Any) -> list[Any]:
 class WindowFunction(Func[T]):
     """A function that needs a `Window` around it."""
 
-    only_in_window: ClassVar[bool] = True
+    def over(self, call: Any, **window: Any) -> ColumnElement[Any]:
+        """The rendered call over a window, given as SQLAlchemy's ``over()`` takes it."""
+        found: ColumnElement[Any] = call.over(**window)
+        return found
 
 
 class Counting(WindowFunction[int]):
@@ -167,7 +190,9 @@ class CumeDist(Share):
 
 
 class Neighbour(WindowFunction[Any]):
-    """The value of another row of the partition."""
+    """The value of another row of the partition, `offset` rows away; `default` where there is no such row."""
+
+    direction: ClassVar[int]
 
     def __init__(self, expression: Operand, offset: int = 1, default: Any = None) -> None:
         super().__init__(expression, *(() if default is None else (default,)))
@@ -181,22 +206,34 @@ class Neighbour(WindowFunction[Any]):
     def build(self, *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
         """The SQL for rendered arguments."""
         value, *default = arguments
-        found: ColumnElement[Any] = getattr(func, self.function)(
-            value, sqlalchemy.literal_column(str(self.offset)), *default
+        return super().build(value, sqlalchemy.literal_column(str(self.offset)), *default)
+
+    def over(self, call: Any, **window: Any) -> ColumnElement[Any]:
+        """The rendered call over a window."""
+        value, offset, *defaults = call.clauses
+        if not defaults:
+            return super().over(call, **window)
+        place = self.direction * self.offset
+        return NeighbourOr(
+            call.over(**window),
+            super().build(value, offset).over(**window),
+            func.count(sqlalchemy.literal_column("*")).over(**{**window, "rows": (place, place)}),
+            *defaults,
         )
-        return found
 
 
 class Lag(Neighbour):
     """The value `offset` rows before."""
 
     function = "lag"
+    direction = -1
 
 
 class Lead(Neighbour):
     """The value `offset` rows after."""
 
     function = "lead"
+    direction = 1
 
 
 class FirstValue(WindowFunction[Any]):

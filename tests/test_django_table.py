@@ -299,7 +299,7 @@ async def test_lookups(thing: Database) -> None:
 
 
 NUMBER = orm.F("number")
-OPERATED: dict[str, tuple[orm.Expression[Any], Any]] = {
+OPERATED: dict[str, tuple[orm.Expression[Any] | orm.Q, Any]] = {
     "+": (NUMBER + 1, 4),
     "-": (1 - NUMBER, -2),
     "*": (NUMBER * 2, 6),
@@ -311,6 +311,11 @@ OPERATED: dict[str, tuple[orm.Expression[Any], Any]] = {
     "bitxor": (NUMBER.bitxor(1), 2),
     "bitleftshift": (NUMBER.bitleftshift(2), 12),
     "bitrightshift": (NUMBER.bitrightshift(1), 1),
+    "&": (orm.Q(number=3) & orm.Q(share__gt=1), False),
+    "|": (orm.Q(number=3) | orm.Q(share__gt=1), True),
+    "^": (orm.Q(number=3) ^ orm.Q(share__lt=1), False),
+    "~": (~orm.Q(number=3), False),
+    "[:]": (orm.F("text")[1:3], "ex"),
 }
 
 

@@ -104,6 +104,21 @@ class Gathering(FunctionElement[Any]):
         return f" ORDER BY {', '.join(terms)}" if terms else ""
 
 
+class NeighbourOr(FunctionElement[Any]):
+    """LAG() or LEAD() with a default: (the call with it, the call without, how many rows are there, the default).
+
+    All three calls are over the same window.
+    """
+
+    inherit_cache = True
+
+
+@compiles(NeighbourOr)
+def _neighbour_or(element: NeighbourOr, compiler: SQLCompiler, **kw: Any) -> str:
+    whole, *_ = element.clauses
+    return compiler.process(whole, **kw)
+
+
 @compiles(Call)
 def _call(element: Call, compiler: SQLCompiler, **kw: Any) -> str:
     arguments = [compiler.process(clause, **kw) for clause in element.clauses]
@@ -116,6 +131,12 @@ def _call(element: Call, compiler: SQLCompiler, **kw: Any) -> str:
     if callable(spelling):
         return spelling(*element.words, *arguments)
     return f"({spelling.format(*arguments, all=', '.join(arguments))})"
+
+
+def excluding(rows: str, over: str) -> str:
+    """A window function whose frame leaves some of its rows out; which, is in SQL's words."""
+    # SQLAlchemy 2.0 knows no EXCLUDE. What it makes of a window ends with the frame.
+    return f"{over.removesuffix(')')} EXCLUDE {rows})"
 
 
 def not_supported(element: Gathering, compiler: SQLCompiler, **kw: Any) -> str:

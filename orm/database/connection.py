@@ -13,7 +13,9 @@ from sqlalchemy.sql import ClauseElement
 from orm.database.drivers import Driver
 from orm.database.errors import connecting, translating
 from orm.database.hooks import QueryLog, calling
+from orm.database.pool import Pool
 from orm.database.transactions import Options, SQLTransaction, Transaction
+from orm.exceptions import InterfaceError
 
 if TYPE_CHECKING:
     from orm.database.database import Database
@@ -36,6 +38,38 @@ class ManagedBackend(DatabaseBackend):
     driver: Driver
     log: QueryLog
     place: str
+    _pool: Any
+
+    @property
+    def pool(self) -> Pool[Any]:
+        """The pool; InterfaceError when the database is closed."""
+        pool: Pool[Any] | None = self._pool
+        if pool is None:
+            raise InterfaceError(f"{self.place} is not connected")
+        return pool
+
+    async def run_alone(
+        self, call: Callable[[Any, str, Sequence[Any]], Awaitable[ResultT]], sql: str, args: Sequence[Any]
+    ) -> ResultT:
+        """`call(raw, sql, args)` on whichever connection is free: a statement of the ORM's own in no transaction."""
+        pool = self.pool
+        raw = pool.take()
+        if raw is None:
+            with connecting(self.place):
+                raw = await pool.acquire()
+        try:
+            with translating:
+                result = await call(raw, sql, args)
+        except BaseException:
+            await self.take_back(raw, dirty=False)
+            raise
+        if not pool.give(raw):
+            await self.take_back(raw, dirty=False)
+        return result
+
+    @abstractmethod
+    async def take_back(self, raw: Any, *, dirty: bool) -> None:
+        """Return a connection to the pool, clean. `dirty`: something may have been left on it."""
 
     @abstractmethod
     def abandon(self) -> None:
@@ -64,6 +98,16 @@ class ManagedConnection(ConnectionBackend):
         """Run a statement of the transaction's own."""
         with self.manager.log.watch(sql, ()), translating:
             await self.manager.driver.execute(self._connection, sql, ())
+
+    async def acquire(self) -> None:
+        """Check a connection out of the pool."""
+        self._connection = await self.manager.pool.acquire()
+
+    async def release(self) -> None:
+        """Give the connection back, clean."""
+        raw, self._connection = self._connection, None
+        dirty, self.dirty = self.dirty, False
+        await self.manager.take_back(raw, dirty=dirty)
 
     @abstractmethod
     async def begin(self, options: Options) -> None:
@@ -146,6 +190,20 @@ class Connection(databases.core.Connection):
         super().__init__(database, backend)
         self.is_global = is_global
         self._connection: ManagedConnection
+
+    def enter(self) -> bool:
+        """`__aenter__` for a connection that is checked out already; else nothing is done, and the answer is False."""
+        if not self._connection_counter:
+            return False
+        self._connection_counter += 1
+        return True
+
+    def leave(self) -> bool:
+        """`__aexit__` where the connection stays checked out; else nothing is done, and the answer is False."""
+        if self._connection_counter == 1:
+            return False
+        self._connection_counter -= 1
+        return True
 
     async def __aenter__(self) -> "Connection":
         database = self._database

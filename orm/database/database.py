@@ -11,7 +11,7 @@ from sqlalchemy.sql import ClauseElement
 
 from orm.database.connection import Connection, ManagedBackend
 from orm.database.errors import connecting
-from orm.database.hooks import Hook, QueryLog, make_visible, print_event
+from orm.database.hooks import Hook, QueryLog, make_visible, open_trackers, print_event
 from orm.database.repeats import Repeats
 from orm.database.transactions import Transaction
 from orm.exceptions import InterfaceError, NotSupportedError
@@ -178,6 +178,17 @@ class Database(databases.Database):
         if connection is self._global_connection and self._connect_lock.locked() and self.is_connected:
             return  # the scope's own transaction, being begun by connect()
         await self.connect()
+
+    def idle_backend(self) -> ManagedBackend | None:
+        """The pool, if a statement of the current task may run on any connection of it; None if one is bound to it.
+
+        Also None where statements are watched, or the database is not connected yet.
+        """
+        if not self._ready or self.query_log.active or open_trackers or self._global_connection is not None:
+            return None
+        if self._loop is not asyncio.get_running_loop() or asyncio.current_task() in self._connection_map:
+            return None
+        return self._backend
 
     def connection(self) -> Connection:
         """The current task's connection."""

@@ -19,7 +19,7 @@ ALIASES = {"postgres": "postgresql"}
 
 async def dialect_of(database: databases.Database) -> Dialect:
     """The dialect of the server behind the database, which is asked once."""
-    return DIALECTS[await database_kind(database)]
+    return DIALECTS[known_kind(database) or await database_kind(database)]
 
 
 def known_dialect(database: databases.Database) -> Dialect:

@@ -71,7 +71,7 @@ class Pool(Generic[ConnectionT]):
         self._patience = patience
         self._idle: list[tuple[ConnectionT, float]] = []
         self._room = max_size
-        self._waiters: deque[asyncio.Future[None]] = deque()
+        self._waiters: deque[asyncio.Future[ConnectionT | None]] = deque()
         self._openings = Openings(close)
         self._closed = False
         self.max_size = max_size
@@ -86,6 +86,26 @@ class Pool(Generic[ConnectionT]):
             for connection in taken:
                 await self.release(connection)
 
+    def take(self) -> ConnectionT | None:
+        """A connection for the caller alone, if one can be had at once: what `acquire` would give without waiting."""
+        if not self._idle or self._room <= 0 or self._waiters:
+            return None
+        connection, since = self._idle[-1]
+        if not self._is_good(connection, since):
+            return None
+        self._idle.pop()
+        self._room -= 1
+        return connection
+
+    def give(self, connection: ConnectionT) -> bool:
+        """Take a connection back, if that can be done at once; else it is still the caller's, to `release`."""
+        if self._closed or not self._usable(connection):
+            return False
+        if not self._hand_on(connection):
+            self._idle.append((connection, time.monotonic()))
+            self._room += 1
+        return True
+
     async def acquire(self) -> ConnectionT:
         """A connection for the caller alone, until `release` or `discard`."""
         if self._closed:
@@ -93,12 +113,13 @@ class Pool(Generic[ConnectionT]):
         if self._room > 0 and not self._waiters:
             self._room -= 1
         else:
-            await self._wait()
+            handed = await self._wait()
+            if handed is not None:
+                return handed
         try:
             while self._idle:
                 connection, since = self._idle.pop()
-                fresh = self._recycle is None or time.monotonic() - since < self._recycle
-                if fresh and self._usable(connection):
+                if self._is_good(connection, since):
                     return connection
                 await self._close(connection)
             return await self._openings.wait_for(self._make())
@@ -108,11 +129,8 @@ class Pool(Generic[ConnectionT]):
 
     async def release(self, connection: ConnectionT) -> None:
         """Take a connection back, to be used again if it can be."""
-        if self._closed or not self._usable(connection):
+        if not self.give(connection):
             await self.discard(connection)
-            return
-        self._idle.append((connection, time.monotonic()))
-        self._give_room()
 
     async def discard(self, connection: ConnectionT) -> None:
         """Take back a connection that must not be used again."""
@@ -139,28 +157,54 @@ class Pool(Generic[ConnectionT]):
         self._idle.clear()
         return idle
 
-    async def _wait(self) -> None:
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
-        try:
-            # The room that wakes a waiter is already the waiter's: nobody can slip in between.
-            await asyncio.wait_for(waiter, self._patience)
-        except BaseException as error:
-            if waiter.done() and not waiter.cancelled():
-                self._give_room()
-            elif waiter in self._waiters:
-                self._waiters.remove(waiter)
-            if isinstance(error, asyncio.TimeoutError):
-                raise LockNotAvailable(
-                    f"no connection became free within {self._patience:g} seconds: other tasks hold them, or this task"
-                    " waits inside a transaction for another task that needs one"
-                ) from None
-            raise
+    def _is_good(self, connection: ConnectionT, since: float) -> bool:
+        fresh = self._recycle is None or time.monotonic() - since < self._recycle
+        return fresh and self._usable(connection)
 
-    def _give_room(self) -> None:
+    async def _wait(self) -> ConnectionT | None:
+        """Wait in line: for a connection that comes back, or None for room to make one."""
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[ConnectionT | None] = loop.create_future()
+        self._waiters.append(waiter)
+        patience = None if self._patience is None else loop.call_later(self._patience, self._lose_patience, waiter)
+        try:
+            # What wakes a waiter is already the waiter's: nobody can slip in between.
+            return await waiter
+        except asyncio.CancelledError:
+            if waiter in self._waiters:
+                self._waiters.remove(waiter)
+            elif not waiter.cancelled() and waiter.exception() is None:
+                await self._pass_on(waiter.result())
+            raise
+        finally:
+            if patience is not None:
+                patience.cancel()
+
+    def _lose_patience(self, waiter: asyncio.Future[ConnectionT | None]) -> None:
+        if not waiter.done():
+            self._waiters.remove(waiter)
+            error = LockNotAvailable(
+                f"no connection became free within {self._patience:g} seconds: other tasks hold them, or this task"
+                " waits inside a transaction for another task that needs one"
+            )
+            waiter.set_exception(error)
+
+    async def _pass_on(self, handed: ConnectionT | None) -> None:
+        """Return what a waiter was given that was cancelled at the same moment."""
+        if handed is None:
+            self._give_room()
+        else:
+            await self.release(handed)
+
+    def _hand_on(self, handed: ConnectionT | None) -> bool:
+        """Give a connection, or room for one, to whoever has waited longest; False if nobody waits."""
         while self._waiters:
             waiter = self._waiters.popleft()
             if not waiter.done():
-                waiter.set_result(None)
-                return
-        self._room += 1
+                waiter.set_result(handed)
+                return True
+        return False
+
+    def _give_room(self) -> None:
+        if not self._hand_on(None):
+            self._room += 1

@@ -4,16 +4,16 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import databases
 import databases.core
 
+from orm.database.database import Database
 from orm.database.drivers import Driver, Outcome, driver_of
 from orm.database.errors import connecting, translating
 from orm.database.hooks import QueryLog, open_trackers
 
-__all__ = ["Outcome", "Session", "adopt", "database_kind", "known_kind"]
+__all__ = ["Outcome", "Session", "adopt", "database_kind", "fetch_rows", "known_kind", "run_sql"]
 
 
 class _Adopted:
@@ -45,13 +45,10 @@ class _Adopted:
                 await database.connect()
 
 
-_adopted: WeakKeyDictionary[databases.Database, _Adopted] = WeakKeyDictionary()
-
-
 def _of(database: databases.Database) -> _Adopted:
-    found = _adopted.get(database)
+    found: _Adopted | None = database.__dict__.get("_adopted")
     if found is None:
-        found = _adopted[database] = _Adopted(database)
+        found = database.__dict__["_adopted"] = _Adopted(database)
     return found
 
 
@@ -75,8 +72,26 @@ async def database_kind(database: databases.Database) -> str:
 
 def known_kind(database: databases.Database) -> str | None:
     """What `database_kind` has found; None while it has not been asked."""
-    found = _adopted.get(database)
+    found: _Adopted | None = database.__dict__.get("_adopted")
     return found.kind if found is not None else None
+
+
+async def fetch_rows(database: databases.Database, sql: str, args: Sequence[Any] = ()) -> Sequence[Any]:
+    """`Session.fetch` of one statement. Outside of transactions it needs no connection of the task's own."""
+    backend = database.idle_backend() if isinstance(database, Database) else None
+    if backend is not None:
+        return await backend.run_alone(backend.driver.fetch, sql, args)
+    async with Session(database) as session:
+        return await session.fetch(sql, args)
+
+
+async def run_sql(database: databases.Database, sql: str, args: Sequence[Any] = ()) -> Outcome:
+    """`Session.execute` of one statement. Outside of transactions it needs no connection of the task's own."""
+    backend = database.idle_backend() if isinstance(database, Database) else None
+    if backend is not None:
+        return await backend.run_alone(backend.driver.execute, sql, args)
+    async with Session(database) as session:
+        return await session.execute(sql, args)
 
 
 class Session:
@@ -89,7 +104,7 @@ class Session:
     ...     rows = await session.fetch("SELECT name FROM albums WHERE id = $1", [1])
     """
 
-    __slots__ = ("_connection", "_database", "_driver", "_lock", "_log", "_raw")
+    __slots__ = ("_connection", "_database", "_driver", "_lock", "_log", "_plain", "_raw")
 
     def __init__(self, database: databases.Database) -> None:
         self._database = database
@@ -99,15 +114,17 @@ class Session:
         found = _of(database)
         if found.plain and not (found.ready and database.is_connected):
             await found.make_ready(database)
+        self._plain = found.plain
         self._driver = found.driver
         self._log = found.log
-        connection = database.connection()
-        with translating:
-            await connection.__aenter__()
-        self._connection: databases.core.Connection = connection
+        connection: Any = database.connection()
+        if found.plain or not connection.enter():
+            with translating:
+                await connection.__aenter__()
+        self._connection = connection
         self._lock = connection._query_lock
         # Our backends tell a connection handed out to a user, who may leave anything behind, from one used here.
-        self._raw: Any = connection._connection._connection  # type: ignore[attr-defined]
+        self._raw: Any = connection._connection._connection
         if found.plain:
             try:
                 with translating:
@@ -123,8 +140,9 @@ class Session:
         error: BaseException | None = None,
         traceback: TracebackType | None = None,
     ) -> None:
-        with translating:
-            await self._connection.__aexit__(kind, error, traceback)
+        if self._plain or not self._connection.leave():
+            with translating:
+                await self._connection.__aexit__(kind, error, traceback)
 
     @property
     def raw(self) -> Any:
@@ -138,7 +156,8 @@ class Session:
 
     def transaction(self, **options: Any) -> databases.core.Transaction:
         """A transaction of this connection, a savepoint inside another one."""
-        return self._connection.transaction(**options)
+        transaction: databases.core.Transaction = self._connection.transaction(**options)
+        return transaction
 
     async def fetch(self, sql: str, args: Sequence[Any] = ()) -> Sequence[Any]:
         """The rows of a statement: tuples, or asyncpg's records, in column order."""

@@ -75,6 +75,8 @@ class Field(Generic[T]):
     kind: str = ""
     #: What `to_python` accepts, for its error message.
     accepts: ClassVar[str] = ""
+    #: The type whose values, but not those of its subclasses, `to_python` gives back as they are, if there is one.
+    own_type: ClassVar[type | None] = None
 
     name: str
     model: Any
@@ -158,7 +160,7 @@ class Field(Generic[T]):
         Values are converted, not validated: nothing is trimmed and no length is checked.
         Raises `FieldError` for a value that cannot be converted; the message does not show the value.
         """
-        return None if value is None else self._converted(value)
+        return value if value is None or type(value) is self.own_type else self._converted(value)
 
     def _converted(self, value: Any) -> Any:
         try:

@@ -56,6 +56,7 @@ class Integer(NumberField[T]):
 
     kind = "integer"
     accepts = "whole numbers"
+    own_type = int
 
     @overload
     def __init__(self: Integer[int], *, allow_null: Literal[False] = ..., **options: Unpack[NumberOptions]) -> None: ...
@@ -127,6 +128,7 @@ class Float(NumberField[T]):
 
     kind = "float"
     accepts = "numbers"
+    own_type = float
 
     @overload
     def __init__(self: Float[float], *, allow_null: Literal[False] = ..., **options: Unpack[NumberOptions]) -> None: ...
@@ -222,6 +224,7 @@ class Boolean(Field[T]):
 
     kind = "boolean"
     accepts = "True and False, or text such as 'true' and '0'"
+    own_type = bool
 
     @overload
     def __init__(

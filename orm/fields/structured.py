@@ -97,6 +97,7 @@ class UUID(Field[T]):
 
     kind = "uuid"
     accepts = "UUIDs and text of them"
+    own_type = uuid.UUID
 
     @overload
     def __init__(

@@ -39,6 +39,7 @@ class TextField(Field[T]):
 
     kind = "text"
     accepts = "text"
+    own_type = str
 
     def plain_check(self) -> str | None:
         validator: Any = self.validator

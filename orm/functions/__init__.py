@@ -2,7 +2,7 @@
 
 Arguments that are strings name fields (``Lower("name")``, across relations too); text is given as
 ``Value("text")``. They are the same on every database, unless their description says otherwise. For any other
-function of the database, subclass `orm.Func`.
+function of the database there is `orm.Func`.
 """
 
 from orm.functions.comparison import Cast, Coalesce, Collate, Greatest, Least, NullIf

@@ -14,7 +14,7 @@ from orm.exceptions import QueryError
 from orm.expressions import Operand
 from orm.fields import Field
 from orm.functions.base import NamedFunc
-from orm.functions.kinds import kind_of
+from orm.functions.kinds import common_field, kind_of
 
 T = TypeVar("T")
 COLLATION = re.compile(r"[\w-]+", re.ASCII)
@@ -52,9 +52,9 @@ class Several(NamedFunc[Any]):
         super().__init__(*expressions, output_field=output_field)
 
     def result(self, *fields: Field[Any]) -> Field[Any]:
-        """What the expressions are."""
-        if len({field.kind.startswith("json") for field in fields}) > 1:
-            raise QueryError(f"{self!r} mixes JSON with what is none: KT('data__a') is the text of a path into JSON.")
+        """What the expressions are. Raises `FieldError` if they are of types that do not mix."""
+        if self.output_field is None and fields:
+            return common_field(self, fields)
         return super().result(*fields)
 
 
@@ -83,6 +83,12 @@ class NullIf(NamedFunc[Any]):
 
     def __init__(self, first: Operand, second: Operand, *, output_field: Field[Any] | None = None) -> None:
         super().__init__(first, second, output_field=output_field)
+
+    def result(self, *fields: Field[Any]) -> Field[Any]:
+        """What the first is. Raises `FieldError` if the second is of a type that it is never equal to."""
+        if self.output_field is None and fields:
+            common_field(self, fields)
+        return super().result(*fields)
 
 
 class Collate(NamedFunc[str]):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import databases
@@ -38,7 +37,7 @@ def prepared(query: Query) -> Query:
     projection = query.projection
     if not query.branches or not isinstance(projection, Instances):
         return query
-    return replace(query, projection=_needing(projection, (), query.branches))
+    return query.changed(projection=_needing(projection, (), query.branches))
 
 
 def _needing(projection: Instances, chain: Relations, branches: Iterable[Branch]) -> Instances:
@@ -131,7 +130,7 @@ async def _load(branch: Branch, instances: Sequence[Model], using: databases.Dat
 async def _groups(branch: Branch, keys: list[Any], using: databases.Database | None) -> dict[Any, list[Any]]:
     """The rows of a branch by the key of the instance that they belong to."""
     relation = branch.relation
-    query = prepared(replace(branch.query, branches=branch.branches))
+    query = prepared(branch.query.changed(branches=branch.branches))
     database = using or query.info.registry.database
     most = (await dialect_of(database)).max_list
     links: list[Any] = []
@@ -146,6 +145,6 @@ async def _groups(branch: Branch, keys: list[Any], using: databases.Database | N
             else:
                 links += keys_of(found, far_fields(relation))
         rows += found
-    await complete(replace(query, branches=()), rows, using)
+    await complete(query.changed(branches=()), rows, using)
     with paused(len(rows)):
         return group(links, rows)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import sqlalchemy
@@ -11,12 +10,13 @@ import sqlalchemy
 from orm.database.dialect import Dialect
 from orm.loading.readers import read_dicts
 from orm.planning.cache import plans
+from orm.planning.over_rows import AggregateTerm
 from orm.planning.plan import Plan, make_plan, result_processors
 from orm.planning.projection import Columns
 from orm.planning.query import Query
 from orm.planning.rendering import Captured, Rendering
 from orm.planning.select import rows_plan
-from orm.planning.terms import AggregateTerm, AnnotationTerm, Term
+from orm.planning.terms import AnnotationTerm, Term
 
 
 class Aggregation:
@@ -28,7 +28,7 @@ class Aggregation:
         read = [leaf.name for term in self.terms for leaf in term.leaves() if isinstance(leaf, AnnotationTerm)]
         self.nested = query.is_nested or any(query.annotations[name].window for name in read)
         if not self.nested:
-            self.query = replace(query.selecting(Columns("dicts", self.names, self.terms)), ordering=())
+            self.query = query.selecting(Columns("dicts", self.names, self.terms)).changed(ordering=())
             return
         leaves = {
             leaf.key: query.annotations[leaf.name] if isinstance(leaf, AnnotationTerm) else leaf
@@ -45,7 +45,7 @@ class Aggregation:
             # As in Django: what is aggregated over must be one value in each group.
             grouping = (*grouping, *(term for term in leaves.values() if not term.aggregate))
         changed = query.selecting(Columns("tuples", labels, selected))
-        self.query = replace(changed, ordering=ordering, grouping=grouping)
+        self.query = changed.changed(ordering=ordering, grouping=grouping)
 
     @property
     def of_nothing(self) -> dict[str, Any] | None:

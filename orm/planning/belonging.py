@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy
@@ -15,6 +15,7 @@ from orm.lookups import In, Prepared
 from orm.planning.combination import Combination
 from orm.planning.conditions import Match, both
 from orm.planning.linked import link_paths
+from orm.planning.once import once
 from orm.planning.ordering import ClauseOrder, OrderTerm
 from orm.planning.paths import Path
 from orm.planning.projection import Instances, Projection
@@ -107,17 +108,17 @@ class FirstOfEach(Query):
         """The query's slice, taken of the rows of each instance that `links` tell apart."""
         order = query.with_order().order
         beside = Beside(query.projection, (*(place.term for place in order), *links))
-        rows = replace(query, projection=beside, ordering=(), low=0, high=None)
+        rows = query.changed(projection=beside, ordering=(), low=0, high=None)
         return cls(query.info, query.projection, low=query.low, high=query.high, rows=rows, places=order, links=links)
 
-    @cached_property
+    @once
     def key(self) -> Hashable:
         """The shape."""
         assert self.rows is not None
         places = tuple((place.descending, place.nulls) for place in self.places)
         return ("first of each", self.rows.key, places, self.low > 0, self.high is None)
 
-    @cached_property
+    @once
     def values(self) -> tuple[Any, ...]:
         """The arguments: the rows', and the bounds."""
         assert self.rows is not None

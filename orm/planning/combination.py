@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import sqlalchemy
 
 from orm.exceptions import QueryError
+from orm.planning.once import once
 from orm.planning.ordering import OrderTerm
 from orm.planning.projection import Projection
 from orm.planning.query import Query
@@ -51,13 +51,13 @@ class Combination(Query):
             ordering=(),
             operation=operation,
             # As in Django, an ordering of a part counts only where it decides which rows the part has.
-            parts=tuple(part if part.is_limited else replace(part, ordering=()) for part in parts),
+            parts=tuple(part if part.is_limited else part.changed(ordering=()) for part in parts),
         )
 
     def choosing(self, projections: tuple[Projection, ...]) -> Combination:
         """The same operation on other columns: each part's own."""
-        parts = tuple(replace(part, projection=p) for part, p in zip(self.parts, projections, strict=True))
-        return replace(self, projection=projections[0], parts=parts)
+        parts = tuple(part.changed(projection=p) for part, p in zip(self.parts, projections, strict=True))
+        return self.changed(projection=projections[0], parts=parts)
 
     @property
     def is_nested(self) -> bool:
@@ -73,7 +73,7 @@ class Combination(Query):
             found = any(nothing)
         return found or (self.high is not None and self.high <= self.low)
 
-    @cached_property
+    @once
     def key(self) -> Hashable:
         """The shape."""
         return (
@@ -81,7 +81,7 @@ class Combination(Query):
             *(self.low > 0, self.high is not None),
         )
 
-    @cached_property
+    @once
     def values(self) -> tuple[Any, ...]:
         """The arguments: of each part, of the ordering, of the slice."""
         found = [value for part in self.parts for value in part.values]

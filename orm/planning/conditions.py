@@ -126,12 +126,14 @@ class TermMatch(Node):
 class InQuery(Node):
     """A term is among the values that another query selects."""
 
-    def __init__(self, term: Term, query: Query) -> None:
+    def __init__(self, term: Term, query: Query, outside: bool = False) -> None:
         self.term = term
         self.query = query
+        self.outside = outside
+        """Whether the query was written in the query around this one, whose names it may read."""
         self.aggregate = term.aggregate
         self.window = term.window
-        self.key = ("in query", term.key, query.key)
+        self.key = ("in query", term.key, query.key, outside)
         self.values = (*term.values, *query.values)
 
     def leaves(self) -> tuple[Term, ...]:
@@ -139,7 +141,9 @@ class InQuery(Node):
 
     def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
         column = self.term.render(rendering, required=required)
-        inner = self.query.subselect(rendering)
+        around = rendering.outer if self.outside else rendering
+        assert around is not None
+        inner = self.query.subselect(around)
         found = column.in_(inner)
         return _null_is_false(found, rendering, self.term) if negated else found
 
@@ -244,6 +248,25 @@ def _probe(inner: Rendering, *conditions: ColumnElement[bool]) -> ColumnElement[
     statement: sqlalchemy.Select[Any] = sqlalchemy.select(sqlalchemy.literal_column("1"))
     statement = statement.select_from(inner.from_clause()).where(*conditions)
     return statement.correlate_except(*inner.tables).exists()
+
+
+class Certain(Node):
+    """A condition that is false where it would be NULL.
+
+    Inside of an EXISTS, MariaDB makes one row comparison of all that is equal to something outside, and then cannot
+    have a subquery in it: an equality under IS TRUE is none.
+    """
+
+    def __init__(self, condition: Node) -> None:
+        self.condition = condition
+        self.key = ("certain", condition.key)
+        self.values = condition.values
+
+    def leaves(self) -> tuple[Term, ...]:
+        return self.condition.leaves()
+
+    def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
+        return self.condition.render(rendering, required=required, negated=negated).is_(sqlalchemy.true())
 
 
 class AboutRows(Node):

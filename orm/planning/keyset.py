@@ -7,7 +7,7 @@ Rows that are inserted or deleted elsewhere do not move it, as they move an OFFS
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement
@@ -115,7 +115,7 @@ class Keyset:
         """The query in this order, its rows with their places."""
         # A condition across a relation to many rows finds a row several times, always at the same place.
         distinct = query.distinct or (bool(query.scopes) and not query.grouped)
-        return replace(query, ordering=self.order, distinct=distinct, projection=Placed(query.projection, self.order))
+        return query.changed(ordering=self.order, distinct=distinct, projection=Placed(query.projection, self.order))
 
     def after(self, place: Place, *, inclusive: bool = False) -> Node:
         """The condition that a row comes after this place (or, `inclusive`, stands there)."""

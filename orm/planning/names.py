@@ -24,6 +24,8 @@ class Names:
     for the next call: each such call has a scope of its own, a number. Other calls take the latest joins.
     """
 
+    __slots__ = ("_own", "annotations", "info", "reached", "scopes")
+
     def __init__(
         self,
         info: ModelInfo,
@@ -35,7 +37,7 @@ class Names:
     ) -> None:
         self.info = info
         self.annotations = annotations or {}
-        self.reached: dict[tuple[Hop, ...], int] = dict(reached or {})
+        self.reached: Reached = reached or {}
         """The latest scope in which each chain of relations was joined."""
         self.scopes = scopes
         self._own = scopes + 1 if own_scope else 0
@@ -51,8 +53,7 @@ class Names:
             # The latest join of the first of them, and what follows from there.
             scope = self.reached.get(chains[0], self.scopes + 1)
         self.scopes = max(self.scopes, scope)
-        for chain in chains:
-            self.reached[chain] = scope
+        self.reached = {**self.reached, **dict.fromkeys(chains, scope)}
         return scope
 
     def joined_here(self, chain: tuple[Hop, ...]) -> int:
@@ -75,4 +76,9 @@ class Names:
 
     def path_term(self, path: Path) -> PathTerm:
         """The column of a path, in the scope that is right here."""
-        return PathTerm(path, self.scope_of(path))
+        if path.many:
+            return PathTerm(path, self.scope_of(path))
+        found = path.term
+        if found is None:
+            found = path.term = PathTerm(path)
+        return found

@@ -11,6 +11,7 @@ from orm.relations import CompositeForeignKey, ForeignKey, GenericForeignKey, Ho
 
 if TYPE_CHECKING:
     from orm.meta import ModelInfo
+    from orm.planning.terms import PathTerm
 
 # Only names that are valid are interned, so this is only reached by going round in cycles of relations.
 MAX_CACHED = 2_000
@@ -22,7 +23,7 @@ class Path:
     Paths are interned per model, so that they hash and compare by identity in a query's shape.
     """
 
-    __slots__ = ("_rests", "field", "many", "name", "nullable", "relations", "stored")
+    __slots__ = ("_rests", "field", "many", "name", "nullable", "relations", "stored", "term")
 
     def __init__(
         self,
@@ -41,6 +42,8 @@ class Path:
         self.nullable = stored.allow_null or any(hop.allow_null for hop in relations)
         self.many = any(hop.many for hop in relations)
         """Whether it may lead to several rows."""
+        self.term: PathTerm | None = None
+        """Its column as a term, where it leads to a single row: see `Names.path_term`."""
         self._rests: dict[int, Path] = {}
 
     def after(self, count: int) -> Path:

@@ -22,6 +22,7 @@ from orm.loading.readers import (
     read_values,
 )
 from orm.planning.names import Names
+from orm.planning.once import once
 from orm.planning.paths import check_name, chosen_paths, resolve_path
 from orm.planning.resolving import resolve
 from orm.planning.terms import AnnotationTerm, PathTerm, Term
@@ -84,8 +85,8 @@ class Instances(Projection):
     needed: frozenset[tuple[Relations, Field[Any]]] = frozenset()
     """Fields that are loaded whatever `only` and `defer` say: the keys that other rows are attached by."""
 
-    @property
-    def key(self) -> Hashable:  # type: ignore[override]
+    @once
+    def key(self) -> Hashable:
         needed = self.needed if self.only is not None or self.defer else None
         return ("instances", self.related, self.only, self.defer, self.annotations, needed)
 
@@ -176,6 +177,10 @@ class Instances(Projection):
                 raise current.unknown(parts[-1], what)
             masks.add((relations, field))
         return frozenset(masks)
+
+    def own_fields(self) -> list[Field[Any]]:
+        """The model's own fields that are loaded."""
+        return self._fields(())
 
     def _fields(self, relations: Relations) -> list[Field[Any]]:
         info = relations[-1].target._meta if relations else self.info
@@ -302,8 +307,8 @@ class Columns(Projection):
         """One more column."""
         return replace(self, names=(*self.names, name), terms=(*self.terms, term))
 
-    @property
-    def key(self) -> Hashable:  # type: ignore[override]
+    @once
+    def key(self) -> Hashable:
         return (self.shape, self.names, tuple(term.key for term in self.terms))
 
     @property

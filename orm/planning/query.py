@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
+from typing_extensions import Self
 
 from orm.database import constructs
 from orm.exceptions import QueryError
 from orm.fields import Field
 from orm.planning.conditions import EVERYTHING, Node, both, constant, is_never, split
 from orm.planning.names import Names, Reached
+from orm.planning.once import once
 from orm.planning.ordering import OrderTerm
 from orm.planning.projection import Columns, Instances, Projection, one_column
 from orm.planning.rendering import Binds, Captured, Rendering
@@ -79,38 +80,40 @@ class Query:
     owner: tuple[ReverseRelation, Model] | None = None
     """The instance whose related rows these are, and how: they have it for their forward side."""
 
-    @cached_property
+    @once
     def conditions(self) -> tuple[Node, Node, Node]:
         """The conditions on rows, on groups of them, and on windows over them all."""
         return split(self.where)
 
-    @cached_property
+    @once
     def key(self) -> Hashable:
-        """The shape."""
-        rows, groups, windows = self.conditions
-        return (
-            self.info,
-            tuple(_cte_key(cte) for cte in self.ctes),
-            tuple((cte.name, node.key) for cte, node in self.cte_joins),
-            tuple((name, annotation.term.key) for name, annotation in self.annotations.items()),
-            self.projection.key,
-            rows.key,
-            groups.key,
-            windows.key,
-            None if self.grouping is None else tuple(term.key for term in self.grouping),
-            self.grouped,
-            tuple(term.key for term in self.order),
-            self.low > 0,
-            self.high is not None,
-            self.distinct,
-            tuple(term.key for term in self.distinct_on),
-            self.lock,
-        )
+        """The shape: the model, what is selected, the condition; and by its name, each further clause that is there."""
+        found: list[Hashable] = [self.info, self.projection.key, self.where.key]
+        if self.order:
+            found += ["order", tuple(term.key for term in self.order)]
+        if self.high is not None:
+            found.append("high")
+        if self.low:
+            found.append("low")
+        if self.annotations or self.grouped:
+            named = tuple((name, annotation.term.key) for name, annotation in self.annotations.items())
+            groups = None if self.grouping is None else tuple(term.key for term in self.grouping)
+            found += ["annotations", named, self.grouped, groups]
+        if self.distinct:
+            shared = (
+                tuple((term.key, term in self._ordered_by) for term in self.distinct_terms) if self.distinct_on else ()
+            )
+            found += ["distinct", shared]
+        if self.lock is not None:
+            found += ["lock", self.lock]
+        if self.ctes or self.cte_joins:
+            found += ["ctes", tuple(_cte_key(cte) for cte in self.ctes)]
+            found.append(tuple((cte.name, node.key) for cte, node in self.cte_joins))
+        return tuple(found)
 
-    @cached_property
+    @once
     def values(self) -> tuple[Any, ...]:
         """The arguments."""
-        rows, groups, windows = self.conditions
         found: list[Any] = []
         for cte in self.ctes:
             found += [*cte.query.values, *(cte.step.values if cte.step is not None else ())]
@@ -118,18 +121,33 @@ class Query:
             found.extend(node.values)
         for annotation in self.annotations.values():
             found.extend(annotation.term.values)
-        found += [*self.projection.values, *rows.values, *groups.values, *windows.values]
+        found += self.projection.values
+        for node in self.conditions:
+            found += node.values
         for term in self.order:
             found.extend(term.values)
-        for distinct_term in self.distinct_on:
-            found.extend(distinct_term.values)
+        if self.distinct_on:
+            for distinct_term in self.distinct_terms:
+                found.extend(() if distinct_term in self._ordered_by else distinct_term.values)
         if self.high is not None:
             found.append(self.high - self.low)
         if self.low:
             found.append(self.low)
         return tuple(found)
 
-    @cached_property
+    @once
+    def distinct_terms(self) -> tuple[Term, ...]:
+        """What `distinct_on` has; where the ordering has the same, that, for their values must be the same binds."""
+        return tuple(
+            next((o for o in self._ordered_by if (o.key, o.values) == (term.key, term.values)), term)
+            for term in self.distinct_on
+        )
+
+    @once
+    def _ordered_by(self) -> tuple[Term, ...]:
+        return tuple(term.term for term in self.order)
+
+    @once
     def order(self) -> tuple[OrderTerm, ...]:
         """The ordering in force. The model's own is not one of groups."""
         if self.ordering is None:
@@ -141,6 +159,15 @@ class Query:
         shown = self.projection.terms if isinstance(self.projection, Columns) else ()
         return tuple(term.settled(names, shown) for term in self.ordering)
 
+    def changed(self, **changes: Any) -> Self:
+        """The query with other clauses. What had been worked out of the old ones is forgotten."""
+        made = object.__new__(type(self))
+        clauses = {**self.__dict__, **changes}
+        for name in WORKED_OUT:
+            clauses.pop(name, None)
+        object.__setattr__(made, "__dict__", clauses)
+        return made
+
     def names(self, *, own_scope: bool = False, over_groups: bool = False) -> Names:
         """What names mean in the next call. `over_groups`: in a query over this one, where each group is a row."""
         annotations = self.annotations
@@ -151,7 +178,7 @@ class Query:
 
     def in_same_scope(self) -> Query:
         """The query, whose next ``filter()`` shares the joins of the last one."""
-        return replace(self, same_scope=True)
+        return self.changed(same_scope=True)
 
     def inlined_names(self) -> Names:
         """What names mean where there are no annotations to refer to: an annotation's name is its expression."""
@@ -160,7 +187,7 @@ class Query:
     def using_names(self, names: Names, **changes: Any) -> Query:
         """The query changed by what was resolved with these names."""
         scopes = max(self.scopes, names.scopes)
-        return replace(self, reached=names.reached, scopes=scopes, same_scope=False, **changes)
+        return self.changed(reached=names.reached, scopes=scopes, same_scope=False, **changes)
 
     @property
     def is_empty(self) -> bool:
@@ -181,15 +208,15 @@ class Query:
         """The query with other columns. What the ones before it joined stays joined, for it multiplies rows."""
         before = self.projection.terms if isinstance(self.projection, Columns) else ()
         joined = constant(True, *(leaf for term in before for leaf in term.leaves()))
-        return replace(self, projection=projection, where=both(self.where, joined))
+        return self.changed(projection=projection, where=both(self.where, joined))
 
     def with_order(self) -> Query:
         """The same query, ordered at least by the primary key."""
-        return self if self.order else replace(self, ordering=primary_key_ordering(self.info))
+        return self if self.order else self.changed(ordering=primary_key_ordering(self.info))
 
     def reversed(self) -> Query:
         """The same query in the opposite order."""
-        return replace(self, ordering=tuple(term.reversed() for term in self.with_order().order))
+        return self.changed(ordering=tuple(term.reversed() for term in self.with_order().order))
 
     def slice(self, start: int, stop: int | None) -> Query:
         """Rows `start` to `stop` of this query's rows."""
@@ -199,7 +226,7 @@ class Query:
             high = min(high, self.high)
         if high is not None:
             low = min(low, high)
-        return replace(self, low=low, high=high)
+        return self.changed(low=low, high=high)
 
     def selecting_one(self, compared: Field[Any] | None) -> Query:
         """The query as a subquery that selects one column, to hold against the field `compared`.
@@ -223,12 +250,12 @@ class Query:
                 "for one value: choose one with values() or values_list()."
             )
         ordering = self.ordering if self.is_limited else ()
-        return replace(self, projection=projection, ordering=ordering)
+        return self.changed(projection=projection, ordering=ordering)
 
     def probing(self) -> Query:
         """The query as a subquery of which only its having a row matters."""
         projection = self.projection if self.grouped or self.distinct else Instances(self.info, only=frozenset())
-        return replace(self, projection=projection, ordering=self.ordering if self.is_limited else ())
+        return self.changed(projection=projection, ordering=self.ordering if self.is_limited else ())
 
     def subselect(self, outer: Rendering, *, nested: bool = True) -> sqlalchemy.Select[Any]:
         """The statement inside of another one, sharing its binds. `nested`: a limited one is put a level deeper."""
@@ -256,7 +283,7 @@ class Query:
         if windows is not EVERYTHING:
             return self._select_over_windows(rendering, columns, where, having)
         order = [element for term in self.order for element in term.render(rendering)]
-        distinct_on = [term.render(rendering) for term in self.distinct_on]
+        distinct_on = [rendering.once(term) for term in self.distinct_terms]
         if self.distinct and not distinct_on:
             # Databases order distinct rows only by what is selected.
             columns.extend(_bare(element) for element in order)
@@ -289,7 +316,7 @@ class Query:
     ) -> sqlalchemy.Select[Any]:
         """Conditions on windows: the rows with their windows in a subquery, and the condition over that."""
         windows = self.conditions[2]
-        parts: list[Any] = [windows, *(term.term for term in self.order), *self.distinct_on]
+        parts: list[Any] = [windows, *self._ordered_by, *self.distinct_terms]
         leaves = {leaf.key: leaf for part in parts for leaf in part.leaves()}
         extra = [leaf.render(rendering) for leaf in leaves.values()]
         labelled = [column.label(f"c{i}") for i, column in enumerate([*columns, *extra])]
@@ -298,7 +325,7 @@ class Query:
         outer = Captured(self.info, rendering.binds, dict(zip(leaves, found[len(columns) :], strict=True)))
         condition = windows.render(outer, required=False, negated=False)
         order = [element for term in self.order for element in term.render(outer)]
-        distinct_on = [term.render(outer) for term in self.distinct_on]
+        distinct_on = [outer.once(term) for term in self.distinct_terms]
         shown = found[: len(columns)]
         if self.distinct and not distinct_on:
             shown.extend(_bare(element) for element in order)
@@ -344,12 +371,16 @@ class Query:
             if not annotation.aggregate and not annotation.window and name in self.projection.names
         )
         read = [*(t.term for t in self.order), *groups.leaves(), *self.projection.beside]
-        if self.grouping is None:
+        if self.grouping is None and isinstance(self.projection, Instances):
             # MariaDB loses its way in HAVING where two columns of one name are grouped by.
-            read = [term for term in read if not _is_own(term)]
+            shown = self.projection.own_fields()
+            read = [term for term in read if not (_is_own(term) and term.field in shown)]
         found.extend(rendering.once(term) for term in read if _is_plain(term))
         # What is selected and ordered by too is the same element twice.
         return list({id(element): element for element in found}.values())
+
+
+WORKED_OUT = tuple(name for name, value in vars(Query).items() if isinstance(value, once))
 
 
 def _is_own(term: Term) -> bool:

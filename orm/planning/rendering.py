@@ -186,8 +186,8 @@ class Rendering:
                 if table not in self._tables:
                     raise QueryError(
                         f"A SQLAlchemy clause in this query of {self.info.name} reads the table {table}, "
-                        "which the query does not join: add select_related(), or state the condition as a "
-                        "lookup across the relation."
+                        "which the query does not join: state the condition as a lookup across the relation, or, "
+                        "where instances are read, add select_related()."
                     )
 
     def from_clause(self) -> FromClause:

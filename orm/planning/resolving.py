@@ -5,8 +5,10 @@ This happens when a queryset's method is called, so that what makes no sense is 
 
 from __future__ import annotations
 
+import datetime
 import decimal
-from collections.abc import Iterable
+import uuid
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ClauseElement
@@ -14,7 +16,7 @@ from sqlalchemy import ClauseElement
 from orm.aggregates import Aggregate, AllRows
 from orm.conditional import Case
 from orm.ctes import CTEColumn
-from orm.exceptions import FieldError, QueryError
+from orm.exceptions import FieldError, NotSupportedError, QueryError
 from orm.expressions import (
     Combined,
     Comparison,
@@ -25,18 +27,22 @@ from orm.expressions import (
     Func,
     Ordering,
     Q,
+    Sliced,
     Value,
     check_condition,
 )
-from orm.functions import Extract, Random
-from orm.functions.json import KeyNumber, KeyString
+from orm.functions import Extract, Substr
+from orm.functions.arrays import ArraySlice
+from orm.functions.json import KeyString
 from orm.json_lookups import KEY_IS_NULL
 from orm.lookups import Lookup, Prepared, Truth, lookup_for
+from orm.planning.calculated import CaseTerm, CombinedTerm, ConditionTerm, FuncTerm
 from orm.planning.conditions import (
     EVERYTHING,
     IS_NULL,
     NOTHING,
     AboutRows,
+    Certain,
     Clause,
     ExistsQuery,
     InQuery,
@@ -51,32 +57,16 @@ from orm.planning.conditions import (
 )
 from orm.planning.linked import LinkedTo
 from orm.planning.names import Names
+from orm.planning.nested import CTETerm, OuterRefTerm, OuterTerm, SubqueryTerm
+from orm.planning.order_names import KEY_NUMBER, named_ordering
 from orm.planning.ordering import ClauseOrder, OrderTerm
+from orm.planning.over_rows import AggregateTerm, WindowTerm
 from orm.planning.paths import MAX_CACHED, Path, resolve_path, split_path
 from orm.planning.spread import Spread, find_spread
-from orm.planning.terms import (
-    DECIMAL,
-    NULL,
-    AggregateTerm,
-    CaseTerm,
-    ClauseTerm,
-    CombinedTerm,
-    ConditionTerm,
-    CTETerm,
-    FuncTerm,
-    NullTerm,
-    OuterRefTerm,
-    OuterTerm,
-    RowTerm,
-    SubqueryTerm,
-    Term,
-    ValueTerm,
-    WindowTerm,
-    value_field,
-)
+from orm.planning.terms import DECIMAL, NULL, ClauseTerm, NullTerm, PathTerm, RowTerm, Term, ValueTerm, value_field
 from orm.planning.transforming import KeyTerm, Steps, TransformTerm, split_lookup, with_steps
-from orm.relations import ForeignKey, GenericForeignKey, RelatedKey, RelationExpression
-from orm.subqueries import Exists, OuterRef, Subquery
+from orm.relations import RelationExpression
+from orm.subqueries import Exists, OuterRef, Subquery, is_queryset
 from orm.windows import Window, WindowFunction
 
 if TYPE_CHECKING:
@@ -84,12 +74,17 @@ if TYPE_CHECKING:
     from orm.planning.query import Query
 
 
-# Model A ordered by B ordered by A …
-MAX_DEPTH = 20
 # Which end of a year a comparison with the year is one with.
+# Values of these very types are nothing but values: no expression, no query, no list of such.
+PLAIN_VALUES = frozenset(
+    {bool, int, float, str, bytes, decimal.Decimal, uuid.UUID}
+    | {datetime.date, datetime.datetime, datetime.time, datetime.timedelta}
+)
 YEAR_BOUNDS = {"exact": 0, "gt": 1, "gte": 0, "lt": 0, "lte": 1}
-KEY_NUMBER = KeyNumber(F("key"))
 KEY_STRING = KeyString(F("key"))
+SLICES = {"text": Substr(F("text"), 1), "array": ArraySlice(F("array"), 1)}
+# What no database calculates with; of JSON, see below.
+NO_NUMBERS = ("text", "enum", "boolean", "binary", "uuid", "ip", "array")
 
 
 def resolve(names: Names, node: Any, what: str) -> Term:
@@ -106,6 +101,10 @@ def resolve(names: Names, node: Any, what: str) -> Term:
         return names.path_term(resolve_path(names.info, "__".join(node._path), what))
     if isinstance(node, Combined):
         return _combined(names, node, what)
+    if isinstance(node, Outside):
+        return node.term
+    if isinstance(node, Sliced):
+        return _sliced(names, node, what)
     if isinstance(node, Value):
         if node.value is None:
             return NULL if node.output_field is None else NullTerm(node.output_field)
@@ -130,6 +129,8 @@ def resolve(names: Names, node: Any, what: str) -> Term:
         raise QueryError(f"{node!r} cannot be used as {what}.")
     if isinstance(node, ClauseElement):
         return ClauseTerm(node)
+    if is_queryset(node):
+        return SubqueryTerm(node._query.selecting_one(None))
     if node is None:
         return NULL
     return ValueTerm(node, value_field(node))
@@ -147,18 +148,37 @@ def check_model(info: ModelInfo, node: FieldExpression[Any], what: str) -> None:
 
 def _combined(names: Names, node: Combined[Any], what: str) -> CombinedTerm:
     left, right = node.left, node.right
-    plain_left = not isinstance(left, (Expression, ClauseElement))
-    left_term = None if plain_left else resolve(names, left, what)
-    right_term = None
-    if isinstance(right, (Expression, ClauseElement)):
-        right_term = resolve(names, right, what)
-    else:
-        right_term = _beside(right, left_term)
+    left_term = resolve(names, left, what) if is_expression(left) else None
+    right_term = resolve(names, right, what) if is_expression(right) else _beside(right, left_term)
     if left_term is None:
         left_term = _beside(left, right_term)
-    if any(term.typed and term.field.kind.startswith("json") for term in (left_term, right_term)):
-        raise QueryError(f"{what}: {node!r} calculates with JSON. Make it a number: Cast(KT('data__a'), orm.Float()).")
+    for term in (left_term, right_term):
+        if term.typed and term.field.kind.startswith("json"):
+            raise QueryError(
+                f"{what}: {node!r} calculates with JSON. Make it a number: Cast(KT('data__a'), orm.Float())."
+            )
+        if term.typed and term.field.kind in NO_NUMBERS:
+            raise FieldError(
+                f"{what}: {node!r} calculates with {type(term.field).__name__}, which is no number. Texts are joined "
+                "by Concat(), and Cast() makes one type another."
+            )
     return CombinedTerm(node.operator, left_term, right_term)
+
+
+def _sliced(names: Names, node: Sliced[Any], what: str) -> FuncTerm:
+    term = resolve(names, node.expression, what)
+    kind = term.field.kind if term.typed else "text"
+    if kind not in SLICES:
+        raise NotSupportedError(
+            f"{what}: {node!r} is a part of {type(term.field).__name__}; only texts and arrays have parts."
+        )
+    bounds = (node.start + 1,) if node.length is None else (node.start + 1, node.length)
+    return FuncTerm(SLICES[kind], (term, *(ValueTerm(bound, value_field(bound)) for bound in bounds)))
+
+
+def is_expression(value: Any) -> bool:
+    """Whether a value is calculated by the database: an expression, a SQLAlchemy clause, or a queryset."""
+    return isinstance(value, (Expression, ClauseElement)) or is_queryset(value)
 
 
 def _beside(value: Any, other: Term | None) -> ValueTerm:
@@ -194,18 +214,19 @@ def _case(names: Names, node: Case[Any], what: str) -> CaseTerm:
     branches = tuple(
         (resolve_condition(names, branch.condition), resolve(names, branch.then, what)) for branch in node.branches
     )
-    default = resolve(names, node.default, what)
-    return CaseTerm(branches, default, node.output_field)
+    return CaseTerm(node, branches, resolve(names, node.default, what))
 
 
 def resolve_conditions(
-    names: Names, args: Iterable[Any], lookups: Iterable[tuple[str, Any]], *, negated: bool = False
+    names: Names, args: Sequence[Any], lookups: Iterable[tuple[str, Any]], *, negated: bool = False
 ) -> Node:
     """The condition that ``filter(*args, **lookups)`` states (or ``exclude``, negated)."""
-    given = tuple(args)
-    for argument in given:
+    given = [*args, *lookups]
+    for argument in args:
         check_condition(argument)
-    return _joined(names, "AND", (*given, *lookups), negated, negated) or EVERYTHING
+    if len(given) == 1 and not negated:
+        return _resolved(names, given[0], negated=False) or EVERYTHING
+    return _joined(names, "AND", given, negated, negated) or EVERYTHING
 
 
 def resolve_condition(names: Names, condition: Any) -> Node:
@@ -247,6 +268,8 @@ def _resolved(names: Names, condition: Any, negated: bool) -> Node | None:
             return _path_match(names, path, (), lookup_for(path.field, condition.lookup), condition.value, negated)
         term = resolve(names, expression, "a condition")
         return _match(names, term, lookup_for(term.field, condition.lookup), condition.value)
+    if isinstance(condition, Expression):
+        return _truth(names, condition, negated)
     return Clause(condition)
 
 
@@ -269,6 +292,19 @@ def _linked(names: Names, condition: LinkedTo, negated: bool) -> Node:
         ],
     )
     return AboutRows(RowExists(hops, inner, names.joined_here(hops), ()))
+
+
+def _truth(names: Names, expression: Expression[Any], negated: bool) -> Node:
+    """An expression that is a condition by itself: that it is true."""
+    field = resolve(Names(names.info, names.annotations), expression, "a condition").field
+    if field.kind != "boolean":
+        raise QueryError(
+            f"{names.info.name}: {expression!r} is of type {type(field).__name__} and no condition by itself: "
+            "compare it, or give an output_field=orm.Boolean()."
+        )
+    found = _resolved(names, Comparison(expression, "exact", True), negated)
+    assert found is not None
+    return found
 
 
 def _keyword(names: Names, name: str, value: Any, negated: bool) -> Node:
@@ -322,7 +358,6 @@ def _exists(names: Names, path: Path, steps: Steps, lookup: Lookup, value: Any) 
     """What is excluded over a relation that leads to many rows: that one of them matches."""
     count = path.first_many()
     hops = path.relations[:count]
-    outside: tuple[Term, ...] = ()
     # Rows that are not there are NULL too: then the relation is joined inside, from the row that may have none.
     outer = value is None or (lookup.name == "isnull" and value is True)
     if outer:
@@ -332,13 +367,14 @@ def _exists(names: Names, path: Path, steps: Steps, lookup: Lookup, value: Any) 
         start = hops[-1].target._meta
         inner_path = path.after(count)
     inner_names = Names(start, own_scope=True)
-    if isinstance(value, (Expression, ClauseElement)) and not hasattr(value, "_meta"):
-        read = resolve(names, value, f"a value for {lookup.name}")
-        other = OuterTerm(read)
-        outside = read.leaves()
-        inner: Node = TermMatch(with_steps(inner_names.path_term(inner_path), steps), lookup, other)
+    term = with_steps(inner_names.path_term(inner_path), steps)
+    value, outside = _from_outside(names, term, lookup, value)
+    if lookup.name == "in" and is_queryset(value):
+        inner = _in_query(term, value._query, outside=True)
     else:
-        inner = _match(inner_names, with_steps(inner_names.path_term(inner_path), steps), lookup, value)
+        inner = _match(inner_names, term, lookup, value)
+    if lookup.name == "exact" and isinstance(value, Outside) and not isinstance(value.term.term, PathTerm):
+        inner = Certain(inner)
     if is_never(inner):
         return NOTHING
     # Asked last: what the value reads may have joined the relation, too.
@@ -346,8 +382,30 @@ def _exists(names: Names, path: Path, steps: Steps, lookup: Lookup, value: Any) 
     return AboutRows(RowMissing(hops, inner) if outer else RowExists(hops, inner, joined, outside))
 
 
+class Outside(Expression[Any]):
+    """What a value inside of an EXISTS is in the query around it, where it was written."""
+
+    def __init__(self, term: Term) -> None:
+        self.term = OuterTerm(term)
+
+
+def _from_outside(names: Names, term: Term, lookup: Lookup, value: Any) -> tuple[Any, tuple[Term, ...]]:
+    """A value for a condition inside of an EXISTS, where its names are those outside; and what it reads there."""
+    if is_queryset(value) and lookup.takes_expression:
+        return Outside(SubqueryTerm(_one_row(value._query, lookup.name).selecting_one(term.field))), ()
+    if isinstance(value, (list, tuple, set, frozenset)) and any(isinstance(item, Expression) for item in value):
+        found = [_from_outside(names, term, lookup, v) if isinstance(v, Expression) else (v, ()) for v in value]
+        return [item for item, _ in found], tuple(leaf for _, leaves in found for leaf in leaves)
+    if isinstance(value, (Expression, ClauseElement)):
+        read = resolve(names, value, f"a value for {lookup.name}")
+        return Outside(read), read.leaves()
+    return value, ()
+
+
 def _match(names: Names, term: Term, lookup: Lookup, value: Any) -> Node:
     field = term.field
+    if type(value) in PLAIN_VALUES and type(term) is PathTerm:
+        return _prepared(term, lookup, value)
     name = lookup.name
     if name == "in":
         query = getattr(value, "_query", None)
@@ -373,7 +431,12 @@ def _match(names: Names, term: Term, lookup: Lookup, value: Any) -> Node:
         found = _within_year(term, term.function, name, value)
         if found is not None:
             return found
-    prepared = lookup.prepare(field, value)
+    return _prepared(term, lookup, value)
+
+
+def _prepared(term: Term, lookup: Lookup, value: Any) -> Node:
+    """A term held against a value."""
+    prepared = lookup.prepare(term.field, value)
     if prepared is Truth.NEVER:
         return constant(False, *term.leaves())
     if prepared is Truth.NOT_NULL:
@@ -415,19 +478,19 @@ def _one_row(query: Query, name: str) -> Query:
     return query
 
 
-def _in_query(term: Term, query: Query) -> Node:
-    """``__in=queryset``: one statement, whose inner query selects the keys."""
+def _in_query(term: Term, query: Query, *, outside: bool = False) -> Node:
+    """``__in=queryset``: one statement, whose inner query selects the keys. `outside`: see `_from_outside`."""
     if query.is_empty:
         return constant(False, *term.leaves())
-    return InQuery(term, query.selecting_one(term.field))
+    return InQuery(term, query.selecting_one(term.field), outside)
 
 
-def resolve_ordering(names: Names, terms: Iterable[Any], depth: int = 0) -> tuple[OrderTerm, ...]:
+def resolve_ordering(names: Names, terms: Iterable[Any]) -> tuple[OrderTerm, ...]:
     """The terms of ``order_by(...)`` or ``Meta.ordering``. Raises `FieldError` or `QueryError`."""
     found: list[OrderTerm] = []
     for term in terms:
         if isinstance(term, str):
-            found.extend(_named(names, term, depth))
+            found.extend(named_ordering(names, term))
         elif isinstance(term, Ordering):
             resolved = resolve(names, term.expression, "an ordering")
             found.append(OrderTerm(resolved, term.descending, term.nulls))
@@ -442,61 +505,6 @@ def resolve_ordering(names: Names, terms: Iterable[Any], depth: int = 0) -> tupl
     return tuple(found)
 
 
-def _named(names: Names, name: str, depth: int) -> Iterable[OrderTerm]:
-    info = names.info
-    descending = name.startswith("-")
-    bare = name[1:] if name[:1] in "-+" and name else name
-    if bare == "pk" and len(info.pk_fields) > 1:
-        for field in info.pk_fields:
-            yield OrderTerm(names.term(field.attname, "an ordering"), descending)
-        return
-    if bare in names.annotations:
-        yield OrderTerm(names.annotations[bare], descending)
-        return
-    if bare == "?":
-        yield OrderTerm(resolve(names, Random(), "an ordering"), descending)
-        return
-    spread = find_spread(info, bare)
-    if spread is not None and not isinstance(spread.relation, GenericForeignKey) and spread.is_bare(bare):
-        yield from _related_order(names, bare, descending, spread.relation.target._meta, spread.paths, depth)
-        return
-    path, parts = split_path(info, bare, "an ordering")
-    last = bare.rsplit("__", 1)[-1]
-    field = path.field
-    if parts or not isinstance(field, (ForeignKey, RelatedKey)) or last == field.attname or bare == "pk":
-        term = names.term(bare, "an ordering")
-        if isinstance(term, KeyTerm):
-            # Where JSON is text, numbers would come in the order of their digits.
-            yield OrderTerm(FuncTerm(KEY_NUMBER, (term,)), descending)
-            term = names.term(bare, "an ordering")
-        yield OrderTerm(term, descending)
-        return
-    yield from _related_order(names, bare, descending, field.target._meta, (path,), depth)
-
-
-def _related_order(
-    names: Names, bare: str, descending: bool, related: ModelInfo, keys: Iterable[Path], depth: int
-) -> Iterable[OrderTerm]:
-    """As in Django: ordering by a relation orders by the related model's own ordering, or its key."""
-    info = names.info
-    name = f"{'-' if descending else ''}{bare}"
-    if depth > MAX_DEPTH:
-        raise FieldError(f"{info.name}: ordering by {name!r} goes round in circles over Meta.ordering.")
-    if not related.options.ordering:
-        for path in keys:
-            yield OrderTerm(names.path_term(path), descending)
-        return
-    for term in related.options.ordering:
-        if not isinstance(term, str):
-            raise FieldError(
-                f"{info.name} cannot be ordered by {bare!r}: the Meta.ordering of {related.name} has an "
-                "expression. Name the related fields to order by."
-            )
-        turned = term.startswith("-") != descending
-        onward = f"{'-' if turned else ''}{bare}__{term.removeprefix('-')}"
-        yield from _named(names, onward, depth + 1)
-
-
 def default_ordering(info: ModelInfo) -> tuple[OrderTerm, ...]:
     """The model's `Meta.ordering`, resolved once."""
     if info.default_order is None:
@@ -505,5 +513,7 @@ def default_ordering(info: ModelInfo) -> tuple[OrderTerm, ...]:
 
 
 def primary_key_ordering(info: ModelInfo) -> tuple[OrderTerm, ...]:
-    """By primary key."""
-    return resolve_ordering(Names(info), [field.attname for field in info.pk_fields])
+    """By primary key; resolved once."""
+    if info.pk_order is None:
+        info.pk_order = resolve_ordering(Names(info), [field.attname for field in info.pk_fields])
+    return info.pk_order

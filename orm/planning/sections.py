@@ -7,7 +7,7 @@ nobody reads: so the sections need not wait for each other's rows, and one trip 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import sqlalchemy
@@ -20,6 +20,7 @@ from orm.loading.linking import far_fields, near_fields
 from orm.loading.tree import Branch
 from orm.lookups import Prepared
 from orm.planning.belonging import FirstOfEach, paths_to
+from orm.planning.calculated import FuncTerm
 from orm.planning.combination import Combination
 from orm.planning.conditions import EVERYTHING, IS_NULL, Match, Node, both
 from orm.planning.paths import resolve_path
@@ -27,7 +28,7 @@ from orm.planning.projection import Columns, Instances
 from orm.planning.query import Query
 from orm.planning.rendering import Binds, Rendering
 from orm.planning.resolving import primary_key_ordering
-from orm.planning.terms import FuncTerm, PathTerm, Term
+from orm.planning.terms import PathTerm, Term
 from orm.relations import ManyToManyEnd, fields_of
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ class _Sections:
         outgoing = outgoing_fields(branches)
         if query.is_limited:
             query = _settled(query)
-        rows = replace(query, branches=(), projection=needing(query, outgoing))
+        rows = query.changed(branches=(), projection=needing(query, outgoing))
         keys = self._keys(query, outgoing)
         self._found.append(Section("", None, 0, self._bounded(rows), outgoing=outgoing, keys=keys))
         self._add_branches(branches, "", 0)
@@ -173,10 +174,10 @@ class _Sections:
         query, links = self._belonging(branch, parent)
         outgoing = outgoing_fields(branch.branches)
         far = far_fields(branch.relation)
-        rows = replace(query, projection=needing(query, (*far, *outgoing)))
+        rows = query.changed(projection=needing(query, (*far, *outgoing)))
         if query.is_limited:
             query = _settled(query)
-            rows = FirstOfEach.of(replace(query, projection=rows.projection), links)
+            rows = FirstOfEach.of(query.changed(projection=rows.projection), links)
             keys: Query | None = FirstOfEach.of(_selecting(query, outgoing), links) if outgoing else None
         else:
             rows = self._bounded(rows)
@@ -200,23 +201,23 @@ class _Sections:
             if query.is_limited:
                 pairing = pairs = FirstOfEach.of(paired, links)
             else:
-                pairing = self._bounded(replace(paired, ordering=()))
+                pairing = self._bounded(paired.changed(ordering=()))
                 pairs = self._bounded(paired) if paired.order else None
         names = query.names()
         keys = [names.path_term(resolve_path(target, field.attname, "a key")) for field in far]
         width = len(near_fields(relation))
         among = AmongKeys(keys, ("pairs", number), tuple(range(width, width + len(far))))
-        rows = replace(query, where=both(query.where, among), ordering=(), low=0, high=None)
+        rows = query.changed(where=both(query.where, among), ordering=(), low=0, high=None)
         return Section(
             *(path, branch, parent),
-            self._bounded(replace(rows, projection=needing(rows, (*far, *outgoing)))),
+            self._bounded(rows.changed(projection=needing(rows, (*far, *outgoing)))),
             *(far, near_fields(relation), outgoing, self._keys(rows, outgoing), pairing, pairs),
         )
 
     def _belonging(self, branch: Branch, parent: int) -> tuple[Query, tuple[PathTerm, ...]]:
         """The rows that belong to those of the section `parent`, and the columns that say to which."""
         query = branch.query
-        names = replace(query, same_scope=False).names(own_scope=True)
+        names = query.changed(same_scope=False).names(own_scope=True)
         links = tuple(names.path_term(path) for path in paths_to(branch.relation))
         among = AmongKeys(links, ("keys", parent), self._columns(branch, parent))
         return query.using_names(names, where=both(query.where, among)), links
@@ -242,7 +243,7 @@ class _Sections:
         """The values of these fields of the query's rows."""
         if not outgoing:
             return None
-        return self._bounded(_selecting(query if query.is_limited else replace(query, ordering=()), outgoing))
+        return self._bounded(_selecting(query if query.is_limited else query.changed(ordering=()), outgoing))
 
     def _bounded(self, query: Query) -> Query:
         return query if self._most is None else query.slice(0, self._most + 1)
@@ -264,12 +265,12 @@ def _selecting(query: Query, fields: Iterable[Field[Any]], before: tuple[PathTer
     names = query.names()
     info: ModelInfo = query.info
     terms = (*before, *(names.path_term(resolve_path(info, field.attname, "a key")) for field in fields))
-    return replace(query, projection=Columns("tuples", tuple(f"c{i}" for i in range(len(terms))), terms))
+    return query.changed(projection=Columns("tuples", tuple(f"c{i}" for i in range(len(terms))), terms))
 
 
 def _settled(query: Query) -> Query:
     """A slice of the query, of which it is settled which rows it has, however often it is taken."""
-    return replace(query, ordering=(*query.order, *primary_key_ordering(query.info)))
+    return query.changed(ordering=(*query.order, *primary_key_ordering(query.info)))
 
 
 def _is_plain(query: Query) -> bool:

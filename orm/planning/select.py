@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import sqlalchemy
 
 from orm.database.dialect import Dialect
@@ -58,9 +56,9 @@ def counted(query: Query) -> Query:
         query = query.selecting(Instances(query.info, related, only=frozenset()))
     # Distinct rows are distinct in what they are ordered by, too.
     ordered = query.is_limited or query.distinct
-    return replace(query, ordering=query.ordering if ordered else (), lock=None)
+    return query.changed(ordering=query.ordering if ordered else (), lock=None)
 
 
 def probed(query: Query) -> Query:
     """What is left of a query to see whether it has a row: the key of the first one."""
-    return replace(counted(query), lock=query.lock).slice(0, 1)
+    return counted(query).changed(lock=query.lock).slice(0, 1)

@@ -16,7 +16,8 @@ from orm.exceptions import FieldError
 from orm.expressions import Func
 from orm.fields import JSON, Field
 from orm.lookups import Lookup, find_lookup, label, lookup_for
-from orm.planning.terms import FuncTerm, PathTerm, Term, result_type
+from orm.planning.calculated import FuncTerm
+from orm.planning.terms import PathTerm, Term, result_type
 from orm.transforms import names_for, transform_for
 
 if TYPE_CHECKING:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
-from sqlalchemy import ClauseElement, ColumnElement
+from sqlalchemy import ColumnElement
 
 from orm.database.dialect import Dialect
 from orm.exceptions import FieldError, NotSupportedError
-from orm.expressions import Expression
 from orm.fields import Field
 from orm.loading.readers import read_tuples
 from orm.planning.cache import plans
@@ -177,27 +175,21 @@ def resolve_assignments(names: Names, validated: Mapping[str, Any], expressions:
     return tuple(found)
 
 
-def is_expression(value: Any) -> bool:
-    """Whether an assigned value is calculated by the database."""
-    return isinstance(value, (Expression, ClauseElement))
-
-
 def matching(query: Query) -> Query:
     """The query of the keys of the rows to write."""
-    return replace(
-        query, projection=Instances(query.info, only=frozenset()), ordering=(), distinct=False, grouping=None, lock=None
+    return query.changed(
+        projection=Instances(query.info, only=frozenset()), ordering=(), distinct=False, grouping=None, lock=None
     )
 
 
 def update_values(query: Query, assignments: Assignments) -> tuple[Any, ...]:
     """The arguments of an UPDATE, in the order of `update_plan`."""
     assigned = tuple(value for _, term in assignments for value in term.values)
-    return (*assigned, *matching(query).values)
+    return (*assigned, *query.values)
 
 
 def update_plan(dialect: Dialect, query: Query, assignments: Assignments, returning: Projection | None = None) -> Plan:
-    """The plan that sets fields of the rows that the query's condition matches, and reads `returning` of them."""
-    query = matching(query)
+    """The plan that sets fields of the rows that `matching` gave, and reads `returning` of them."""
 
     def make() -> Plan:
         rendering = Rendering(query.info)
@@ -211,11 +203,7 @@ def update_plan(dialect: Dialect, query: Query, assignments: Assignments, return
 
 
 def delete_plan(dialect: Dialect, query: Query, returning: Projection | None = None) -> Plan:
-    """The plan that deletes the rows that the query's condition matches, and reads `returning` of them.
-
-    Its values are those of `matching(query)`.
-    """
-    query = matching(query)
+    """The plan that deletes the rows that `matching` gave, and reads `returning` of them."""
 
     def make() -> Plan:
         rendering = Rendering(query.info)

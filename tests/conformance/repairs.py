@@ -1,6 +1,6 @@
 """Where Django's own answer to a random query hangs on accidents; the generated part asks it without them.
 
-Two accidents, each shown by a case and told in `differences.md`:
+Two accidents, each shown by a case and told in `docs/coming-from-django.md`:
 
 - Under a NOT, Django asks whether a column is NULL only if it knows at that moment that it can be; a join that
   becomes an outer one later in the same condition is missed. Told that any column may be NULL, it always asks.

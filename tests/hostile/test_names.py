@@ -193,7 +193,15 @@ EXPRESSIONS: dict[str, Attack] = {
     "Window partition": lambda n: Book.objects.annotate(x=orm.Window(orm.RowNumber(), partition_by=n, order_by="id")),
     "Window order": lambda n: Book.objects.annotate(x=orm.Window(orm.RowNumber(), order_by=n)),
     "Lag": lambda n: Book.objects.annotate(x=orm.Window(orm.Lag(n), order_by="id")),
+    "Lag default": lambda n: Book.objects.annotate(x=orm.Window(orm.Lag("title", 1, orm.F(n)), order_by="id")),
     "Func": lambda n: Book.objects.annotate(x=Upper(n)),
+    "Func argument": lambda n: Book.objects.annotate(x=orm.Func(n, function="UPPER")),
+    "Func name": lambda n: Book.objects.annotate(x=orm.Func("title", function=n)),
+    "F slice": lambda n: Book.objects.annotate(x=orm.F(n)[1:3]),
+    "F condition": lambda n: Book.objects.filter(orm.F(n)),
+    "bare queryset": lambda n: Author.objects.annotate(x=Book.objects.values(n)[:1]),
+    "limit per": lambda n: Book.objects.limit(1, per=n),
+    "limit per several": lambda n: Book.objects.order_by("id").limit(1, per=["pages", n]).count(),
     "CTE join": joined_to_cte,
     "CTE column": column_of_cte,
     "CTE name": named_cte,
@@ -207,7 +215,7 @@ ATTACKS = FILTERS | CHOICES | EXPRESSIONS
 @pytest.mark.parametrize("kind", [FILTERS, CHOICES, EXPRESSIONS], ids=["filters", "choices", "expressions"])
 async def test_hostile_names(watch: Watch, kind: dict[str, Attack], database: Database) -> None:
     for what, attack in kind.items():
-        quoted = what in ("Collate", "CTE name")
+        quoted = what in ("Collate", "CTE name", "Func name")
         for name in HOSTILE + WORDS:
             async with watch.attempt(what, name, quoted=quoted), database.transaction(force_rollback=True):
                 await attack(name)
@@ -265,6 +273,17 @@ POSITIONAL: dict[str, Callable[[Any], Any]] = {
     "StringAgg order": lambda n: Book.objects.aggregate(x=orm.StringAgg("title", ",", order_by=n)),
     "unique_fields": lambda n: Book.objects.upsert({"id": 1, "code": "c1"}, unique_fields=n),
     "returning": lambda n: Book.objects.filter(id=-1).update(pages=1, returning=n),
+    "F slice": lambda n: Book.objects.annotate(x=orm.F("title")[n]),
+    "F slice from": lambda n: Book.objects.annotate(x=orm.F("title")[n:]),
+    "Func": lambda n: Book.objects.annotate(x=orm.Func(n, function="UPPER")),
+    "Func name": lambda n: Book.objects.annotate(x=orm.Func("title", function=n)),
+    "Lag default": lambda n: Book.objects.annotate(x=orm.Window(orm.Lag("title", 1, n), order_by="id")),
+    "exclusion": lambda n: Book.objects.annotate(
+        x=orm.Window(orm.Sum("pages"), order_by="id", frame=orm.RowRange(exclusion=n))
+    ),
+    "limit per": lambda n: Book.objects.limit(1, per=n),
+    "raw": lambda n: Book.objects.raw(n),
+    "raw values": lambda n: Book.objects.raw("SELECT id FROM book", n),
     "page after": lambda n: Book.objects.page(after=n),
     "page size": lambda n: Book.objects.page(size=n),
     "limit": lambda n: Book.objects.limit(n),

@@ -83,6 +83,16 @@ READS: dict[str, Make] = {
     "having or": lambda n: Author.objects.annotate(x=orm.Sum("books__pages")).filter(orm.Q(x=n) | orm.Q(name=f"x{n}")),
     "grouping": lambda n: Book.objects.values(x=orm.F("pages") + n).annotate(k=orm.Count("id")).filter(k__gt=n),
     "StringAgg": lambda n: Book.objects.aggregate(x=orm.StringAgg("title", f"-{n}-", order_by="id")),
+    "slices of F": lambda n: Book.objects.annotate(x=orm.F("title")[:n], y=orm.F("title")[n : n + 2]).filter(
+        code=orm.F("title")[n]
+    ),
+    "Func": lambda n: Book.objects.annotate(x=orm.Func(orm.F("pages") - n, orm.Value(n), function="NULLIF")),
+    "a condition by itself": lambda n: Book.objects.filter(
+        orm.Case(orm.When(pages__gt=n, then=orm.Value(True)), default=orm.F("sold"))
+    ).exclude(orm.F("sold")),
+    "a bare queryset": lambda n: Author.objects.annotate(
+        x=titled(n).values("title")[:1], y=functions.Coalesce(titled(n).values("title")[:n], orm.Value(f"x{n}"))
+    ).filter(name=Book.objects.filter(pages=n).values("title")[:1]),
     "Case": lambda n: Book.objects.annotate(
         x=orm.Case(orm.When(pages__gt=n, then=orm.Value(f"x{n}")), default=orm.Value(f"y{n}"))
     ).filter(x=f"x{n}"),
@@ -92,6 +102,12 @@ READS: dict[str, Make] = {
     "window": lambda n: Book.objects.annotate(
         x=orm.Window(orm.RowNumber(), partition_by=orm.F("pages") + n, order_by="id")
     ).filter(x__lte=n, title=f"x{n}"),
+    "Lag with a default": lambda n: Book.objects.annotate(
+        x=orm.Window(orm.Lag("pages", 1, n), partition_by=orm.F("pages") % (n + 1), order_by="id"),
+        y=orm.Window(orm.Lead("title", 2, orm.Value(f"x{n}")), order_by=orm.F("pages") + n),
+    ).filter(x__lte=n),
+    "limit per": lambda n: Book.objects.order_by(orm.F("pages") + n).limit(n, per=orm.F("pages") % n).filter(id__gt=n),
+    "limit per, counted": lambda n: Book.objects.limit(n, per="author").count(),
     "union": lambda n: Book.objects.filter(pages=n).union(Book.objects.filter(title=f"x{n}")).order_by("id")[:n],
     "difference": lambda n: Book.objects.filter(pages=n).difference(Book.objects.filter(title=f"x{n}")),
     "CTE": in_cte,
@@ -117,6 +133,7 @@ READS: dict[str, Make] = {
         data__has_key=f"x{n}", data__has_keys=[f"x{n}"] * n, data__contains={f"x{n}": n}, data__a__gt=n
     ),
     "raw": lambda n: Book.raw("SELECT id FROM book WHERE pages > :n AND title <> :t", {"n": n, "t": f"x{n}"}),
+    "raw of a queryset": lambda n: Book.objects.filter(id=n).raw("SELECT id FROM book WHERE pages > :n", {"n": n}),
     "page": paged,
     "in_bulk": lambda n: Book.objects.in_bulk(range(n)),
     "search": lambda n: Book.objects.search(f"x{n}"),
@@ -131,6 +148,11 @@ WRITES: dict[str, Make] = {
     "update by function": lambda n: Book.objects.filter(author__name=f"x{n}").update(
         title=functions.Concat("title", orm.Value(f"x{n}"))
     ),
+    "update by a slice": lambda n: Book.objects.filter(pages__lt=n).update(title=orm.F("code")[:n]),
+    "update by a queryset": lambda n: Book.objects.filter(pages__lt=n).update(
+        title=Author.objects.filter(id__gte=1, name__gt="").order_by("id").values("name")[:1], price=n
+    ),
+    "update of the first of each": lambda n: Book.objects.limit(n, per="author").update(pages=n),
     "bulk_update": bulk_updated,
     "delete": lambda n: Book.objects.filter(author__name=f"x{n}", pages=n).delete(),
     "get_or_create": lambda n: Author.objects.get_or_create({"id": 100 + n}, name=f"x{n}"),

@@ -149,3 +149,13 @@ def test_a_clause_that_cannot_be_cached_is_planned_each_time() -> None:
 def test_a_value_takes_its_field_s_type_before_it_is_bound(value: Any) -> None:
     assert P.filter(rank=value)._query.values == (1,)
     assert type(P.filter(rank=value)._query.values[0]) is int
+
+
+def test_a_changed_query_forgets_what_was_worked_out() -> None:
+    query = P.filter(rank=1).order_by("id")._query
+    before = query.key, query.values, query.order, query.conditions
+    other = P.filter(score=2).order_by("-id")[:3]._query
+    changed = query.changed(where=other.where, ordering=other.ordering, high=3)
+    assert (changed.key, changed.values) == (other.key, other.values)
+    assert (changed.order, changed.conditions) == (other.ordering, (other.where, *before[3][1:]))
+    assert (query.key, query.values, query.order, query.conditions) == before

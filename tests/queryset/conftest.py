@@ -1,4 +1,4 @@
-"""Databases with the world in them."""
+"""Databases with the world in them, to ask, and with the shop, to write to."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import databases
 import pytest
 
 from orm.database.database import Database
+from tests.queryset import stock
 from tests.queryset import world as world_module
 
 
@@ -37,3 +38,31 @@ async def any_world(any_tables: databases.Database) -> AsyncIterator[databases.D
     """The world with its rows, on each server in turn, as an orm.Database and as a plain one."""
     await world_module.fill()
     yield any_tables
+
+
+@pytest.fixture
+async def empty_shop(database: Database) -> AsyncIterator[Database]:
+    """The shop's tables, empty, on each server in turn."""
+    await stock.create(database)
+    yield database
+
+
+@pytest.fixture
+async def shop(empty_shop: Database) -> AsyncIterator[Database]:
+    """The shop with its rows, on each server in turn."""
+    await stock.fill()
+    yield empty_shop
+
+
+@pytest.fixture
+async def any_shop(any_database: databases.Database) -> AsyncIterator[databases.Database]:
+    """The shop with its rows, on each server in turn, as an orm.Database and as a plain one."""
+    await stock.create(any_database)
+    await stock.fill()
+    yield any_database
+
+
+@pytest.fixture
+def has_targets(database: Database) -> bool:
+    """Whether the server is told which unique constraint an upsert is about (MySQL and MariaDB are not)."""
+    return "mysql" not in str(database.url.dialect)

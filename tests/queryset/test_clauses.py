@@ -86,8 +86,11 @@ async def test_clauses_on_joined_tables(any_world: databases.Database) -> None:
     for query in (Player.objects.filter(Org.columns.name == "Acme"), joined.filter(Org.columns.name == "x")):
         with pytest.raises(orm.QueryError, match="join"):
             await query
-    with pytest.raises(orm.QueryError, match="join"):
-        await Player.objects.filter(Team.columns.name == "Red").delete()
+    red = Player.objects.filter(Team.columns.name == "Red")
+    for write in (red.delete, lambda: red.update(rank=1), lambda: red.select_related("team").update(rank=1)):
+        with pytest.raises(orm.QueryError, match="state the condition as a lookup across the relation"):
+            await write()
+    assert await red.filter(team__org__isnull=False).update(rank=50) == 4
     assert await Player.objects.count() == len(PLAYERS)
 
 

@@ -58,6 +58,9 @@ async def querysets() -> None:
     assert_type(await Track.objects.update(title="x"), int)
     assert_type(await Track.objects.get_or_create(title="x"), tuple[Track, bool])
     assert_type(await Track.raw("SELECT * FROM track"), list[Track])
+    assert_type(await Track.objects.raw("SELECT * FROM track WHERE id > :id", {"id": 1}), list[Track])
+    assert_type(await Track.objects.order_by("title").limit(1, per="album"), list[Track])
+    assert_type(await Track.objects.limit(1, per=[Track.album.name, "position"]), list[Track])
     assert_type(await Track.objects.values("title"), list[dict[str, Any]])
     assert_type(await Track.objects.values_list("title"), list[tuple[Any, ...]])
     async for track in Track.objects.filter(title="x"):
@@ -70,5 +73,8 @@ async def expressions() -> None:
     assert_type(Track.album.name, orm.Expression[str])
     await Track.objects.filter(Track.title.icontains("x"), Track.album.name == "Malibu")
     await Track.objects.filter(~(Track.title == "x") | orm.Q(position__lt=3))
+    await Track.objects.filter(orm.Value(True), ~orm.F("hidden") & (Track.id > 3))
     await Track.objects.order_by(Track.title.desc(), "-id")
+    await Track.objects.filter(title=Track.album.name[:3])
+    await Track.objects.annotate(size=orm.Func("title", function="LENGTH", output_field=orm.Integer()))
     await Track.objects.update(position=Track.id + 1)

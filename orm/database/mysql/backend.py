@@ -12,7 +12,7 @@ from orm.database.drivers import CursorStream
 from orm.database.mysql.driver import MySQLDriver, settings
 from orm.database.pool import Pool
 from orm.database.transactions import Options
-from orm.exceptions import InterfaceError, NotSupportedError
+from orm.exceptions import NotSupportedError
 
 ResultT = TypeVar("ResultT")
 
@@ -25,19 +25,10 @@ class MySQLBackend(ManagedBackend):
 
     driver: MySQLDriver
     _database_url: DatabaseURL
-    _pool: Any
 
     @abstractmethod
     async def _open(self, **options: Any) -> Any:
         """One connection of the driver's."""
-
-    @property
-    def pool(self) -> Pool[Any]:
-        """The pool; InterfaceError when the database is closed."""
-        pool: Pool[Any] | None = self._pool
-        if pool is None:
-            raise InterfaceError(f"{self.place} is not connected")
-        return pool
 
     @property
     def place(self) -> str:  # type: ignore[override]
@@ -76,6 +67,16 @@ class MySQLBackend(ManagedBackend):
         if pool is not None:
             await pool.close()
 
+    async def take_back(self, raw: Any, *, dirty: bool) -> None:
+        """Return a connection to the pool. One that may carry state, or a transaction, is closed instead."""
+        pool = self._pool
+        if pool is None:
+            await _close(raw)
+        elif dirty:
+            await pool.discard(raw)
+        else:
+            await pool.release(raw)
+
     def abandon(self) -> None:
         """Forget the connections of an event loop that is closed."""
         pool, self._pool = self.pool, None
@@ -98,22 +99,6 @@ class MySQLConnection(ManagedConnection):
         self._connection = None
         self._dialect = dialect
         self.manager = manager
-
-    async def acquire(self) -> None:
-        """Check a connection out of the pool."""
-        self._connection = await self.manager.pool.acquire()
-
-    async def release(self) -> None:
-        """Give the connection back. One that may carry state, or a transaction, is closed instead."""
-        raw, self._connection = self._connection, None
-        dirty, self.dirty = self.dirty, False
-        pool = self.manager._pool
-        if pool is None:
-            await _close(raw)
-        elif dirty:
-            await pool.discard(raw)
-        else:
-            await pool.release(raw)
 
     async def begin(self, options: Options) -> None:
         """Begin the outermost transaction."""

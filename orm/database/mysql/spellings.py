@@ -10,9 +10,10 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from orm.database import calls
-from orm.database.calls import Conversion, Gathering, not_supported
+from orm.database.calls import Conversion, Gathering, NeighbourOr, not_supported
 from orm.database.storage import Unstorable
 from orm.database.zones import clock_changes, fixed_offset
+from orm.exceptions import NotSupportedError
 
 NAMES = ("mysql", "mariadb")
 # TO_SECONDS() counts from the year 0.
@@ -161,6 +162,10 @@ def _json_array(*words_and_arguments: str) -> str:
     return f"JSON_ARRAY({', '.join(_as_json(kind, value) for kind, value in zip(kinds, values, strict=True))})"
 
 
+def _excluding(rows: str, over: str) -> str:
+    raise NotSupportedError("MySQL and MariaDB cannot leave rows out of a window's frame (exclusion=).")
+
+
 TYPES = {"date": "DATE", "time": "TIME(6)", "datetime": "DATETIME(6)"}
 NUMBERS = "('INTEGER', 'DOUBLE', 'DECIMAL', 'UNSIGNED INTEGER')"
 
@@ -171,6 +176,8 @@ for _name in NAMES:
         "now": _now,
         # A parameter is a text of the client's, of no type.
         "typed": lambda kind, value: f"CAST({value} AS {TYPES[kind]})",
+        # Windows
+        "excluding": _excluding,
         # Text
         "as_text": "CAST({0} AS CHAR)",
         "chr": "CHAR({0} USING utf32)",
@@ -272,6 +279,13 @@ def _conversion(element: Conversion, compiler: SQLCompiler, **kw: Any) -> str:
     length = getattr(type_, "length", None)
     # CHAR(n) would warn of each text that it cuts.
     return f"LEFT(CAST({value} AS CHAR), {length})" if length else f"CAST({value} AS CHAR)"
+
+
+@compiles(NeighbourOr, "mariadb")
+def _neighbour_or(element: NeighbourOr, compiler: SQLCompiler, **kw: Any) -> str:
+    # LAG() and LEAD() have no default there. A row that is not there is not one whose value is NULL.
+    bare, there, default = (compiler.process(clause, **kw) for clause in list(element.clauses)[1:])
+    return f"CASE WHEN {there} = 0 THEN {default} ELSE {bare} END"
 
 
 @compiles(Gathering, *NAMES)

@@ -1,9 +1,11 @@
-"""PostgreSQL: asyncpg's pool, whose connections are reset only when something may have been left on them."""
+"""PostgreSQL: kept connections, which are reset only when something may have been left on them.
 
-import asyncio
+asyncpg's own pool puts a task of its own, a lock and a proxy around each checkout, which take longer than a query.
+"""
+
 import contextlib
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 import asyncpg
@@ -15,59 +17,107 @@ from sqlalchemy.sql import ClauseElement
 from orm.database.connection import ManagedBackend, ManagedConnection
 from orm.database.errors import translating
 from orm.database.hooks import calling
-from orm.database.pool import Openings
+from orm.database.pool import Pool
 from orm.database.postgresql.driver import AsyncpgDriver
 from orm.database.transactions import Options
 from orm.exceptions import TransactionError
 
 MAX_SIZE = 10
-CLOSING_SECONDS = 10.0
+RECYCLE_SECONDS = 300.0
 ITERATE_ROWS = 50
 HAS_CURSOR = re.compile(r"[\s(]*(?:SELECT|VALUES|TABLE|WITH)\b", re.IGNORECASE)
 
 
-async def _no_reset(connection: Any) -> None:
-    """What asyncpg's pool does at each release instead of a reset round trip: nothing."""
+async def _close(connection: Any) -> None:
+    if not connection.is_closed():
+        await connection.close()
 
 
-async def _close(connection: asyncpg.Connection) -> None:
-    await connection.close()
+async def _open(init: Callable[[Any], Awaitable[object]] | None = None, **options: Any) -> Any:
+    connection = await asyncpg.connect(**options)
+    if init is not None:
+        try:
+            await init(connection)
+        except BaseException:
+            connection.terminate()
+            raise
+    return connection
+
+
+def _is_usable(connection: Any) -> bool:
+    return not connection.is_closed()
 
 
 class PostgreSQLBackend(postgres.PostgresBackend, ManagedBackend):
-    """The pool of one PostgreSQL database."""
+    """The pool of one PostgreSQL database.
 
+    Of the options of asyncpg's pool it takes `min_size`, `max_size`, `max_inactive_connection_lifetime` (in seconds, 0:
+    for ever) and `init`, which is awaited with each new connection. The others go to `asyncpg.connect`.
+    """
+
+    driver: AsyncpgDriver
     _pool: Any
 
     def __init__(self, database_url: DatabaseURL | str, **options: Any) -> None:
         super().__init__(database_url, **options)
         url = self._database_url
         self.place = f"postgresql at {url.hostname or 'localhost'}:{url.port or 5432}, database {url.database!r}"
-        self._openings: Openings[asyncpg.Connection] = Openings(_close)
         self.driver = AsyncpgDriver(managed=True)
 
-    def _get_connection_kwargs(self) -> dict[str, Any]:
-        own = {"min_size": 1, "max_size": MAX_SIZE, "reset": _no_reset, "connect": self._open}
-        return {**own, **super()._get_connection_kwargs()}
-
-    async def _open(self, *args: Any, **options: Any) -> asyncpg.Connection:
-        return await self._openings.wait_for(asyncpg.connect(*args, **options))
+    async def connect(self) -> None:
+        """Open the first connections."""
+        url = self._database_url
+        options = self._get_connection_kwargs()
+        least = options.pop("min_size", 1)
+        most = options.pop("max_size", max(MAX_SIZE, least))
+        recycle = options.pop("max_inactive_connection_lifetime", RECYCLE_SECONDS)
+        given = {
+            "host": url.hostname,
+            "port": url.port,
+            "user": url.username,
+            "password": url.password,
+            "database": url.database,
+            **options,
+        }
+        self._pool = Pool(lambda: _open(**given), _close, _is_usable, max_size=most, recycle=recycle or None)
+        await self._pool.fill(least)
 
     async def disconnect(self) -> None:
-        """Close the pool. Connections still in use have ten seconds to come back."""
+        """Close the connections; those in use when they come back."""
         pool, self._pool = self._pool, None
-        if pool is None:
+        if pool is not None:
+            await pool.close()
+
+    async def take_back(self, raw: Any, *, dirty: bool) -> None:
+        """Return a connection to the pool, clean; end one that is in a transaction or in the middle of something."""
+        pool = self._pool
+        if pool is None:  # abandoned or closed meanwhile
+            raw.terminate()
             return
-        await self._openings.finished()
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(pool.close(), CLOSING_SECONDS)
+        try:
+            protocol = raw._protocol
+            if not raw.is_closed() and protocol._is_cancelling():
+                await protocol._wait_for_cancellation(None)
+            if raw.is_closed():
+                pass
+            elif raw.is_in_transaction():
+                raw.terminate()
+            elif dirty:
+                calling()
+                await raw.reset()
+        except BaseException:
+            raw.terminate()
+            raise
+        finally:
+            await pool.release(raw)
 
     def abandon(self) -> None:
         """Forget the connections of an event loop that is closed."""
-        pool, self._pool = self._pool, None
-        # Their sockets are closed on the way to being told so by the loop, which nobody can be any more.
-        with contextlib.suppress(RuntimeError):
-            pool.terminate()
+        pool, self._pool = self.pool, None
+        for connection in pool.abandon():
+            # Their sockets are closed on the way to being told so by the loop, which nobody can be any more.
+            with contextlib.suppress(RuntimeError):
+                connection.terminate()
 
     def connection(self) -> "PostgreSQLConnection":
         """A connection, not yet checked out."""
@@ -104,28 +154,6 @@ class PostgreSQLConnection(ManagedConnection, _OwnCursors):
     def __init__(self, manager: PostgreSQLBackend, dialect: Any) -> None:
         postgres.PostgresConnection.__init__(self, manager, dialect)
         self.manager = manager
-
-    async def release(self) -> None:
-        """Give the connection back, clean."""
-        raw, self._connection = self._connection, None
-        dirty, self.dirty = self.dirty, False
-        pool = self.manager._pool
-        if pool is None:  # abandoned or closed meanwhile
-            raw.terminate()
-            return
-        try:
-            if raw.is_closed():
-                pass
-            elif raw.is_in_transaction():
-                raw.terminate()
-            elif dirty:
-                calling()
-                await raw.reset()
-        except BaseException:
-            raw.terminate()
-            raise
-        finally:
-            await pool.release(raw)
 
     async def begin(self, options: Options) -> None:
         """Begin the outermost transaction."""

@@ -109,8 +109,12 @@ calls.spellings[NAME] = {
     "shifted_right": "({0} >> {1})",
     "substr": "SUBSTRING({0}, CAST({1} AS INTEGER))",
     "substr_of": "SUBSTRING({0}, CAST({1} AS INTEGER), CAST({2} AS INTEGER))",
+    "array_slice": "({0})[CAST({1} AS INTEGER):]",
+    "array_slice_of": "({0})[CAST({1} AS INTEGER):CAST({1} AS INTEGER) + CAST({2} AS INTEGER) - 1]",
     "trim": "BTRIM({0})",
     "collate": _collate,
+    # Windows
+    "excluding": calls.excluding,
     # Numbers
     "log": _numeric("LOG"),
     "mod": _numeric("MOD"),

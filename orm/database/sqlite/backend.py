@@ -19,7 +19,7 @@ from orm.database.hooks import calling
 from orm.database.pool import Pool
 from orm.database.sqlite.driver import AiosqliteDriver, EquippedConnection, execute, first_word, hop, is_write
 from orm.database.transactions import Options
-from orm.exceptions import InterfaceError, LockNotAvailable, NotSupportedError
+from orm.exceptions import LockNotAvailable, NotSupportedError
 
 ResultT = TypeVar("ResultT")
 
@@ -118,14 +118,6 @@ class SQLiteBackend(sqlite.SQLiteBackend, ManagedBackend):
         self.place = "sqlite in memory" if self.in_memory else f"sqlite at {url.database}"
         self.driver = QueueingDriver(self._timeout)
 
-    @property
-    def pool(self) -> Pool[aiosqlite.Connection]:
-        """The pool; InterfaceError when the database is closed."""
-        pool: Pool[aiosqlite.Connection] | None = self._pool
-        if pool is None:
-            raise InterfaceError(f"{self.place} is not connected")
-        return pool
-
     async def connect(self) -> None:
         """Open the first connections; a file database is switched to WAL."""
         least, most = (1, 1) if self.in_memory else self._sizes
@@ -144,6 +136,23 @@ class SQLiteBackend(sqlite.SQLiteBackend, ManagedBackend):
         kept, self._kept = self._kept, None
         if kept is not None:
             await kept.close()
+
+    async def take_back(self, raw: aiosqlite.Connection, *, dirty: bool) -> None:
+        """Return a connection to the pool, clean; close one that may carry state."""
+        pool = self._pool
+        usable = False
+        try:
+            if pool is not None and raw._connection is not None:
+                if raw.in_transaction:
+                    await hop(raw, _leave_transaction)
+                usable = not dirty or self.in_memory
+        finally:
+            if pool is None:
+                await raw.close()
+            elif usable:
+                await pool.release(raw)
+            else:
+                await pool.discard(raw)
 
     def abandon(self) -> None:
         """Leave a closed event loop. The connections live in threads, not in the loop, and serve the next one."""
@@ -248,29 +257,17 @@ class SQLiteConnection(ManagedConnection, _OneHop):
         """Whether other tasks wait for this very connection."""
         return self.manager.in_memory
 
-    async def acquire(self) -> None:
-        """Check a connection out of the pool."""
-        self._connection = await self.manager.pool.acquire()
-
     async def release(self) -> None:
         """Give the connection back, clean."""
-        raw, self._connection = self._connection, None
-        dirty, self.dirty = self.dirty, False
-        pool = self.manager._pool
-        usable = False
+        raw, dirty = self._connection, self.dirty
         try:
-            if pool is not None and raw._connection is not None:
-                if raw.in_transaction or self._is_readonly:
-                    await hop(raw, _leave_transaction)
-                usable = not dirty or self.manager.in_memory
+            if raw._connection is not None and (raw.in_transaction or self._is_readonly):
+                self.dirty = True  # should it fail
+                await hop(raw, _leave_transaction)
+                self.dirty = dirty
         finally:
             self._end_turn()
-            if pool is None:
-                await raw.close()
-            elif usable:
-                await pool.release(raw)
-            else:
-                await pool.discard(raw)
+            await super().release()
 
     async def begin(self, options: Options) -> None:
         """Begin the outermost transaction: at once as the writer, unless it only reads."""

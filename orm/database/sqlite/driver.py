@@ -1,9 +1,9 @@
 """SQLite through aiosqlite: each call is one hop to the connection's thread."""
 
+import asyncio
 import functools
 import re
 import sqlite3
-from asyncio import CancelledError
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -16,6 +16,7 @@ from orm.database.sqlite import functions
 
 ResultT = TypeVar("ResultT")
 
+INTERRUPT_SECONDS = 0.01
 # Statements that write no row. Those that begin and end transactions find their turn to write elsewhere.
 READS = frozenset(
     ["SELECT", "PRAGMA", "EXPLAIN", "VALUES", "BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"]
@@ -82,10 +83,12 @@ async def hop(raw: aiosqlite.Connection, function: Callable[..., ResultT], *args
     calling()
     try:
         result: ResultT = await raw._execute(function, connection, *args)  # type: ignore[no-untyped-call]
-    except CancelledError:
+    except asyncio.CancelledError:
         # The thread would finish the statement for nobody. Once this is over, what it did is known.
-        connection.interrupt()
-        await raw._execute(_nothing)  # type: ignore[no-untyped-call]
+        over = asyncio.ensure_future(raw._execute(_nothing))  # type: ignore[no-untyped-call]
+        while not over.done():
+            connection.interrupt()  # which a statement that is only about to begin does not hear
+            await asyncio.wait([over], timeout=INTERRUPT_SECONDS)
         raise
     return result
 

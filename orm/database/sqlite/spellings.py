@@ -90,6 +90,8 @@ calls.spellings[NAME] = {
     "shifted_right": "({0} >> {1})",
     "substr_of": "SUBSTR({0}, {1}, {2})",
     "collate": _collate,
+    # Windows
+    "excluding": calls.excluding,
     # Comparison
     "greatest": "MAX({all})",
     "least": "MIN({all})",

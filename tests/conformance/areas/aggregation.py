@@ -44,7 +44,7 @@ case("mean of distinct", lambda m, o: m.Entry.objects.aggregate(n=o.Avg("rating"
 case(
     "distinct count of rows",
     lambda m, o: m.Entry.objects.aggregate(n=o.Count("*", distinct=True)),
-    differs="refused before it reaches the database",
+    differs="refused before it reaches the database: Count(*) of distinct rows",
 )
 case("filtered", lambda m, o: m.Entry.objects.aggregate(n=o.Count("id", filter=o.Q(featured=True))))
 case(
@@ -77,7 +77,7 @@ case("of an unknown field", lambda m, o: m.Entry.objects.aggregate(n=o.Sum("noth
 case(
     "of an aggregate",
     lambda m, o: m.Blog.objects.aggregate(n=o.Sum(o.Count("entries"))),
-    differs="refused before it reaches the database",
+    differs="refused before it reaches the database: an aggregate of an aggregate",
 )
 case("of an annotation", lambda m, o: m.Entry.objects.annotate(k=o.F("rating") * 2).aggregate(n=o.Sum("k")))
 case(

@@ -65,6 +65,45 @@ case(
 case("in update", lambda m, o: _updated(m, o), writes=True)
 case("a When without a condition", lambda m, o: m.Entry.objects.annotate(k=o.Case(o.When(then=o.Value(1)))))
 case("of an unknown field", lambda m, o: m.Entry.objects.annotate(k=o.Case(o.When(nothing=1, then=o.Value(1)))))
+case(
+    "outcomes of two types",
+    lambda m, o: m.Entry.objects.annotate(k=o.Case(o.When(rating=5, then=o.Value("x")), default=o.F("id"))),
+)
+
+_is_top = lambda o: o.Case(o.When(rating__gte=4, then=o.Value(True)), default=o.Value(False))  # noqa: E731
+_perhaps = lambda o: o.Case(  # noqa: E731
+    o.When(rating__gte=4, then=o.Value(True)), o.When(rating__lt=3, then=o.Value(False))
+)
+for _name, _make in {
+    "Case": _is_top,
+    "Case with a NULL": _perhaps,
+    "ExpressionWrapper": lambda o: o.ExpressionWrapper(o.Q(rating__gt=3), output_field=o.BooleanType()),
+    "Func": lambda o: o.Func("featured", o.Value(False), function="COALESCE", output_field=o.BooleanType()),
+    "Coalesce": lambda o: o.Coalesce(_perhaps(o), o.Value(True)),
+    "Case across": lambda o: o.Case(o.When(blog__owner__name="Ann", then=True), default=False),
+    "Case on a subquery": lambda o: o.Case(o.When(_perhaps(o), then=o.Value(True)), default=o.Value(False)),
+}.items():
+    case(f"{_name} is the condition", lambda m, o, make=_make: m.Entry.objects.filter(make(o)))
+    case(f"{_name} is excluded", lambda m, o, make=_make: m.Entry.objects.exclude(make(o)), point=2)
+    case(f"{_name} in a Q", lambda m, o, make=_make: m.Entry.objects.filter(o.Q(make(o)) | o.Q(id=3)))
+    case(f"{_name} in a negated Q", lambda m, o, make=_make: m.Entry.objects.filter(~o.Q(make(o)), id__gt=2), point=2)
+    case(f"{_name} & Q", lambda m, o, make=_make: m.Entry.objects.filter(make(o) & o.Q(featured=True)))
+    case(f"Q | {_name}", lambda m, o, make=_make: m.Entry.objects.filter(o.Q(id=3) | make(o)))
+case(
+    "a condition on groups",
+    lambda m, o: m.Blog.objects.annotate(n=o.Count("entries")).filter(
+        o.Case(o.When(n__gt=1, then=o.Value(True)), default=o.Value(False))
+    ),
+)
+case("a number is no condition", lambda m, o: m.Entry.objects.filter(_top(o)))
+case("a text is no condition", lambda m, o: m.Entry.objects.filter(o.Upper("title")))
+case("a When is no condition", lambda m, o: m.Entry.objects.filter(o.When(rating=5, then=o.Value(True))))
+case(
+    "a column is a condition",
+    lambda m, o: m.Entry.objects.filter(o.F("featured")),
+    differs="Django refuses F() as a condition by itself",
+)
+case("a column of numbers is none", lambda m, o: m.Entry.objects.filter(o.F("rating")))
 
 
 def _updated(m, o):  # type: ignore[no-untyped-def]

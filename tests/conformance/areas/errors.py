@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+import orm
 from tests.conformance.cases import Area
 
 case = Area("errors and transactions")
@@ -48,6 +53,85 @@ case("LIKE's signs in front", lambda m, o: m.Entry.objects.filter(title__startsw
 case("LIKE's signs at the end", lambda m, o: m.Blog.objects.filter(tagline__iendswith="%"), point=10)
 case("a failure inside keeps what was before", lambda m, o: _inner_failure(m), writes=True, point=11)
 case("a queryset made before is of the transaction", lambda m, o: _made_before(m), writes=True, point=11)
+for _name, _failing in {"a duplicate": "red", "an error of the program's": None}.items():
+    case(
+        f"{_name} inside keeps the outer block",
+        lambda m, o, failing=_failing: _blocks(_ours_in_blocks(m, failing), m),
+        theirs=lambda m, o, failing=_failing: _blocks(lambda: _theirs_in_blocks(m, failing), m),
+        writes=True,
+        point=11,
+    )
+case(
+    "a queryset made before is of the block inside, and of what is left of it",
+    lambda m, o: _blocks(_ours_made_before(m), m),
+    theirs=lambda m, o: _blocks(lambda: _theirs_made_before(m), m),
+    writes=True,
+    point=11,
+)
+
+
+def _blocks(work, m):  # type: ignore[no-untyped-def]
+    seen = yield work
+    return seen, (yield m.Tag.objects.order_by("name").values_list("name", flat=True))
+
+
+class _Stop(Exception):
+    """An error of the program's."""
+
+
+async def _ours_in_blocks(m: Any, failing: str | None) -> str:
+    database = m.Tag.objects.database
+    async with database.transaction():
+        await m.Tag.objects.create(name="before")
+        try:
+            async with database.transaction():
+                await m.Tag.objects.create(name="inside")
+                if failing is None:
+                    raise _Stop
+                await m.Tag.objects.create(name=failing)
+        except (_Stop, orm.IntegrityError) as error:
+            told = "duplicate" if isinstance(error, orm.IntegrityError) else "stopped"
+        await m.Tag.objects.create(name="after")
+    return told
+
+
+def _theirs_in_blocks(m: Any, failing: str | None) -> str:
+    with transaction.atomic(using=m.Tag.objects.db):
+        m.Tag.objects.create(name="before")
+        try:
+            with transaction.atomic(using=m.Tag.objects.db):
+                m.Tag.objects.create(name="inside")
+                if failing is None:
+                    raise _Stop
+                m.Tag.objects.create(name=failing)
+        except (_Stop, IntegrityError) as error:
+            told = "duplicate" if isinstance(error, IntegrityError) else "stopped"
+        m.Tag.objects.create(name="after")
+    return told
+
+
+async def _ours_made_before(m: Any) -> list[int]:
+    query, seen = m.Tag.objects.filter(uses__gt=50), []
+    try:
+        async with m.Tag.objects.database.transaction():
+            await m.Tag.objects.create(name="many", uses=99)
+            seen.append(await query.count())
+            raise _Stop
+    except _Stop:
+        seen.append(await query.count())
+    return seen
+
+
+def _theirs_made_before(m: Any) -> list[int]:
+    query, seen = m.Tag.objects.filter(uses__gt=50), []
+    try:
+        with transaction.atomic(using=m.Tag.objects.db):
+            m.Tag.objects.create(name="many", uses=99)
+            seen.append(query.count())
+            raise _Stop
+    except _Stop:
+        seen.append(query.count())
+    return seen
 
 
 def _all(query):  # type: ignore[no-untyped-def]

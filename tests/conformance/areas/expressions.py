@@ -78,3 +78,77 @@ case(
         .values("id", "ok")
     ),
 )
+
+SLICES = {
+    "the first three": lambda o: o.F("title")[:3],
+    "from the third": lambda o: o.F("title")[2:],
+    "a part": lambda o: o.F("title")[1:4],
+    "all": lambda o: o.F("title")[:],
+    "nothing": lambda o: o.F("title")[2:2],
+    "the first": lambda o: o.F("title")[0],
+    "beyond the end": lambda o: o.F("title")[90],
+    "a slice of a slice": lambda o: o.F("title")[1:][1:3],
+    "across": lambda o: o.F("blog__tagline")[:2],
+    "negative": lambda o: o.F("title")[-1],
+    "a negative start": lambda o: o.F("title")[-3:],
+    "a negative end": lambda o: o.F("title")[:-3],
+    "in steps": lambda o: o.F("title")[::2],
+    "that ends before it starts": lambda o: o.F("title")[3:2],
+    "by a text": lambda o: o.F("title")["a"],
+    "of a number": lambda o: o.F("rating")[:2],
+    "of a date": lambda o: o.F("day")[0],
+}
+for _name, _make in SLICES.items():
+    case(
+        f"a slice: {_name}",
+        lambda m, o, make=_make: m.Entry.objects.annotate(n=make(o)).order_by("id").values_list("id", "n"),
+        ordered=True,
+    )
+case("a slice compared with", lambda m, o: m.Entry.objects.filter(blog__name=o.F("title")[:4]))
+case("a slice, filtered on", lambda m, o: m.Entry.objects.annotate(n=o.F("title")[:1]).filter(n="L"))
+case("a slice of an annotation", lambda m, o: m.Entry.objects.alias(n=o.Upper("title")).values_list(o.F("n")[:2]))
+case(
+    "a slice, ordered by",
+    lambda m, o: m.Entry.objects.order_by(o.F("title")[1:3], "id").values_list("id", flat=True),
+    ordered=True,
+)
+case("a slice, written", lambda m, o: _sliced(m, o), writes=True)
+case(
+    "a slice of an outer column",
+    lambda m, o: m.Blog.objects.filter(
+        o.Exists(m.Author.objects.filter(id__lte=o.OuterRef("id"), name__startswith=o.OuterRef("name")[:1]))
+    ).order_by("id"),
+)
+
+for _name, _make in {
+    "of a column": lambda o: o.Func("rating", function="ABS"),
+    "of two": lambda o: o.Func("rating", o.Value(2), function="NULLIF"),
+    "of arithmetic": lambda o: o.Func(o.F("rating") - 4, function="ABS"),
+    "inside of another": lambda o: o.Upper(o.Func("title", function="LOWER")),
+    "with a type": lambda o: o.Func("title", function="LENGTH", output_field=o.IntegerType()),
+    "across": lambda o: o.Func("blog__name", function="LOWER"),
+    "without a type": lambda o: o.Func(function="PI"),
+}.items():
+    case(
+        f"Func {_name}",
+        lambda m, o, make=_make: m.Entry.objects.annotate(n=make(o)).order_by("id").values_list("id", "n"),
+        ordered=True,
+    )
+case("Func in a filter", lambda m, o: m.Entry.objects.filter(rating=o.Func(o.F("id") - 6, function="ABS")))
+
+case("text and a number", lambda m, o: m.Entry.objects.annotate(n=o.F("title") + 1))
+case("two texts", lambda m, o: m.Entry.objects.annotate(n=o.F("title") + o.F("blog__name")))
+case("a truth and a number", lambda m, o: m.Entry.objects.annotate(n=o.F("featured") + 1))
+case("Coalesce of text and a number", lambda m, o: m.Entry.objects.annotate(n=o.Coalesce("rating", o.Value("-"))))
+case("Greatest of a date and a number", lambda m, o: m.Entry.objects.annotate(n=o.Greatest("day", "rating")))
+case("NullIf of text and a number", lambda m, o: m.Entry.objects.annotate(n=o.NullIf("title", "rating")))
+case(
+    "Coalesce of numbers of two kinds",
+    lambda m, o: m.Entry.objects.annotate(n=o.Coalesce("rating", o.Value(0.5))).values("n"),
+    differs="Django refuses numbers of two kinds; the result is of the wider one",
+)
+
+
+def _sliced(m, o):  # type: ignore[no-untyped-def]
+    done = yield m.Tag.objects.update(note=o.F("name")[1:3])
+    return done, (yield m.Tag.objects.order_by("id").values_list("id", "note"))

@@ -119,6 +119,21 @@ case("save an instance", lambda m, o: _save(m), writes=True)
 case("save some fields", lambda m, o: _save_some(m), writes=True)
 case("delete an instance", lambda m, o: _delete(m), writes=True, statements="Django looks for what hangs on it first")
 case("refresh", lambda m, o: _refresh(m), theirs=lambda m, o: _refresh_theirs(m), writes=True)
+case(
+    "raw",
+    lambda m, o: m.Entry.objects.raw("SELECT * FROM entry WHERE rating > :low ORDER BY id", {"low": 3}),
+    theirs=lambda m, o: list(m.Entry.objects.raw("SELECT * FROM django_entry WHERE rating > %s ORDER BY id", [3])),
+    ordered=True,
+)
+case(
+    "raw after filter",
+    lambda m, o: m.Tag.objects.filter(id=1).raw("SELECT id, name FROM tag ORDER BY id"),
+    theirs=lambda m, o: list(m.Tag.objects.filter(id=1).all().raw("SELECT id, name FROM django_tag ORDER BY id")),
+    ordered=True,
+)
+case("ordered", lambda m, o: [m.Tag.objects.all().ordered, m.Tag.objects.order_by("id").ordered])
+case("ordered of nothing", lambda m, o: m.Tag.objects.none().ordered)
+case("ordered, unordered again", lambda m, o: m.Tag.objects.order_by("id").order_by().ordered)
 
 
 def _create(m, **values):  # type: ignore[no-untyped-def]

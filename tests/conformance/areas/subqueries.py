@@ -221,8 +221,77 @@ case(
         title__in=m.Entry.objects.values("title").annotate(n=o.Count("id")).filter(n__gt=1).values("title")
     ),
 )
+
+
+def _newest(m, o):  # type: ignore[no-untyped-def]
+    return m.Entry.objects.filter(blog=o.OuterRef("pk")).order_by("-id").values("title")[:1]
+
+
+def _best(m, o):  # type: ignore[no-untyped-def]
+    return m.Entry.objects.filter(blog=o.OuterRef("pk")).order_by("-rating", "id").values("rating")[:1]
+
+
+def _entry_counts(m, o):  # type: ignore[no-untyped-def]
+    entries = m.Entry.objects.filter(author=o.OuterRef("pk")).order_by()
+    return entries.values("author").annotate(n=o.Count("id")).values("n")
+
+
+for _name, _made in {
+    "annotated": lambda m, o: m.Blog.objects.annotate(k=_newest(m, o)).order_by("id").values_list("id", "k"),
+    "a flat one, annotated": lambda m, o: (
+        m.Blog.objects.annotate(
+            k=m.Entry.objects.filter(blog=o.OuterRef("pk")).order_by("id").values_list("title", flat=True)[:1]
+        )
+        .order_by("id")
+        .values_list("id", "k")
+    ),
+    "of groups": lambda m, o: m.Author.objects.annotate(k=_entry_counts(m, o)).order_by("id").values_list("id", "k"),
+    "in a function": lambda m, o: (
+        m.Blog.objects.annotate(k=o.Coalesce(_newest(m, o), o.Value("-"))).order_by("id").values_list("id", "k")
+    ),
+    "in arithmetic": lambda m, o: (
+        m.Author.objects.annotate(k=o.F("id") + _entry_counts(m, o)).order_by("id").values_list("id", "k")
+    ),
+    "in a Case": lambda m, o: (
+        m.Blog.objects.annotate(k=o.Case(o.When(id__gt=2, then=_newest(m, o)), default=o.Value("early")))
+        .order_by("id")
+        .values_list("id", "k")
+    ),
+    "filtered on": lambda m, o: m.Blog.objects.alias(k=_newest(m, o)).filter(k__startswith="L").order_by("id"),
+}.items():
+    case(f"a bare queryset {_name}", _made, ordered=True)
+case("a bare queryset compared with", lambda m, o: m.Entry.objects.filter(title=_titles(m)[:1]))
+case("a bare queryset excluded", lambda m, o: m.Entry.objects.exclude(title=_titles(m)[:1]))
+case("a bare queryset of several compared with", lambda m, o: m.Entry.objects.filter(title=_titles(m)))
+case("a bare queryset that is correlated", lambda m, o: m.Blog.objects.filter(entries__rating=_best(m, o)))
+case(
+    "Exists of what equals a subquery",
+    lambda m, o: m.Blog.objects.filter(
+        o.Exists(m.Entry.objects.filter(blog=o.OuterRef("pk"), rating=o.Subquery(_top_rating(m, o))))
+    ),
+)
+case("a bare queryset written", lambda m, o: _updated_bare(m, o), writes=True)
+case(
+    "an annotated queryset of two columns",
+    lambda m, o: m.Blog.objects.annotate(k=m.Entry.objects.values("id", "title")),
+    differs="refused before it reaches the database: one column is a value",
+)
 case("update with a subquery", lambda m, o: _updated(m, o), writes=True)
 case("delete with exists", lambda m, o: _deleted(m, o), writes=True, statements="ours is one statement")
+
+
+def _top_rating(m, o):  # type: ignore[no-untyped-def]
+    return m.Entry.objects.filter(blog=o.OuterRef("blog")).order_by("rating", "id").values("rating")[:1]
+
+
+def _titles(m):  # type: ignore[no-untyped-def]
+    return m.Entry.objects.filter(rating=5).order_by("id").values("title")
+
+
+def _updated_bare(m, o):  # type: ignore[no-untyped-def]
+    newest = m.Author.objects.filter(id=o.OuterRef("owner")).values("name")[:1]
+    done = yield m.Blog.objects.update(tagline=newest)
+    return done, (yield m.Blog.objects.order_by("id").values_list("id", "tagline"))
 
 
 def _updated(m, o):  # type: ignore[no-untyped-def]

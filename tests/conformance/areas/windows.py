@@ -75,3 +75,99 @@ case(
     ordered=True,
 )
 case("aggregated", lambda m, o: m.Entry.objects.annotate(k=_first(o)).aggregate(n=o.Max("k")))
+case("aggregated, by a name", lambda m, o: m.Entry.objects.annotate(k=_first(o)).aggregate(n=o.Count("k")))
+
+NO_DEFAULT = {"mysql": "LAG() and LEAD() know no default on MariaDB, where Django sends it one; ours is a CASE there"}
+for _name, _make in {
+    "Lag with a default": lambda o: o.Window(o.Lag("id", default=-1), order_by="id"),
+    "Lag of NULLs with a default": lambda o: o.Window(o.Lag("rating", default=-1), order_by="id"),
+    "Lag by two in partitions": lambda o: o.Window(
+        o.Lag("rating", offset=2, default=-1), partition_by="blog", order_by="id"
+    ),
+    "Lead with a default": lambda o: o.Window(o.Lead("title", default=o.Value("-")), order_by="-id"),
+    "Lead of NULLs with a default": lambda o: o.Window(
+        o.Lead("rating", default=o.F("id")), partition_by="featured", order_by="id"
+    ),
+    "Lead down": lambda o: o.Window(o.Lead("rating", offset=3, default=0), order_by=["-title", "id"]),
+}.items():
+    case(_name, windowed(_make), ordered=True, differs=NO_DEFAULT)
+case(
+    "Lag with a default, filtered",
+    lambda m, o: m.Entry.objects.annotate(
+        k=o.Window(o.Lag("rating", default=-1), partition_by="blog", order_by="id")
+    ).filter(k=-1),
+    differs=NO_DEFAULT,
+)
+for _exclusion in ("CURRENT_ROW", "GROUP", "TIES", "NO_OTHERS"):
+    case(
+        f"a frame without {_exclusion}",
+        windowed(
+            lambda o, exclusion=_exclusion: o.Window(
+                o.Sum("rating"),
+                order_by="title",
+                frame=o.RowRange(start=-3, end=2, exclusion=o.WindowFrameExclusion[exclusion]),
+            )
+        ),
+        ordered=True,
+    )
+case(
+    "a frame of values without its row",
+    windowed(
+        lambda o: o.Window(
+            o.Count("id"),
+            order_by="title",
+            frame=o.ValueRange(start=None, end=0, exclusion=o.WindowFrameExclusion.CURRENT_ROW),
+        )
+    ),
+    ordered=True,
+)
+case(
+    "an exclusion that is none",
+    lambda m, o: m.Entry.objects.annotate(
+        k=o.Window(o.Sum("rating"), order_by="id", frame=o.RowRange(exclusion="TIES"))
+    ),
+)
+
+
+def _numbered(m, o, *fields, per):  # type: ignore[no-untyped-def]
+    """Django's way to the first of each."""
+    place = o.Window(o.RowNumber(), partition_by=per, order_by=fields)
+    return m.Entry.objects.alias(place=place).order_by(*fields)
+
+
+case(
+    "limit per",
+    lambda m, o: m.Entry.objects.order_by("-id").limit(2, per="blog"),
+    theirs=lambda m, o: _numbered(m, o, "-id", per="blog").filter(place__lte=2),
+    ordered=True,
+    point=10,
+)
+case(
+    "limit per, across and in another order",
+    lambda m, o: (
+        m.Entry.objects.order_by("-rating", "id").limit(1, per=["blog__owner", "featured"]).order_by("title", "id")
+    ),
+    theirs=lambda m, o: (
+        _numbered(m, o, "-rating", "id", per=["blog__owner", "featured"]).filter(place__lte=1).order_by("title", "id")
+    ),
+    ordered=True,
+    point=10,
+)
+case(
+    "limit per, filtered",
+    lambda m, o: m.Entry.objects.order_by("id").limit(1, per="blog").filter(rating__gt=3),
+    theirs=lambda m, o: _numbered(m, o, "id", per="blog").filter(place__lte=1).filter(rating__gt=3),
+    point=10,
+)
+case(
+    "limit per, counted",
+    lambda m, o: m.Entry.objects.order_by("id").limit(2, per="title").count(),
+    theirs=lambda m, o: _numbered(m, o, "id", per="title").filter(place__lte=2).count(),
+    point=10,
+)
+case(
+    "limit per, in another query",
+    lambda m, o: m.Comment.objects.filter(entry__in=m.Entry.objects.order_by("id").limit(1, per="blog")),
+    theirs=lambda m, o: m.Comment.objects.filter(entry__in=_numbered(m, o, "id", per="blog").filter(place=1)),
+    point=10,
+)

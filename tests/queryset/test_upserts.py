@@ -8,7 +8,7 @@ import pytest
 import orm
 from orm.database.database import Database
 from tests.queryset.statements import recorded
-from tests.queryset3.stock import Item, Place
+from tests.queryset.stock import Item, Place
 
 pytestmark = pytest.mark.anyio
 
@@ -66,7 +66,7 @@ async def test_an_upserted_instance_takes_the_key_of_its_row(shop: Database, has
     assert (await Item.objects.get(sku="sku05")).name == "again"
 
 
-async def test_composite_keys(tables: Database, has_targets: bool) -> None:
+async def test_composite_keys(empty_shop: Database, has_targets: bool) -> None:
     rows = [{"row": 1, "column": c, "note": "old"} for c in range(3)]
     await Place.objects.bulk_create(rows)
     await Place.objects.upsert(
@@ -112,14 +112,14 @@ async def test_targets_are_the_databases_choice(shop: Database, has_targets: boo
         ({"batch_size": 0}, orm.QueryError),
     ],
 )
-async def test_refused_options(tables: Database, options: dict[str, object], error: type[Exception]) -> None:
-    with recorded(tables) as statements, pytest.raises(error):
+async def test_refused_options(empty_shop: Database, options: dict[str, object], error: type[Exception]) -> None:
+    with recorded(empty_shop) as statements, pytest.raises(error):
         await Item.objects.bulk_create([{"sku": "x"}], **options)  # type: ignore[arg-type]
     assert not statements
 
 
-async def test_invalid_rows_reach_no_database(tables: Database, has_targets: bool) -> None:
-    with recorded(tables) as statements, pytest.raises(orm.ValidationError):
+async def test_invalid_rows_reach_no_database(empty_shop: Database, has_targets: bool) -> None:
+    with recorded(empty_shop) as statements, pytest.raises(orm.ValidationError):
         await Item.objects.upsert(
             [{"sku": "ok", "count": 1}, {"sku": "x" * 51, "count": 1}], unique_fields=unique(has_targets, "sku")
         )

@@ -19,7 +19,7 @@ from orm.database.database import Database
 from orm.planning.keyset import Keyset
 from orm.planning.ordering import OrderTerm
 from tests.queryset.statements import recorded
-from tests.queryset3.stock import Item, Shelf
+from tests.queryset.stock import Item, Shelf
 
 pytestmark = pytest.mark.anyio
 

@@ -8,7 +8,7 @@ import pytest
 import orm
 from orm.database.database import Database
 from tests.queryset.statements import recorded
-from tests.queryset3.stock import Item, Numbered, Place, Shelf, arrays, rows
+from tests.queryset.stock import Item, Numbered, Place, Shelf, arrays, rows
 
 pytestmark = pytest.mark.anyio
 
@@ -84,7 +84,7 @@ async def test_rows_that_are_gone_and_rows_given_twice(shop: Database) -> None:
     assert (await Item.objects.get(pk=one.pk)).name == "first"  # As in Django.
 
 
-async def test_composite_keys(tables: Database) -> None:
+async def test_composite_keys(empty_shop: Database) -> None:
     places = await Place.objects.bulk_create([{"row": r, "column": c} for r in range(3) for c in range(3)])
     for place in places:
         place.note = f"{place.row}{place.column}"
@@ -103,7 +103,7 @@ async def test_arrays(postgresql_url: str) -> None:
     await arrays.database.disconnect()
 
 
-async def test_lists_in_expressions(tables: Database) -> None:
+async def test_lists_in_expressions(empty_shop: Database) -> None:
     items = await Item.objects.bulk_create([{"sku": str(i)} for i in range(3)])
     for item in items:
         among = orm.When(sku__in=["0", "2"], then=orm.Value(item.pk))
@@ -113,10 +113,10 @@ async def test_lists_in_expressions(tables: Database) -> None:
     assert counts == [items[0].pk, 0, items[2].pk]
 
 
-async def test_refused(tables: Database) -> None:
+async def test_refused(empty_shop: Database) -> None:
     item = await Item.objects.create(sku="x")
     shelf = Shelf(name="not saved")
-    with recorded(tables) as statements:
+    with recorded(empty_shop) as statements:
         for fields, error in (
             ([], orm.QueryError),
             ("name", orm.QueryError),

@@ -7,7 +7,7 @@ import pytest
 import orm
 from orm.database.database import Database
 from tests.queryset.statements import recorded
-from tests.queryset3.stock import Item
+from tests.queryset.stock import Item
 
 pytestmark = pytest.mark.anyio
 

@@ -1,0 +1,170 @@
+"""One database's run: the workers, the checks, then round after round of every operation of every subject."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections import defaultdict
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median, quantiles
+from typing import Any
+
+from benchmarks.databases import Stage
+from benchmarks.environments import ROOT
+from benchmarks.operations import Operation
+from benchmarks.peers.base import Target
+from benchmarks.worker import arguments
+
+
+@dataclass
+class Subject:
+    """A subject's process. `missing` has the reasons for what it does not do, by operation."""
+
+    name: str
+    target: Target
+    process: subprocess.Popen[str]
+    versions: dict[str, str] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+
+    def tell(self, do: str, **command: Any) -> None:
+        """Send a command, whose answer `hear()` waits for."""
+        assert self.process.stdin is not None
+        with suppress(BrokenPipeError):  # hear() will find that it has ended
+            self.process.stdin.write(json.dumps({"do": do, **command}) + "\n")
+            self.process.stdin.flush()
+
+    def hear(self) -> dict[str, Any]:
+        """The answer to the last command."""
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            return {"failed": "the process has ended"}
+        found: dict[str, Any] = json.loads(line)
+        return found
+
+    def ask(self, do: str, **command: Any) -> dict[str, Any]:
+        """Send a command, and wait for the answer."""
+        self.tell(do, **command)
+        return self.hear()
+
+    def stop(self) -> None:
+        """End the process."""
+        if self.process.poll() is None:
+            self.ask("close")
+        try:
+            self.process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+
+
+def environment(kind: str) -> dict[str, str]:
+    """What a subject's process is told."""
+    return {**os.environ, "BENCHMARK_DATABASE": kind, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": ""}
+
+
+def start(name: str, python: Path, target: Target, log: Path) -> Subject:
+    """Start a subject's process; what it prints goes to `log`."""
+    with log.open("a") as errors:
+        process = subprocess.Popen(
+            [python, "-m", "benchmarks.worker", *arguments(name, target)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            cwd=ROOT,
+            env=environment(target.kind),
+        )
+    return Subject(name, target, process)
+
+
+@dataclass
+class Sample:
+    """What was measured of one operation of one subject. Seconds and bytes."""
+
+    rounds: list[list[float]] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+    peak: int = 0
+    grown: int = 0
+
+    def add(self, answer: dict[str, Any]) -> None:
+        """Add a round's answer."""
+        self.rounds.append([ns / 1e9 for ns in answer["ns"]])
+        self.cpu.append(answer["cpu"])
+        self.peak = max(self.peak, answer["peak"])
+        self.grown = max(self.grown, answer["grown"])
+
+    def summary(self) -> dict[str, Any]:
+        """The median with its quartiles, CPU seconds, and memory."""
+        times = [seconds for found in self.rounds for seconds in found]
+        low, _, high = quantiles(times, n=4) if len(times) > 1 else (times[0], 0, times[0])
+        return {
+            "median": median(times),
+            "quartiles": [low, high],
+            "rounds": len(self.rounds),
+            "runs": len(times),
+            "cpu": median(self.cpu),
+            "peak_memory": self.peak,
+            "memory_grown": self.grown,
+        }
+
+
+def check(stage: Stage, subjects: list[Subject], operation: Operation) -> None:
+    """Run the operation once on each subject, and note as missing what is not as the first subject's, the driver's."""
+    wanted: tuple[Any, Any] | None = None
+    # Nothing is timed: they may all work at once.
+    for subject in subjects:
+        subject.tell("check", operation=operation.name, start=0)
+    for subject in subjects:
+        answer = subject.hear()
+        reason = answer.get("missing") or answer.get("failed")
+        if reason is None:
+            found = (answer["digest"], stage.state(subject.target) if operation.writes else None)
+            if wanted is None:
+                wanted, sample = found, answer["sample"]
+            elif found != wanted:
+                reason = "another result than the driver's"
+                if found[0] != wanted[0]:
+                    reason += f": {answer['sample'][:90]} for {sample[:90]}"
+                elif found[1] != wanted[1]:
+                    pairs = zip(found[1] or [], wanted[1] or [], strict=False)
+                    differing = next((pair for pair in pairs if pair[0] != pair[1]), ("rows", "others"))
+                    reason += f": {differing[0]} for {differing[1]}"
+        if reason:
+            subject.missing[operation.name] = reason
+        if operation.writes:
+            stage.restore(subject.target)
+
+
+def measure(
+    stage: Stage, subjects: list[Subject], operations: list[Operation], *, rounds: int, until: float, share: float
+) -> dict[str, dict[str, Any]]:
+    """Round after round, until there were `rounds` of them or it is `until` (time.monotonic).
+
+    In a round, each operation is run by every subject in turn before the next is; who begins changes from round to
+    round. `share` is how many seconds a subject may take for one operation of a round.
+    """
+    samples: dict[str, dict[str, Sample]] = defaultdict(lambda: defaultdict(Sample))
+    for number in range(rounds):
+        for operation in operations:
+            if time.monotonic() > until:
+                break
+            shift = number % len(subjects)
+            for subject in [*subjects[shift:], *subjects[:shift]]:
+                if operation.name in subject.missing:
+                    continue
+                answer = subject.ask(
+                    "time", operation=operation.name, start=1 + number * 1000, times=operation.times, seconds=share
+                )
+                if "ns" in answer:
+                    samples[subject.name][operation.name].add(answer)
+                else:
+                    subject.missing[operation.name] = answer.get("missing") or answer.get("failed") or "no answer"
+                if operation.writes:
+                    stage.restore(subject.target)
+    return {
+        name: {operation: sample.summary() for operation, sample in found.items()} for name, found in samples.items()
+    }

@@ -1,0 +1,24 @@
+"""Functions of arrays, which PostgreSQL has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement
+
+from orm.database.calls import Call
+from orm.expressions import Operand
+from orm.functions.base import NamedFunc
+
+
+class ArraySlice(NamedFunc[Any]):
+    """At most `length` of an array's values, from the position `pos` (counted from 1) on."""
+
+    call = "array_slice"
+
+    def __init__(self, expression: Operand, pos: Operand, length: Operand = None) -> None:
+        super().__init__(expression, pos, *(() if length is None else (length,)))
+
+    def build(self, *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
+        """The SQL for rendered arguments."""
+        return Call("array_slice_of" if len(arguments) > 2 else "array_slice", *arguments)

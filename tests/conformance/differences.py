@@ -1,0 +1,73 @@
+"""Where `orm` differs from Django on purpose: what each case gives for its reason, and where the docs tell of it.
+
+The reasons of `differs=` and `statements=` in `areas/` are the keys; the values are words of the list in
+`docs/coming-from-django.md`. A test holds the cases, this table and the page to each other.
+"""
+
+from __future__ import annotations
+
+ANSWERS: dict[str, str] = {
+    "Django leaves case to the collation; ours ignores it in any": "they do what the collation says",
+    "SQLite's LIKE, which Django uses, ignores the case of ASCII letters; we do not": "On SQLite Django's do not",
+    "Django leaves case to SQLite, which knows that of ASCII letters; ours folds all": "ignore it beyond ASCII too",
+    "NULL is not below a number; Django drops the condition, and NULL passes": "A NULL is not below a number",
+    "a number that no column can hold is left out; Django lets Python's OverflowError through": (
+        "in a list such a number is left out"
+    ),
+    "refused, as gt=None is; Django finds nothing": "or with a None",
+    "refused with our own error, where Django unpacks it and fails with Python's": "a range of one value",
+    "Django recognises the joined row by an alias's name": ("Django recognises that row by an alias's name"),
+    "Django forgets to ask for NULL when the join becomes an outer one after the condition": (
+        "a column that can be NULL because of a join is asked for NULL"
+    ),
+    "MySQL's XOR with NULL is NULL, which Django leaves so; ours counts NULL as false everywhere": (
+        "`^` counts a NULL as false"
+    ),
+    "taken for ascending, as older Djangos took it": 'order_by("+title")',
+    "MySQL takes no LIMIT inside IN, and Django leaves it so; ours puts the slice a level deeper": "A slice inside",
+    "a step would run the query at once": "a slice in steps",
+    "count() is how many rows there are; Django forgets what the rows are ordered by when it counts": (
+        "`count()` of distinct rows is how many rows there are"
+    ),
+    "Django's own function for SQLite fails where there is a NULL": "`StdDev` and `Variance` on SQLite pass over NULLs",
+    "refused before it reaches the database: Count(*) of distinct rows": '`Count("*", distinct=True)`',
+    "refused before it reaches the database: an aggregate of an aggregate": "an aggregate of an aggregate",
+    "refused before it reaches the database: annotate() it first": "in a `filter()` of rows without groups",
+    "refused before it reaches the database: one column is a value": "a queryset of two columns for a value",
+    "Django refuses it; the rows that meet the condition are counted": '`Count("*", filter=…)`',
+    "MySQL's sum is a decimal, which Django leaves so; ours is a whole number, as on other databases": (
+        "A sum of integers over a window or a subquery is an integer"
+    ),
+    "SQLite's LOWER knows ASCII alone; ours all letters": "`Lower` and `Upper` there know more than ASCII",
+    "Django needs the extension pgcrypto; PostgreSQL has the function itself": "`SHA256` on PostgreSQL",
+    "Django asks the server's tables of time zones, which MariaDB has only where they were loaded": "Time zones",
+    "on MariaDB Django takes 1 and '1' for the same; ours does not": 'In JSON 1 is not `"1"`',
+    "a number is compared with numbers only; SQLite, and so Django, takes any text for greater": (
+        "numbers compare with numbers, texts with texts"
+    ),
+    "a number is compared with numbers only; Django compares the text '1' as well": (
+        "On SQLite and MariaDB Django compares the one with the other"
+    ),
+    "Django refuses it on SQLite; ours has a function for it": "`contains` and `contained_by` are there on SQLite too",
+    "the text '1' stays a text; Django makes a number of it": 'a text `"1"` in JSON stays a text in `values()`',
+    "a text field that may be blank takes None for empty text, as typesystem does": (
+        "A text that may be blank takes None for an empty one"
+    ),
+    "ours is validated first": "A value that the field cannot hold",
+    "LAG() and LEAD() know no default on MariaDB, where Django sends it one; ours is a CASE there": (
+        "a `default` of `Lag` and `Lead` on MariaDB"
+    ),
+    "Django refuses F() as a condition by itself": "A boolean field is a condition by itself",
+    "Django refuses numbers of two kinds; the result is of the wider one": "take numbers of several kinds",
+}
+STATEMENTS: dict[str, str] = {
+    "ours is one statement": "`update()` across relations is one",
+    "Django asks for the keys first on some databases; ours is one statement": "or asks for their keys, first",
+    "the database follows the relations itself; Django collects the rows first": "`delete()` is one statement",
+    "Django looks for what hangs on it first": "Django collects the rows",
+    "how many rows go into one statement is each one's own affair": "How many rows go into one statement",
+    "Django's update_or_create selects, then saves; the number of statements is not promised": (
+        "how often `update_or_create` asks"
+    ),
+    "ours sends none": "A query that can find nothing is not sent",
+}

@@ -1,0 +1,57 @@
+"""`docs/coming-from-django.md` tells of what the cases show: the known traps, and every deliberate difference."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from pathlib import Path
+
+from tests.conformance.areas import ALL
+from tests.conformance.differences import ANSWERS, STATEMENTS
+
+PAGE = (Path(__file__).parent.parent.parent / "docs" / "coming-from-django.md").read_text(encoding="utf-8")
+POINTS = range(1, 12)
+
+
+def section(title: str) -> str:
+    """The part of the page under a heading."""
+    _, found, rest = PAGE.partition(f"\n## {title}\n")
+    assert found, f"the page has no section {title!r}"
+    return rest.partition("\n## ")[0]
+
+
+def bullets(text: str) -> list[str]:
+    """The points of its lists, each in one line."""
+    found = re.findall(r"^- (.*(?:\n  .*)*)", text, re.MULTILINE)
+    return [re.sub(r"\s+", " ", bullet) for bullet in found]
+
+
+def test_each_trap_is_shown_by_the_areas_that_the_page_names() -> None:
+    told = {
+        int(number): set(areas.split(", "))
+        for number, areas in re.findall(r"^\| (\d+) \|.*\| ([^|]*) \|$", section("The known traps"), re.MULTILINE)
+    }
+    shown: dict[int, set[str]] = defaultdict(set)
+    for case in ALL:
+        if case.point:
+            shown[case.point].add(case.area)
+    assert set(told) == set(POINTS)
+    assert told == shown
+
+
+def test_each_trap_is_shown_by_several_cases() -> None:
+    for point in POINTS:
+        assert len([case for case in ALL if case.point == point]) >= 5, point
+
+
+def test_the_reasons_of_the_cases_are_the_table_s() -> None:
+    assert {reason for case in ALL for reason in case.differs.values()} == set(ANSWERS)
+    assert {case.statements for case in ALL if case.statements} == set(STATEMENTS)
+
+
+def test_the_page_tells_of_every_difference_and_of_nothing_else() -> None:
+    listed = bullets(section("Other answers, on purpose"))
+    untold = [words for words in (ANSWERS | STATEMENTS).values() if not any(words in bullet for bullet in listed)]
+    assert untold == []
+    unshown = [bullet for bullet in listed if not any(words in bullet for words in (ANSWERS | STATEMENTS).values())]
+    assert unshown == []

@@ -1,1 +1,0 @@
-"""Expressions, writes and pages on each server."""

@@ -1,0 +1,144 @@
+"""What fixed work costs, in calls and bytes, which do not depend on the machine: it must not grow unnoticed.
+
+The counts are in costs.json. After a change that is meant, write them anew:
+``WRITE_COSTS=1 pytest tests/test_costs.py``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import tracemalloc
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+
+import orm
+
+COSTS = Path(__file__).parent / "costs.json"
+SOURCE = str(Path(orm.__file__).parent)
+# Python versions differ a little in what is a call, and the event loop in how often a coroutine is resumed.
+TOLERANCE = 1.15
+MANY = 500
+
+models = orm.ModelRegistry()
+
+
+class Author(orm.Model):
+    registry = models
+
+    id = orm.Integer(primary_key=True)
+    name = orm.String(max_length=100)
+
+
+class Book(orm.Model):
+    registry = models
+
+    id = orm.Integer(primary_key=True)
+    author = orm.ForeignKey(Author, on_delete=orm.CASCADE, related_name="books")
+    title = orm.String(max_length=100)
+    pages = orm.Integer()
+    published = orm.DateTime(allow_null=True)
+    price = orm.Decimal(max_digits=8, decimal_places=2)
+    in_print = orm.Boolean(default=True)
+
+
+def books(count: int) -> list[Book]:
+    return [Book(author=1, title=f"Book {i}", pages=i, price="9.50") for i in range(count)]
+
+
+@pytest.fixture
+async def library(sqlite_url: str) -> AsyncIterator[None]:
+    async with orm.Database(sqlite_url) as database:
+        models.database = database
+        await models.create_all()
+        await Author.objects.create(name="Woolf")
+        await Book.objects.bulk_create(books(MANY))
+        yield
+
+
+class Calls:
+    """Counts the calls in orm's own code, and out of it, while it is entered. On the event loop's thread only."""
+
+    def __enter__(self) -> Calls:
+        self.count = 0
+        sys.setprofile(self._see)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        sys.setprofile(None)
+
+    def _see(self, frame: FrameType, event: str, _: Any) -> None:
+        # Generated code has no file.
+        name = frame.f_code.co_filename
+        if event in ("call", "c_call") and (name.startswith((SOURCE, "<"))):
+            self.count += 1
+
+
+async def calls(work: Callable[[], Awaitable[Any]]) -> int:
+    """The calls of one run, after runs that fill every cache."""
+    for _ in range(3):
+        await work()
+    with Calls() as counted:
+        await work()
+    return counted.count
+
+
+async def narrow() -> None:
+    Book.objects.filter(author__name="Woolf", pages__lt=10).order_by("-pages").limit(5)
+
+
+async def transaction() -> None:
+    async with models.database.transaction():
+        await Book.objects.filter(id=1).update(pages=7)
+        await Book.objects.get(id=1)
+
+
+WORK: dict[str, Callable[[], Awaitable[Any]]] = {
+    "chain of filter, order_by, limit": narrow,
+    "get": lambda: Book.objects.get(id=1),
+    "filter of one row": lambda: Book.objects.filter(title="Book 7"),
+    "filter of 500 rows": lambda: Book.objects.filter(pages__gte=0)[:MANY],
+    "500 rows with their parent": lambda: Book.objects.select_related("author")[:MANY],
+    "values of 500 rows": lambda: Book.objects.values("id", "title")[:MANY],
+    "IN of 100 keys": lambda: Book.objects.filter(id__in=list(range(1, 101))),
+    "count": lambda: Book.objects.count(),
+    "create": lambda: Author.objects.create(name="Mann"),
+    "bulk_create of 500": lambda: Book.objects.bulk_create(books(MANY)),
+    "update of one row": lambda: Book.objects.filter(id=1).update(pages=5),
+    "transaction of two statements": transaction,
+    "50 gets at once": lambda: asyncio.gather(*(Book.objects.get(id=i + 1) for i in range(50))),
+}
+
+
+def check(name: str, count: int) -> None:
+    """Compare a count with the one on file, or write it there."""
+    known = json.loads(COSTS.read_text()) if COSTS.exists() else {}
+    if os.environ.get("WRITE_COSTS"):
+        COSTS.write_text(json.dumps(known | {name: count}, indent=1) + "\n")
+        return
+    assert name in known, f"costs.json has no count for {name!r}: run with WRITE_COSTS=1"
+    assert count <= known[name] * TOLERANCE, f"{name} costs {count}; it was {known[name]}"
+
+
+@pytest.mark.parametrize("name", WORK)
+async def test_no_more_calls_than_before(library: None, name: str) -> None:
+    check(f"calls: {name}", await calls(WORK[name]))
+
+
+async def test_no_more_memory_for_an_instance_than_before(library: None) -> None:
+    query = Book.objects.filter(pages__gte=0)[:MANY]
+    await query
+    tracemalloc.start()
+    try:
+        found = await query
+        size, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(found) == MANY
+    check("bytes: one instance of seven fields", size // MANY)
