@@ -22,7 +22,7 @@ from orm.planning.projection import Columns, Instances
 from orm.planning.query import Query
 from orm.planning.resolving import resolve_conditions
 from orm.planning.write import chunks, matching
-from orm.relations import CASCADE, RESTRICT, SET_DEFAULT, SET_NULL
+from orm.relations import CASCADE, NO_ACTION, SET_DEFAULT, SET_NULL
 
 if TYPE_CHECKING:
     from orm.fields import Field
@@ -137,7 +137,8 @@ class _Collector:
                     stays = rows is None or any(key not in table.rows for key in rows)
                     where = "set_default" if stays else "refused"
                 # A row that goes keeps nothing, in the end; whether it does before depends on the order.
-                doubtful = doubtful or (going > 0 and relation.on_delete != SET_NULL)
+                patient = relation.on_delete == SET_NULL or (self.rules.waits and relation.on_delete == NO_ACTION)
+                doubtful = doubtful or (going > 0 and not patient)
                 if staying:
                     found[where][relation.label] = staying
         if not found["refused"] and (doubtful or self._deep):
@@ -300,7 +301,7 @@ class _Collector:
 
     def _pull(self, relation: Forward) -> Pull:
         """How the relation pulls rows along, as yet without them."""
-        waits = self.rules.waits and relation.on_delete != RESTRICT
+        waits = self.rules.waits and relation.on_delete == NO_ACTION
         pull = Pull(relation, checks=self._checks(relation) and not waits)
         rows = self.defaults.get(relation)
         if rows is not None:

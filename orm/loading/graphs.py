@@ -42,7 +42,7 @@ async def fetch_graph(
     if not as_dicts:
         check_agreement(sections)
     plan = graph_plan(await dialect_of(database), sections, most_rows)
-    values = values_of(sections, most_rows)
+    values = values_of(sections)
     statements = [ready(part, query, values) for part in plan.plans]
     async with Session(database) as session:
         results = await session.fetch_together(statements)
@@ -66,7 +66,7 @@ def show_graph(query: Query, database: databases.Database, most_rows: int | None
     """The SQL of a graph, without running it."""
     sections = sections_of(query, query.branches, most_rows)
     plan = graph_plan(known_dialect(database), sections, most_rows)
-    statements = [ready(part, query, values_of(sections, most_rows)) for part in plan.plans]
+    statements = [ready(part, query, values_of(sections)) for part in plan.plans]
     return Statement(";\n".join(sql for sql, _ in statements), tuple(v for _, values in statements for v in values))
 
 

@@ -116,7 +116,7 @@ class GraphPlan:
 
 def graph_plan(dialect: Dialect, sections: Sequence[Section], most: int | None) -> GraphPlan:
     """The plan that brings these sections, each of at most one row more than `most`."""
-    key = (dialect.name, "graph", most is None, tuple(section.key for section in sections))
+    key = (dialect.name, "graph", most, tuple(section.key for section in sections))
     return plans.get(key, lambda: GraphPlan(dialect, sections, most))
 
 
@@ -144,8 +144,9 @@ def _rendered(query: Query, binds: KeyTables, most: int | None) -> tuple[Select[
     """A query's SELECT with columns c0, c1, …, and how many of them it is for."""
     rendering = Rendering(query.info, binds)
     statement = query.select(rendering)
-    if most is not None and isinstance(query, FirstOfEach):
-        statement = statement.limit(binds.bind(sqlalchemy.Integer()))
+    if most is not None and (isinstance(query, FirstOfEach) or not query.is_limited):
+        # As a number, which PostgreSQL's plans take into account: of a parameter they assume that it cuts most rows off.
+        statement = statement.limit(sqlalchemy.literal_column(str(most + 1)))
     labelled = [column.label(f"c{i}") for i, column in enumerate(statement.selected_columns)]
     return statement.with_only_columns(*labelled, maintain_column_froms=True), rendering.selected
 

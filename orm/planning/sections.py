@@ -125,21 +125,15 @@ class Section:
 def sections_of(query: Query, branches: Iterable[Branch], most: int | None) -> list[Section]:
     """The sections of a query with these branches, each after the one that it hangs on.
 
-    Each has at most one row more than `most`, so that too many are noticed before they are all sent. Raises
-    `QueryError` and `NotSupportedError` for queries that cannot be part of a graph.
+    A slice has at most one row more than `most`. Raises `QueryError` and `NotSupportedError` for queries that cannot be
+    part of a graph.
     """
     return _Sections(most).of(query, tuple(branches))
 
 
-def values_of(sections: Iterable[Section], most: int | None) -> tuple[Any, ...]:
+def values_of(sections: Iterable[Section]) -> tuple[Any, ...]:
     """The arguments of all sections, in the order in which they are rendered."""
-    found: list[Any] = []
-    for section in sections:
-        for query in section.queries():
-            found += query.values
-            if most is not None and isinstance(query, FirstOfEach):
-                found.append(most + 1)
-    return tuple(found)
+    return tuple(value for section in sections for query in section.queries() for value in query.values)
 
 
 class _Sections:
@@ -154,9 +148,10 @@ class _Sections:
         outgoing = outgoing_fields(branches)
         if query.is_limited:
             query = _settled(query)
+            query = query if self._most is None else query.slice(0, self._most + 1)
         rows = query.changed(branches=(), projection=needing(query, outgoing))
-        keys = self._keys(query, outgoing)
-        self._found.append(Section("", None, 0, self._bounded(rows), outgoing=outgoing, keys=keys))
+        keys = _keys(query, outgoing)
+        self._found.append(Section("", None, 0, rows, outgoing=outgoing, keys=keys))
         self._add_branches(branches, "", 0)
         return self._found
 
@@ -180,8 +175,7 @@ class _Sections:
             rows = FirstOfEach.of(query.changed(projection=rows.projection), links)
             keys: Query | None = FirstOfEach.of(_selecting(query, outgoing), links) if outgoing else None
         else:
-            rows = self._bounded(rows)
-            keys = self._keys(query, outgoing)
+            keys = _keys(query, outgoing)
         return Section(path, branch, parent, rows, far, near_fields(branch.relation), outgoing, keys)
 
     def _paired(self, branch: Branch, path: str, number: int, parent: int) -> Section:
@@ -194,15 +188,15 @@ class _Sections:
         query = branch.query
         pairs: Query | None = None
         if _is_plain(query):
-            pairing = self._bounded(self._through(relation, parent))
+            pairing = self._through(relation, parent)
         else:
             belonging, links = self._belonging(branch, parent)
             paired = _selecting(_settled(belonging) if query.is_limited else belonging, far, links)
             if query.is_limited:
                 pairing = pairs = FirstOfEach.of(paired, links)
             else:
-                pairing = self._bounded(paired.changed(ordering=()))
-                pairs = self._bounded(paired) if paired.order else None
+                pairing = paired.changed(ordering=())
+                pairs = paired if paired.order else None
         names = query.names()
         keys = [names.path_term(resolve_path(target, field.attname, "a key")) for field in far]
         width = len(near_fields(relation))
@@ -210,8 +204,8 @@ class _Sections:
         rows = query.changed(where=both(query.where, among), ordering=(), low=0, high=None)
         return Section(
             *(path, branch, parent),
-            self._bounded(rows.changed(projection=needing(rows, (*far, *outgoing)))),
-            *(far, near_fields(relation), outgoing, self._keys(rows, outgoing), pairing, pairs),
+            rows.changed(projection=needing(rows, (*far, *outgoing))),
+            *(far, near_fields(relation), outgoing, _keys(rows, outgoing), pairing, pairs),
         )
 
     def _belonging(self, branch: Branch, parent: int) -> tuple[Query, tuple[PathTerm, ...]]:
@@ -239,15 +233,6 @@ class _Sections:
         outgoing = self._found[parent].outgoing
         return tuple(outgoing.index(field) for field in near_fields(branch.relation))
 
-    def _keys(self, query: Query, outgoing: tuple[Field[Any], ...]) -> Query | None:
-        """The values of these fields of the query's rows."""
-        if not outgoing:
-            return None
-        return self._bounded(_selecting(query if query.is_limited else query.changed(ordering=()), outgoing))
-
-    def _bounded(self, query: Query) -> Query:
-        return query if self._most is None else query.slice(0, self._most + 1)
-
 
 def outgoing_fields(branches: Iterable[Branch]) -> tuple[Field[Any], ...]:
     """The fields by which the rows of these branches are attached."""
@@ -271,6 +256,13 @@ def _selecting(query: Query, fields: Iterable[Field[Any]], before: tuple[PathTer
 def _settled(query: Query) -> Query:
     """A slice of the query, of which it is settled which rows it has, however often it is taken."""
     return query.changed(ordering=(*query.order, *primary_key_ordering(query.info)))
+
+
+def _keys(query: Query, outgoing: tuple[Field[Any], ...]) -> Query | None:
+    """The values of these fields of the query's rows, None if there are no fields."""
+    if not outgoing:
+        return None
+    return _selecting(query if query.is_limited else query.changed(ordering=()), outgoing)
 
 
 def _is_plain(query: Query) -> bool:

@@ -121,7 +121,6 @@ async def test_exactly_one_or_at_most_one(rows: Any, database: Database) -> None
 
 
 async def test_what_it_does_not_take(rows: Any) -> None:
-    album, _ = rows
     pin = await Pin.objects.create()
     for wrong in (5, pin, (1, 2), "album"):
         with pytest.raises(orm.FieldError, match=r"Comment\.subject takes instances of Album, Track, Comment, got"):
