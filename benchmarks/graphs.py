@@ -160,7 +160,11 @@ async def server_thread(kind: str, session: Session) -> Path | None:
     if sql is None:
         return None
     ((number,),) = await session.fetch(sql)
-    path = Path(f"/proc/{number}/schedstat")
+    return existing(Path(f"/proc/{number}/schedstat"))
+
+
+def existing(path: Path) -> Path | None:
+    """The path, if something is there."""
     return path if path.exists() else None
 
 

@@ -138,7 +138,7 @@ class ModelInfo:
             self.drop_relation(other.relation)
         if taken is None:
             self._ends.append(relation)
-        self._forget_relations()
+        self.forget_resolved()
 
     def drop_relation(self, declared: ForeignKey[Any] | CompositeForeignKey[Any] | ManyToMany[Any]) -> None:
         """Undo `add_relation` for the ends of this relation, and take the attributes away."""
@@ -146,14 +146,16 @@ class ModelInfo:
             self._ends.remove(end)
             if getattr(vars(self.model).get(end.accessor), "relation", None) is end:
                 delattr(self.model, end.accessor)
-            self._forget_relations()
+            self.forget_resolved()
 
-    def _forget_relations(self) -> None:
+    def forget_resolved(self) -> None:
+        """Forget what was worked out from the relations of this model, and of those that it leads to."""
         self.__dict__.pop("relations", None)
         self.__dict__.pop("accessors", None)
         self.paths.clear()
         self.lookups.clear()
-        self.default_order = None
+        self.objects.clear()
+        self.default_order = self.pk_order = None
 
     def _taken(self, relation: ReverseRelation | ManyToManyEnd) -> str | None:
         """What is in the way of an end of a relation; None if nothing is."""

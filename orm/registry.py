@@ -10,7 +10,9 @@ import sqlalchemy
 
 from orm.database import ddl
 from orm.exceptions import FieldError, QueryError
+from orm.planning.cache import plan_cache_clear
 from orm.related import link_many_to_many, set_reverse_accessors, unlink_many_to_many
+from orm.relations.hops import find_target
 
 if TYPE_CHECKING:
     from orm.models import Model
@@ -87,12 +89,14 @@ class ModelRegistry:
         await ddl.drop_all(self.database, self.metadata)
 
     def _add(self, model: type[Model]) -> None:
-        if model._meta.tablename in self._metadata.tables and model.__name__ not in self.models:
+        schema, name = model._meta.options.schema or self._metadata.schema, model._meta.tablename
+        taken = self._metadata.tables.get(f"{schema}.{name}" if schema else name)
+        replaced = self.models.get(model.__name__)
+        if taken is not None and (replaced is None or replaced._meta.table is not taken):
             raise FieldError(
-                f"{model.__name__}: the table {model._meta.tablename!r} is already taken by another "
+                f"{model.__name__}: the table {name!r} is already taken by another "
                 "model of this registry. Give one of them another Meta.tablename."
             )
-        replaced = self.models.get(model.__name__)
         if replaced is not None:
             self._forget(replaced)
         self.models[model.__name__] = model
@@ -100,38 +104,56 @@ class ModelRegistry:
             self.build_tables()
         except FieldError:
             self._forget(model)
-            self._unresolve(model)
             raise
 
     def _forget(self, model: type[Model]) -> None:
-        """Take a model out, with its table and what it gave other models."""
+        """Take a model out, with its table and what it gave other models. What leads to it waits for another."""
         info = model._meta
-        if self.models.get(model.__name__) is model:
-            del self.models[model.__name__]
-        if info.table is not None and self._metadata.tables.get(info.table.key) is info.table:
-            self._metadata.remove(info.table)
-        for forward in info.forward:
-            if forward.is_resolved():
-                forward.target._meta.drop_relation(forward)
         for relation in info.many_to_many.values():
             if relation.linked:
                 unlink_many_to_many(relation)
             if relation.made is not None:
                 self._forget(relation.made)
+        self._let_wait(model)
+        for forward in info.forward:
+            if forward.is_resolved():
+                forward.target._meta.drop_relation(forward)
+        if self.models.get(model.__name__) is model:
+            del self.models[model.__name__]
+        if info.table is not None and self._metadata.tables.get(info.table.key) is info.table:
+            self._metadata.remove(info.table)
+        for other in self.models.values():
+            other._meta.forget_resolved()
+        plan_cache_clear()
 
-    def _unresolve(self, model: type[Model]) -> None:
-        """Let relations that named the model by its name, and found one that was refused, wait for another."""
+    def _let_wait(self, model: type[Model]) -> None:
+        """Let the relations that lead to a model wait for the next one of its name, without a table meanwhile."""
+        name = model.__name__
+        for other in [other for other in self.models.values() if other is not model]:
+            info = other._meta
+            for relation in info.many_to_many.values():
+                to_it = find_target(relation.to, other) is model
+                over_it = relation.made is None and relation.through and find_target(relation.through, other) is model
+                if relation.linked and (to_it or over_it):
+                    self._unmake(relation)
+                if to_it:
+                    relation.to = name
+                if over_it:
+                    relation.through = name
+        self._take_tables(model)
+        for other in self.models.values():
+            for forward in other._meta.forward:
+                if other is not model and forward.to is model:
+                    forward.wait_for(name)
+
+    def _take_tables(self, model: type[Model]) -> None:
+        """Take away the tables that point at a model's: SQLAlchemy would not let them point at the next one."""
         for other in list(self.models.values()):
             info = other._meta
-            named = [relation for relation in info.forward if relation.to is model and relation.given is not model]
-            for forward in named:
-                forward.to = forward.given
-            if named and info.table is not None:
+            if other is not model and info.table is not None and any(each.to is model for each in info.forward):
                 self._metadata.remove(info.table)
                 info.table = None
-            for relation in info.many_to_many.values():
-                if relation.linked and not relation.is_resolved():
-                    self._unmake(relation)
+                self._take_tables(other)
 
     def _unmake(self, relation: ManyToMany[Any]) -> None:
         """Undo what linking a many-to-many relation made."""

@@ -106,7 +106,7 @@ class CompositeForeignKey(Composed, Generic[M]):
                 raise FieldError("from_fields are the names of several fields; to one, point with a ForeignKey.")
             if on_delete == SET_NULL and not allow_null:
                 raise FieldError("on_delete=SET_NULL needs allow_null=True on the same relation.")
-            self.to = self.given = to
+            self.to = to
             self.field_names = tuple(from_fields)
             self.on_delete = on_delete
             self.related_name = related_name
@@ -133,8 +133,6 @@ class CompositeForeignKey(Composed, Generic[M]):
                     own[field.attname] = part
 
     to: type[Model] | str
-    given: type[Model] | str
-    """What was declared: `to` is the model, once it is found."""
     on_delete: str
     allow_null: bool
     related_name: str | None
@@ -162,6 +160,11 @@ class CompositeForeignKey(Composed, Generic[M]):
     def reverse(self) -> ReverseRelation:
         """The way back."""
         return ReverseRelation(self)
+
+    def wait_for(self, name: str) -> None:
+        """Lead to the next model of this name: the one that it led to is gone."""
+        self.to = name
+        self.__dict__.pop("reverse", None)
 
     @property
     def unique(self) -> bool:

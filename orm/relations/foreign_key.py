@@ -183,7 +183,7 @@ class ForeignKey(Field[M], Generic[M]):
                 raise FieldError("on_delete=SET_NULL needs allow_null=True on the same field.")
             if self.unique_relation:
                 options["unique"] = True
-            self.to = self.given = to
+            self.to = to
             self.on_delete = on_delete
             self.related_name = related_name
             self.related_query_name = related_query_name
@@ -215,8 +215,6 @@ class ForeignKey(Field[M], Generic[M]):
                 own.pop(self.name, None)
 
     to: type[Model] | str
-    given: type[Model] | str
-    """What was declared: `to` is the model, once it is found."""
     on_delete: str
     related_name: str | None
     related_query_name: str | None
@@ -246,6 +244,12 @@ class ForeignKey(Field[M], Generic[M]):
     def reverse(self) -> ReverseRelation:
         """The way back."""
         return ReverseRelation(self)
+
+    def wait_for(self, name: str) -> None:
+        """Lead to the next model of this name: the one that it led to is gone."""
+        self.to = name
+        self.__dict__.pop("reverse", None)
+        self.__dict__.pop("missing", None)
 
     @property
     def local_columns(self) -> tuple[str, ...]:

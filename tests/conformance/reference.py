@@ -7,48 +7,16 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
-import django
-import pymysql
-from django.conf import settings
 from django.core.exceptions import FieldError, MultipleObjectsReturned, ObjectDoesNotExist, ValidationError
 from django.db import Error, connections, models, transaction
 from django.db.models import functions
 from django.db.models.query import QuerySet
 
 from tests.conformance.world import FIRST_FREE_KEY, MODELS, PAIRS, ROWS, Column
+from tests.django_settings import Current
 
 LABEL = "conformance"
 ERRORS = (FieldError, ObjectDoesNotExist, MultipleObjectsReturned, ValidationError, Error, ValueError, TypeError)
-
-
-class Current:
-    """Django's router: everything goes to the database in use."""
-
-    alias = "default"
-
-    def db_for_read(self, model: Any, **hints: Any) -> str:
-        return Current.alias
-
-    def db_for_write(self, model: Any, **hints: Any) -> str:
-        return Current.alias
-
-
-def _configure() -> None:
-    # Django's MySQL backend asks for mysqlclient, and takes PyMySQL in its place.
-    pymysql.version_info = (2, 2, 1, "final", 0)
-    pymysql.install_as_MySQLdb()
-    settings.configure(
-        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
-        DATABASE_ROUTERS=[Current()],
-        INSTALLED_APPS=["tests.conformance"],  # Django follows relations backwards only among installed apps.
-        DEFAULT_AUTO_FIELD="django.db.models.AutoField",
-        USE_TZ=True,
-        TIME_ZONE="UTC",
-    )
-    django.setup()
-
-
-_configure()
 
 
 def _relation(column: Column, options: dict[str, Any]) -> Any:

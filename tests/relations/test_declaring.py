@@ -234,3 +234,60 @@ def test_a_model_that_is_declared_again_takes_the_others_place() -> None:
     again = model("Track", models, album=orm.ForeignKey(album, related_name="tracks"))
     assert set(album._meta.accessors) == {"tracks"} and not hasattr(album, "track_set")
     assert album._meta.accessors["tracks"].target is again and set(models.metadata.tables) == {"album", "track"}
+
+
+def test_relations_lead_to_the_model_that_is_declared_again() -> None:
+    models = orm.ModelRegistry(database=orm.Database("sqlite://"))
+    label = model("Label", models)
+    album = model("Album", models, label=orm.ForeignKey(label, related_name="albums"), key=orm.Integer(unique=True))
+    track = model("Track", models, album=orm.ForeignKey(album, to_field="key", related_name="tracks"))
+    play = model("Play", models, track=orm.ForeignKey(track))
+    member = model("Member", models, first=orm.ForeignKey("Album"), tag=orm.ForeignKey("Tag"))
+    tag = model(
+        "Tag",
+        models,
+        albums=orm.ManyToMany(album, related_name="tags"),
+        members=orm.ManyToMany("Album", through=member, related_name="members"),
+        tracks=orm.ManyToMany(track),
+    )
+    note = model("Note", models, about=orm.GenericForeignKey(album, track, related_name="notes"))
+    asked = [
+        lambda: label.objects.filter(albums__tracks__play__id=1),
+        lambda: track.objects.filter(album__key=1).select_related("album__label"),
+        lambda: play.objects.filter(track__album__tags__id=1, track__tag=2),
+        lambda: tag.objects.filter(albums__key=1, members__key=2),
+        lambda: note.objects.filter(about__album__key=1),
+    ]
+    known = [str(ask().sql) for ask in asked]
+    accessors, tables = set(album._meta.accessors), set(models.metadata.tables)
+    pairs = models.models["Tag_albums"]
+
+    again = model(
+        "Album",
+        models,
+        label=orm.ForeignKey(label, related_name="albums"),
+        key=orm.String(max_length=7, unique=True),
+        Meta=type("Meta", (), {"tablename": "records"}),
+    )
+    assert set(again._meta.accessors) == accessors and hasattr(again(), "tracks")
+    assert set(models.metadata.tables) == tables - {"album"} | {"records"}
+    assert [str(ask().sql) for ask in asked] != known
+    assert all("records" in str(ask().sql) and '"album"' not in str(ask().sql) for ask in asked)
+    assert label._meta.accessors["albums"].target is track.fields["album"].target is again
+    assert str(track.table.c.album.type) == "VARCHAR(7)" and track(album=again(key="x")).album_id == "x"
+    assert models.models["Tag_albums"] is not pairs and models.models["Member"] is member
+    for table in models.metadata.tables.values():
+        assert all(models.metadata.tables[key.column.table.key] is key.column.table for key in table.foreign_keys)
+
+
+def test_relations_to_a_model_whose_next_declaration_is_refused_wait_for_another() -> None:
+    models = orm.ModelRegistry()
+    album = model("Album", models, title=orm.Text())
+    track = model("Track", models, album=orm.ForeignKey(album, related_name="tracks"), tags=orm.ManyToMany("Album"))
+    with pytest.raises(orm.FieldError, match=r"Track\.album gives Album .*'tracks'"):
+        model("Album", models, tracks=orm.Text())
+    with pytest.raises(orm.FieldError, match=r"Track\.album points to 'Album', but no model of that name"):
+        _ = models.metadata
+    again = model("Album", models)
+    assert set(again._meta.accessors) == {"tracks", "track_set"} and track.fields["album"].target is again
+    assert set(models.metadata.tables) == {"album", "track", "track_tags"}

@@ -11,6 +11,7 @@ from tests.conformance.cases import Area
 case = Area("related instances")
 
 SPARSE = "nothing loads behind your back: ours raises and names the call, Django sends a statement"
+UPDATED = "ours is one statement"
 KEY = "the key of a relation is there without asking; Django loads the row"
 
 
@@ -298,7 +299,7 @@ case("created with an instance", lambda m, o: _created(m), writes=True)
 case("created over a field that is no key", lambda m, o: _created_remark(m), writes=True)
 case("created with a key", lambda m, o: _created_by_key(m), writes=True)
 case("an instance that was set is not loaded again", lambda m, o: _kept(m))
-case("updated to an instance", lambda m, o: _updated(m), writes=True, statements="as updates")
+case("updated to an instance", lambda m, o: _updated(m), writes=True, statements=UPDATED)
 
 
 def _set(m, change):  # type: ignore[no-untyped-def]

@@ -12,6 +12,8 @@ case = Area("many-to-many managers")
 SET = "Django asks first what is there, and then removes and adds in a statement each"
 ONE = "Django asks first which pairs are there, and sends a statement for each way round of a symmetrical relation"
 WRITES = "set() writes without asking first: a statement that removes, and one that adds"
+UPDATED = "ours is one statement"
+CASCADE = "the database follows the relations itself; Django collects the rows first"
 CHECKED = "Django's update_or_create selects, then saves; the number of statements is not promised"
 DEFERRED = "Django's foreign keys are checked at the end of the transaction, which is undone here"
 IGNORED = "Django inserts with IGNORE, which passes over a key that is nowhere, too"
@@ -77,8 +79,8 @@ case("of an unsaved instance", lambda m, o: m.Entry(title="x").tags.all(), point
 case("add to an unsaved instance", lambda m, o: m.Entry(title="x").tags.add(1), point=6)
 case("an unknown name", of("Entry", 1, lambda e, m, o: e.tags.filter(nothing=1)), point=6)
 case("assigned", lambda m, o: _assigned(m), point=6)
-case("update", of("Entry", 1, lambda e, m, o: e.tags.update(uses=9)), writes=True, statements="as updates", point=7)
-case("delete of the rows", lambda m, o: _deleted(m, o), writes=True, statements="as deletes", point=7)
+case("update", of("Entry", 1, lambda e, m, o: e.tags.update(uses=9)), writes=True, statements=UPDATED, point=7)
+case("delete of the rows", lambda m, o: _deleted(m, o), writes=True, statements=CASCADE, point=7)
 
 
 def _by_dues(club):  # type: ignore[no-untyped-def]
