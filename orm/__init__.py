@@ -16,6 +16,7 @@ from orm.aggregates import (
     Sum,
     Variance,
 )
+from orm.collect_delete import DeletePlan
 from orm.conditional import Case, When
 from orm.constraints import CheckConstraint, Index, UniqueConstraint
 from orm.ctes import CTE
@@ -31,6 +32,7 @@ from orm.exceptions import (
     Error,
     FieldError,
     ForeignKeyViolation,
+    GraphTooLarge,
     IntegrityError,
     InterfaceError,
     InternalError,
@@ -71,10 +73,14 @@ from orm.fields import (
     Text,
     Time,
 )
+from orm.graphs import Graph, GraphBudget
+from orm.load import load
+from orm.loading.strategies import joined, noload, raiseload, selectin
 from orm.managers import Manager
 from orm.models import Model
 from orm.paging import Page
 from orm.planning.cache import PlanCacheInfo, plan_cache_clear, plan_cache_info
+from orm.prefetching import Prefetch
 from orm.queryset import QuerySet
 from orm.registry import ModelRegistry
 from orm.related_managers import ManyToManyManager, RelatedManager
@@ -84,7 +90,9 @@ from orm.relations import (
     RESTRICT,
     SET_DEFAULT,
     SET_NULL,
+    CompositeForeignKey,
     ForeignKey,
+    GenericForeignKey,
     ManyToMany,
     OneToOne,
 )
@@ -130,6 +138,7 @@ __all__ = [
     "Case",
     "CheckConstraint",
     "CheckViolation",
+    "CompositeForeignKey",
     "ConnectionLost",
     "Count",
     "CumeDist",
@@ -140,6 +149,7 @@ __all__ = [
     "DateTime",
     "Deadlock",
     "Decimal",
+    "DeletePlan",
     "DenseRank",
     "Duration",
     "Email",
@@ -156,6 +166,10 @@ __all__ = [
     "ForeignKey",
     "ForeignKeyViolation",
     "Func",
+    "GenericForeignKey",
+    "Graph",
+    "GraphBudget",
+    "GraphTooLarge",
     "IPAddress",
     "Index",
     "Integer",
@@ -186,6 +200,7 @@ __all__ = [
     "Page",
     "PercentRank",
     "PlanCacheInfo",
+    "Prefetch",
     "ProgrammingError",
     "Q",
     "QueryError",
@@ -220,9 +235,14 @@ __all__ = [
     "WindowFrameExclusion",
     "assert_max_queries",
     "functions",
+    "joined",
+    "load",
     "lookups",
+    "noload",
     "plan_cache_clear",
     "plan_cache_info",
+    "raiseload",
+    "selectin",
     "track_queries",
     "transforms",
 ]

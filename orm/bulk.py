@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound="Model")
 Filled = dict[str, Any]
+# A statement with its arguments, the positions of its rows, and what the database fills in.
+_Chunk = tuple[tuple[str, Sequence[Any], Plan], Sequence[int], BulkInsert, tuple[Field[Any], ...]]
 
 
 def check_batch_size(batch_size: int | None) -> None:
@@ -59,90 +61,101 @@ async def create(
 ) -> None:
     """Insert the instances, and give them what the database filled in."""
     values = [prepare_insert(instance) for instance in instances]
-    filled_in = await _insert_many(info, values, database, batch_size, conflict)
-    for instance, found in zip(instances, filled_in, strict=True):
+    insertion = Insertion(await dialect_of(database), info, values, batch_size, conflict)
+    async with Session(database) as session:
+        if insertion.statement_count == 1:
+            await insertion.run(session)
+        else:
+            async with session.transaction():
+                await insertion.run(session)
+    for instance, found in zip(instances, insertion.filled_in, strict=True):
         if found is not None:
             finish_insert(instance, found)
 
 
-async def _insert_many(
-    info: ModelInfo,
-    rows: Sequence[dict[str, Any]],
-    database: databases.Database,
-    batch_size: int | None,
-    conflict: Conflict | None,
-) -> list[Filled | None]:
-    """Insert rows of validated values in one transaction; returns what was filled in for each.
+class Insertion:
+    """The INSERTs of rows of validated values, given as dicts by field name, in as few statements as there can be.
 
-    None for a row of which the database does not tell whether it is there, or under which key.
+    `filled_in` is what the database filled in for each row: None where it does not tell whether the row is there, or
+    under which key.
     """
-    dialect = await dialect_of(database)
-    groups: dict[tuple[str, ...], list[int]] = {}
-    for position, row in enumerate(rows):
-        groups.setdefault(tuple(row), []).append(position)
-    found: list[Filled | None] = [{} for _ in rows]
-    prepared = []
-    for names, positions in groups.items():
-        fields = tuple(info.fields[name] for name in names)
-        missing = execution.filled_in(info, fields)
-        returning: tuple[Field[Any], ...] = ()
-        if conflict is None:
-            returning = (*info.pk_fields, *missing) if missing else ()
-        elif not conflict.ignores:
-            returning = (*info.pk_fields, *missing, *conflict.unique)
-        returning = tuple(dict.fromkeys(returning)) if dialect.returning else ()
-        bulk = BulkInsert(dialect, info, fields, returning, conflict)
-        for chunk in chunks(positions, bulk.chunk_size(batch_size)):
-            try:
-                statement = bulk.statement([tuple(rows[i].values()) for i in chunk])
-            except UnstorableArgument as error:
-                raise execution.unstorable([(fields[error.position % len(fields)], error.reason)]) from error
-            prepared.append((statement, chunk, bulk, missing))
-    async with Session(database) as session:
-        if len(prepared) == 1:
-            await _insert_chunk(session, rows, found, *prepared[0])
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        info: ModelInfo,
+        rows: Sequence[dict[str, Any]],
+        batch_size: int | None = None,
+        conflict: Conflict | None = None,
+    ) -> None:
+        self.rows = rows
+        self.filled_in: list[Filled | None] = [{} for _ in rows]
+        self._prepared: list[_Chunk] = []
+        groups: dict[tuple[str, ...], list[int]] = {}
+        for position, row in enumerate(rows):
+            groups.setdefault(tuple(row), []).append(position)
+        for names, positions in groups.items():
+            fields = tuple(info.fields[name] for name in names)
+            missing = execution.filled_in(info, fields)
+            returning: tuple[Field[Any], ...] = ()
+            if conflict is None:
+                returning = (*info.pk_fields, *missing) if missing else ()
+            elif not conflict.ignores:
+                returning = (*info.pk_fields, *missing, *conflict.unique)
+            returning = tuple(dict.fromkeys(returning)) if dialect.returning else ()
+            bulk = BulkInsert(dialect, info, fields, returning, conflict)
+            for chunk in chunks(positions, bulk.chunk_size(batch_size)):
+                try:
+                    statement = bulk.statement([tuple(rows[i].values()) for i in chunk])
+                except UnstorableArgument as error:
+                    raise execution.unstorable([(fields[error.position % len(fields)], error.reason)]) from error
+                self._prepared.append((statement, chunk, bulk, missing))
+
+    @property
+    def statement_count(self) -> int:
+        """How many statements there are."""
+        return len(self._prepared)
+
+    async def run(self, session: Session) -> None:
+        """Send the statements."""
+        for statement, positions, bulk, missing in self._prepared:
+            await self._run(session, statement, positions, bulk, missing)
+
+    async def _run(
+        self,
+        session: Session,
+        statement: tuple[str, Sequence[Any], Plan],
+        positions: Sequence[int],
+        bulk: BulkInsert,
+        missing: tuple[Field[Any], ...],
+    ) -> None:
+        sql, arguments, plan = statement
+        found = self.filled_in
+        generated = bulk.info.generated
+        generates = generated is not None and generated in missing
+        if plan.reader is None:
+            outcome = await session.execute(sql, arguments)
+            if bulk.conflict is not None:
+                if bulk.conflict.ignores or generates:
+                    for position in positions:
+                        found[position] = None
+            elif generated is not None and generates and outcome.lastrowid:
+                # One statement's generated keys follow each other; the driver tells the first.
+                for offset, position in enumerate(positions):
+                    found[position] = {generated.name: outcome.lastrowid + offset}
+            return
+        returned = plan.reader(await session.fetch(sql, arguments))
+        names = [field.name for field in bulk.returning]
+        in_order: Sequence[Any]
+        if generated is not None and generates and bulk.conflict is None:
+            # Keys are generated in the order of the rows; what is returned may be in any.
+            at = names.index(generated.name)
+            in_order = sorted(returned, key=lambda row: row[at])
         else:
-            async with session.transaction():
-                for item in prepared:
-                    await _insert_chunk(session, rows, found, *item)
-    return found
-
-
-async def _insert_chunk(
-    session: Session,
-    rows: Sequence[dict[str, Any]],
-    found: list[Filled | None],
-    statement: tuple[str, Sequence[Any], Plan],
-    positions: Sequence[int],
-    bulk: BulkInsert,
-    missing: tuple[Field[Any], ...],
-) -> None:
-    sql, arguments, plan = statement
-    generated = bulk.info.generated
-    generates = generated is not None and generated in missing
-    if plan.reader is None:
-        outcome = await session.execute(sql, arguments)
-        if bulk.conflict is not None:
-            if bulk.conflict.ignores or generates:
-                for position in positions:
-                    found[position] = None
-        elif generated is not None and generates and outcome.lastrowid:
-            # One statement's generated keys follow each other; the driver tells the first.
-            for offset, position in enumerate(positions):
-                found[position] = {generated.name: outcome.lastrowid + offset}
-        return
-    returned = plan.reader(await session.fetch(sql, arguments))
-    names = [field.name for field in bulk.returning]
-    in_order: Sequence[Any]
-    if generated is not None and generates and bulk.conflict is None:
-        # Keys are generated in the order of the rows; what is returned may be in any.
-        at = names.index(generated.name)
-        in_order = sorted(returned, key=lambda row: row[at])
-    else:
-        same = bulk.conflict.unique if bulk.conflict is not None else bulk.info.pk_fields
-        in_order = _as_given(returned, names, [rows[i] for i in positions], [field.name for field in same])
-    for position, row in zip(positions, in_order, strict=True):
-        found[position] = dict(zip(names, row, strict=True))
+            same = bulk.conflict.unique if bulk.conflict is not None else bulk.info.pk_fields
+            in_order = _as_given(returned, names, [self.rows[i] for i in positions], [field.name for field in same])
+        for position, row in zip(positions, in_order, strict=True):
+            found[position] = dict(zip(names, row, strict=True))
 
 
 def _as_given(
@@ -173,9 +186,9 @@ def named_fields(info: ModelInfo, rows: Iterable[Model | Mapping[str, Any]], uni
     unique = set(unique_fields)
     found: dict[str, None] = {}
     for name in given:
-        field = info.fields.get(name) or info.by_attname[name]
-        if not field.primary_key and not {field.name, field.attname} & unique:
-            found[field.name] = None
+        for field in info.kept_in(name):
+            if not field.primary_key and not {field.name, field.attname} & unique:
+                found[field.name] = None
     return list(found)
 
 
@@ -230,12 +243,13 @@ def _updated_fields(info: ModelInfo, names: Sequence[str]) -> tuple[Field[Any], 
         raise QueryError("bulk_update() takes the names of the fields to write, as a list.")
     found = []
     for name in names:
-        field = info.fields.get(name) or info.by_attname.get(name)
-        if field is None:
+        kept = info.kept_in(name)
+        if not kept:
             raise info.unknown(name, "a field of bulk_update()")
-        if field.primary_key:
-            raise QueryError(f"bulk_update() cannot write the primary key ({info.name}.{field.name}).")
-        found.append(field)
+        for field in kept:
+            if field.primary_key:
+                raise QueryError(f"bulk_update() cannot write the primary key ({info.name}.{field.name}).")
+            found.append(field)
     return tuple(dict.fromkeys(found))
 
 

@@ -16,6 +16,7 @@ __all__ = [
     "Error",
     "FieldError",
     "ForeignKeyViolation",
+    "GraphTooLarge",
     "IntegrityError",
     "InterfaceError",
     "InternalError",
@@ -117,6 +118,19 @@ class FieldError(Error, ValueError):
 
 class QueryError(Error, ValueError):
     """A query that makes no sense."""
+
+
+class GraphTooLarge(QueryError):
+    """A graph has more rows, or goes deeper, than its budget allows.
+
+    `relation` is the path of the relation that was too large (empty for the rows that the graph begins with), `limit`
+    the number that was exceeded.
+    """
+
+    def __init__(self, message: str, relation: str = "", limit: int = 0) -> None:
+        super().__init__(message)
+        self.relation = relation
+        self.limit = limit
 
 
 class NoMatch(Error):

@@ -14,6 +14,7 @@ from orm.database.dialects import dialect_of, known_dialect
 from orm.database.session import Session, fetch_rows, run_sql
 from orm.exceptions import QueryError, TransactionError
 from orm.fields import Field
+from orm.loading.garbage import paused
 from orm.planning.aggregate import Aggregation
 from orm.planning.plan import Plan, UnstorableArgument
 from orm.planning.projection import Projection
@@ -92,11 +93,13 @@ async def fetch(query: Query, database: databases.Database) -> list[Any]:
     plan = rows_plan(dialect, query)
     assert plan.reader is not None
     sql, arguments = ready(plan, query, query.values)
-    return plan.reader(await _fetch_locked(query, dialect, database, sql, arguments))
+    rows = await _fetch_locked(query, dialect, database, sql, arguments)
+    with paused(len(rows)):
+        return plan.reader(rows)
 
 
-async def stream(query: Query, database: databases.Database) -> AsyncGenerator[Any, None]:
-    """The rows of a query, read as they come, a batch in memory at a time."""
+async def stream(query: Query, database: databases.Database) -> AsyncGenerator[list[Any], None]:
+    """The rows of a query, read as they come, in batches of which one is in memory at a time."""
     if query.is_empty:
         return
     dialect = await dialect_of(database)
@@ -108,8 +111,7 @@ async def stream(query: Query, database: databases.Database) -> AsyncGenerator[A
         batches = session.stream(sql, arguments, STREAM_CHUNK)
         try:
             async for batch in batches:
-                for item in plan.reader(batch):
-                    yield item
+                yield plan.reader(batch)
         finally:
             await batches.aclose()  # type: ignore[attr-defined]
 

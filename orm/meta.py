@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,13 +15,23 @@ from orm.constraints import CheckConstraint, Index, UniqueConstraint
 from orm.database.mysql.dialect import MARIADB_COLLATION, MYSQL_COLLATION
 from orm.exceptions import FieldError
 from orm.fields import Field
-from orm.relations import ForeignKey, ManyToMany, Relation
+from orm.relations import (
+    Composed,
+    CompositeForeignKey,
+    ForeignKey,
+    ManyToMany,
+    ManyToManyEnd,
+    Relation,
+    ReverseRelation,
+)
 from orm.validation import Validator, compile_validator
 
 if TYPE_CHECKING:
     from orm.models import Model
     from orm.registry import ModelRegistry
 
+# What a name was given as where a value is written.
+WRITTEN = frozenset({"an argument", "a value to update", "one of update_fields", "a field of bulk_update()"})
 META_OPTIONS = ("tablename", "ordering", "abstract", "indexes", "constraints", "schema", "get_latest_by")
 
 
@@ -74,6 +83,7 @@ class ModelInfo:
         options: MetaOptions,
         fields: dict[str, Field[Any]],
         many_to_many: dict[str, ManyToMany[Any]],
+        composed: dict[str, Composed] | None = None,
         *,
         legacy: bool,
     ) -> None:
@@ -85,6 +95,8 @@ class ModelInfo:
         self.tablename = options.tablename
         self.fields = fields
         self.many_to_many = many_to_many
+        self.composed = composed or {}
+        """The relations that are kept in fields of the model."""
         self.auto_created = False
         """Whether it is the through model that a `ManyToMany` made for itself."""
         # Declared in the spelling of orm 0.1 or 0.3, whose code relies on three odd behaviours: a null relation
@@ -97,7 +109,7 @@ class ModelInfo:
         self.default_order: tuple[Any, ...] | None = None
         self.pk_order: tuple[Any, ...] | None = None
         self.objects: dict[Any, Any] = {}
-        self._ends: list[Relation] = []
+        self._ends: list[ReverseRelation | ManyToManyEnd] = []
 
     @property
     def registry(self) -> ModelRegistry:
@@ -106,33 +118,82 @@ class ModelInfo:
             raise FieldError(f"{self.name} is abstract and has no registry.")
         return self._registry
 
-    def add_relation(self, relation: Relation) -> None:
-        """Take note of an end of a relation that is no field of the model: a way back, or a many-to-many one."""
-        if relation.name.endswith("+"):
+    def add_relation(self, relation: ReverseRelation | ManyToManyEnd) -> None:
+        """Take note of an end of a relation that is no field of the model: a way back, or a many-to-many one.
+
+        Raises `FieldError` if its name, or that of its attribute, is taken. Models in the spelling of `orm` 0.x, which
+        has no ways back, do without one then.
+        """
+        if relation.accessor.endswith("+") or relation in self._ends:
             return  # As in Django: a related_name that ends with a plus hides the way back.
-        self._ends = [known for known in self._ends if known is not relation]
-        self._ends.append(relation)
+        taken = self._taken(relation)
+        if taken is not None and not relation.relation.model._meta.legacy:
+            declared = relation.relation.label
+            raise FieldError(
+                f"{declared} gives {self.name} {taken}. Give {declared} another related_name=, or "
+                f"related_name='+' for no way back."
+            )
+        same = [end for end in self._ends if end.name == relation.name or end.accessor == relation.accessor]
+        for other in same:
+            self.drop_relation(other.relation)
+        if taken is None:
+            self._ends.append(relation)
+        self.forget_resolved()
+
+    def drop_relation(self, declared: ForeignKey[Any] | CompositeForeignKey[Any] | ManyToMany[Any]) -> None:
+        """Undo `add_relation` for the ends of this relation, and take the attributes away."""
+        for end in [end for end in self._ends if end.relation is declared]:
+            self._ends.remove(end)
+            if getattr(vars(self.model).get(end.accessor), "relation", None) is end:
+                delattr(self.model, end.accessor)
+            self.forget_resolved()
+
+    def forget_resolved(self) -> None:
+        """Forget what was worked out from the relations of this model, and of those that it leads to."""
         self.__dict__.pop("relations", None)
         self.__dict__.pop("accessors", None)
+        self.paths.clear()
+        self.lookups.clear()
+        self.objects.clear()
+        self.default_order = self.pk_order = None
+
+    def _taken(self, relation: ReverseRelation | ManyToManyEnd) -> str | None:
+        """What is in the way of an end of a relation; None if nothing is."""
+        names = [("the attribute", relation.accessor), ("the name in lookups", relation.name)]
+        for what, name in names:
+            field = self.fields.get(name) or self.by_attname.get(name) or self.composed.get(name)
+            if field is not None:
+                return f"{what} {name!r}, which is the field {self.name}.{field.name}"
+            many = self.many_to_many.get(name)
+            if many is not None and many is not relation.relation:
+                return f"{what} {name!r}, which is the relation {self.name}.{name}"
+            for end in self._ends:
+                if name == (end.accessor if what == "the attribute" else end.name):
+                    return f"{what} {name!r}, which {end.relation.label} gives it, too"
+        name = relation.accessor
+        member = next((vars(base)[name] for base in self.model.__mro__ if name in vars(base)), None)
+        if (member is not None and member is not relation.relation) or hasattr(type(self.model), name):
+            return f"the attribute {name!r}, which it has already"
+        return "the name in lookups 'pk', which is its primary key" if relation.name == "pk" else None
 
     @cached_property
     def relations(self) -> dict[str, Relation]:
-        """The relations that are no fields of the model, by their name in lookups.
+        """The relations that are no fields of the model, by their name in lookups."""
+        found: dict[str, Relation] = {relation.name: relation for relation in self._ends}
+        found.update((relation.name, relation) for relation in self.forward if not isinstance(relation, ForeignKey))
+        return found
 
-        Two that share a name are ambiguous, and a field's name is the field's: such ones need a `related_name`.
-        """
-        names = Counter(relation.name for relation in self._ends)
-        return {
-            relation.name: relation
-            for relation in self._ends
-            if names[relation.name] == 1 and relation.name not in self.settable
-        }
+    @cached_property
+    def forward(self) -> tuple[ForeignKey[Any] | CompositeForeignKey[Any], ...]:
+        """The relations to one row of another model that the model's own rows hold the key of."""
+        declared = (*self.fields.values(), *self.composed.values())
+        return tuple(found for found in declared if isinstance(found, (ForeignKey, CompositeForeignKey)))
 
     @cached_property
     def accessors(self) -> dict[str, Relation]:
         """Every relation by the attribute that an instance has it under: foreign keys, ways back, many-to-many ones."""
         found: dict[str, Relation] = {relation.accessor: relation for relation in self._ends}
-        found.update((name, field) for name, field in self.fields.items() if isinstance(field, ForeignKey))
+        found.update((relation.name, relation) for relation in self.forward)
         return found
 
     def relation(self, name: str) -> Relation:
@@ -143,8 +204,17 @@ class ModelInfo:
             raise self.unknown(name, "a relation")
         return found
 
+    def kept_in(self, name: str) -> tuple[Field[Any], ...]:
+        """The fields that a name stands for where values are written: one, or those of a relation; none: unknown."""
+        if name in self.composed:
+            return self.composed[name].fields
+        field = self.fields.get(name) or self.by_attname.get(name)
+        return () if field is None else (field,)
+
     def check(self) -> None:
         """Raise `FieldError` for what cannot be a table."""
+        for relation in self.composed.values():
+            relation.check()
         taken: dict[str, str] = {}
         for field in self.fields.values():
             other = taken.setdefault(field.column_name, field.name)
@@ -152,6 +222,11 @@ class ModelInfo:
                 raise FieldError(
                     f"{self.name}: the fields {other!r} and {field.name!r} both use the column "
                     f"{field.column_name!r}. Give one of them another column=."
+                )
+            if field.attname in self.many_to_many:
+                raise FieldError(
+                    f"{self.name}: the relation {field.attname!r} has the name of the key of the relation "
+                    f"{field.name!r}. Rename one of them."
                 )
             if field.attname != field.name and field.attname in self.fields:
                 raise FieldError(
@@ -170,9 +245,14 @@ class ModelInfo:
         return {field.attname: field for field in self.fields.values()}
 
     @cached_property
+    def foreign_keys(self) -> tuple[ForeignKey[Any], ...]:
+        """The fields that point at other rows."""
+        return tuple(field for field in self.fields.values() if isinstance(field, ForeignKey))
+
+    @cached_property
     def settable(self) -> frozenset[str]:
         """What the constructor and ``update()`` accept."""
-        return frozenset(self.fields) | frozenset(self.by_attname)
+        return frozenset(self.fields) | frozenset(self.by_attname) | frozenset(self.composed)
 
     @cached_property
     def defaulted(self) -> tuple[Field[Any], ...]:
@@ -220,8 +300,21 @@ class ModelInfo:
             )
         return tuple(value)
 
+    def not_assigned(self, relation: Relation) -> FieldError:
+        """The error for a value given to a relation that leads to many rows, or to one that is kept elsewhere."""
+        name = f"{self.name}.{relation.accessor}"
+        if relation.many:
+            return FieldError(
+                f"{name} is a relation to many rows, which is not kept in this one: save the instance, "
+                f"then `await instance.{relation.accessor}.set(...)`."
+            )
+        return FieldError(f"{name} is kept in the row of {relation.target.__name__}: save that one.")
+
     def unknown(self, name: str, what: str, extra: Iterable[str] = ()) -> FieldError:
         """The error for a name that is no field, with what it could have been."""
+        relation = self.accessors.get(name)
+        if relation is not None and name not in self.fields and what in WRITTEN:
+            return self.not_assigned(relation)
         choices = sorted({*self.settable, *self.relations, "pk", *extra})
         close = difflib.get_close_matches(name, choices, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
@@ -235,34 +328,30 @@ class ModelInfo:
         """Build the table unless it is built or waits for a model that is not declared yet; whether it was built."""
         if self.table is not None or self._missing_targets():
             return False
-        self.table = self._build_table(metadata)
-        for field in self.fields.values():
-            if isinstance(field, ForeignKey):
-                field.target._meta.add_relation(field.reverse)
+        try:
+            for key in self.forward:
+                key.target._meta.add_relation(key.reverse)
+            self.table = self._build_table(metadata)
+        except FieldError:
+            for key in self.forward:
+                key.target._meta.drop_relation(key)
+            raise
         return True
 
     def require_table(self) -> sqlalchemy.Table:
         """The table. Raises `FieldError` naming the foreign key whose model never appeared."""
-        if self.table is not None:
-            return self.table
         if self.abstract:
             raise FieldError(f"{self.name} is abstract and has no table.")
-        names = self._missing_targets()
-        relation, target = next(iter(names.items()))
-        known = sorted(self.registry.models)
-        close = difflib.get_close_matches(target, known, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise FieldError(
-            f"{self.name}.{relation} points to {target!r}, but no model of that name is in its registry."
-            f"{hint} The models there are: {', '.join(known)}."
-        )
+        if self.table is None:
+            self.registry.build_tables()
+        if self.table is not None:
+            return self.table
+        for relation, target in self._missing_targets().items():
+            raise self.registry.unknown_model(f"{self.name}.{relation}", target)
+        raise FieldError(f"{self.name} is not in its registry: its declaration failed.")
 
     def _missing_targets(self) -> dict[str, str]:
-        return {
-            field.name: str(field.to)
-            for field in self.fields.values()
-            if isinstance(field, ForeignKey) and not field.is_resolved()
-        }
+        return {relation.name: str(relation.to) for relation in self.forward if not relation.is_resolved()}
 
     def _build_table(self, metadata: sqlalchemy.MetaData) -> sqlalchemy.Table:
         columns = [field.make_column() for field in self.fields.values()]
@@ -282,6 +371,8 @@ class ModelInfo:
         return table
 
     def _constraints(self) -> Iterable[sqlalchemy.Constraint]:
+        for relation in self.composed.values():
+            yield relation.constraint()
         for constraint in self.options.constraints:
             if isinstance(constraint, (UniqueConstraint, CheckConstraint)):
                 yield constraint.build(self)

@@ -5,22 +5,24 @@ from __future__ import annotations
 import copy
 import keyword
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import sqlalchemy
 import typesystem
 
+from orm.collect_delete import DeletePlan, collect_delete
 from orm.exceptions import FieldError, MultipleMatches, NoMatch
 from orm.expressions import use_renderer
 from orm.fields import BigInteger, Field
 from orm.meta import ModelInfo, read_meta
 from orm.objects import Objects
-from orm.persistence import delete_instance, load_instance, save_instance, update_instance
+from orm.persistence import database_of, delete_instance, load_instance, row_query, save_instance, update_instance
 from orm.planning.clauses import to_clause
 from orm.queryset import QuerySet
 from orm.raw import RawQuerySet
 from orm.registry import ModelRegistry, registry_of
-from orm.relations import ManyToMany
+from orm.relations import Composed, GenericForeignKey, ManyToMany
+from orm.relations.loaded import PREFETCHED, SPARSE
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -47,9 +49,12 @@ class ModelMetaclass(type):
         declared = dict(namespace.pop("fields")) if older else {}
         legacy = older or "__metadata__" in namespace
         for key, value in list(namespace.items()):
-            if isinstance(value, (Field, ManyToMany)):
+            if isinstance(value, (Field, ManyToMany, Composed)):
                 declared[key] = namespace.pop(key)
-        many = {key: declared.pop(key) for key, value in list(declared.items()) if isinstance(value, ManyToMany)}
+        _check_names(name, declared)
+        many = {key: value for key, value in declared.items() if isinstance(value, ManyToMany)}
+        composed = {key: value for key, value in declared.items() if isinstance(value, Composed)}
+        declared = _fields_of(name, declared)
 
         for kind, base in (("DoesNotExist", NoMatch), ("MultipleObjectsReturned", MultipleMatches)):
             qualified = {"__module__": namespace.get("__module__"), "__qualname__": f"{name}.{kind}"}
@@ -59,8 +64,13 @@ class ModelMetaclass(type):
         for key in [key for key in fields if key in namespace]:
             del fields[key]  # A subclass takes a field away by naming something else so.
         fields.update(declared)
-        many = {**{key: value for key, value in _inherited_many(parents).items() if key not in namespace}, **many}
-        _check_names(name, {**fields, **many})
+        taken_away = {**namespace, **declared}
+        many = {**{k: value for k, value in _inherited(parents, "many_to_many").items() if k not in taken_away}, **many}
+        composed = {
+            **{k: value for k, value in _inherited(parents, "composed").items() if k not in taken_away},
+            **composed,
+        }
+        _check_names(name, fields)
 
         registry = registry_of(namespace, bases)
         if not options.abstract:
@@ -77,16 +87,19 @@ class ModelMetaclass(type):
                 for field in keys:
                     field.in_composite_key()
 
-        cls._meta = info = ModelInfo(cls, registry, options, fields, many, legacy=legacy)
+        cls._meta = info = ModelInfo(cls, registry, options, fields, many, composed, legacy=legacy)
         for key, field in fields.items():
             field.bind(cls, key)
             for attribute, descriptor in field.descriptors().items():
                 setattr(cls, attribute, descriptor)
-        for key, relation in many.items():
+        declared_relations: dict[str, ManyToMany[Any] | Composed] = {**many, **composed}
+        for key, relation in declared_relations.items():
             relation.bind(cls, key)
+            setattr(cls, key, relation)
         info.check()
         if registry is not None and not options.abstract:
             registry._add(cls)
+        _settle_attributes(cls)
         made: ModelMetaclass = cls
         return made
 
@@ -124,6 +137,19 @@ class ModelMetaclass(type):
         return cls._meta.require_table()
 
 
+def _settle_attributes(cls: Any) -> None:
+    """Let the first instance have every attribute that one may have.
+
+    CPython keeps the names once for all instances of a class, but only those that the first few had: another name makes
+    an instance's attributes a dict of its own, which takes three times the memory.
+    """
+    info: ModelInfo = cls._meta
+    own = object.__new__(cls).__dict__
+    names = [name for field in info.fields.values() for name in (field.attname, field.name)]
+    for name in dict.fromkeys([*names, PREFETCHED, "_persisted"]):
+        own[name] = None
+
+
 def _inherited_fields(name: str, parents: list[ModelMetaclass]) -> dict[str, Field[Any]]:
     fields: dict[str, Field[Any]] = {}
     for parent in reversed(parents):
@@ -139,9 +165,23 @@ def _inherited_fields(name: str, parents: list[ModelMetaclass]) -> dict[str, Fie
     return fields
 
 
-def _inherited_many(parents: list[ModelMetaclass]) -> dict[str, ManyToMany[Any]]:
+def _fields_of(name: str, declared: Mapping[str, Any]) -> dict[str, Field[Any]]:
+    """The fields, with those that generic relations are made of in the place of each."""
+    fields: dict[str, Field[Any]] = {}
+    for key, value in declared.items():
+        made: dict[str, Field[Any]] = {key: value} if isinstance(value, Field) else {}
+        if isinstance(value, GenericForeignKey):
+            made.update(value.make_fields(key, name))
+        for each in made:
+            if each in fields or (each != key and each in declared):
+                raise FieldError(f"{name}.{key} makes the field {each!r}, which is there already. Rename one of them.")
+        fields.update(made)
+    return fields
+
+
+def _inherited(parents: list[ModelMetaclass], kind: Literal["many_to_many", "composed"]) -> dict[str, Any]:
     infos: list[ModelInfo] = [info for parent in reversed(parents) if (info := getattr(parent, "_meta", None))]
-    return {key: relation.copy() for info in infos for key, relation in info.many_to_many.items()}
+    return {key: relation.copy() for info in infos for key, relation in getattr(info, kind).items()}
 
 
 def _check_names(name: str, fields: Mapping[str, Any]) -> None:
@@ -252,10 +292,18 @@ class Model(metaclass=ModelMetaclass):
     def _missing_attribute(self, field: Field[Any]) -> AttributeError:
         """The error for a value that this instance does not hold."""
         name = f"{self._meta.name}.{field.name}"
+        sparse = self.__dict__.get(SPARSE)
+        if sparse is not None:
+            owner, _, relation = sparse.partition(".")
+            return AttributeError(
+                f"{name} was not loaded, and nothing loads behind your back: {sparse} holds only its key. Use "
+                f"`await instance.load()`, `await orm.load({owner.lower()}, {relation!r})` for one or many, or have "
+                f"the query bring it: {owner}.objects.select_related({relation!r}) or prefetch_related({relation!r})."
+            )
         if self._persisted:
             return AttributeError(
                 f"{name} was not loaded, and nothing loads behind your back. Use `await instance.load()`, "
-                f"or select_related() / only() / defer() so that the query brings it."
+                f"or have the query bring it: only() or defer() left it out."
             )
         return AttributeError(f"{name} has no value yet: it was not given and has no default.")
 
@@ -276,6 +324,10 @@ class Model(metaclass=ModelMetaclass):
     async def delete(self) -> int:
         """Delete the row; returns how many there were (0 or 1). The instance is then a new one, without a key."""
         return await delete_instance(self)
+
+    async def collect_delete(self) -> DeletePlan:
+        """What `delete()` would do to every table, without doing it: see `QuerySet.collect_delete()`."""
+        return await collect_delete(row_query(self), database_of(self))
 
     async def load(self) -> Self:
         """Fetch every field again, and so fill a sparse instance. Raises `NoMatch` if the row is gone."""

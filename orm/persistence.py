@@ -16,6 +16,7 @@ from orm.planning.query import Query
 from orm.planning.resolving import is_expression, resolve_conditions
 from orm.planning.write import resolve_assignments
 from orm.relations import ForeignKey
+from orm.relations.loaded import PREFETCHED, SPARSE
 
 if TYPE_CHECKING:
     from orm.models import Model
@@ -46,14 +47,16 @@ def adopt_related_keys(instance: Model) -> None:
     Raises `QueryError` for one that still is not saved, which would be lost.
     """
     own = instance.__dict__
-    for field in instance._meta.fields.values():
-        if isinstance(field, ForeignKey) and field.attname not in own and field.name in own:
+    for field in instance._meta.foreign_keys:
+        if field.attname not in own and field.name in own:
             key = own[field.name].__dict__.get(field.target_field.attname)
             if key is None:
                 raise QueryError(
                     f"{field.label} is a {field.target.__name__} that is not saved: save it before this one."
                 )
             own[field.attname] = key
+    for relation in instance._meta.composed.values():
+        relation.adopt(instance)
 
 
 def values_of(instance: Model) -> dict[str, Any]:
@@ -138,14 +141,14 @@ async def _update_existing(instance: Model, database: databases.Database) -> boo
 async def _save_fields(instance: Model, names: list[str], database: databases.Database) -> None:
     info = instance._meta
     adopt_related_keys(instance)
-    fields = []
+    fields: list[Field[Any]] = []
     for name in names:
-        field = info.fields.get(name) or info.by_attname.get(name)
-        if field is None:
+        kept = info.kept_in(name)
+        if not kept:
             raise info.unknown(name, "one of update_fields")
-        if field.primary_key:
+        if any(field.primary_key for field in kept):
             raise QueryError(f"{info.name}.{name} is the primary key, which update_fields cannot hold.")
-        fields.append(field)
+        fields.extend(kept)
     if not fields:
         return
     own = instance.__dict__
@@ -192,6 +195,11 @@ def split_update(
     expressions: dict[str, Any] = {}
     given: dict[str, Any] = {}
     for name, value in values.items():
+        relation = info.composed.get(name)
+        if relation is not None:
+            plain.update(split_update(info, relation.spread(value))[0])
+            given[name] = value
+            continue
         field = info.fields.get(name) or info.by_attname.get(name)
         if name == "pk" and len(info.pk_fields) == 1:
             field = info.pk_fields[0]
@@ -222,5 +230,8 @@ async def load_instance(instance: Model) -> None:
     found = await execution.fetch(row_query(instance), database_of(instance))
     if not found:
         raise info.model.DoesNotExist(f"The row of this {info.name} is gone: nothing was loaded.")
-    instance.__dict__.update(found[0].__dict__)
-    instance.__dict__.pop("_persisted", None)
+    own = instance.__dict__
+    own.update(found[0].__dict__)
+    # What was loaded over its relations may be as old as the values were.
+    for known in ("_persisted", PREFETCHED, SPARSE):
+        own.pop(known, None)

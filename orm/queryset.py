@@ -12,8 +12,13 @@ from typing_extensions import TypeVar as DefaultTypeVar
 
 from orm import bulk, execution, periods
 from orm.aggregates import Aggregate
+from orm.collect_delete import DeletePlan, collect_delete
+from orm.create_graph import create_graph
 from orm.exceptions import FieldError, NotSupportedError, QueryError
 from orm.get_or_create import find_or_create, update_or_create
+from orm.graphs import BUDGET, Graph, GraphBudget, with_shapes
+from orm.linked_inserts import create_with_parents, has_new_parents
+from orm.loading.prefetch import complete, mark, prepared
 from orm.objects import QuerySetObjects
 from orm.paging import Page, batches, fetch_page
 from orm.persistence import insert_instance, split_update
@@ -24,6 +29,7 @@ from orm.planning.projection import Columns, Instances, Projection
 from orm.planning.resolving import resolve
 from orm.planning.returning import resolve_returning
 from orm.planning.write import resolve_assignments
+from orm.prefetching import Prefetch
 from orm.raw import RawQuerySet
 from orm.selection import Selection, check_index
 
@@ -143,6 +149,21 @@ class QuerySet(Selection[M, R]):
         """Like `dates()`, down to the second. `tzinfo`: by whose clock instants are told, UTC if it is not given."""
         return periods.datetimes(self, field, kind, order, tzinfo)
 
+    def graph(self, *shapes: str | Prefetch | Mapping[str, Any], budget: GraphBudget = BUDGET) -> Graph[R]:
+        """The rows with everything that these name, in one round trip, whatever the depth: await it, or `as_dicts()`.
+
+            await Artist.objects.graph("albums__tracks", "albums__label")
+            await Artist.objects.graph({"albums": {"tracks": {"limit": 3, "order_by": "-plays"}, "label": None}})
+
+        A shape has relations as keys, and for each None, a queryset, or a dict of further relations and of what is
+        wanted of its rows: `filter` and `exclude` (a dict of lookups, or a condition), `order_by`, `limit` (of the rows
+        of each one that they belong to) and `to_attr`.
+
+        Raises `FieldError` for what is no relation, `GraphTooLarge` for more than the `budget` allows.
+        """
+        query = self._query.changed(branches=with_shapes(self._query, shapes))
+        return Graph(query, self.database, self._using, budget)
+
     def raw(self, sql: str, values: Mapping[str, Any] | None = None) -> RawQuerySet[M]:
         """Instances from SQL of your own: see `Model.raw()`. As in Django, nothing else of the queryset counts, but
         for the database that it is `using()`.
@@ -155,28 +176,23 @@ class QuerySet(Selection[M, R]):
         return self._fetch().__await__()
 
     async def _fetch(self) -> list[R]:
-        found: list[R] = await execution.fetch(self._query, self.database)
-        return self._marked(found, self._query.projection)
-
-    def _marked(self, found: list[R], projection: Projection) -> list[R]:
-        if self._using is not None and isinstance(projection, Instances):
-            for item in found:
-                self._mark(item, projection)
+        query = prepared(self._query)
+        found: list[R] = await execution.fetch(query, self.database)
+        await complete(query, found, self._using)
         return found
 
     async def __aiter__(self) -> AsyncIterator[R]:
-        async with aclosing(execution.stream(self._query, self.database)) as items:
-            async for item in items:
-                yield self._marked([item], self._query.projection)[0]
+        query = prepared(self._query)
+        async with aclosing(execution.stream(query, self.database)) as batches:
+            async for batch in batches:
+                await complete(query, batch, self._using)
+                for item in batch:
+                    yield item
 
-    def _mark(self, item: Any, projection: Instances) -> None:
-        """Let an instance, and those loaded with it, remember a database that is not their registry's."""
-        for chain in ((), *projection.related):
-            reached = item
-            for relation in chain:
-                reached = reached and reached.__dict__.get(relation.name)
-            if reached is not None:
-                reached.__dict__["_database"] = self._using
+    def _marked(self, found: list[R], projection: Projection) -> list[R]:
+        if self._using is not None:
+            mark(found, projection, self._using)
+        return found
 
     async def get(self, /, *conditions: Any, **lookups: Any) -> R:
         """The one row that matches.
@@ -258,8 +274,9 @@ class QuerySet(Selection[M, R]):
         out. Rows that are equal in the order follow their primary key. Raises `QueryError` for a cursor that is
         damaged, or of another model or order.
         """
-        found: Page[R] = await fetch_page(self._query, self.database, after, before, size)
-        self._marked(found.items, self._query.projection)
+        query = prepared(self._query)
+        found: Page[R] = await fetch_page(query, self.database, after, before, size)
+        await complete(query, found.items, self._using)
         return found
 
     async def in_batches(self, size: int = 1000) -> AsyncIterator[list[R]]:
@@ -268,8 +285,10 @@ class QuerySet(Selection[M, R]):
         async for notes in Note.objects.filter(old=True).in_batches(500):
             await archive(notes)
         """
-        async for rows in batches(self._query, self.database, size):
-            yield self._marked(rows, self._query.projection)
+        query = prepared(self._query)
+        async for rows in batches(query, self.database, size):
+            await complete(query, rows, self._using)
+            yield rows
 
     async def count(self) -> int:
         """How many rows there are."""
@@ -330,7 +349,8 @@ class QuerySet(Selection[M, R]):
         """Insert many rows, given as instances or dicts, in one transaction; returns the instances, keys and all.
 
         `batch_size` rows go into one statement, as many as the database takes if it is not given. Every row
-        is validated before any is sent.
+        is validated before any is sent. Unsaved instances that the rows point at (``Track(album=Album(name="x"))``)
+        are inserted before them, and so on; rows of the list may point at each other.
 
         A row that a unique constraint takes for one that is there already raises `UniqueViolation`, or is left
         out with `ignore_conflicts` (then nothing is known of which rows are new: the instances stay as they are),
@@ -342,12 +362,41 @@ class QuerySet(Selection[M, R]):
         info = self._query.info
         conflict = resolve_conflict(info, ignore_conflicts, update_conflicts, update_fields, unique_fields)
         instances = bulk.instances_of(self.model, rows, "bulk_create()")
-        if instances:
+        if has_new_parents(instances):
+            if conflict is not None:
+                raise QueryError(
+                    f"bulk_create() of a {info.name} with conflict options inserts nothing else: save the instances "
+                    "that the rows point at first."
+                )
+            await create_with_parents(instances, self.database, self._using, batch_size)
+        elif instances:
             await bulk.create(info, instances, self.database, batch_size, conflict)
         if self._using is not None:
             for instance in instances:
                 instance.__dict__["_database"] = self._using
         return instances
+
+    @overload
+    async def create_graph(self, rows: M | Mapping[str, Any]) -> M: ...
+    @overload
+    async def create_graph(self, rows: Iterable[M | Mapping[str, Any]]) -> list[M]: ...
+    async def create_graph(self, rows: Any) -> M | list[M]:
+        """Insert a row, or many, with everything nested in it, in one transaction and the fewest statements.
+
+            artist = await Artist.objects.create_graph(
+                {"name": "Miley", "albums": [{"name": "Malibu", "label": 3, "tracks": [{"title": "Malibu"}]}]}
+            )
+
+        In the place of a related row stands a dict (a new row), an instance (the row that it is of; a new one if it
+        is not saved) or a key; of a relation to many, a list of them. A dict or an instance that is there twice is one
+        row. What was nested is attached to the instances that are returned, as if it had been prefetched.
+
+        Raises `orm.ValidationError` with all messages, each with the path to its value, and `FieldError` for an
+        unknown name, before anything is sent; `QueryError` for rows that need each other over foreign keys that may
+        not be null.
+        """
+        created: M | list[M] = await create_graph(self.model, rows, self.database, self._using, {})
+        return created
 
     @overload
     async def upsert(
@@ -440,6 +489,20 @@ class QuerySet(Selection[M, R]):
             for instance in found:
                 instance.__dict__["_persisted"] = False
         return found
+
+    async def collect_delete(self) -> DeletePlan:
+        """What `delete()` would do to every table: how many rows it deletes, sets to null, or is refused for.
+
+        Nothing is changed, and nothing is locked: another task may change the answer.
+
+            plan = await Album.objects.filter(year__lt=1950).collect_delete()
+            print(plan, plan.total, plan.refused)
+        """
+        self._check_write("collect_delete()")
+        self._instances("collect_delete()")
+        if self._query.distinct_on:
+            raise QueryError("collect_delete() after distinct() on fields: narrow by keys instead.")
+        return await collect_delete(self._query, self.database)
 
     def _check_whole(self, what: str) -> None:
         query = self._query

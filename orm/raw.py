@@ -116,7 +116,7 @@ class RawQuerySet(Generic[M]):
                     )
                 attributes.append(name if field is None else field.attname)
                 processors += [None] if field is None else result_processors(dialect, [table.c[name]])
-            entity = Entity(info.model, tuple(attributes), info.pk_fields[0].attname)
+            entity = Entity(info.model, tuple(attributes), tuple(field.attname for field in info.pk_fields))
             return read_instances([entity], processors)
 
         return plans.get((dialect.name, "raw rows", self._info, columns), make)

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import copy
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from orm.constraints import UniqueConstraint
-from orm.related_managers import ManyToManyManager, RelatedManager, manager_of
-from orm.relations import CASCADE, ForeignKey, ManyToMany, Relation, RelationExpression
+from orm.exceptions import FieldError, NoMatch
+from orm.fields import Field
+from orm.related_managers import RelatedManager, manager_class, manager_of
+from orm.relations import (
+    CASCADE,
+    CompositeForeignKey,
+    ForeignKey,
+    ManyToMany,
+    Relation,
+    RelationExpression,
+    ReverseRelation,
+)
+from orm.relations.hops import find_target
+from orm.relations.loaded import PREFETCHED, check_touchable
 
 if TYPE_CHECKING:
     from orm.models import Model
-
-__all__ = ["ManyToManyManager", "RelatedManager", "link_many_to_many", "set_reverse_accessors"]
 
 
 class ManyAccessor:
@@ -20,51 +32,109 @@ class ManyAccessor:
     def __init__(self, relation: Relation) -> None:
         self.relation = relation
 
+    @cached_property
+    def manager_class(self) -> type[RelatedManager[Any]]:
+        """The class of the managers."""
+        return manager_class(self.relation)
+
     def __get__(self, instance: Model | None, owner: type[Model]) -> Any:
         if instance is None:
             return RelationExpression(owner, self.relation.name)
-        return manager_of(self.relation, instance)
+        check_touchable(instance, self.relation)
+        return manager_of(self.manager_class, instance)
 
     def __set__(self, instance: Model, value: Any) -> None:
-        name = f"{instance._meta.name}.{self.relation.accessor}"
-        raise AttributeError(f"{name} is not assigned: use `await instance.{self.relation.accessor}.set(...)`.")
+        raise instance._meta.not_assigned(self.relation)
 
 
 class OneAccessor:
     """The way back over a `OneToOne`: an instance once it is loaded; on the class an expression.
 
-    The loaded instance lies in the instance's own attributes, which Python finds first.
+    The loaded instance lies in the instance's own attributes.
     """
 
-    def __init__(self, relation: Relation) -> None:
+    def __init__(self, relation: ReverseRelation) -> None:
         self.relation = relation
 
     def __get__(self, instance: Model | None, owner: type[Model]) -> Any:
+        name = self.relation.accessor
         if instance is None:
             return RelationExpression(owner, self.relation.name)
-        raise AttributeError(f"{owner.__name__}.{self.relation.accessor} was not loaded.")
+        own = instance.__dict__
+        if name in own:
+            return own[name]
+        check_touchable(instance, self.relation)
+        label = f"{owner.__name__}.{name}"
+        if name in own.get(PREFETCHED, {}):
+            raise self.missing(f"{label}: no {self.relation.target.__name__} points at this {owner.__name__}.")
+        raise AttributeError(
+            f"{label} was not loaded, and nothing loads behind your back. Use select_related({name!r}) or "
+            f"prefetch_related({name!r}) so that the query brings it, or `await orm.load(instance, {name!r})`."
+        )
+
+    def __set__(self, instance: Model, value: Any) -> None:
+        name, target = self.relation.accessor, self.relation.target
+        own = instance.__dict__
+        if value is None:
+            before = own.pop(name, None)
+            if before is not None:
+                setattr(before, self.relation.relation.name, None)
+            own.setdefault(PREFETCHED, {})[name] = []
+            return
+        if not isinstance(value, target):
+            given = type(value).__name__
+            raise FieldError(f"{type(instance).__name__}.{name} takes {target.__name__} instances, got {given}.")
+        setattr(value, self.relation.relation.name, instance)
+        own.get(PREFETCHED, {}).pop(name, None)
+        own[name] = value
+
+    def __delete__(self, instance: Model) -> None:
+        instance.__dict__.pop(self.relation.accessor, None)
+
+    @cached_property
+    def missing(self) -> type[NoMatch]:
+        """The error for a row that is known not to be there."""
+        return type("RelatedObjectDoesNotExist", (self.relation.target.DoesNotExist, AttributeError), {})
 
 
 def set_reverse_accessors(model: type[Model]) -> None:
     """Give the models that this one points at their way back."""
-    for field in model._meta.fields.values():
-        if isinstance(field, ForeignKey):
-            _set_accessor(field.target, field.reverse)
+    for relation in model._meta.forward:
+        _set_accessor(relation.target, relation.reverse)
 
 
 def _set_accessor(model: type[Model], relation: Relation) -> None:
-    if not relation.accessor.endswith("+"):
-        setattr(model, relation.accessor, (ManyAccessor if relation.many else OneAccessor)(relation))
+    if relation.accessor.endswith("+"):
+        return
+    one = isinstance(relation, ReverseRelation) and not relation.many
+    setattr(model, relation.accessor, OneAccessor(relation) if one else ManyAccessor(relation))  # type: ignore[arg-type]
 
 
 def link_many_to_many(relation: ManyToMany[Any]) -> None:
-    """Make both ends of the relation known, and its through model if none was given."""
+    """Make both ends of the relation known, and its through model if none was given.
+
+    Raises `FieldError` for a through model that does not fit, and for names that are taken.
+    """
     relation.linked = True
-    if relation.through is None:
-        relation.through = _make_through(relation)
-    for model, end in ((relation.model, relation.forward), (relation.target, relation.backward)):
-        model._meta.add_relation(end)
-        _set_accessor(model, end)
+    try:
+        if relation.through is None:
+            relation.through = relation.made = _make_through(relation)
+        for model, end in ((relation.model, relation.forward), (relation.target, relation.backward)):
+            model._meta.add_relation(end)
+            _set_accessor(model, end)
+    except FieldError:
+        unlink_many_to_many(relation)
+        raise
+
+
+def unlink_many_to_many(relation: ManyToMany[Any]) -> None:
+    """Undo `link_many_to_many`, but for the through model."""
+    relation.linked = False
+    relation.model._meta.drop_relation(relation)
+    target = find_target(relation.to, relation.model)
+    if target is not None:
+        target._meta.drop_relation(relation)
+    setattr(relation.model, relation.name, relation)
 
 
 def _make_through(relation: ManyToMany[Any]) -> type[Model]:
@@ -77,21 +147,32 @@ def _make_through(relation: ManyToMany[Any]) -> type[Model]:
     root = next(base for base in reversed(model.__mro__) if isinstance(base, metaclass))
     hidden = f"{model.__name__}_{relation.name}+"
 
+    fields = {**_pointing(names[0], model, hidden), **_pointing(names[1], target, hidden)}
+
     class Meta:
         tablename = relation.tablename or f"{model._meta.tablename}_{relation.name}"
-        constraints = (UniqueConstraint(*names),)
+        constraints = (UniqueConstraint(*(name for name, field in fields.items() if isinstance(field, Field))),)
         schema = model._meta.options.schema
 
     through: Any = metaclass(
         f"{model.__name__}_{relation.name}",
         (root,),
-        {
-            "__module__": model.__module__,
-            "registry": model._meta.registry,
-            "Meta": Meta,
-            names[0]: ForeignKey(model, on_delete=CASCADE, related_name=hidden),
-            names[1]: ForeignKey(target, on_delete=CASCADE, related_name=hidden),
-        },
+        {"__module__": model.__module__, "registry": model._meta.registry, "Meta": Meta, **fields},
     )
     through._meta.auto_created = True
     return through  # type: ignore[no-any-return]
+
+
+def _pointing(name: str, target: type[Model], hidden: str) -> dict[str, Any]:
+    """What points at one side: a foreign key, of several fields where the side has a composite key."""
+    keys = target._meta.pk_fields
+    if len(keys) == 1:
+        return {name: ForeignKey(target, on_delete=CASCADE, related_name=hidden)}
+    made: dict[str, Any] = {}
+    for key in keys:
+        part = made[f"{name}_{key.name}"] = copy.copy(key)
+        part.primary_key = False
+        part.column = None
+        if isinstance(part, ForeignKey):
+            part.related_name = hidden
+    return {**made, name: CompositeForeignKey(target, from_fields=list(made), on_delete=CASCADE, related_name=hidden)}

@@ -16,6 +16,7 @@ from orm.aggregates import Aggregate
 from orm.ctes import CTE
 from orm.exceptions import FieldError, NotSupportedError, QueryError
 from orm.expressions import Comparison, Expression, F, Logical, Operand, OrderTerm, Q
+from orm.loading.strategies import Strategy
 from orm.planning.calculated import FuncTerm
 from orm.planning.combination import Combination, Operation
 from orm.planning.conditions import NOTHING, both, junction
@@ -28,6 +29,7 @@ from orm.planning.projection import Columns, Instances
 from orm.planning.query import Query
 from orm.planning.resolving import resolve, resolve_conditions, resolve_ordering
 from orm.planning.terms import AnnotationTerm
+from orm.prefetching import Prefetch, add_branches
 from orm.windows import RowNumber
 
 if TYPE_CHECKING:
@@ -331,6 +333,31 @@ class Selection(Generic[M, R]):
         names = [name for given in relations for name in ([given] if isinstance(given, str) else given or [])]
         changed = projection.with_related(names) if names else projection.all_related()
         return self._with(self._query.changed(projection=changed))
+
+    def prefetch_related(self, *lookups: str | Prefetch | None) -> Self:
+        """Load these relations too, by one statement for each: ``"tracks__artist"``, ``Prefetch("tracks", …)``.
+
+        Paths may go over any relation, in any direction; with None, none is loaded. Each relation is loaded once
+        however many paths go over it; what `select_related()` joined is not loaded again. What is found is in the
+        relation's attribute (``album.tracks.all()`` gives it without a query) or in the `to_attr` of a `Prefetch`.
+
+        Raises `FieldError` for a path that is no relation, `QueryError` for a second queryset for the same one.
+        """
+        self._instances("prefetch_related()")
+        query = self._query
+        if isinstance(query, Combination):
+            raise NotSupportedError(f"prefetch_related() cannot follow {query.operation}().")
+        branches = () if lookups == (None,) else add_branches(query.info, query.branches, lookups)
+        return self._with(query.changed(branches=branches))
+
+    def options(self, *strategies: Strategy) -> Self:
+        """Load relations in these ways: `orm.joined()`, `orm.selectin()`, `orm.noload()`, `orm.raiseload()`."""
+        query = self._query
+        for strategy in strategies:
+            if not isinstance(strategy, Strategy):
+                raise QueryError(f"options() takes orm.joined(…) and its like, got {type(strategy).__name__}.")
+            query = strategy.applied(query)
+        return self._with(query)
 
     def only(self, *names: str) -> Self:
         """Load only these fields (and the primary key); reading another raises AttributeError."""

@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import django
@@ -25,6 +26,8 @@ import orm
 from orm import functions as f
 from orm.database.database import Database
 from orm.database.dialects import dialect_of
+from orm.related_managers import ManyToManyManager, RelatedManager
+from tests.conformance.reference import m as world
 
 pytestmark = [
     pytest.mark.anyio,
@@ -59,6 +62,12 @@ def public(owner: object) -> set[str]:
 
 def asynchronous(names: set[str]) -> set[str]:
     return {name for name in names if name.startswith("a") and name[1:] in names}
+
+
+def parameters(kind: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """The parameters of a class's constructor that have a name."""
+    named = inspect.signature(kind).parameters
+    return {name: parameter for name, parameter in named.items() if parameter.kind is not parameter.VAR_KEYWORD}
 
 
 def lookups_of(*kinds: type[Any]) -> set[str]:
@@ -99,12 +108,17 @@ OPERATORS = {
     "desc": "desc",
 }
 METHODS = public(django_models.QuerySet)
+RELATED = {n for rows in (world.Blog(id=1).entries, world.Entry(id=1).tags) for n in vars(type(rows)) if n[0] != "_"}
+RELATIONS = (django_models.ForeignKey, django_models.OneToOneField, django_models.ManyToManyField)
+INSIDE = {"constrained_target", "do_not_call_in_templates", "get_queryset"}
 NOT_OF_USERS = {"auto_created", "check", "contribute_to_class", "creation_counter", "deconstruct"}
 
 DJANGO: dict[str, set[str]] = {
     "QuerySet methods": METHODS - asynchronous(METHODS),
     "Asynchronous methods": asynchronous(METHODS),
     "Managers": public(django_models.Manager) - METHODS - NOT_OF_USERS,
+    "Managers of related rows": {n for n in RELATED - INSIDE - {"count", "exists"} if not n.startswith("get_prefetch")},
+    "Relations": {name for kind in RELATIONS for name in parameters(kind)},
     "Field lookups": lookups_of(*fields_of_django(), ForeignObject),
     "Lookups of JSON": lookups_of(django_models.JSONField, KeyTransform),
     "Expressions": expressions_of_django(),
@@ -121,6 +135,10 @@ def test_the_sections_are_these() -> None:
     assert list(TABLE) == list(DJANGO)
 
 
+def test_all_but_one_are_there() -> None:
+    assert [name for names in TABLE.values() for name, state in names if state == "not there"] == ["extra"]
+
+
 @pytest.mark.parametrize("section", DJANGO)
 def test_every_name_is_there_once(section: str) -> None:
     names = [name for name, _ in TABLE[section]]
@@ -132,6 +150,8 @@ HOMES: dict[str, tuple[object, ...]] = {
     "QuerySet methods": (orm.QuerySet,),
     "Asynchronous methods": (orm.QuerySet,),
     "Managers": (orm.Manager,),
+    "Managers of related rows": (ManyToManyManager, RelatedManager),
+    "Relations": (SimpleNamespace(**(parameters(orm.ForeignKey) | parameters(orm.ManyToMany))),),
     "Expressions": (orm,),
     "Operators of expressions": (orm.Expression,),
     "Aggregates": (orm,),

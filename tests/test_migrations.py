@@ -54,10 +54,10 @@ class Book(orm.Model):
 
     id = orm.Integer(primary_key=True, comment="the key")
     author = orm.ForeignKey(Author, on_delete=orm.CASCADE)
-    editor = orm.ForeignKey(Author, on_delete=orm.SET_NULL, allow_null=True, index=True)
+    editor = orm.ForeignKey(Author, on_delete=orm.SET_NULL, allow_null=True, index=True, related_name="edited")
     cover = orm.OneToOne("Cover", on_delete=orm.RESTRICT, allow_null=True)
     original = orm.ForeignKey("Book", allow_null=True)
-    by_name = orm.ForeignKey(Author, to_field="name", allow_null=True)
+    by_name = orm.ForeignKey(Author, to_field="name", allow_null=True, related_name="+")
     title = orm.String(max_length=100, index=True)
     subtitle = orm.String(max_length=100, server_default="it's 'none'", comment="it's shown")
     text = orm.Text(allow_blank=True)
@@ -98,6 +98,34 @@ class Cover(orm.Model):
     image = orm.Binary()
 """
 
+RELATIONS = """
+
+class Shelf(orm.Model):
+    registry = models
+
+    room = orm.Integer(primary_key=True)
+    number = orm.Integer(primary_key=True)
+    books = orm.ManyToMany(Book, related_name="shelves")
+    near = orm.ManyToMany("self")
+    owners = orm.ManyToMany(Author, through="Owner")
+
+
+class Owner(orm.Model):
+    registry = models
+
+    author = orm.ForeignKey(Author, on_delete=orm.CASCADE)
+    room = orm.Integer()
+    number = orm.Integer()
+    shelf = orm.CompositeForeignKey(Shelf, from_fields=["room", "number"], on_delete=orm.CASCADE)
+
+
+class Remark(orm.Model):
+    registry = models
+
+    subject = orm.GenericForeignKey(Author, Book, on_delete=orm.CASCADE, related_name="remarks")
+    about = orm.GenericForeignKey(Author, Book, allow_null=True, on_delete=orm.SET_NULL, related_name="+")
+"""
+
 ARRAYS = """
     tags = orm.Array(orm.String(max_length=20), default=list)
     moods = orm.Array(orm.Enum(Mood), default=list)
@@ -109,7 +137,7 @@ CHANGES = """
     rating = orm.Integer(allow_null=True)
     isbn = orm.String(max_length=13, allow_null=True, unique=True)
     genre = orm.String(max_length=20, allow_null=True, index=True)
-    translator = orm.ForeignKey(Author, on_delete=orm.SET_NULL, allow_null=True)
+    translator = orm.ForeignKey(Author, on_delete=orm.SET_NULL, allow_null=True, related_name="translated")
 """
 
 
@@ -232,6 +260,33 @@ async def test_what_create_all_makes_needs_no_migration(project: Project, monkey
     async with app.models.database:
         await app.models.create_all()
     assert "No new upgrade operations detected." in project.alembic("check")
+
+
+async def test_relations_of_every_kind(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.write(FIRST)
+    project.revision("first")
+    project.alembic("upgrade", "head")
+    project.write(FIRST + RELATIONS)
+    source = project.revision("second")
+    assert operations(source, "upgrade") == ["create_table"] * 5
+    for table in ("shelf_books", "shelf_near", "shelf", "owner", "remark"):
+        assert f"op.create_table('{table}'" in source
+    project.alembic("upgrade", "head")
+    assert "No new upgrade operations detected." in project.alembic("check")
+    app = project.load(monkeypatch)
+    async with app.models.database:
+        author = await app.Author.objects.create(name="Ann")
+        book = await app.Book.objects.create(author=author, title="A")
+        shelf = await app.Shelf.objects.create(room=1, number=2)
+        await shelf.books.add(book)
+        await author.shelf_set.add(shelf)
+        assert await book.shelves == [shelf] == await app.Shelf.objects.filter(owners=author)
+        remark = await book.remarks.create()
+        with pytest.raises(orm.CheckViolation):
+            await remark.update(subject_author=author)
+        with pytest.raises(orm.ForeignKeyViolation):
+            await app.Owner.objects.create(author=author, shelf=(9, 9))
+    project.alembic("downgrade", "base")
 
 
 def test_changed_types_nulls_and_defaults_are_found(project: Project) -> None:

@@ -226,6 +226,14 @@ def test_two_models_of_one_table() -> None:
             class Meta:
                 tablename = "note"
 
+    class Page(orm.Model):
+        registry = models
+
+    # One that takes the place of another may not take a third one's table either.
+    with pytest.raises(orm.FieldError, match="'note' is already taken"):
+        type("Page", (orm.Model,), {"registry": models, "Meta": type("Meta", (), {"tablename": "note"})})
+    assert models.models == {"Note": Note, "Page": Page}
+
 
 def test_a_model_declared_again_takes_its_predecessors_place() -> None:
     models = registry()

@@ -129,6 +129,16 @@ def _distinct_on(element: DistinctOn, compiler: SQLCompiler, **kw: Any) -> str:
     raise NotSupportedError("distinct() with fields is PostgreSQL's DISTINCT ON, which this database does not have.")
 
 
+#: In a constraint's `info`: SQLAlchemy's names of the dialects that have it, where not all do.
+ONLY_ON = "orm_only_on"
+
+
+def check_beside_set_null(constraint: sqlalchemy.CheckConstraint) -> sqlalchemy.CheckConstraint:
+    """A CHECK on columns that foreign keys set to NULL, which MySQL and MariaDB refuse: they go without it."""
+    constraint.info[ONLY_ON] = ("sqlite", "postgresql")
+    return constraint.ddl_if(dialect=constraint.info[ONLY_ON])
+
+
 PatternEncoder = Callable[[str, bool, str], str]
 ListEncoder = Callable[[list[Any]], Any]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import sqlalchemy
@@ -12,6 +13,30 @@ from sqlalchemy.types import TypeEngine
 
 # Stands in compiled SQL for a list whose placeholders are written at each execution.
 LIST_SLOT = "/*list*/"
+
+
+@dataclass(frozen=True)
+class DeleteRules:
+    """In which order a database follows foreign keys when it deletes, and what it then refuses.
+
+    A row that RESTRICT or NO ACTION keeps may itself be about to be deleted in the same cascade: whether the database
+    notices depends on all this.
+    """
+
+    order: str
+    """A query of (table, column) of every foreign key, in the order in which the database follows them."""
+    row_by_row: bool
+    """Whether each row is deleted with all that hangs on it before the next one; else level by level."""
+    waits: bool
+    """Whether NO ACTION looks when the statement is over, not where the row is deleted."""
+    counts_itself: bool
+    """Whether a row that is being deleted still keeps others, and itself."""
+    sets_default: bool
+    """Whether there is SET DEFAULT; else it is a RESTRICT."""
+    deepest: int | None = None
+    """How far below the first row a row may be from which the database cascades once more."""
+    deepest_of_all: bool = False
+    """Whether that is so for rows that nothing points at, too, and for SET NULL."""
 
 
 class Dialect:
@@ -35,6 +60,10 @@ class Dialect:
     """Whether NULL is ordered after all values, not before them."""
     max_rows: ClassVar[int] = 500
     """How many rows one statement may take apart from an INSERT's."""
+    max_list: ClassVar[int | None] = None
+    """How many keys one list of a prefetch may have, where the list is written out; None where it is one argument."""
+    one_statement: ClassVar[bool] = False
+    """Whether the driver takes a single statement at a time, so that what goes in one trip must be one."""
     explain_prefix: ClassVar[str] = "EXPLAIN "
     max_parameters: ClassVar[int] = 32_000
     """How many arguments one statement may take."""
@@ -42,6 +71,7 @@ class Dialect:
     """A query of (schema or NULL, table) for every table there is; NULL for the default schema."""
     foreign_keys_enforced: ClassVar[str | None] = None
     """A query of whether foreign keys are enforced, where that must be lifted to drop tables in a circle."""
+    deletes: ClassVar[DeleteRules]
     lift_foreign_keys: ClassVar[tuple[str, ...]] = ()
     enforce_foreign_keys: ClassVar[tuple[str, ...]] = ()
 

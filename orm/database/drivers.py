@@ -58,6 +58,12 @@ class Driver(Protocol):
     async def execute_many(self, raw: Any, sql: str, args: Sequence[Sequence[Any]]) -> int:
         """Run one statement for each row of values; the number of rows matched, as far as it is known."""
 
+    async def fetch_together(self, raw: Any, statements: Sequence[tuple[str, Sequence[Any]]]) -> list[Sequence[Any]]:
+        """The rows of each of several statements that only read, from one state of the database, in one trip.
+
+        Where the driver cannot, there is only one: see `Dialect.one_statement`.
+        """
+
     async def stream(self, raw: Any, sql: str, args: Sequence[Any], *, in_transaction: bool) -> RowStream:
         """Begin a query whose rows are read piece by piece."""
 

@@ -168,6 +168,16 @@ class Session:
             with translating:
                 return await self._driver.fetch(self._raw, sql, args)
 
+    async def fetch_together(self, statements: Sequence[tuple[str, Sequence[Any]]]) -> list[Sequence[Any]]:
+        """The rows of each of several statements that only read, from one state of the database, in one trip."""
+        sql = ";\n".join(sql for sql, _ in statements)
+        args = [value for _, values in statements for value in values]
+        async with self._lock:
+            with self._log.watch(sql, args) as watch, translating:
+                found = await self._driver.fetch_together(self._raw, statements)
+                watch.rows = sum(len(rows) for rows in found)
+                return found
+
     async def fetch_named(self, sql: str, args: Sequence[Any] = ()) -> tuple[Sequence[str], Sequence[Any]]:
         """The names of the columns, and the rows, of a statement that somebody else wrote."""
         log = self._log

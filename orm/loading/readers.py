@@ -23,11 +23,13 @@ class Entity:
 
     model: type
     attributes: tuple[str, ...]
-    key: str
-    """The attribute of the primary key, whose NULL says that nothing was joined."""
+    keys: tuple[str, ...]
+    """The attributes of the primary key, whose NULL says that nothing was joined."""
     parent: int | None = None
     """The position of the entity that it hangs on, and under which name."""
     name: str | None = None
+    back: str | None = None
+    """The attribute that takes what it hangs on. Where nothing was joined, that is noted there."""
 
 
 def read_instances(
@@ -35,39 +37,51 @@ def read_instances(
     processors: Sequence[Process | None],
     extra: Sequence[str] = (),
     hidden: int = 0,
+    links: int | None = None,
 ) -> Reader:
     """A reader of model instances: of the first entity, with the others attached.
 
-    The columns after the entities' become attributes of the first, by the names in `extra`.
+    The columns after the entities' become attributes of the first, by the names in `extra`. With `links`, what is read
+    are pairs: of the value of so many columns after those (a tuple of several), and of the instance, which is the same
+    one for rows with the same primary key, unless there is `extra`.
 
     `hidden` columns at the end of each row are passed over.
     """
     scope: dict[str, Any] = {}
-    body: list[str] = []
-    depths: list[int] = []
-    column = 0
-    for index, entity in enumerate(entities):
+    firsts = [sum(len(entity.attributes) for entity in entities[:index]) for index in range(len(entities))]
+    column = firsts[-1] + len(entities[-1].attributes)
+
+    def made(index: int) -> list[str]:
+        """The code that makes an entity's instance, and those that hang on it."""
+        entity, first = entities[index], firsts[index]
         scope[f"new{index}"] = entity.model.__new__
         scope[f"model{index}"] = entity.model
-        first = column
-        depth = 0
-        if entity.parent is not None:
-            depth = depths[entity.parent]
-            key = first + entity.attributes.index(entity.key)
-            body.append(f"{'    ' * depth}if c{key} is not None:")
-            depth += 1
-        indent = "    " * depth
-        body.append(f"{indent}o{index} = new{index}(model{index})")
-        for attribute in entity.attributes:
-            body.append(f"{indent}{_attribute(index, attribute)} = {_value(column, processors, scope)}")
-            column += 1
-        if entity.parent is not None:
-            body.append(f"{indent}o{entity.parent}.__dict__[{entity.name!r}] = o{index}")
-        depths.append(depth)
+        code = [f"o{index} = new{index}(model{index})"]
+        for position, attribute in enumerate(entity.attributes, start=first):
+            code.append(f"{_attribute(index, attribute)} = {_value(position, processors, scope)}")
+        for child, joined in enumerate(entities):
+            if joined.parent != index:
+                continue
+            code.append(f"if c{firsts[child] + joined.attributes.index(joined.keys[0])} is not None:")
+            code += [f"    {line}" for line in made(child)]
+            code.append(f"    o{index}.__dict__[{joined.name!r}] = o{child}")
+            if joined.back is not None:
+                code.append(f"    o{child}.__dict__[{joined.back!r}] = o{index}")
+                code.append("else:")
+                code.append(f"    o{index}.__dict__.setdefault('_prefetched', {{}})[{joined.name!r}] = []")
+        return code
+
+    body = made(0)
     for name in extra:
         body.append(f"{_attribute(0, name)} = {_value(column, processors, scope)}")
         column += 1
-    return _build([*body, "append(o0)"], column, hidden, scope)
+    if links is None:
+        return _build([*body, "append(o0)"], column, hidden, scope)
+    if not extra:
+        key = _tuple([f"c{entities[0].attributes.index(name)}" for name in entities[0].keys])
+        body = [f"o0 = seen.get({key})", "if o0 is None:", *(f"    {line}" for line in body), f"    seen[{key}] = o0"]
+    values = [_value(column + i, processors, scope) for i in range(links)]
+    return _build([*body, f"append(({_tuple(values)}, o0))"], column + links, hidden, scope, ["seen = {}"])
 
 
 def read_dicts(names: Sequence[str], processors: Sequence[Process | None], hidden: int = 0) -> Reader:
@@ -117,12 +131,18 @@ def _value(column: int, processors: Sequence[Process | None], scope: dict[str, A
     return f"p{column}(c{column})"
 
 
-def _build(body: list[str], columns: int, hidden: int, scope: dict[str, Any]) -> Reader:
+def _tuple(parts: Sequence[str]) -> str:
+    """The code of a tuple, or of the value itself if it is one."""
+    return parts[0] if len(parts) == 1 else f"({', '.join(parts)})"
+
+
+def _build(body: list[str], columns: int, hidden: int, scope: dict[str, Any], before: Sequence[str] = ()) -> Reader:
     targets = "".join(f"c{i}, " for i in range(columns)) + ("*_" if hidden else "")
     lines = [
         "def read(rows):",
         "    found = []",
         "    append = found.append",
+        *(f"    {line}" for line in before),
         f"    for {targets} in rows:",
         *(f"        {line}" for line in body),
         "    return found",

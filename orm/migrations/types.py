@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from typing import Any
 
 import sqlalchemy
 from alembic.autogenerate.api import AutogenContext
@@ -11,18 +11,22 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeEngine
 
+from orm.database.constructs import ONLY_ON
 from orm.database.types import Stored
 
 DIALECT = re.compile(r"sqlalchemy\.dialects\.(\w+)")
 
 
-def render_item(type_: str, item: object, context: AutogenContext) -> str | Literal[False]:
+def render_item(type_: str, item: object, context: AutogenContext) -> Any:
     """The source of a column type: the plain SQLAlchemy type that the database at hand stores it as.
 
     For `context.configure(render_item=…)`. An `orm.String` becomes `sa.String(length=100)`, an `orm.JSON` on
     PostgreSQL `postgresql.JSONB(…)`. So migrations do not import the ORM, and stay what they are when it changes.
-    Returns False, which leaves the answer to Alembic, for what has nothing to do with the ORM.
+    Returns False, which leaves the answer to Alembic, for what has nothing to do with the ORM, and None for a
+    constraint that the database cannot have.
     """
+    if type_ == "check" and isinstance(item, sqlalchemy.CheckConstraint) and context.dialect is not None:
+        return None if context.dialect.name not in item.info.get(ONLY_ON, (context.dialect.name,)) else False
     if type_ == "server_default" and isinstance(item, sqlalchemy.DefaultClause) and isinstance(item.arg, str):
         return repr(item.arg)  # Alembic would take away a quote at its beginning or end
     if type_ != "type" or not isinstance(item, TypeEngine) or not _is_ours(item):

@@ -46,6 +46,8 @@ class Combination(Query):
             first.info,
             first.projection,
             annotations=first.annotations,
+            branches=first.branches,
+            withheld=first.withheld,
             ordering=(),
             operation=operation,
             # As in Django, an ordering of a part counts only where it decides which rows the part has.

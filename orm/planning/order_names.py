@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from orm.exceptions import FieldError
 from orm.expressions import F
@@ -11,10 +12,14 @@ from orm.functions.json import KeyNumber
 from orm.planning.calculated import FuncTerm
 from orm.planning.names import Names
 from orm.planning.ordering import OrderTerm
-from orm.planning.paths import split_path
+from orm.planning.paths import Path, split_path
+from orm.planning.spread import find_spread
 from orm.planning.terms import Term
 from orm.planning.transforming import KeyTerm
-from orm.relations import ForeignKey
+from orm.relations import ForeignKey, GenericForeignKey, RelatedKey
+
+if TYPE_CHECKING:
+    from orm.meta import ModelInfo
 
 # Model A ordered by B ordered by A …
 MAX_DEPTH = 20
@@ -44,19 +49,30 @@ def named_ordering(names: Names, name: str, depth: int = 0) -> Iterable[OrderTer
     if bare == "?":
         yield OrderTerm(FuncTerm(Random(), ()), descending)
         return
+    spread = find_spread(info, bare)
+    if spread is not None and not isinstance(spread.relation, GenericForeignKey) and spread.is_bare(bare):
+        yield from _related_ordering(names, bare, descending, spread.relation.target._meta, spread.paths, depth)
+        return
     path, parts = split_path(info, bare, "an ordering")
-    relation = path.stored
     last = bare.rsplit("__", 1)[-1]
-    if parts or not isinstance(path.field, ForeignKey) or last == path.field.attname:
+    field = path.field
+    if parts or not isinstance(field, (ForeignKey, RelatedKey)) or last == field.attname or bare == "pk":
         yield from (OrderTerm(term, descending) for term in by_value(names.term(bare, "an ordering")))
         return
-    # As in Django: ordering by a relation orders by the related model's own ordering, or its key.
-    assert isinstance(relation, ForeignKey)
-    related = relation.target._meta
+    yield from _related_ordering(names, bare, descending, field.target._meta, (path,), depth)
+
+
+def _related_ordering(
+    names: Names, bare: str, descending: bool, related: ModelInfo, keys: Iterable[Path], depth: int
+) -> Iterable[OrderTerm]:
+    """As in Django: ordering by a relation orders by the related model's own ordering, or its key."""
+    info = names.info
+    name = f"{'-' if descending else ''}{bare}"
     if depth > MAX_DEPTH:
         raise FieldError(f"{info.name}: ordering by {name!r} goes round in circles over Meta.ordering.")
     if not related.options.ordering:
-        yield OrderTerm(names.path_term(path), descending)
+        for path in keys:
+            yield OrderTerm(names.path_term(path), descending)
         return
     for term in related.options.ordering:
         if not isinstance(term, str):

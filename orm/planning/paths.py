@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from orm.exceptions import FieldError
 from orm.fields import Field
-from orm.relations import ForeignKey, Hop, RelatedKey, Relation
+from orm.relations import CompositeForeignKey, ForeignKey, GenericForeignKey, Hop, RelatedKey, fields_of
 
 if TYPE_CHECKING:
     from orm.meta import ModelInfo
@@ -89,7 +89,13 @@ def split_path(info: ModelInfo, name: str, what: str) -> tuple[Path, tuple[str, 
     parts = name.split("__")
     hops: list[Hop] = []
     current = info
-    for position, part in enumerate(parts):
+    position = -1
+    while True:
+        position += 1
+        part = parts[position]
+        if part in current.composed and part not in current.relations:
+            position += 1
+            part = _chosen(current, part, parts[position] if position < len(parts) else None, what)
         rest = tuple(parts[position + 1 :])
         consumed = "__".join(parts[: position + 1])
         field = _field(current, part)
@@ -98,22 +104,55 @@ def split_path(info: ModelInfo, name: str, what: str) -> tuple[Path, tuple[str, 
             if relation is None:
                 raise current.unknown(part, f"{what} ({name!r})" if part != name else what)
             hops.extend(relation.hops)
-            if not rest or not _goes_on(relation, rest[0]):
+            if not rest or not goes_on(relation.target._meta, rest[0]):
                 key = relation.key
                 stored = key.target_field if isinstance(key, RelatedKey) else key
                 return _path(info, consumed, tuple(hops), stored, key), rest
             current = relation.target._meta
-        elif isinstance(field, ForeignKey) and part != field.attname and rest and _goes_on(field, rest[0]):
+        elif isinstance(field, ForeignKey) and part != field.attname and rest and goes_on(field.target._meta, rest[0]):
             hops.append(field)
             current = field.target._meta
         else:
             return _path(info, consumed, tuple(hops), field, field), rest
-    raise AssertionError("a path ends at a field")  # pragma: no cover
 
 
-def _goes_on(relation: Relation, part: str) -> bool:
-    target = relation.target._meta
-    return _field(target, part) is not None or part in target.relations
+def _chosen(info: ModelInfo, name: str, model: str | None, what: str) -> str:
+    """The foreign key of a generic relation that a path takes. Raises `FieldError` if it does not say which."""
+    relation = info.composed[name]
+    assert isinstance(relation, GenericForeignKey)
+    if model not in relation.names:
+        raise FieldError(
+            f"{relation.label}, given as {what}, leads to one of several models: say which, "
+            f"{', '.join(f'{name}__{each}' for each in relation.names)}."
+        )
+    return relation.names[model]
+
+
+def chosen_paths(info: ModelInfo, path: str, what: str) -> list[str]:
+    """A path of relations with the foreign keys of generic ones in it: all of one that it ends with.
+
+    Raises `FieldError` for one that goes on and does not say where.
+    """
+    parts = path.split("__")
+    found: list[str] = []
+    current: ModelInfo | None = info
+    while parts:
+        part = parts.pop(0)
+        if current is not None and isinstance(current.composed.get(part), GenericForeignKey):
+            if not parts:
+                return ["__".join([*found, name]) for name in current.composed[part].field_names]
+            part = _chosen(current, part, parts.pop(0), what)
+        found.append(part)
+        relation = current.accessors.get(part) if current is not None else None
+        current = relation.target._meta if relation is not None else None
+    return ["__".join(found)]
+
+
+def goes_on(info: ModelInfo, part: str) -> bool:
+    """Whether a path may go on with this name at a related model, so that it is no lookup."""
+    if part == "pk":
+        return True
+    return part in info.settable or part in info.relations
 
 
 def relations_of(info: ModelInfo, names: Iterable[str]) -> list[str]:
@@ -143,8 +182,12 @@ def _path(info: ModelInfo, name: str, hops: tuple[Hop, ...], stored: Field[Any],
     if found is not None:
         return found
     # The other side's key is also here: album__id is the column album.
-    while hops and isinstance(hops[-1], ForeignKey) and stored is hops[-1].target_field:
-        stored, hops = hops[-1], hops[:-1]
+    while hops and isinstance(hops[-1], (ForeignKey, CompositeForeignKey)):
+        last = hops[-1]
+        if stored.model is not last.target or stored.column_name not in last.remote_columns:
+            break
+        column = last.local_columns[last.remote_columns.index(stored.column_name)]
+        stored, hops = fields_of(last.model._meta, [column])[0], hops[:-1]
     if len(info.paths) >= MAX_CACHED:
         info.paths.clear()
     path = info.paths[name] = Path(name, hops, stored, field)

@@ -23,16 +23,18 @@ from orm.loading.readers import (
 )
 from orm.planning.names import Names
 from orm.planning.once import once
-from orm.planning.paths import check_name, resolve_path
+from orm.planning.paths import check_name, chosen_paths, resolve_path
 from orm.planning.resolving import resolve
 from orm.planning.terms import AnnotationTerm, PathTerm, Term
-from orm.relations import ForeignKey
+from orm.relations import CompositeForeignKey, ForeignKey, Relation, ReverseRelation, fields_of
 
 if TYPE_CHECKING:
     from orm.meta import ModelInfo
     from orm.planning.rendering import Rendering
 
-Relations = tuple[ForeignKey[Any], ...]
+Joinable = ForeignKey[Any] | CompositeForeignKey[Any] | ReverseRelation
+Relations = tuple[Joinable, ...]
+"""A chain of relations to one."""
 
 
 class Projection:
@@ -51,6 +53,11 @@ class Projection:
     def plain(self) -> Projection:
         """What the query itself selects, of a projection that adds to it."""
         return self
+
+    @property
+    def beside(self) -> tuple[Term, ...]:
+        """What it selects besides, for which groups of rows must be of one value."""
+        return ()
 
     def selected(self, names: Names) -> tuple[Term, ...]:
         """What makes one row of the query differ from another."""
@@ -75,10 +82,13 @@ class Instances(Projection):
     defer: frozenset[tuple[Relations, Field[Any]]] = frozenset()
     annotations: tuple[str, ...] = ()
     """The annotations that instances have as attributes."""
+    needed: frozenset[tuple[Relations, Field[Any]]] = frozenset()
+    """Fields that are loaded whatever `only` and `defer` say: the keys that other rows are attached by."""
 
     @once
     def key(self) -> Hashable:
-        return ("instances", self.related, self.only, self.defer, self.annotations)
+        needed = self.needed if self.only is not None or self.defer else None
+        return ("instances", self.related, self.only, self.defer, self.annotations, needed)
 
     @property
     def names(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -97,18 +107,17 @@ class Instances(Projection):
     def with_related(self, paths: Iterable[str]) -> Instances:
         """Also the instances at these paths. Raises `FieldError` for a path that is no relation."""
         found = list(self.related)
-        for path in paths:
-            check_name(path, "A relation of select_related()")
+        chosen: list[str] = []
+        for given in paths:
+            check_name(given, "A relation of select_related()")
+            chosen += chosen_paths(self.info, given, "select_related()")
+        for path in chosen:
             relations: Relations = ()
             current = self.info
             for part in path.split("__"):
-                relation = current.fields.get(part)
-                if not isinstance(relation, ForeignKey):
-                    choices = sorted(name for name, field in current.fields.items() if isinstance(field, ForeignKey))
-                    raise FieldError(
-                        f"select_related({path!r}): {current.name}.{part} is not a relation. "
-                        f"The relations of {current.name} are: {', '.join(choices) or 'none'}."
-                    )
+                relation = joinable(current, part)
+                if relation is None:
+                    raise FieldError(_not_joinable(current, part, path))
                 relations = (*relations, relation)
                 current = relation.target._meta
                 if relations not in found:
@@ -120,12 +129,11 @@ class Instances(Projection):
         found: list[str] = []
 
         def walk(info: ModelInfo, prefix: str, seen: frozenset[str]) -> None:
-            for field in info.fields.values():
-                if isinstance(field, ForeignKey) and not field.allow_null:
-                    target = field.target._meta
-                    if target.name not in seen:
-                        found.append(prefix + field.name)
-                        walk(target, f"{prefix}{field.name}__", seen | {target.name})
+            for relation in info.forward:
+                target = relation.target._meta
+                if not relation.allow_null and target.name not in seen:
+                    found.append(prefix + relation.name)
+                    walk(target, f"{prefix}{relation.name}__", seen | {target.name})
 
         walk(self.info, "", frozenset({self.info.name}))
         return self.with_related(found)
@@ -145,6 +153,10 @@ class Instances(Projection):
             masks -= self.only
         return replace(self, only=None, defer=self.defer | masks)
 
+    def needing(self, relations: Relations, fields: Iterable[Field[Any]]) -> Instances:
+        """Also these fields of the instances at the end of the relations."""
+        return replace(self, needed=self.needed.union((relations, field) for field in fields))
+
     def _masks(self, names: Iterable[str], what: str) -> frozenset[tuple[Relations, Field[Any]]]:
         masks = set()
         for name in names:
@@ -155,8 +167,8 @@ class Instances(Projection):
             relations: Relations = ()
             current = self.info
             for part in parts[:-1]:
-                relation = current.fields.get(part)
-                if not isinstance(relation, ForeignKey):
+                relation = joinable(current, part)
+                if relation is None:
                     raise current.unknown(part, f"a relation in {what}")
                 relations = (*relations, relation)
                 current = relation.target._meta
@@ -175,10 +187,12 @@ class Instances(Projection):
         only = None
         if self.only is not None:
             only = {field for where, field in self.only if where == relations}
-            if relations and not only:
+            if relations and not any(where[: len(relations)] == relations for where, _ in self.only):
                 only = None  # only("album__name") says nothing of another relation.
         # A relation that is loaded needs its key, or it could not be told from a missing one.
-        keys = {chain[-1] for chain in self.related if chain[:-1] == relations}
+        loaded = [chain[-1] for chain in self.related if chain[:-1] == relations]
+        keys: set[Any] = {field for relation in loaded for field in fields_of(info, relation.local_columns)}
+        keys.update(field for where, field in self.needed if where == relations)
         deferred = {field for where, field in self.defer if where == relations}
         return [
             field
@@ -194,21 +208,50 @@ class Instances(Projection):
         found.extend(rendering.annotation(name) for name in self.annotations)
         return found
 
-    def reader(self, processors: Sequence[Process | None], hidden: int) -> Reader:
+    def reader(self, processors: Sequence[Process | None], hidden: int, links: int | None = None) -> Reader:
+        """The reader; with `links`, of pairs: see `read_instances`."""
+        return read_instances(self.entities(), processors, self.annotations, hidden, links)
+
+    def entities(self) -> list[Entity]:
+        """What each row is made of, in the order of the columns: the model's own instance, and those joined to it."""
         chains: list[Relations] = [(), *self.related]
         entities = []
         for chain in chains:
             info = chain[-1].target._meta if chain else self.info
+            reverse = chain[-1] if chain and isinstance(chain[-1], ReverseRelation) else None
             entities.append(
                 Entity(
                     model=info.model,
                     attributes=tuple(field.attname for field in self._fields(chain)),
-                    key=info.pk_fields[0].attname,
+                    keys=tuple(field.attname for field in info.pk_fields),
                     parent=chains.index(chain[:-1]) if chain else None,
-                    name=chain[-1].name if chain else None,
+                    name=chain[-1].accessor if chain else None,
+                    back=reverse.relation.accessor if reverse is not None else None,
                 )
             )
-        return read_instances(entities, processors, self.annotations, hidden)
+        return entities
+
+
+def joinable(info: ModelInfo, name: str) -> Joinable | None:
+    """The relation to one of this name, by which another row can be joined to the model's."""
+    relation: Relation | None = info.relations.get(name)
+    field = info.fields.get(name)
+    if isinstance(field, ForeignKey):
+        return field
+    return relation if isinstance(relation, (CompositeForeignKey, ReverseRelation)) and not relation.many else None
+
+
+def _not_joinable(info: ModelInfo, name: str, path: str) -> str:
+    if (name in info.relations and info.relations[name].many) or (name in info.accessors and info.accessors[name].many):
+        return (
+            f"select_related({path!r}): {info.name}.{name} leads to many rows, which a join would multiply. "
+            f"Use prefetch_related({path!r})."
+        )
+    choices = sorted(name for name in (*info.fields, *info.relations) if joinable(info, name) is not None)
+    return (
+        f"select_related({path!r}): {info.name}.{name} is not a relation. "
+        f"The relations of {info.name} are: {', '.join(choices) or 'none'}."
+    )
 
 
 Shape = Literal["dicts", "tuples", "named", "flat"]

@@ -24,8 +24,11 @@ from orm.relations import ForeignKey, RelatedKey
 
 if TYPE_CHECKING:
     from orm.ctes import CTE
+    from orm.loading.tree import Branch, Withheld
     from orm.meta import ModelInfo
+    from orm.models import Model
     from orm.planning.locking import Lock
+    from orm.relations import ReverseRelation
 
 
 # The conditions and lookups of one filter() or exclude(), and whether it was the latter.
@@ -59,6 +62,8 @@ class Query:
     reached: Reached = field(default_factory=dict)
     """The joins to many rows so far, and how many scopes they have: see `Names`."""
     scopes: int = 0
+    same_scope: bool = False
+    """Whether the next ``filter()`` is about the row that the last one joined: see `ManyToManyManager`."""
     lock: Lock | None = None
     whole: bool = False
     """Whether ``all()`` said that every row is meant: see `ModelRegistry`."""
@@ -68,6 +73,12 @@ class Query:
     """Those that it joins, and on what."""
     filters: tuple[Filter, ...] = ()
     """The calls that made the condition, for ``&`` to make again on another query."""
+    branches: tuple[Branch, ...] = ()
+    """What is loaded along with its rows, each branch by a query of its own."""
+    withheld: tuple[Withheld, ...] = ()
+    """The relations that ``noload()`` and ``raiseload()`` keep from its rows."""
+    owner: tuple[ReverseRelation, Model] | None = None
+    """The instance whose related rows these are, and how: they have it for their forward side."""
 
     @once
     def conditions(self) -> tuple[Node, Node, Node]:
@@ -162,7 +173,12 @@ class Query:
         annotations = self.annotations
         if over_groups:
             annotations = {name: term.of_a_row() for name, term in annotations.items()}
-        return Names(self.info, annotations, self.reached, self.scopes, own_scope=own_scope)
+        scopes = self.scopes - 1 if own_scope and self.same_scope else self.scopes
+        return Names(self.info, annotations, self.reached, scopes, own_scope=own_scope)
+
+    def in_same_scope(self) -> Query:
+        """The query, whose next ``filter()`` shares the joins of the last one."""
+        return self.changed(same_scope=True)
 
     def inlined_names(self) -> Names:
         """What names mean where there are no annotations to refer to: an annotation's name is its expression."""
@@ -170,7 +186,8 @@ class Query:
 
     def using_names(self, names: Names, **changes: Any) -> Query:
         """The query changed by what was resolved with these names."""
-        return self.changed(reached=names.reached, scopes=names.scopes, **changes)
+        scopes = max(self.scopes, names.scopes)
+        return self.changed(reached=names.reached, scopes=scopes, same_scope=False, **changes)
 
     @property
     def is_empty(self) -> bool:
@@ -353,7 +370,7 @@ class Query:
             for name, annotation in self.annotations.items()
             if not annotation.aggregate and not annotation.window and name in self.projection.names
         )
-        read = [*(t.term for t in self.order), *groups.leaves()]
+        read = [*(t.term for t in self.order), *groups.leaves(), *self.projection.beside]
         if self.grouping is None and isinstance(self.projection, Instances):
             # MariaDB loses its way in HAVING where two columns of one name are grouped by.
             shown = self.projection.own_fields()

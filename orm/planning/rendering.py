@@ -139,6 +139,10 @@ class Rendering:
             known = self._rendered[id(term)] = term, term.render(self)
         return known[1]
 
+    def know(self, term: Term, column: ColumnElement[Any]) -> None:
+        """Take a column for the SQL of a term that is asked for `once`."""
+        self._rendered[id(term)] = term, column
+
     def annotation(self, name: str) -> ColumnElement[Any]:
         """The SQL of an annotation of the query."""
         return self.annotated[name]

@@ -55,14 +55,17 @@ from orm.planning.conditions import (
     is_never,
     junction,
 )
+from orm.planning.linked import LinkedTo
 from orm.planning.names import Names
 from orm.planning.nested import CTETerm, OuterRefTerm, OuterTerm, SubqueryTerm
 from orm.planning.order_names import KEY_NUMBER, named_ordering
 from orm.planning.ordering import ClauseOrder, OrderTerm
 from orm.planning.over_rows import AggregateTerm, WindowTerm
 from orm.planning.paths import MAX_CACHED, Path, resolve_path, split_path
+from orm.planning.spread import Spread, find_spread
 from orm.planning.terms import DECIMAL, NULL, ClauseTerm, NullTerm, PathTerm, RowTerm, Term, ValueTerm, value_field
 from orm.planning.transforming import KeyTerm, Steps, TransformTerm, split_lookup, with_steps
+from orm.relations import RelationExpression
 from orm.subqueries import Exists, OuterRef, Subquery, is_queryset
 from orm.windows import Window, WindowFunction
 
@@ -251,10 +254,16 @@ def _resolved(names: Names, condition: Any, negated: bool) -> Node | None:
         return _joined(names, condition.connector, condition.children, condition.negated, below)
     if isinstance(condition, Exists):
         return NOTHING if condition.query.is_empty else ExistsQuery(condition.query.probing())
+    if isinstance(condition, LinkedTo):
+        return _linked(names, condition, negated)
     if isinstance(condition, Comparison):
         expression = condition.expression
         if isinstance(expression, FieldExpression):
             check_model(names.info, expression, "a condition")
+            if isinstance(expression, RelationExpression):
+                spread = find_spread(names.info, "__".join((*expression._path, condition.lookup)))
+                if spread is not None:
+                    return _resolved(names, spread.condition(condition.value), negated)
             path = resolve_path(names.info, "__".join(expression._path), "a condition")
             return _path_match(names, path, (), lookup_for(path.field, condition.lookup), condition.value, negated)
         term = resolve(names, expression, "a condition")
@@ -262,6 +271,27 @@ def _resolved(names: Names, condition: Any, negated: bool) -> Node | None:
     if isinstance(condition, Expression):
         return _truth(names, condition, negated)
     return Clause(condition)
+
+
+def _linked(names: Names, condition: LinkedTo, negated: bool) -> Node:
+    """All the columns of a key have their values: of the same row, if there may be many."""
+    links = condition.links
+    path = links[0][0]
+    if not (negated and path.many):
+        return junction(
+            "AND", [_match(names, names.path_term(p), lookup_for(p.field, "exact"), value) for p, value in links]
+        )
+    count = path.first_many()
+    hops = path.relations[:count]
+    inner_names = Names(hops[-1].target._meta, own_scope=True)
+    inner = junction(
+        "AND",
+        [
+            _match(inner_names, inner_names.path_term(p.after(count)), lookup_for(p.field, "exact"), value)
+            for p, value in links
+        ],
+    )
+    return AboutRows(RowExists(hops, inner, names.joined_here(hops), ()))
 
 
 def _truth(names: Names, expression: Expression[Any], negated: bool) -> Node:
@@ -287,13 +317,17 @@ def _keyword(names: Names, name: str, value: Any, negated: bool) -> Node:
         if term is not None:
             steps, lookup = split_lookup(term.field, rest.split("__") if rest else ())
             return _match(names, with_steps(term, steps), lookup, value)
-    known: tuple[Path, Steps, Lookup] | None = info.lookups.get(name)
+    known: tuple[Path, Steps, Lookup] | Spread | None = info.lookups.get(name)
     if known is None:
-        path, parts = split_path(info, name, "a lookup")
-        known = path, *split_lookup(path.field, parts)
+        known = find_spread(info, name)
+        if known is None:
+            path, parts = split_path(info, name, "a lookup")
+            known = path, *split_lookup(path.field, parts)
         if len(info.lookups) >= MAX_CACHED:
             info.lookups.clear()
         info.lookups[name] = known
+    if isinstance(known, Spread):
+        return _resolved(names, known.condition(value), negated) or EVERYTHING
     return _path_match(names, *known, value, negated)
 
 

@@ -117,6 +117,8 @@ class BulkInsert:
 
     def chunk_size(self, batch_size: int | None) -> int:
         """How many rows go into one statement."""
+        if not self.fields:
+            return 1  # A row of nothing but defaults has a statement of its own.
         most = self.dialect.rows_per_insert(len(self.fields))
         if self._arrays:
             most = 10_000

@@ -1,5 +1,7 @@
 """Relations between models: `ForeignKey`, `OneToOne`, `ManyToMany`, and their ways back."""
 
+from orm.relations.composed import Composed
+from orm.relations.composite import CompositeForeignKey
 from orm.relations.expressions import RelationExpression
 from orm.relations.foreign_key import (
     CASCADE,
@@ -10,17 +12,26 @@ from orm.relations.foreign_key import (
     ForeignKey,
     OneToOne,
 )
-from orm.relations.hops import Hop, Relation, joined_on, pairs, related_key
+from orm.relations.generic import GenericExpression, GenericForeignKey
+from orm.relations.hops import Hop, Relation, fields_of, joined_on, pairs, related_key, related_keys
 from orm.relations.many_to_many import ManyToMany, ManyToManyEnd
 from orm.relations.reverse import RelatedKey, ReverseRelation
 
+# The relations to one row whose key is kept on this side.
+FORWARD = (ForeignKey, CompositeForeignKey)
+
 __all__ = [
     "CASCADE",
+    "FORWARD",
     "NO_ACTION",
     "RESTRICT",
     "SET_DEFAULT",
     "SET_NULL",
+    "Composed",
+    "CompositeForeignKey",
     "ForeignKey",
+    "GenericExpression",
+    "GenericForeignKey",
     "Hop",
     "ManyToMany",
     "ManyToManyEnd",
@@ -29,7 +40,9 @@ __all__ = [
     "Relation",
     "RelationExpression",
     "ReverseRelation",
+    "fields_of",
     "joined_on",
     "pairs",
     "related_key",
+    "related_keys",
 ]

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from orm.exceptions import FieldError
 from orm.expressions import FieldExpression
 
 if TYPE_CHECKING:
     from orm.meta import ModelInfo
     from orm.relations.hops import Relation
+
+
+class UnknownAttribute(FieldError, AttributeError):
+    """A name that is no field, asked for as an attribute: so that ``hasattr()`` says no."""
 
 
 class RelationExpression(FieldExpression[Any]):
@@ -29,6 +34,9 @@ class RelationExpression(FieldExpression[Any]):
             onward = target.relations.get(name)
             if onward is not None:
                 return RelationExpression(self._model, name, self._path)
+            composed = target.composed.get(name)
+            if composed is not None:
+                return composed.expression(self._model, self._path)
             return super().__getattribute__(name)
         if name != field.name and name != "pk":
             return FieldExpression(self._model, name, self._path)
@@ -41,4 +49,6 @@ class RelationExpression(FieldExpression[Any]):
         return info.relation(self._path[-1])
 
     def __getattr__(self, name: str) -> Any:
-        raise self._relation().target._meta.unknown(name, f"an attribute of {self!r}")
+        if name.startswith("_"):
+            raise AttributeError(f"{self!r} has no {name!r}.")
+        raise UnknownAttribute(str(self._relation().target._meta.unknown(name, f"an attribute of {self!r}")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
@@ -9,11 +10,12 @@ import sqlalchemy
 import typesystem
 from sqlalchemy.types import TypeEngine
 
-from orm.exceptions import FieldError
+from orm.exceptions import FieldError, NoMatch
 from orm.expressions import FieldExpression
 from orm.fields import Field
 from orm.relations.expressions import RelationExpression
-from orm.relations.hops import Hop, find_target, related_key
+from orm.relations.hops import Hop, check_related_name, check_to, find_target, related_key
+from orm.relations.loaded import PREFETCHED, SPARSE, check_touchable
 from orm.relations.reverse import ReverseRelation
 
 if TYPE_CHECKING:
@@ -25,6 +27,15 @@ SET_NULL = "SET NULL"
 SET_DEFAULT = "SET DEFAULT"
 NO_ACTION = "NO ACTION"
 ON_DELETE = (CASCADE, RESTRICT, SET_NULL, SET_DEFAULT, NO_ACTION)
+
+
+def check_on_delete(on_delete: str) -> None:
+    """Raise `FieldError` unless it is one of the rules."""
+    if on_delete not in ON_DELETE:
+        raise FieldError(
+            f"on_delete must be one of orm.CASCADE, RESTRICT, SET_NULL, SET_DEFAULT and NO_ACTION, got {on_delete!r}."
+        )
+
 
 M = TypeVar("M", bound="Model | None")
 T = TypeVar("T", bound="Model")
@@ -164,13 +175,10 @@ class ForeignKey(Field[M], Generic[M]):
             to_field=None,
             **options,
         ):
-            if not isinstance(to, str) and not hasattr(to, "_meta"):
-                raise FieldError(f"A relation takes a model or the name of one, got {type(to).__name__}.")
-            if on_delete not in ON_DELETE:
-                raise FieldError(
-                    f"on_delete must be one of orm.CASCADE, RESTRICT, SET_NULL, SET_DEFAULT and "
-                    f"NO_ACTION, got {on_delete!r}."
-                )
+            check_to(to)
+            check_related_name(related_name, "related_name")
+            check_related_name(related_query_name, "related_query_name")
+            check_on_delete(on_delete)
             if on_delete == SET_NULL and not options.get("allow_null"):
                 raise FieldError("on_delete=SET_NULL needs allow_null=True on the same field.")
             if self.unique_relation:
@@ -200,6 +208,8 @@ class ForeignKey(Field[M], Generic[M]):
                     own.pop(self.attname, None)  # It is asked for its key until it has one.
                 else:
                     own[self.attname] = key
+                if not self.reverse.many:
+                    self.reverse.know(value, instance)
             else:
                 own[self.attname] = value
                 own.pop(self.name, None)
@@ -234,6 +244,12 @@ class ForeignKey(Field[M], Generic[M]):
     def reverse(self) -> ReverseRelation:
         """The way back."""
         return ReverseRelation(self)
+
+    def wait_for(self, name: str) -> None:
+        """Lead to the next model of this name: the one that it led to is gone."""
+        self.to = name
+        self.__dict__.pop("reverse", None)
+        self.__dict__.pop("missing", None)
 
     @property
     def local_columns(self) -> tuple[str, ...]:
@@ -277,9 +293,17 @@ class ForeignKey(Field[M], Generic[M]):
         if len(info.pk_fields) != 1:
             raise FieldError(
                 f"{self.label}: {info.name} has a composite primary key, which a ForeignKey cannot point "
-                f"at. Use to_field= with a unique field of {info.name}."
+                f"at. Use orm.CompositeForeignKey(from_fields=[...]), or to_field= with a unique field of {info.name}."
             )
         return info.pk_fields[0]
+
+    def __copy__(self) -> Any:
+        """An unbound copy, whose validator asks it, not the original."""
+        made = super().__copy__()
+        made.__dict__.pop("reverse", None)
+        made.validator = copy.copy(self.validator)
+        made.validator.relation = made
+        return made
 
     def descriptors(self) -> dict[str, Any]:
         """What the metaclass sets on the class: the relation and its raw key."""
@@ -335,14 +359,26 @@ class ForeignKey(Field[M], Generic[M]):
             return None
         if loaded is not None and loaded.__dict__.get(self.target_field.attname) == key:
             return loaded
+        check_touchable(instance, self)
+        missing = own.get(PREFETCHED, {}).get(self.name)
+        if missing == [] or (missing == [key] and self.allow_null):
+            return None
+        if missing == [key]:
+            raise self.missing(f"{self.label}: no {self.target.__name__} was found that it points at.")
         sparse = own[self.name] = self.sparse(key)
         return sparse
+
+    @cached_property
+    def missing(self) -> type[NoMatch]:
+        """The error for a row that a query looked for and did not find."""
+        return type("RelatedObjectDoesNotExist", (self.target.DoesNotExist, AttributeError), {})
 
     def sparse(self, key: Any) -> Model:
         """An instance of the related model that holds only its key."""
         target = self.target
         made = target.__new__(target)
         made.__dict__[self.target_field.attname] = key
+        made.__dict__[SPARSE] = self.label
         return made
 
 

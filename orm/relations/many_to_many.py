@@ -6,17 +6,20 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from orm.exceptions import FieldError
+from orm.fields import Field
+from orm.relations.composite import CompositeForeignKey
 from orm.relations.foreign_key import ForeignKey
-from orm.relations.hops import Hop, find_target
+from orm.relations.hops import Hop, check_related_name, check_to, find_target, given_name
 from orm.relations.reverse import RelatedKey
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from orm.models import Model
-    from orm.related import ManyToManyManager
+    from orm.related_managers import ManyToManyManager
 
 T = TypeVar("T", bound="Model")
+Forward = ForeignKey[Any] | CompositeForeignKey[Any]
 
 
 class ManyToMany(Generic[T]):
@@ -44,12 +47,17 @@ class ManyToMany(Generic[T]):
         symmetrical: bool | None = None,
         tablename: str | None = None,
     ) -> None:
-        if not isinstance(to, str) and not hasattr(to, "_meta"):
-            raise FieldError(f"A relation takes a model or the name of one, got {type(to).__name__}.")
-        if through is not None and not isinstance(through, str) and not hasattr(through, "_meta"):
-            raise FieldError(f"through takes a model or the name of one, got {type(through).__name__}.")
-        if through is not None and tablename is not None:
-            raise FieldError("tablename names the table of a through model that is made: give the model, or the name.")
+        check_to(to)
+        check_related_name(related_name, "related_name")
+        check_related_name(related_query_name, "related_query_name")
+        if through is not None:
+            check_to(through)
+            if tablename is not None:
+                raise FieldError("tablename is of a through model that is made: leave it out, or through.")
+        elif through_fields is not None:
+            raise FieldError("through_fields are of a through model of your own: give through=, too.")
+        if through_fields is not None and (isinstance(through_fields, str) or len(through_fields) != 2):
+            raise FieldError("through_fields are two names: the foreign key to this side, and the one to the other.")
         self.to: type[Model] | str = to
         self.through: type[Model] | str | None = through
         self.through_fields = through_fields
@@ -61,6 +69,8 @@ class ManyToMany(Generic[T]):
         self.model: type[Model]
         self.linked = False
         """Whether both ends are known to their models."""
+        self.made: type[Model] | None = None
+        """The through model, if it was made for the relation."""
 
     if TYPE_CHECKING:
 
@@ -69,6 +79,23 @@ class ManyToMany(Generic[T]):
         @overload
         def __get__(self, instance: object, owner: type) -> ManyToManyManager[T]: ...
         def __get__(self, instance: Any, owner: type) -> Any: ...
+
+    else:
+
+        def __get__(self, instance, owner):
+            # Only until both sides are there: then the class has the relation's accessor in its place.
+            if self.model._meta.abstract:
+                return self
+            self.model._meta.registry.require(self)
+            return getattr(owner if instance is None else instance, self.name)
+
+    def unmake(self) -> None:
+        """Forget the through model that was made, and what follows from it."""
+        self.linked = False
+        if self.made is not None:
+            self.through = self.made = None
+        for name in ("through_model", "keys", "forward", "backward"):
+            self.__dict__.pop(name, None)
 
     def bind(self, model: type[Model], name: str) -> None:
         """Take the model and the name that the class statement gives."""
@@ -79,7 +106,7 @@ class ManyToMany(Generic[T]):
         """A copy for a model that inherits the relation."""
         return type(self)(
             self.to,  # type: ignore[arg-type]
-            through=self.through,
+            through=None if self.made is not None else self.through,
             through_fields=self.through_fields,
             related_name=self.related_name,
             related_query_name=self.related_query_name,
@@ -97,7 +124,7 @@ class ManyToMany(Generic[T]):
         """The related model. Raises `FieldError` while it is not declared."""
         found = find_target(self.to, self.model)
         if found is None:
-            raise FieldError(f"{self.label} points to {self.to!r}, which is not in its registry.")
+            raise self.model._meta.registry.unknown_model(self.label, str(self.to))
         return found
 
     @property
@@ -107,8 +134,8 @@ class ManyToMany(Generic[T]):
 
     @property
     def symmetrical(self) -> bool:
-        """Whether each pair counts for both sides."""
-        return self.to_itself if self._symmetrical is None else self._symmetrical
+        """Whether each pair counts for both sides. Only a relation to the same model can be so."""
+        return self.to_itself and self._symmetrical is not False
 
     def is_resolved(self) -> bool:
         """Whether the related model, and the through model if one was named, are there yet, with their tables."""
@@ -125,19 +152,20 @@ class ManyToMany(Generic[T]):
         """The model that keeps the pairs."""
         found = None if self.through is None else find_target(self.through, self.model)
         if found is None:
-            raise FieldError(f"{self.label} has no through model {self.through!r} yet.")
+            raise self.model._meta.registry.unknown_model(f"{self.label}'s through", str(self.through))
         return found
 
     @cached_property
-    def keys(self) -> tuple[ForeignKey[Any], ForeignKey[Any]]:
+    def keys(self) -> tuple[Forward, Forward]:
         """The through model's foreign keys: to this side, and to the other one."""
         through = self.through_model._meta
         if self.through_fields is not None:
-            found = [through.fields.get(name) for name in self.through_fields]
+            known = {relation.name: relation for relation in through.forward}
+            found = [known.get(name) for name in self.through_fields]
             wrong = [
                 name
                 for name, field, side in zip(self.through_fields, found, (self.model, self.target), strict=True)
-                if not (isinstance(field, ForeignKey) and field.target is side)
+                if field is None or field.target is not side
             ]
             if wrong:
                 raise FieldError(
@@ -145,9 +173,8 @@ class ManyToMany(Generic[T]):
                     f"{through.name} to {self.model.__name__} and to {self.target.__name__}; {wrong[0]!r} is not one."
                 )
             return found[0], found[1]  # type: ignore[return-value]
-        relations = [field for field in through.fields.values() if isinstance(field, ForeignKey)]
-        sources = [field for field in relations if field.target is self.model]
-        targets = [field for field in relations if field.target is self.target]
+        sources = [relation for relation in through.forward if relation.target is self.model]
+        targets = [relation for relation in through.forward if relation.target is self.target]
         if self.to_itself and len(sources) == 2:
             return sources[0], sources[1]
         if len(sources) != 1 or len(targets) != 1 or self.to_itself:
@@ -166,12 +193,25 @@ class ManyToMany(Generic[T]):
     def backward(self) -> ManyToManyEnd:
         """The relation as instances of the other model have it; its name ends with a plus where it is hidden."""
         source, target = self.keys
-        owner = self.model.__name__.lower()
-        name = self.related_query_name or self.related_name or owner
-        accessor = self.related_name or f"{owner}_set"
-        if self.to_itself and self.symmetrical:
+        owner = self.model.__name__
+        related_name = given_name(self.related_name, owner)
+        name = given_name(self.related_query_name, owner) or related_name or owner.lower()
+        accessor = related_name or f"{owner.lower()}_set"
+        if self.symmetrical:
             name = accessor = f"{self.name}+"
         return ManyToManyEnd(self, name, accessor, self.target, target, source)
+
+
+class PairedKey(RelatedKey):
+    """What ``filter(tags=...)`` compares: the key of the other side that the through model keeps."""
+
+    relation: ManyToManyEnd
+
+    @property
+    def target_field(self) -> Field[Any]:
+        """The field that the through model points at: the primary key, or its `to_field`."""
+        field: Field[Any] = self.relation.far.target_field
+        return field
 
 
 class ManyToManyEnd:
@@ -186,8 +226,8 @@ class ManyToManyEnd:
         name: str,
         accessor: str,
         model: type[Model],
-        near: ForeignKey[Any],
-        far: ForeignKey[Any],
+        near: Forward,
+        far: Forward,
     ) -> None:
         self.relation = relation
         self.name = name
@@ -197,7 +237,7 @@ class ManyToManyEnd:
         """The through model's foreign key to this side."""
         self.far = far
         """Its foreign key to the other side."""
-        self.key = RelatedKey(self, model)
+        self.key = PairedKey(self, model)
 
     def __repr__(self) -> str:
         return f"<ManyToManyEnd {self.model.__name__}.{self.accessor}>"
@@ -212,6 +252,11 @@ class ManyToManyEnd:
         """The model at the other end."""
         target: type[Model] = self.far.target
         return target
+
+    @property
+    def symmetrical(self) -> bool:
+        """Whether each pair is kept in both directions."""
+        return self.relation.symmetrical
 
     @property
     def hops(self) -> tuple[Hop, ...]:

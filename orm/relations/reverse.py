@@ -9,10 +9,12 @@ from sqlalchemy.types import TypeEngine
 
 from orm.exceptions import QueryError
 from orm.fields import Field
-from orm.relations.hops import Hop, Relation, related_key
+from orm.relations.hops import Hop, Relation, given_name, related_key
+from orm.relations.loaded import PREFETCHED
 
 if TYPE_CHECKING:
     from orm.models import Model
+    from orm.relations.composite import CompositeForeignKey
     from orm.relations.foreign_key import ForeignKey
 
 
@@ -21,14 +23,16 @@ class ReverseRelation:
 
     allow_null = True
 
-    def __init__(self, relation: ForeignKey[Any]) -> None:
+    def __init__(self, relation: ForeignKey[Any] | CompositeForeignKey[Any]) -> None:
         self.relation = relation
-        self.many = not (relation.unique or relation.primary_key)
-        owner = relation.model.__name__
-        self.name = relation.related_query_name or relation.related_name or owner.lower()
+        info = relation.model._meta
+        self.many = not (relation.unique or info.pk_fields == (relation,))
+        owner = info.name.lower()
+        related_name = given_name(relation.related_name, info.name)
+        self.name = given_name(relation.related_query_name, info.name) or related_name or owner
         """The name in lookups: ``filter(tracks__title=...)``, or the lower-case model name without `related_name`."""
-        self.accessor = relation.related_name or (f"{owner.lower()}_set" if self.many else owner.lower())
-        """The attribute of an instance."""
+        self.accessor = related_name or (f"{owner}_set" if self.many else owner)
+        """The attribute of an instance; it ends with a plus if there is none."""
         self.key = RelatedKey(self, relation.target)
 
     def __repr__(self) -> str:
@@ -54,6 +58,13 @@ class ReverseRelation:
     def remote_columns(self) -> tuple[str, ...]:
         """The columns that point here."""
         return self.relation.local_columns
+
+    def know(self, instance: Model, row: Model) -> None:
+        """Let an instance have the one row that points at it."""
+        if not self.accessor.endswith("+"):
+            own = instance.__dict__
+            own.get(PREFETCHED, {}).pop(self.accessor, None)
+            own[self.accessor] = row
 
 
 class RelatedKey(Field[Any]):

@@ -23,6 +23,7 @@ class Case:
         writes: whether rows are changed, so that it must be undone.
         differs: why we differ on purpose, by kind of database.
         statements: why another number of statements is right; "" where the same number must be sent.
+        fewer: why we may send fewer than Django; never more.
         point: the number of the known trap that it is about, 0 if none.
     """
 
@@ -34,6 +35,7 @@ class Case:
     writes: bool = False
     differs: Mapping[str, str] = field(default_factory=dict)
     statements: str = ""
+    fewer: str = ""
     point: int = 0
 
 
@@ -54,6 +56,7 @@ class Area:
         writes: bool = False,
         differs: str | Mapping[str, str] = "",
         statements: str = "",
+        fewer: str = "",
         point: int = 0,
     ) -> None:
         """Add a case; see `Case`. `differs` as a text holds for every kind of database."""
@@ -61,4 +64,5 @@ class Area:
             raise ValueError(f"two cases of {self.name} are called {name!r}")
         if isinstance(differs, str):
             differs = dict.fromkeys(KINDS, differs) if differs else {}
-        self.cases.append(Case(self.name, name, query, theirs, ordered, writes, differs, statements, point))
+        made = Case(self.name, name, query, theirs, ordered, writes, differs, statements, fewer, point)
+        self.cases.append(made)

@@ -109,7 +109,7 @@ def normal(value: Any) -> Any:
         names = [field.attname for field in value._meta.fields.values()]
         names = [name for name in names if name in value.__dict__]
         relations = {field.name for field in value._meta.fields.values()}
-        return _instance(type(value).__name__, value, names, relations | set(value._meta.relations))
+        return _instance(type(value).__name__, value, names, relations | set(value._meta.accessors))
     if value is None or isinstance(value, (bool, int, str, bytes, datetime.date, datetime.time, datetime.timedelta)):
         return (type(value).__name__, value)
     return (type(value).__name__, str(value))

@@ -1,6 +1,6 @@
 """Where `orm` differs from Django on purpose: what each case gives for its reason, and where the docs tell of it.
 
-The reasons of `differs=` and `statements=` in `areas/` are the keys; the values are words of the list in
+The reasons of `differs=`, `statements=` and `fewer=` in `areas/` are the keys; the values are words of the list in
 `docs/coming-from-django.md`. A test holds the cases, this table and the page to each other.
 """
 
@@ -59,6 +59,26 @@ ANSWERS: dict[str, str] = {
     ),
     "Django refuses F() as a condition by itself": "A boolean field is a condition by itself",
     "Django refuses numbers of two kinds; the result is of the wider one": "take numbers of several kinds",
+    "nothing loads behind your back: ours raises and names the call, Django sends a statement": (
+        "A relation or a column that was not loaded raises"
+    ),
+    "a key will do, as for many-to-many relations; Django wants an instance": "`add()` over a foreign key takes keys",
+    "the key is loaded anyway": "`only()` beside `select_related()` loads the relation's key anyway",
+    "the relation itself may have a slice; Django fails without to_attr": (
+        "A `Prefetch` with a slice, without `to_attr`"
+    ),
+    "Django takes the key of the pair from the first join of the table, and asks about the last": (
+        "A `Prefetch` whose queryset joins the same relation twice"
+    ),
+    "Django inserts with IGNORE, which passes over a key that is nowhere, too": (
+        "Django's `INSERT IGNORE` passes over it"
+    ),
+    "Django's foreign keys are checked at the end of the transaction, which is undone here": (
+        "Django's foreign keys are checked at the end of the transaction"
+    ),
+    "refused; Django takes any attribute that is there for something prefetched": (
+        "Django takes any attribute that is there"
+    ),
 }
 STATEMENTS: dict[str, str] = {
     "ours is one statement": "`update()` across relations is one",
@@ -70,4 +90,25 @@ STATEMENTS: dict[str, str] = {
         "how often `update_or_create` asks"
     ),
     "ours sends none": "A query that can find nothing is not sent",
+    "set() writes without asking first: a statement that removes, and one that adds": (
+        "`set()` does not ask what is there"
+    ),
+    "how many rows that are streamed are prefetched at once is each one's own affair": (
+        "for how many rows of `async for` a relation is prefetched at once"
+    ),
+}
+FEWER: dict[str, str] = {
+    "Django asks first what is there, and then removes and adds in a statement each": (
+        "`set()` does not ask what is there"
+    ),
+    "Django asks first which pairs are there, and sends a statement for each way round of a symmetrical relation": (
+        "`add()` over a many-to-many relation is one statement"
+    ),
+    "the key of a relation is there without asking; Django loads the row": (
+        "The key of a relation is there without asking"
+    ),
+    "the keys that rows are attached by are always loaded; Django asks for each one": (
+        "so are the keys that prefetched rows are attached by"
+    ),
+    "what the prefetched rows answer is not asked for": "What prefetched rows answer is not asked for",
 }

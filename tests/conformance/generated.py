@@ -1,4 +1,4 @@
-"""Random querysets: made by hypothesis as plain data, built on either side."""
+"""Random querysets, and what is prefetched for them: made by hypothesis as plain data, built on either side."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.conformance.world import MODELS
+from tests.conformance.areas.reading import tree
+from tests.conformance.world import MODELS, Column
 
-TEXTS = ["Ann", "ann", "Bob", "Rock", "Jazz", "Lennon", "good", "bad", "Dylan", "SE", "", "100%"]
+TEXTS = ["Ann", "ann", "Bob", "Rock", "Jazz", "Lennon", "good", "bad", "Dylan", "SE", "", "100%", "red", "Chess"]
 NUMBERS = [0, 1, 2, 3, 4, 5, 7, 10, 25, 33, 40]
-ROOTS = ("Country", "Author", "Blog", "Entry", "Comment", "Profile")
+ROOTS = ("Country", "Author", "Blog", "Entry", "Comment", "Profile", "Tag", "Club", "Membership", "Remark")
 # Comparing texts by size and case is each database's own affair; it has cases, not examples.
 LOOKUPS = {
     "integer": ("exact", "gt", "gte", "lt", "lte", "in", "range", "isnull"),
@@ -43,8 +44,8 @@ def relations(model: str) -> dict[str, str]:
     found = {name: column.target for name, column in MODELS[model].items() if column.target}
     for other, columns in MODELS.items():
         for column in columns.values():
-            if column.target == model:
-                found[column.reverse] = other
+            if column.target == model and not column.symmetrical:
+                found[column.query or column.reverse or other.lower()] = other
     return found
 
 
@@ -63,13 +64,16 @@ def paths(draw: st.DrawFn, root: str, kinds: tuple[str, ...] = PLAIN, depth: int
 
 
 @st.composite
-def relation_paths(draw: st.DrawFn, root: str) -> str:
-    """A path from a model to a relation."""
-    model, parts = root, []
+def relation_paths(draw: st.DrawFn, root: str) -> tuple[str, str]:
+    """A path from a model to a relation, and the kind of what is compared with it."""
+    model, parts, kind = root, [], "key"
     for _ in range(draw(st.integers(1, 2))):
+        before = model
         name, model = draw(st.sampled_from(sorted(relations(model).items())))
         parts.append(name)
-    return "__".join(parts)
+        column = MODELS[before].get(name)
+        kind = "text" if column is not None and column.to_field else "key"
+    return "__".join(parts), kind
 
 
 def values_of(kind: str) -> st.SearchStrategy[Any]:
@@ -88,10 +92,10 @@ def leaves(draw: st.DrawFn, root: str) -> Condition:
     """One lookup, against a value or another column."""
     how = draw(st.sampled_from(["value", "value", "value", "value", "value", "relation", "field"]))
     if how == "relation":
-        path = draw(relation_paths(root))
+        path, kind = draw(relation_paths(root))
         if draw(st.booleans()):
             return ("leaf", f"{path}__isnull", draw(st.booleans()))
-        return ("leaf", path, draw(values_of("key")))
+        return ("leaf", path, draw(values_of(kind)))
     path, kind = draw(paths(root))
     if how == "field" and kind == "integer":
         other, _ = draw(paths(root, ("integer",), 1))
@@ -183,7 +187,150 @@ def specs(draw: st.DrawFn) -> Spec:
     return Spec(root, tuple(calls), end)
 
 
+@dataclass(frozen=True)
+class Fetch:
+    """One argument of `prefetch_related()`: a path of attributes; a condition, order and slice of its last relation."""
+
+    path: str
+    condition: Condition | None = None
+    descending: bool = False
+    part: tuple[int, int | None] | None = None
+    to_attr: str = ""
+
+    @property
+    def shown(self) -> str:
+        """The path under which what it loads is read."""
+        return "__".join([*self.path.split("__")[:-1], self.to_attr]) if self.to_attr else self.path
+
+    def __str__(self) -> str:
+        if not self.to_attr:
+            return repr(self.path)
+        told = f"filter({_shown_condition(self.condition)})" if self.condition else "all()"
+        told += f".order_by({('-' if self.descending else '') + 'id'!r})"
+        told += f"[{self.part[0]}:{self.part[1]}]" if self.part else ""
+        return f"Prefetch({self.path!r}, {told}, {self.to_attr!r})"
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A queryset with what is prefetched for it."""
+
+    root: str
+    condition: Condition | None
+    fetches: tuple[tuple[Fetch, str], ...]
+    """Each with the model that it leads to."""
+
+    def __str__(self) -> str:
+        fetches = ", ".join(str(fetch) for fetch, _ in self.fetches)
+        told = f"filter({_shown_condition(self.condition)})" if self.condition else "all()"
+        return f"m.{self.root}.objects.{told}.prefetch_related({fetches})"
+
+
+@dataclass(frozen=True)
+class End:
+    """What an instance has under an attribute: the column that makes the relation, and the model at the other end."""
+
+    owner: str
+    name: str
+    target: str
+    backward: bool
+
+    @property
+    def column(self) -> Column:
+        """The column, of the model that declares it."""
+        return MODELS[self.owner][self.name]
+
+    @property
+    def many(self) -> bool:
+        """Whether there are several rows."""
+        return self.column.kind == "many" or (self.backward and self.column.kind == "link")
+
+    def undoes(self, other: End | None) -> bool:
+        """Whether it only leads back to the row that the other one started at, which is there already.
+
+        Django follows a path no further where a part of its instances is there already.
+        """
+        if other is None or self.column is not other.column or self.column.kind == "many":
+            return False
+        return self.backward != other.backward and (other.backward or self.column.kind == "one")
+
+
+def ends(model: str) -> dict[str, End]:
+    """The relations of a model, by the attributes of its instances."""
+    found = {name: End(model, name, column.target, False) for name, column in MODELS[model].items() if column.target}
+    for other, columns in MODELS.items():
+        for name, column in columns.items():
+            if column.target == model and not column.symmetrical:
+                found[column.reverse or f"{other.lower()}_set"] = End(other, name, other, True)
+    return found
+
+
+@st.composite
+def trees(draw: st.DrawFn) -> Tree:
+    """A queryset with some paths prefetched, some of them by a queryset of their own."""
+    root = draw(st.sampled_from(ROOTS))
+    return Tree(
+        root,
+        draw(st.none() | leaves(root)),
+        tuple(draw(fetches(root, f"found{number}")) for number in range(draw(st.integers(1, 3)))),
+    )
+
+
+@st.composite
+def fetches(draw: st.DrawFn, model: str, to_attr: str) -> tuple[Fetch, str]:
+    """One path to prefetch, and the model that it leads to."""
+    parts: list[str] = []
+    end: End | None = None
+    for _ in range(draw(st.integers(1, 3))):
+        onward = {name: found for name, found in ends(model).items() if not found.undoes(end)}
+        if onward:
+            name, end = draw(st.sampled_from(sorted(onward.items(), key=lambda item: item[0])))
+            parts.append(name)
+            model = end.target
+    path = "__".join(parts)
+    if end is None or draw(st.booleans()):
+        return Fetch(path), model
+    condition = draw(st.none() | leaves(model).filter(lambda leaf: is_own(model, leaf)))
+    part = None
+    if end.many:
+        low = draw(st.integers(0, 2))
+        part = draw(st.none() | st.tuples(st.just(low), st.none() | st.integers(low, 3)))
+    return Fetch(path, condition, draw(st.booleans()), part, to_attr), model
+
+
+def is_own(model: str, leaf: Condition) -> bool:
+    """Whether a condition is about the model's own columns.
+
+    Django tells the pairs of a prefetch apart by a table's name, which may be another join's if a condition has one.
+    """
+    kind, name, value = leaf
+    column = MODELS[model].get(name.split("__")[0])
+    return column is not None and not column.target and (kind == "leaf" or "__" not in value)
+
+
 # Building
+
+
+def tree_of(spec: Tree) -> Any:
+    """The rows with what was prefetched for them, on either side."""
+
+    def query(m: Any, o: Any) -> Any:
+        lookups: list[Any] = []
+        for fetch, model in spec.fetches:
+            if not fetch.to_attr:
+                lookups.append(fetch.path)
+                continue
+            rows = getattr(m, model).objects.order_by("-id" if fetch.descending else "id")
+            if fetch.condition is not None:
+                rows = rows.filter(_condition(fetch.condition, o))
+            if fetch.part is not None:
+                rows = rows[fetch.part[0] : fetch.part[1]]
+            lookups.append(o.Prefetch(fetch.path, rows, to_attr=fetch.to_attr))
+        found = getattr(m, spec.root).objects.prefetch_related(*lookups)
+        rows = yield found if spec.condition is None else found.filter(_condition(spec.condition, o))
+        return (yield from tree(rows, *(fetch.shown for fetch, _ in spec.fetches)))
+
+    return query
 
 
 def query_of(spec: Spec) -> Any:

@@ -7,48 +7,34 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
-import django
-import pymysql
-from django.conf import settings
 from django.core.exceptions import FieldError, MultipleObjectsReturned, ObjectDoesNotExist, ValidationError
 from django.db import Error, connections, models, transaction
 from django.db.models import functions
 from django.db.models.query import QuerySet
 
-from tests.conformance.world import FIRST_FREE_KEY, MODELS, ROWS, Column
+from tests.conformance.world import FIRST_FREE_KEY, MODELS, PAIRS, ROWS, Column
+from tests.django_settings import Current
 
 LABEL = "conformance"
 ERRORS = (FieldError, ObjectDoesNotExist, MultipleObjectsReturned, ValidationError, Error, ValueError, TypeError)
 
 
-class Current:
-    """Django's router: everything goes to the database in use."""
-
-    alias = "default"
-
-    def db_for_read(self, model: Any, **hints: Any) -> str:
-        return Current.alias
-
-    def db_for_write(self, model: Any, **hints: Any) -> str:
-        return Current.alias
-
-
-def _configure() -> None:
-    # Django's MySQL backend asks for mysqlclient, and takes PyMySQL in its place.
-    pymysql.version_info = (2, 2, 1, "final", 0)
-    pymysql.install_as_MySQLdb()
-    settings.configure(
-        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
-        DATABASE_ROUTERS=[Current()],
-        INSTALLED_APPS=["tests.conformance"],  # Django follows relations backwards only among installed apps.
-        DEFAULT_AUTO_FIELD="django.db.models.AutoField",
-        USE_TZ=True,
-        TIME_ZONE="UTC",
-    )
-    django.setup()
-
-
-_configure()
+def _relation(column: Column, options: dict[str, Any]) -> Any:
+    # Django takes a relation for symmetrical only under this name of its target.
+    target = "self" if column.symmetrical else f"{LABEL}.{column.target}"
+    if column.reverse:
+        options["related_name"] = column.reverse
+    if column.query:
+        options["related_query_name"] = column.query
+    if column.kind == "many":
+        if column.through:
+            options.update(through=f"{LABEL}.{column.through}", through_fields=column.through_fields)
+        return models.ManyToManyField(target, symmetrical=column.symmetrical, **options)
+    if column.to_field:
+        options["to_field"] = column.to_field
+    kind = models.OneToOneField if column.kind == "one" else models.ForeignKey
+    on_delete = models.RESTRICT if column.restrict else models.SET_NULL if column.null else models.CASCADE
+    return kind(target, on_delete=on_delete, **options)
 
 
 def _field(column: Column) -> Any:
@@ -59,11 +45,8 @@ def _field(column: Column) -> Any:
         options["unique"] = True
     if column.default is not None:
         options["default"] = column.default
-    if column.kind in ("link", "one"):
-        on_delete = models.SET_NULL if column.null else models.CASCADE
-        target = "self" if column.target == "self" else f"{LABEL}.{column.target}"
-        kind = models.OneToOneField if column.kind == "one" else models.ForeignKey
-        return kind(target, related_name=column.reverse, on_delete=on_delete, **options)
+    if column.target:
+        return _relation(column, options)
     make: dict[str, Callable[..., Any]] = {
         "key": lambda **o: models.AutoField(primary_key=True, **o),
         "text": lambda **o: models.CharField(max_length=50, blank=True, **o),
@@ -166,6 +149,11 @@ class Reference:
                 with self.connection.cursor() as cursor:
                     table = model._meta.db_table
                     cursor.execute(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), {FIRST_FREE_KEY})")
+        for (name, relation), pairs in PAIRS.items():
+            field = getattr(m, name)._meta.get_field(relation)
+            through = field.remote_field.through
+            near, far = (f"{key}_id" for key in (field.m2m_field_name(), field.m2m_reverse_field_name()))
+            through.objects.bulk_create([through(**{near: one, far: other}) for one, other in pairs])
 
     def close(self) -> None:
         """Disconnect."""

@@ -12,9 +12,19 @@ from typing import Any
 
 import orm
 from orm.database.hooks import QueryEvent
-from tests.conformance.world import FIRST_FREE_KEY, MODELS, ROWS, Column
+from tests.conformance.world import FIRST_FREE_KEY, MODELS, PAIRS, ROWS, Column
 
 models = orm.ModelRegistry()
+
+
+def _relation(column: Column, options: dict[str, Any]) -> Any:
+    names = {"related_name": column.reverse or None, "related_query_name": column.query or None}
+    if column.kind == "many":
+        through: dict[str, Any] = {"through": column.through or None, "through_fields": column.through_fields}
+        return orm.ManyToMany(column.target, symmetrical=column.symmetrical, **names, **through)
+    on_delete = orm.RESTRICT if column.restrict else orm.SET_NULL if column.null else orm.CASCADE
+    kind = orm.OneToOne if column.kind == "one" else orm.ForeignKey
+    return kind(column.target, on_delete=on_delete, to_field=column.to_field or None, **names, **options)
 
 
 def _field(column: Column) -> Any:
@@ -25,11 +35,8 @@ def _field(column: Column) -> Any:
         options["unique"] = True
     if column.default is not None:
         options["default"] = column.default
-    if column.kind == "link":
-        on_delete = orm.SET_NULL if column.null else orm.CASCADE
-        return orm.ForeignKey(column.target, related_name=column.reverse, on_delete=on_delete, **options)
-    if column.kind == "one":
-        return orm.OneToOne(column.target, related_name=column.reverse, on_delete=orm.CASCADE, **options)
+    if column.target:
+        return _relation(column, options)
     make: dict[str, Callable[..., Any]] = {
         "key": lambda **o: orm.Integer(primary_key=True, **o),
         "text": lambda **o: orm.String(max_length=50, allow_blank=True, trim_whitespace=False, **o),
@@ -121,6 +128,10 @@ class Subject:
             if self.url.startswith("postgresql"):
                 table = getattr(m, name).table.name
                 await self.database.execute(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), {FIRST_FREE_KEY})")
+        for (name, relation), pairs in PAIRS.items():
+            end = getattr(m, name)._meta.accessors[relation]
+            near, far = end.near.attname, end.far.attname
+            await end.through.objects.bulk_create([{near: one, far: other} for one, other in pairs])
 
     def close(self) -> None:
         """Disconnect."""

@@ -11,9 +11,10 @@ from hypothesis import HealthCheck, given, reject, settings
 
 from tests.conformance.compare import outcomes
 from tests.conformance.conftest import Worlds
-from tests.conformance.generated import Spec, query_of, specs
+from tests.conformance.generated import Spec, Tree, query_of, specs, tree_of, trees
 from tests.conformance.repairs import Coincidence, repaired
 
+PREFETCHED = 0.2  # so many more, of what is prefetched
 SHARES = {"sqlite": 0.7, "postgresql": 0.15, "mysql": 0.15}
 
 
@@ -47,5 +48,34 @@ def test_random_querysets(kind: str, worlds: Worlds, request: pytest.FixtureRequ
     try:
         with repaired():
             compared()
+    finally:
+        request.node.user_properties += [("asked", asked), ("outcome", "equal")]
+
+
+@pytest.mark.parametrize("kind", SHARES)
+def test_random_prefetches(kind: str, worlds: Worlds, request: pytest.FixtureRequest) -> None:
+    reference, subject = worlds.get(kind)
+    total = int(request.config.getoption("conformance_examples")) * PREFETCHED
+    asked = 0
+
+    @hypothesis.seed(int(request.config.getoption("conformance_seed")))
+    @settings(
+        max_examples=max(1, round(total * SHARES[kind])),
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(trees())
+    def compared(spec: Tree) -> None:
+        nonlocal asked
+        query = tree_of(spec)
+        theirs, ours = outcomes(reference, subject, query, query, undo=False, ordered=True)
+        asked += 1
+        assert theirs.same(ours), f"{spec}\ntheirs: {theirs}\nours:   {ours}"
+        assert len(ours.statements) == len(theirs.statements), f"{spec}\ntheirs: {theirs}\nours:   {ours}"
+
+    request.node.user_properties += [("database", kind), ("area", f"generated prefetches, {kind}")]
+    try:
+        compared()
     finally:
         request.node.user_properties += [("asked", asked), ("outcome", "equal")]

@@ -7,7 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from tests.conformance.areas import ALL
-from tests.conformance.differences import ANSWERS, STATEMENTS
+from tests.conformance.differences import ANSWERS, FEWER, STATEMENTS
 
 PAGE = (Path(__file__).parent.parent.parent / "docs" / "coming-from-django.md").read_text(encoding="utf-8")
 POINTS = range(1, 12)
@@ -47,11 +47,13 @@ def test_each_trap_is_shown_by_several_cases() -> None:
 def test_the_reasons_of_the_cases_are_the_table_s() -> None:
     assert {reason for case in ALL for reason in case.differs.values()} == set(ANSWERS)
     assert {case.statements for case in ALL if case.statements} == set(STATEMENTS)
+    assert {case.fewer for case in ALL if case.fewer} == set(FEWER)
 
 
 def test_the_page_tells_of_every_difference_and_of_nothing_else() -> None:
     listed = bullets(section("Other answers, on purpose"))
-    untold = [words for words in (ANSWERS | STATEMENTS).values() if not any(words in bullet for bullet in listed)]
+    told = (ANSWERS | STATEMENTS | FEWER).values()
+    untold = [words for words in told if not any(words in bullet for bullet in listed)]
     assert untold == []
-    unshown = [bullet for bullet in listed if not any(words in bullet for words in (ANSWERS | STATEMENTS).values())]
+    unshown = [bullet for bullet in listed if not any(words in bullet for words in told)]
     assert unshown == []

@@ -2,6 +2,8 @@
 
 People, blogs, entries and comments: forward relations three levels deep, backward ones two, a relation to itself,
 NULLs at every level, rows that nothing points at and rows that point at nothing. `Sample` has a field of each type.
+Many-to-many ones: tags of entries, friends (symmetrical) and followers among people, members of clubs over a model
+with columns of its own and two ways to a person, topics of clubs over a relation to a field that is no primary key.
 """
 
 from __future__ import annotations
@@ -30,12 +32,21 @@ Kind = Literal[
     "json",
     "link",
     "one",
+    "many",
 ]
 
 
 @dataclass(frozen=True)
 class Column:
-    """One field of a model: its kind, whether it may be null, and where a relation leads."""
+    """One field of a model: its kind, whether it may be null, and where a relation leads.
+
+    Attributes:
+        reverse: the name of the way back; "" for the one that each side makes up.
+        query: its name in lookups, where that is another.
+        to_field: the unique field that is pointed at, if it is not the primary key.
+        restrict: whether a row that is pointed at cannot be deleted.
+        through: the model that keeps the pairs; "" for one that is made.
+    """
 
     kind: Kind
     null: bool = False
@@ -43,11 +54,43 @@ class Column:
     target: str = ""
     reverse: str = ""
     default: Any = None
+    query: str = ""
+    to_field: str = ""
+    restrict: bool = False
+    through: str = ""
+    through_fields: tuple[str, str] | None = None
+    symmetrical: bool = False
 
 
-def link(target: str, reverse: str, *, null: bool = False) -> Column:
+def link(
+    target: str, reverse: str = "", *, null: bool = False, query: str = "", to_field: str = "", restrict: bool = False
+) -> Column:
     """A relation to one row of another model; `reverse` is the name of the way back."""
-    return Column("link", null=null, target=target, reverse=reverse)
+    return Column("link", null=null, target=target, reverse=reverse, query=query, to_field=to_field, restrict=restrict)
+
+
+def one(target: str, reverse: str, *, null: bool = False) -> Column:
+    """A relation to one row of another model, which only one row here may have."""
+    return Column("one", null=null, target=target, reverse=reverse)
+
+
+def many(
+    target: str,
+    reverse: str = "",
+    *,
+    through: str = "",
+    through_fields: tuple[str, str] | None = None,
+    symmetrical: bool = False,
+) -> Column:
+    """A relation to any number of rows of another model."""
+    return Column(
+        "many",
+        target=target,
+        reverse=reverse,
+        through=through,
+        through_fields=through_fields,
+        symmetrical=symmetrical,
+    )
 
 
 NULLABLE = {"null": True}
@@ -67,10 +110,12 @@ MODELS: dict[str, dict[str, Column]] = {
         "joined": Column("date", null=True),
         "country": link("Country", "authors", null=True),
         "mentor": link("Author", "pupils", null=True),
+        "friends": many("Author", symmetrical=True),
+        "follows": many("Author", "followers"),
     },
     "Profile": {
         "id": Column("key"),
-        "author": Column("one", target="Author", reverse="profile"),
+        "author": one("Author", "profile"),
         "bio": Column("text", null=True),
         "level": Column("integer", null=True),
     },
@@ -89,6 +134,7 @@ MODELS: dict[str, dict[str, Column]] = {
         "price": Column("decimal", null=True),
         "day": Column("date", null=True),
         "featured": Column("boolean", default=False),
+        "tags": many("Tag", "entries"),
     },
     "Comment": {
         "id": Column("key"),
@@ -102,6 +148,50 @@ MODELS: dict[str, dict[str, Column]] = {
         "name": Column("text", unique=True),
         "uses": Column("integer", default=0),
         "note": Column("text", null=True),
+    },
+    "Remark": {
+        "id": Column("key"),
+        "tag": link("Tag", "remarks", query="remark", to_field="name", null=True),
+        "text": Column("text"),
+        "score": Column("integer", null=True),
+    },
+    "Feed": {
+        "id": Column("key"),
+        "blog": one("Blog", "feed", null=True),
+        "url": Column("text", null=True),
+    },
+    "Avatar": {
+        "id": Column("key"),
+        "profile": one("Profile", "avatar"),
+        "image": Column("text", null=True),
+        "size": Column("integer", null=True),
+    },
+    "Club": {
+        "id": Column("key"),
+        "name": Column("text"),
+        "founded": Column("integer", null=True),
+        "members": many("Author", "clubs", through="Membership", through_fields=("club", "author")),
+        "topics": many("Tag", "clubs", through="Interest"),
+    },
+    "Membership": {
+        "id": Column("key"),
+        "club": link("Club"),
+        "author": link("Author", "memberships"),
+        "inviter": link("Author", "invitations", null=True),
+        "since": Column("date", null=True),
+        "dues": Column("integer", null=True),
+    },
+    "Interest": {
+        "id": Column("key"),
+        "club": link("Club", "interests"),
+        "tag": link("Tag", "interests", to_field="name"),
+        "weight": Column("integer", default=1),
+    },
+    "Prize": {
+        "id": Column("key"),
+        "club": link("Club", "prizes", restrict=True),
+        "winner": link("Author", "prizes", null=True),
+        "name": Column("text"),
     },
     "Sample": {
         "id": Column("key"),
@@ -202,6 +292,57 @@ ROWS: dict[str, list[dict[str, Any]]] = {
         (1, "red", 1, None),
         (2, "green", 5, "g"),
         (3, "blue", 0, "b"),
+        (4, "grey", 5, None),
+    ),
+    "Remark": _table(
+        "id tag_id text score",
+        (1, "red", "warm", 3),
+        (2, "red", "loud", None),
+        (3, "green", "calm", 3),
+        (4, None, "lost", 1),
+    ),
+    "Feed": _table(
+        "id blog_id url",
+        (1, 1, "/rock"),
+        (2, 3, None),
+        (3, None, "/none"),
+        (4, None, None),
+    ),
+    "Avatar": _table(
+        "id profile_id image size",
+        (1, 1, "ann.png", 10),
+        (2, 3, None, None),
+    ),
+    "Club": _table(
+        "id name founded",
+        (1, "Chess", 1900),
+        (2, "Choir", None),
+        (3, "Void", 1950),
+        (4, "Bees", 1900),
+    ),
+    "Membership": _table(
+        "id club_id author_id inviter_id since dues",
+        (1, 1, 1, None, _date("2020-01-31"), 10),
+        (2, 1, 2, 1, _date("2021-02-28"), None),
+        (3, 1, 3, 1, None, 5),
+        (4, 2, 2, 3, _date("2020-01-31"), 10),
+        (5, 2, 4, None, _date("2024-02-29"), 0),
+        (6, 4, 5, 2, None, None),
+        # The same pair a second time.
+        (7, 1, 2, 3, _date("2024-02-29"), 7),
+    ),
+    "Interest": _table(
+        "id club_id tag_id weight",
+        (1, 1, "red", 2),
+        (2, 1, "green", 1),
+        (3, 2, "red", 5),
+        (4, 4, "blue", 1),
+    ),
+    "Prize": _table(
+        "id club_id winner_id name",
+        (1, 1, 2, "Cup"),
+        (2, 1, None, "Bowl"),
+        (3, 4, 5, "Honey"),
     ),
     "Sample": _table(
         "id text integer big small float decimal boolean date time moment duration uuid binary data",
@@ -229,6 +370,14 @@ ROWS: dict[str, list[dict[str, Any]]] = {
         (6, *[None] * 14),
     ),
 }
+
+PAIRS: dict[tuple[str, str], list[tuple[int, int]]] = {
+    ("Entry", "tags"): [(1, 1), (1, 2), (2, 1), (3, 3), (5, 1), (5, 2), (5, 3), (7, 2), (8, 1)],
+    # Friends come both ways round; 1 is a friend of itself.
+    ("Author", "friends"): [(1, 2), (2, 1), (1, 3), (3, 1), (2, 3), (3, 2), (4, 5), (5, 4), (1, 1)],
+    ("Author", "follows"): [(1, 2), (2, 1), (3, 1), (4, 1), (4, 2), (6, 5), (5, 5)],
+}
+"""The rows of the through models that are made: the keys on the relation's own side, and on the other."""
 
 FIRST_FREE_KEY = 1000
 """The keys that databases give to new rows start here in both, clear of the rows above."""

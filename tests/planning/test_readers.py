@@ -32,9 +32,9 @@ class Label(Album):
     pass
 
 
-TRACK = Entity(Track, ("id", "title", "album_id"), "id")
-ALBUM = Entity(Album, ("id", "name"), "id", parent=0, name="album")
-LABEL = Entity(Label, ("id",), "id", parent=1, name="label")
+TRACK = Entity(Track, ("id", "title", "album_id"), ("id",))
+ALBUM = Entity(Album, ("id", "name"), ("id",), parent=0, name="album")
+LABEL = Entity(Label, ("id",), ("id",), parent=1, name="label")
 
 
 def test_instances_get_their_columns() -> None:

@@ -7,22 +7,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import django
-import pymysql
 from databases import DatabaseURL
-from django.conf import settings
 from django.db import connections
 from django.db import models as fields
+
+import tests.django_settings  # noqa: F401 - models are made in a Django that is set up
 
 # Django's sync calls are made from the thread of the event loop, which waits for them: nothing else runs there.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
 ALIAS = "world"
 ENGINES = {"sqlite": "sqlite3", "postgresql": "postgresql", "mysql": "mysql"}
-
-pymysql.install_as_MySQLdb()
-if not settings.configured:
-    settings.configure(DATABASES={"default": {"ENGINE": "django.db.backends.dummy"}}, USE_TZ=True)
-    django.setup()
 
 
 class Org(fields.Model):

@@ -181,7 +181,7 @@ async def test_models_that_order_by_each_other_are_refused(sqlite_url: str) -> N
     class Hen(orm.Model):
         registry = models
 
-        egg: Any = orm.ForeignKey("Egg", allow_null=True)
+        egg: Any = orm.ForeignKey("Egg", allow_null=True, related_name="+")
 
         class Meta:
             ordering = ["egg"]
@@ -189,7 +189,7 @@ async def test_models_that_order_by_each_other_are_refused(sqlite_url: str) -> N
     class Egg(orm.Model):
         registry = models
 
-        hen: Any = orm.ForeignKey(Hen, allow_null=True)
+        hen: Any = orm.ForeignKey(Hen, allow_null=True, related_name="+")
 
         class Meta:
             ordering = ["hen"]

@@ -33,8 +33,8 @@ class Team(orm.Model):
 
     id = orm.Integer(primary_key=True)
     name = orm.String(max_length=50, trim_whitespace=False)
-    org: Any = orm.ForeignKey(Org, allow_null=True, on_delete=orm.SET_NULL)
-    league: Any = orm.ForeignKey(Org, on_delete=orm.CASCADE)
+    org: Any = orm.ForeignKey(Org, allow_null=True, on_delete=orm.SET_NULL, related_name="+")
+    league: Any = orm.ForeignKey(Org, on_delete=orm.CASCADE, related_name="+")
 
 
 class Player(orm.Model):
@@ -47,8 +47,8 @@ class Player(orm.Model):
     rank = orm.Integer(default=0)
     joined = orm.Date(allow_null=True)
     active = orm.Boolean(default=True)
-    team: Any = orm.ForeignKey(Team, allow_null=True, on_delete=orm.CASCADE)
-    home: Any = orm.ForeignKey(Team, on_delete=orm.CASCADE)
+    team: Any = orm.ForeignKey(Team, allow_null=True, on_delete=orm.CASCADE, related_name="+")
+    home: Any = orm.ForeignKey(Team, on_delete=orm.CASCADE, related_name="+")
 
 
 class Tag(orm.Model):

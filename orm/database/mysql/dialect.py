@@ -15,7 +15,7 @@ from sqlalchemy.sql.compiler import DDLCompiler, SQLCompiler
 
 from orm.database import constructs
 from orm.database.constructs import LIKE_ESCAPE, like_pattern
-from orm.database.dialect import LIST_SLOT, Dialect
+from orm.database.dialect import LIST_SLOT, DeleteRules, Dialect
 from orm.database.mysql import spellings as spellings
 from orm.exceptions import NotSupportedError
 
@@ -31,9 +31,24 @@ class MySQLDialect(Dialect):
     name = "mysql"
     placeholder = "%s"
     returning = False
+    max_list = 10_000
     existing_tables = (
         "SELECT CASE table_schema WHEN DATABASE() THEN NULL ELSE table_schema END, table_name "
         "FROM information_schema.tables"
+    )
+
+    # InnoDB's, which takes NO ACTION and SET DEFAULT for RESTRICT.
+    deletes = DeleteRules(
+        order=(
+            "SELECT table_name, column_name FROM information_schema.key_column_usage "
+            "WHERE referenced_table_schema = DATABASE() AND ordinal_position = 1 ORDER BY BINARY constraint_name"
+        ),
+        row_by_row=True,
+        waits=False,
+        counts_itself=True,
+        sets_default=False,
+        deepest=13,
+        deepest_of_all=True,
     )
 
     def make_sqlalchemy_dialect(self) -> SQLAlchemyDialect:

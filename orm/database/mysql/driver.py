@@ -29,6 +29,8 @@ class MySQLDriver(ABC):
     """What asyncmy and aiomysql have in common (see `orm.database.drivers.Driver`)."""
 
     dialect = "mysql"
+    error: type[Exception]
+    """What the driver raises for what the server refuses."""
 
     def __init__(self, *, managed: bool) -> None:
         self.managed = managed
@@ -55,6 +57,30 @@ class MySQLDriver(ABC):
         rows: Sequence[Any] = await cursor.fetchall()
         await cursor.close()
         return rows
+
+    async def fetch_together(self, raw: Any, statements: Sequence[tuple[str, Sequence[Any]]]) -> list[Sequence[Any]]:
+        """The rows of each of several statements, which go in one packet."""
+        sql = "; ".join(sql for sql, _ in statements)
+        args = [value for _, values in statements for value in values]
+        alone = len(statements) > 1 and not raw.get_transaction_status()
+        if alone:
+            sql = f"START TRANSACTION READ ONLY; {sql}; COMMIT"
+        try:
+            cursor = await self._run(raw, sql, args)
+            if alone:
+                await cursor.nextset()
+            found: list[Sequence[Any]] = [await cursor.fetchall()]
+            while len(found) < len(statements):
+                await cursor.nextset()
+                found.append(await cursor.fetchall())
+            if alone:
+                await cursor.nextset()
+            await cursor.close()
+        except self.error:
+            if alone:
+                await raw.rollback()
+            raise
+        return found
 
     async def fetch_named(self, raw: Any, sql: str, args: Sequence[Any]) -> tuple[Sequence[str], Sequence[Any]]:
         """The names of the columns, and the rows."""
@@ -127,6 +153,7 @@ class AsyncmyDriver(MySQLDriver):
     def __init__(self, *, managed: bool) -> None:
         super().__init__(managed=managed)
         self._cursors = importlib.import_module("asyncmy.cursors")
+        self.error = importlib.import_module("asyncmy.errors").MySQLError
 
     async def cursor(self, raw: Any, kind: str) -> Any:
         """A new cursor of the driver's class `kind`."""
@@ -143,6 +170,7 @@ class AiomysqlDriver(MySQLDriver):
     def __init__(self, *, managed: bool) -> None:
         super().__init__(managed=managed)
         module = importlib.import_module("aiomysql.cursors")
+        self.error = importlib.import_module("pymysql.err").MySQLError
         # A warning of the server would become one of Python's, after another round trip.
         self.cursors = {
             kind: type(kind, (getattr(module, kind),), {"_show_warnings": _ignore_warnings})

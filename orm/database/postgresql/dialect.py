@@ -15,7 +15,7 @@ from sqlalchemy.types import TypeEngine
 
 from orm.database import constructs
 from orm.database.constructs import LIKE_ESCAPE, like_pattern
-from orm.database.dialect import Dialect
+from orm.database.dialect import DeleteRules, Dialect
 from orm.database.postgresql import spellings as spellings
 from orm.database.types import Stored
 from orm.exceptions import QueryError
@@ -31,9 +31,25 @@ class PostgreSQLDialect(Dialect):
     delete_returning = True
     nulls_high = True
     max_rows = 10_000
+    one_statement = True
     existing_tables = (
         "SELECT CASE table_schema WHEN current_schema() THEN NULL ELSE table_schema END, table_name "
         "FROM information_schema.tables"
+    )
+
+    # Its triggers run in the order of their names, those of rows deleted by a trigger after all that wait already.
+    deletes = DeleteRules(
+        order=(
+            "SELECT class.relname, attribute.attname FROM pg_trigger trigger "
+            "JOIN pg_constraint keys ON keys.oid = trigger.tgconstraint AND keys.contype = 'f' "
+            "JOIN pg_class class ON class.oid = keys.conrelid "
+            "JOIN pg_attribute attribute ON attribute.attrelid = keys.conrelid AND attribute.attnum = keys.conkey[1] "
+            "WHERE trigger.tgrelid = keys.confrelid ORDER BY trigger.tgname"
+        ),
+        row_by_row=False,
+        waits=False,
+        counts_itself=False,
+        sets_default=True,
     )
 
     def make_sqlalchemy_dialect(self) -> SQLAlchemyDialect:

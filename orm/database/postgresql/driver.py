@@ -85,6 +85,11 @@ class AsyncpgDriver:
         rows: Sequence[Any] = await statement.fetch(*args)
         return [attribute.name for attribute in statement.get_attributes()], rows
 
+    async def fetch_together(self, raw: Any, statements: Sequence[tuple[str, Sequence[Any]]]) -> list[Sequence[Any]]:
+        """The rows of one statement."""
+        ((sql, args),) = statements
+        return [await self.fetch(raw, sql, args)]
+
     async def execute(self, raw: Any, sql: str, args: Sequence[Any]) -> Outcome:
         """Run a statement whose rows nobody wants."""
         calling()

@@ -15,7 +15,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from orm.database import constructs, types
 from orm.database.constructs import LIKE_ESCAPE, like_pattern
-from orm.database.dialect import Dialect
+from orm.database.dialect import DeleteRules, Dialect
 from orm.database.sqlite import spellings as spellings
 from orm.exceptions import QueryError
 
@@ -33,6 +33,19 @@ class SQLiteDialect(Dialect):
     row_locks = False
     explain_prefix = "EXPLAIN QUERY PLAN "
     existing_tables = "SELECT NULL, name FROM sqlite_master WHERE type IN ('table', 'view')"
+
+    # The last foreign key declared comes first.
+    deletes = DeleteRules(
+        order=(
+            'SELECT tables.name, keys."from" FROM sqlite_master tables, pragma_foreign_key_list(tables.name) keys '
+            "WHERE tables.type = 'table' AND keys.seq = 0 ORDER BY tables.rowid DESC, keys.id"
+        ),
+        row_by_row=True,
+        waits=True,
+        counts_itself=False,
+        sets_default=True,
+        deepest=998,
+    )
 
     foreign_keys_enforced = "PRAGMA foreign_keys"
     # The first does nothing inside a transaction, where the second does what it can.

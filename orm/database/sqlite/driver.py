@@ -106,6 +106,18 @@ def _fetch(connection: sqlite3.Connection, sql: str, args: Sequence[Any]) -> lis
     return connection.execute(sql, args).fetchall()
 
 
+def _fetch_together(
+    connection: sqlite3.Connection, statements: Sequence[tuple[str, Sequence[Any]]]
+) -> list[Sequence[Any]]:
+    if connection.in_transaction:
+        return [connection.execute(sql, args).fetchall() for sql, args in statements]
+    connection.execute("BEGIN")
+    try:
+        return [connection.execute(sql, args).fetchall() for sql, args in statements]
+    finally:
+        connection.rollback()
+
+
 def execute(connection: sqlite3.Connection, sql: str, args: Sequence[Any]) -> Outcome:
     """Run a statement to its end, in the connection's thread."""
     cursor = connection.execute(sql, args)
@@ -153,6 +165,12 @@ class AiosqliteDriver:
         if CursorStream.running and is_write(sql):
             await CursorStream.settle(raw)
         return await hop(raw, _fetch, sql, args)
+
+    async def fetch_together(
+        self, raw: aiosqlite.Connection, statements: Sequence[tuple[str, Sequence[Any]]]
+    ) -> list[Sequence[Any]]:
+        """The rows of each of several statements, in one hop."""
+        return await hop(raw, _fetch_together, statements)
 
     async def fetch_named(
         self, raw: aiosqlite.Connection, sql: str, args: Sequence[Any]

@@ -1,0 +1,168 @@
+"""Linking: which rows belong to which instance, and putting them there.
+
+Where what was loaded lies: see `orm/relations/loaded.py`. What has a `to_attr` is a plain attribute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+from functools import lru_cache
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+from orm.fields import Field
+from orm.relations import FORWARD, Relation, ReverseRelation, fields_of
+from orm.relations.loaded import PREFETCHED, SPARSE
+
+if TYPE_CHECKING:
+    from orm.models import Model
+
+MAX_CACHED = 2_000
+
+
+@lru_cache(MAX_CACHED)
+def near_fields(relation: Relation) -> tuple[Field[Any], ...]:
+    """The fields of the model that has the relation whose values say which rows are an instance's own."""
+    owner: Any = relation.relation.target if isinstance(relation, ReverseRelation) else relation.model  # type: ignore[attr-defined]
+    return fields_of(owner._meta, relation.hops[0].local_columns)
+
+
+@lru_cache(MAX_CACHED)
+def far_fields(relation: Relation) -> tuple[Field[Any], ...]:
+    """The fields that hold the same values on the other side: of the target, or of a through model."""
+    hop = relation.hops[0]
+    return fields_of(hop.target._meta, hop.remote_columns)
+
+
+def way_back(relation: Relation) -> str | None:
+    """The attribute under which a related row has the one instance that it belongs to, if it belongs to only one."""
+    if isinstance(relation, ReverseRelation):
+        return relation.relation.accessor
+    if isinstance(relation, FORWARD) and not relation.reverse.many:
+        accessor = relation.reverse.accessor
+        return None if accessor.endswith("+") else accessor
+    return None
+
+
+def keys_of(instances: Iterable[Model], fields: Sequence[Field[Any]]) -> list[Any]:
+    """Each instance's value of the field, or tuple of several; None where there is none.
+
+    Raises `AttributeError` for an instance that was loaded without them.
+    """
+    keys = list(map(attrgetter(*(field.attname for field in fields)), instances))
+    return keys if len(fields) == 1 else [None if None in key else key for key in keys]
+
+
+def group(keys: Iterable[Hashable], rows: Iterable[Model]) -> dict[Hashable, list[Model]]:
+    """The rows by their keys, in their order."""
+    groups: dict[Hashable, list[Model]] = {}
+    for key, row in zip(keys, rows, strict=True):
+        found = groups.get(key)
+        if found is None:
+            groups[key] = [row]
+        else:
+            found.append(row)
+    return groups
+
+
+def attach_many(
+    relation: Relation, to_attr: str | None, instances: Iterable[Model], groups: Iterable[list[Model]]
+) -> None:
+    """Give each instance its rows at the far end of a relation to many, and each row its way back.
+
+    The lists are kept as they are: each must be one of its own.
+    """
+    accessor, back = relation.accessor, way_back(relation)
+    for instance, rows in zip(instances, groups, strict=True):
+        own = instance.__dict__
+        if to_attr is not None:
+            own[to_attr] = rows
+        elif PREFETCHED in own:
+            own[PREFETCHED][accessor] = rows
+        else:
+            own[PREFETCHED] = {accessor: rows}
+        if back is not None:
+            for row in rows:
+                row.__dict__[back] = instance
+
+
+def attach_owner(relation: ReverseRelation, owner: Model, rows: Iterable[Model]) -> None:
+    """Give the rows that point at an instance that instance for their forward side, unless they have one."""
+    back = relation.relation.accessor
+    own = owner.__dict__
+    links = [
+        (far.attname, own.get(near.attname))
+        for near, far in zip(near_fields(relation), far_fields(relation), strict=True)
+    ]
+    for row in rows:
+        values = row.__dict__
+        if back not in values and all(values.get(name) == value for name, value in links):
+            values[back] = owner
+
+
+def attach_one(
+    relation: Relation, to_attr: str | None, instances: Iterable[Model], rows: Iterable[Model | None]
+) -> None:
+    """Give each instance its one row at the far end of a relation, None where there is none; and the row its way back.
+
+    An instance whose foreign key is NULL need not be among them, but for a `to_attr`: the key says it all.
+    """
+    accessor, back = relation.accessor, way_back(relation)
+    for instance, row in zip(instances, rows, strict=True):
+        if to_attr is not None:
+            instance.__dict__[to_attr] = row
+        elif row is None:
+            set_missing(relation, instance)
+        else:
+            instance.__dict__[accessor] = row
+        if back is not None and row is not None:
+            row.__dict__[back] = instance
+
+
+def set_missing(relation: Relation, instance: Model) -> None:
+    """Note that there is no row at the far end of a relation to one.
+
+    A foreign key that is changed afterwards may lead to one, so the key that did not is noted with it.
+    """
+    own = instance.__dict__
+    own.pop(relation.accessor, None)
+    key = keys_of([instance], near_fields(relation)) if isinstance(relation, FORWARD) else []
+    own.setdefault(PREFETCHED, {})[relation.accessor] = key
+
+
+def not_loaded(relation: Relation, to_attr: str | None, instances: Sequence[Model]) -> list[Model]:
+    """The instances that neither have what is at the far end of the relation nor are known to have nothing there."""
+    accessor = relation.accessor
+    if to_attr is not None:
+        return [instance for instance in instances if to_attr not in instance.__dict__]
+    if isinstance(relation, FORWARD):
+        keys = keys_of(instances, near_fields(relation))
+        return [
+            instance
+            for instance, key in zip(instances, keys, strict=True)
+            if key is not None
+            and not (accessor in instance.__dict__ and _is_filled(relation, instance.__dict__[accessor], key))
+            and instance.__dict__.get(PREFETCHED, {}).get(accessor) != [key]
+        ]
+    found = [instance for instance in instances if accessor not in instance.__dict__.get(PREFETCHED, ())]
+    return found if relation.many else [instance for instance in found if accessor not in instance.__dict__]
+
+
+def _is_filled(relation: Relation, related: Model, key: Any) -> bool:
+    """Whether the related instance of a foreign key is the one that the key is of, and holds more than that."""
+    return SPARSE not in related.__dict__ and keys_of([related], far_fields(relation)) == [key]
+
+
+def related_to(relation: Relation, to_attr: str | None, instances: Iterable[Model]) -> list[Model]:
+    """What was loaded over the relation for all these instances, no instance twice."""
+    found: dict[int, Model] = {}
+    for instance in instances:
+        own = instance.__dict__
+        if relation.many:
+            rows = own[to_attr] if to_attr is not None else own[PREFETCHED][relation.accessor]
+            found.update((id(row), row) for row in rows)
+        else:
+            row = own.get(to_attr or relation.accessor)
+            if row is not None:
+                found[id(row)] = row
+    return list(found.values())

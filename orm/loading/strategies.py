@@ -1,0 +1,79 @@
+"""`joined`, `selectin`, `noload` and `raiseload`: how the relations of one query are loaded, for ``options()``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from orm.exceptions import FieldError, QueryError
+from orm.loading.tree import Withheld
+from orm.planning.paths import chosen_paths
+from orm.planning.projection import Instances, Relations, joinable
+from orm.prefetching import Prefetch, add_branches, find_branch, relation_called
+
+if TYPE_CHECKING:
+    from orm.planning.query import Query
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """How some relations of a query are loaded."""
+
+    kind: Literal["joined", "selectin", "noload", "raiseload"]
+    paths: tuple[str | Prefetch, ...]
+
+    def applied(self, query: Query) -> Query:
+        """The query that loads the relations so. Raises `FieldError` for a path that is no relation."""
+        projection = query.projection
+        if not isinstance(projection, Instances):
+            raise QueryError("options() says how instances are loaded, and this query has values.")
+        if self.kind == "joined":
+            return query.changed(projection=projection.with_related(str(path) for path in self.paths))
+        if self.kind == "selectin":
+            return query.changed(branches=add_branches(query.info, query.branches, self.paths))
+        paths = [each for path in self.paths for each in chosen_paths(query.info, str(path), f"{self.kind}()")]
+        for path in paths:
+            query = _withholding(query, path, path.split("__"), raises=self.kind == "raiseload")
+        return query
+
+
+def _withholding(query: Query, path: str, parts: list[str], *, raises: bool) -> Query:
+    """The query that keeps the relation at the end of a path from the instances before it."""
+    info, projection = query.info, query.projection
+    branch = find_branch(info, query.branches, parts[0])
+    if branch is not None and len(parts) > 1:
+        inner = _withholding(branch.query.changed(branches=branch.branches), path, parts[1:], raises=raises)
+        changed = replace(branch, query=inner.changed(branches=()), branches=inner.branches)
+        return query.changed(branches=tuple(changed if known is branch else known for known in query.branches))
+    chain: Relations = ()
+    for part in parts[:-1]:
+        relation = joinable(info, part)
+        if relation is None or not isinstance(projection, Instances) or (*chain, relation) not in projection.related:
+            raise FieldError(f"{path!r}: {part!r} is not loaded by this query, so nothing of it can be left out.")
+        chain = (*chain, relation)
+        info = relation.target._meta
+    item = Withheld(relation_called(info, parts[-1], path), raises, chain)
+    return query.changed(withheld=(*query.withheld, item))
+
+
+def joined(*paths: str) -> Strategy:
+    """Load these relations in the same statement, as ``select_related()`` does.
+
+    albums = await Album.objects.options(orm.joined("label"), orm.selectin("tracks__artist"), orm.noload("tags"))
+    """
+    return Strategy("joined", paths)
+
+
+def selectin(*lookups: str | Prefetch) -> Strategy:
+    """Load these relations by a statement for each, as ``prefetch_related()`` does."""
+    return Strategy("selectin", lookups)
+
+
+def noload(*paths: str) -> Strategy:
+    """Let these relations read as empty (one to one row: as None) without being looked for."""
+    return Strategy("noload", paths)
+
+
+def raiseload(*paths: str) -> Strategy:
+    """Let these relations raise `AttributeError` as soon as they are touched, keys of foreign keys apart."""
+    return Strategy("raiseload", paths)

@@ -1,0 +1,69 @@
+"""What instances have loaded, as plain values that can be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import orm
+
+
+def snapshot(rows: Iterable[Any], *paths: str) -> list[dict[str, Any]]:
+    """The instances' own values, and what they have loaded over these paths. Nothing is asked of the database."""
+    inner: dict[str, list[str]] = {}
+    for path in paths:
+        name, _, rest = path.partition("__")
+        inner.setdefault(name, []).extend([rest] if rest else [])
+    return [_snapshot(row, inner) for row in rows]
+
+
+def _snapshot(row: Any, inner: dict[str, list[str]]) -> dict[str, Any]:
+    names = [*row._meta.by_attname, *(name for name in row.__dict__ if not name.startswith("_") and name not in inner)]
+    own = row.__dict__
+    found = {name: own[name] for name in names if name in own and not isinstance(own[name], (orm.Model, list))}
+    for name, rest in inner.items():
+        related = loaded(row, name)
+        if isinstance(related, list):
+            found[name] = snapshot(related, *rest)
+        else:
+            found[name] = None if related is None else snapshot([related], *rest)[0]
+    return found
+
+
+def loaded(row: Any, name: str) -> Any:
+    """What an instance has under the name of a relation or of a `to_attr`: an instance, None, or a list."""
+    relation = row._meta.accessors.get(name)
+    own = row.__dict__
+    if relation is None:
+        return own[name]
+    if relation.many:
+        return own["_prefetched"][name]
+    if name in own:
+        return own[name]
+    if name in own.get("_prefetched", {}):
+        return None
+    assert getattr(row, name) is None, f"{name} of {row!r} was not loaded"
+    return None
+
+
+def everything(rows: Iterable[Any]) -> Iterator[Any]:
+    """Every instance that can be reached from these, once."""
+    waiting, seen = list(rows), set()
+    while waiting:
+        row = waiting.pop()
+        if id(row) in seen:
+            continue
+        seen.add(id(row))
+        yield row
+        for value in [*row.__dict__.values(), *row.__dict__.get("_prefetched", {}).values()]:
+            if isinstance(value, orm.Model):
+                waiting.append(value)
+            elif isinstance(value, list):
+                waiting.extend(item for item in value if isinstance(item, orm.Model))
+
+
+def assert_one_instance_each(rows: Iterable[Any]) -> None:
+    """Each row of the database is one instance."""
+    known: dict[Any, Any] = {}
+    for row in everything(rows):
+        assert known.setdefault((row._meta.model, row.pk), row) is row, f"{row!r} is there twice"

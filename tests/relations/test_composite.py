@@ -1,0 +1,241 @@
+"""Relations to a model whose primary key has several fields."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+import orm
+from orm.database.database import Database
+from tests.queryset.statements import recorded
+
+models = orm.ModelRegistry()
+
+
+class Shop(orm.Model):
+    registry = models
+
+    id = orm.Integer(primary_key=True)
+
+
+class Order(orm.Model):
+    registry = models
+
+    shop: Any = orm.ForeignKey(Shop, primary_key=True, on_delete=orm.CASCADE)
+    number = orm.Integer(primary_key=True)
+    note = orm.String(max_length=10, default="", allow_blank=True)
+    tags = orm.ManyToMany("Tag", related_name="orders")
+    linked = orm.ManyToMany("self")
+
+
+class Line(orm.Model):
+    registry = models
+
+    id = orm.Integer(primary_key=True)
+    shop: Any = orm.ForeignKey(Shop, on_delete=orm.CASCADE, related_name="+")
+    number = orm.Integer()
+    what = orm.String(max_length=10)
+    order = orm.CompositeForeignKey(Order, from_fields=["shop", "number"], on_delete=orm.CASCADE, related_name="lines")
+
+    class Meta:
+        ordering = ("id",)
+
+
+class Visit(orm.Model):
+    registry = models
+
+    id = orm.Integer(primary_key=True)
+    at = orm.Integer(allow_null=True, column="visit_at")
+    nth = orm.Integer(allow_null=True)
+    order = orm.CompositeForeignKey(
+        "Order", from_fields=["at", "nth"], allow_null=True, on_delete=orm.SET_NULL, related_name="visits"
+    )
+
+
+class Tag(orm.Model):
+    registry = models
+
+    id = orm.Integer(primary_key=True)
+    name = orm.String(max_length=10)
+
+
+@pytest.fixture
+async def orders(database: Database) -> AsyncIterator[tuple[Any, ...]]:
+    models.database = database
+    await models.create_all()
+    shops = await Shop.objects.bulk_create([{}, {}])
+    yield tuple(
+        await Order.objects.bulk_create(
+            [
+                {"shop": shop, "number": number, "note": note}
+                for shop, number, note in zip([shops[0], shops[0], shops[1]], [1, 2, 1], "xyz", strict=True)
+            ]
+        )
+    )
+
+
+def test_one_constraint_of_several_columns() -> None:
+    [constraint] = [key for key in Line.table.foreign_key_constraints if len(key.elements) == 2]
+    assert [column.name for column in constraint.columns] == ["shop", "number"]
+    assert [element.column.name for element in constraint.elements] == ["shop", "number"]
+    assert constraint.referred_table is Order.table and constraint.ondelete == "CASCADE"
+    assert "visit_at" in [column.name for key in Visit.table.foreign_key_constraints for column in key.columns]
+
+
+async def test_an_instance_or_a_tuple(orders: Any) -> None:
+    first, second, _ = orders
+    line = await Line.objects.create(order=first, what="a")
+    assert (line.shop_id, line.number) == first.pk and line.order is first
+    other = await Line.objects.create(order=second.pk, what="b")
+    assert other.order == second and not hasattr(other.order, "note")
+    found = await Line.objects.get(pk=line.pk)
+    assert found.order == first and str(found.order).endswith("[sparse]")
+    with pytest.raises(AttributeError, match=r"Line\.order holds only its key.*select_related\('order'\)"):
+        _ = found.order.note
+    await found.order.load()
+    assert found.order.note == "x"
+    await found.update(order=second)
+    assert found.order is second and (await Line.objects.get(pk=line.pk)).order == second
+    found.order = first
+    await found.save(update_fields=["order"])
+    assert (await Line.objects.get(pk=line.pk)).number == first.number
+    found.number = second.number
+    assert found.order == second
+    assert await Line.objects.filter(pk=line.pk).update(order=orders[2]) == 1
+    other.order = orders[2].pk
+    assert await Line.objects.bulk_update([other], ["order"]) == 1
+    assert await Line.objects.filter(order=orders[2]).count() == 2
+    assert (await Line.objects.get_or_create(order=orders[2], what="b"))[1] is False
+    with pytest.raises(orm.ForeignKeyViolation):
+        await Line.objects.create(order=(first.shop_id, 99), what="c")
+    new = Order(shop=first.shop_id, number=7)
+    line = Line(order=new, what="d")
+    await new.save()
+    await line.save()
+    assert (await Line.objects.get(pk=line.pk)).order == new
+
+
+async def test_what_is_no_key(orders: Any) -> None:
+    for wrong in (5, (1,), (1, 2, 3), "ab1", [1]):
+        with pytest.raises(orm.QueryError, match=r"Line\.order takes Order instances, or tuples of their key"):
+            Line(order=wrong, what="x")
+        with pytest.raises(orm.QueryError, match="tuples of their key"):
+            Line.objects.filter(order=wrong)
+    with pytest.raises(orm.QueryError, match="Order instances, got Shop"):
+        Line.objects.filter(order=await Shop.objects.first())
+    with pytest.raises(orm.QueryError, match=r"no shop: save it first"):
+        Line.objects.filter(order=Order())
+    for lookup in ("order__gt", "order__contains"):
+        with pytest.raises(orm.QueryError, match="key of several columns"):
+            Line.objects.filter(**{lookup: (1, 2)})
+
+
+async def test_missing(orders: Any) -> None:
+    visit = await Visit.objects.create()
+    assert visit.order is None
+    half = await Visit.objects.create(at=orders[0].shop_id)
+    assert half.order is None
+    whole = await Visit.objects.create(order=orders[0])
+    assert await Visit.objects.filter(order=None).order_by("id") == [visit, half]
+    assert await Visit.objects.filter(order__isnull=False) == [whole]
+    assert await Visit.objects.exclude(order=None) == [whole]
+    assert await Visit.objects.filter(order__note__isnull=True).count() == 2
+    whole.order = None
+    await whole.save()
+    assert (whole.at, whole.nth) == (None, None) and await Visit.objects.filter(order=None).count() == 3
+    await whole.update(order=orders[1])
+    await orders[1].delete()
+    await whole.load()
+    assert whole.order is None
+    assert await Line.objects.exclude(order=orders[0]).count() == 0
+
+
+async def test_queries_across(orders: Any, database: Database) -> None:
+    first, second, third = orders
+    lines = await Line.objects.bulk_create(
+        [{"order": order, "what": what} for order, what in zip([first, first, second], "abc", strict=True)]
+    )
+    assert await Line.objects.filter(order=first) == lines[:2] == await Line.objects.filter(Line.order == first)
+    assert await Line.objects.filter(order__in=[first.pk, third]) == lines[:2]
+    assert await Line.objects.filter(order__in=[]) == [] and await Line.objects.exclude(order=first) == lines[2:]
+    assert await Line.objects.filter(order__note="y") == lines[2:] == await Line.objects.filter(Line.order.note == "y")
+    assert "JOIN" not in str(Line.objects.filter(order__shop=1, order__number=2).sql)
+    assert await Line.objects.order_by("-order__note", "id").values_list("what", flat=True) == ["c", "a", "b"]
+    assert await Line.objects.order_by("-order", "id").values_list("what", flat=True) == ["c", "a", "b"]
+    assert await Order.objects.filter(lines__what="a") == [first] == await Order.objects.filter(lines=lines[0])
+    assert await Order.objects.exclude(lines__what="a").order_by("note") == [second, third]
+    assert await Order.objects.filter(lines=None) == [third] and await Order.objects.exclude(lines=None).count() == 2
+    counts = await Order.objects.annotate(n=orm.Count("lines")).order_by("note").values_list("note", "n")
+    assert counts == [("x", 2), ("y", 1), ("z", 0)]
+    assert await Order.objects.filter(lines__order=first).distinct() == [first]
+    assert await Order.objects.exclude(lines__order=first).order_by("note") == [second, third]
+    # Two lines that have one part of the key each are no line that has both.
+    assert third in await Order.objects.exclude(lines__order=(third.shop_id, 1))
+    with recorded(database) as sent:
+        found = await Line.objects.select_related("order__shop")
+        assert [line.order.note for line in found] == ["x", "x", "y"] and found[0].order.shop.pk == first.shop_id
+        assert len(sent) == 1
+    with recorded(database) as sent:
+        found = await Line.objects.prefetch_related("order")
+        assert [line.order.note for line in found] == ["x", "x", "y"] and len(sent) == 2
+        loaded = await Order.objects.order_by("note").prefetch_related("lines")
+        assert [[line.what for line in await order.lines] for order in loaded] == [["a", "b"], ["c"], []]
+        assert (await loaded[0].lines)[0].order is loaded[0] and len(sent) == 4
+    assert await Line.objects.values_list("order__note", flat=True) == ["x", "x", "y"]
+    assert await Line.objects.filter(order__note="x").update(what="new") == 2
+
+
+async def test_the_way_back(orders: Any) -> None:
+    first, second, _ = orders
+    line = await first.lines.create(what="a")
+    assert line.order is first and await first.lines.count() == 1
+    await second.lines.add(line)
+    assert await second.lines == [line] and line.number == second.number and not await first.lines.exists()
+    with pytest.raises(orm.QueryError, match=r"Line\.order may not be null"):
+        await second.lines.clear()
+    visit = await first.visits.create()
+    await first.visits.remove(visit)
+    assert visit.order is None and not await first.visits.exists()
+    await first.visits.set([visit.pk])
+    assert await first.visits == [visit]
+
+
+async def test_many_to_many(orders: Any) -> None:
+    first, second, third = orders
+    tag = await Tag.objects.create(name="t")
+    await first.tags.add(tag)
+    await tag.orders.add(second, first.pk)
+    assert await tag.orders.order_by("note") == [first, second] and await second.tags == [tag]
+    await tag.orders.remove(first)
+    assert await first.tags == []
+    await tag.orders.set([third, second.pk])
+    assert await tag.orders.order_by("note") == [second, third]
+    assert await Tag.objects.filter(orders=third) == [tag] and await Tag.objects.exclude(orders=third) == []
+    assert await Tag.objects.filter(orders__in=[first]) == [] and await Order.objects.filter(tags=None) == [first]
+    await first.linked.add(second)
+    assert await second.linked == [first] and await Order.objects.filter(linked=first) == [second]
+    loaded = await Order.objects.order_by("note").prefetch_related("linked", "tags")
+    assert [await order.linked for order in loaded] == [[second], [first], []]
+    assert [await order.tags for order in loaded] == [[], [tag], [tag]]
+
+
+@pytest.mark.parametrize(
+    ("fields", "options", "message"),
+    [
+        ({"a": orm.Integer()}, {"from_fields": ["a", "b"]}, "no field 'b', given as one of the from_fields"),
+        ({"a": orm.Integer(), "b": orm.Integer(), "c": orm.Integer()}, {"from_fields": ["a", "b", "c"]}, "2 fields"),
+        ({"a": orm.Integer(allow_null=True), "b": orm.Integer()}, {"from_fields": ["a", "b"]}, "'a' may be null"),
+        ({"a": orm.Integer(), "b": orm.Integer()}, {"from_fields": ["a", "b"], "allow_null": True}, "allow_null=False"),
+    ],
+)
+def test_from_fields_that_do_not_fit(fields: Any, options: Any, message: str) -> None:
+    members = {**fields, "order": orm.CompositeForeignKey(Order, **options, related_name="+")}
+    with pytest.raises(orm.FieldError, match=message):
+        type("Wrong", (orm.Model,), {"registry": orm.ModelRegistry(), **members})
+
+
+def test_a_foreign_key_to_a_composite_key_says_what_to_use() -> None:
+    with pytest.raises(orm.FieldError, match=r"CompositeForeignKey\(from_fields"):
+        type("Wrong", (orm.Model,), {"registry": orm.ModelRegistry(), "order": orm.ForeignKey(Order)})
