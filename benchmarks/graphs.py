@@ -30,10 +30,10 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import orm  # noqa: E402
-from orm.database.session import Session  # noqa: E402
-from tests import scratch  # noqa: E402
-from tests.servers import Servers  # noqa: E402
+import orm
+from orm.database.session import Session
+from tests import scratch
+from tests.servers import Servers
 
 USERS, POSTS, TAGS = 1_000, 20_000, 30_000
 NAME = "orm_benchmark_graphs"
@@ -160,7 +160,11 @@ async def server_thread(kind: str, session: Session) -> Path | None:
     if sql is None:
         return None
     ((number,),) = await session.fetch(sql)
-    path = Path(f"/proc/{number}/schedstat")
+    return _told_by_linux(number)
+
+
+def _told_by_linux(thread: int) -> Path | None:
+    path = Path(f"/proc/{thread}/schedstat")
     return path if path.exists() else None
 
 

@@ -73,9 +73,9 @@ from orm.fields import (
     Text,
     Time,
 )
+from orm.graphs import Graph, GraphBudget
 from orm.load import load
 from orm.loading.strategies import joined, noload, raiseload, selectin
-from orm.graphs import Graph, GraphBudget
 from orm.managers import Manager
 from orm.models import Model
 from orm.paging import Page
@@ -166,11 +166,11 @@ __all__ = [
     "ForeignKeyViolation",
     "Func",
     "GenericForeignKey",
-    "IPAddress",
-    "Index",
     "Graph",
     "GraphBudget",
     "GraphTooLarge",
+    "IPAddress",
+    "Index",
     "Integer",
     "IntegrityError",
     "InterfaceError",

@@ -17,8 +17,8 @@ from orm.collect_delete import DeletePlan, collect_delete
 from orm.create_graph import create_graph
 from orm.exceptions import FieldError, NotSupportedError, QueryError
 from orm.get_or_create import find_or_create, update_or_create
-from orm.linked_inserts import create_with_parents, has_new_parents
 from orm.graphs import BUDGET, Graph, GraphBudget, with_shapes
+from orm.linked_inserts import create_with_parents, has_new_parents
 from orm.loading.prefetch import complete, mark, prepared
 from orm.objects import QuerySetObjects
 from orm.paging import Page, batches, fetch_page
