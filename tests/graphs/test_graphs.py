@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import databases
@@ -229,3 +230,26 @@ def test_the_sql_can_be_read(sqlite_url: str) -> None:
     assert [value for value in graph.sql.values if value in (7, 3)] == [7, 7, 3]
     assert repr(graph) == "<Graph of Thing: children>"
     assert repr(Thing.objects.graph()) == "<Graph of Thing: no relations>"
+
+
+async def test_what_a_graph_brought_is_not_loaded_again(world: Database) -> None:
+    (album,) = await Album.objects.filter(id=1).graph("tracks__tags", "label")
+    tracks = loaded(album, "tracks")
+    with orm.track_queries() as queries:
+        await orm.load(album, "tracks__tags", "label")
+        await orm.load(tracks, "album__tracks")
+    assert queries.count == 0
+    assert all(track.album is album for track in tracks)
+    tracks[0].album_id = 2
+    assert tracks[0].album is not album
+    await orm.load(tracks, "album")
+    assert tracks[0].album.name == "Fantasies"
+    tracks[1].album = None
+    assert tracks[1].album is None
+
+
+async def test_an_instance_can_be_copied(world: Database) -> None:
+    (album,) = await Album.objects.filter(id=1).graph("tracks")
+    copied = pickle.loads(pickle.dumps(album))
+    assert copied == album
+    assert all(track.album is copied for track in loaded(copied, "tracks"))

@@ -268,7 +268,7 @@ def cases(draw: st.DrawFn, *, alike: bool) -> tuple[Rows, type[orm.Model], dict[
     return draw(worlds()), model, shape, draw(st.none() | st.integers(1, 3))
 
 
-@settings(max_examples=300)
+@settings(max_examples=50)
 @given(case=cases(alike=True))
 async def test_instances(database: Database, case: Any) -> None:
     rows, model, shape, sliced = case
@@ -281,7 +281,7 @@ async def test_instances(database: Database, case: Any) -> None:
     assert_one_instance_each(found)
 
 
-@settings(max_examples=300)
+@settings(max_examples=50)
 @given(case=cases(alike=False))
 async def test_plain_data(database: Database, case: Any) -> None:
     """Here the same relation may be narrowed in different ways."""
