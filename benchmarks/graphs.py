@@ -160,11 +160,11 @@ async def server_thread(kind: str, session: Session) -> Path | None:
     if sql is None:
         return None
     ((number,),) = await session.fetch(sql)
-    return existing(Path(f"/proc/{number}/schedstat"))
+    return _told_by_linux(number)
 
 
-def existing(path: Path) -> Path | None:
-    """The path, if something is there."""
+def _told_by_linux(thread: int) -> Path | None:
+    path = Path(f"/proc/{thread}/schedstat")
     return path if path.exists() else None
 
 

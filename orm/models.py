@@ -22,7 +22,7 @@ from orm.queryset import QuerySet
 from orm.raw import RawQuerySet
 from orm.registry import ModelRegistry, registry_of
 from orm.relations import Composed, GenericForeignKey, ManyToMany
-from orm.relations.loaded import PREFETCHED, SPARSE
+from orm.relations.loaded import OWNER, PREFETCHED, SPARSE
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -146,7 +146,7 @@ def _settle_attributes(cls: Any) -> None:
     info: ModelInfo = cls._meta
     own = object.__new__(cls).__dict__
     names = [name for field in info.fields.values() for name in (field.attname, field.name)]
-    for name in dict.fromkeys([*names, PREFETCHED, "_persisted"]):
+    for name in dict.fromkeys([*names, PREFETCHED, OWNER, "_persisted"]):
         own[name] = None
 
 

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from orm.fields import Array, Field
 from orm.loading.linking import set_missing, way_back
 from orm.loading.readers import Entity, Process, _attribute
-from orm.relations import ForeignKey, Relation
+from orm.relations import ForeignKey, Relation, ReverseRelation
+from orm.relations.loaded import OWNER, PREFETCHED
 
 if TYPE_CHECKING:
     from orm.planning.projection import Instances
@@ -273,7 +274,10 @@ class _InstanceWriter(_Writer):
         if back is not None:
             known = self.known(self.sections[section.parent].instances.info.model)
             owner = f"owner{number}" if self.needs_owner(number) else known
-            self.write(f"o0.__dict__[{back!r}] = {owner}[{key}]")
+            direct = isinstance(section.relation, ReverseRelation) and isinstance(section.relation.relation, ForeignKey)
+            only = direct and section.instances.info.model in self.single
+            place = f"o0.{OWNER}" if only else f"o0.__dict__[{back!r}]"
+            self.write(f"{place} = {owner}[{key}]")
 
     def row(self, number: int, entities: Sequence[Entity]) -> None:
         entity = entities[0]
@@ -348,7 +352,7 @@ class _InstanceWriter(_Writer):
         self.depth -= 1
         if entity.back is not None:
             self.write("else:")
-            self.write(f"    o{entity.parent}.__dict__.setdefault('_prefetched', {{}})[{entity.name!r}] = []")
+            self.write(f"    o{entity.parent}.__dict__.setdefault({PREFETCHED!r}, {{}})[{entity.name!r}] = []")
 
     def places(self, number: int, entity: Entity) -> None:
         """The code that prepares an instance for what hangs on it, or gives it what it leads to."""
@@ -372,9 +376,9 @@ class _InstanceWriter(_Writer):
             items = ", ".join(f"{name!r}: {rows}" for name, rows in lists.items())
             alone = entity.model in self.single and all(self.is_many(child) for child in self.children[number])
             if alone:
-                self.write(f"o0._prefetched = {{{items}}}")
+                self.write(f"o0.{PREFETCHED} = {{{items}}}")
             else:
-                self.write(f"o0.__dict__.setdefault('_prefetched', {{}}).update({{{items}}})")
+                self.write(f"o0.__dict__.setdefault({PREFETCHED!r}, {{}}).update({{{items}}})")
 
     def lead(self, child: int, entity: Entity, key: str) -> None:
         """The code that gives an instance the one row that it leads to."""

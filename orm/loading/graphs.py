@@ -58,7 +58,7 @@ async def fetch_graph(
         most = float("inf") if most_per_parent is None else most_per_parent
         found, asked = reader(results, most, check, using)
         for number, rows in asked.items():
-            withhold(rows, sections[number].query.withheld)
+            withhold(rows, sections[number].given.withheld)
     return found
 
 
@@ -78,7 +78,7 @@ def _check_rows(
         count += len(rows)
         if count > most:
             path = sections[number].path
-            what = f"With {path!r} it" if path else f"Its {sections[0].query.info.name}s alone: it"
+            what = f"With {path!r} it" if path else f"Its {sections[0].given.info.name}s alone: it"
             raise GraphTooLarge(
                 f"This graph() is too large. {what} has more than {most:,} rows, which is its budget: narrow or limit "
                 "it, or allow more with budget=orm.GraphBudget(rows=...).",
@@ -117,7 +117,7 @@ def check_agreement(sections: Sequence[Section]) -> None:
 
 def _contents(section: Section, sections: Sequence[Section]) -> Iterator[tuple[ModelInfo, str, object]]:
     """What a section puts where: the model, the attribute, and what decides on its content."""
-    query = section.query
+    query = section.given
     for name in section.instances.annotations:
         term = query.annotations[name].term
         yield query.info, name, (term.key, term.values)
@@ -125,7 +125,7 @@ def _contents(section: Section, sections: Sequence[Section]) -> Iterator[tuple[M
     if branch is None:
         return
     relation, own = branch.relation, branch.query
-    owner = sections[section.parent].query.info
+    owner = sections[section.parent].given.info
     if relation.many:
         yield owner, branch.name, (relation, own.key, own.values)
     else:

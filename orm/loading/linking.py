@@ -11,8 +11,8 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from orm.fields import Field
-from orm.relations import FORWARD, Relation, ReverseRelation, fields_of
-from orm.relations.loaded import PREFETCHED, SPARSE
+from orm.relations import FORWARD, ForeignKey, Relation, ReverseRelation, fields_of
+from orm.relations.loaded import OWNER, PREFETCHED, SPARSE
 
 if TYPE_CHECKING:
     from orm.models import Model
@@ -141,16 +141,29 @@ def not_loaded(relation: Relation, to_attr: str | None, instances: Sequence[Mode
             instance
             for instance, key in zip(instances, keys, strict=True)
             if key is not None
-            and not (accessor in instance.__dict__ and _is_filled(relation, instance.__dict__[accessor], key))
+            and not _is_filled(relation, _held(relation, instance), key)
             and instance.__dict__.get(PREFETCHED, {}).get(accessor) != [key]
         ]
     found = [instance for instance in instances if accessor not in instance.__dict__.get(PREFETCHED, ())]
     return found if relation.many else [instance for instance in found if accessor not in instance.__dict__]
 
 
-def _is_filled(relation: Relation, related: Model, key: Any) -> bool:
+def _held(relation: Relation, instance: Model) -> Model | None:
+    """The instance that a relation to one leads to, as far as this one knows it; it may be of another key by now."""
+    own = instance.__dict__
+    held: Model | None = own.get(relation.accessor)
+    if held is not None or not isinstance(relation, ForeignKey):
+        return held
+    owner: Model | None = own.get(OWNER)
+    if not isinstance(owner, relation.target):
+        return None
+    near, far = keys_of([instance], near_fields(relation)), keys_of([owner], far_fields(relation))
+    return owner if near == far else None
+
+
+def _is_filled(relation: Relation, related: Model | None, key: Any) -> bool:
     """Whether the related instance of a foreign key is the one that the key is of, and holds more than that."""
-    return SPARSE not in related.__dict__ and keys_of([related], far_fields(relation)) == [key]
+    return related is not None and SPARSE not in related.__dict__ and keys_of([related], far_fields(relation)) == [key]
 
 
 def related_to(relation: Relation, to_attr: str | None, instances: Iterable[Model]) -> list[Model]:
@@ -162,7 +175,7 @@ def related_to(relation: Relation, to_attr: str | None, instances: Iterable[Mode
             rows = own[to_attr] if to_attr is not None else own[PREFETCHED][relation.accessor]
             found.update((id(row), row) for row in rows)
         else:
-            row = own.get(to_attr or relation.accessor)
+            row = _held(relation, instance) if to_attr is None else own.get(to_attr)
             if row is not None:
                 found[id(row)] = row
     return list(found.values())

@@ -83,8 +83,8 @@ class GraphPlan:
                 layouts[number, "rows"],
                 layouts.get((number, "pairs")),
                 section.unique,
-                bool(section.query.withheld),
-                {name: section.query.annotations[name].term.field for name in section.instances.annotations},
+                bool(section.given.withheld),
+                {name: section.given.annotations[name].term.field for name in section.instances.annotations},
             )
             for number, section in enumerate(sections)
         ]
@@ -145,7 +145,7 @@ def _rendered(query: Query, binds: KeyTables, most: int | None) -> tuple[Select[
     rendering = Rendering(query.info, binds)
     statement = query.select(rendering)
     if most is not None and (isinstance(query, FirstOfEach) or not query.is_limited):
-        # As a number, which PostgreSQL's plans take into account: of a parameter they assume that it cuts most rows off.
+        # As a number, which PostgreSQL plans with: of a parameter it assumes that most rows are cut off.
         statement = statement.limit(sqlalchemy.literal_column(str(most + 1)))
     labelled = [column.label(f"c{i}") for i, column in enumerate(statement.selected_columns)]
     return statement.with_only_columns(*labelled, maintain_column_froms=True), rendering.selected
@@ -165,7 +165,7 @@ def _united(dialect: Dialect, outputs: Sequence[Output]) -> tuple[Any, list[tupl
     places: list[tuple[int, ...]] = []
     for output in outputs:
         taken: set[int] = set()
-        place = []
+        place: list[int] = []
         for position, column in enumerate(output.columns):
             name, type_ = _type_of(dialect, column)
             if position >= len(output.columns) - output.computed:
@@ -178,8 +178,8 @@ def _united(dialect: Dialect, outputs: Sequence[Output]) -> tuple[Any, list[tupl
             place.append(slot)
         places.append(tuple(place))
     parts = []
-    for number, (output, place) in enumerate(zip(outputs, places, strict=True)):
-        columns = dict(zip(place, output.statement.subquery(f"orm_section_{number}").columns, strict=False))
+    for number, (output, slots) in enumerate(zip(outputs, places, strict=True)):
+        columns = dict(zip(slots, output.statement.subquery(f"orm_section_{number}").columns, strict=False))
         cells = [
             columns[slot] if slot in columns else sqlalchemy.cast(sqlalchemy.null(), type_)
             for slot, (_, type_) in enumerate(types)

@@ -29,7 +29,7 @@ from orm.planning.query import Query
 from orm.planning.rendering import Binds, Rendering
 from orm.planning.resolving import primary_key_ordering
 from orm.planning.terms import PathTerm, Term
-from orm.relations import ManyToManyEnd, fields_of
+from orm.relations import ManyToManyEnd, Relation, fields_of
 
 if TYPE_CHECKING:
     from orm.meta import ModelInfo
@@ -80,6 +80,8 @@ class Section:
     """None: the root."""
     parent: int
     """The number of the section that it hangs on."""
+    given: Query
+    """The query as it was given."""
     query: Query
     """The rows."""
     links: tuple[Field[Any], ...] = ()
@@ -105,8 +107,9 @@ class Section:
     @property
     def unique(self) -> bool:
         """Whether it is known that no row comes twice: no relation to many is joined."""
-        query = self.query.rows if isinstance(self.query, FirstOfEach) else self.query
-        return query is not None and not query.reached and not query.cte_joins
+        given = self.given
+        ordered_by = (leaf for term in given.order for leaf in term.term.leaves())
+        return not given.reached and not given.cte_joins and not any(leaf.many for leaf in ordered_by)
 
     def queries(self) -> Iterator[Query]:
         """Its queries, in the order in which they are rendered."""
@@ -146,12 +149,13 @@ class _Sections:
     def of(self, query: Query, branches: tuple[Branch, ...]) -> list[Section]:
         check_query(query)
         outgoing = outgoing_fields(branches)
+        given = query
         if query.is_limited:
             query = _settled(query)
             query = query if self._most is None else query.slice(0, self._most + 1)
         rows = query.changed(branches=(), projection=needing(query, outgoing))
         keys = _keys(query, outgoing)
-        self._found.append(Section("", None, 0, rows, outgoing=outgoing, keys=keys))
+        self._found.append(Section("", None, 0, given, rows, outgoing=outgoing, keys=keys))
         self._add_branches(branches, "", 0)
         return self._found
 
@@ -176,7 +180,7 @@ class _Sections:
             keys: Query | None = FirstOfEach.of(_selecting(query, outgoing), links) if outgoing else None
         else:
             keys = _keys(query, outgoing)
-        return Section(path, branch, parent, rows, far, near_fields(branch.relation), outgoing, keys)
+        return Section(path, branch, parent, branch.query, rows, far, near_fields(branch.relation), outgoing, keys)
 
     def _paired(self, branch: Branch, path: str, number: int, parent: int) -> Section:
         """The section of rows that another table pairs with those that they belong to."""
@@ -203,9 +207,17 @@ class _Sections:
         among = AmongKeys(keys, ("pairs", number), tuple(range(width, width + len(far))))
         rows = query.changed(where=both(query.where, among), ordering=(), low=0, high=None)
         return Section(
-            *(path, branch, parent),
+            path,
+            branch,
+            parent,
+            query,
             rows.changed(projection=needing(rows, (*far, *outgoing))),
-            *(far, near_fields(relation), outgoing, _keys(rows, outgoing), pairing, pairs),
+            links=far,
+            near=near_fields(relation),
+            outgoing=outgoing,
+            keys=_keys(rows, outgoing),
+            pairing=pairing,
+            pairs=pairs,
         )
 
     def _belonging(self, branch: Branch, parent: int) -> tuple[Query, tuple[PathTerm, ...]]:
@@ -213,25 +225,30 @@ class _Sections:
         query = branch.query
         names = query.changed(same_scope=False).names(own_scope=True)
         links = tuple(names.path_term(path) for path in paths_to(branch.relation))
-        among = AmongKeys(links, ("keys", parent), self._columns(branch, parent))
+        among = AmongKeys(links, ("keys", parent), self._columns(branch.relation, parent))
         return query.using_names(names, where=both(query.where, among)), links
 
     def _through(self, relation: ManyToManyEnd, parent: int) -> Query:
         """The pairs of keys, as their table has them."""
         info = relation.through._meta
         names = Query(info, Instances(info)).names()
-        near, far = ([names.path_term(resolve_path(info, k.attname, "a key"))] for k in (relation.near, relation.far))
-        fields = near_fields(relation)
-        outgoing = self._found[parent].outgoing
-        where: Node = AmongKeys(near, ("keys", parent), tuple(outgoing.index(field) for field in fields))
-        if relation.far.allow_null:
-            where = both(where, Match(far[0], IS_NULL, Prepared((), variant=False)))
-        return Query(info, Columns("tuples", ("near", "far"), (*near, *far)), where=where, ordering=())
+        near, far = (
+            tuple(
+                names.path_term(resolve_path(info, field.attname, "a key"))
+                for field in fields_of(info, key.local_columns)
+            )
+            for key in (relation.near, relation.far)
+        )
+        where: Node = AmongKeys(near, ("keys", parent), self._columns(relation, parent))
+        for term in far if relation.far.allow_null else ():
+            where = both(where, Match(term, IS_NULL, Prepared((), variant=False)))
+        terms = (*near, *far)
+        return Query(info, Columns("tuples", tuple(f"c{i}" for i in range(len(terms))), terms), where, ordering=())
 
-    def _columns(self, branch: Branch, parent: int) -> tuple[int, ...]:
+    def _columns(self, relation: Relation, parent: int) -> tuple[int, ...]:
         """Where the keys that the relation starts from are in the table of keys of the section `parent`."""
         outgoing = self._found[parent].outgoing
-        return tuple(outgoing.index(field) for field in near_fields(branch.relation))
+        return tuple(outgoing.index(field) for field in near_fields(relation))
 
 
 def outgoing_fields(branches: Iterable[Branch]) -> tuple[Field[Any], ...]:

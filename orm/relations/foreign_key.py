@@ -15,7 +15,7 @@ from orm.expressions import FieldExpression
 from orm.fields import Field
 from orm.relations.expressions import RelationExpression
 from orm.relations.hops import Hop, check_related_name, check_to, find_target, related_key
-from orm.relations.loaded import PREFETCHED, SPARSE, check_touchable
+from orm.relations.loaded import OWNER, PREFETCHED, SPARSE, check_touchable
 from orm.relations.reverse import ReverseRelation
 
 if TYPE_CHECKING:
@@ -359,6 +359,10 @@ class ForeignKey(Field[M], Generic[M]):
             return None
         if loaded is not None and loaded.__dict__.get(self.target_field.attname) == key:
             return loaded
+        owner: Model | None = own.get(OWNER)
+        if isinstance(owner, self.target) and owner.__dict__.get(self.target_field.attname) == key:
+            own[self.name] = owner
+            return owner
         check_touchable(instance, self)
         missing = own.get(PREFETCHED, {}).get(self.name)
         if missing == [] or (missing == [key] and self.allow_null):

@@ -13,6 +13,9 @@ PREFETCHED = "_prefetched"
 that no row is there: for a foreign key with the key that led to none, or empty if none was to be looked for."""
 SPARSE = "_sparse"
 """On an instance that holds only its key: which relation it was read from."""
+OWNER = "_owner"
+"""The instance that a row was loaded for, which is at the other end of one of its foreign keys. Kept beside them, for
+an attribute that is no descriptor's takes a third of the time."""
 RAISING = "_raising"
 """The relations, by accessor, that raise when they are touched."""
 

@@ -42,8 +42,9 @@ def loaded(row: Any, name: str) -> Any:
         return own[name]
     if name in own.get("_prefetched", {}):
         return None
-    assert getattr(row, name) is None, f"{name} of {row!r} was not loaded"
-    return None
+    related = getattr(row, name)
+    assert related is None or "_sparse" not in related.__dict__, f"{name} of {row!r} was not loaded"
+    return related
 
 
 def everything(rows: Iterable[Any]) -> Iterator[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import databases
@@ -30,7 +31,7 @@ PATHS: list[tuple[Any, tuple[str, ...]]] = [
     (Album.objects.filter(tracks__plays__gte=50).order_by("id"), ("tracks",)),
     (Album.objects.filter(tracks__plays__gte=50).distinct().order_by("id"), ("tracks",)),
     (Track.objects.all()[1:4], ("album", "people")),
-    (Track.objects.order_by("-plays").limit(3), ("album__tracks",)),
+    (Track.objects.order_by("-plays", "id").limit(3), ("album__tracks",)),
     (Album.objects.annotate(n=orm.Count("tracks")).order_by("-n", "id"), ("tracks",)),
     (Album.objects.select_related("label").order_by("id"), ("tracks__tags", "label__albums")),
     (Album.objects.select_related("cover").order_by("id"), ("tracks",)),
@@ -51,7 +52,9 @@ async def test_it_is_what_prefetch_related_loads(world: Database, query: Any, pa
 def in_any_order(value: Any) -> Any:
     """Lists under a relation as sets: their order is checked where there is one."""
     if isinstance(value, dict):
-        return {name: _sorted(inner) if isinstance(inner, list) else in_any_order(inner) for name, inner in value.items()}
+        return {
+            name: _sorted(inner) if isinstance(inner, list) else in_any_order(inner) for name, inner in value.items()
+        }
     return [in_any_order(item) for item in value] if isinstance(value, list) else value
 
 
@@ -147,11 +150,14 @@ async def test_prefetch_objects(world: Database) -> None:
 
 async def test_annotations_are_kept_at_every_level(world: Database) -> None:
     counted = Track.objects.annotate(n=orm.Count("tags"), share=orm.Avg("tags__id"), upper=orm.functions.Upper("title"))
+    counted = counted.order_by("position")
+    few = orm.Prefetch("tracks", counted[:2], to_attr="few")
     albums = (
         await Album.objects.annotate(top=orm.Max("tracks__plays"), mean=orm.Avg("tracks__plays"))
         .order_by("id")
-        .graph(orm.Prefetch("tracks", counted), "tracks__tags")
+        .graph(orm.Prefetch("tracks", counted), "tracks__tags", few)
     )
+    assert [track.n for track in albums[0].few] == [2, 1]  # type: ignore[attr-defined]
     assert [(album.top, album.mean) for album in albums] == [(70, 52.5), (90, 50.0), (None, None), (30, 30.0)]  # type: ignore[attr-defined]
     assert [(track.n, track.share, track.upper) for track in loaded(albums[0], "tracks")] == [
         (2, 2.0, "THE BIRD"),
@@ -224,3 +230,26 @@ def test_the_sql_can_be_read(sqlite_url: str) -> None:
     assert [value for value in graph.sql.values if value in (7, 3)] == [7, 7, 3]
     assert repr(graph) == "<Graph of Thing: children>"
     assert repr(Thing.objects.graph()) == "<Graph of Thing: no relations>"
+
+
+async def test_what_a_graph_brought_is_not_loaded_again(world: Database) -> None:
+    (album,) = await Album.objects.filter(id=1).graph("tracks__tags", "label")
+    tracks = loaded(album, "tracks")
+    with orm.track_queries() as queries:
+        await orm.load(album, "tracks__tags", "label")
+        await orm.load(tracks, "album__tracks")
+    assert queries.count == 0
+    assert all(track.album is album for track in tracks)
+    tracks[0].album_id = 2
+    assert tracks[0].album is not album
+    await orm.load(tracks, "album")
+    assert tracks[0].album.name == "Fantasies"
+    tracks[1].album = None
+    assert tracks[1].album is None
+
+
+async def test_an_instance_can_be_copied(world: Database) -> None:
+    (album,) = await Album.objects.filter(id=1).graph("tracks")
+    copied = pickle.loads(pickle.dumps(album))
+    assert copied == album
+    assert all(track.album is copied for track in loaded(copied, "tracks"))

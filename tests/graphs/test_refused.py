@@ -31,7 +31,11 @@ from tests.loading.world import Album, Label, Person, Tag, Track
         ({"tracks": Track.objects.values("id")}, orm.QueryError, "gives values"),
         ({"label": {"limit": 1}}, orm.QueryError, "leads to one Label, takes no slice"),
         ({"tracks": {"to_attr": "name"}}, orm.QueryError, "has an attribute of that name"),
-        ({"tracks": {"order_by": "?", "limit": 2}}, orm.QueryError, "'tracks' in a graph.. cannot be a slice in random"),
+        (
+            {"tracks": {"order_by": "?", "limit": 2}},
+            orm.QueryError,
+            "'tracks' in a graph.. cannot be a slice in random",
+        ),
         ({"tracks": Track.objects.select_for_update()}, orm.QueryError, "'tracks' in a graph.. cannot lock rows"),
     ],
 )
@@ -52,20 +56,22 @@ def test_queries_that_are_no_root() -> None:
     cte = orm.CTE("loud", Track.objects.filter(plays__gt=50).values("album_id"))
     with pytest.raises(orm.NotSupportedError, match="common table expressions"):
         cte.join(Album, id=cte.col.album_id).with_cte(cte).graph("tracks")
-    with pytest.raises(orm.QueryError, match="an orm.GraphBudget, got int"):
+    with pytest.raises(orm.QueryError, match=r"an orm.GraphBudget, got int"):
         Album.objects.graph("tracks", budget=3)  # type: ignore[arg-type]
 
 
 def test_another_database(sqlite_url: str) -> None:
     other = Track.objects.using(Database(sqlite_url))
-    with pytest.raises(orm.QueryError, match="'tracks' in a graph.. is of another database"):
+    with pytest.raises(orm.QueryError, match=r"'tracks' in a graph.. is of another database"):
         Album.objects.graph({"tracks": other})
 
 
 async def test_one_instance_has_one_content(world: Database) -> None:
     shape = {"tracks": {"limit": 1, "album": {"tracks": {"limit": 2}}}}
     graph = Album.objects.order_by("id").graph(shape)
-    with pytest.raises(orm.QueryError, match="'tracks__album__tracks' and 'tracks' .* the 'tracks' of a Album different"):
+    with pytest.raises(
+        orm.QueryError, match=r"'tracks__album__tracks' and 'tracks' .* the 'tracks' of a Album different"
+    ):
         await graph
     found = await graph.as_dicts()
     assert [len(track["album"]["tracks"]) for album in found for track in album["tracks"]] == [2, 2, 1]
@@ -88,7 +94,7 @@ async def test_one_instance_has_one_content(world: Database) -> None:
 
 def test_depth() -> None:
     path = "__".join(["album", "tracks"] * 5)
-    with pytest.raises(orm.GraphTooLarge, match="is 9 relations deep, and the budget of this graph.. is 8") as caught:
+    with pytest.raises(orm.GraphTooLarge, match=r"is 9 relations deep, and the budget of this graph.. is 8") as caught:
         Track.objects.graph(path)
     assert (caught.value.relation, caught.value.limit) == ("__".join((["album", "tracks"] * 5)[:9]), 8)
     Track.objects.graph(path, budget=orm.GraphBudget(depth=10))
