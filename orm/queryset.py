@@ -158,9 +158,10 @@ class QuerySet(Selection[M, R]):
         return found
 
     async def __aiter__(self) -> AsyncIterator[R]:
-        async with aclosing(execution.stream(self._query, self.database)) as items:
-            async for item in items:
-                yield self._marked([item], self._query.projection)[0]
+        async with aclosing(execution.stream(self._query, self.database)) as batches:
+            async for batch in batches:
+                for item in self._marked(batch, self._query.projection):
+                    yield item
 
     def _mark(self, item: Any, projection: Instances) -> None:
         """Let an instance, and those loaded with it, remember a database that is not their registry's."""

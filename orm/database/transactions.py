@@ -36,8 +36,13 @@ class Options(NamedTuple):
     deferrable: bool = False
 
 
+NO_OPTIONS = Options()
+
+
 def read_options(given: dict[str, Any]) -> Options:
     """The options of `database.transaction(…)`; QueryError for one that does not exist."""
+    if not given:
+        return NO_OPTIONS
     unknown = sorted(set(given) - set(Options._fields))
     if unknown:
         raise QueryError(f"transaction() takes {', '.join(Options._fields)} and force_rollback, not {unknown[0]!r}")
@@ -63,7 +68,7 @@ class SQLTransaction(TransactionBackend):
         if is_root:
             await self._connection.begin(options)
             return
-        if options != Options():
+        if options != NO_OPTIONS:
             raise TransactionError("isolation, readonly and deferrable belong to the outermost transaction")
         savepoint = f"orm_{next(_savepoint_numbers)}"
         await self._connection.run(f"SAVEPOINT {savepoint}")
@@ -101,7 +106,7 @@ class Transaction(databases.core.Transaction):
         self._find_connection = connection_callable
         self._opened: tuple[Connection, TransactionBackend] | None = None
         self._task: asyncio.Task[Any] | None = None
-        self._over = asyncio.Event()
+        self._over: asyncio.Event | None = None  # made by whoever waits for it
 
     def __call__(self, func: FunctionT) -> FunctionT:
         """Run each call of `func` in a transaction of its own."""
@@ -124,7 +129,8 @@ class Transaction(databases.core.Transaction):
         if self._opened is not None:
             raise TransactionError("this transaction has begun already")
         connection = self._find_connection()
-        await connection.__aenter__()
+        if not connection.enter():
+            await connection.__aenter__()
         try:
             while not self.is_open:
                 async with connection._transaction_lock:
@@ -132,7 +138,7 @@ class Transaction(databases.core.Transaction):
                     if other is None:
                         await self._begin(connection)
                 if other is not None:
-                    await other._over.wait()
+                    await other._ended()
         finally:
             if not self.is_open:
                 await connection.__aexit__()
@@ -180,8 +186,15 @@ class Transaction(databases.core.Transaction):
         finally:
             stack.pop()
             self._opened = None
-            self._over.set()
-            await connection.__aexit__()
+            if self._over is not None:
+                self._over.set()
+            if not connection.leave():
+                await connection.__aexit__()
+
+    async def _ended(self) -> None:
+        if self._over is None:
+            self._over = asyncio.Event()
+        await self._over.wait()
 
     def _in_the_way(self, connection: "Connection") -> "Transaction | None":
         """The open transaction of another task that has to end before this one can begin.

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from keyword import iskeyword
 from typing import Any
 
+from orm.generating import generate, written
+
 Process = Callable[[Any], Any]
 Rows = Sequence[Sequence[Any]]
 Reader = Callable[[Rows], list[Any]]
@@ -28,6 +30,8 @@ class Entity:
     parent: int | None = None
     """The position of the entity that it hangs on, and under which name."""
     name: str | None = None
+    shared: tuple[str, ...] = ()
+    """The attributes of its whole key, if rows that agree in them share one instance."""
 
 
 def read_instances(
@@ -43,58 +47,75 @@ def read_instances(
     `hidden` columns at the end of each row are passed over.
     """
     scope: dict[str, Any] = {}
-    body: list[str] = []
-    depths: list[int] = []
-    column = 0
-    for index, entity in enumerate(entities):
+    first: list[int] = []
+    columns = 0
+    for entity in entities:
+        first.append(columns)
+        columns += len(entity.attributes)
+    before: list[str] = []
+
+    def make(index: int) -> list[str]:
+        """Lines that make the instance of an entity, and those that hang on it."""
+        entity = entities[index]
         scope[f"new{index}"] = entity.model.__new__
         scope[f"model{index}"] = entity.model
-        first = column
-        depth = 0
-        if entity.parent is not None:
-            depth = depths[entity.parent]
-            key = first + entity.attributes.index(entity.key)
-            body.append(f"{'    ' * depth}if c{key} is not None:")
-            depth += 1
-        indent = "    " * depth
-        body.append(f"{indent}o{index} = new{index}(model{index})")
-        for attribute in entity.attributes:
-            body.append(f"{indent}{_attribute(index, attribute)} = {_value(column, processors, scope)}")
-            column += 1
-        if entity.parent is not None:
-            body.append(f"{indent}o{entity.parent}.__dict__[{entity.name!r}] = o{index}")
-        depths.append(depth)
-    for name in extra:
+        lines = [f"o{index} = new{index}(model{index})"]
+        for column, attribute in enumerate(entity.attributes, first[index]):
+            lines.append(f"{_attribute(index, attribute)} = {_value(column, processors, scope)}")
+        for child, other in enumerate(entities):
+            if other.parent == index:
+                lines += attach(child)
+        return lines
+
+    def attach(index: int) -> list[str]:
+        """Lines that hang an entity's instance on its parent, if there is one."""
+        entity = entities[index]
+        lines = make(index)
+        if entity.shared:
+            keys = [f"c{first[index] + entity.attributes.index(name)}" for name in entity.shared]
+            key = keys[0] if len(keys) == 1 else f"({', '.join(keys)})"
+            before.append(f"known{index} = {{}}")
+            lines[0] = f"o{index} = known{index}[{key}] = {lines[0].partition(' = ')[2]}"
+            lines = [f"o{index} = known{index}.get({key})", f"if o{index} is None:", *_indented(lines)]
+        lines.append(f"o{entity.parent}.__dict__[{entity.name!r}] = o{index}")
+        return [f"if c{first[index] + entity.attributes.index(entity.key)} is not None:", *_indented(lines)]
+
+    body = make(0)
+    for column, name in enumerate(extra, columns):
         body.append(f"{_attribute(0, name)} = {_value(column, processors, scope)}")
-        column += 1
-    return _build([*body, "append(o0)"], column, hidden, scope)
+    return _build([*body, "append(o0)"], columns + len(extra), hidden, scope, before)
+
+
+def _indented(lines: list[str]) -> list[str]:
+    return [f"    {line}" for line in lines]
 
 
 def read_dicts(names: Sequence[str], processors: Sequence[Process | None], hidden: int = 0) -> Reader:
     """A reader of dicts with these keys."""
     scope: dict[str, Any] = {}
     items = [f"{name!r}: {_value(i, processors, scope)}" for i, name in enumerate(names)]
-    return _build([f"append({{{', '.join(items)}}})"], len(names), hidden, scope)
+    return _each(f"{{{', '.join(items)}}}", len(names), hidden, scope)
 
 
 def read_tuples(processors: Sequence[Process | None], hidden: int = 0) -> Reader:
     """A reader of tuples."""
     scope: dict[str, Any] = {}
     items = [f"{_value(i, processors, scope)}, " for i in range(len(processors))]
-    return _build([f"append(({''.join(items)}))"], len(processors), hidden, scope)
+    return _each(f"({''.join(items)})", len(processors), hidden, scope)
 
 
 def read_named_tuples(names: Sequence[str], processors: Sequence[Process | None], hidden: int = 0) -> Reader:
     """A reader of named tuples, of a class called Row."""
     scope: dict[str, Any] = {"Row": namedtuple("Row", names)}
-    items = [_value(i, processors, scope) for i in range(len(names))]
-    return _build([f"append(Row({', '.join(items)}))"], len(names), hidden, scope)
+    scope["make"] = scope["Row"]._make
+    items = [f"{_value(i, processors, scope)}, " for i in range(len(names))]
+    return _each(f"make(({''.join(items)}))", len(names), hidden, scope)
 
 
 def read_values(processors: Sequence[Process | None], hidden: int = 0) -> Reader:
     """A reader of the first column's bare values."""
     scope: dict[str, Any] = {}
-    return _build([f"append({_value(0, processors, scope)})"], 1, hidden, scope)
+    return _each(_value(0, processors, scope), 1, hidden, scope)
 
 
 def source_of(reader: Reader) -> str:
@@ -110,24 +131,31 @@ def _attribute(index: int, name: str) -> str:
 
 
 def _value(column: int, processors: Sequence[Process | None], scope: dict[str, Any]) -> str:
-    process = processors[column]
-    if process is None:
-        return f"c{column}"
-    scope[f"p{column}"] = process
-    return f"p{column}(c{column})"
+    return written(processors[column], f"c{column}", column, scope)
 
 
-def _build(body: list[str], columns: int, hidden: int, scope: dict[str, Any]) -> Reader:
-    targets = "".join(f"c{i}, " for i in range(columns)) + ("*_" if hidden else "")
+def _targets(columns: int, hidden: int) -> str:
+    """What a row is unpacked into."""
+    return "".join(f"c{i}, " for i in range(columns)) + ("*_" if hidden else "")
+
+
+def _each(item: str, columns: int, hidden: int, scope: dict[str, Any]) -> Reader:
+    """The reader that makes one expression of each row."""
+    source = f"def read(rows):\n    return [{item} for {_targets(columns, hidden)} in rows]"
+    reader: Reader = generate("row reader", source, scope)["read"]
+    return reader
+
+
+def _build(body: list[str], columns: int, hidden: int, scope: dict[str, Any], before: Sequence[str]) -> Reader:
+    """The reader that runs some lines for each row."""
     lines = [
         "def read(rows):",
         "    found = []",
         "    append = found.append",
-        f"    for {targets} in rows:",
+        *(f"    {line}" for line in before),
+        f"    for {_targets(columns, hidden)} in rows:",
         *(f"        {line}" for line in body),
         "    return found",
     ]
-    source = scope["__source__"] = "\n".join(lines)
-    exec(compile(source, "<generated row reader>", "exec"), scope)
-    reader: Reader = scope["read"]
+    reader: Reader = generate("row reader", "\n".join(lines), scope)["read"]
     return reader

@@ -206,9 +206,17 @@ class Instances(Projection):
                     key=info.pk_fields[0].attname,
                     parent=chains.index(chain[:-1]) if chain else None,
                     name=chain[-1].name if chain else None,
+                    shared=_shared_key(info) if chain else (),
                 )
             )
         return read_instances(entities, processors, self.annotations, hidden)
+
+
+def _shared_key(info: ModelInfo) -> tuple[str, ...]:
+    """What tells one related instance from another, as drivers give it; they give arrays as lists, which cannot."""
+    if any(field.kind == "array" for field in info.pk_fields):
+        return ()
+    return tuple(field.attname for field in info.pk_fields)
 
 
 Shape = Literal["dicts", "tuples", "named", "flat"]
