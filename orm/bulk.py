@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from itertools import repeat
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import databases
 
 from orm import execution
 from orm.database.dialect import Dialect
 from orm.database.dialects import dialect_of
-from orm.database.session import Session
+from orm.database.session import Session, known_kind
 from orm.exceptions import QueryError
 from orm.fields import Field
-from orm.persistence import adopt_related_keys, finish_insert, prepare_insert, row_query, split_update
+from orm.generating import undisturbed
+from orm.loading.writers import inserted_fields
+from orm.persistence import adopt_related_keys, prepare_insert, row_query, split_update
 from orm.planning.batch_update import BatchUpdate
 from orm.planning.conditions import both
 from orm.planning.conflict import Conflict
-from orm.planning.plan import Plan, UnstorableArgument
+from orm.planning.once import once
+from orm.planning.plan import UnstorableArgument
 from orm.planning.query import Query
-from orm.planning.write import Assignments, BulkInsert, WriteTerm, chunks, matching, resolve_assignments, update_plan
+from orm.planning.write import Assignments, WriteTerm, bulk_insert, chunks, matching, resolve_assignments, update_plan
 
 if TYPE_CHECKING:
     from orm.meta import ModelInfo
     from orm.models import Model
 
 M = TypeVar("M", bound="Model")
-Filled = dict[str, Any]
-# A statement with its arguments, the positions of its rows, and what the database fills in.
-_Chunk = tuple[tuple[str, Sequence[Any], Plan], Sequence[int], BulkInsert, tuple[Field[Any], ...]]
+# So many rows are worth a question about how to insert them.
+MANY = 500
 
 
 def check_batch_size(batch_size: int | None) -> None:
@@ -41,9 +45,11 @@ def instances_of(model: type[M], rows: Iterable[M | Mapping[str, Any]], what: st
     """Rows given as instances or dicts, as instances."""
     instances: list[M] = []
     for row in rows:
-        if isinstance(row, Mapping):
+        if isinstance(row, model):
+            pass
+        elif isinstance(row, Mapping):
             row = model(**row)
-        elif not isinstance(row, model):
+        else:
             raise QueryError(f"{what} takes {model.__name__} instances or dicts, got {type(row).__name__}.")
         instances.append(row)
     return instances
@@ -59,119 +65,205 @@ async def create(
     batch_size: int | None,
     conflict: Conflict | None,
 ) -> None:
-    """Insert the instances, and give them what the database filled in."""
-    values = [prepare_insert(instance) for instance in instances]
-    insertion = Insertion(await dialect_of(database), info, values, batch_size, conflict)
+    """Insert the instances in one transaction, and give them what the database filled in."""
+    if known_kind(database) is None:
+        # Which database it is must be asked of it, and invalid values are refused before that.
+        for instance in instances:
+            prepare_insert(instance)
+    insertion = Insertion(_batches(info, instances, await dialect_of(database), conflict), batch_size)
     async with Session(database) as session:
-        if insertion.statement_count == 1:
+        await insertion.prepare(session)
+        if insertion.is_one_statement:
             await insertion.run(session)
         else:
             async with session.transaction():
                 await insertion.run(session)
-    for instance, found in zip(instances, insertion.filled_in, strict=True):
-        if found is not None:
-            finish_insert(instance, found)
+    insertion.finish()
+
+
+def _batches(info: ModelInfo, instances: Sequence[Model], dialect: Dialect, conflict: Conflict | None) -> list[Batch]:
+    """The instances with their rows, divided by which fields these have."""
+    first = Batch(dialect, info, inserted_fields(info, instances[0]), conflict)
+    batches = {first.fields: first}
+
+    def other(instance: Model) -> tuple[Any, ...] | None:
+        validated = prepare_insert(instance)
+        fields = tuple(info.fields[name] for name in validated)
+        batch = batches.get(fields)
+        if batch is None:
+            batch = batches[fields] = Batch(dialect, info, fields, conflict)
+        try:
+            row = batch.bulk.converted([*validated.values()])
+        except UnstorableArgument as error:
+            raise execution.unstorable([(fields[error.position], error.reason)]) from error
+        if batch is first:
+            return row
+        batch.held.append(instance.__dict__)
+        batch.rows.append(row)
+        return None
+
+    rows = undisturbed(first.bulk.write, instances, other)
+    if len(batches) == 1:
+        first.held = [instance.__dict__ for instance in instances]
+        first.rows = cast("list[tuple[Any, ...]]", rows)
+    else:
+        for instance, row in zip(instances, rows, strict=True):
+            if row is not None:
+                first.held.append(instance.__dict__)
+                first.rows.append(row)
+    return [batch for batch in batches.values() if batch.rows]
+
+
+def batches_of(dialect: Dialect, info: ModelInfo, rows: Sequence[dict[str, Any]]) -> list[Batch]:
+    """Rows of validated values, by attribute, divided by which fields they have. They take what is filled in."""
+    batches: dict[tuple[str, ...], Batch] = {}
+    for row in rows:
+        batch = batches.get(tuple(row))
+        if batch is None:
+            fields = tuple(info.by_attname[name] for name in row)
+            batch = batches[tuple(row)] = Batch(dialect, info, fields, None)
+        try:
+            batch.rows.append(batch.bulk.converted([*row.values()]))
+        except UnstorableArgument as error:
+            raise execution.unstorable([(batch.fields[error.position], error.reason)]) from error
+        batch.held.append(row)
+    return [*batches.values()]
 
 
 class Insertion:
-    """The INSERTs of rows of validated values, given as dicts by field name, in as few statements as there can be.
+    """The INSERTs of batches of rows, in as few statements as there can be."""
 
-    `filled_in` is what the database filled in for each row: None where it does not tell whether the row is there, or
-    under which key.
-    """
+    def __init__(self, batches: Iterable[Batch], batch_size: int | None = None) -> None:
+        self._batches = batches
+        self._batch_size = batch_size
 
-    def __init__(
-        self,
-        dialect: Dialect,
-        info: ModelInfo,
-        rows: Sequence[dict[str, Any]],
-        batch_size: int | None = None,
-        conflict: Conflict | None = None,
-    ) -> None:
-        self.rows = rows
-        self.filled_in: list[Filled | None] = [{} for _ in rows]
-        self._prepared: list[_Chunk] = []
-        groups: dict[tuple[str, ...], list[int]] = {}
-        for position, row in enumerate(rows):
-            groups.setdefault(tuple(row), []).append(position)
-        for names, positions in groups.items():
-            fields = tuple(info.fields[name] for name in names)
-            missing = execution.filled_in(info, fields)
-            returning: tuple[Field[Any], ...] = ()
-            if conflict is None:
-                returning = (*info.pk_fields, *missing) if missing else ()
-            elif not conflict.ignores:
-                returning = (*info.pk_fields, *missing, *conflict.unique)
-            returning = tuple(dict.fromkeys(returning)) if dialect.returning else ()
-            bulk = BulkInsert(dialect, info, fields, returning, conflict)
-            for chunk in chunks(positions, bulk.chunk_size(batch_size)):
-                try:
-                    statement = bulk.statement([tuple(rows[i].values()) for i in chunk])
-                except UnstorableArgument as error:
-                    raise execution.unstorable([(fields[error.position % len(fields)], error.reason)]) from error
-                self._prepared.append((statement, chunk, bulk, missing))
+    async def prepare(self, session: Session) -> None:
+        """Find out how many rows are best inserted."""
+        for batch in self._batches:
+            await batch.prepare(session)
+
+    @once
+    def _chunks(self) -> list[_Chunk]:
+        return [chunk for batch in self._batches for chunk in batch.chunks(self._batch_size)]
 
     @property
-    def statement_count(self) -> int:
-        """How many statements there are."""
-        return len(self._prepared)
+    def is_one_statement(self) -> bool:
+        """Whether it needs no transaction."""
+        return len(self._chunks) == 1
 
     async def run(self, session: Session) -> None:
         """Send the statements."""
-        for statement, positions, bulk, missing in self._prepared:
-            await self._run(session, statement, positions, bulk, missing)
+        for chunk in self._chunks:
+            await chunk.insert(session)
 
-    async def _run(
-        self,
-        session: Session,
-        statement: tuple[str, Sequence[Any], Plan],
-        positions: Sequence[int],
-        bulk: BulkInsert,
-        missing: tuple[Field[Any], ...],
+    def finish(self) -> None:
+        """Give the rows what the database filled in."""
+        for chunk in self._chunks:
+            chunk.finish()
+
+
+class Batch:
+    """Rows that are inserted with the same fields. `held` are the dicts that take what the database fills in."""
+
+    def __init__(
+        self, dialect: Dialect, info: ModelInfo, fields: tuple[Field[Any], ...], conflict: Conflict | None
     ) -> None:
-        sql, arguments, plan = statement
-        found = self.filled_in
-        generated = bulk.info.generated
-        generates = generated is not None and generated in missing
-        if plan.reader is None:
-            outcome = await session.execute(sql, arguments)
-            if bulk.conflict is not None:
-                if bulk.conflict.ignores or generates:
-                    for position in positions:
-                        found[position] = None
-            elif generated is not None and generates and outcome.lastrowid:
-                # One statement's generated keys follow each other; the driver tells the first.
-                for offset, position in enumerate(positions):
-                    found[position] = {generated.name: outcome.lastrowid + offset}
+        self.fields = fields
+        self.held: list[dict[str, Any]] = []
+        self.rows: list[tuple[Any, ...]] = []
+        self.missing = execution.filled_in(info, fields)
+        returning: tuple[Field[Any], ...] = ()
+        if conflict is None:
+            returning = (*info.pk_fields, *self.missing) if self.missing else ()
+        elif not conflict.ignores:
+            returning = (*info.pk_fields, *self.missing, *conflict.unique)
+        returning = tuple(dict.fromkeys(returning)) if dialect.returning else ()
+        self.bulk = bulk_insert(dialect, info, fields, returning, conflict)
+
+    async def prepare(self, session: Session) -> None:
+        """Find out whether the keys of many rows can be told without RETURNING."""
+        bulk = self.bulk
+        if len(self.rows) < MANY or session.in_transaction:
             return
-        returned = plan.reader(await session.fetch(sql, arguments))
-        names = [field.name for field in bulk.returning]
-        in_order: Sequence[Any]
-        if generated is not None and generates and bulk.conflict is None:
+        plan = bulk.numbering
+        if plan is not None and (await session.fetch(*plan.statement(())))[0][0]:
+            self.bulk = bulk.unreturned
+
+    def chunks(self, batch_size: int | None) -> Iterable[_Chunk]:
+        """What goes into one statement each."""
+        size = self.bulk.chunk_size(batch_size)
+        for start in range(0, len(self.rows), size):
+            part = slice(start, start + size)
+            yield _Chunk(self, self.held[part], self.rows[part])
+
+
+class _Chunk:
+    """The rows of one statement."""
+
+    def __init__(self, batch: Batch, held: Sequence[dict[str, Any]], rows: Sequence[tuple[Any, ...]]) -> None:
+        self.batch = batch
+        self.held = held
+        self.sql, self.arguments, self.plan = batch.bulk.statement(rows)
+        self.filled_in: tuple[str, ...] = ()
+        """The attributes that the database filled in."""
+        self.found: Iterable[tuple[Any, ...]] | None = None
+        """Their values for each row, once inserted. None: it does not tell which rows are there, or their keys."""
+
+    async def insert(self, session: Session) -> None:
+        """Send the rows, and take note of what the database filled in."""
+        bulk = self.batch.bulk
+        generated, conflict = bulk.info.generated, bulk.conflict
+        generates = generated is not None and generated in self.batch.missing
+        if self.plan.reader is None:
+            outcome = await session.execute(self.sql, self.arguments)
+            if conflict is not None and (conflict.ignores or generates):
+                return
+            self.found = repeat((), len(self.held))
+            if conflict is None and generated is not None and generates and outcome.lastrowid:
+                # One statement's generated keys follow each other.
+                self.filled_in = (generated.attname,)
+                self.found = zip(bulk.dialect.numbered(outcome.lastrowid, len(self.held)))
+            return
+        returned = self.plan.reader(await session.fetch(self.sql, self.arguments))
+        self.filled_in = tuple(field.attname for field in bulk.returning)
+        if generated is not None and generates and conflict is None:
             # Keys are generated in the order of the rows; what is returned may be in any.
-            at = names.index(generated.name)
-            in_order = sorted(returned, key=lambda row: row[at])
+            at = bulk.returning.index(generated)
+            self.found = sorted(returned, key=itemgetter(at))
         else:
-            same = bulk.conflict.unique if bulk.conflict is not None else bulk.info.pk_fields
-            in_order = _as_given(returned, names, [self.rows[i] for i in positions], [field.name for field in same])
-        for position, row in zip(positions, in_order, strict=True):
-            found[position] = dict(zip(names, row, strict=True))
+            same = conflict.unique if conflict is not None else bulk.info.pk_fields
+            self.found = _as_given(returned, self.filled_in, self.held, [field.attname for field in same])
+
+    def finish(self) -> None:
+        """Give the instances what the database filled in."""
+        if self.found is None:
+            return
+        names = self.filled_in
+        if len(names) == 1:
+            name = names[0]
+            for own, (value,) in zip(self.held, self.found, strict=True):
+                own[name] = value
+                own.pop("_persisted", None)
+            return
+        for own, values in zip(self.held, self.found, strict=True):
+            own.update(zip(names, values, strict=True))
+            own.pop("_persisted", None)
 
 
 def _as_given(
-    returned: Sequence[tuple[Any, ...]], names: list[str], rows: Sequence[dict[str, Any]], same: list[str]
+    returned: Sequence[tuple[Any, ...]], names: Sequence[str], held: Sequence[dict[str, Any]], same: Sequence[str]
 ) -> Sequence[tuple[Any, ...]]:
-    """Returned rows in the order of the given ones, told apart by the fields `same`.
+    """Returned rows in the order of the given ones, told apart by the attributes `same`.
 
     Where those do not tell (the database stored another spelling), in the order in which the rows were written.
     """
-    if not same or any(name not in row for row in rows for name in same):
+    if not same or any(name not in own for own in held for name in same):
         return returned
-    if any(isinstance(row[name], (list, dict)) for row in rows for name in same):
+    if any(isinstance(own[name], (list, dict)) for own in held for name in same):
         return returned
     at = [names.index(name) for name in same]
     by_key = {tuple(row[i] for i in at): row for row in returned}
-    matched = [by_key.get(tuple(row[name] for name in same)) for row in rows]
+    matched = [by_key.get(tuple(own[name] for name in same)) for own in held]
     return returned if None in matched else [row for row in matched if row is not None]
 
 

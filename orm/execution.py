@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,8 @@ from orm.database.dialects import dialect_of, known_dialect
 from orm.database.session import Session, fetch_rows, run_sql
 from orm.exceptions import QueryError, TransactionError
 from orm.fields import Field
-from orm.loading.garbage import paused
+from orm.generating import undisturbed
+from orm.loading.readers import Reader
 from orm.planning.aggregate import Aggregation
 from orm.planning.plan import Plan, UnstorableArgument
 from orm.planning.projection import Projection
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from orm.meta import ModelInfo
 
 STREAM_CHUNK = 500
+# Rows that are read in a few milliseconds: whoever else waits for the event loop waits no longer.
+SLICE = 2_000
 
 
 @dataclass(frozen=True)
@@ -93,13 +97,25 @@ async def fetch(query: Query, database: databases.Database) -> list[Any]:
     plan = rows_plan(dialect, query)
     assert plan.reader is not None
     sql, arguments = ready(plan, query, query.values)
-    rows = await _fetch_locked(query, dialect, database, sql, arguments)
-    with paused(len(rows)):
-        return plan.reader(rows)
+    return await read_rows(plan.reader, await _fetch_locked(query, dialect, database, sql, arguments))
+
+
+async def read_rows(reader: Reader, rows: Sequence[Any]) -> list[Any]:
+    """What the reader makes of rows; of many, slice by slice, so that other tasks have their turn in between."""
+    if len(rows) <= SLICE:
+        return undisturbed(reader, rows)
+    found: list[Any] = []
+    left = rows if isinstance(rows, list) else list(rows)
+    del rows
+    while left:
+        found += undisturbed(reader, left[:SLICE])
+        del left[:SLICE]  # to free them all at the end would take its time, too
+        await asyncio.sleep(0)
+    return found
 
 
 async def stream(query: Query, database: databases.Database) -> AsyncGenerator[list[Any], None]:
-    """The rows of a query, read as they come, in batches of which one is in memory at a time."""
+    """The rows of a query in batches, read as they come."""
     if query.is_empty:
         return
     dialect = await dialect_of(database)

@@ -186,13 +186,13 @@ async def insert_entries(
         postponed.setdefault(one.child, []).append(one.relation)
     first = _insertion(dialect, entries, batches[0], postponed, batch_size)
     async with Session(database) as session:
-        if len(batches) == 1 and first.statement_count == 1 and not moves:
-            await _run(session, first)
+        if len(batches) == 1 and first.insertion.is_one_statement and not moves:
+            await first.run(session)
             return
         async with session.transaction():
-            await _run(session, first)
+            await first.run(session)
             for batch in batches[1:]:
-                await _run(session, _insertion(dialect, entries, batch, postponed, batch_size))
+                await _insertion(dialect, entries, batch, postponed, batch_size).run(session)
             # The connection is the task's own: these are inside the transaction.
             for one in late:
                 entries[one.child].take_keys()
@@ -218,7 +218,7 @@ def _insertion(
     batch: Sequence[int],
     postponed: dict[int, list[Forward]],
     batch_size: int | None,
-) -> bulk.Insertion:
+) -> _Inserted:
     """The statements of one batch, whose parents are there."""
     for position in batch:
         entry = entries[position]
@@ -233,14 +233,25 @@ def _insertion(
                     f"{relation.label}: {dialect.name} does not tell the key that it gave to the new "
                     f"{parent.instance._meta.name}. Give it one, or save it first."
                 )
-    rows = [entries[position].row for position in batch]
-    return bulk.Insertion(dialect, entries[batch[0]].instance._meta, rows, batch_size)
+    return _Inserted(dialect, [entries[position] for position in batch], batch_size)
 
 
-async def _run(session: Session, insertion: bulk.Insertion) -> None:
-    await insertion.run(session)
-    for row, found in zip(insertion.rows, insertion.filled_in, strict=True):
-        row.update(found or {})
+class _Inserted:
+    """Rows of one model on their way."""
+
+    def __init__(self, dialect: Dialect, entries: Sequence[Entry], batch_size: int | None) -> None:
+        info = entries[0].instance._meta
+        self._entries = entries
+        self._names = {field.attname: name for name, field in info.fields.items()}
+        self._held = [{info.fields[name].attname: value for name, value in entry.row.items()} for entry in entries]
+        self.insertion = bulk.Insertion(bulk.batches_of(dialect, info, self._held), batch_size)
+
+    async def run(self, session: Session) -> None:
+        """Insert them, and give each entry's row what was filled in."""
+        await self.insertion.run(session)
+        self.insertion.finish()
+        for entry, held in zip(self._entries, self._held, strict=True):
+            entry.row.update((self._names[name], value) for name, value in held.items())
 
 
 async def _move(

@@ -219,9 +219,14 @@ class In(Lookup):
     def prepare(self, field: Field[Any], value: Any) -> Prepared | Truth:
         if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
             raise QueryError(f"{label(field)}__in takes a list of values or a queryset, got {type(value).__name__}.")
-        converted = [field.to_python(item) for item in value if item is not None]
-        fitting = [item for item in converted if type(item) is not int or MIN_INTEGER <= item <= MAX_INTEGER]
-        return Prepared((tuple(fitting),)) if fitting else Truth.NEVER
+        items = tuple(value)
+        plain = field.own_type
+        if plain is None or set(map(type, items)) != {plain}:
+            items = tuple([field.to_python(item) for item in items if item is not None])
+        elif plain is not int or (min(items) >= MIN_INTEGER and max(items) <= MAX_INTEGER):
+            return Prepared((items,))
+        items = tuple([item for item in items if type(item) is not int or MIN_INTEGER <= item <= MAX_INTEGER])
+        return Prepared((items,)) if items else Truth.NEVER
 
     def build(
         self, column: ColumnElement[Any], field: Field[Any], variant: Hashable, bind: Bind

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +15,8 @@ import typesystem
 from orm.constraints import CheckConstraint, Index, UniqueConstraint
 from orm.database.mysql.dialect import MARIADB_COLLATION, MYSQL_COLLATION
 from orm.exceptions import FieldError
-from orm.fields import Field
+from orm.fields import NO_DEFAULT, Field
+from orm.fields.base import IMMUTABLE
 from orm.relations import (
     Composed,
     CompositeForeignKey,
@@ -255,9 +257,30 @@ class ModelInfo:
         return frozenset(self.fields) | frozenset(self.by_attname) | frozenset(self.composed)
 
     @cached_property
-    def defaulted(self) -> tuple[Field[Any], ...]:
-        """The fields that a new instance takes a default for."""
-        return tuple(field for field in self.fields.values() if field.has_default())
+    def stored_plainly(self) -> frozenset[str]:
+        """What the constructor accepts and puts into the instance's dict as it is: no descriptor has a say in it."""
+        if self.model.__setattr__ is not object.__setattr__:
+            return frozenset()
+        found = {name: type(inspect.getattr_static(self.model, name, None)) for name in self.settable}
+        return frozenset(name for name, kind in found.items() if not hasattr(kind, "__set__"))
+
+    @cached_property
+    def defaulted(self) -> tuple[tuple[str, str, bool, Any], ...]:
+        """The fields that a new instance takes a default for: the attribute of the column's value, the field's name,
+        whether all instances share the default, and the default or what makes it.
+        """
+        found = []
+        for field in self.fields.values():
+            if field.has_default():
+                default = field.validator.default if field.default is NO_DEFAULT else field.default
+                shared = isinstance(default, IMMUTABLE)
+                found.append((field.attname, field.name, shared, default if shared else field.get_default))
+        return tuple(found)
+
+    @cached_property
+    def attnames(self) -> tuple[tuple[str, str], ...]:
+        """Each field's name, with that of the attribute that holds its column's value."""
+        return tuple((field.name, field.attname) for field in self.fields.values())
 
     @cached_property
     def generated(self) -> Field[Any] | None:

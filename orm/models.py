@@ -234,13 +234,16 @@ class Model(metaclass=ModelMetaclass):
         own["_persisted"] = False
         if "pk" in values:
             info.set_pk(self, values.pop("pk"))
-        for name, value in values.items():
-            if name not in info.settable:
-                raise info.unknown(name, "an argument")
-            setattr(self, name, value)
-        for field in info.defaulted:
-            if field.attname not in own and field.name not in own:
-                own[field.attname] = field.get_default()
+        if values.keys() <= info.stored_plainly:
+            own.update(values)
+        else:
+            for name, value in values.items():
+                if name not in info.settable:
+                    raise info.unknown(name, "an argument")
+                setattr(self, name, value)
+        for attname, name, shared, default in info.defaulted:
+            if attname not in own and name not in own:
+                own[attname] = default if shared else default()
 
     @property
     def pk(self) -> Any:

@@ -10,6 +10,7 @@ import databases
 from orm import execution
 from orm.exceptions import QueryError
 from orm.fields import NO_DEFAULT, Field
+from orm.loading.writers import adopting
 from orm.planning.names import Names
 from orm.planning.projection import Instances
 from orm.planning.query import Query
@@ -49,12 +50,7 @@ def adopt_related_keys(instance: Model) -> None:
     own = instance.__dict__
     for field in instance._meta.foreign_keys:
         if field.attname not in own and field.name in own:
-            key = own[field.name].__dict__.get(field.target_field.attname)
-            if key is None:
-                raise QueryError(
-                    f"{field.label} is a {field.target.__name__} that is not saved: save it before this one."
-                )
-            own[field.attname] = key
+            adopting(field)(own)
     for relation in instance._meta.composed.values():
         relation.adopt(instance)
 
@@ -62,12 +58,12 @@ def adopt_related_keys(instance: Model) -> None:
 def values_of(instance: Model) -> dict[str, Any]:
     """The instance's column values by field name."""
     own = instance.__dict__
-    return {name: own[field.attname] for name, field in instance._meta.fields.items() if field.attname in own}
+    return {name: own[attname] for name, attname in instance._meta.attnames if attname in own}
 
 
 def stamped(fields: Iterable[Field[Any]], *, creating: bool) -> dict[str, Any]:
     """What saving sets by itself: `auto_now` and `auto_now_add`."""
-    found = {field.name: field.pre_save(creating) for field in fields}
+    found = {field.name: field.pre_save(creating) for field in fields if field.stamps(creating=creating)}
     return {name: value for name, value in found.items() if value is not NO_DEFAULT}
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from typesystem import Message, ValidationError
 
 from orm.fields.base import IMMUTABLE, NO_DEFAULT, Field
+from orm.generating import generate
 
 Validate = Callable[[Mapping[str, Any]], dict[str, Any]]
 
@@ -51,7 +52,7 @@ def compile_validator(fields: Mapping[str, Field[Any]]) -> Validator:
         create += [f"v = get({key!r}, MISSING)", *_missing(number, key, field, names), *given]
         update += [f"v = get({key!r}, MISSING)", "if v is MISSING:", "    pass", *given]
     source = _function("create", create) + _function("update", update)
-    exec(compile(source, "<orm validator>", "exec"), names)
+    generate("validator", source, names)
     return Validator(source, names["create"], names["update"])
 
 
@@ -97,16 +98,23 @@ def _given(number: int, key: str, field: Field[Any], names: dict[str, Any]) -> l
         "else:",
         f"    validated[{key!r}] = ask(validate{number}, {key!r}, v, messages)",
     ]
-    check = field.plain_check() if key.isidentifier() else None
-    if check is None:
-        return asked
-    names.update(field.plain_globals())
+    check = plain_check(field, "v", number, names) if key.isidentifier() else None
+    return asked if check is None else [f"elif {check}:", f"    validated[{key!r}] = v", *asked]
+
+
+def plain_check(field: Field[Any], value: str, suffix: object, scope: dict[str, Any]) -> str | None:
+    """Source of a condition: true only if the field's validator would return this variable as it is.
+
+    What it refers to is put into `scope`. None if there is no such condition.
+    """
+    inline = field.plain_check()
+    if inline is None:
+        return None
+    check = inline.write(value, suffix, scope)
     if field.choices is not None:
-        names[f"choices{number}"] = frozenset(value for value, _ in field.choices)
-        check = f"{check} and v in choices{number}"
-    if field.allow_null:
-        check = f"v is None or ({check})"
-    return [f"elif {check}:", f"    validated[{key!r}] = v", *asked]
+        scope[f"choices_{suffix}"] = frozenset(choice for choice, _ in field.choices)
+        check = f"{check} and {value} in choices_{suffix}"
+    return f"{value} is None or ({check})" if field.allow_null else check
 
 
 def ask(validate: Callable[[Any], Any], key: str, value: Any, messages: list[Message]) -> Any:

@@ -1,5 +1,6 @@
 """The connections of `orm.Database`: what `databases` does with one, made safe, observed and clean on return."""
 
+import asyncio
 import re
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -10,7 +11,7 @@ import databases.core
 from databases.interfaces import ConnectionBackend, DatabaseBackend, TransactionBackend
 from sqlalchemy.sql import ClauseElement
 
-from orm.database.drivers import Driver
+from orm.database.drivers import Driver, Outcome
 from orm.database.errors import connecting, translating
 from orm.database.hooks import QueryLog, calling
 from orm.database.pool import Pool
@@ -47,6 +48,14 @@ class ManagedBackend(DatabaseBackend):
         if pool is None:
             raise InterfaceError(f"{self.place} is not connected")
         return pool
+
+    async def fetch_alone(self, sql: str, args: Sequence[Any]) -> Sequence[Any]:
+        """The rows of a statement of the ORM's own in no transaction."""
+        return await self.run_alone(self.driver.fetch, sql, args)
+
+    async def execute_alone(self, sql: str, args: Sequence[Any]) -> Outcome:
+        """Run a statement of the ORM's own in no transaction."""
+        return await self.run_alone(self.driver.execute, sql, args)
 
     async def run_alone(
         self, call: Callable[[Any, str, Sequence[Any]], Awaitable[ResultT]], sql: str, args: Sequence[Any]
@@ -98,6 +107,11 @@ class ManagedConnection(ConnectionBackend):
         """Run a statement of the transaction's own."""
         with self.manager.log.watch(sql, ()), translating:
             await self.manager.driver.execute(self._connection, sql, ())
+
+    def take(self) -> bool:
+        """Check a connection out of the pool, if one can be had at once."""
+        self._connection = self.manager.pool.take()
+        return self._connection is not None
 
     async def acquire(self) -> None:
         """Check a connection out of the pool."""
@@ -191,6 +205,31 @@ class Connection(databases.core.Connection):
         self.is_global = is_global
         self._connection: ManagedConnection
 
+    @property
+    def is_held(self) -> bool:
+        """Whether it is checked out."""
+        return bool(self._connection_counter)
+
+    async def fetch_alone(self, sql: str, args: Sequence[Any]) -> Sequence[Any]:
+        """The rows of a statement of the ORM's own. The connection is checked out, and nobody watches."""
+        return await self._run_alone(self._backend.driver.fetch, sql, args)
+
+    async def execute_alone(self, sql: str, args: Sequence[Any]) -> Outcome:
+        """Run a statement of the ORM's own. The connection is checked out, and nobody watches."""
+        return await self._run_alone(self._backend.driver.execute, sql, args)
+
+    async def _run_alone(
+        self, call: Callable[[Any, str, Sequence[Any]], Awaitable[ResultT]], sql: str, args: Sequence[Any]
+    ) -> ResultT:
+        self._connection_counter += 1
+        try:
+            async with self._query_lock:
+                with translating:
+                    return await call(self._connection._connection, sql, args)
+        finally:
+            if not self.leave():
+                await self.__aexit__()
+
     def enter(self) -> bool:
         """`__aenter__` for a connection that is checked out already; else nothing is done, and the answer is False."""
         if not self._connection_counter:
@@ -206,9 +245,11 @@ class Connection(databases.core.Connection):
         return True
 
     async def __aenter__(self) -> "Connection":
-        database = self._database
         if not self._connection_counter:
-            await database.make_ready(self)
+            await self._database.make_ready(self)
+            if not self._connection_lock.locked() and not self._connection_counter and self._connection.take():
+                self._connection_counter = 1
+                return self
         async with self._connection_lock:
             if not self._connection_counter:
                 with connecting(self._backend.place):
@@ -229,8 +270,10 @@ class Connection(databases.core.Connection):
                     await self._connection.release()
                 finally:
                     # The task that ends it, a generator's finaliser, need not be the one it belongs to.
-                    if self._database._connection is self:
-                        self._database._connection = None
+                    bound = self._database._connection_map
+                    task = asyncio.current_task()
+                    if task is not None and bound.get(task) is self:
+                        del bound[task]
 
     async def iterate(
         self, query: ClauseElement | str, values: dict[str, Any] | None = None

@@ -16,6 +16,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from orm.exceptions import NotSupportedError
+from orm.generating import over_list
 
 # Escapes LIKE's wildcards. Not a backslash, which MySQL's string literals would eat.
 LIKE_ESCAPE = "!"
@@ -189,7 +190,5 @@ class ListOf(TypeDecorator[Iterable[Any]]):
     def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
         """Each value as the item type binds it, then all of them as the dialect passes a list."""
         process = self.item.dialect_impl(dialect).bind_processor(dialect)
-        encode = list_encoders[dialect.name]
-        if process is None:
-            return lambda values: encode(list(values))
-        return lambda values: encode([process(value) for value in values])
+        encode, convert = list_encoders[dialect.name], over_list(process)
+        return lambda values: encode(convert(values))

@@ -187,9 +187,18 @@ class Database(databases.Database):
         """
         if not self._ready or self.query_log.active or open_trackers or self._global_connection is not None:
             return None
-        if self._loop is not asyncio.get_running_loop() or asyncio.current_task() in self._connection_map:
+        if self._loop is not asyncio.get_running_loop():
             return None
-        return self._backend
+        bound = self._connection_map
+        # To look for a key in a weak map takes longer than to see that it is empty.
+        return None if len(bound) and asyncio.current_task() in bound else self._backend
+
+    def held_connection(self) -> Connection | None:
+        """The current task's connection, if it is checked out; None also where statements are watched."""
+        if self.query_log.active or open_trackers:
+            return None
+        found = self._global_connection or self._connection_map.get(self._current_task)
+        return found if isinstance(found, Connection) and found.is_held else None
 
     def connection(self) -> Connection:
         """The current task's connection."""

@@ -101,6 +101,17 @@ class Dialect:
         """An INSERT whose arguments are lists, one a column, for any number of rows; None if there is none."""
         return None
 
+    def numbering(self, key: sqlalchemy.Column[Any]) -> sqlalchemy.Select[Any] | None:
+        """A query of whether one INSERT of many rows numbers them one after the other, where that spares RETURNING.
+
+        None where the generated keys should be returned, if they can.
+        """
+        return None
+
+    def numbered(self, lastrowid: int, count: int) -> range:
+        """The keys that one INSERT of so many rows generated, from the one that the driver tells: the first."""
+        return range(lastrowid, lastrowid + count)
+
     def insert(self, table: sqlalchemy.Table) -> sqlalchemy.Insert:
         """An INSERT that can be told what to do about conflicts."""
         return sqlalchemy.insert(table)

@@ -143,7 +143,7 @@ class QueryLog:
 
     def watch(self, sql: str, values: Any) -> "Watch":
         """`with log.watch(sql, values) as watch:` reports the statement that runs in its block; set `watch.rows`."""
-        return Watch(self, sql, values)
+        return Watch(self, sql, values) if self.active or open_trackers else unwatched
 
 
 class Watch:
@@ -190,3 +190,23 @@ class Watch:
             tracker.sent(query)
         if observer is not None:
             observer(query)
+
+
+class _Unwatched(Watch):
+    """What nobody wants to hear of. It is shared, and means nothing."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        self.rows = 0
+
+    def __enter__(self) -> Watch:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        return None
+
+
+unwatched = _Unwatched()

@@ -76,6 +76,16 @@ class Pool(Generic[ConnectionT]):
         self._closed = False
         self.max_size = max_size
 
+    @property
+    def has_room(self) -> bool:
+        """Whether `acquire` gives a connection without waiting for another task, though it may have to open one."""
+        return self._room > 0 and not self._waiters and not self._closed
+
+    @property
+    def waiting(self) -> bool:
+        """Whether somebody waits in line for a connection."""
+        return bool(self._waiters)
+
     async def fill(self, size: int) -> None:
         """Open connections until `size` (at most `max_size`) are there."""
         taken: list[ConnectionT] = []

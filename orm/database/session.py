@@ -1,13 +1,14 @@
 """How the ORM runs SQL: a task-bound connection of any `databases.Database`, for a few statements."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from types import TracebackType
 from typing import Any
 
 import databases
 import databases.core
 
+from orm.database.connection import Connection, ManagedBackend
 from orm.database.database import Database
 from orm.database.drivers import Driver, Outcome, driver_of
 from orm.database.errors import connecting, translating
@@ -76,20 +77,31 @@ def known_kind(database: databases.Database) -> str | None:
     return found.kind if found is not None else None
 
 
-async def fetch_rows(database: databases.Database, sql: str, args: Sequence[Any] = ()) -> Sequence[Any]:
+def fetch_rows(database: databases.Database, sql: str, args: Sequence[Any] = ()) -> Coroutine[Any, Any, Sequence[Any]]:
     """`Session.fetch` of one statement. Outside of transactions it needs no connection of the task's own."""
-    backend = database.idle_backend() if isinstance(database, Database) else None
-    if backend is not None:
-        return await backend.run_alone(backend.driver.fetch, sql, args)
+    place = _place_of(database)
+    return _fetch_in_session(database, sql, args) if place is None else place.fetch_alone(sql, args)
+
+
+def run_sql(database: databases.Database, sql: str, args: Sequence[Any] = ()) -> Coroutine[Any, Any, Outcome]:
+    """`Session.execute` of one statement. Outside of transactions it needs no connection of the task's own."""
+    place = _place_of(database)
+    return _execute_in_session(database, sql, args) if place is None else place.execute_alone(sql, args)
+
+
+def _place_of(database: databases.Database) -> ManagedBackend | Connection | None:
+    """Where a statement of the current task can run without a session."""
+    if not isinstance(database, Database):
+        return None
+    return database.idle_backend() or database.held_connection()
+
+
+async def _fetch_in_session(database: databases.Database, sql: str, args: Sequence[Any]) -> Sequence[Any]:
     async with Session(database) as session:
         return await session.fetch(sql, args)
 
 
-async def run_sql(database: databases.Database, sql: str, args: Sequence[Any] = ()) -> Outcome:
-    """`Session.execute` of one statement. Outside of transactions it needs no connection of the task's own."""
-    backend = database.idle_backend() if isinstance(database, Database) else None
-    if backend is not None:
-        return await backend.run_alone(backend.driver.execute, sql, args)
+async def _execute_in_session(database: databases.Database, sql: str, args: Sequence[Any]) -> Outcome:
     async with Session(database) as session:
         return await session.execute(sql, args)
 

@@ -38,8 +38,13 @@ class Options(NamedTuple):
     deferrable: bool = False
 
 
+NO_OPTIONS = Options()
+
+
 def read_options(given: dict[str, Any]) -> Options:
     """The options of `database.transaction(…)`; QueryError for one that does not exist."""
+    if not given:
+        return NO_OPTIONS
     unknown = sorted(set(given) - set(Options._fields))
     if unknown:
         raise QueryError(f"transaction() takes {', '.join(Options._fields)} and force_rollback, not {unknown[0]!r}")
@@ -65,7 +70,7 @@ class SQLTransaction(TransactionBackend):
         if is_root:
             await self._connection.begin(options)
             return
-        if options != Options():
+        if options != NO_OPTIONS:
             raise TransactionError("isolation, readonly and deferrable belong to the outermost transaction")
         savepoint = f"orm_{next(_savepoint_numbers)}"
         await self._connection.run(f"SAVEPOINT {savepoint}")
@@ -103,7 +108,7 @@ class Transaction(databases.core.Transaction):
         self._find_connection = connection_callable
         self._opened: tuple[Connection, TransactionBackend] | None = None
         self._task: asyncio.Task[Any] | None = None
-        self._over = asyncio.Event()
+        self._over: asyncio.Event | None = None  # made by whoever waits for it
         self._callbacks: list[CommitCallback] = []
 
     def __call__(self, func: FunctionT) -> FunctionT:
@@ -127,7 +132,8 @@ class Transaction(databases.core.Transaction):
         if self._opened is not None:
             raise TransactionError("this transaction has begun already")
         connection = self._find_connection()
-        await connection.__aenter__()
+        if not connection.enter():
+            await connection.__aenter__()
         try:
             while not self.is_open:
                 async with connection._transaction_lock:
@@ -135,7 +141,7 @@ class Transaction(databases.core.Transaction):
                     if other is None:
                         await self._begin(connection)
                 if other is not None:
-                    await other._over.wait()
+                    await other._ended()
         finally:
             if not self.is_open:
                 await connection.__aexit__()
@@ -195,8 +201,10 @@ class Transaction(databases.core.Transaction):
             outer = stack[-1] if stack else None
             callbacks, self._callbacks = self._callbacks, []
             self._opened = None
-            self._over.set()
-            await connection.__aexit__()
+            if self._over is not None:
+                self._over.set()
+            if not connection.leave():
+                await connection.__aexit__()
         if not keep:
             return
         if outer is None:
@@ -205,6 +213,11 @@ class Transaction(databases.core.Transaction):
         else:
             assert isinstance(outer, Transaction)
             outer._callbacks += callbacks
+
+    async def _ended(self) -> None:
+        if self._over is None:
+            self._over = asyncio.Event()
+        await self._over.wait()
 
     def _in_the_way(self, connection: "Connection") -> "Transaction | None":
         """The open transaction of another task that has to end before this one can begin.

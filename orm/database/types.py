@@ -21,6 +21,7 @@ from orm.database.postgresql.types import PostgreSQLTypes
 from orm.database.sqlite.types import SQLiteTypes
 from orm.database.storage import Process, Storage, Types, Unstorable
 from orm.database.zones import zone_of
+from orm.generating import Inline, function_of
 
 __all__ = [
     "JSON",
@@ -280,7 +281,7 @@ class LocalDateTime(DateTime):
         self.zone = zone
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Process:
-        read = super().result_processor(dialect, coltype)
+        read = function_of(super().result_processor(dialect, coltype))
         zone = zone_of(self.zone)
 
         def result(value: Any) -> datetime.datetime | None:
@@ -376,10 +377,12 @@ class Computed(TypeDecorator[Any]):
     impl = sqltypes.NullType
     cache_ok = True
     PYTHON: ClassVar[dict[str, Process]] = {
-        "integer": int,
-        "float": float,
-        "boolean": bool,
-        "decimal": lambda value: value if isinstance(value, decimal.Decimal) else decimal.Decimal(str(value)),
+        "integer": Inline("{v} if type({v}) is int or {v} is None else int({v})"),
+        "float": Inline("{v} if type({v}) is float or {v} is None else float({v})"),
+        "boolean": Inline("None if {v} is None else not not {v}"),
+        "decimal": Inline(
+            "{v} if type({v}) is {Decimal} or {v} is None else {Decimal}(str({v}))", Decimal=decimal.Decimal
+        ),
     }
 
     def __init__(self, kind: str) -> None:
@@ -387,8 +390,7 @@ class Computed(TypeDecorator[Any]):
         self.kind = kind
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Process:
-        convert = self.PYTHON[self.kind]
-        return lambda value: None if value is None else convert(value)
+        return self.PYTHON[self.kind]
 
     def coerce_compared_value(self, op: Any, value: Any) -> TypeEngine[Any]:
         return sqltypes.NullType()

@@ -17,6 +17,7 @@ from orm.exceptions import FieldError
 from orm.expressions import Expression, FieldExpression
 from orm.fields.choices import ChoiceValidator, read_choices
 from orm.fields.options import Choices, ServerDefault
+from orm.generating import Inline
 
 T = TypeVar("T")
 
@@ -135,17 +136,12 @@ class Field(Generic[T]):
         """The SQLAlchemy type of the column."""
         raise NotImplementedError
 
-    def plain_check(self) -> str | None:
-        """Python source of a condition on `v`: true only if the validator would return `v` as it is.
+    def plain_check(self) -> Inline | None:
+        """A condition, for generated code: true only of a value that the validator would return as it is.
 
-        None if there is none that is simple; then the validator is always asked. The names in it come
-        from `plain_globals()`.
+        None if there is none that is simple; then the validator is always asked.
         """
         return None
-
-    def plain_globals(self) -> dict[str, Any]:
-        """What the source of `plain_check` refers to, besides builtins. The names end with the field's name."""
-        return {}
 
     def _convert(self, value: Any) -> Any:
         """`value` as the field's Python type.
@@ -253,6 +249,10 @@ class Field(Generic[T]):
         if callable(self.default):
             return self.default()
         return copy.deepcopy(self.default)
+
+    def stamps(self, *, creating: bool) -> bool:
+        """Whether saving may set the value by `pre_save`, whatever the field holds."""
+        return type(self).pre_save is not Field.pre_save
 
     def pre_save(self, creating: bool) -> Any:
         """The value that saving sets whatever the field holds (`auto_now`), else `NO_DEFAULT`."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import decimal
-import sys
 from typing import Any, Literal, TypeVar, overload
 
 import typesystem
@@ -11,11 +10,12 @@ from sqlalchemy.types import TypeEngine
 from typing_extensions import Unpack
 
 from orm.database import types
-from orm.database.storage import fits, to_decimal
+from orm.database.storage import fits_source, to_decimal
 from orm.exceptions import FieldError
 from orm.fields.base import Field, Inconvertible
 from orm.fields.options import CoercedOptions, NumberOptions
 from orm.fields.validators import BooleanValidator, DecimalValidator, FloatValidator, IntegerValidator
+from orm.generating import Inline
 
 T = TypeVar("T")
 NEEDS_DIGITS = "orm.Decimal needs max_digits and decimal_places, such as orm.Decimal(max_digits=10, decimal_places=2)."
@@ -26,26 +26,18 @@ FALSE = frozenset({"false", "f", "0", "off", "no"})
 class NumberField(Field[T]):
     """What the numbers have in common: bounds."""
 
-    def _bounds_check(self, start: str) -> str | None:
+    def _within_bounds(self, source: str, **names: Any) -> Inline | None:
+        """`plain_check`, for a number of which `source` says that it is plain."""
         validator: Any = self.validator
         if validator.multiple_of is not None or validator.precision is not None:
             return None
-        comparisons = {
-            "minimum": ">=",
-            "exclusive_minimum": ">",
-            "maximum": "<=",
-            "exclusive_maximum": "<",
-        }
-        bounds = [
-            f"v {operator} {option}_{self.name}"
-            for option, operator in comparisons.items()
-            if getattr(validator, option) is not None
-        ]
-        return " and ".join([start, *bounds])
-
-    def plain_globals(self) -> dict[str, Any]:
-        options = ("minimum", "exclusive_minimum", "maximum", "exclusive_maximum")
-        return {f"{option}_{self.name}": getattr(self.validator, option) for option in options}
+        comparisons = {"minimum": ">=", "exclusive_minimum": ">", "maximum": "<=", "exclusive_maximum": "<"}
+        for option, operator in comparisons.items():
+            bound = getattr(validator, option)
+            if bound is not None:
+                source += f" and {{v}} {operator} {{{option}}}"
+                names[option] = bound
+        return Inline(source, **names)
 
 
 class Integer(NumberField[T]):
@@ -73,8 +65,8 @@ class Integer(NumberField[T]):
     def column_type(self) -> TypeEngine[Any]:
         return types.Integer(self.primary_key)
 
-    def plain_check(self) -> str | None:
-        return self._bounds_check("type(v) is int")
+    def plain_check(self) -> Inline | None:
+        return self._within_bounds("type({v}) is int")
 
     def _convert(self, value: Any) -> int:
         number = int(value)
@@ -145,8 +137,8 @@ class Float(NumberField[T]):
     def column_type(self) -> TypeEngine[Any]:
         return types.Float()
 
-    def plain_check(self) -> str | None:
-        return self._bounds_check(f"type(v) is float and {-sys.float_info.max!r} <= v <= {sys.float_info.max!r}")
+    def plain_check(self) -> Inline | None:
+        return self._within_bounds("type({v}) is float and {v} - {v} == 0.0")  # no NaN, no infinity
 
     def _convert(self, value: Any) -> float:
         return float(value)
@@ -204,13 +196,9 @@ class Decimal(NumberField[T]):
     def column_type(self) -> TypeEngine[Any]:
         return types.Decimal(self.max_digits, self.decimal_places)
 
-    def plain_check(self) -> str | None:
-        digits = f"{self.max_digits}, {self.decimal_places}"
-        return self._bounds_check(f"type(v) is Decimal_{self.name} and fits_{self.name}(v, {digits})")
-
-    def plain_globals(self) -> dict[str, Any]:
-        own = {f"Decimal_{self.name}": decimal.Decimal, f"fits_{self.name}": fits}
-        return {**super().plain_globals(), **own}
+    def plain_check(self) -> Inline | None:
+        test, names = fits_source(self.max_digits, self.decimal_places)
+        return self._within_bounds(f"type({{v}}) is {{Decimal}} and {test}", **names)
 
     def _convert(self, value: Any) -> decimal.Decimal:
         number = to_decimal(value)
@@ -245,8 +233,8 @@ class Boolean(Field[T]):
     def column_type(self) -> TypeEngine[Any]:
         return types.Boolean()
 
-    def plain_check(self) -> str | None:
-        return "(v is True or v is False)"
+    def plain_check(self) -> Inline | None:
+        return Inline("({v} is True or {v} is False)")
 
     def _convert(self, value: Any) -> bool:
         if isinstance(value, (bool, int, float)) and value in (0, 1):

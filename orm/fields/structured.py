@@ -24,6 +24,7 @@ from orm.fields.validators import (
     UUIDValidator,
     find_member,
 )
+from orm.generating import Inline
 
 T = TypeVar("T")
 E = TypeVar("E", bound=enum.Enum)
@@ -82,9 +83,9 @@ class Binary(Field[T]):
     def column_type(self) -> TypeEngine[Any]:
         return types.Binary(self.max_length)
 
-    def plain_check(self) -> str | None:
-        limit = "" if self.max_length is None else f" and len(v) <= {self.max_length}"
-        return f"type(v) is bytes{limit}"
+    def plain_check(self) -> Inline | None:
+        limit = "" if self.max_length is None else f" and len({{v}}) <= {self.max_length}"
+        return Inline(f"type({{v}}) is bytes{limit}")
 
     def _convert(self, value: Any) -> bytes:
         if isinstance(value, (bytes, bytearray, memoryview)):
@@ -118,11 +119,8 @@ class UUID(Field[T]):
     def column_type(self) -> TypeEngine[Any]:
         return types.UUID()
 
-    def plain_check(self) -> str | None:
-        return f"type(v) is UUID_{self.name}"
-
-    def plain_globals(self) -> dict[str, Any]:
-        return {f"UUID_{self.name}": uuid.UUID}
+    def plain_check(self) -> Inline | None:
+        return Inline("type({v}) is {UUID}", UUID=uuid.UUID)
 
     def _convert(self, value: Any) -> uuid.UUID:
         if isinstance(value, uuid.UUID):
@@ -160,11 +158,8 @@ class IPAddress(Field[T]):
     def column_type(self) -> TypeEngine[Any]:
         return types.IPAddress()
 
-    def plain_check(self) -> str | None:
-        return f"type(v) is IPv4Address_{self.name}"
-
-    def plain_globals(self) -> dict[str, Any]:
-        return {f"IPv4Address_{self.name}": ipaddress.IPv4Address}
+    def plain_check(self) -> Inline | None:
+        return Inline("type({v}) is {IPv4Address}", IPv4Address=ipaddress.IPv4Address)
 
     def _convert(self, value: Any) -> IP:
         if isinstance(value, (ipaddress.IPv4Interface, ipaddress.IPv6Interface)):
@@ -210,11 +205,8 @@ class Enum(Field[T]):
     def column_type(self) -> TypeEngine[Any]:
         return types.Enum(self.enum)
 
-    def plain_check(self) -> str | None:
-        return f"type(v) is enum_{self.name}"
-
-    def plain_globals(self) -> dict[str, Any]:
-        return {f"enum_{self.name}": self.enum}
+    def plain_check(self) -> Inline | None:
+        return Inline("type({v}) is {enum}", enum=self.enum)
 
     def _convert(self, value: Any) -> enum.Enum:
         member = find_member(self.enum, value)

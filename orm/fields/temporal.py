@@ -21,6 +21,7 @@ from orm.fields.validators import (
     TimeValidator,
     parse_duration,
 )
+from orm.generating import Inline
 
 T = TypeVar("T")
 
@@ -47,10 +48,11 @@ class AutoField(Field[T]):
         """The present, as this field keeps it."""
         raise NotImplementedError
 
+    def stamps(self, *, creating: bool) -> bool:
+        return self.auto_now or (creating and self.auto_now_add)
+
     def pre_save(self, creating: bool) -> Any:
-        if self.auto_now or (creating and self.auto_now_add):
-            return self.now()
-        return NO_DEFAULT
+        return self.now() if self.stamps(creating=creating) else NO_DEFAULT
 
 
 class Date(AutoField[T]):
@@ -78,11 +80,8 @@ class Date(AutoField[T]):
     def column_type(self) -> TypeEngine[Any]:
         return types.Date()
 
-    def plain_check(self) -> str | None:
-        return f"type(v) is date_{self.name}"
-
-    def plain_globals(self) -> dict[str, Any]:
-        return {f"date_{self.name}": datetime.date}
+    def plain_check(self) -> Inline | None:
+        return Inline("type({v}) is {date}", date=datetime.date)
 
     def now(self) -> datetime.date:
         return datetime.date.today()
@@ -133,12 +132,9 @@ class DateTime(AutoField[T]):
     def column_type(self) -> TypeEngine[Any]:
         return types.DateTime(self.timezone)
 
-    def plain_check(self) -> str | None:
-        aware = "v.utcoffset() is not None" if self.timezone else "v.tzinfo is None"
-        return f"type(v) is datetime_{self.name} and {aware}"
-
-    def plain_globals(self) -> dict[str, Any]:
-        return {f"datetime_{self.name}": datetime.datetime}
+    def plain_check(self) -> Inline | None:
+        aware = "{v}.utcoffset() is not None" if self.timezone else "{v}.tzinfo is None"
+        return Inline(f"type({{v}}) is {{datetime}} and {aware}", datetime=datetime.datetime)
 
     def now(self) -> datetime.datetime:
         return datetime.datetime.now(datetime.timezone.utc if self.timezone else None)
@@ -192,11 +188,8 @@ class Time(Field[T]):
     def column_type(self) -> TypeEngine[Any]:
         return types.Time()
 
-    def plain_check(self) -> str | None:
-        return f"type(v) is time_{self.name} and v.tzinfo is None"
-
-    def plain_globals(self) -> dict[str, Any]:
-        return {f"time_{self.name}": datetime.time}
+    def plain_check(self) -> Inline | None:
+        return Inline("type({v}) is {time} and {v}.tzinfo is None", time=datetime.time)
 
     def _convert(self, value: Any) -> datetime.time:
         time: datetime.time = value if isinstance(value, datetime.time) else parse("time", value)
@@ -233,11 +226,8 @@ class Duration(Field[T]):
     def column_type(self) -> TypeEngine[Any]:
         return types.Duration()
 
-    def plain_check(self) -> str | None:
-        return f"type(v) is timedelta_{self.name}"
-
-    def plain_globals(self) -> dict[str, Any]:
-        return {f"timedelta_{self.name}": datetime.timedelta}
+    def plain_check(self) -> Inline | None:
+        return Inline("type({v}) is {timedelta}", timedelta=datetime.timedelta)
 
     def _convert(self, value: Any) -> datetime.timedelta:
         return value if isinstance(value, datetime.timedelta) else parse_duration(value)

@@ -18,6 +18,7 @@ from orm.database import types
 from orm.exceptions import FieldError
 from orm.fields.base import Field
 from orm.fields.options import TextOptions
+from orm.generating import Inline
 
 T = TypeVar("T")
 
@@ -41,19 +42,19 @@ class TextField(Field[T]):
     accepts = "text"
     own_type = str
 
-    def plain_check(self) -> str | None:
+    def plain_check(self) -> Inline | None:
         validator: Any = self.validator
         if validator.pattern_regex is not None or validator.format in FORMATS:
             return None
-        checks = ["type(v) is str"]
+        checks = ["type({v}) is str"]
         lowest = max(validator.min_length or 0, 0 if validator.allow_blank else 1)
         if lowest:
-            checks.append(f"len(v) >= {lowest}")
+            checks.append("{v}" if lowest == 1 else f"len({{v}}) >= {lowest}")
         if validator.max_length is not None:
-            checks.append(f"len(v) <= {validator.max_length}")
+            checks.append(f"len({{v}}) <= {validator.max_length}")
         if validator.trim_whitespace:
-            checks.append("v.strip() == v")
-        return " and ".join([*checks, '"\\0" not in v'])
+            checks.append("{v}.strip() == {v}")
+        return Inline(" and ".join([*checks, "'\\0' not in {v}"]))
 
     def _convert(self, value: Any) -> str:
         if isinstance(value, enum.Enum):

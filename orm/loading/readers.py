@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from keyword import iskeyword
 from typing import Any
 
+from orm.generating import generate, written
+
 Process = Callable[[Any], Any]
 Rows = Sequence[Sequence[Any]]
 Reader = Callable[[Rows], list[Any]]
@@ -30,6 +32,8 @@ class Entity:
     name: str | None = None
     back: str | None = None
     """The attribute that takes what it hangs on. Where nothing was joined, that is noted there."""
+    shared: tuple[str, ...] = ()
+    """The attributes of its whole key, if rows that agree in them share one instance."""
 
 
 def read_instances(
@@ -50,65 +54,84 @@ def read_instances(
     scope: dict[str, Any] = {}
     firsts = [sum(len(entity.attributes) for entity in entities[:index]) for index in range(len(entities))]
     column = firsts[-1] + len(entities[-1].attributes)
+    before: list[str] = []
 
     def made(index: int) -> list[str]:
-        """The code that makes an entity's instance, and those that hang on it."""
-        entity, first = entities[index], firsts[index]
+        """Lines that make an entity's instance, and those that hang on it."""
+        entity = entities[index]
         scope[f"new{index}"] = entity.model.__new__
         scope[f"model{index}"] = entity.model
-        code = [f"o{index} = new{index}(model{index})"]
-        for position, attribute in enumerate(entity.attributes, start=first):
-            code.append(f"{_attribute(index, attribute)} = {_value(position, processors, scope)}")
+        lines = [f"o{index} = new{index}(model{index})"]
+        for position, attribute in enumerate(entity.attributes, start=firsts[index]):
+            lines.append(f"{_attribute(index, attribute)} = {_value(position, processors, scope)}")
         for child, joined in enumerate(entities):
-            if joined.parent != index:
-                continue
-            code.append(f"if c{firsts[child] + joined.attributes.index(joined.keys[0])} is not None:")
-            code += [f"    {line}" for line in made(child)]
-            code.append(f"    o{index}.__dict__[{joined.name!r}] = o{child}")
-            if joined.back is not None:
-                code.append(f"    o{child}.__dict__[{joined.back!r}] = o{index}")
-                code.append("else:")
-                code.append(f"    o{index}.__dict__.setdefault('_prefetched', {{}})[{joined.name!r}] = []")
-        return code
+            if joined.parent == index:
+                lines += attached(child)
+        return lines
+
+    def attached(index: int) -> list[str]:
+        """Lines that hang an entity's instance on its parent, if there is one."""
+        entity = entities[index]
+        lines = made(index)
+        if entity.shared:
+            shared = _tuple([f"c{firsts[index] + entity.attributes.index(name)}" for name in entity.shared])
+            before.append(f"known{index} = {{}}")
+            lines[0] = f"o{index} = known{index}[{shared}] = {lines[0].partition(' = ')[2]}"
+            lines = [f"o{index} = known{index}.get({shared})", f"if o{index} is None:", *_indented(lines)]
+        lines.append(f"o{entity.parent}.__dict__[{entity.name!r}] = o{index}")
+        absent: list[str] = []
+        if entity.back is not None:
+            lines.append(f"o{index}.__dict__[{entity.back!r}] = o{entity.parent}")
+            absent = ["else:", f"    o{entity.parent}.__dict__.setdefault('_prefetched', {{}})[{entity.name!r}] = []"]
+        return [
+            f"if c{firsts[index] + entity.attributes.index(entity.keys[0])} is not None:",
+            *_indented(lines),
+            *absent,
+        ]
 
     body = made(0)
     for name in extra:
         body.append(f"{_attribute(0, name)} = {_value(column, processors, scope)}")
         column += 1
     if links is None:
-        return _build([*body, "append(o0)"], column, hidden, scope)
+        return _build([*body, "append(o0)"], column, hidden, scope, before)
     if not extra:
         key = _tuple([f"c{entities[0].attributes.index(name)}" for name in entities[0].keys])
-        body = [f"o0 = seen.get({key})", "if o0 is None:", *(f"    {line}" for line in body), f"    seen[{key}] = o0"]
+        body = [f"o0 = seen.get({key})", "if o0 is None:", *_indented(body), f"    seen[{key}] = o0"]
     values = [_value(column + i, processors, scope) for i in range(links)]
-    return _build([*body, f"append(({_tuple(values)}, o0))"], column + links, hidden, scope, ["seen = {}"])
+    return _build([*body, f"append(({_tuple(values)}, o0))"], column + links, hidden, scope, [*before, "seen = {}"])
+
+
+def _indented(lines: list[str]) -> list[str]:
+    return [f"    {line}" for line in lines]
 
 
 def read_dicts(names: Sequence[str], processors: Sequence[Process | None], hidden: int = 0) -> Reader:
     """A reader of dicts with these keys."""
     scope: dict[str, Any] = {}
     items = [f"{name!r}: {_value(i, processors, scope)}" for i, name in enumerate(names)]
-    return _build([f"append({{{', '.join(items)}}})"], len(names), hidden, scope)
+    return _each(f"{{{', '.join(items)}}}", len(names), hidden, scope)
 
 
 def read_tuples(processors: Sequence[Process | None], hidden: int = 0) -> Reader:
     """A reader of tuples."""
     scope: dict[str, Any] = {}
     items = [f"{_value(i, processors, scope)}, " for i in range(len(processors))]
-    return _build([f"append(({''.join(items)}))"], len(processors), hidden, scope)
+    return _each(f"({''.join(items)})", len(processors), hidden, scope)
 
 
 def read_named_tuples(names: Sequence[str], processors: Sequence[Process | None], hidden: int = 0) -> Reader:
     """A reader of named tuples, of a class called Row."""
     scope: dict[str, Any] = {"Row": namedtuple("Row", names)}
-    items = [_value(i, processors, scope) for i in range(len(names))]
-    return _build([f"append(Row({', '.join(items)}))"], len(names), hidden, scope)
+    scope["make"] = scope["Row"]._make
+    items = [f"{_value(i, processors, scope)}, " for i in range(len(names))]
+    return _each(f"make(({''.join(items)}))", len(names), hidden, scope)
 
 
 def read_values(processors: Sequence[Process | None], hidden: int = 0) -> Reader:
     """A reader of the first column's bare values."""
     scope: dict[str, Any] = {}
-    return _build([f"append({_value(0, processors, scope)})"], 1, hidden, scope)
+    return _each(_value(0, processors, scope), 1, hidden, scope)
 
 
 def source_of(reader: Reader) -> str:
@@ -124,11 +147,7 @@ def _attribute(index: int, name: str) -> str:
 
 
 def _value(column: int, processors: Sequence[Process | None], scope: dict[str, Any]) -> str:
-    process = processors[column]
-    if process is None:
-        return f"c{column}"
-    scope[f"p{column}"] = process
-    return f"p{column}(c{column})"
+    return written(processors[column], f"c{column}", column, scope)
 
 
 def _tuple(parts: Sequence[str]) -> str:
@@ -136,18 +155,28 @@ def _tuple(parts: Sequence[str]) -> str:
     return parts[0] if len(parts) == 1 else f"({', '.join(parts)})"
 
 
-def _build(body: list[str], columns: int, hidden: int, scope: dict[str, Any], before: Sequence[str] = ()) -> Reader:
-    targets = "".join(f"c{i}, " for i in range(columns)) + ("*_" if hidden else "")
+def _targets(columns: int, hidden: int) -> str:
+    """What a row is unpacked into."""
+    return "".join(f"c{i}, " for i in range(columns)) + ("*_" if hidden else "")
+
+
+def _each(item: str, columns: int, hidden: int, scope: dict[str, Any]) -> Reader:
+    """The reader that makes one expression of each row."""
+    source = f"def read(rows):\n    return [{item} for {_targets(columns, hidden)} in rows]"
+    reader: Reader = generate("row reader", source, scope)["read"]
+    return reader
+
+
+def _build(body: list[str], columns: int, hidden: int, scope: dict[str, Any], before: Sequence[str]) -> Reader:
+    """The reader that runs some lines for each row."""
     lines = [
         "def read(rows):",
         "    found = []",
         "    append = found.append",
         *(f"    {line}" for line in before),
-        f"    for {targets} in rows:",
+        f"    for {_targets(columns, hidden)} in rows:",
         *(f"        {line}" for line in body),
         "    return found",
     ]
-    source = scope["__source__"] = "\n".join(lines)
-    exec(compile(source, "<generated row reader>", "exec"), scope)
-    reader: Reader = scope["read"]
+    reader: Reader = generate("row reader", "\n".join(lines), scope)["read"]
     return reader

@@ -62,15 +62,18 @@ class Names:
 
     def term(self, name: str, what: str) -> Term:
         """What a name stands for: an annotation, or a column. Raises `FieldError` with the choices."""
-        annotation = self.annotations.get(name)
-        if annotation is not None:
-            return annotation
-        first, *rest = name.split("__")
-        annotation = self.annotations.get(first)
-        if annotation is not None:
-            return with_steps(annotation, split_steps(annotation.field, rest))
+        if self.annotations:
+            annotation = self.annotations.get(name)
+            if annotation is not None:
+                return annotation
+            first, *rest = name.split("__")
+            annotation = self.annotations.get(first)
+            if annotation is not None:
+                return with_steps(annotation, split_steps(annotation.field, rest))
         path, parts = split_path(self.info, name, what)
-        if not parts or isinstance(path.field, (ForeignKey, RelatedKey)):
+        if not parts:
+            return self.path_term(path)
+        if isinstance(path.field, (ForeignKey, RelatedKey)):
             return self.path_term(resolve_path(self.info, name, what))
         return with_steps(self.path_term(path), split_steps(path.field, parts))
 

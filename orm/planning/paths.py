@@ -86,6 +86,9 @@ def split_path(info: ModelInfo, name: str, what: str) -> tuple[Path, tuple[str, 
     Raises `FieldError`, with the choices, where a part names no field. `what` says what the name was
     given as.
     """
+    known: Path | None = info.paths.get(name)
+    if known is not None:
+        return known, ()
     parts = name.split("__")
     hops: list[Hop] = []
     current = info

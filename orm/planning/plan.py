@@ -11,6 +11,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from orm.database.dialect import LIST_SLOT, Dialect
 from orm.database.types import Unstorable
+from orm.generating import function_of
 
 Process = Callable[[Any], Any]
 # The list's own placeholder, any other one, or a doubled per cent sign.
@@ -31,7 +32,7 @@ class UnstorableArgument(ValueError):
 class Plan:
     """SQL for one kind of database, how values become its arguments, and how its rows are read."""
 
-    __slots__ = ("_binds", "_constants", "_lists", "_pieces", "_plain", "reader", "sql")
+    __slots__ = ("_binds", "_constants", "_in_order", "_lists", "_pieces", "_plain", "reader", "sql")
 
     def __init__(
         self,
@@ -45,8 +46,9 @@ class Plan:
         self.sql = sql
         self.reader = reader
         self._binds = tuple(binds)
+        self._in_order = not constants and all(i == position for i, (position, _) in enumerate(self._binds))
         # The common case: every value goes as it is, in its order.
-        self._plain = not constants and self._binds == tuple((i, None) for i in range(len(self._binds)))
+        self._plain = self._in_order and all(process is None for _, process in self._binds)
         self._constants = constants
         self._lists = lists
         self._pieces = pieces
@@ -68,6 +70,13 @@ class Plan:
                 except Unstorable as error:
                     raise UnstorableArgument(i, str(error)) from None
             raise
+
+    def placed(self, converted: Sequence[Any]) -> Sequence[Any]:
+        """Values that are the driver's own already, in the order of the statement's parameters."""
+        if self._in_order:
+            return converted
+        values = (*converted, *self._constants)
+        return [values[i] for i, _ in self._binds]
 
     def statement(self, values: Sequence[Any]) -> tuple[str, Sequence[Any]]:
         """The SQL and its arguments; where a list is written out, it is now."""
@@ -126,7 +135,7 @@ def make_plan(
 def _processor(compiled: SQLCompiler, name: str, dialect: Dialect) -> Process | None:
     type_ = compiled.binds[name].type
     process: Process | None = type_.dialect_impl(dialect.sqlalchemy).bind_processor(dialect.sqlalchemy)
-    return process
+    return function_of(process)  # type: ignore[no-any-return]
 
 
 def result_processors(dialect: Dialect, columns: Sequence[sqlalchemy.ColumnElement[Any]]) -> list[Process | None]:

@@ -227,6 +227,7 @@ class Instances(Projection):
                     parent=chains.index(chain[:-1]) if chain else None,
                     name=chain[-1].accessor if chain else None,
                     back=reverse.relation.accessor if reverse is not None else None,
+                    shared=_shared_key(info) if chain and reverse is None else (),
                 )
             )
         return entities
@@ -252,6 +253,13 @@ def _not_joinable(info: ModelInfo, name: str, path: str) -> str:
         f"select_related({path!r}): {info.name}.{name} is not a relation. "
         f"The relations of {info.name} are: {', '.join(choices) or 'none'}."
     )
+
+
+def _shared_key(info: ModelInfo) -> tuple[str, ...]:
+    """What tells one related instance from another, as drivers give it; they give arrays as lists, which cannot."""
+    if any(field.kind == "array" for field in info.pk_fields):
+        return ()
+    return tuple(field.attname for field in info.pk_fields)
 
 
 Shape = Literal["dicts", "tuples", "named", "flat"]

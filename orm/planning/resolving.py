@@ -191,6 +191,13 @@ def _beside(value: Any, other: Term | None) -> ValueTerm:
 def _aggregate(names: Names, node: Aggregate[Any], what: str) -> AggregateTerm:
     expression, *others = node.arguments
     argument = RowTerm() if isinstance(expression, AllRows) else resolve(names, expression, what)
+    simple = not others and node.filter is None and node.default is None and node.output_field is None
+    if simple and type(argument) is PathTerm:
+        shape = (type(node), node.options)
+        found = argument.aggregates.get(shape)
+        if found is None:
+            found = argument.aggregates[shape] = AggregateTerm(node, argument, EVERYTHING, None)
+        return found
     if argument.aggregate:
         raise FieldError(f"{node!r} is an aggregate of an aggregate: {expression!r} is one already.")
     condition = EVERYTHING if node.filter is None else resolve_condition(names, node.filter)
@@ -457,6 +464,8 @@ def _within_year(term: TransformTerm, extract: Extract, name: str, year: Any) ->
 def _spread(names: Names, term: Term, name: str, value: Any) -> Node | None:
     """A list or a range with expressions in it, as one condition for each; None if there is none in it."""
     if name not in ("in", "range") or not isinstance(value, (list, tuple, set, frozenset)):
+        return None
+    if PLAIN_VALUES.issuperset(map(type, value)):
         return None
     if not any(isinstance(item, Expression) and not hasattr(item, "_meta") for item in value):
         return None

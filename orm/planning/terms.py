@@ -37,6 +37,7 @@ from orm.lookups import lookup_type
 from orm.planning.paths import Path
 
 if TYPE_CHECKING:
+    from orm.planning.over_rows import AggregateTerm
     from orm.planning.rendering import Rendering
 
 DECIMAL = Decimal(max_digits=38, decimal_places=19)
@@ -97,10 +98,12 @@ class Term:
 class PathTerm(Term):
     """A column."""
 
-    __slots__ = ("field", "key", "nullable", "path", "scope")
+    __slots__ = ("aggregates", "field", "key", "nullable", "path", "scope")
 
     def __init__(self, path: Path, scope: int = 0) -> None:
         self.path = path
+        self.aggregates: dict[Hashable, AggregateTerm] = {}
+        """What has been resolved of it: aggregates without a condition, by their shape."""
         self.scope = scope
         """Which join of its relations it reads, where they lead to many rows: see `Names`."""
         self.key = (path, scope)
@@ -269,12 +272,17 @@ class Condition(Protocol):
 
 def lookup_key(field: Field[Any]) -> Hashable:
     """What tells one result type from another, for a query's shape."""
-    return repr(result_type(field))
+    if field.kind in Computed.PYTHON:
+        return field.kind
+    found: Hashable = field.__dict__.get("_lookup_key")
+    if found is None:
+        found = field.__dict__["_lookup_key"] = repr(result_type(field))
+    return found
 
 
 def result_type(field: Field[Any]) -> TypeEngine[Any]:
     """The type that reads a computed value as the field's: drivers answer sums and means as they please."""
-    if field.kind in ("integer", "float", "decimal", "boolean"):
+    if field.kind in Computed.PYTHON:
         return Computed(field.kind)
     return lookup_type(field)
 

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
 from sqlalchemy import ColumnElement
 
 from orm.database.dialect import Dialect
+from orm.database.types import Unstorable
 from orm.exceptions import FieldError, NotSupportedError
 from orm.fields import Field
 from orm.loading.readers import read_tuples
+from orm.loading.writers import write_inserts
 from orm.planning.cache import plans
 from orm.planning.conditions import EVERYTHING
 from orm.planning.conflict import Conflict
 from orm.planning.names import Names
-from orm.planning.plan import Plan, make_plan, result_processors
+from orm.planning.once import once
+from orm.planning.plan import Plan, Process, UnstorableArgument, make_plan, result_processors
 from orm.planning.projection import Instances, Projection
 from orm.planning.query import Query
 from orm.planning.rendering import Binds, Rendering
@@ -82,6 +86,18 @@ def _returning_plan(
     return make_plan(dialect, insert.returning(*columns), reader)
 
 
+def bulk_insert(
+    dialect: Dialect,
+    info: ModelInfo,
+    fields: tuple[Field[Any], ...],
+    returning: tuple[Field[Any], ...],
+    conflict: Conflict | None,
+) -> BulkInsert:
+    """What inserts any number of rows of these fields, and reads back `returning`."""
+    key = (dialect.name, "bulk insert", info, fields, returning, conflict)
+    return plans.get(key, lambda: BulkInsert(dialect, info, fields, returning, conflict))
+
+
 class BulkInsert:
     """Inserts any number of rows of the same fields, in as few statements as the database takes."""
 
@@ -91,16 +107,41 @@ class BulkInsert:
         info: ModelInfo,
         fields: tuple[Field[Any], ...],
         returning: tuple[Field[Any], ...],
-        conflict: Conflict | None = None,
+        conflict: Conflict | None,
     ) -> None:
         self.dialect = dialect
         self.info = info
         self.fields = fields
         self.returning = returning
         self.conflict = conflict
-        self._arrays = plans.get((dialect.name, "insert arrays", info, fields, returning, conflict), self._plan_arrays)
+        sql = dialect.sqlalchemy
+        self._processors: list[Process | None] = [
+            field.column_type().dialect_impl(sql).bind_processor(sql) for field in fields
+        ]
+        self.write = write_inserts(info, fields, self._processors)
+        """Makes the rows of instances that have these fields."""
+        self._arrays = self._plan_arrays()
 
-    def _plan_arrays(self) -> Plan | bool:
+    @once
+    def _one(self) -> Plan:
+        """The plan of a single row, whose text holds the placeholders of any number of them."""
+        return insert_plan(self.dialect, self.info, self.fields, self.returning, self.conflict)
+
+    @once
+    def numbering(self) -> Plan | None:
+        """The plan of a query of whether many rows can be inserted without RETURNING, and their keys still be told."""
+        generated = self.info.generated
+        if self.conflict is not None or generated is None or self.returning != (generated,):
+            return None
+        statement = self.dialect.numbering(self.info.require_table().c[generated.column_name])
+        return None if statement is None else make_plan(self.dialect, statement)
+
+    @once
+    def unreturned(self) -> BulkInsert:
+        """The same without RETURNING."""
+        return BulkInsert(self.dialect, self.info, self.fields, (), self.conflict)
+
+    def _plan_arrays(self) -> Plan | None:
         table = self.info.require_table()
         statement = self.dialect.bulk_insert(
             table,
@@ -108,37 +149,46 @@ class BulkInsert:
             [table.c[field.column_name] for field in self.returning],
         )
         if statement is None:
-            return False
+            return None
         if self.conflict is not None:
             statement = self.conflict.apply(self.dialect, statement)
         columns = [table.c[field.column_name] for field in self.returning]
         reader = read_tuples(result_processors(self.dialect, columns)) if columns else None
         return make_plan(self.dialect, statement, reader)
 
+    def converted(self, values: Sequence[Any]) -> tuple[Any, ...]:
+        """A row of validated values as the driver takes them. Raises `UnstorableArgument`."""
+        found = []
+        for position, (process, value) in enumerate(zip(self._processors, values, strict=True)):
+            try:
+                found.append(value if process is None else process(value))
+            except Unstorable as error:
+                raise UnstorableArgument(position, str(error)) from None
+        return tuple(found)
+
     def chunk_size(self, batch_size: int | None) -> int:
         """How many rows go into one statement."""
         if not self.fields:
             return 1  # A row of nothing but defaults has a statement of its own.
         most = self.dialect.rows_per_insert(len(self.fields))
-        if self._arrays:
+        if self._arrays is not None:
             most = 10_000
         elif self.dialect.placeholder == "${}":
             most = min(most, MAX_PLANNED_ROWS)
         return min(batch_size, most) if batch_size else most
 
     def statement(self, rows: Sequence[tuple[Any, ...]]) -> tuple[str, Sequence[Any], Plan]:
-        """SQL, arguments and the plan whose reader reads what comes back."""
-        if isinstance(self._arrays, Plan):
-            return *self._arrays.statement(tuple(zip(*rows, strict=True))), self._arrays
-        one = insert_plan(self.dialect, self.info, self.fields, self.returning, self.conflict)
-        values = [value for row in rows for value in row]
+        """SQL and arguments for rows of the driver's values, and the plan whose reader reads what comes back."""
+        if self._arrays is not None:
+            return self._arrays.sql, self._arrays.placed([*zip(*rows, strict=True)]), self._arrays
+        one = self._one
         found = VALUES_ROW.search(one.sql)
+        if found is None and len(rows) == 1:
+            return one.sql, one.placed(rows[0]), one
         if found is None:
             plan = self._plan_rows(len(rows))
-            return *plan.statement(values), plan
-        arguments: list[Any] = []
-        for row in rows:
-            arguments.extend(one.arguments(row))
+            return plan.sql, plan.placed([value for row in rows for value in row]), plan
+        arguments = list(chain.from_iterable(map(one.placed, rows)))
         sql = f"{one.sql[: found.end()]}{f', {found.group()}' * (len(rows) - 1)}{one.sql[found.end() :]}"
         return sql, arguments, one
 

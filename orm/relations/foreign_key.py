@@ -13,6 +13,7 @@ from sqlalchemy.types import TypeEngine
 from orm.exceptions import FieldError, NoMatch
 from orm.expressions import FieldExpression
 from orm.fields import Field
+from orm.generating import Inline
 from orm.relations.expressions import RelationExpression
 from orm.relations.hops import Hop, check_related_name, check_to, find_target, related_key
 from orm.relations.loaded import OWNER, PREFETCHED, SPARSE, check_touchable
@@ -317,9 +318,18 @@ class ForeignKey(Field[M], Generic[M]):
         """A validator of the raw key."""
         return RelationValidator(self, **options)
 
-    def plain_check(self) -> str | None:
-        """None: the related field's own validator is asked."""
-        return None
+    def plain_check(self) -> Inline | None:
+        """The related field's own check; without one, its validator is asked."""
+        if not self.is_resolved() or self.target_field.choices is not None:
+            return None
+        check: Inline | None = self.target_field.plain_check()
+        return check
+
+    @property
+    def own_type(self) -> type | None:  # type: ignore[override]
+        """The type whose values `to_python` gives back as they are: the related field's."""
+        plain: type | None = self.target_field.own_type
+        return plain
 
     def column_type(self) -> TypeEngine[Any]:
         """The related field's column type."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from orm.generating import Inline
 from orm.loading.readers import (
     Entity,
     read_dicts,
@@ -55,6 +56,30 @@ def test_joined_instances_hang_on_their_parents_unless_their_key_is_null() -> No
     assert type(full.album.label) is Label and full.album.label.id == 9
     assert "label" not in vars(without_label.album)
     assert "album" not in vars(without_album)
+
+
+def test_rows_that_agree_in_its_key_share_a_related_instance() -> None:
+    album = Entity(Album, ("id", "side", "name"), "id", parent=0, name="album", shared=("id", "side"))
+    read: Any = read_instances([TRACK, album, LABEL], [None] * 7)
+    rows = [(1, "a", 3, 3, "A", "Malibu", 9), (2, "b", 3, 3, "A", "Malibu", 9), (3, "c", 3, 3, "B", "Other", None)]
+    first, second, third = read(rows)
+    assert first.album is second.album and vars(first.album) == {
+        "id": 3,
+        "side": "A",
+        "name": "Malibu",
+        "label": first.album.label,
+    }
+    assert third.album.side == "B" and "label" not in vars(third.album)
+    again = read(rows[:1])
+    assert again[0].album is not first.album
+
+
+def test_conversions_are_written_out() -> None:
+    halved = Inline("None if {v} is None else {half} * {v}", half=0.5)
+    doubled = Inline("None if {v} is None else {half} * {v}", half=2)
+    read = read_tuples([halved, None, doubled])
+    assert read([(3, "x", 1), (None, None, None)]) == [(1.5, "x", 2), (None, None, None)]
+    assert "half_0 * c0" in source_of(read)
 
 
 def test_processors_run_where_there_are_any() -> None:

@@ -30,11 +30,10 @@ class MySQLBackend(ManagedBackend):
     async def _open(self, **options: Any) -> Any:
         """One connection of the driver's."""
 
-    @property
-    def place(self) -> str:  # type: ignore[override]
-        """The server and the database, for messages."""
+    def __init__(self, database_url: DatabaseURL | str, **options: Any) -> None:
+        super().__init__(database_url, **options)  # type: ignore[call-arg]  # of the backend that comes after it
         url = self._database_url
-        return f"mysql at {url.hostname or 'localhost'}:{url.port or 3306}, database {url.database!r}"
+        self.place = f"mysql at {url.hostname or 'localhost'}:{url.port or 3306}, database {url.database!r}"
 
     async def connect(self) -> None:
         """Open the first connections."""

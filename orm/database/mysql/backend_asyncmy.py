@@ -8,6 +8,7 @@ from databases.core import DatabaseURL
 
 from orm.database.mysql.backend import MySQLBackend, MySQLConnection
 from orm.database.mysql.driver import AsyncmyDriver
+from orm.database.mysql.prepared import KEPT_STATEMENTS
 
 
 class AsyncmyBackend(MySQLBackend, theirs.AsyncMyBackend):
@@ -24,7 +25,7 @@ class AsyncmyBackend(MySQLBackend, theirs.AsyncMyBackend):
         return AsyncmyConnection(self, self._dialect)
 
     async def _open(self, **options: Any) -> Any:
-        return await asyncmy.connect(**options)
+        return await asyncmy.connect(**{"stmt_cache_size": KEPT_STATEMENTS, **options})
 
 
 class AsyncmyConnection(MySQLConnection, theirs.AsyncMyConnection):

@@ -9,6 +9,7 @@ import databases
 
 from orm.database.drivers import CursorStream, Outcome, RowStream
 from orm.database.hooks import calling
+from orm.database.mysql.prepared import can_be_prepared
 
 FOUND_ROWS = 2  # CLIENT.FOUND_ROWS of the protocol: count the rows matched, not those that changed
 # Datetimes are in UTC; a key of 0 is a key, not a request to number the row.
@@ -148,12 +149,37 @@ class MySQLDriver(ABC):
 
 
 class AsyncmyDriver(MySQLDriver):
-    """The calls of asyncmy."""
+    """The calls of asyncmy, which keeps prepared statements: those of the ORM's own that are safe are such."""
 
     def __init__(self, *, managed: bool) -> None:
         super().__init__(managed=managed)
         self._cursors = importlib.import_module("asyncmy.cursors")
         self.error = importlib.import_module("asyncmy.errors").MySQLError
+
+    async def fetch(self, raw: Any, sql: str, args: Sequence[Any]) -> Sequence[Any]:
+        """The rows of a statement, as tuples."""
+        if CursorStream.running:
+            await CursorStream.settle(raw)
+        cursor = raw.cursor()
+        calling()
+        if can_be_prepared(sql, args):
+            await cursor.execute(sql, tuple(args))
+        else:
+            await cursor.execute(cursor.mogrify(sql, tuple(args)))
+        rows: Sequence[Any] = await cursor.fetchall()
+        return rows
+
+    async def execute(self, raw: Any, sql: str, args: Sequence[Any]) -> Outcome:
+        """Run a statement whose rows nobody wants."""
+        if CursorStream.running:
+            await CursorStream.settle(raw)
+        cursor = raw.cursor()
+        calling()
+        if can_be_prepared(sql, args):
+            await cursor.execute(sql, tuple(args))
+        else:
+            await cursor.execute(cursor.mogrify(sql, tuple(args)))
+        return Outcome(cursor.rowcount, cursor.lastrowid or None)
 
     async def cursor(self, raw: Any, kind: str) -> Any:
         """A new cursor of the driver's class `kind`."""

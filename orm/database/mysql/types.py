@@ -19,6 +19,7 @@ from orm.database.storage import (
     text_to_json,
 )
 from orm.exceptions import NotSupportedError
+from orm.generating import Inline
 
 #: The longest binary column that is VARBINARY (which can be indexed) and not LONGBLOB.
 MAX_VARBINARY = 255
@@ -63,9 +64,8 @@ class MySQLTypes(MariaDBTypes):
         return Storage(mysql.JSON(), json_to_mysql, text_to_json)
 
 
-def duration_to_time(value: Any) -> datetime.time | None:
-    """The drivers give a TIME as the timedelta since midnight."""
-    return None if value is None else (MIDNIGHT + value).time()
+#: The drivers give a TIME as the timedelta since midnight.
+duration_to_time = Inline("None if {v} is None else ({midnight} + {v}).time()", midnight=MIDNIGHT)
 
 
 def json_to_mysql(value: Any) -> str | None:

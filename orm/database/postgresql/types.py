@@ -10,7 +10,6 @@ import enum
 import ipaddress
 import json
 import re
-import uuid
 from decimal import Decimal
 from typing import Any
 
@@ -30,10 +29,12 @@ from orm.database.storage import (
     enum_length,
     enum_to_name,
     json_to_text,
+    make_uuid,
     name_to_enum,
     round_to,
     to_utc,
 )
+from orm.generating import Inline, function_of
 
 #: A JSON string, or a number that is written with a positive exponent.
 STRING_OR_LARGE_FLOAT = re.compile(r'"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?e\+\d+')
@@ -111,27 +112,36 @@ class PostgreSQLTypes(Types):
         return Storage(postgresql.ARRAY(item.sql_type), each(bind), each(item.result))
 
 
-def as_float(value: Any) -> float | None:
-    return None if value is None else float(value)
+as_float = Inline("{v} if type({v}) is float or {v} is None else float({v})")
 
 
-def written_out(value: Any) -> Decimal | None:
-    """asyncpg gives whole numbers that end in zeros as 1E+8."""
-    return value if value is None or value.as_tuple().exponent <= 0 else round_to(value, 0)
+def _written_out(value: Decimal) -> Decimal:
+    return value if value.as_tuple().exponent <= 0 else round_to(value, 0)  # type: ignore[operator]
 
 
-def bind_text_without_nul(value: Any) -> Any:
-    """Refuse text that PostgreSQL cannot hold."""
+#: asyncpg gives whole numbers that end in zeros as 1E+8.
+written_out = Inline("None if {v} is None else {write}({v})", write=_written_out)
+
+
+def _bind_text_without_nul(value: Any) -> Any:
     if value is not None and "\0" in value:
         raise Unstorable("Must not have NUL characters on PostgreSQL.")
     return bind_text(value)
 
 
+#: Refuses text that PostgreSQL cannot hold.
+bind_text_without_nul = Inline(
+    "{v} if {v} is None or {v}.isascii() and '\\0' not in {v} else {bind}({v})", bind=_bind_text_without_nul
+)
+
+
 def limit(bind: Process | None, length: int) -> Process:
     """Refuse text that is too long, which the cast of an array parameter would cut off."""
 
+    convert = function_of(bind)
+
     def bind_limited(value: Any) -> Any:
-        stored = value if bind is None else bind(value)
+        stored = value if convert is None else convert(value)
         if stored is not None and len(stored) > length:
             raise Unstorable(f"Must have no more than {length} characters.")
         return stored
@@ -139,13 +149,9 @@ def limit(bind: Process | None, length: int) -> Process:
     return bind_limited
 
 
-def aware_to_utc(value: Any) -> Any:
-    return None if value is None else to_utc(value)
-
-
-def infinity_to_aware(value: Any) -> Any:
-    """asyncpg keeps datetime.max and datetime.min as infinities, and gives them back without a timezone."""
-    return value if value is None or value.tzinfo is not None else value.replace(tzinfo=UTC)
+aware_to_utc = Inline("{v} if {v} is None or {v}.tzinfo is {UTC} else {to_utc}({v})", UTC=UTC, to_utc=to_utc)
+#: asyncpg keeps datetime.max and datetime.min as infinities, and gives them back without a timezone.
+infinity_to_aware = Inline("{v} if {v} is None or {v}.tzinfo is not None else {v}.replace(tzinfo={UTC})", UTC=UTC)
 
 
 def json_to_jsonb(value: Any) -> str | None:
@@ -163,13 +169,9 @@ def _with_point(match: re.Match[str]) -> str:
     return token if token[0] == '"' else f"{Decimal(token):f}.0"
 
 
-def jsonb_to_json(value: Any) -> Any:
-    return None if value is None else json.loads(value)
-
-
-def plain_uuid(value: Any) -> uuid.UUID | None:
-    """asyncpg has a UUID class of its own, which serializers do not know."""
-    return None if value is None else uuid.UUID(int=value.int)
+jsonb_to_json = Inline("None if {v} is None else {decode}({v})", decode=json.JSONDecoder().decode)
+#: asyncpg has a UUID class of its own, which serializers do not know.
+plain_uuid = Inline("None if {v} is None else {make}({v}.int)", make=make_uuid)
 
 
 def plain_address(value: Any) -> IPAddress | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
@@ -15,9 +16,11 @@ from sqlalchemy.sql import ClauseElement
 
 from orm.database.connection import ManagedBackend, ManagedConnection
 from orm.database.drivers import CursorStream, Outcome
+from orm.database.errors import translating
 from orm.database.hooks import calling
 from orm.database.pool import Pool
-from orm.database.sqlite.driver import AiosqliteDriver, EquippedConnection, execute, first_word, hop, is_write
+from orm.database.sqlite.driver import AiosqliteDriver, EquippedConnection, execute, fetch, first_word, hop, is_write
+from orm.database.sqlite.sharing import SharedConnections
 from orm.database.transactions import Options
 from orm.exceptions import LockNotAvailable, NotSupportedError
 
@@ -115,6 +118,7 @@ class SQLiteBackend(sqlite.SQLiteBackend, ManagedBackend):
         self._kept: aiosqlite.Connection | None = None
         self._left: list[aiosqlite.Connection] = []
         self._pool: Any = None
+        self._shared: SharedConnections | None = None
         self.place = "sqlite in memory" if self.in_memory else f"sqlite at {url.database}"
         self.driver = QueueingDriver(self._timeout)
 
@@ -124,11 +128,13 @@ class SQLiteBackend(sqlite.SQLiteBackend, ManagedBackend):
         self.driver.turn = WriterTurn(self._timeout)
         self._pool = Pool(self._make, self._close, self._is_usable, max_size=most, patience=self._timeout)
         self._pool.adopt(self._take_left())
+        self._shared = SharedConnections(self._pool, functools.partial(self.take_back, dirty=False), self.place)
         await self._pool.fill(max(least, 1))
 
     async def disconnect(self) -> None:
         """Close the connections, and with them what was in memory."""
         pool, self._pool = self._pool, None
+        self._shared = None
         if pool is not None:
             await pool.close()
         for connection in self._take_left():
@@ -136,6 +142,15 @@ class SQLiteBackend(sqlite.SQLiteBackend, ManagedBackend):
         kept, self._kept = self._kept, None
         if kept is not None:
             await kept.close()
+
+    async def fetch_alone(self, sql: str, args: Sequence[Any]) -> Sequence[Any]:
+        """The rows of a statement of the ORM's own in no transaction."""
+        shared = self._shared
+        if shared is None or is_write(sql) or not shared.takes(sql):
+            return await self.run_alone(self.driver.fetch, sql, args)
+        with translating:
+            rows: Sequence[Any] = await shared.run(fetch, sql, args)
+            return rows
 
     async def take_back(self, raw: aiosqlite.Connection, *, dirty: bool) -> None:
         """Return a connection to the pool, clean; close one that may carry state."""
@@ -157,7 +172,10 @@ class SQLiteBackend(sqlite.SQLiteBackend, ManagedBackend):
     def abandon(self) -> None:
         """Leave a closed event loop. The connections live in threads, not in the loop, and serve the next one."""
         pool, self._pool = self.pool, None
-        self._left = [] if self.in_memory else pool.abandon()
+        shared, self._shared = self._shared, None
+        idle = pool.abandon()
+        if not self.in_memory:
+            self._left = idle + (shared.connections if shared is not None else [])
 
     def connection(self) -> "SQLiteConnection":
         """A connection, not yet checked out."""

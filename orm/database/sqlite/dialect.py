@@ -19,6 +19,8 @@ from orm.database.dialect import DeleteRules, Dialect
 from orm.database.sqlite import spellings as spellings
 from orm.exceptions import QueryError
 
+# Far below the highest number that a row can have, after which SQLite takes any that is free.
+HIGH_KEY = 1 << 62
 GLOB_SPECIAL = str.maketrans({"*": "[*]", "?": "[?]", "[": "[[]"})
 
 
@@ -56,6 +58,31 @@ class SQLiteDialect(Dialect):
         """The dialect of the standard library's driver, with ``?`` parameters."""
         return pysqlite.dialect(paramstyle="qmark")
 
+    def numbering(self, key: sqlalchemy.Column[Any]) -> sqlalchemy.Select[Any] | None:
+        """A new row's number is one more than the highest, unless that is the last, or a trigger adds rows, too.
+
+        RETURNING takes as long as the INSERT itself.
+        """
+        table = key.table
+        if not isinstance(table, sqlalchemy.Table) or table.schema is not None:
+            return None
+        triggers = [
+            sqlalchemy.select(sqlalchemy.literal_column("1"))
+            .select_from(sqlalchemy.table(schema))
+            .where(
+                sqlalchemy.column("type") == "trigger",
+                sqlalchemy.func.lower(sqlalchemy.column("tbl_name")) == sqlalchemy.func.lower(table.name),
+            )
+            .exists()
+            for schema in ("sqlite_master", "sqlite_temp_master")
+        ]
+        highest = sqlalchemy.select(sqlalchemy.func.coalesce(sqlalchemy.func.max(key), 0)).scalar_subquery()
+        return sqlalchemy.select(sqlalchemy.and_(highest < HIGH_KEY, *(~trigger for trigger in triggers)))
+
+    def numbered(self, lastrowid: int, count: int) -> range:
+        """The keys of the rows, of which the driver tells the last."""
+        return range(lastrowid - count + 1, lastrowid + 1)
+
     def insert(self, table: sqlalchemy.Table) -> sqlite.Insert:
         """An INSERT that takes ON CONFLICT."""
         return sqlite.insert(table)
@@ -91,12 +118,15 @@ def _encode_pattern(kind: str, ignore_case: bool, text: str) -> str:
 
 
 def _encode_list(values: list[Any]) -> str:
-    return json.dumps(values, default=_hex)
+    return encode_json(values)
 
 
 def _hex(value: bytes) -> str:
     """What stands for bytes in JSON: what SQLite's quote() makes of them; its hex() takes NULL for empty."""
     return f"X'{value.hex().upper()}'"
+
+
+encode_json = json.JSONEncoder(default=_hex).encode
 
 
 constructs.pattern_encoders["sqlite"] = _encode_pattern

@@ -102,7 +102,8 @@ def _fetch_named(connection: sqlite3.Connection, sql: str, args: Sequence[Any]) 
     return [column[0] for column in cursor.description or ()], cursor.fetchall()
 
 
-def _fetch(connection: sqlite3.Connection, sql: str, args: Sequence[Any]) -> list[Any]:
+def fetch(connection: sqlite3.Connection, sql: str, args: Sequence[Any]) -> list[Any]:
+    """The rows of a statement, in the connection's thread."""
     return connection.execute(sql, args).fetchall()
 
 
@@ -164,7 +165,7 @@ class AiosqliteDriver:
         """The rows of a statement, as tuples."""
         if CursorStream.running and is_write(sql):
             await CursorStream.settle(raw)
-        return await hop(raw, _fetch, sql, args)
+        return await hop(raw, fetch, sql, args)
 
     async def fetch_together(
         self, raw: aiosqlite.Connection, statements: Sequence[tuple[str, Sequence[Any]]]

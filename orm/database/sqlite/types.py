@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import types as sqltypes
 
 from orm.database.storage import (
+    EXACT,
     UTC,
     Process,
     Storage,
@@ -18,14 +19,15 @@ from orm.database.storage import (
     bind_decimal,
     bind_integer,
     bind_naive,
+    fits_source,
     integer_type,
     json_to_text,
     require_aware,
-    round_to,
     text_to_json,
     to_utc,
 )
 from orm.exceptions import NotSupportedError
+from orm.generating import Inline, function_of
 
 #: A REAL keeps every decimal of so many significant digits.
 DIGITS = 15
@@ -72,7 +74,7 @@ class SQLiteTypes(Types):
 
 def bind_number(max_digits: int | None, decimal_places: int | None) -> Process:
     """A decimal as the integer or float that NUMERIC affinity keeps exactly."""
-    bind = bind_decimal(max_digits, decimal_places)
+    bind = function_of(bind_decimal(max_digits, decimal_places))
     column = max_digits is not None
 
     def bind_as_number(value: Any) -> int | float | None:
@@ -85,57 +87,58 @@ def bind_number(max_digits: int | None, decimal_places: int | None) -> Process:
             raise Unstorable(f"Must have no more than {DIGITS} significant digits on SQLite.")
         return float(decimal)
 
-    return bind_as_number
+    if max_digits is None or decimal_places is None:
+        return bind_as_number
+    # The plain case: so few digits that a float keeps them.
+    test, names = fits_source(min(max_digits, DIGITS), min(decimal_places, max_digits, DIGITS))
+    return Inline(
+        f"(int({{v}}) if int({{v}}) == {{v}} else float({{v}})) if type({{v}}) is {{Decimal}} and {test} "
+        "else {bind}({v})",
+        bind=bind_as_number,
+        **names,
+    )
 
 
 def number_to_decimal(decimal_places: int | None) -> Process:
     """The decimal of a stored number, with the column's digits after the point."""
-
-    def result(value: Any) -> Decimal | None:
-        if value is None:
-            return None
-        # The shortest text of a float has the digits that were written.
-        decimal = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
-        return decimal if decimal_places is None else round_to(decimal, decimal_places)
-
-    return result
-
-
-def date_to_text(value: Any) -> str | None:
-    if value is None:
-        return None
-    day: datetime.date = value.date() if isinstance(value, datetime.datetime) else value
-    return day.isoformat()
+    # The shortest text of a float has the digits that were written.
+    if decimal_places is None:
+        return Inline("None if {v} is None else {Decimal}(str({v}))", Decimal=Decimal)
+    return Inline(
+        "None if {v} is None else {quantize}({Decimal}(str({v})), {unit})",
+        Decimal=Decimal,
+        quantize=EXACT.quantize,
+        unit=Decimal(1).scaleb(-decimal_places),
+    )
 
 
-def text_to_date(value: Any) -> datetime.date | None:
-    return None if value is None else datetime.date.fromisoformat(value)
+# A datetime is a date, too: the day is the beginning of its text.
+date_to_text = Inline("None if {v} is None else {v}.isoformat()[:10]")
+text_to_date = Inline("None if {v} is None else {parse}({v})", parse=datetime.date.fromisoformat)
+
+time_to_text = Inline("None if {v} is None else {v}.isoformat('microseconds')")
+text_to_time = Inline("None if {v} is None else {parse}({v})", parse=datetime.time.fromisoformat)
+
+naive_to_text = Inline(
+    "None if {v} is None else {v}.isoformat(' ', 'microseconds') if {v}.tzinfo is None else {bind}({v})",
+    bind=function_of(bind_naive),
+)
+text_to_naive = Inline("None if {v} is None else {parse}({v})", parse=datetime.datetime.fromisoformat)
 
 
-def time_to_text(value: Any) -> str | None:
-    return None if value is None else value.isoformat("microseconds")
-
-
-def text_to_time(value: Any) -> datetime.time | None:
-    return None if value is None else datetime.time.fromisoformat(value)
-
-
-def naive_to_text(value: Any) -> str | None:
-    return None if value is None else bind_naive(value).isoformat(" ", "microseconds")
-
-
-def text_to_naive(value: Any) -> datetime.datetime | None:
-    return None if value is None else datetime.datetime.fromisoformat(value)
-
-
-def aware_to_text(value: Any) -> str | None:
-    if value is None:
-        return None
+def _aware_to_text(value: datetime.datetime) -> str:
     return to_utc(require_aware(value)).replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
-def text_to_aware(value: Any) -> datetime.datetime | None:
-    if value is None:
-        return None
+def _text_to_aware(value: str) -> datetime.datetime:
     moment = datetime.datetime.fromisoformat(value)
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+aware_to_text = Inline("None if {v} is None else {bind}({v})", bind=_aware_to_text)
+# Texts as they are written here have 26 characters, of which the last six are digits.
+text_to_aware = Inline(
+    "None if {v} is None else {parse}({v} + '+00:00') if len({v}) == 26 and {v}[-6:].isdigit() else {read}({v})",
+    parse=datetime.datetime.fromisoformat,
+    read=_text_to_aware,
+)

@@ -1,0 +1,104 @@
+"""Where generated code becomes functions: row readers, validators and writers all pass through `generate`.
+
+To see the code, set ``ORM_SHOW_CODE=1`` in the environment (or the logger ``orm.code`` to DEBUG).
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+logger = logging.getLogger("orm.code")
+
+if os.environ.get("ORM_SHOW_CODE"):
+    logger.setLevel(logging.DEBUG)
+    if not logger.hasHandlers():
+        logger.addHandler(logging.StreamHandler(sys.stderr))
+
+
+def generate(what: str, source: str, scope: dict[str, Any]) -> dict[str, Any]:
+    """Run `source` in `scope`, which then has its functions. `what` names the code in tracebacks and the log."""
+    logger.debug("# %s\n%s\n", what, source)
+    scope["__source__"] = source
+    exec(compile(source, f"<generated {what}>", "exec"), scope)
+    return scope
+
+
+def undisturbed(function: Callable[..., T], *args: Any) -> T:
+    """Call a function that makes many objects while the garbage collector waits.
+
+    It would look through all the new objects again and again, and none of them is garbage.
+    """
+    if not gc.isenabled():
+        return function(*args)
+    gc.disable()
+    try:
+        return function(*args)
+    finally:
+        gc.enable()
+
+
+class Inline:
+    """A conversion of values that generated code writes out where another function would be called.
+
+    `source` is an expression in which ``{v}`` is the value (a variable) and the other names are those given. It takes
+    care of None itself.
+
+    >>> halved = Inline("None if {v} is None else {half} * {v}", half=0.5)
+    >>> halved(3)
+    1.5
+    """
+
+    __slots__ = ("_call", "names", "source")
+
+    def __init__(self, source: str, **names: Any) -> None:
+        self.source = source
+        self.names = names
+        self._call: Any = None
+
+    @property
+    def call(self) -> Any:
+        """The same as a function."""
+        if self._call is None:
+            code = self.source.format(v="v", **{name: name for name in self.names})
+            self._call = eval(f"lambda v: {code}", dict(self.names))
+        return self._call
+
+    def __call__(self, value: Any) -> Any:
+        return self.call(value)
+
+    def write(self, value: str, suffix: object, scope: dict[str, Any]) -> str:
+        """The expression for a variable; what it refers to is put into `scope`, its names ending with `suffix`."""
+        known = {name: f"{name}_{suffix}" for name in self.names}
+        scope.update((known[name], thing) for name, thing in self.names.items())
+        return self.source.format(v=value, **known)
+
+
+def written(process: Any, value: str, suffix: object, scope: dict[str, Any]) -> str:
+    """The source of what `process` (None: nothing) makes of a variable."""
+    if process is None:
+        return value
+    if isinstance(process, Inline):
+        return process.write(value, suffix, scope)
+    scope[f"process_{suffix}"] = process
+    return f"process_{suffix}({value})"
+
+
+def function_of(process: Any) -> Any:
+    """What to call for one value: the function itself of an `Inline`."""
+    return process.call if isinstance(process, Inline) else process
+
+
+def over_list(process: Any) -> Any:
+    """A function that makes a new list of what `process` makes of each value."""
+    if process is None:
+        return list
+    scope: dict[str, Any] = {}
+    source = f"def convert(values):\n    return [{written(process, 'v', 0, scope)} for v in values]"
+    return generate("conversion of a list", source, scope)["convert"]

@@ -1,0 +1,140 @@
+"""Many rows: a large result lets other tasks run, a large insert tells the keys."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+import orm
+from orm import execution
+from orm.database.database import Database
+from orm.execution import SLICE
+from tests.queryset import world as world_module
+from tests.queryset.statements import recorded
+from tests.queryset.world import Org, Player, Tag, Team
+
+pytestmark = pytest.mark.anyio
+MANY = 3 * SLICE
+
+
+@pytest.fixture
+async def sqlite_tables(sqlite_url: str) -> AsyncIterator[Database]:
+    """The world's tables, empty, on SQLite."""
+    async with Database(sqlite_url) as database:
+        await world_module.create(database)
+        yield database
+
+
+async def test_other_tasks_run_while_a_large_result_is_read(tables: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    await Tag.objects.bulk_create({"name": f"tag {n}", "uses": n} for n in range(MANY))
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    seen: list[int] = []
+    read = execution.undisturbed
+
+    def noting(*args: Any) -> Any:
+        seen.append(turns)
+        return read(*args)
+
+    monkeypatch.setattr(execution, "undisturbed", noting)
+    task = asyncio.create_task(other())
+    found = await Tag.objects.order_by("uses")
+    task.cancel()
+    assert [tag.uses for tag in found] == list(range(MANY))
+    assert len(seen) == 3
+    assert seen[0] < seen[1] < seen[2]
+
+
+async def test_keys_of_many_rows(tables: Database) -> None:
+    first = await Tag.objects.create(name="first")
+    tags = await Tag.objects.bulk_create({"name": f"tag {n}", "uses": n} for n in range(MANY))
+    keys = [tag.pk for tag in tags]
+    assert len(set(keys)) == MANY and min(keys) > first.pk and keys == sorted(keys)
+    stored = await Tag.objects.exclude(pk=first.pk).values_list("id", "uses")
+    assert {tag.pk: tag.uses for tag in tags} == dict(stored)
+
+
+async def test_keys_where_a_trigger_adds_rows(sqlite_tables: Database) -> None:
+    await sqlite_tables.execute(
+        "CREATE TRIGGER more AFTER INSERT ON TAG WHEN new.uses >= 0 "
+        "BEGIN INSERT INTO tag (name, uses) VALUES (new.name || '!', -1); END"
+    )
+    try:
+        await _keys_are_right()
+    finally:
+        await sqlite_tables.execute("DROP TRIGGER more")
+
+
+async def test_keys_after_the_highest_there_can_be(sqlite_tables: Database) -> None:
+    """SQLite takes any that are free then, in no order that would tell them apart."""
+    await Tag.objects.create(id=2**63 - 1, name="last")
+    tags = await Tag.objects.bulk_create({"name": f"tag {n}"} for n in range(1_000))
+    stored = await Tag.objects.filter(name__startswith="tag").values_list("id", flat=True)
+    assert {tag.pk for tag in tags} == set(stored)
+
+
+async def test_keys_inside_a_transaction(tables: Database) -> None:
+    async with tables.transaction():
+        await _keys_are_right()
+
+
+async def _keys_are_right() -> None:
+    tags = await Tag.objects.bulk_create({"name": f"tag {n}", "uses": n} for n in range(1_000))
+    stored = dict(await Tag.objects.filter(name__startswith="tag").values_list("id", "uses"))
+    assert all(stored[tag.pk] == tag.uses for tag in tags)
+
+
+async def test_keys_cost_no_returning_on_sqlite(sqlite_tables: Database) -> None:
+    with recorded(sqlite_tables) as statements:
+        await Tag.objects.bulk_create({"name": f"tag {n}"} for n in range(1_000))
+    inserts = [statement for statement in statements.texts if statement.startswith("INSERT")]
+    assert inserts and not any("RETURNING" in statement for statement in inserts)
+
+
+async def test_rows_of_several_shapes_and_kinds_of_value(tables: Database) -> None:
+    acme, red = Org(name="Acme"), Team(name="Red")
+    await acme.save()
+    red.league = acme
+    await red.save()
+    late = Team(name="Late", league=acme)
+    players = [
+        Player(name="plain", home=red),
+        Player(name="  kept ", home=red.pk, score="7", joined="2024-05-17"),
+        Player(name="keyed", home=red, id=1_000),
+        Player(name="of one saved later", home=late, active="false"),
+        Player(name="plain again", home=red, rank=3),
+    ]
+    await late.save()
+    await Player.objects.bulk_create(players)
+    assert players[0].pk < players[1].pk < players[4].pk and players[2].pk == 1_000
+    assert (players[1].score, players[1].joined) == (7, datetime.date(2024, 5, 17))
+    assert players[3].home_id == late.pk and players[3].active is False
+    stored = {player.pk: player for player in await Player.objects.all()}
+    for player in players:
+        assert {**vars(stored[player.pk])} == {key: value for key, value in vars(player).items() if key != "home"}
+
+
+async def test_the_rows_that_are_refused_are_told_with_every_message(tables: Database) -> None:
+    players = [Player(name="fine", home=1), Player(name="x" * 51, home=1, score="many")]
+    with pytest.raises(orm.ValidationError) as caught:
+        await Player.objects.bulk_create(players)
+    assert {message.index[0] for message in caught.value.messages()} == {"name", "score"}
+    assert players[1].score == "many"
+    assert await Player.objects.count() == 0
+
+
+async def test_related_instances_are_shared(world: Database) -> None:
+    players = await Player.objects.filter(team=1).select_related("team__org")
+    assert len(players) > 1
+    assert len({id(player.team) for player in players}) == 1
+    assert players[0].team.org.name == "Acme"
