@@ -163,9 +163,7 @@ def _held(relation: Relation, instance: Model) -> Model | None:
 
 def _is_filled(relation: Relation, related: Model | None, key: Any) -> bool:
     """Whether the related instance of a foreign key is the one that the key is of, and holds more than that."""
-    return (
-        related is not None and SPARSE not in related.__dict__ and keys_of([related], far_fields(relation)) == [key]
-    )
+    return related is not None and SPARSE not in related.__dict__ and keys_of([related], far_fields(relation)) == [key]
 
 
 def related_to(relation: Relation, to_attr: str | None, instances: Iterable[Model]) -> list[Model]:
