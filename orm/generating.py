@@ -5,14 +5,10 @@ To see the code, set ``ORM_SHOW_CODE=1`` in the environment (or the logger ``orm
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import sys
-from collections.abc import Callable
-from typing import Any, TypeVar
-
-T = TypeVar("T")
+from typing import Any
 
 logger = logging.getLogger("orm.code")
 
@@ -28,20 +24,6 @@ def generate(what: str, source: str, scope: dict[str, Any]) -> dict[str, Any]:
     scope["__source__"] = source
     exec(compile(source, f"<generated {what}>", "exec"), scope)
     return scope
-
-
-def undisturbed(function: Callable[..., T], *args: Any) -> T:
-    """Call a function that makes many objects while the garbage collector waits.
-
-    It would look through all the new objects again and again, and none of them is garbage.
-    """
-    if not gc.isenabled():
-        return function(*args)
-    gc.disable()
-    try:
-        return function(*args)
-    finally:
-        gc.enable()
 
 
 class Inline:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import subprocess
@@ -10,7 +9,7 @@ import sys
 
 import pytest
 
-from orm.generating import Inline, function_of, generate, over_list, undisturbed, written
+from orm.generating import Inline, function_of, generate, over_list, written
 
 
 def test_generated_code_can_be_seen(caplog: pytest.LogCaptureFixture) -> None:
@@ -50,17 +49,3 @@ def test_written_conversions_keep_their_names_apart() -> None:
     assert scope == {"f_0": int, "f_1": str}
     assert written(None, "v2", 2, scope) == "v2"
     assert written(float, "v3", 3, scope) == "process_3(v3)"
-
-
-def test_the_collector_waits_and_goes_on() -> None:
-    assert undisturbed(gc.isenabled) is False
-    assert gc.isenabled()
-    with pytest.raises(ZeroDivisionError):
-        undisturbed(lambda: 1 // 0)
-    assert gc.isenabled()
-    gc.disable()
-    try:
-        undisturbed(int)
-        assert not gc.isenabled(), "it was the program that had switched it off"
-    finally:
-        gc.enable()

@@ -37,7 +37,8 @@ def inserted_fields(info: ModelInfo, instance: Model) -> tuple[Field[Any], ...]:
 
 def _is_inserted(field: Field[Any], own: dict[str, Any]) -> bool:
     if field.attname not in own:
-        return field.name in own or field.has_default()
+        given = field.name in own or field.has_default()
+        return given or not (field.read_only or field.server_default is not None)  # Or it is missing, and told of.
     return own[field.attname] is not None or field.has_default() or not _may_be_filled(field)
 
 

@@ -59,7 +59,7 @@ def test_joined_instances_hang_on_their_parents_unless_their_key_is_null() -> No
 
 
 def test_rows_that_agree_in_its_key_share_a_related_instance() -> None:
-    album = Entity(Album, ("id", "side", "name"), "id", parent=0, name="album", shared=("id", "side"))
+    album = Entity(Album, ("id", "side", "name"), ("id", "side"), parent=0, name="album", shared=("id", "side"))
     read: Any = read_instances([TRACK, album, LABEL], [None] * 7)
     rows = [(1, "a", 3, 3, "A", "Malibu", 9), (2, "b", 3, 3, "A", "Malibu", 9), (3, "c", 3, 3, "B", "Other", None)]
     first, second, third = read(rows)

@@ -55,6 +55,13 @@ async def test_other_tasks_run_while_a_large_result_is_read(tables: Database, mo
     assert seen[0] < seen[1] < seen[2]
 
 
+async def test_a_value_that_is_missing_everywhere_is_told(tables: Database) -> None:
+    await Tag.objects.create(name="known")
+    with pytest.raises(orm.ValidationError) as caught:
+        await Tag.objects.bulk_create([{"uses": 1}, {"uses": 2}])
+    assert dict(caught.value) == {"name": "This field is required."}
+
+
 async def test_keys_of_many_rows(tables: Database) -> None:
     first = await Tag.objects.create(name="first")
     tags = await Tag.objects.bulk_create({"name": f"tag {n}", "uses": n} for n in range(MANY))
