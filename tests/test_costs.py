@@ -6,7 +6,6 @@ The counts are in costs.json. After a change that is meant, write them anew:
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import sys
@@ -112,7 +111,6 @@ WORK: dict[str, Callable[[], Awaitable[Any]]] = {
     "bulk_create of 500": lambda: Book.objects.bulk_create(books(MANY)),
     "update of one row": lambda: Book.objects.filter(id=1).update(pages=5),
     "transaction of two statements": transaction,
-    "50 gets at once": lambda: asyncio.gather(*(Book.objects.get(id=i + 1) for i in range(50))),
 }
 
 
