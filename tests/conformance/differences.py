@@ -111,4 +111,5 @@ FEWER: dict[str, str] = {
         "so are the keys that prefetched rows are attached by"
     ),
     "what the prefetched rows answer is not asked for": "What prefetched rows answer is not asked for",
+    "a graph is one statement, or the statements of one round trip": "`graph()` is one round trip",
 }
