@@ -64,7 +64,8 @@ def insert_plan(
         table = info.require_table()
         binds = Binds()
         row = {field.column_name: binds.bind(field.column_type()) for field in fields}
-        insert = dialect.insert(table).values(row) if row else dialect.insert(table)
+        # Without values SQLAlchemy would name every column; of one empty row it makes DEFAULT VALUES.
+        insert = dialect.insert(table).values(row or [{}])
         return _returning_plan(dialect, table, insert.inline(), returning, conflict)
 
     return plans.get((dialect.name, "insert", info, fields, returning, conflict), make)
@@ -142,6 +143,8 @@ class BulkInsert:
         return BulkInsert(self.dialect, self.info, self.fields, (), self.conflict)
 
     def _plan_arrays(self) -> Plan | None:
+        if not self.fields:
+            return None  # Arrays of nothing have no rows.
         table = self.info.require_table()
         statement = self.dialect.bulk_insert(
             table,

@@ -288,3 +288,20 @@ async def test_create_fills_in_what_the_database_knows(any_tables: databases.Dat
         await Tag.objects.create(name="x")
     with pytest.raises(orm.FieldError):
         await Tag.objects.create(nope=1)
+
+
+async def test_rows_of_nothing_but_defaults(database: Database) -> None:
+    models = orm.ModelRegistry(database=database)
+
+    class Ticket(orm.Model):
+        registry = models
+
+        id = orm.Integer(primary_key=True)
+
+    await models.create_all()
+    first = await Ticket.objects.create()
+    second = await Ticket().save()
+    assert first.pk is not None
+    assert first.pk != second.pk
+    made = await Ticket.objects.bulk_create([{}, {}])
+    assert await Ticket.objects.order_by("id") == [first, second, *made]
