@@ -1,6 +1,6 @@
 """Graphs against the raw drivers: 1,000 users, 20,000 posts and 30,000 tags, as instances.
 
-    python benchmarks/graphs.py [--rounds 11] [--kinds sqlite,postgresql,mysql]
+    python -m benchmarks.graphs [--rounds 11] [--kinds sqlite,postgresql,mysql]
 
 It makes databases of its own, on the servers that the tests use. Every way of loading takes its turn in every round,
 so that what else the machine does meets all of them alike. The raw driver asks for the same rows by three queries (four
@@ -20,15 +20,12 @@ import contextlib
 import gc
 import json
 import statistics
-import sys
 import tempfile
 import time
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import orm
 from orm.database.session import Session
