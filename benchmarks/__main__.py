@@ -67,11 +67,12 @@ def main() -> None:
         "databases": {},
     }
     kinds = given.databases.split(",")
+    began = time.monotonic()
     servers = Servers(lambda text: print(f"    {text}"))
     try:
         for i, kind in enumerate(kinds):
             # Quick: what is left of two minutes is shared by the databases that are left.
-            seconds = (110 - (time.monotonic() - STARTED)) / (len(kinds) - i) if given.quick else 1e9
+            seconds = (110 - (time.monotonic() - began)) / (len(kinds) - i) if given.quick else 1e9
             try:
                 found["databases"][kind] = run(kind, pythons, wanted, given, servers, log, seconds, service=i == 0)
             except ServerUnavailable as error:
@@ -187,7 +188,6 @@ def machine() -> dict[str, Any]:
     }
 
 
-STARTED = time.monotonic()
 # Services take their time to start: of how many subjects a quick run has them, on the first database.
 QUICK_SERVICES = 3
 # The slowest take as long as all the others together.
