@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -13,9 +14,11 @@ import asyncmy.connection
 import asyncpg
 import asyncpg.prepared_stmt
 
+from orm.database.sqlite.driver import EquippedConnection
+
 
 class RoundTrips:
-    """Calls of a driver that go to the server, or on SQLite to the connection's thread.
+    """Calls of a driver that go to the server; on SQLite to the connection's thread, or to the library from this one.
 
     Attributes:
         calls: what each was, in their order: a method's name and its SQL, where it has one.
@@ -62,6 +65,17 @@ class RoundTrips:
 
         return call
 
+    def here(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """SQLite's `execute`, counted in this thread, unless it only asks or sets how the connection works."""
+        this = threading.get_ident()
+
+        def call(connection: Any, sql: str, *args: Any) -> Any:
+            if threading.get_ident() == this and not sql.startswith(("PRAGMA", "EXPLAIN QUERY PLAN")):
+                self.calls.append(f"here {sql}")
+            return original(connection, sql, *args)
+
+        return call
+
 
 @contextmanager
 def counted_round_trips() -> Iterator[RoundTrips]:
@@ -90,6 +104,7 @@ def counted_round_trips() -> Iterator[RoundTrips]:
         for owner, name in counted:
             replace(owner, name, found.counting(name, getattr(owner, name)))
         replace(aiosqlite.Connection, "_execute", found.hopping(aiosqlite.Connection._execute))
+        replace(EquippedConnection, "execute", found.here(EquippedConnection.execute))
         replace(aiomysql.Connection, "_connect", found.opening(aiomysql.Connection._connect))
         replace(asyncmy.connection.Connection, "connect", found.opening(asyncmy.connection.Connection.connect))
         yield found

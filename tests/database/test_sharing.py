@@ -64,11 +64,11 @@ async def test_nobody_waits_for_a_slow_statement_while_there_is_another_connecti
 async def test_a_statement_that_took_long_runs_beside_the_others(url: str) -> None:
     long = SLOW.replace("1000000000", "100000")
     async with Database(url) as database:
-        shared = database._backend._shared  # type: ignore[attr-defined]
-        assert shared.takes(long)
+        pace = database._backend.driver.pace  # type: ignore[attr-defined]
+        assert not pace.is_long(long)
         assert list(map(tuple, await fetch_rows(database, long))) == [(100000,)]
-        assert not shared.takes(long)
-        assert shared.takes("SELECT 1")
+        assert pace.is_long(long)
+        assert not pace.is_long("SELECT 1")
         assert list(map(tuple, await fetch_rows(database, long))) == [(100000,)]
 
 

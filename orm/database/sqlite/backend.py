@@ -15,81 +15,24 @@ from sqlalchemy.dialects.sqlite import pysqlite
 from sqlalchemy.sql import ClauseElement
 
 from orm.database.connection import ManagedBackend, ManagedConnection
-from orm.database.drivers import CursorStream, Outcome
+from orm.database.drivers import CursorStream
 from orm.database.errors import translating
 from orm.database.hooks import calling
 from orm.database.pool import Pool
-from orm.database.sqlite.driver import AiosqliteDriver, EquippedConnection, execute, fetch, first_word, hop, is_write
+from orm.database.sqlite.driver import EquippedConnection, execute, fetch, first_word, hop, is_write
+from orm.database.sqlite.queueing import QueueingDriver, WriterTurn
 from orm.database.sqlite.sharing import SharedConnections
 from orm.database.transactions import Options
-from orm.exceptions import LockNotAvailable, NotSupportedError
+from orm.exceptions import NotSupportedError
 
 ResultT = TypeVar("ResultT")
 
 TIMEOUT_SECONDS = 30.0
 MAX_SIZE = 5
-
-
-class WriterTurn:
-    """The right to write to a database file, handed from task to task in the order of asking.
-
-    SQLite's own waiting is a poll, and unfair. Other processes are still waited for that way.
-    """
-
-    def __init__(self, patience: float) -> None:
-        self._patience = patience
-        self._lock = asyncio.Lock()
-
-    async def take(self) -> None:
-        """Wait for the turn; LockNotAvailable when it takes too long."""
-        if not self._lock.locked():
-            await self._lock.acquire()
-            return
-        try:
-            await asyncio.wait_for(self._lock.acquire(), self._patience)
-        except asyncio.TimeoutError:
-            raise LockNotAvailable(
-                f"the database is locked: another task's transaction has been writing for {self._patience:g} seconds"
-                " (or waits for this one)"
-            ) from None
-
-    def give_back(self) -> None:
-        """Let the next one write."""
-        self._lock.release()
-
-    async def during(self, raw: aiosqlite.Connection, call: Callable[[], Awaitable[ResultT]]) -> ResultT:
-        """Run a statement that writes, in its turn unless it is in a transaction, whose turn it is already."""
-        if raw.in_transaction:
-            return await call()
-        await self.take()
-        try:
-            return await call()
-        finally:
-            self.give_back()
-
-
-class QueueingDriver(AiosqliteDriver):
-    """aiosqlite, with writes outside a transaction in their turn."""
-
-    def __init__(self, patience: float) -> None:
-        super().__init__(managed=True)
-        self.turn = WriterTurn(patience)
-
-    async def fetch(self, raw: aiosqlite.Connection, sql: str, args: Sequence[Any]) -> Sequence[Any]:
-        """The rows of a statement, as tuples."""
-        if is_write(sql):
-            return await self.turn.during(raw, lambda: super(QueueingDriver, self).fetch(raw, sql, args))
-        return await super().fetch(raw, sql, args)
-
-    async def execute(self, raw: aiosqlite.Connection, sql: str, args: Sequence[Any]) -> Outcome:
-        """Run a statement whose rows nobody wants."""
-        if is_write(sql):
-            return await self.turn.during(raw, lambda: super(QueueingDriver, self).execute(raw, sql, args))
-        return await super().execute(raw, sql, args)
-
-    async def execute_many(self, raw: aiosqlite.Connection, sql: str, args: Sequence[Sequence[Any]]) -> int:
-        """Run one statement for each row of values, all or none of them."""
-        return await self.turn.during(raw, lambda: super(QueueingDriver, self).execute_many(raw, sql, args))
+# Above what the commits between two checkpoints of the driver's need, so that a commit seldom makes one by itself.
+CHECKPOINT_PAGES = 4000
+# Options of `sqlite3.connect` without which a connection stays in its thread.
+_OURS = {"factory", "check_same_thread", "isolation_level"}
 
 
 class SQLiteBackend(sqlite.SQLiteBackend, ManagedBackend):
@@ -128,7 +71,9 @@ class SQLiteBackend(sqlite.SQLiteBackend, ManagedBackend):
         self.driver.turn = WriterTurn(self._timeout)
         self._pool = Pool(self._make, self._close, self._is_usable, max_size=most, patience=self._timeout)
         self._pool.adopt(self._take_left())
-        self._shared = SharedConnections(self._pool, functools.partial(self.take_back, dirty=False), self.place)
+        self._shared = SharedConnections(
+            self._pool, functools.partial(self.take_back, dirty=False), self.place, self.driver.pace
+        )
         await self._pool.fill(max(least, 1))
 
     async def disconnect(self) -> None:
@@ -145,8 +90,8 @@ class SQLiteBackend(sqlite.SQLiteBackend, ManagedBackend):
 
     async def fetch_alone(self, sql: str, args: Sequence[Any]) -> Sequence[Any]:
         """The rows of a statement of the ORM's own in no transaction."""
-        shared = self._shared
-        if shared is None or is_write(sql) or not shared.takes(sql):
+        shared, pace = self._shared, self.driver.pace
+        if shared is None or pace.is_quick(sql) or pace.is_long(sql) or is_write(sql):
             return await self.run_alone(self.driver.fetch, sql, args)
         with translating:
             rows: Sequence[Any] = await shared.run(fetch, sql, args)
@@ -190,9 +135,15 @@ class SQLiteBackend(sqlite.SQLiteBackend, ManagedBackend):
             # A closed event loop may have left it in the middle of a transaction.
             await hop(self._kept, _leave_transaction)
             return self._kept
+        options = {
+            "isolation_level": None,
+            "timeout": self._timeout,
+            "factory": EquippedConnection,
+            "check_same_thread": False,
+        }
         connection = aiosqlite.connect(
             self._path,
-            **{"isolation_level": None, "timeout": self._timeout, "factory": EquippedConnection, **self._options},
+            **{**options, **self._options},
         )
         # A program that ends without closing its database must not wait for its threads.
         thread: Any = getattr(connection, "_thread", connection)  # before aiosqlite 0.22 it is the connection itself
@@ -204,12 +155,14 @@ class SQLiteBackend(sqlite.SQLiteBackend, ManagedBackend):
             raise
         if self.in_memory:
             self._kept = connection
+            has_log = False
         else:
             try:
-                await hop(connection, _set_up_file)
+                has_log = await hop(connection, _set_up_file)
             except sqlite3.Error:
                 await connection.close()
                 raise
+        self.driver.pace.on = (self.in_memory or has_log) and not _OURS & self._options.keys()
         return connection
 
     async def _close(self, connection: aiosqlite.Connection) -> None:
@@ -221,13 +174,17 @@ class SQLiteBackend(sqlite.SQLiteBackend, ManagedBackend):
         return connection._connection is not None
 
 
-def _set_up_file(connection: sqlite3.Connection) -> None:
+def _set_up_file(connection: sqlite3.Connection) -> bool:
+    """Set a new connection up; whether its file has a write-ahead log."""
     # WAL lets readers go on beside the writer. With it, NORMAL is as safe as FULL when the program crashes.
     connection.execute("PRAGMA synchronous = NORMAL")
-    if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+    connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+    (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+    if mode != "wal":
         # It fails where the file may not be written, or while another process does the same: it works without, too.
         with contextlib.suppress(sqlite3.OperationalError):
-            connection.execute("PRAGMA journal_mode = WAL")
+            (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    return bool(mode == "wal")
 
 
 class _OneHop(sqlite.SQLiteConnection):

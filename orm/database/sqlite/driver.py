@@ -71,6 +71,10 @@ class EquippedConnection(sqlite3.Connection):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.patience = round(options.get("timeout", 5.0) * 1000)
+        """How long it waits for a lock, in milliseconds."""
+        self.changes_before = 0
+        """Its `total_changes` when the transaction began."""
         equip(self)
 
 

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import sqlite3
 import threading
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -20,16 +19,13 @@ import aiosqlite
 from orm.database.errors import connecting
 from orm.database.hooks import calling
 from orm.database.pool import Pool
+from orm.database.sqlite.pace import Function, Pace
 
-Function = Callable[[sqlite3.Connection, str, Sequence[Any]], Any]
-Job = tuple["asyncio.Future[Any]", Function, str, Sequence[Any]]
+Job = tuple["asyncio.Future[Any]", Function[Any], str, Sequence[Any]]
 
 # How long one statement may keep the others waiting before another connection helps.
 STUCK_SECONDS = 0.005
 INTERRUPT_SECONDS = 0.01
-# A statement that kept its thread busy for so long runs beside the others from then on.
-LONG_SECONDS = 0.001
-MOST_LONG = 256
 # After so many statements the connection goes to whoever else waits for one.
 TURN = 100
 
@@ -53,17 +49,16 @@ NOBODY = _Nobody()
 class Worker:
     """Has the thread of a connection work on the statements of `jobs`, until none is left.
 
-    The SQL of those that take long is added to `long`. `ended` is called at the end, in the event loop; `start` sets it
-    to work again, on any connection.
+    `ended` is called at the end, in the event loop; `start` sets it to work again, on any connection.
     """
 
-    def __init__(self, jobs: deque[Job], long: set[str], ended: Callable[["Worker"], None]) -> None:
+    def __init__(self, jobs: deque[Job], pace: Pace, ended: Callable[["Worker"], None]) -> None:
         self.raw: aiosqlite.Connection
         self.current: asyncio.Future[Any] | None = None
         self.seen: asyncio.Future[Any] | None = None
         self._connection: sqlite3.Connection
         self._jobs = jobs
-        self._long = long
+        self._pace = pace
         self._ended = ended
         self._loop = asyncio.get_running_loop()
         self._finished: deque[tuple[asyncio.Future[Any], Any, BaseException | None] | None] = deque()
@@ -89,7 +84,7 @@ class Worker:
 
     def _work(self) -> None:
         jobs, finished, connection, lock = self._jobs, self._finished, self._connection, self._lock
-        before = time.thread_time()  # the time of the clock is also that of waiting for other threads
+        timed = self._pace.timed
         for _ in range(TURN):
             try:
                 future, function, sql, args = jobs.popleft()
@@ -99,15 +94,11 @@ class Worker:
             self.current = future
             if not future.cancelled():
                 try:
-                    result = function(connection, sql, args)
+                    result = timed(connection, function, sql, args)
                 except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to the task that waits
                     failure = error
             with lock:
                 self.current = None
-            now = time.thread_time()
-            if now - before > LONG_SECONDS:
-                self._long.add(sql)
-            before = now
             finished.append((future, result, failure))
             if not jobs:
                 break
@@ -151,13 +142,14 @@ class SharedConnections:
         pool: Pool[aiosqlite.Connection],
         take_back: Callable[[aiosqlite.Connection], Awaitable[None]],
         place: str,
+        pace: Pace,
     ) -> None:
         self._pool = pool
         self._take_back = take_back
         self._place = place
         self._loop = asyncio.get_running_loop()
         self._jobs: deque[Job] = deque()
-        self._long: set[str] = set()
+        self._pace = pace
         self._workers: list[Worker] = []
         self._spare: list[Worker] = []
         self._hiring: asyncio.Task[aiosqlite.Connection] | None = None
@@ -169,13 +161,7 @@ class SharedConnections:
         """Those at work now."""
         return [worker.raw for worker in self._workers]
 
-    def takes(self, sql: str) -> bool:
-        """Whether a statement is quick, as far as is known: others can wait for it."""
-        if len(self._long) > MOST_LONG:
-            self._long.clear()
-        return sql not in self._long
-
-    async def run(self, function: Function, sql: str, args: Sequence[Any]) -> Any:
+    async def run(self, function: Function[Any], sql: str, args: Sequence[Any]) -> Any:
         """`function(sqlite3_connection, sql, args)` in the thread of one of them."""
         future = self._loop.create_future()
         self._jobs.append((future, function, sql, args))
@@ -218,7 +204,7 @@ class SharedConnections:
                 future.set_exception(hiring.exception() or AssertionError)
 
     def _start(self, raw: aiosqlite.Connection) -> None:
-        worker = self._spare.pop() if self._spare else Worker(self._jobs, self._long, self._ended)
+        worker = self._spare.pop() if self._spare else Worker(self._jobs, self._pace, self._ended)
         self._workers.append(worker)
         worker.start(raw)
         if not self._watching:

@@ -1,0 +1,217 @@
+"""Statements of SQLite that run in the event loop's thread, because they are over before another could be asked."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orm.database.database import Database
+from orm.database.session import fetch_rows, run_sql
+from orm.database.sqlite.queueing import COMMITS_PER_CHECKPOINT, QueueingDriver
+from orm.exceptions import UniqueViolation
+
+pytestmark = pytest.mark.anyio
+
+COUNT = "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < ?) SELECT max(i) FROM n"
+INSERT = "INSERT INTO notes (id, n) VALUES (?, 0)"
+TOUCH = "UPDATE notes SET n = n + 1 WHERE id <= ?"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "pace.db"
+
+
+def driver_of(database: Database) -> QueueingDriver:
+    driver = database._backend.driver
+    assert isinstance(driver, QueueingDriver)
+    return driver
+
+
+async def rows(database: Database, sql: str, *args: Any) -> list[tuple[Any, ...]]:
+    return [tuple(row) for row in await fetch_rows(database, sql, args)]
+
+
+async def learn(database: Database, sql: str, *args: Any) -> None:
+    """Run a statement until it is known to be quick."""
+    for _ in range(100):
+        if driver_of(database).pace.is_quick(sql):
+            return
+        await run_sql(database, sql, args) if sql == TOUCH else await rows(database, sql, *args)
+    raise AssertionError(f"not quick: {sql}")
+
+
+def watched(database: Database) -> list[int]:
+    """The threads that `SELECT here(…)` runs in, on the connection that is free."""
+    threads: list[int] = []
+
+    def here(value: int) -> int:
+        threads.append(threading.get_ident())
+        return value
+
+    pool = database._backend.pool
+    raw = pool.take()
+    raw._conn.create_function("here", 1, here)
+    pool.give(raw)
+    return threads
+
+
+@pytest.mark.parametrize("memory", [False, True])
+async def test_what_was_quick_in_the_thread_needs_no_thread(path: Path, memory: bool) -> None:
+    async with Database("sqlite://" if memory else f"sqlite:///{path}") as database:
+        threads = watched(database)
+        await learn(database, "SELECT here(?)", 1)
+        assert threading.get_ident() not in threads
+        threads.clear()
+        assert await rows(database, "SELECT here(?)", 2) == [(2,)]
+        assert threads == [threading.get_ident()]
+
+
+async def test_what_takes_longer_than_expected_is_done_by_the_thread(path: Path) -> None:
+    async with Database(f"sqlite:///{path}") as database:
+        pace = driver_of(database).pace
+        await learn(database, COUNT, 10)
+        assert await rows(database, COUNT, 1_000_000) == [(1_000_000,)]
+        assert not pace.is_quick(COUNT)
+        assert pace.is_long(COUNT)
+        await learn(database, COUNT, 10)
+        assert await rows(database, COUNT, 10) == [(10,)]
+
+
+async def test_the_loop_goes_on_meanwhile(path: Path) -> None:
+    async with Database(f"sqlite:///{path}") as database:
+        await learn(database, COUNT, 10)
+        long = asyncio.create_task(rows(database, COUNT, 3_000_000))
+        ticks = 0
+        while not long.done():
+            await asyncio.sleep(0.001)
+            ticks += 1
+        assert ticks > 10
+        assert await long == [(3_000_000,)]
+
+
+async def test_other_tasks_have_their_turn(path: Path) -> None:
+    async with Database(f"sqlite:///{path}") as database:
+        ticks = 0
+
+        async def tick() -> None:
+            nonlocal ticks
+            while True:
+                ticks += 1
+                await asyncio.sleep(0)
+
+        ticking = asyncio.create_task(tick())
+        for value in range(320):
+            assert await rows(database, "SELECT ?", value) == [(value,)]
+        ticking.cancel()
+        assert ticks >= 19
+
+
+async def test_a_write_that_was_given_up_is_done_once(path: Path) -> None:
+    async with Database(f"sqlite:///{path}") as database:
+        pace = driver_of(database).pace
+        await run_sql(database, "CREATE TABLE notes (id INTEGER PRIMARY KEY, n INTEGER)")
+        await run_sql(
+            database,
+            "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 20000)"
+            " INSERT INTO notes SELECT i, 0 FROM n",
+        )
+        await learn(database, TOUCH, 0)
+        assert (await run_sql(database, TOUCH, (20_000,))).rowcount == 20_000
+        assert await rows(database, "SELECT DISTINCT n FROM notes") == [(1,)]
+        assert not pace.is_quick(TOUCH)
+
+
+async def test_in_a_transaction_only_what_cannot_take_long_is_written_here(path: Path) -> None:
+    """SQLite would end the whole transaction with the statement that takes too long."""
+    one = "UPDATE notes SET n = n + 1 WHERE id = ?"
+    async with Database(f"sqlite:///{path}") as database:
+        await run_sql(database, "CREATE TABLE notes (id INTEGER PRIMARY KEY, n INTEGER)")
+        await learn(database, TOUCH, 0)
+        async with database.transaction():
+            for key in range(1, 20_001):
+                await run_sql(database, INSERT, (key,))
+            assert (await run_sql(database, TOUCH, (20_000,))).rowcount == 20_000
+            for key in (1, 2, 3, 20_001):
+                assert (await run_sql(database, one, (key,))).rowcount == (key < 20_000)
+        assert driver_of(database)._few == {INSERT: True, TOUCH: False, one: True}
+        assert await rows(database, "SELECT count(*), min(n), max(n), sum(n) FROM notes") == [(20_000, 1, 2, 20_003)]
+
+
+async def test_an_error_is_that_of_the_statement(path: Path) -> None:
+    async with Database(f"sqlite:///{path}") as database:
+        await run_sql(database, "CREATE TABLE notes (id INTEGER PRIMARY KEY, n INTEGER)")
+        pace = driver_of(database).pace
+        for key in range(10):
+            await run_sql(database, INSERT, (key,))
+        assert pace.is_quick(INSERT)
+        with pytest.raises(UniqueViolation):
+            await run_sql(database, INSERT, (1,))
+        async with database.transaction():
+            await run_sql(database, INSERT, (10,))
+            with pytest.raises(UniqueViolation):
+                async with database.transaction():
+                    await run_sql(database, INSERT, (11,))
+                    await run_sql(database, INSERT, (1,))
+        assert await rows(database, "SELECT max(id), count(*) FROM notes") == [(10, 11)]
+
+
+async def test_another_process_that_writes_is_waited_for_in_the_thread(path: Path) -> None:
+    async with Database(f"sqlite:///{path}") as database:
+        await run_sql(database, "CREATE TABLE notes (id INTEGER PRIMARY KEY, n INTEGER)")
+        for key in range(10):
+            await run_sql(database, INSERT, (key,))
+        other = sqlite3.connect(path, isolation_level=None)
+        for write in (INSERT, "BEGIN"):
+            other.execute("BEGIN IMMEDIATE")
+
+            async def begin(sql: str = write) -> None:
+                if sql == INSERT:
+                    await run_sql(database, INSERT, (10,))
+                else:
+                    async with database.transaction():
+                        await run_sql(database, INSERT, (11,))
+
+            writing = asyncio.create_task(begin())
+            for _ in range(20):
+                await asyncio.sleep(0.002)
+                assert not writing.done()
+            other.execute("COMMIT")
+            await asyncio.wait_for(writing, 20)
+        other.close()
+        assert await rows(database, "SELECT max(id) FROM notes") == [(11,)]
+
+
+async def test_without_a_write_ahead_log_everything_has_its_thread(path: Path) -> None:
+    reader = sqlite3.connect(path, isolation_level=None)
+    reader.execute("CREATE TABLE notes (id INTEGER PRIMARY KEY)")
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM notes").fetchall()
+    async with Database(f"sqlite:///{path}", timeout=0.05) as database:
+        assert await rows(database, "PRAGMA journal_mode") == [("delete",)]
+        for value in range(3):
+            assert await rows(database, "SELECT ?", value) == [(value,)]
+        assert not driver_of(database).pace.is_quick("SELECT ?")
+    reader.close()
+
+
+async def test_options_that_keep_a_connection_in_its_thread(path: Path) -> None:
+    async with Database(f"sqlite:///{path}", check_same_thread=True) as database:
+        for value in range(3):
+            assert await rows(database, "SELECT ?", value) == [(value,)]
+        assert not driver_of(database).pace.is_quick("SELECT ?")
+
+
+async def test_the_log_is_copied_to_the_database_once_in_a_while(path: Path) -> None:
+    async with Database(f"sqlite:///{path}", max_size=1) as database:
+        await run_sql(database, "CREATE TABLE notes (id INTEGER PRIMARY KEY, n INTEGER)")
+        for key in range(3 * COMMITS_PER_CHECKPOINT):
+            await run_sql(database, INSERT, (key,))
+        log = path.with_name(path.name + "-wal")
+        assert log.stat().st_size < 4096 * 2 * COMMITS_PER_CHECKPOINT  # a page for each commit, and a few more
+        assert await rows(database, "SELECT count(*) FROM notes") == [(3 * COMMITS_PER_CHECKPOINT,)]
