@@ -1,23 +1,20 @@
 """Graph readers: code generated per plan that makes the rows of a graph's sections one tree of instances or of dicts.
 
 Every section is read once, its rows put where they belong as they are made, so the time is that of the rows alone. One
-row of the database becomes one instance, however many sections it is in.
+row of the database becomes one instance, however many sections it is in. Here is what both trees have in common; see
+`graph_instances.py` and `graph_dicts.py`.
 """
 
 from __future__ import annotations
 
-import base64
-import datetime
-import enum
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from orm.fields import Array, Field
-from orm.loading.linking import set_missing, way_back
-from orm.loading.readers import Entity, Process, _attribute
-from orm.relations import ForeignKey, Relation, ReverseRelation
-from orm.relations.loaded import OWNER, PREFETCHED
+from orm.fields import Field
+from orm.generating import generate, written
+from orm.loading.readers import Entity, Process, tuple_of
+from orm.relations import Relation
 
 if TYPE_CHECKING:
     from orm.planning.projection import Instances
@@ -63,20 +60,19 @@ class Described:
     """Whether the reader also gives its instances."""
     annotated: dict[str, Field[Any]] = field(default_factory=dict)
 
-
-def instance_reader(sections: Sequence[Described], *, marking: bool) -> GraphReader:
-    """A reader of instances; `marking`: they remember the database."""
-    return _InstanceWriter(sections, marking=marking).build()
-
-
-def dict_reader(sections: Sequence[Described]) -> GraphReader:
-    """A reader of dicts that JSON can hold: relations to many are lists, to one dicts or None."""
-    return _DictWriter(sections).build()
+    @property
+    def is_many(self) -> bool:
+        """Whether it is of rows of which one has a list. Of the root's rows, the reader's caller has it."""
+        return self.relation is None or self.relation.many
 
 
-class _Writer:
-    """Writes a reader's code. Local names: `c` columns, `o` what a row becomes, `s` instances by model and key,
-    `n` what is known in a section, `many` lists by the key that a section is attached by, `one` rows by it."""
+class Writer:
+    """Writes a reader's code.
+
+    Local names: `c` columns, `o` what a row becomes, `owner` what it belongs to. Where lists cannot be found at their
+    owners, `many` has them by the key that a section is attached by; `one` has the rows of a relation to one by it, and
+    `far` those that pairs name.
+    """
 
     def __init__(self, sections: Sequence[Described]) -> None:
         self.sections = sections
@@ -84,11 +80,11 @@ class _Writer:
         for number, section in enumerate(sections[1:], start=1):
             self.children[section.parent].append(number)
         self.lines: list[str] = []
-        self.scope: dict[str, Any] = {"missing": set_missing}
+        self.scope: dict[str, Any] = {}
         self.depth = 1
         self.shared: list[str] = []
         """What all sections share: instances by key, for each model."""
-        self.processors: Sequence[Process | None] = ()
+        self.layout = sections[0].rows
         self.ready: set[int] = set()
 
     # What instances and dicts differ in.
@@ -97,8 +93,19 @@ class _Writer:
         """The code that makes a row what it becomes, and places for what hangs on it."""
         raise NotImplementedError
 
-    def way_back(self, number: int, key: str) -> None:
-        """The code that gives a row what it belongs to."""
+    def owners(self, child: int) -> str | None:
+        """The dict that has what a section to many hangs on, by primary key; None if not all of them have its lists."""
+        raise NotImplementedError
+
+    def list_of(self, child: int, owner: str) -> str:
+        """The code for the list of a section's rows that an owner has."""
+        raise NotImplementedError
+
+    def way_back(self, number: int, key: str, owner: str | None) -> None:
+        """The code that gives a row what it belongs to, which may be known."""
+
+    def prepare(self, number: int) -> None:
+        """Code in front of a section's loop."""
 
     def ending(self) -> str:
         """What the reader returns besides what the root became."""
@@ -111,66 +118,98 @@ class _Writer:
 
     def build(self) -> GraphReader:
         """The reader."""
-        self.write("found = []")
         self.visit(0)
-        body = self.lines
-        self.lines = []
-        for name in self.shared:
-            self.write(f"{name} = {{}}")
-        source = "\n".join(
-            ["def read(results, most, check, database):", *self.lines, *body, f"    return found, {self.ending()}"]
-        )
-        self.scope["__source__"] = source
-        exec(compile(source, "<generated graph reader>", "exec"), self.scope)
-        reader: GraphReader = self.scope["read"]
+        shared = [f"    {name} = {{}}" for name in self.shared]
+        head = ["def read(results, most, check, database):", *shared, "    found = []"]
+        source = "\n".join([*head, *self.lines, f"    return found, {self.ending()}"])
+        reader: GraphReader = generate("graph reader", source, self.scope)["read"]
         return reader
 
     def visit(self, number: int) -> None:
         """Read a section and those that hang on it: rows that a row leads to one of come before it."""
         section = self.sections[number]
-        ones = [child for child in self.children[number] if not self.is_many(child)]
-        manies = [child for child in self.children[number] if self.is_many(child)]
-        for child in ones:
-            self.visit(child)
+        manies = [child for child in self.children[number] if self.sections[child].is_many]
+        for child in self.children[number]:
+            if child not in manies:
+                self.visit(child)
         for child in manies:
-            self.write(f"many{child} = {{}}")
-        if not self.is_many(number):
+            if self.owners_by_key(child) is None:
+                self.write(f"many{child} = {{}}")
+        if not section.is_many:
             self.write(f"one{number} = {{}}")
         elif section.pairs is not None:
             self.write(f"far{number} = {{}}")
         self.prepare(number)
-        self.loop(section.rows)
-        entities = section.instances.entities()
-        self.unpack_keys(number, entities[0])
-        self.row(number, entities)
-        self.attach(number, entities[0])
-        self.close(section.rows)
+        self.read_rows(number)
         if section.pairs is not None:
-            self.pair(number, section.pairs)
-        if number and self.is_many(number):
-            result = (section.pairs or section.rows).number
-            self.write(f"if len(results[{result}]) > most:")
-            self.write(f"    check({number}, many{number}.values())")
+            self.read_pairs(number, section.pairs)
+        if number and section.is_many:
+            self.check(number)
         for layout in filter(None, (section.rows, section.pairs)):
             self.write(f"results[{layout.number}] = None")  # What was read need not be kept.
         for child in manies:
             self.visit(child)
 
-    def is_many(self, number: int) -> bool:
-        relation = self.sections[number].relation
-        return relation is None or relation.many
+    def read_rows(self, number: int) -> None:
+        """The loop over a section's rows."""
+        section = self.sections[number]
+        entities = section.instances.entities()
+        self.loop(section.rows)
+        self.unpack_keys(number, entities[0])
+        key = self.key(entities[0], section.links) if number else ""
+        if number and section.is_many and section.pairs is None:
+            owners = self.owners_by_key(number)
+            self.find(f"rows = many{number}[{key}]" if owners is None else f"owner = {owners}[{key}]")
+            self.row(number, entities)
+            self.write("rows.append(o0)" if owners is None else f"{self.list_of(number, 'owner')}.append(o0)")
+            self.way_back(number, key, None if owners is None else "owner")
+        else:
+            self.row(number, entities)
+            self.write(f"{'far' if section.is_many else 'one'}{number}[{key}] = o0" if number else "found.append(o0)")
+        self.depth -= 1
 
-    def prepare(self, number: int) -> None:
-        """Code in front of a section's loop."""
+    def read_pairs(self, number: int, layout: Layout) -> None:
+        """The loop that puts rows where their pairs say."""
+        self.loop(layout)
+        width = len(self.sections[number].near)
+        values = [self.value(column) for column in range(len(layout.places))]
+        near, far = tuple_of(values[:width]), tuple_of(values[width:])
+        owners = self.owners_by_key(number)
+        rows = f"many{number}[{near}]" if owners is None else self.list_of(number, f"{owners}[{near}]")
+        self.find(f"{rows}.append(far{number}[{far}])")
+        self.depth -= 1
+
+    def find(self, line: str) -> None:
+        """Code that passes over a row whose other end is not there.
+
+        It went away in between two statements, or the database does not enforce the key.
+        """
+        self.write("try:")
+        self.write(f"    {line}")
+        self.write("except KeyError:")
+        self.write("    continue")
+
+    def check(self, number: int) -> None:
+        """The code that looks at how many rows belong to one, if there might be too many."""
+        owners = self.owners_by_key(number)
+        lists = f"many{number}.values()"
+        if owners is not None:
+            lists = f"[{self.list_of(number, 'owner')} for owner in {owners}.values()]"
+        result = (self.sections[number].pairs or self.sections[number].rows).number
+        self.write(f"if len(results[{result}]) > most:")
+        self.write(f"    check({number}, {lists})")
+
+    def owners_by_key(self, child: int) -> str | None:
+        """`owners`, if a section's rows are attached by the primary key."""
+        section = self.sections[child]
+        info = self.sections[section.parent].instances.info
+        return self.owners(child) if section.near == tuple(field.attname for field in info.pk_fields) else None
 
     def loop(self, layout: Layout) -> None:
-        self.processors = layout.processors
+        self.layout = layout
         self.ready = set()
         self.write(f"for {layout.targets()} in results[{layout.number}]:")
         self.depth += 1
-
-    def close(self, layout: Layout) -> None:
-        self.depth -= 1
 
     def unpack_keys(self, number: int, entity: Entity) -> None:
         """Values that are used more than once are processed once."""
@@ -178,333 +217,29 @@ class _Writer:
         for child in self.children[number]:
             names.update(self.sections[child].near)
         for column, name in enumerate(entity.attributes):
-            if name in names and self.processors[column] is not None:
+            if name in names and self.layout.processors[column] is not None:
                 self.write(f"c{column} = {self.value(column)}")
                 self.ready.add(column)
 
     def value(self, column: int) -> str:
         """The value of a column."""
-        process = self.processors[column]
-        if process is None or column in self.ready:
-            return f"c{column}"
-        return f"{self.named(process)}(c{column})"
+        process = None if column in self.ready else self.layout.processors[column]
+        return written(process, f"c{column}", f"{self.layout.number}_{column}", self.scope)
 
     def named(self, thing: Any) -> str:
         """A name for an object that the code uses."""
-        name = f"g{id(thing)}"
+        name = next((name for name, known in self.scope.items() if known is thing), f"g{len(self.scope)}")
         self.scope[name] = thing
         return name
 
     def key(self, entity: Entity, names: Sequence[str], first: int = 0) -> str:
         """The value of these attributes: a tuple of several."""
-        values = [self.value(first + entity.attributes.index(name)) for name in names]
-        return values[0] if len(values) == 1 else f"({', '.join(values)})"
-
-    def attach(self, number: int, entity: Entity) -> None:
-        """Put the row where it belongs."""
-        section = self.sections[number]
-        if not number:
-            self.write("found.append(o0)")
-            return
-        key = self.key(entity, section.links)
-        if not self.is_many(number):
-            self.write(f"one{number}[{key}] = o0")
-        elif section.pairs is not None:
-            self.write(f"far{number}[{key}] = o0")
-        else:
-            self.write("try:")
-            self.write(f"    many{number}[{key}].append(o0)")
-            self.write("except KeyError:")  # In between two statements the other row went away.
-            self.write("    continue")
-            self.way_back(number, key)
-
-    def pair(self, number: int, layout: Layout) -> None:
-        """Put rows where their pairs say."""
-        section = self.sections[number]
-        self.loop(layout)
-        width = len(section.near)
-        values = [self.value(column) for column in range(len(layout.places))]
-        near, far = (part[0] if len(part) == 1 else f"({', '.join(part)})" for part in (values[:width], values[width:]))
-        self.write("try:")
-        self.write(f"    many{number}[{near}].append(far{number}[{far}])")
-        self.write("except KeyError:")
-        self.write("    continue")
-        self.depth -= 1
+        return tuple_of([self.value(first + entity.attributes.index(name)) for name in names])
 
 
-class _InstanceWriter(_Writer):
-    def __init__(self, sections: Sequence[Described], *, marking: bool) -> None:
-        super().__init__(sections)
-        self.marking = marking
-        everywhere = [entity.model for section in sections for entity in section.instances.entities()]
-        self.models = list(dict.fromkeys(everywhere))
-        self.single = {model for model in everywhere if everywhere.count(model) == 1}
-        """The models of which only one section has instances."""
-        owners = {
-            sections[section.parent].instances.info.model
-            for number, section in enumerate(sections)
-            if number and self.is_many(number) and section.pairs is None and not self.needs_owner(number)
-        }
-        once = {section.instances.info.model for section in sections if section.unique} & self.single
-        self.shared = [self.known(model) for model in self.models if model in owners or model not in once]
-
-    def known(self, model: type) -> str:
-        """The name of the model's instances by key."""
-        return f"s{self.models.index(model)}"
-
-    def prepare(self, number: int) -> None:
-        if self.sections[number].instances.info.model not in self.single:
-            self.write(f"n{number} = set()")
-        if self.sections[number].asked:
-            self.write(f"asked{number} = []")
-        for child in self.children[number]:
-            if self.is_many(child) and self.needs_owner(child):
-                self.write(f"owner{child} = {{}}")
-
-    def needs_owner(self, child: int) -> bool:
-        """Whether what a row of the section belongs to is not found by its primary key."""
-        section = self.sections[child]
-        info = self.sections[section.parent].instances.info
-        return section.pairs is None and section.near != tuple(field.attname for field in info.pk_fields)
-
-    def way_back(self, number: int, key: str) -> None:
-        section = self.sections[number]
-        assert section.relation is not None
-        back = way_back(section.relation)
-        if back is not None:
-            known = self.known(self.sections[section.parent].instances.info.model)
-            owner = f"owner{number}" if self.needs_owner(number) else known
-            direct = isinstance(section.relation, ReverseRelation) and isinstance(section.relation.relation, ForeignKey)
-            only = direct and section.instances.info.model in self.single
-            place = f"o0.{OWNER}" if only else f"o0.__dict__[{back!r}]"
-            self.write(f"{place} = {owner}[{key}]")
-
-    def row(self, number: int, entities: Sequence[Entity]) -> None:
-        entity = entities[0]
-        known, key = self.known(entity.model), self.key(entity, entity.keys)
-        if entity.model in self.single and self.sections[number].unique:
-            self.new(0, entity, f"{known}[{key}] = " if known in self.shared else "")
-            self.fill(number, entities)
-            return
-        if entity.model in self.single:
-            self.write(f"o0 = {known}.get({key})")
-            self.write("if o0 is None:")
-            self.depth += 1
-            self.new(0, entity, f"{known}[{key}] = ")
-        else:
-            self.write(f"if {key} in n{number}:")
-            self.write(f"    o0 = {known}[{key}]")
-            self.write("else:")
-            self.depth += 1
-            self.write(f"n{number}.add({key})")
-            self.write(f"o0 = {known}.get({key})")
-            self.write("if o0 is None:")
-            self.depth += 1
-            self.new(0, entity, f"{known}[{key}] = ")
-            self.depth -= 1
-        self.fill(number, entities)
-        self.depth -= 1
-
-    def new(self, index: int, entity: Entity, also: str) -> None:
-        """The code for a new instance, which also goes elsewhere."""
-        self.write(f"{also}o{index} = {self.named(entity.model.__new__)}({self.named(entity.model)})")
-        if self.marking:
-            self.write(f"o{index}._database = database")
-
-    def fill(self, number: int, entities: Sequence[Entity]) -> None:
-        """The code for an instance that the section sees for the first time."""
-        section = self.sections[number]
-        firsts = _firsts(entities)
-        self.assign(0, entities[0], 0)
-        for position, name in enumerate(section.instances.annotations, start=firsts[-1]):
-            self.write(f"{_attribute(0, name)} = {self.value(position)}")
-        self.places(number, entities[0])
-        for index, entity in enumerate(entities):
-            if entity.parent == 0:
-                self.joined(index, entities, firsts)
-        if section.asked:
-            self.write(f"asked{number}.append(o0)")
-
-    def assign(self, index: int, entity: Entity, first: int) -> None:
-        """The code for an instance's values."""
-        for column, attribute in enumerate(entity.attributes, start=first):
-            self.write(f"{_attribute(index, attribute)} = {self.value(column)}")
-
-    def joined(self, index: int, entities: Sequence[Entity], firsts: Sequence[int]) -> None:
-        """The code for an instance that was joined to another one."""
-        entity, first = entities[index], firsts[index]
-        known, key = self.known(entity.model), self.key(entity, entity.keys, first)
-        present = " and ".join(f"c{first + entity.attributes.index(name)} is not None" for name in entity.keys)
-        self.write(f"if {present}:")
-        self.depth += 1
-        self.write(f"o{index} = {known}.get({key})")
-        self.write(f"if o{index} is None:")
-        self.depth += 1
-        self.new(index, entity, f"{known}[{key}] = ")
-        self.depth -= 1
-        self.assign(index, entity, first)
-        for child, other in enumerate(entities):
-            if other.parent == index:
-                self.joined(child, entities, firsts)
-        self.write(f"o{entity.parent}.__dict__[{entity.name!r}] = o{index}")
-        if entity.back is not None:
-            self.write(f"o{index}.__dict__[{entity.back!r}] = o{entity.parent}")
-        self.depth -= 1
-        if entity.back is not None:
-            self.write("else:")
-            self.write(f"    o{entity.parent}.__dict__.setdefault({PREFETCHED!r}, {{}})[{entity.name!r}] = []")
-
-    def places(self, number: int, entity: Entity) -> None:
-        """The code that prepares an instance for what hangs on it, or gives it what it leads to."""
-        lists: dict[str, str] = {}
-        for child in self.children[number]:
-            section = self.sections[child]
-            relation = section.relation
-            assert relation is not None
-            key = self.key(entity, section.near)
-            if not relation.many:
-                self.lead(child, entity, key)
-                continue
-            self.write(f"many{child}[{key}] = rows{child} = []")
-            if self.needs_owner(child):
-                self.write(f"owner{child}[{key}] = o0")
-            if section.to_attr is not None:
-                self.write(f"{_attribute(0, section.to_attr)} = rows{child}")
-            else:
-                lists[relation.accessor] = f"rows{child}"
-        if lists:
-            items = ", ".join(f"{name!r}: {rows}" for name, rows in lists.items())
-            alone = entity.model in self.single and all(self.is_many(child) for child in self.children[number])
-            if alone:
-                self.write(f"o0.{PREFETCHED} = {{{items}}}")
-            else:
-                self.write(f"o0.__dict__.setdefault({PREFETCHED!r}, {{}}).update({{{items}}})")
-
-    def lead(self, child: int, entity: Entity, key: str) -> None:
-        """The code that gives an instance the one row that it leads to."""
-        section = self.sections[child]
-        relation = section.relation
-        assert relation is not None
-        back = way_back(relation)
-        self.write(f"there = one{child}.get({key})")
-        if section.to_attr is not None:
-            self.write(f"{_attribute(0, section.to_attr)} = there")
-        else:
-            parts = [self.value(entity.attributes.index(name)) for name in section.near]
-            looked_for = " and ".join(f"{part} is not None" for part in parts)
-            self.write("if there is not None:")
-            self.write(f"    o0.__dict__[{relation.accessor!r}] = there")
-            self.write(f"elif {looked_for}:")
-            self.write(f"    missing({self.named(relation)}, o0)")
-        if back is not None:
-            self.write("if there is not None:")
-            self.write(f"    there.__dict__[{back!r}] = o0")
-
-    def ending(self) -> str:
-        asked = ", ".join(f"{i}: asked{i}" for i, section in enumerate(self.sections) if section.asked)
-        return f"{{{asked}}}"
-
-
-class _DictWriter(_Writer):
-    def prepare(self, number: int) -> None:
-        self.write(f"n{number} = {{}}")
-
-    def row(self, number: int, entities: Sequence[Entity]) -> None:
-        section = self.sections[number]
-        entity, firsts = entities[0], _firsts(entities)
-        key = self.key(entity, entity.keys)
-        self.write(f"o0 = n{number}.get({key})")
-        self.write("if o0 is None:")
-        self.depth += 1
-        for child in self.children[number]:
-            if self.is_many(child):
-                near = self.key(entity, self.sections[child].near)
-                self.write(f"many{child}[{near}] = rows{child} = []")
-        items = self.items(0, entities, firsts)
-        for position, (name, annotated) in enumerate(section.annotated.items(), start=firsts[-1]):
-            items.append(f"{name!r}: {self.plain(position, annotated)}")
-        for child in self.children[number]:
-            other = self.sections[child]
-            assert other.relation is not None
-            name = other.to_attr or other.relation.accessor
-            value = f"rows{child}" if self.is_many(child) else f"one{child}.get({self.key(entity, other.near)})"
-            items.append(f"{name!r}: {value}")
-        self.write(f"n{number}[{key}] = o0 = {{{', '.join(items)}}}")
-        self.depth -= 1
-
-    def items(self, index: int, entities: Sequence[Entity], firsts: Sequence[int]) -> list[str]:
-        """The items of a dict: an instance's fields, and those joined to it."""
-        entity, first = entities[index], firsts[index]
-        fields = entity.model._meta.by_attname  # type: ignore[attr-defined]
-        found = [
-            f"{name!r}: {self.plain(column, fields[name])}"
-            for column, name in enumerate(entity.attributes, start=first)
-        ]
-        for child, other in enumerate(entities):
-            if other.parent == index:
-                key = f"c{firsts[child] + other.attributes.index(other.keys[0])}"
-                inner = ", ".join(self.items(child, entities, firsts))
-                found.append(f"{other.name!r}: None if {key} is None else {{{inner}}}")
-        return found
-
-    def plain(self, column: int, of: Field[Any]) -> str:
-        """The value of a column as JSON can hold it."""
-        value = self.value(column)
-        convert = plain_data(of)
-        return value if convert is None else f"None if c{column} is None else {self.named(convert)}({value})"
-
-    def ending(self) -> str:
-        return "{}"
-
-
-def _firsts(entities: Sequence[Entity]) -> list[int]:
+def firsts_of(entities: Sequence[Entity]) -> list[int]:
     """The first column of each entity, and the one behind the last."""
     found = [0]
     for entity in entities:
         found.append(found[-1] + len(entity.attributes))
     return found
-
-
-def _moment(value: Any) -> str:
-    text: str = value.isoformat()
-    return text
-
-
-def _seconds(value: datetime.timedelta) -> float:
-    return value.total_seconds()
-
-
-def _base64(value: bytes) -> str:
-    return base64.b64encode(value).decode("ascii")
-
-
-def _member(value: Any) -> Any:
-    return value.value if isinstance(value, enum.Enum) else value
-
-
-PLAIN: dict[str, Callable[[Any], Any]] = {
-    "date": _moment,
-    "datetime": _moment,
-    "time": _moment,
-    "duration": _seconds,
-    "decimal": str,
-    "uuid": str,
-    "ip": str,
-    "binary": _base64,
-    "enum": _member,
-    "integer enum": _member,
-}
-
-
-def plain_data(of: Field[Any]) -> Callable[[Any], Any] | None:
-    """What makes a field's values such as JSON holds; None where they are.
-
-    Dates and times become ISO 8601 text, decimals, UUIDs and addresses text, durations seconds, bytes base64, members
-    of enums their values.
-    """
-    if isinstance(of, ForeignKey):
-        return plain_data(of.target_field)
-    if isinstance(of, Array):
-        item = plain_data(of.field)
-        return None if item is None else lambda values: [None if v is None else item(v) for v in values]
-    return PLAIN.get(of.kind)

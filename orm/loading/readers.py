@@ -63,7 +63,7 @@ def read_instances(
         scope[f"model{index}"] = entity.model
         lines = [f"o{index} = new{index}(model{index})"]
         for position, attribute in enumerate(entity.attributes, start=firsts[index]):
-            lines.append(f"{_attribute(index, attribute)} = {_value(position, processors, scope)}")
+            lines.append(f"{attribute_of(f'o{index}', attribute)} = {_value(position, processors, scope)}")
         for child, joined in enumerate(entities):
             if joined.parent == index:
                 lines += attached(child)
@@ -74,7 +74,7 @@ def read_instances(
         entity = entities[index]
         lines = made(index)
         if entity.shared:
-            shared = _tuple([f"c{firsts[index] + entity.attributes.index(name)}" for name in entity.shared])
+            shared = tuple_of([f"c{firsts[index] + entity.attributes.index(name)}" for name in entity.shared])
             before.append(f"known{index} = {{}}")
             lines[0] = f"o{index} = known{index}[{shared}] = {lines[0].partition(' = ')[2]}"
             lines = [f"o{index} = known{index}.get({shared})", f"if o{index} is None:", *_indented(lines)]
@@ -91,15 +91,15 @@ def read_instances(
 
     body = made(0)
     for name in extra:
-        body.append(f"{_attribute(0, name)} = {_value(column, processors, scope)}")
+        body.append(f"{attribute_of('o0', name)} = {_value(column, processors, scope)}")
         column += 1
     if links is None:
         return _build([*body, "append(o0)"], column, hidden, scope, before)
     if not extra:
-        key = _tuple([f"c{entities[0].attributes.index(name)}" for name in entities[0].keys])
+        key = tuple_of([f"c{entities[0].attributes.index(name)}" for name in entities[0].keys])
         body = [f"o0 = seen.get({key})", "if o0 is None:", *_indented(body), f"    seen[{key}] = o0"]
     values = [_value(column + i, processors, scope) for i in range(links)]
-    return _build([*body, f"append(({_tuple(values)}, o0))"], column + links, hidden, scope, [*before, "seen = {}"])
+    return _build([*body, f"append(({tuple_of(values)}, o0))"], column + links, hidden, scope, [*before, "seen = {}"])
 
 
 def _indented(lines: list[str]) -> list[str]:
@@ -140,17 +140,17 @@ def source_of(reader: Reader) -> str:
     return source
 
 
-def _attribute(index: int, name: str) -> str:
-    """Where an instance keeps an attribute; code can name those that the language does not read otherwise."""
+def attribute_of(instance: str, name: str) -> str:
+    """Code for an instance's attribute. It can name those that the language does not read otherwise."""
     plain = name.isascii() and name.isidentifier() and not iskeyword(name)
-    return f"o{index}.{name}" if plain else f"o{index}.__dict__[{name!r}]"
+    return f"{instance}.{name}" if plain else f"{instance}.__dict__[{name!r}]"
 
 
 def _value(column: int, processors: Sequence[Process | None], scope: dict[str, Any]) -> str:
     return written(processors[column], f"c{column}", column, scope)
 
 
-def _tuple(parts: Sequence[str]) -> str:
+def tuple_of(parts: Sequence[str]) -> str:
     """The code of a tuple, or of the value itself if it is one."""
     return parts[0] if len(parts) == 1 else f"({', '.join(parts)})"
 

@@ -15,7 +15,9 @@ from sqlalchemy.types import TypeEngine
 
 from orm.database.dialect import Dialect
 from orm.database.types import Computed
-from orm.loading.graph_readers import Described, GraphReader, Layout, dict_reader, instance_reader
+from orm.loading.graph_dicts import dict_reader
+from orm.loading.graph_instances import instance_reader
+from orm.loading.graph_readers import Described, GraphReader, Layout
 from orm.planning.belonging import FirstOfEach
 from orm.planning.cache import plans
 from orm.planning.plan import Plan, make_plan, result_processors

@@ -29,7 +29,7 @@ from orm.planning.query import Query
 from orm.planning.rendering import Binds, Rendering
 from orm.planning.resolving import primary_key_ordering
 from orm.planning.terms import PathTerm, Term
-from orm.relations import ManyToManyEnd, Relation, fields_of
+from orm.relations import ManyToManyEnd, Relation, ReverseRelation, fields_of
 
 if TYPE_CHECKING:
     from orm.meta import ModelInfo
@@ -96,6 +96,8 @@ class Section:
     """Over a relation by pairs: the pairs, in no order."""
     pairs: Query | None = None
     """The pairs in the order of the rows, where those have one."""
+    whole: bool = False
+    """Whether its rows are all that the model has: then every row that must point at one is its own."""
 
     @property
     def instances(self) -> Instances:
@@ -155,7 +157,8 @@ class _Sections:
             query = query if self._most is None else query.slice(0, self._most + 1)
         rows = query.changed(branches=(), projection=needing(query, outgoing))
         keys = _keys(query, outgoing)
-        self._found.append(Section("", None, 0, given, rows, outgoing=outgoing, keys=keys))
+        whole = _is_whole(given)
+        self._found.append(Section("", None, 0, given, rows, outgoing=outgoing, keys=keys, whole=whole))
         self._add_branches(branches, "", 0)
         return self._found
 
@@ -180,7 +183,9 @@ class _Sections:
             keys: Query | None = FirstOfEach.of(_selecting(query, outgoing), links) if outgoing else None
         else:
             keys = _keys(query, outgoing)
-        return Section(path, branch, parent, branch.query, rows, far, near_fields(branch.relation), outgoing, keys)
+        whole = self._are_all_owned(branch.relation, parent) and _is_whole(branch.query)
+        near = near_fields(branch.relation)
+        return Section(path, branch, parent, branch.query, rows, far, near, outgoing, keys, whole=whole)
 
     def _paired(self, branch: Branch, path: str, number: int, parent: int) -> Section:
         """The section of rows that another table pairs with those that they belong to."""
@@ -225,8 +230,17 @@ class _Sections:
         query = branch.query
         names = query.changed(same_scope=False).names(own_scope=True)
         links = tuple(names.path_term(path) for path in paths_to(branch.relation))
-        among = AmongKeys(links, ("keys", parent), self._columns(branch.relation, parent))
-        return query.using_names(names, where=both(query.where, among)), links
+        where = query.where
+        if not self._are_all_owned(branch.relation, parent):
+            where = both(where, AmongKeys(links, ("keys", parent), self._columns(branch.relation, parent)))
+        return query.using_names(names, where=where), links
+
+    def _are_all_owned(self, relation: Relation, parent: int) -> bool:
+        """Whether each row of the target surely belongs to a row of the section `parent`: no key need be looked for.
+
+        A row that points at nothing, where the database does not enforce the key, is passed over by the reader.
+        """
+        return isinstance(relation, ReverseRelation) and not relation.relation.allow_null and self._found[parent].whole
 
     def _through(self, relation: ManyToManyEnd, parent: int) -> Query:
         """The pairs of keys, as their table has them."""
@@ -239,7 +253,9 @@ class _Sections:
             )
             for key in (relation.near, relation.far)
         )
-        where: Node = AmongKeys(near, ("keys", parent), self._columns(relation, parent))
+        where: Node = EVERYTHING
+        if relation.near.allow_null or not self._found[parent].whole:
+            where = AmongKeys(near, ("keys", parent), self._columns(relation, parent))
         for term in far if relation.far.allow_null else ():
             where = both(where, Match(term, IS_NULL, Prepared((), variant=False)))
         terms = (*near, *far)
@@ -284,13 +300,18 @@ def _keys(query: Query, outgoing: tuple[Field[Any], ...]) -> Query | None:
 
 def _is_plain(query: Query) -> bool:
     """Whether the query is of all rows, in no order."""
+    return _is_whole(query) and not query.order
+
+
+def _is_whole(query: Query) -> bool:
+    """Whether the query is of all rows."""
     return (
         query.where is EVERYTHING
-        and not query.order
         and not query.is_limited
         and not query.grouped
         and not query.distinct
         and not query.annotations
+        and not query.cte_joins
     )
 
 
