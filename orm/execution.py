@@ -89,14 +89,14 @@ async def _fetch_locked(
         return await session.fetch(sql, arguments)
 
 
-async def fetch(query: Query, database: databases.Database) -> list[Any]:
-    """The rows of a query, read."""
+async def fetch(query: Query, database: databases.Database, values: Sequence[Any] | None = None) -> list[Any]:
+    """The rows of a query, read; with `values`, of one that only differs from it in these."""
     if query.is_empty:
         return []
     dialect = await dialect_of(database)
     plan = rows_plan(dialect, query)
     assert plan.reader is not None
-    sql, arguments = ready(plan, query, query.values)
+    sql, arguments = ready(plan, query, query.values if values is None else values)
     return await read_rows(plan.reader, await _fetch_locked(query, dialect, database, sql, arguments))
 
 

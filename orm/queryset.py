@@ -25,7 +25,9 @@ from orm.persistence import insert_instance, split_update
 from orm.planning.combination import Combination
 from orm.planning.conditions import EVERYTHING
 from orm.planning.conflict import resolve_conflict
+from orm.planning.direct import direct
 from orm.planning.projection import Columns, Instances, Projection
+from orm.planning.query import Query
 from orm.planning.resolving import resolve
 from orm.planning.returning import resolve_returning
 from orm.planning.write import resolve_assignments
@@ -200,17 +202,42 @@ class QuerySet(Selection[M, R]):
         Raises `Model.DoesNotExist` (a `NoMatch`) if there is none, `Model.MultipleObjectsReturned`
         (a `MultipleMatches`) if there are several.
         """
-        found = self.filter(*conditions, **lookups) if conditions or lookups else self
-        query = found._query
-        if not query.is_limited:
-            found = found._with(query.changed(high=2, ordering=()))
-        rows = await found
+        rows: list[R] | None = None
+        if lookups and not conditions:
+            rows = await self._get_directly(lookups)
+        if rows is None:
+            found = self.filter(*conditions, **lookups) if conditions or lookups else self
+            query = found._query
+            if not query.is_limited:
+                found = found._with(query.changed(high=2, ordering=()))
+            rows = await found
+            if lookups and not conditions:
+                self._remember_get(lookups, found._query)
         if len(rows) == 1:
             return rows[0]
-        name = query.info.name
+        name = self._query.info.name
         if not rows:
             raise self.model.DoesNotExist(f"No {name} matches{_described(lookups)}.")
         raise self.model.MultipleObjectsReturned(f"More than one {name} matches{_described(lookups)}.")
+
+    async def _get_directly(self, lookups: Mapping[str, Any]) -> list[R] | None:
+        """The rows of a `get()` that asks what one before has asked, of other values; None if it does not."""
+        query = self._query
+        known = query.gets.get(tuple(lookups))
+        values = known.arguments(lookups.values()) if known is not None else None
+        if known is None or values is None:
+            return None
+        found: list[R] = await execution.fetch(known.query, self.database, values)
+        await complete(known.query, found, self._using)
+        return found
+
+    def _remember_get(self, lookups: Mapping[str, Any], asked: Query) -> None:
+        # Most querysets are asked once: only the second time is it worth it.
+        names, gets = tuple(lookups), self._query.gets
+        if names not in gets:
+            gets[names] = None
+        elif gets[names] is None:
+            gets[names] = direct(prepared(asked), lookups)
 
     async def first(self, /, *conditions: Any, **lookups: Any) -> R | None:
         """The first row (by primary key, if the query has no order), None if there is none."""

@@ -36,5 +36,7 @@ def paused(count: int) -> Iterator[None]:
 
 def undisturbed(function: Callable[..., T], items: Items, *args: Any) -> T:
     """What a function makes of many items, called with the collector paused."""
+    if len(items) < FEW:
+        return function(items, *args)
     with paused(len(items)):
         return function(items, *args)

@@ -75,6 +75,13 @@ EVERYTHING = Constant(True)
 NOTHING = Constant(False)
 
 
+def conjuncts(node: Node) -> tuple[Node, ...]:
+    """The conditions that must all be true for this one to be."""
+    if isinstance(node, Junction) and node.connector == "AND" and not node.negated:
+        return node.children
+    return (node,)
+
+
 class Match(Node):
     """A term held against a prepared value by a lookup."""
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from orm.loading.tree import Branch, Withheld
     from orm.meta import ModelInfo
     from orm.models import Model
+    from orm.planning.direct import Direct
     from orm.planning.locking import Lock
     from orm.relations import ReverseRelation
 
@@ -134,6 +135,11 @@ class Query:
         if self.low:
             found.append(self.low)
         return tuple(found)
+
+    @once
+    def gets(self) -> dict[tuple[str, ...], Direct | None]:
+        """What `get()` has found out of the sets of names it was called with, here and not on what was made of it."""
+        return {}
 
     @once
     def distinct_terms(self) -> tuple[Term, ...]:

@@ -17,11 +17,11 @@ ResultT = TypeVar("ResultT")
 Function = Callable[[sqlite3.Connection, str, Sequence[Any]], ResultT]
 
 # What the event loop may be kept waiting: not much more than handing over a statement costs it.
-QUICK_SECONDS = 0.000_25
+QUICK_SECONDS = 0.000_5
 # A statement that kept its thread busy for so long does not keep others waiting there, either.
 LONG_SECONDS = 0.001
 # Steps of SQLite's machine, some tens of nanoseconds each.
-MOST_STEPS = 20_000
+MOST_STEPS = 25_000
 MOST_KNOWN = 1024
 # After so many statements in a row that did not wait for anything, other tasks have their turn.
 TURN = 16
