@@ -15,7 +15,7 @@ from orm.database.dialects import dialect_of
 from orm.database.session import Session, known_kind
 from orm.exceptions import QueryError
 from orm.fields import Field
-from orm.loading.garbage import undisturbed
+from orm.garbage import undisturbed
 from orm.loading.writers import inserted_fields
 from orm.persistence import adopt_related_keys, prepare_insert, row_query, split_update
 from orm.planning.batch_update import BatchUpdate

@@ -15,7 +15,7 @@ from orm.database.dialects import dialect_of, known_dialect
 from orm.database.session import Session, fetch_rows, run_sql
 from orm.exceptions import QueryError, TransactionError
 from orm.fields import Field
-from orm.loading.garbage import undisturbed
+from orm.garbage import undisturbed
 from orm.loading.readers import Reader
 from orm.planning.aggregate import Aggregation
 from orm.planning.plan import Plan, UnstorableArgument

@@ -9,7 +9,7 @@ import databases
 
 from orm import execution
 from orm.database.dialects import dialect_of
-from orm.loading.garbage import paused
+from orm.garbage import paused
 from orm.loading.linking import (
     attach_many,
     attach_one,

@@ -10,6 +10,7 @@ import databases
 
 from orm.database.drivers import Outcome, RowStream
 from orm.database.hooks import calling
+from orm.garbage import Arrivals
 
 _cursor_numbers = itertools.count(1)
 
@@ -63,6 +64,7 @@ class AsyncpgDriver:
 
     def __init__(self, *, managed: bool) -> None:
         self.managed = managed
+        self._arrivals = Arrivals()
 
     async def server(self, raw: Any) -> str:
         """ "postgresql"."""
@@ -74,7 +76,11 @@ class AsyncpgDriver:
     async def fetch(self, raw: Any, sql: str, args: Sequence[Any]) -> Sequence[Any]:
         """The rows of a statement, as asyncpg's records."""
         calling()
-        rows: Sequence[Any] = await raw.fetch(sql, *args)
+        number = self._arrivals.begin()
+        try:
+            rows: Sequence[Any] = await raw.fetch(sql, *args)
+        finally:
+            self._arrivals.end(number)
         return rows
 
     async def fetch_named(self, raw: Any, sql: str, args: Sequence[Any]) -> tuple[Sequence[str], Sequence[Any]]:

@@ -6,7 +6,7 @@ import gc
 
 import pytest
 
-from orm.loading.garbage import FEW, paused, undisturbed
+from orm.garbage import FEW, paused, undisturbed
 
 
 def test_it_waits_while_many_are_made() -> None:

@@ -1,0 +1,70 @@
+"""The garbage collector while large results arrive."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from orm.database.database import Database
+from orm.database.session import fetch_rows
+from orm.garbage import LOOK_SECONDS, MOST_LOOKS, Arrivals
+
+pytestmark = pytest.mark.anyio
+
+MANY = "SELECT n, 'name ' || n, n * 2 FROM generate_series(1, 300000) n"
+
+
+@contextmanager
+def full_collections() -> Iterator[list[int]]:
+    """Each time that the collector looks through everything, while the block runs."""
+    found: list[int] = []
+
+    def see(phase: str, info: dict[str, int]) -> None:
+        if phase == "start" and info["generation"] == 2:
+            found.append(1)
+
+    gc.collect()
+    gc.callbacks.append(see)
+    try:
+        yield found
+    finally:
+        gc.callbacks.remove(see)
+
+
+async def test_rows_that_arrive_are_not_looked_through(postgresql_url: str) -> None:
+    async with Database(postgresql_url) as database:
+        with full_collections() as collections:
+            assert len(await fetch_rows(database, MANY)) == 300_000
+        assert collections == []
+
+
+async def test_what_takes_long_for_another_reason_is_left_alone() -> None:
+    arrivals = Arrivals()
+    number = arrivals.begin()
+    arrivals._awaited[number] = MOST_LOOKS
+    kept: list[list[int]] = []
+    with full_collections() as collections:
+        for _ in range(100):
+            kept += [[i] for i in range(2_000)]
+            await asyncio.sleep(LOOK_SECONDS / 2)
+    arrivals.end(number)
+    assert collections
+    assert len(kept) == 200_000
+
+
+async def test_nothing_goes_on_when_nothing_is_awaited() -> None:
+    arrivals = Arrivals()
+    arrivals.end(arrivals.begin())
+    await asyncio.sleep(3 * LOOK_SECONDS)
+    assert arrivals._loop is None
+    first, second = arrivals.begin(), arrivals.begin()
+    arrivals.end(first)
+    await asyncio.sleep(3 * LOOK_SECONDS)
+    assert arrivals._loop is asyncio.get_running_loop()
+    arrivals.end(second)
+    await asyncio.sleep(3 * LOOK_SECONDS)
+    assert arrivals._loop is None
