@@ -139,7 +139,7 @@ class Selection(Generic[M, R]):
     def _narrowed(self, what: str, conditions: Sequence[Any], lookups: Mapping[str, Any], *, negated: bool) -> Self:
         query = self._query
         names = query.names(own_scope=True)
-        found = resolve_conditions(names, conditions, lookups.items(), negated=negated)
+        found = resolve_conditions(names, conditions, lookups.items(), negated=negated, grouped=query.grouped)
         if found.aggregate and not query.grouped:
             raise FieldError(f"{what} takes an aggregate only of rows in groups: annotate() it first.")
         filters = (*query.filters, (tuple(conditions), tuple(lookups.items()), negated))

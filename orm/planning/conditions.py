@@ -8,7 +8,7 @@ true never reaches the database. Each node knows its share of the query's shape 
 from __future__ import annotations
 
 import operator
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator
 from functools import reduce
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,13 +16,11 @@ import sqlalchemy
 from sqlalchemy import ClauseElement, ColumnElement
 
 from orm.lookups import IsNull, Lookup, Prepared, lookups
-from orm.planning.terms import ClauseTerm, PathTerm, Term
-from orm.relations import pairs
+from orm.planning.terms import ClauseTerm, Term
 
 if TYPE_CHECKING:
     from orm.planning.query import Query
     from orm.planning.rendering import Rendering
-    from orm.relations import Hop
 
 IS_NULL = lookups[IsNull.name]
 
@@ -32,6 +30,8 @@ class Node:
 
     key: Hashable
     values: tuple[Any, ...] = ()
+    truth: bool | None = None
+    """Whether it is always true, or never; None where only the database can tell."""
     aggregate: bool = False
     """Whether it is about groups of rows."""
     window: bool = False
@@ -39,6 +39,8 @@ class Node:
 
     has_clause: bool = False
     """Whether a SQLAlchemy clause is in it, which may read tables that it does not join itself."""
+    has_constant: bool = False
+    """Whether something in it that is always or never true reads columns: groups of rows are of one value in them."""
 
     def leaves(self) -> tuple[Term, ...]:
         """The columns and annotations that it reads."""
@@ -56,18 +58,35 @@ class Node:
 class Constant(Node):
     """Always true or never true. EVERYTHING and NOTHING are the plain ones."""
 
-    def __init__(self, truth: bool, joins: tuple[Term, ...] = ()) -> None:
+    truth: bool
+
+    def __init__(
+        self,
+        truth: bool,
+        reads: tuple[Term, ...] = (),
+        *,
+        aggregate: bool = False,
+        parts: tuple[Constant, ...] = (),
+    ) -> None:
         self.truth = truth
-        self.joins = joins
-        """What was compared, where it leads to many rows: joined all the same, for it multiplies rows."""
-        self.key = (truth, *(term.key for term in joins)) if joins else truth
+        self.reads = reads
+        """What was compared: joined all the same where it leads to many rows, and grouped by beside aggregates."""
+        self.aggregate = aggregate
+        self.parts = parts
+        """Of several that come to the same: each by itself, for `split`."""
+        self.has_constant = aggregate or not (reads and all(term.many for term in reads))
+        self.key = truth
+        if reads or aggregate:
+            self.key = (truth, aggregate, *(term.key for term in reads), *(part.key for part in parts))
+        self.values = tuple(value for term in reads for value in term.values)
 
     def leaves(self) -> tuple[Term, ...]:
-        return self.joins
+        return self.reads
 
     def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
-        for term in self.joins:
-            term.render(rendering)
+        for term in self.reads:
+            if term.many or term.values:
+                rendering.once(term)
         return sqlalchemy.true() if self.truth else sqlalchemy.false()
 
 
@@ -155,154 +174,6 @@ class InQuery(Node):
         return _null_is_false(found, rendering, self.term) if negated else found
 
 
-def near_columns(rendering: Rendering, hops: tuple[Hop, ...]) -> list[ColumnElement[Any]]:
-    """The columns on this side that rows at the far end point at; a key that says the same saves a join."""
-    *before, last = hops
-    if before and before[-1].remote_columns == last.local_columns and not before[-1].many:
-        table, names = rendering.join(tuple(before[:-1])), before[-1].local_columns
-    else:
-        table, names = rendering.join(tuple(before)), last.local_columns
-    return [table.c[name] for name in names]
-
-
-class LinkTerm(Term):
-    """A column that rows at the far end of a relation point at, on this side."""
-
-    def __init__(self, hops: tuple[Hop, ...], position: int) -> None:
-        self.hops = hops
-        self.position = position
-        self.key = ("link", hops, position)
-
-    def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
-        return near_columns(rendering, self.hops)[self.position]
-
-    def leaves(self) -> tuple[Term, ...]:
-        return (self,)
-
-
-def links(hops: tuple[Hop, ...]) -> tuple[LinkTerm, ...]:
-    """Every column of this side that the far end points at."""
-    return tuple(LinkTerm(hops, position) for position in range(len(hops[-1].local_columns)))
-
-
-class RowExists(Term):
-    """Whether a row exists at the far end of a relation that leads to many, and meets a condition."""
-
-    nullable = False
-
-    def __init__(self, hops: tuple[Hop, ...], condition: Node, joined: int, outside: tuple[Term, ...]) -> None:
-        self.hops = hops
-        self.condition = condition
-        self.joined = joined
-        """The scope in which the same filter() joins the relation already: then it is about that row; else 0."""
-        self.reads = outside
-        self.key = ("exists", hops, joined, condition.key)
-        self.values = condition.values
-
-    def grouped_by(self) -> tuple[Term, ...]:
-        """What groups must have in common for it: as in Django itself, if it reads anything across a relation."""
-        across = len(self.hops) > 1 or any(isinstance(t, PathTerm) and t.path.relations for t in self.reads)
-        return (self,) if across else (*links(self.hops), *self.reads)
-
-    def leaves(self) -> tuple[Term, ...]:
-        return (self,)
-
-    def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
-        hop = self.hops[-1]
-        inner = type(rendering)(hop.target._meta, rendering.binds, rendering)
-        condition = self.condition.render(inner, required=True, negated=False)
-        found = pairs(near_columns(rendering, self.hops), hop, inner.table)
-        if self.joined:
-            row = rendering.join(self.hops, self.joined)
-            found += [
-                inner.table.c[field.column_name] == row.c[field.column_name] for field in hop.target._meta.pk_fields
-            ]
-        return _probe(inner, condition, *found)
-
-
-class RowMissing(Term):
-    """Whether something at the far end of a relation that leads to many rows is NULL, or no row is there."""
-
-    nullable = False
-
-    def __init__(self, hops: tuple[Hop, ...], condition: Node) -> None:
-        self.hops = hops
-        self.condition = condition
-        self.key = ("missing", hops, condition.key)
-        self.values = condition.values
-
-    def grouped_by(self) -> tuple[Term, ...]:
-        """What groups must have in common for it."""
-        return (self, *links(self.hops)) if len(self.hops) > 1 else links(self.hops)
-
-    def leaves(self) -> tuple[Term, ...]:
-        return (self,)
-
-    def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
-        near = near_columns(rendering, self.hops)
-        start = self.hops[-2].target._meta if len(self.hops) > 1 else rendering.info
-        inner = type(rendering)(start, rendering.binds, rendering)
-        condition = self.condition.render(inner, required=True, negated=False)
-        own = (inner.table.c[name] for name in self.hops[-1].local_columns)
-        found = _probe(inner, condition, *(here == there for here, there in zip(own, near, strict=True)))
-        if any(hop.allow_null for hop in self.hops[:-1]):
-            return sqlalchemy.or_(found, *(column.is_(None) for column in near))
-        return found
-
-
-def _probe(inner: Rendering, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
-    """EXISTS, over what has been joined inside."""
-    statement: sqlalchemy.Select[Any] = sqlalchemy.select(sqlalchemy.literal_column("1"))
-    statement = statement.select_from(inner.from_clause()).where(*conditions)
-    return statement.correlate_except(*inner.tables).exists()
-
-
-class Certain(Node):
-    """A condition that is false where it would be NULL.
-
-    Inside of an EXISTS, MariaDB makes one row comparison of all that is equal to something outside, and then cannot
-    have a subquery in it: an equality under IS TRUE is none.
-    """
-
-    def __init__(self, condition: Node) -> None:
-        self.condition = condition
-        self.key = ("certain", condition.key)
-        self.values = condition.values
-
-    def leaves(self) -> tuple[Term, ...]:
-        return self.condition.leaves()
-
-    def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
-        return self.condition.render(rendering, required=required, negated=negated).is_(sqlalchemy.true())
-
-
-class AboutRows(Node):
-    """A condition on the rows of a relation that leads to many, as a whole; never NULL."""
-
-    def __init__(self, term: RowExists | RowMissing) -> None:
-        self.term = term
-        self.key = term.key
-        self.values = term.values
-
-    def leaves(self) -> tuple[Term, ...]:
-        return self.term.grouped_by()
-
-    def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
-        return rendering.once(self.term)
-
-
-class ExistsQuery(Node):
-    """Another query has a row."""
-
-    def __init__(self, query: Query) -> None:
-        self.query = query
-        self.key = ("exists query", query.key)
-        self.values = query.values
-
-    def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
-        return self.query.subselect(rendering).exists()
-
-
 class Clause(Node):
     """A condition in SQLAlchemy's own terms."""
 
@@ -327,6 +198,7 @@ class Junction(Node):
         self.key = (connector, negated, *(child.key for child in children))
         self.values = tuple(value for child in children for value in child.values)
         self.has_clause = any(child.has_clause for child in children)
+        self.has_constant = any(child.has_constant for child in children)
         self.aggregate = any(child.aggregate for child in children)
         self.window = any(child.window for child in children)
 
@@ -343,7 +215,8 @@ class Junction(Node):
         elif self.connector == "OR":
             joined = sqlalchemy.or_(*parts)
         else:
-            ones: list[ColumnElement[int]] = [sqlalchemy.case((p, 1), else_=0) for p in parts]
+            told = (p for p, child in zip(parts, self.children, strict=True) if not isinstance(child, Constant))
+            ones: list[ColumnElement[int]] = [sqlalchemy.case((p, 1), else_=0) for p in told]
             joined = reduce(operator.add, ones) % 2 == 1
         return sqlalchemy.not_(joined) if self.negated else joined
 
@@ -354,45 +227,72 @@ def _null_is_false(condition: ColumnElement[bool], rendering: Rendering, *terms:
     return sqlalchemy.and_(condition, *guards) if guards else condition
 
 
-def constant(truth: bool, *leaves: Term) -> Constant:
-    """A condition on these terms that is always or never true."""
-    joins = tuple(term for leaf in leaves for term in leaf.reads or (leaf,) if term.many)
-    if joins:
-        return Constant(truth, joins)
+def constant(truth: bool, *reads: Term, aggregate: bool = False) -> Constant:
+    """A condition on these terms that is always or never true. `aggregate`: on what groups have, too."""
+    if reads or aggregate:
+        return Constant(truth, reads, aggregate=aggregate)
     return EVERYTHING if truth else NOTHING
+
+
+def about_rows(node: Node) -> Node:
+    """The condition, where no groups are asked: of what is always or never true only the joins to many rows count."""
+    if not node.has_constant:
+        return node
+    if isinstance(node, Constant):
+        return constant(node.truth, *(term for read in node.reads for term in read.reads or (read,) if term.many))
+    if isinstance(node, Junction):
+        return junction(node.connector, map(about_rows, node.children), node.negated)
+    return node
+
+
+def is_always(node: Node) -> bool:
+    """Whether it is known, without asking, that every row meets the condition."""
+    return node.truth is True
 
 
 def is_never(node: Node) -> bool:
     """Whether it is known, without asking, that no row meets the condition."""
-    return isinstance(node, Constant) and not node.truth
+    return node.truth is False
 
 
 def junction(connector: Literal["AND", "OR", "XOR"], children: Iterable[Node], negated: bool = False) -> Node:
     """The children joined; what is always or never true is worked out here."""
     nodes = tuple(children)
+    aggregate = any(child.aggregate for child in nodes)
     kept: list[Node] = []
     truth: bool | None = None
     for child in nodes:
-        if not isinstance(child, Constant):
-            kept.append(child)
-            continue
-        if connector == "XOR":
-            negated ^= child.truth
-        elif child.truth is (connector == "OR"):
-            truth = child.truth
-        if child.joins:
-            kept.append(Constant(connector == "AND", child.joins))  # Says nothing here, but joins.
-    if truth is None and all(isinstance(child, Constant) for child in kept):
-        truth = connector == "AND"
+        if isinstance(child, Constant):
+            if connector == "XOR":
+                negated ^= child.truth
+            elif child.truth is (connector == "OR"):
+                truth = child.truth
+            if not (aggregate or child.reads):
+                continue
+            if child.truth and connector == "XOR":
+                child = Constant(False, child.reads, aggregate=child.aggregate)
+        kept.append(child)  # A constant says nothing here, but joins, and is grouped by.
+    constants = [child for child in kept if isinstance(child, Constant)]
+    if truth is None and len(constants) == len(kept):
+        truth = (connector == "AND") ^ negated
+        if aggregate and connector != "XOR":
+            parts = (part for child in constants for part in child.parts or (child,))
+            each = tuple(Constant(truth, part.reads, aggregate=part.aggregate) for part in parts)
+            return Constant(truth, tuple(_leaves(constants)), aggregate=True, parts=each)
+        return constant(truth, *_leaves(constants), aggregate=aggregate)
     if truth is not None:
-        return constant(truth ^ negated, *(leaf for child in nodes for leaf in child.leaves()))
+        return constant(truth ^ negated, *_leaves(nodes), aggregate=aggregate)
     if len(kept) == 1:
         only = kept[0]
         if not negated:
             return only
-        if isinstance(only, Junction):
+        if isinstance(only, Junction) and not aggregate:
             return Junction(only.connector, only.children, not only.negated)
     return Junction(connector, tuple(kept), negated)
+
+
+def _leaves(nodes: Iterable[Node]) -> Iterator[Term]:
+    return (leaf for node in nodes for leaf in node.leaves())
 
 
 def both(left: Node, right: Node) -> Node:
@@ -408,9 +308,31 @@ def both(left: Node, right: Node) -> Node:
 
 def split(node: Node) -> tuple[Node, Node, Node]:
     """A condition as one on rows, one on groups of them and one on windows over all; all three must hold."""
+    rows, groups, windows = _split(node, negated=False)
+    return about_rows(rows or EVERYTHING), groups or EVERYTHING, windows or EVERYTHING
+
+
+def _split(node: Node, *, negated: bool) -> tuple[Node | None, Node | None, Node | None]:
+    """The three; None for one of which nothing is said. `negated`: it stands under an odd number of NOTs.
+
+    As in Django, which groups by what is asked beside aggregates: what an AND holds together comes apart, and so
+    does an OR under a NOT; nothing else does, be it of one part only.
+    """
     if not (node.aggregate or node.window):
-        return node, EVERYTHING, EVERYTHING
-    if isinstance(node, Junction) and node.connector == "AND" and not node.negated:
-        rows, groups, windows = zip(*(split(child) for child in node.children), strict=True)
-        return junction("AND", rows), junction("AND", groups), junction("AND", windows)
-    return (EVERYTHING, EVERYTHING, node) if node.window else (EVERYTHING, node, EVERYTHING)
+        return node, None, None
+    connector: Literal["AND", "OR", "XOR"] = "XOR"
+    children: tuple[Node, ...] = ()
+    inverted = False
+    if isinstance(node, Constant) and node.parts:
+        connector, children = "AND" if node.truth else "OR", node.parts
+    elif isinstance(node, Junction):
+        connector, children, inverted = node.connector, node.children, node.negated
+    if connector != ("OR" if negated ^ inverted else "AND"):
+        return (None, None, node) if node.window else (None, node, None)
+    found = zip(*(_split(child, negated=negated ^ inverted) for child in children), strict=True)
+    rows, groups, windows = ([part for part in parts if part is not None] for parts in found)
+    return (
+        junction(connector, rows, inverted) if rows else None,
+        junction(connector, groups, inverted) if groups else None,
+        junction(connector, windows, inverted) if windows else None,
+    )

@@ -75,9 +75,9 @@ class AggregateTerm(Term):
         argument = self.argument.render(rendering)
         rest = [term.render(rendering) for term in self.rest]
         if isinstance(self.function, Gathered):
-            taking_part = None if self.condition.key is True else condition
+            taking_part = None if self.condition.truth else condition
             return self.function.gather(self.argument.field, taking_part, argument, *rest)
-        if self.condition.key is not True:
+        if not self.condition.truth:
             # Rows that do not take part count as NULL, which aggregates pass over, on every database.
             counted = sqlalchemy.literal_column("1") if isinstance(self.argument, RowTerm) else argument
             argument = sqlalchemy.case((condition, counted))

@@ -12,7 +12,7 @@ from typing_extensions import Self
 from orm.database import constructs
 from orm.exceptions import QueryError
 from orm.fields import Field
-from orm.planning.conditions import EVERYTHING, Node, both, constant, is_never, split
+from orm.planning.conditions import EVERYTHING, Node, about_rows, both, constant, is_always, is_never, split
 from orm.planning.names import Names, Reached
 from orm.planning.once import once
 from orm.planning.ordering import OrderTerm
@@ -214,7 +214,7 @@ class Query:
         """The query with other columns. What the ones before it joined stays joined, for it multiplies rows."""
         before = self.projection.terms if isinstance(self.projection, Columns) else ()
         joined = constant(True, *(leaf for term in before for leaf in term.leaves()))
-        return self.changed(projection=projection, where=both(self.where, joined))
+        return self.changed(projection=projection, where=both(self.where, about_rows(joined)))
 
     def with_order(self) -> Query:
         """The same query, ordered at least by the primary key."""
@@ -285,7 +285,9 @@ class Query:
         rendering.selected = len(columns)
         rows, groups, windows = self.conditions
         where = None if rows is EVERYTHING else rows.render(rendering, required=True, negated=False)
-        having = None if groups is EVERYTHING else groups.render(rendering, required=False, negated=False)
+        having: sqlalchemy.ColumnElement[bool] | None = groups.render(rendering, required=False, negated=False)
+        if is_always(groups):
+            having = None
         if windows is not EVERYTHING:
             return self._select_over_windows(rendering, columns, where, having)
         order = [element for term in self.order for element in term.render(rendering)]

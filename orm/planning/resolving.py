@@ -41,20 +41,17 @@ from orm.planning.conditions import (
     EVERYTHING,
     IS_NULL,
     NOTHING,
-    AboutRows,
-    Certain,
     Clause,
-    ExistsQuery,
     InQuery,
     Match,
     Node,
-    RowExists,
-    RowMissing,
     TermMatch,
+    about_rows,
     constant,
     is_never,
     junction,
 )
+from orm.planning.existence import AboutRows, Certain, ExistsQuery, RowExists, RowMissing, near_terms
 from orm.planning.linked import LinkedTo
 from orm.planning.names import Names
 from orm.planning.nested import CTETerm, OuterRefTerm, OuterTerm, SubqueryTerm
@@ -225,15 +222,22 @@ def _case(names: Names, node: Case[Any], what: str) -> CaseTerm:
 
 
 def resolve_conditions(
-    names: Names, args: Sequence[Any], lookups: Iterable[tuple[str, Any]], *, negated: bool = False
+    names: Names,
+    args: Sequence[Any],
+    lookups: Iterable[tuple[str, Any]],
+    *,
+    negated: bool = False,
+    grouped: bool = False,
 ) -> Node:
-    """The condition that ``filter(*args, **lookups)`` states (or ``exclude``, negated)."""
+    """The condition that ``filter(*args, **lookups)`` states (or ``exclude``, negated); `grouped`: of groups."""
     given = [*args, *lookups]
     for argument in args:
         check_condition(argument)
     if len(given) == 1 and not negated:
-        return _resolved(names, given[0], negated=False) or EVERYTHING
-    return _joined(names, "AND", given, negated, negated) or EVERYTHING
+        found = _resolved(names, given[0], negated=False) or EVERYTHING
+    else:
+        found = _joined(names, "AND", given, negated, negated) or EVERYTHING
+    return found if grouped else about_rows(found)
 
 
 def resolve_condition(names: Names, condition: Any) -> Node:
@@ -341,7 +345,9 @@ def _keyword(names: Names, name: str, value: Any, negated: bool) -> Node:
 def _composite(names: Names, name: str, value: Any) -> Node:
     """A composite key against one tuple, or one of several."""
     info = names.info
-    keys = value if name == "pk__in" else [value]
+    keys = list(value) if name == "pk__in" else [value]
+    if not keys:
+        return constant(False, *(names.term(field.attname, "a lookup") for field in info.pk_fields))
     rows = [
         junction(
             "AND",
@@ -383,7 +389,7 @@ def _exists(names: Names, path: Path, steps: Steps, lookup: Lookup, value: Any) 
     if lookup.name == "exact" and isinstance(value, Outside) and not isinstance(value.term.term, PathTerm):
         inner = Certain(inner)
     if is_never(inner):
-        return NOTHING
+        return constant(False, *near_terms(hops, names.joined_here(hops)))
     # Asked last: what the value reads may have joined the relation, too.
     joined = names.joined_here(hops)
     return AboutRows(RowMissing(hops, inner) if outer else RowExists(hops, inner, joined, outside))
@@ -445,7 +451,7 @@ def _prepared(term: Term, lookup: Lookup, value: Any) -> Node:
     """A term held against a value."""
     prepared = lookup.prepare(term.field, value)
     if prepared is Truth.NEVER:
-        return constant(False, *term.leaves())
+        return constant(False, *term.leaves(), aggregate=term.aggregate)
     if prepared is Truth.NOT_NULL:
         return Match(term, IS_NULL, Prepared((), variant=False))
     assert isinstance(prepared, Prepared)
@@ -490,7 +496,7 @@ def _one_row(query: Query, name: str) -> Query:
 def _in_query(term: Term, query: Query, *, outside: bool = False) -> Node:
     """``__in=queryset``: one statement, whose inner query selects the keys. `outside`: see `_from_outside`."""
     if query.is_empty:
-        return constant(False, *term.leaves())
+        return constant(False, *term.leaves(), aggregate=term.aggregate)
     return InQuery(term, query.selecting_one(term.field), outside)
 
 

@@ -263,6 +263,10 @@ class Condition(Protocol):
     aggregate: bool
     window: bool
 
+    @property
+    def truth(self) -> bool | None:
+        """Whether it is always true, or never; None where only the database can tell."""
+
     def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
         """Its SQL."""
 

@@ -136,6 +136,21 @@ def test_the_same_query_made_twice_is_equal() -> None:
     assert make()._query.values == make()._query.values
 
 
+def test_groups_are_told_apart_by_what_is_in_nothing_beside_their_aggregates() -> None:
+    groups = P.values("rank").annotate(n=orm.Count("id"))
+    either = [
+        *(groups.filter(orm.Q(n=1) | orm.Q(name__in=names)) for names in ([], ["a"])),
+        groups.filter(orm.Q(n=1) | orm.Q(score__in=[])),
+        groups.filter(~orm.Q(n__in=[]), ~orm.Q(name__in=[])),
+        groups.exclude(n__in=[], name__in=[]),
+    ]
+    assert len({key(query) for query in either}) == len(either)
+    assert key(groups.filter(orm.Q(n=1) | orm.Q(name__in=[]))) == key(groups.filter(orm.Q(n=7) | orm.Q(name__in=())))
+    # Of rows it says nothing at all.
+    assert key(P.filter(~orm.Q(name__in=[]))) == key(P.all())
+    assert key(P.filter(orm.Q(rank=1) | orm.Q(name__in=[]))) == key(P.filter(rank=1))
+
+
 def test_a_clause_that_cannot_be_cached_is_planned_each_time() -> None:
     class Odd(sqlalchemy.sql.functions.FunctionElement[bool]):
         inherit_cache = False
