@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import repeat
 
-from orm.loading.graph_readers import Described, GraphReader, Writer, firsts_of
+from orm.loading.graph_readers import PLAIN_LOOP, Described, GraphReader, Writer, firsts_of
 from orm.loading.linking import set_missing, way_back
 from orm.loading.readers import Entity, attribute_of
 from orm.relations import ForeignKey, ReverseRelation
@@ -21,7 +22,7 @@ class _InstanceWriter(Writer):
 
     def __init__(self, sections: Sequence[Described], *, marking: bool) -> None:
         super().__init__(sections)
-        self.scope["missing"] = set_missing
+        self.scope.update(missing=set_missing, repeat=repeat)
         self.marking = marking
         everywhere = [entity.model for section in sections for entity in section.instances.entities()]
         self.models = list(dict.fromkeys(everywhere))
@@ -32,7 +33,7 @@ class _InstanceWriter(Writer):
             for number, section in enumerate(sections)
             if number and section.is_many and not self.needs_owner(number)
         }
-        once = {section.instances.info.model for section in sections if section.unique} & self.single
+        once = {section.instances.info.model for i, section in enumerate(sections) if self.is_always_new(i)}
         self.shared = [self.known(model) for model in self.models if model in owners or model not in once]
 
     def parent(self, child: int) -> Described:
@@ -50,6 +51,19 @@ class _InstanceWriter(Writer):
         for child in self.children[number]:
             if self.sections[child].is_many and self.needs_owner(child):
                 self.write(f"owner{child} = {{}}")
+
+    def header(self, number: int) -> str:
+        if not self.is_always_new(number):
+            return PLAIN_LOOP
+        model = self.sections[number].instances.info.model
+        # Without a call for each row that the interpreter has to make.
+        made = f"map({self.named(model.__new__)}, repeat({self.named(model)}))"
+        return f"for ({{columns}}), o0 in zip({{rows}}, {made}):"
+
+    def is_always_new(self, number: int) -> bool:
+        """Whether each row of the section becomes an instance that nobody has made before."""
+        section = self.sections[number]
+        return section.unique and section.instances.info.model in self.single
 
     def needs_owner(self, child: int) -> bool:
         """Whether what a row of the section belongs to is not found by its primary key."""
@@ -82,8 +96,10 @@ class _InstanceWriter(Writer):
     def row(self, number: int, entities: Sequence[Entity]) -> None:
         entity = entities[0]
         known, key = self.known(entity.model), self.key(entity, entity.keys)
-        if entity.model in self.single and self.sections[number].unique:
-            self.new(0, entity, f"{known}[{key}] = " if known in self.shared else "")
+        if self.is_always_new(number):
+            if known in self.shared:
+                self.write(f"{known}[{key}] = o0")
+            self.mark(0)
             self.fill(number, entities)
             return
         if entity.model in self.single:
@@ -108,6 +124,10 @@ class _InstanceWriter(Writer):
     def new(self, index: int, entity: Entity, also: str) -> None:
         """The code for a new instance, which also goes elsewhere."""
         self.write(f"{also}o{index} = {self.named(entity.model.__new__)}({self.named(entity.model)})")
+        self.mark(index)
+
+    def mark(self, index: int) -> None:
+        """The code by which an instance remembers the database, if it has to."""
         if self.marking:
             self.write(f"o{index}._database = database")
 

@@ -24,6 +24,7 @@ GraphReader = Callable[[list[Any], float, Check, Any], tuple[list[Any], dict[int
 """Takes the rows of every output, how many rows may belong to one, what to call if a section might have more (with its
 number and the lists), and the database that instances are to remember. Gives what the root became, and the instances of
 the sections that are asked for."""
+PLAIN_LOOP = "for {columns} in {rows}:"
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,10 @@ class Writer:
     def prepare(self, number: int) -> None:
         """Code in front of a section's loop."""
 
+    def header(self, number: int) -> str:
+        """How a section's loop begins."""
+        return PLAIN_LOOP
+
     def ending(self) -> str:
         """What the reader returns besides what the root became."""
         raise NotImplementedError
@@ -154,7 +159,7 @@ class Writer:
         """The loop over a section's rows."""
         section = self.sections[number]
         entities = section.instances.entities()
-        self.loop(section.rows)
+        self.loop(section.rows, self.header(number))
         self.unpack_keys(number, entities[0])
         key = self.key(entities[0], section.links) if number else ""
         if number and section.is_many and section.pairs is None:
@@ -170,7 +175,7 @@ class Writer:
 
     def read_pairs(self, number: int, layout: Layout) -> None:
         """The loop that puts rows where their pairs say."""
-        self.loop(layout)
+        self.loop(layout, PLAIN_LOOP)
         width = len(self.sections[number].near)
         values = [self.value(column) for column in range(len(layout.places))]
         near, far = tuple_of(values[:width]), tuple_of(values[width:])
@@ -205,10 +210,10 @@ class Writer:
         info = self.sections[section.parent].instances.info
         return self.owners(child) if section.near == tuple(field.attname for field in info.pk_fields) else None
 
-    def loop(self, layout: Layout) -> None:
+    def loop(self, layout: Layout, header: str) -> None:
         self.layout = layout
         self.ready = set()
-        self.write(f"for {layout.targets()} in results[{layout.number}]:")
+        self.write(header.format(columns=layout.targets(), rows=f"results[{layout.number}]"))
         self.depth += 1
 
     def unpack_keys(self, number: int, entity: Entity) -> None:

@@ -16,6 +16,7 @@ from orm.loading.linking import (
     attach_owner,
     far_fields,
     group,
+    is_owned,
     keys_of,
     near_fields,
     not_loaded,
@@ -121,7 +122,12 @@ async def _load(branch: Branch, instances: Sequence[Model], using: databases.Dat
     groups = await _groups(branch, wanted, using) if wanted else {}
     with paused(len(instances) + len(groups)):
         if relation.many:
-            attach_many(relation, branch.to_attr, instances, [[*groups.get(key, ())] for key in keys])
+            shared = len(wanted) < len(keys)  # Then some may have the same rows, and each has a list of its own.
+            lists = [[*groups.get(key, ())] if shared else groups.get(key, []) for key in keys]
+            projection = branch.query.projection
+            assert isinstance(projection, Instances)
+            owned = is_owned(relation, projection.related)
+            attach_many(relation, branch.to_attr, instances, lists, owned=owned)
         else:
             rows = [found[0] if (found := groups.get(key)) else None for key in keys]
             attach_one(relation, branch.to_attr, instances, rows)

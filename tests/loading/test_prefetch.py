@@ -99,6 +99,23 @@ async def test_the_way_back_is_the_instance_itself(world: Database) -> None:
     assert len(statements) == 3, "the album is there, its label is not"
 
 
+async def test_the_way_back_takes_the_place_of_what_was_joined(world: Database) -> None:
+    joined = orm.Prefetch("tracks", Track.objects.select_related("album__label"))
+    for album in await Album.objects.prefetch_related(joined):
+        for track in await album.tracks.all():
+            assert track.album is album
+
+
+async def test_the_way_back_is_of_the_key_that_a_row_has(world: Database) -> None:
+    [album, other, *_] = await Album.objects.order_by("id").prefetch_related("tracks")
+    track, left, *_ = await album.tracks.all()
+    track.album_id = other.id
+    assert track.album is not album
+    track.album = other
+    assert track.album is other
+    assert pickle.loads(pickle.dumps(left)).album == album
+
+
 async def test_a_row_of_several_is_one_instance(world: Database) -> None:
     tracks = await Track.objects.order_by("id").prefetch_related("tags")
     found = [tag for track in tracks for tag in await track.tags.all()]
