@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import namedtuple
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from keyword import iskeyword
 from typing import Any
 
@@ -94,12 +95,17 @@ def read_instances(
         body.append(f"{attribute_of('o0', name)} = {_value(column, processors, scope)}")
         column += 1
     if links is None:
-        return _build([*body, "append(o0)"], column, hidden, scope, before)
+        # Made in C, without a call for each row that the interpreter has to make.
+        before.append("found = list(map(new0, repeat(model0, len(rows))))")
+        scope["repeat"] = repeat
+        return _build(body[1:], column, hidden, scope, before, "({columns}), o0 in zip(rows, found)")
     if not extra:
         key = tuple_of([f"c{entities[0].attributes.index(name)}" for name in entities[0].keys])
         body = [f"o0 = seen.get({key})", "if o0 is None:", *_indented(body), f"    seen[{key}] = o0"]
     values = [_value(column + i, processors, scope) for i in range(links)]
-    return _build([*body, f"append(({tuple_of(values)}, o0))"], column + links, hidden, scope, [*before, "seen = {}"])
+    body.append(f"append(({tuple_of(values)}, o0))")
+    before += ["found = []", "append = found.append", "seen = {}"]
+    return _build(body, column + links, hidden, scope, before, "{columns} in rows")
 
 
 def _indented(lines: list[str]) -> list[str]:
@@ -167,14 +173,14 @@ def _each(item: str, columns: int, hidden: int, scope: dict[str, Any]) -> Reader
     return reader
 
 
-def _build(body: list[str], columns: int, hidden: int, scope: dict[str, Any], before: Sequence[str]) -> Reader:
+def _build(
+    body: list[str], columns: int, hidden: int, scope: dict[str, Any], before: Sequence[str], loop: str
+) -> Reader:
     """The reader that runs some lines for each row."""
     lines = [
         "def read(rows):",
-        "    found = []",
-        "    append = found.append",
         *(f"    {line}" for line in before),
-        f"    for {_targets(columns, hidden)} in rows:",
+        f"    for {loop.format(columns=_targets(columns, hidden))}:",
         *(f"        {line}" for line in body),
         "    return found",
     ]
