@@ -19,7 +19,7 @@ from benchmarks.running import Subject, check, measure, start
 from benchmarks.serving import measure_service
 from tests.servers import Servers, ServerUnavailable
 
-RESULTS = Path(__file__).parent / "results"
+DOCS = Path(__file__).parent.parent / "docs" / "performance"
 
 
 def options() -> argparse.Namespace:
@@ -32,7 +32,9 @@ def options() -> argparse.Namespace:
     parser.add_argument("--operations", default="", help="which, by commas (all); `service` is one of them")
     parser.add_argument("--rounds", type=int, default=0, help="how many (10; quick: 2)")
     parser.add_argument("--environments", type=Path, default=Path(".venv/bench"), help="where the subjects' are kept")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="the directory that results are written to")
+    parser.add_argument(
+        "--results", type=Path, help="where results are written (docs/performance; quick: beside the log)"
+    )
     return parser.parse_args()
 
 
@@ -45,7 +47,8 @@ def main() -> None:
         subjects = [name for name in environments.SUBJECTS if not (given.quick and name in QUICK_LEAVES_OUT)]
     if "raw" not in subjects:
         subjects.insert(0, "raw")  # the others are compared with it
-    given.results.mkdir(parents=True, exist_ok=True)
+    results: Path = given.results or (given.environments if given.quick else DOCS)
+    results.mkdir(parents=True, exist_ok=True)
     given.environments.mkdir(parents=True, exist_ok=True)
     log = given.environments / "run.log"
     log.write_text("")
@@ -80,9 +83,9 @@ def main() -> None:
     finally:
         servers.close()
     name = "-".join(["results", *(["defaults"] if given.defaults else []), *(["quick"] if given.quick else [])])
-    (given.results / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
-    written = report.write(found, given.results, name)
-    print((given.results / f"{name}.md").read_text())
+    (results / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
+    written = report.write(found, results, name)
+    print((results / f"{name}.md").read_text())
     print(f"==> Written: {', '.join(map(str, written))}. What the subjects printed: {log}")
 
 

@@ -26,6 +26,7 @@ TABLES = (
     " name VARCHAR(50) NOT NULL{post_tags})",
     "CREATE TABLE events (id {serial}, value INTEGER NOT NULL, name VARCHAR(100) NOT NULL)",
     "CREATE INDEX posts_user ON posts (user_id)",
+    "CREATE INDEX posts_created ON posts (created_at)",
     "CREATE INDEX post_tags_post ON post_tags (post_id)",
 )
 DIGITS = " UNION ALL ".join(f"SELECT {digit} AS d" for digit in range(10))

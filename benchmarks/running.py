@@ -81,6 +81,9 @@ def start(name: str, python: Path, target: Target, log: Path) -> Subject:
     return Subject(name, target, process)
 
 
+ONCE = 10.0
+
+
 @dataclass
 class Sample:
     """What was measured of one operation of one subject. Seconds and bytes."""
@@ -96,6 +99,11 @@ class Sample:
         self.cpu.append(answer["cpu"])
         self.peak = max(self.peak, answer["peak"])
         self.grown = max(self.grown, answer["grown"])
+
+    @property
+    def longest(self) -> float:
+        """The seconds that its longest run took, 0 before the first."""
+        return max((max(found) for found in self.rounds), default=0.0)
 
     def summary(self) -> dict[str, Any]:
         """The median with its quartiles, CPU seconds, and memory."""
@@ -145,7 +153,8 @@ def measure(
     """Round after round, until there were `rounds` of them or it is `until` (time.monotonic).
 
     In a round, each operation is run by every subject in turn before the next is; who begins changes from round to
-    round. `share` is how many seconds a subject may take for one operation of a round.
+    round. `share` is how many seconds a subject may take for one operation of a round. What took a subject longer than
+    `ONCE` seconds is not asked of it again.
     """
     samples: dict[str, dict[str, Sample]] = defaultdict(lambda: defaultdict(Sample))
     for number in range(rounds):
@@ -154,17 +163,19 @@ def measure(
                 break
             shift = number % len(subjects)
             for subject in [*subjects[shift:], *subjects[:shift]]:
-                if operation.name in subject.missing:
+                known = samples[subject.name][operation.name]
+                if operation.name in subject.missing or known.longest > ONCE:
                     continue
                 answer = subject.ask(
                     "time", operation=operation.name, start=1 + number * 1000, times=operation.times, seconds=share
                 )
                 if "ns" in answer:
-                    samples[subject.name][operation.name].add(answer)
+                    known.add(answer)
                 else:
                     subject.missing[operation.name] = answer.get("missing") or answer.get("failed") or "no answer"
                 if operation.writes:
                     stage.restore(subject.target)
     return {
-        name: {operation: sample.summary() for operation, sample in found.items()} for name, found in samples.items()
+        name: {operation: sample.summary() for operation, sample in found.items() if sample.rounds}
+        for name, found in samples.items()
     }

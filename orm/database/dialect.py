@@ -134,6 +134,12 @@ class Dialect:
         """Rows of any number as a table of columns c0, c1, …, from one list a column; None if there is none."""
         return None
 
+    def own_rows_first(self, select: sqlalchemy.Select[Any]) -> sqlalchemy.Select[Any]:
+        """`select`, of a few rows that its first table alone decides on, where the database has to be told to begin
+        with that one.
+        """
+        return select
+
     def lock_rows(
         self,
         select: sqlalchemy.Select[Any],

@@ -210,6 +210,16 @@ class Query:
         """Whether its rows are not just the model's that match: what counts them goes over a subquery."""
         return self.distinct or self.is_limited or self.grouped or self.conditions[2] is not EVERYTHING
 
+    @property
+    def starts_at_own_rows(self) -> bool:
+        """Whether it wants a few rows on which the model's own table decides alone, whatever is joined to them."""
+        if not (self.is_limited and isinstance(self.projection, Instances) and self.projection.related):
+            return False
+        if self.annotations or self.distinct or self.cte_joins or self.reached or self.where.has_clause:
+            return False
+        read = [*self.where.leaves(), *self._ordered_by]
+        return all(_is_own(term) for term in read)
+
     def selecting(self, projection: Projection) -> Query:
         """The query with other columns. What the ones before it joined stays joined, for it multiplies rows."""
         before = self.projection.terms if isinstance(self.projection, Columns) else ()

@@ -21,6 +21,8 @@ def rows_plan(dialect: Dialect, query: Query) -> Plan:
     def make() -> Plan:
         rendering = Rendering(query.info)
         statement = query.select(rendering)
+        if query.starts_at_own_rows:
+            statement = dialect.own_rows_first(statement)
         if query.lock is not None:
             statement = locked(dialect, statement, query.lock, query, rendering)
         columns = list(statement.selected_columns)

@@ -134,3 +134,31 @@ async def test_names_that_are_no_relations(tables: Database) -> None:
         with pytest.raises(orm.FieldError, match="relation"):
             Player.objects.select_related(bad)
     assert Org.objects.select_related() is not None
+
+
+async def test_a_page_begins_with_its_own_rows(world: Database) -> None:
+    """MariaDB would join the smaller table first, and sort all rows for the few that are wanted."""
+    page = Player.objects.select_related("home").order_by("-rank")
+    few = [
+        page[:3],
+        page.filter(rank__gt=2)[:3],
+        page.filter(orm.Q(rank=1) | orm.Q(home=2))[1:],
+        page.order_by().limit(2),
+    ]
+    others = [
+        page,
+        page.filter(home__name="Red")[:3],
+        page.order_by("home__name")[:3],
+        page.order_by(orm.functions.Lower("home__name"))[:3],
+        page.annotate(n=orm.F("home__id") + 1).filter(n__gt=1)[:3],
+        Player.objects.order_by("rank")[:3],
+    ]
+    told = world.url.dialect == "mysql"
+    for query in few:
+        assert ("STRAIGHT_JOIN" in str(query.sql)) is told
+    for query in others:
+        assert "STRAIGHT_JOIN" not in str(query.sql)
+    assert [player.pk for player in await few[0]] == [14, 13, 12]
+    assert [player.home.pk for player in await few[1]] == [4, 2, 1]
+    async with world.transaction():
+        assert len(await few[0].select_for_update()) == 3

@@ -56,6 +56,10 @@ class MySQLDialect(Dialect):
         dialect: SQLAlchemyDialect = pymysql.dialect(paramstyle="format")
         return dialect
 
+    def own_rows_first(self, select: sqlalchemy.Select[Any]) -> sqlalchemy.Select[Any]:
+        """Joined in the order of writing: else the smaller table may come first, and all rows are sorted for a few."""
+        return select.prefix_with("STRAIGHT_JOIN")
+
     def insert(self, table: sqlalchemy.Table) -> mysql.Insert:
         """An INSERT that takes ON DUPLICATE KEY UPDATE."""
         return mysql.insert(table)
