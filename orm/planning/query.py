@@ -389,11 +389,12 @@ class Query:
             if not annotation.aggregate and not annotation.window and name in self.projection.names
         )
         read = [*(t.term for t in self.order), *groups.leaves(), *self.projection.beside]
+        shown: set[int] = set()
         if self.grouping is None and isinstance(self.projection, Instances):
             # MariaDB loses its way in HAVING where two columns of one name are grouped by.
-            shown = self.projection.own_fields()
-            read = [term for term in read if not (_is_own(term) and term.field in shown)]
-        found.extend(rendering.once(term) for term in read if _is_plain(term))
+            shown = {id(rendering.table.c[field.column_name]) for field in self.projection.own_fields()}
+        elements = [rendering.once(term) for term in read if _is_plain(term)]
+        found.extend(element for element in elements if id(element) not in shown)
         # What is selected and ordered by too is the same element twice.
         return list({id(element): element for element in found}.values())
 

@@ -124,3 +124,13 @@ case(
 
 def _lowered(m: Any, o: Any) -> Any:
     return m.Author.objects.alias(low=o.Lower("name")).values("active").annotate(n=o.Count("pk"))
+
+
+def _rated(m: Any, o: Any) -> Any:
+    return m.Entry.objects.annotate(n=o.Sum("rating")).filter(o.Q(n__gte=0) | o.Q(comments__author=1)).filter(pk__gt=1)
+
+
+# A column that is selected and, by its relation, ordered by: MariaDB takes it for another one of that name in HAVING.
+case("ordered by a relation's key", lambda m, o: _rated(m, o).order_by("author__id", "pk"))
+case("ordered by a relation's key, distinct", lambda m, o: _rated(m, o).distinct().order_by("author__id", "pk"))
+case("ordered by a relation", lambda m, o: _rated(m, o).order_by("author__pk", "author", "pk"))
