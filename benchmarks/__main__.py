@@ -129,7 +129,7 @@ def run(
                 running.remove(subject)
                 subject.stop()
         print(f"==> {kind}: comparing results", flush=True)
-        service_seconds = 0.5 if given.quick else 10.0
+        service_seconds = 0.5 if given.quick else 8.0
         serving = running[:QUICK_SERVICES] if given.quick else running
         # A subject's service takes about three seconds to start and stop.
         until = began + seconds - ((service_seconds + 3) * len(serving) if with_service else 0)
@@ -148,7 +148,7 @@ def run(
         if with_service:
             print(f"==> {kind}: the web service", flush=True)
             served = measure_service(
-                stage, serving, pythons, log, rounds=1 if given.quick else 3, seconds=service_seconds
+                stage, serving, pythons, log, rounds=1 if given.quick else 2, seconds=service_seconds
             )
         missing |= {subject.name: subject.missing for subject in running if subject.missing}
     finally:

@@ -9,16 +9,13 @@ from xml.etree import ElementTree
 
 import pytest
 
-import orm
 from benchmarks import environments, report
 from benchmarks.databases import SQLiteStage
 from benchmarks.operations import BY_NAME, OPERATIONS
 from benchmarks.worker import Worker
 from tests.servers import Servers
 
-# Until relations can be prefetched.
-UNABLE = set() if hasattr(orm.QuerySet, "prefetch_related") else {"prefetch", "nested"}
-SMALL = [operation.name for operation in OPERATIONS if not operation.full_only and operation.name not in UNABLE]
+SMALL = [operation.name for operation in OPERATIONS if not operation.full_only]
 
 
 @pytest.fixture(scope="module")
