@@ -70,6 +70,8 @@ def main() -> None:
         "databases": {},
     }
     kinds = given.databases.split(",")
+    name = "-".join(["results", *(["defaults"] if given.defaults else []), *(["quick"] if given.quick else [])])
+    written: list[Path] = []
     began = time.monotonic()
     servers = Servers(lambda text: print(f"    {text}"))
     try:
@@ -80,11 +82,14 @@ def main() -> None:
                 found["databases"][kind] = run(kind, pythons, wanted, given, servers, log, seconds, service=i == 0)
             except ServerUnavailable as error:
                 print(f"    {kind} is left out: {error}")
+                continue
+            # Hours of work should not be lost to what goes wrong with the next one.
+            (results / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
+            written = report.write(found, results, name)
     finally:
         servers.close()
-    name = "-".join(["results", *(["defaults"] if given.defaults else []), *(["quick"] if given.quick else [])])
-    (results / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
-    written = report.write(found, results, name)
+    if not found["databases"]:
+        raise SystemExit("No database could be measured.")
     print((results / f"{name}.md").read_text())
     print(f"==> Written: {', '.join(map(str, written))}. What the subjects printed: {log}")
 

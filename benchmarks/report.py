@@ -88,7 +88,7 @@ def markdown(found: dict[str, Any]) -> str:
     if found["defaults"]:
         text.append("Every subject with the defaults of its own.\n")
     else:
-        text.append("Pools of 10 connections each; SQLite with WAL and synchronous=NORMAL for everyone.\n")
+        text.append("Pools of 8 connections each; SQLite with WAL and synchronous=NORMAL for everyone.\n")
     for kind, result in found["databases"].items():
         text += database(kind, result)
     if found["not_installed"]:

@@ -36,7 +36,7 @@ class Target:
     user: str = ""
     password: str = ""
     tuned: bool = True
-    pool: int = 10
+    pool: int = 8
 
     def url(self, scheme: str = "") -> str:
         """The database's URL, with another scheme if one is given."""
