@@ -122,9 +122,14 @@ def database(kind: str, result: dict[str, Any]) -> list[str]:
             if isinstance(reasons, str):
                 text.append(f"- {name}: {reasons}")
             else:
-                text += [f"- {name}, {TITLES.get(what, what)}: {reason}" for what, reason in reasons.items()]
+                text += [f"- {name}, {TITLES.get(what, what)}: {first_line(reason)}" for what, reason in reasons.items()]
         text.append("")
     return text
+
+
+def first_line(reason: str) -> str:
+    """The first line of a reason, which may be a driver's error with its SQL."""
+    return reason.splitlines()[0]
 
 
 def versions(found: dict[str, dict[str, str]]) -> str:

@@ -21,7 +21,9 @@ QUICK_SECONDS = 0.000_5
 # A statement that kept its thread busy for so long does not keep others waiting there, either.
 LONG_SECONDS = 0.001
 # Steps of SQLite's machine, some tens of nanoseconds each.
-MOST_STEPS = 25_000
+MOST_STEPS = 50_000
+# What took more steps than that has to be quick so many times in the thread before it is tried here again.
+PROBATION = 100
 MOST_KNOWN = 1024
 # After so many statements in a row that did not wait for anything, other tasks have their turn.
 TURN = 16
@@ -37,6 +39,7 @@ class Pace:
         self.on = False
         self._quick: set[str] = set()
         self._long: set[str] = set()
+        self._on_probation: dict[str, int] = {}
         self._in_a_row = 0
 
     def is_quick(self, sql: str) -> bool:
@@ -57,9 +60,14 @@ class Pace:
         if len(self._quick) + len(self._long) > MOST_KNOWN:
             self._quick.clear()
             self._long.clear()
+            self._on_probation.clear()
         if seconds <= QUICK_SECONDS:
-            self._quick.add(sql)
             self._long.discard(sql)
+            left = self._on_probation.get(sql, 0)
+            if left:
+                self._on_probation[sql] = left - 1
+            else:
+                self._quick.add(sql)
         elif seconds > LONG_SECONDS:
             self._long.add(sql)
         return result
@@ -77,6 +85,7 @@ class Pace:
             if str(error) != "interrupted":
                 raise
             self._quick.discard(sql)
+            self._on_probation[sql] = PROBATION
             return None
         finally:
             connection.set_progress_handler(None, MOST_STEPS)
