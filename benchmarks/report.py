@@ -122,7 +122,9 @@ def database(kind: str, result: dict[str, Any]) -> list[str]:
             if isinstance(reasons, str):
                 text.append(f"- {name}: {reasons}")
             else:
-                text += [f"- {name}, {TITLES.get(what, what)}: {first_line(reason)}" for what, reason in reasons.items()]
+                text += [
+                    f"- {name}, {TITLES.get(what, what)}: {first_line(reason)}" for what, reason in reasons.items()
+                ]
         text.append("")
     return text
 
