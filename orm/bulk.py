@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from itertools import repeat
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import databases
@@ -227,9 +226,7 @@ class _Chunk:
         returned = self.plan.reader(await session.fetch(self.sql, self.arguments))
         self.filled_in = tuple(field.attname for field in bulk.returning)
         if generated is not None and generates and conflict is None:
-            # Keys are generated in the order of the rows; what is returned may be in any.
-            at = bulk.returning.index(generated)
-            self.found = sorted(returned, key=itemgetter(at))
+            self.found = bulk.dialect.as_inserted(returned, bulk.returning.index(generated))
         else:
             same = conflict.unique if conflict is not None else bulk.info.pk_fields
             self.found = _as_given(returned, self.filled_in, self.held, [field.attname for field in same])

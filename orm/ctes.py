@@ -55,7 +55,7 @@ class CTE:
         """The rows of `start`, those that `step` finds from them, those that it finds from these, and so on."""
         made = cls(name, start)
         made.step = step(made)._query
-        if len(made.step.projection.names) != len(made.query.projection.names):
+        if made.step.projection.width != made.query.projection.width:
             raise QueryError(f"Both queries of the recursive CTE {name!r} must select the same columns.")
         return made
 
@@ -70,7 +70,9 @@ class CTE:
         names = self.query.projection.names
         if name not in names:
             raise FieldError(f"The CTE {self.name!r} has no column {name!r}. Its columns are: {', '.join(names)}.")
-        found: Field[Any] = self.query.projection.selected(self.query.names())[names.index(name)].field
+        found: Field[Any] = self.query.projection.selected(self.query.names())[
+            self.query.projection.position(name)
+        ].field
         return found
 
 

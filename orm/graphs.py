@@ -12,9 +12,11 @@ from orm.exceptions import FieldError, GraphTooLarge, QueryError
 from orm.execution import Statement
 from orm.loading.graphs import fetch_graph, show_graph
 from orm.loading.tree import Branch
+from orm.planning.paths import chosen_paths
 from orm.planning.query import Query
 from orm.planning.sections import check_query
 from orm.prefetching import Prefetch, add_branches, relation_called
+from orm.relations import GenericForeignKey
 
 if TYPE_CHECKING:
     from orm.meta import ModelInfo
@@ -111,7 +113,7 @@ def with_shapes(query: Query, shapes: Iterable[Any]) -> tuple[Branch, ...]:
             lookups += _lookups(info, shape, "")
         else:
             raise QueryError(f"graph() takes paths, shapes and Prefetch objects, got {type(shape).__name__}.")
-    return add_branches(info, query.branches, lookups)
+    return add_branches(info, query.branches, lookups, "graph()")
 
 
 def _lookups(info: ModelInfo, shape: Mapping[str, Any], prefix: str) -> Iterator[str | Prefetch]:
@@ -124,6 +126,9 @@ def _lookups(info: ModelInfo, shape: Mapping[str, Any], prefix: str) -> Iterator
                 raise QueryError(f"graph({{{name!r}: ...}}) is about no relation: narrow the query itself.")
             continue
         path = prefix + name
+        if isinstance(info.composed.get(name.partition("__")[0]), GenericForeignKey):
+            yield from _of_several_models(info, name, inner, prefix)
+            continue
         target = _relation(info, name, path).target._meta
         if inner is None:
             yield path
@@ -138,6 +143,20 @@ def _lookups(info: ModelInfo, shape: Mapping[str, Any], prefix: str) -> Iterator
             raise QueryError(
                 f"A shape of graph() gives {path!r} a dict, a queryset or None, got {type(inner).__name__}."
             )
+
+
+def _of_several_models(info: ModelInfo, name: str, inner: Any, prefix: str) -> Iterator[str | Prefetch]:
+    """What a shape says of a generic relation: ``{"subject": None}`` of all its models, or of each that it names."""
+    if "__" in name:
+        (chosen,) = chosen_paths(info, name, "graph()")
+        yield from _lookups(info, {chosen: inner}, prefix)
+    elif inner is None or inner == {}:
+        yield prefix + name
+    else:
+        each = inner if isinstance(inner, Mapping) else {"": inner}
+        for model, rest in each.items():
+            (chosen,) = chosen_paths(info, f"{name}__{model}", "graph()")
+            yield from _lookups(info, {chosen: rest}, prefix)
 
 
 def _relation(info: ModelInfo, name: str, path: str) -> Any:

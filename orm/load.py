@@ -34,7 +34,7 @@ async def load(instances: Model | Iterable[Model], *lookups: str | Prefetch) -> 
             )
     if not given:
         return
-    branches = add_branches(given[0]._meta, (), lookups)
+    branches = add_branches(given[0]._meta, (), lookups, "orm.load()")
     for branch in branches:
         if not isinstance(branch.relation, FORWARD) and not all(instance._persisted for instance in given):
             raise QueryError(

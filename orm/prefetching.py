@@ -52,8 +52,10 @@ class Prefetch:
         return f"Prefetch({self.lookup!r}{more})"
 
 
-def add_branches(info: ModelInfo, branches: tuple[Branch, ...], lookups: Iterable[Any]) -> tuple[Branch, ...]:
-    """The branches, and those that more arguments of ``prefetch_related()`` name.
+def add_branches(
+    info: ModelInfo, branches: tuple[Branch, ...], lookups: Iterable[Any], what: str = "prefetch_related()"
+) -> tuple[Branch, ...]:
+    """The branches, and those that more arguments of `what` name.
 
     Raises `FieldError` for a path that is no relation, `QueryError` for a second query for the same one.
     """
@@ -61,9 +63,9 @@ def add_branches(info: ModelInfo, branches: tuple[Branch, ...], lookups: Iterabl
         if isinstance(lookup, str):
             lookup = Prefetch(lookup)
         if not isinstance(lookup, Prefetch):
-            raise QueryError(f"prefetch_related() takes paths and Prefetch objects, got {type(lookup).__name__}.")
-        for path in chosen_paths(info, lookup.lookup, "prefetch_related()"):
-            branches = _grown(info, branches, path.split("__"), lookup)
+            raise QueryError(f"{what} takes paths and Prefetch objects, got {type(lookup).__name__}.")
+        for path in chosen_paths(info, lookup.lookup, what):
+            branches = _grown(info, branches, path.split("__"), lookup, what)
     return branches
 
 
@@ -76,26 +78,30 @@ def find_branch(info: ModelInfo, branches: tuple[Branch, ...], name: str) -> Bra
     return found
 
 
-def _grown(info: ModelInfo, branches: tuple[Branch, ...], parts: list[str], prefetch: Prefetch) -> tuple[Branch, ...]:
+def _grown(
+    info: ModelInfo, branches: tuple[Branch, ...], parts: list[str], prefetch: Prefetch, what: str
+) -> tuple[Branch, ...]:
     """The branches with one more path."""
     name, *rest = parts
     if not rest:
-        return _with_last(info, branches, name, prefetch)
+        return _with_last(info, branches, name, prefetch, what)
     found = find_branch(info, branches, name)
     branch = found or plain_branch(relation_called(info, name, prefetch.lookup))
-    branch = replace(branch, branches=_grown(branch.relation.target._meta, branch.branches, rest, prefetch))
+    branch = replace(branch, branches=_grown(branch.relation.target._meta, branch.branches, rest, prefetch, what))
     return _replaced(branches, found, branch)
 
 
-def _with_last(info: ModelInfo, branches: tuple[Branch, ...], name: str, prefetch: Prefetch) -> tuple[Branch, ...]:
+def _with_last(
+    info: ModelInfo, branches: tuple[Branch, ...], name: str, prefetch: Prefetch, what: str
+) -> tuple[Branch, ...]:
     queryset, to_attr = prefetch.queryset, prefetch.to_attr
     found = find_branch(info, branches, to_attr or name)
     if found is not None:
         if queryset is None and (to_attr is None or found.to_attr == to_attr):
             return branches
         raise QueryError(
-            f"prefetch_related(): {prefetch.lookup!r} is loaded already, by another Prefetch or a path before. "
-            "Give the Prefetch first and only once, or another to_attr."
+            f"{what}: {prefetch.lookup!r} is loaded already, by another queryset or a path before. "
+            "Give the queryset first and only once, or another to_attr."
         )
     branch = plain_branch(relation_called(info, name, prefetch.lookup))
     relation = branch.relation
@@ -103,7 +109,7 @@ def _with_last(info: ModelInfo, branches: tuple[Branch, ...], name: str, prefetc
         check_to_attr(info, to_attr)
     if queryset is not None:
         query = queryset._query
-        check_branch_query(relation, query)
+        check_branch_query(relation, query, what)
         own = query.branches
         branch = Branch(relation, query.changed(branches=()), branches=own, given=True, database=queryset._using)
     return (*branches, replace(branch, to_attr=to_attr))

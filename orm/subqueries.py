@@ -14,9 +14,11 @@ class OuterRef(F):
     In a query two levels down, ``OuterRef(OuterRef("pk"))``.
     """
 
-    __slots__ = ("depth",)
+    __slots__ = ("depth", "place")
 
     depth: int
+    place: tuple[int, int] | None
+    """Of a part of a key of several columns: which one, of how many."""
 
     def __init__(self, path: str | OuterRef) -> None:
         if isinstance(path, OuterRef):
@@ -25,6 +27,14 @@ class OuterRef(F):
         else:
             super().__init__(path)
             self.depth = 1
+        self.place = None
+
+    def part(self, position: int, count: int) -> OuterRef:
+        """One column of the key of so many that it names."""
+        made = OuterRef(self.path)
+        made.depth = self.depth
+        made.place = position, count
+        return made
 
     def __repr__(self) -> str:
         return f"OuterRef({self.path!r})"

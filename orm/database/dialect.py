@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, ClassVar
 
 import sqlalchemy
@@ -46,8 +47,8 @@ class Dialect:
     """
 
     name: ClassVar[str]
-    placeholder: ClassVar[str]
-    """One positional placeholder of the driver; for `{}` see `numbered`."""
+    numbered_parameters: ClassVar[bool] = False
+    """Whether the driver's parameters have numbers, so that one row's SQL cannot be repeated for the next."""
     returning: ClassVar[bool]
     """Whether INSERT can return columns."""
     update_returning: ClassVar[bool] = False
@@ -111,6 +112,11 @@ class Dialect:
     def numbered(self, lastrowid: int, count: int) -> range:
         """The keys that one INSERT of so many rows generated, from the one that the driver tells: the first."""
         return range(lastrowid, lastrowid + count)
+
+    def as_inserted(self, returned: list[tuple[Any, ...]], key: int) -> list[tuple[Any, ...]]:
+        """What one INSERT of many rows returned, in the order of the rows; at `key` is the key that each was given."""
+        # Keys are generated in the order of the rows; what is returned may be in any.
+        return sorted(returned, key=itemgetter(key))
 
     def insert(self, table: sqlalchemy.Table) -> sqlalchemy.Insert:
         """An INSERT that can be told what to do about conflicts."""

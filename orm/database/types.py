@@ -59,9 +59,12 @@ TYPES: dict[str, Types] = {
 
 def types_for(dialect: Dialect) -> Types:
     """How the dialect's database stores values; portably, if it is none that `orm` knows."""
-    # A "mysql" dialect may have found MariaDB at the other end.
-    name = "mariadb" if getattr(dialect, "is_mariadb", False) else dialect.name
-    return TYPES.get(name, PORTABLE)
+    return TYPES.get(server_kind(dialect), PORTABLE)
+
+
+def server_kind(dialect: Dialect) -> str:
+    """The name of SQLAlchemy's dialect for the server: a "mysql" one may have found MariaDB at the other end."""
+    return "mariadb" if getattr(dialect, "is_mariadb", False) else dialect.name
 
 
 class Stored(TypeDecorator[Any]):

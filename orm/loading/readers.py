@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import namedtuple
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import accumulate, repeat
 from keyword import iskeyword
 from typing import Any
 
@@ -18,6 +18,8 @@ from orm.generating import generate, written
 Process = Callable[[Any], Any]
 Rows = Sequence[Sequence[Any]]
 Reader = Callable[[Rows], list[Any]]
+Widths = Sequence[int] | None
+"""Of how many columns each value is made; more than one are a tuple. None: one each."""
 
 
 @dataclass(frozen=True)
@@ -112,32 +114,37 @@ def _indented(lines: list[str]) -> list[str]:
     return [f"    {line}" for line in lines]
 
 
-def read_dicts(names: Sequence[str], processors: Sequence[Process | None], hidden: int = 0) -> Reader:
+def read_dicts(
+    names: Sequence[str], processors: Sequence[Process | None], hidden: int = 0, widths: Widths = None
+) -> Reader:
     """A reader of dicts with these keys."""
     scope: dict[str, Any] = {}
-    items = [f"{name!r}: {_value(i, processors, scope)}" for i, name in enumerate(names)]
-    return _each(f"{{{', '.join(items)}}}", len(names), hidden, scope)
+    values = _values(processors, widths, scope)
+    items = [f"{name!r}: {value}" for name, value in zip(names, values, strict=True)]
+    return _each(f"{{{', '.join(items)}}}", len(processors), hidden, scope)
 
 
-def read_tuples(processors: Sequence[Process | None], hidden: int = 0) -> Reader:
+def read_tuples(processors: Sequence[Process | None], hidden: int = 0, widths: Widths = None) -> Reader:
     """A reader of tuples."""
     scope: dict[str, Any] = {}
-    items = [f"{_value(i, processors, scope)}, " for i in range(len(processors))]
+    items = [f"{value}, " for value in _values(processors, widths, scope)]
     return _each(f"({''.join(items)})", len(processors), hidden, scope)
 
 
-def read_named_tuples(names: Sequence[str], processors: Sequence[Process | None], hidden: int = 0) -> Reader:
+def read_named_tuples(
+    names: Sequence[str], processors: Sequence[Process | None], hidden: int = 0, widths: Widths = None
+) -> Reader:
     """A reader of named tuples, of a class called Row."""
     scope: dict[str, Any] = {"Row": namedtuple("Row", names)}
     scope["make"] = scope["Row"]._make
-    items = [f"{_value(i, processors, scope)}, " for i in range(len(names))]
-    return _each(f"make(({''.join(items)}))", len(names), hidden, scope)
+    items = [f"{value}, " for value in _values(processors, widths, scope)]
+    return _each(f"make(({''.join(items)}))", len(processors), hidden, scope)
 
 
-def read_values(processors: Sequence[Process | None], hidden: int = 0) -> Reader:
-    """A reader of the first column's bare values."""
+def read_values(processors: Sequence[Process | None], hidden: int = 0, widths: Widths = None) -> Reader:
+    """A reader of the first value of each row, bare."""
     scope: dict[str, Any] = {}
-    return _each(_value(0, processors, scope), 1, hidden, scope)
+    return _each(_values(processors, widths, scope)[0], len(processors), hidden, scope)
 
 
 def source_of(reader: Reader) -> str:
@@ -150,6 +157,15 @@ def attribute_of(instance: str, name: str) -> str:
     """Code for an instance's attribute. It can name those that the language does not read otherwise."""
     plain = name.isascii() and name.isidentifier() and not iskeyword(name)
     return f"{instance}.{name}" if plain else f"{instance}.__dict__[{name!r}]"
+
+
+def _values(processors: Sequence[Process | None], widths: Widths, scope: dict[str, Any]) -> list[str]:
+    """The code of each value of a row."""
+    columns = [_value(i, processors, scope) for i in range(len(processors))]
+    if widths is None:
+        return columns
+    ends = [*accumulate(widths)]
+    return [tuple_of(columns[start:end]) for start, end in zip([0, *ends], ends, strict=False)]
 
 
 def _value(column: int, processors: Sequence[Process | None], scope: dict[str, Any]) -> str:

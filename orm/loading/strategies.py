@@ -30,7 +30,7 @@ class Strategy:
         if self.kind == "joined":
             return query.changed(projection=projection.with_related(str(path) for path in self.paths))
         if self.kind == "selectin":
-            return query.changed(branches=add_branches(query.info, query.branches, self.paths))
+            return query.changed(branches=add_branches(query.info, query.branches, self.paths, "selectin()"))
         paths = [each for path in self.paths for each in chosen_paths(query.info, str(path), f"{self.kind}()")]
         for path in paths:
             query = _withholding(query, path, path.split("__"), raises=self.kind == "raiseload")

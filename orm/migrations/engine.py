@@ -12,6 +12,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from orm.database.types import server_kind
 from orm.exceptions import NotSupportedError
 
 MYSQL_DRIVER = "asyncmy" if find_spec("asyncmy") else "aiomysql"
@@ -52,11 +53,12 @@ async def connect(url: str | DatabaseURL) -> AsyncIterator[AsyncConnection]:
     """
     found = async_url(url)
     async with _engine_connection(found) as connection:
-        if connection.dialect.name != "mysql" or not getattr(connection.dialect, "is_mariadb", False):
+        kind = server_kind(connection.dialect)
+        if kind == connection.dialect.name:
             yield connection
             return
     # SQLAlchemy gives MariaDB's own options of a table only to a dialect that is called by its name.
-    async with _engine_connection(found.set(drivername=f"mariadb+{found.get_driver_name()}")) as connection:
+    async with _engine_connection(found.set(drivername=f"{kind}+{found.get_driver_name()}")) as connection:
         yield connection
 
 

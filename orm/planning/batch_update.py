@@ -86,7 +86,7 @@ class BatchUpdate:
         rows = self.dialect.row_source(types)
         if rows is not None:
             return self._update(info, types, rows), None
-        if self.dialect.placeholder == "${}" or any(isinstance(type_, ListOf) for type_ in types):
+        if self.dialect.numbered_parameters or any(isinstance(type_, ListOf) for type_ in types):
             return None, None
         binds = Binds()
         values = [binds.bind(type_) for type_ in types]

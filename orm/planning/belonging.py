@@ -155,24 +155,25 @@ class FirstOfEach(Query):
         return found
 
 
-def check_branch_query(relation: Relation, query: Query) -> None:
-    """Raise unless these rows can be loaded for the instances that have the relation."""
+def check_branch_query(relation: Relation, query: Query, what: str) -> None:
+    """Raise unless these rows can be loaded for the instances that have the relation. `what` loads them."""
     name = query.info.name
+    of = f"{what}: the queryset of {relation.accessor!r}"
     if query.info is not relation.target._meta:
-        raise QueryError(f"{relation!r} leads to {relation.target.__name__}, not to {name}.")
+        raise QueryError(f"{what}: {relation!r} leads to {relation.target.__name__}, not to {name}.")
     if not isinstance(query.projection, Instances):
-        raise QueryError(f"A Prefetch takes a query of {name} instances, not of values.")
+        raise QueryError(f"{of} gives {name} instances, not values.")
     if isinstance(query, Combination):
-        raise NotSupportedError(f"A Prefetch cannot take a query of {name} after {query.operation}().")
+        raise NotSupportedError(f"{of} cannot be one after {query.operation}().")
     if query.is_limited:
         if not relation.many:
-            raise QueryError(f"A Prefetch of {relation.accessor!r}, which leads to one {name}, takes no slice.")
+            raise QueryError(f"{of}, which leads to one {name}, takes no slice.")
         if query.distinct_on:
-            raise QueryError("A Prefetch with a slice cannot be distinct() in single fields.")
+            raise QueryError(f"{of} cannot have a slice and be distinct() in single fields.")
         if query.lock is not None:
-            raise QueryError("A Prefetch with a slice cannot lock its rows.")
+            raise QueryError(f"{of} cannot have a slice and lock its rows.")
         if any(isinstance(term, ClauseOrder) for term in query.order):
-            raise QueryError("A Prefetch with a slice is ordered by fields and expressions, not by SQLAlchemy clauses.")
+            raise QueryError(f"{of} has a slice: it is ordered by fields and expressions, not by SQLAlchemy clauses.")
 
 
 def belonging(relation: Relation, query: Query, keys: Sequence[Any]) -> Query:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import sqlalchemy
 
@@ -14,6 +14,10 @@ from orm.planning.ordering import OrderTerm
 from orm.planning.projection import Projection
 from orm.planning.query import Query
 from orm.planning.rendering import Captured, Rendering
+
+if TYPE_CHECKING:
+    from orm.fields import Field
+    from orm.meta import ModelInfo
 
 Operation = Literal["union", "union_all", "intersection", "difference"]
 
@@ -35,11 +39,11 @@ class Combination(Query):
     @classmethod
     def of(cls, operation: Operation, parts: tuple[Query, ...]) -> Combination:
         """The queries combined. Raises `QueryError` if they select different numbers of columns."""
-        widths = {len(part.projection.names) for part in parts}
+        widths = {part.projection.width for part in parts}
         if len(widths) > 1:
             raise QueryError(
                 f"{operation}() needs queries that select the same columns; these select "
-                f"{', '.join(str(len(part.projection.names)) for part in parts)}: choose with values()."
+                f"{', '.join(str(part.projection.width) for part in parts)}: choose with values()."
             )
         first = parts[0]
         return cls(
@@ -58,6 +62,30 @@ class Combination(Query):
         """The same operation on other columns: each part's own."""
         parts = tuple(part.changed(projection=p) for part, p in zip(self.parts, projections, strict=True))
         return self.changed(projection=projections[0], parts=parts)
+
+    def selecting_one(self, compared: Field[Any] | None) -> Query:
+        """The same of each part: see `Query.selecting_one`."""
+        return self._of(tuple(part.selecting_one(compared) for part in self.parts))
+
+    def selecting_key(self, label: str, info: ModelInfo, fields: Sequence[Field[Any]]) -> Query:
+        """The same of each part: see `Query.selecting_key`."""
+        return self._of(tuple(part.selecting_key(label, info, fields) for part in self.parts))
+
+    def probing(self) -> Query:
+        """Its rows are what its parts select."""
+        return self.changed(ordering=self.ordering if self.is_limited else ())
+
+    def subselect(self, outer: Rendering, *, nested: bool = True) -> sqlalchemy.SelectBase:
+        """As `Query.subselect`; where it may, without a derived table, in which MySQL sees nothing of the outside."""
+        if self.is_limited or self.order:
+            return super().subselect(outer, nested=nested)
+        rendering = Rendering(self.info, outer.binds, outer)
+        found: sqlalchemy.SelectBase = OPERATIONS[self.operation](*(self._part(part, rendering) for part in self.parts))
+        return found
+
+    def _of(self, parts: tuple[Query, ...]) -> Query:
+        ordering = self.ordering if self.is_limited else ()
+        return self.changed(projection=parts[0].projection, parts=parts, ordering=ordering)
 
     @property
     def is_nested(self) -> bool:

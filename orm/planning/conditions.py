@@ -150,28 +150,28 @@ class TermMatch(Node):
 
 
 class InQuery(Node):
-    """A term is among the values that another query selects."""
+    """Terms are, together, among the values that another query selects."""
 
-    def __init__(self, term: Term, query: Query, outside: bool = False) -> None:
-        self.term = term
+    def __init__(self, terms: tuple[Term, ...], query: Query, outside: bool = False) -> None:
+        self.terms = terms
         self.query = query
         self.outside = outside
         """Whether the query was written in the query around this one, whose names it may read."""
-        self.aggregate = term.aggregate
-        self.window = term.window
-        self.key = ("in query", term.key, query.key, outside)
-        self.values = (*term.values, *query.values)
+        self.aggregate = any(term.aggregate for term in terms)
+        self.window = any(term.window for term in terms)
+        self.key = ("in query", tuple(term.key for term in terms), query.key, outside)
+        self.values = (*(value for term in terms for value in term.values), *query.values)
 
     def leaves(self) -> tuple[Term, ...]:
-        return self.term.leaves()
+        return tuple(leaf for term in self.terms for leaf in term.leaves())
 
     def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
-        column = self.term.render(rendering, required=required)
+        columns = [term.render(rendering, required=required) for term in self.terms]
         around = rendering.outer if self.outside else rendering
         assert around is not None
         inner = self.query.subselect(around)
-        found = column.in_(inner)
-        return _null_is_false(found, rendering, self.term) if negated else found
+        found = columns[0].in_(inner) if len(columns) == 1 else sqlalchemy.tuple_(*columns).in_(inner)
+        return _null_is_false(found, rendering, *self.terms) if negated else found
 
 
 class Clause(Node):

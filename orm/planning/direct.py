@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from orm.lookups import Prepared
 from orm.planning.conditions import Match, conjuncts
-from orm.planning.resolving import PLAIN_VALUES
+from orm.planning.matching import PLAIN_VALUES
 
 if TYPE_CHECKING:
     from orm.planning.query import Query

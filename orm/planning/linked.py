@@ -10,6 +10,7 @@ from orm.planning.paths import Path
 from orm.relations import ManyToManyEnd, Relation, fields_of
 
 if TYPE_CHECKING:
+    from orm.planning.query import Query
     from orm.relations import Hop
 
 
@@ -23,6 +24,20 @@ class LinkedTo(Condition):
 
     def __repr__(self) -> str:
         return f"LinkedTo({', '.join(path.name for path, _ in self.links)})"
+
+
+class LinkedIn(Condition):
+    """The rows whose key, these paths, is one that a query selects; None: one of none. `lookup`: exact or in."""
+
+    __slots__ = ("lookup", "paths", "query")
+
+    def __init__(self, paths: Sequence[Path], query: Query | None, lookup: str) -> None:
+        self.paths = tuple(paths)
+        self.query = query
+        self.lookup = lookup
+
+    def __repr__(self) -> str:
+        return f"LinkedIn({', '.join(path.name for path in self.paths)})"
 
 
 def link_paths(relation: Relation) -> tuple[Path, ...]:

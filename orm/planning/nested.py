@@ -36,10 +36,12 @@ class OuterRefTerm(Term):
 
     typed = False
 
-    def __init__(self, name: str, depth: int) -> None:
+    def __init__(self, name: str, depth: int, place: tuple[int, int] | None = None) -> None:
         self.name = name
         self.depth = depth
-        self.key = ("outer name", name, depth)
+        self.place = place
+        """Of a part of a key of several columns: which one, of how many."""
+        self.key = ("outer name", name, depth, place)
 
     @property
     def field(self) -> Field[Any]:
@@ -56,7 +58,7 @@ class OuterRefTerm(Term):
                 f"OuterRef({self.name!r}) outside of a subquery: a queryset with one can only be used in "
                 "Subquery(), Exists() or a lookup of another query."
             )
-        return outer.named(self.name)
+        return outer.named(self.name, self.place)
 
 
 class OuterTerm(Term):

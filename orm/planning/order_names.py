@@ -50,7 +50,10 @@ def named_ordering(names: Names, name: str, depth: int = 0) -> Iterable[OrderTer
         yield OrderTerm(FuncTerm(Random(), ()), descending)
         return
     spread = find_spread(info, bare)
-    if spread is not None and not isinstance(spread.relation, GenericForeignKey) and spread.is_bare(bare):
+    if spread is not None and not isinstance(spread.relation, GenericForeignKey) and spread.bare == bare:
+        if spread.by_pk:
+            yield from (OrderTerm(names.path_term(path), descending) for path in spread.paths)
+            return
         yield from _related_ordering(names, bare, descending, spread.relation.target._meta, spread.paths, depth)
         return
     path, parts = split_path(info, bare, "an ordering")

@@ -25,6 +25,7 @@ from orm.planning.names import Names
 from orm.planning.once import once
 from orm.planning.paths import check_name, chosen_paths, resolve_path
 from orm.planning.resolving import resolve
+from orm.planning.spread import key_parts
 from orm.planning.terms import AnnotationTerm, PathTerm, Term
 from orm.relations import CompositeForeignKey, ForeignKey, Relation, ReverseRelation, fields_of
 
@@ -45,9 +46,18 @@ class Projection:
     names: tuple[str, ...]
 
     @property
+    def width(self) -> int:
+        """How many columns it has."""
+        return len(self.names)
+
+    @property
     def field(self) -> Field[Any]:
         """The field of the single column that is selected."""
         raise NotImplementedError
+
+    def position(self, name: str) -> int:
+        """Which column has this name."""
+        return self.names.index(name)
 
     @property
     def plain(self) -> Projection:
@@ -272,35 +282,38 @@ class Columns(Projection):
     shape: Shape
     names: tuple[str, ...]
     terms: tuple[Term, ...]
+    widths: tuple[int, ...] | None = None
+    """How many of the terms each name has: several are a key of several columns, which is a tuple. None: one each."""
 
     @classmethod
     def of(cls, names: Names, shape: Shape, fields: Iterable[Any], named: dict[str, Any]) -> Columns:
         """The columns of these names and expressions; of none, all of the model's."""
         keys: list[str] = []
-        terms: list[Term] = []
+        terms: list[tuple[Term, ...]] = []
         given = list(fields)
         if not given and not named:
             given = [field.attname for field in names.info.fields.values()]
             given += [name for name, annotation in names.annotations.items() if getattr(annotation, "selectable", True)]
         for field in given:
+            found = _column(names, field)
             if isinstance(field, str):
-                term = names.term(field, "a column")
                 name = field
-                if isinstance(term, AnnotationTerm) and not term.selectable:
+                if isinstance(found[0], AnnotationTerm) and not found[0].selectable:
                     raise FieldError(f"{field!r} is an alias(), which is not selected: annotate() it instead.")
             else:
-                term = resolve(names, field, "a column")
                 name = "__".join(getattr(field, "_path", ())) or f"column{len(keys) + 1}"
             keys.append(name)
-            terms.append(term)
+            terms.append(found)
         for name, expression in named.items():
             keys.append(name)
-            terms.append(resolve(names, expression, "a column"))
+            terms.append(_column(names, expression))
         if shape == "named":
             _check_attributes(keys)
         if shape == "flat" and len(keys) != 1:
             raise QueryError(f"values_list(flat=True) takes exactly one field, got {len(keys)}.")
-        return cls(shape, tuple(keys), tuple(terms))
+        flat = tuple(term for found in terms for term in found)
+        widths = None if len(flat) == len(terms) else tuple(map(len, terms))
+        return cls(shape, tuple(keys), flat, widths)
 
     @property
     def field(self) -> Field[Any]:
@@ -311,13 +324,27 @@ class Columns(Projection):
     def selected(self, names: Names) -> tuple[Term, ...]:
         return self.terms
 
+    @property
+    def width(self) -> int:
+        return len(self.terms)
+
     def adding(self, name: str, term: Term) -> Columns:
         """One more column."""
-        return replace(self, names=(*self.names, name), terms=(*self.terms, term))
+        widths = None if self.widths is None else (*self.widths, 1)
+        return replace(self, names=(*self.names, name), terms=(*self.terms, term), widths=widths)
+
+    def position(self, name: str) -> int:
+        """Which column has this name. Raises `QueryError` for a key of several columns."""
+        at = self.names.index(name)
+        if self.widths is None:
+            return at
+        if self.widths[at] > 1:
+            raise QueryError(f"{name!r} is a key of several columns: name one of its fields.")
+        return sum(self.widths[:at])
 
     @once
     def key(self) -> Hashable:
-        return (self.shape, self.names, tuple(term.key for term in self.terms))
+        return (self.shape, self.names, tuple(term.key for term in self.terms), self.widths)
 
     @property
     def values(self) -> tuple[Any, ...]:  # type: ignore[override]
@@ -328,10 +355,23 @@ class Columns(Projection):
 
     def reader(self, processors: Sequence[Process | None], hidden: int) -> Reader:
         if self.shape == "dicts":
-            return read_dicts(self.names, processors, hidden)
+            return read_dicts(self.names, processors, hidden, self.widths)
         if self.shape == "named":
-            return read_named_tuples(self.names, processors, hidden)
-        return (read_values if self.shape == "flat" else read_tuples)(processors, hidden)
+            return read_named_tuples(self.names, processors, hidden, self.widths)
+        return (read_values if self.shape == "flat" else read_tuples)(processors, hidden, self.widths)
+
+
+def _column(names: Names, expression: Any) -> tuple[Term, ...]:
+    """The terms that an expression selects: of a key of several columns, which is a tuple, each one."""
+    try:
+        if isinstance(expression, str):
+            return (names.term(expression, "a column"),)
+        return (resolve(names, expression, "a column"),)
+    except (FieldError, QueryError):
+        parts = key_parts(names.info, expression)
+        if parts is None:
+            raise
+        return tuple(resolve(names, part, "a column") for part in parts)
 
 
 def _check_attributes(names: Sequence[str]) -> None:

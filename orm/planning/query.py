@@ -16,6 +16,7 @@ from orm.planning.conditions import EVERYTHING, Node, about_rows, both, constant
 from orm.planning.names import Names, Reached
 from orm.planning.once import once
 from orm.planning.ordering import OrderTerm
+from orm.planning.paths import resolve_path
 from orm.planning.projection import Columns, Instances, Projection, one_column
 from orm.planning.rendering import Binds, Captured, Rendering
 from orm.planning.resolving import default_ordering, primary_key_ordering
@@ -258,29 +259,50 @@ class Query:
                     f"it takes a query of {relation.target.__name__}."
                 )
             projection: Projection = one_column(self.info, target)
-        elif len(self.projection.names) == 1:
+        elif self.projection.width == 1:
             projection = self.projection
         else:
             raise QueryError(
-                f"A query of {self.info.name} that selects {len(self.projection.names)} columns cannot stand "
+                f"A query of {self.info.name} that selects {self.projection.width} columns cannot stand "
                 "for one value: choose one with values() or values_list()."
             )
         ordering = self.ordering if self.is_limited else ()
         return self.changed(projection=projection, ordering=ordering)
+
+    def selecting_key(self, label: str, info: ModelInfo, fields: Sequence[Field[Any]]) -> Query:
+        """The query as a subquery that selects these fields of `info`, to hold against the relation `label`.
+
+        Raises `QueryError` for a query of another model, and for one that selects another number of columns.
+        """
+        projection = self.projection
+        if isinstance(projection, Instances):
+            if self.info is not info:
+                raise QueryError(
+                    f"{label} is compared with a query of {self.info.name}; it takes a query of {info.name}."
+                )
+            terms = tuple(PathTerm(resolve_path(info, field.attname, "a column")) for field in fields)
+            projection = Columns("tuples", tuple(field.name for field in fields), terms)
+        elif projection.width != len(fields):
+            raise QueryError(
+                f"{label} is a key of {len(fields)} columns and is compared with a query of as many; "
+                f"this one of {self.info.name} selects {projection.width}."
+            )
+        return self.changed(projection=projection, ordering=self.ordering if self.is_limited else ())
 
     def probing(self) -> Query:
         """The query as a subquery of which only its having a row matters."""
         projection = self.projection if self.grouped or self.distinct else Instances(self.info, only=frozenset())
         return self.changed(projection=projection, ordering=self.ordering if self.is_limited else ())
 
-    def subselect(self, outer: Rendering, *, nested: bool = True) -> sqlalchemy.Select[Any]:
+    def subselect(self, outer: Rendering, *, nested: bool = True) -> sqlalchemy.SelectBase:
         """The statement inside of another one, sharing its binds. `nested`: a limited one is put a level deeper."""
         rendering = Rendering(self.info, outer.binds, outer)
         statement = self.select(rendering).correlate_except(*rendering.tables)
-        if self.is_limited and nested:
+        ordered_by = len(statement.selected_columns) > rendering.selected
+        if self.is_limited and (nested or ordered_by):
             # MySQL takes no LIMIT directly inside IN (...).
             inner = statement.subquery()
-            return sqlalchemy.select(*inner.columns)
+            return sqlalchemy.select(*[*inner.columns][: rendering.selected])
         return statement
 
     def select(self, rendering: Rendering) -> sqlalchemy.Select[Any]:

@@ -11,6 +11,7 @@ from sqlalchemy.types import TypeEngine
 
 from orm.exceptions import QueryError
 from orm.planning.paths import Path, resolve_path
+from orm.planning.spread import key_paths
 from orm.relations import joined_on
 
 if TYPE_CHECKING:
@@ -147,11 +148,17 @@ class Rendering:
         """The SQL of an annotation of the query."""
         return self.annotated[name]
 
-    def named(self, name: str) -> ColumnElement[Any]:
-        """What a name means here, for a query inside of this one."""
-        if name in self.annotated:
-            return self.annotated[name]
-        return self.column(resolve_path(self.info, name, "an OuterRef"))
+    def named(self, name: str, place: tuple[int, int] | None = None) -> ColumnElement[Any]:
+        """What a name means here, for a query inside of this one. `place`: which column of a key, of how many."""
+        if place is None:
+            if name in self.annotated:
+                return self.annotated[name]
+            return self.column(resolve_path(self.info, name, "an OuterRef"))
+        position, count = place
+        paths = key_paths(self.info, name)
+        if paths is None or len(paths) != count:
+            raise QueryError(f"OuterRef({name!r}) is compared with a key of {count} columns, which it is not.")
+        return self.column(paths[position])
 
     @property
     def tables(self) -> set[FromClause]:
@@ -168,7 +175,7 @@ class Rendering:
         found = self.binds.ctes.get(cte)
         if found is None:
             raise QueryError(f"This query uses the CTE {cte.name!r} without having it: add with_cte({cte.name}).")
-        column: ColumnElement[Any] = found.c[f"c{cte.query.projection.names.index(name)}"]
+        column: ColumnElement[Any] = found.c[f"c{cte.query.projection.position(name)}"]
         return column
 
     def join_cte(self, cte: CTE, condition: ColumnElement[bool]) -> None:

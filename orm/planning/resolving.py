@@ -5,9 +5,7 @@ This happens when a queryset's method is called, so that what makes no sense is 
 
 from __future__ import annotations
 
-import datetime
 import decimal
-import uuid
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +33,7 @@ from orm.functions import Extract, Substr
 from orm.functions.arrays import ArraySlice
 from orm.functions.json import KeyString
 from orm.json_lookups import KEY_IS_NULL
-from orm.lookups import Lookup, Prepared, Truth, lookup_for
+from orm.lookups import Lookup, Prepared, lookup_for
 from orm.planning.calculated import CaseTerm, CombinedTerm, ConditionTerm, FuncTerm
 from orm.planning.conditions import (
     EVERYTHING,
@@ -52,14 +50,15 @@ from orm.planning.conditions import (
     junction,
 )
 from orm.planning.existence import AboutRows, Certain, ExistsQuery, RowExists, RowMissing, near_terms
-from orm.planning.linked import LinkedTo
+from orm.planning.linked import LinkedIn, LinkedTo
+from orm.planning.matching import PLAIN_VALUES, in_query, one_row, prepared, within_year
 from orm.planning.names import Names
 from orm.planning.nested import CTETerm, OuterRefTerm, OuterTerm, SubqueryTerm
 from orm.planning.order_names import KEY_NUMBER, named_ordering
 from orm.planning.ordering import ClauseOrder, OrderTerm
 from orm.planning.over_rows import AggregateTerm, WindowTerm
 from orm.planning.paths import MAX_CACHED, Path, resolve_path, split_path
-from orm.planning.spread import Spread, find_spread
+from orm.planning.spread import Spread, compared_parts, find_spread
 from orm.planning.terms import DECIMAL, NULL, ClauseTerm, NullTerm, PathTerm, RowTerm, Term, ValueTerm, value_field
 from orm.planning.transforming import KeyTerm, Steps, TransformTerm, split_lookup, with_steps
 from orm.relations import RelationExpression
@@ -68,16 +67,8 @@ from orm.windows import Window, WindowFunction
 
 if TYPE_CHECKING:
     from orm.meta import ModelInfo
-    from orm.planning.query import Query
 
 
-# Which end of a year a comparison with the year is one with.
-# Values of these very types are nothing but values: no expression, no query, no list of such.
-PLAIN_VALUES = frozenset(
-    {bool, int, float, str, bytes, decimal.Decimal, uuid.UUID}
-    | {datetime.date, datetime.datetime, datetime.time, datetime.timedelta}
-)
-YEAR_BOUNDS = {"exact": 0, "gt": 1, "gte": 0, "lt": 0, "lte": 1}
 KEY_STRING = KeyString(F("key"))
 SLICES = {"text": Substr(F("text"), 1), "array": ArraySlice(F("array"), 1)}
 # What no database calculates with; of JSON, see below.
@@ -90,7 +81,7 @@ def resolve(names: Names, node: Any, what: str) -> Term:
     Raises `FieldError` for a name that is no field or a field of another model.
     """
     if isinstance(node, OuterRef):
-        return OuterRefTerm(node.path, node.depth)
+        return OuterRefTerm(node.path, node.depth, node.place)
     if isinstance(node, F):
         return names.term(node.path, what)
     if isinstance(node, FieldExpression):
@@ -267,6 +258,8 @@ def _resolved(names: Names, condition: Any, negated: bool) -> Node | None:
         return NOTHING if condition.query.is_empty else ExistsQuery(condition.query.probing())
     if isinstance(condition, LinkedTo):
         return _linked(names, condition, negated)
+    if isinstance(condition, LinkedIn):
+        return _linked_in(names, condition, negated)
     if isinstance(condition, Comparison):
         expression = condition.expression
         if isinstance(expression, FieldExpression):
@@ -295,13 +288,32 @@ def _linked(names: Names, condition: LinkedTo, negated: bool) -> Node:
     count = path.first_many()
     hops = path.relations[:count]
     inner_names = Names(hops[-1].target._meta, own_scope=True)
-    inner = junction(
-        "AND",
-        [
-            _match(inner_names, inner_names.path_term(p.after(count)), lookup_for(p.field, "exact"), value)
-            for p, value in links
-        ],
-    )
+    found: list[Node] = []
+    outside: tuple[Term, ...] = ()
+    for linked, value in links:
+        term, exact = inner_names.path_term(linked.after(count)), lookup_for(linked.field, "exact")
+        known, reads = _from_outside(names, term, exact, value)
+        found.append(_match(inner_names, term, exact, known))
+        outside += reads
+    return AboutRows(RowExists(hops, junction("AND", found), names.joined_here(hops), outside))
+
+
+def _linked_in(names: Names, condition: LinkedIn, negated: bool) -> Node:
+    """A key of several columns is one that a query selects."""
+    paths, query = condition.paths, condition.query
+    if query is not None and not query.is_empty:
+        query = one_row(query, condition.lookup)
+    else:
+        query = None
+    if not (negated and paths[0].many):
+        terms = tuple(names.path_term(path) for path in paths)
+        return constant(False, *terms) if query is None else InQuery(terms, query)
+    count = paths[0].first_many()
+    hops = paths[0].relations[:count]
+    if query is None:
+        return constant(False, *near_terms(hops, names.joined_here(hops)))
+    inner_names = Names(hops[-1].target._meta, own_scope=True)
+    inner = InQuery(tuple(inner_names.path_term(path.after(count)) for path in paths), query, outside=True)
     return AboutRows(RowExists(hops, inner, names.joined_here(hops), ()))
 
 
@@ -345,9 +357,14 @@ def _keyword(names: Names, name: str, value: Any, negated: bool) -> Node:
 def _composite(names: Names, name: str, value: Any) -> Node:
     """A composite key against one tuple, or one of several."""
     info = names.info
+    paths = tuple(resolve_path(info, field.attname, "a lookup") for field in info.pk_fields)
+    if is_queryset(value):
+        query = value._query.selecting_key(f"{info.name}.pk", info, info.pk_fields)
+        return _linked_in(names, LinkedIn(paths, query, "in" if name == "pk__in" else "exact"), False)
     keys = list(value) if name == "pk__in" else [value]
     if not keys:
-        return constant(False, *(names.term(field.attname, "a lookup") for field in info.pk_fields))
+        return constant(False, *map(names.path_term, paths))
+    keys = [compared_parts(info, f"{info.name}.pk", info.pk_fields, key) or key for key in keys]
     rows = [
         junction(
             "AND",
@@ -383,7 +400,7 @@ def _exists(names: Names, path: Path, steps: Steps, lookup: Lookup, value: Any) 
     term = with_steps(inner_names.path_term(inner_path), steps)
     value, outside = _from_outside(names, term, lookup, value)
     if lookup.name == "in" and is_queryset(value):
-        inner = _in_query(term, value._query, outside=True)
+        inner = in_query(term, value._query, outside=True)
     else:
         inner = _match(inner_names, term, lookup, value)
     if lookup.name == "exact" and isinstance(value, Outside) and not isinstance(value.term.term, PathTerm):
@@ -405,7 +422,7 @@ class Outside(Expression[Any]):
 def _from_outside(names: Names, term: Term, lookup: Lookup, value: Any) -> tuple[Any, tuple[Term, ...]]:
     """A value for a condition inside of an EXISTS, where its names are those outside; and what it reads there."""
     if is_queryset(value) and lookup.takes_expression:
-        return Outside(SubqueryTerm(_one_row(value._query, lookup.name).selecting_one(term.field))), ()
+        return Outside(SubqueryTerm(one_row(value._query, lookup.name).selecting_one(term.field))), ()
     if isinstance(value, (list, tuple, set, frozenset)) and any(isinstance(item, Expression) for item in value):
         found = [_from_outside(names, term, lookup, v) if isinstance(v, Expression) else (v, ()) for v in value]
         return [item for item, _ in found], tuple(leaf for _, leaves in found for leaf in leaves)
@@ -418,17 +435,17 @@ def _from_outside(names: Names, term: Term, lookup: Lookup, value: Any) -> tuple
 def _match(names: Names, term: Term, lookup: Lookup, value: Any) -> Node:
     field = term.field
     if type(value) in PLAIN_VALUES and type(term) is PathTerm:
-        return _prepared(term, lookup, value)
+        return prepared(term, lookup, value)
     name = lookup.name
     if name == "in":
         query = getattr(value, "_query", None)
         if query is not None:
-            return _in_query(term, query)
+            return in_query(term, query)
     spread = _spread(names, term, name, value)
     if spread is not None:
         return spread
     if lookup.takes_expression and getattr(value, "_query", None) is not None:
-        return TermMatch(term, lookup, SubqueryTerm(_one_row(value._query, name).selecting_one(field)))
+        return TermMatch(term, lookup, SubqueryTerm(one_row(value._query, name).selecting_one(field)))
     if isinstance(value, (Expression, ClauseElement)) and not hasattr(value, "_meta"):
         other = resolve(names, value, f"a value for {name}")
         if not lookup.takes_expression:
@@ -441,30 +458,10 @@ def _match(names: Names, term: Term, lookup: Lookup, value: Any) -> Node:
         null_key = name == "exact" and isinstance(term, KeyTerm)
         return Match(term, KEY_IS_NULL if null_key else IS_NULL, Prepared((), variant=True))
     if isinstance(term, TransformTerm) and isinstance(term.function, Extract):
-        found = _within_year(term, term.function, name, value)
+        found = within_year(term, term.function, name, value)
         if found is not None:
             return found
-    return _prepared(term, lookup, value)
-
-
-def _prepared(term: Term, lookup: Lookup, value: Any) -> Node:
-    """A term held against a value."""
-    prepared = lookup.prepare(term.field, value)
-    if prepared is Truth.NEVER:
-        return constant(False, *term.leaves(), aggregate=term.aggregate)
-    if prepared is Truth.NOT_NULL:
-        return Match(term, IS_NULL, Prepared((), variant=False))
-    assert isinstance(prepared, Prepared)
-    return Match(term, lookup, prepared)
-
-
-def _within_year(term: TransformTerm, extract: Extract, name: str, year: Any) -> Node | None:
-    """A comparison of the year as one of the column itself, which an index serves; None where that cannot be."""
-    bounds = extract.as_bounds(term.term.field, year)
-    if bounds is None or name not in YEAR_BOUNDS:
-        return None
-    values = bounds if name == "exact" else (bounds[YEAR_BOUNDS[name]],)
-    return Match(term.term, lookup_for(term.term.field, "range" if name == "exact" else name), Prepared(values))
+    return prepared(term, lookup, value)
 
 
 def _spread(names: Names, term: Term, name: str, value: Any) -> Node | None:
@@ -481,23 +478,6 @@ def _spread(names: Names, term: Term, name: str, value: Any) -> Node | None:
     low, high = value
     bounds = (("gte", low), ("lte", high))
     return junction("AND", [_match(names, term, lookup_for(term.field, bound), item) for bound, item in bounds])
-
-
-def _one_row(query: Query, name: str) -> Query:
-    """A query that stands for one value. Raises `QueryError` if it is not limited to one row."""
-    if name == "exact" and (query.high is None or query.high - query.low > 1):
-        raise QueryError(
-            f"A query of {query.info.name} that is compared with must be sliced to one row: queryset[:1]; "
-            "to find any of several, use __in."
-        )
-    return query
-
-
-def _in_query(term: Term, query: Query, *, outside: bool = False) -> Node:
-    """``__in=queryset``: one statement, whose inner query selects the keys. `outside`: see `_from_outside`."""
-    if query.is_empty:
-        return constant(False, *term.leaves(), aggregate=term.aggregate)
-    return InQuery(term, query.selecting_one(term.field), outside)
 
 
 def resolve_ordering(names: Names, terms: Iterable[Any]) -> tuple[OrderTerm, ...]:

@@ -176,7 +176,7 @@ class BulkInsert:
         most = self.dialect.rows_per_insert(len(self.fields))
         if self._arrays is not None:
             most = 10_000
-        elif self.dialect.placeholder == "${}":
+        elif self.dialect.numbered_parameters:
             most = min(most, MAX_PLANNED_ROWS)
         return min(batch_size, most) if batch_size else most
 

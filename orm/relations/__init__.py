@@ -3,15 +3,8 @@
 from orm.relations.composed import Composed
 from orm.relations.composite import CompositeForeignKey
 from orm.relations.expressions import RelationExpression
-from orm.relations.foreign_key import (
-    CASCADE,
-    NO_ACTION,
-    RESTRICT,
-    SET_DEFAULT,
-    SET_NULL,
-    ForeignKey,
-    OneToOne,
-)
+from orm.relations.foreign_key import ForeignKey, OneToOne
+from orm.relations.forward import CASCADE, NO_ACTION, RESTRICT, SET_DEFAULT, SET_NULL
 from orm.relations.generic import GenericExpression, GenericForeignKey
 from orm.relations.hops import Hop, Relation, fields_of, joined_on, pairs, related_key, related_keys
 from orm.relations.many_to_many import ManyToMany, ManyToManyEnd

@@ -12,10 +12,10 @@ from orm.exceptions import FieldError, QueryError
 from orm.fields import Field
 from orm.relations.composed import Composed
 from orm.relations.expressions import RelationExpression
-from orm.relations.foreign_key import NO_ACTION, SET_NULL, check_on_delete
-from orm.relations.hops import Hop, check_related_name, check_to, find_target, related_keys
+from orm.relations.forward import NO_ACTION, SET_NULL, Forward
+from orm.relations.hops import related_keys
 from orm.relations.loaded import PREFETCHED, SPARSE, check_touchable
-from orm.relations.reverse import RelatedKey, ReverseRelation
+from orm.relations.reverse import RelatedKey
 
 if TYPE_CHECKING:
     from orm.models import Model
@@ -24,7 +24,7 @@ M = TypeVar("M", bound="Model | None")
 T = TypeVar("T", bound="Model")
 
 
-class CompositeForeignKey(Composed, Generic[M]):
+class CompositeForeignKey(Forward, Composed, Generic[M]):
     """A relation to one row of a model with a composite primary key, kept in fields of the model that has it.
 
         class Line(orm.Model):
@@ -37,7 +37,6 @@ class CompositeForeignKey(Composed, Generic[M]):
     None if a part is. It takes an instance, or a tuple of the parts.
     """
 
-    many = False
     primary_key = False
 
     if TYPE_CHECKING:
@@ -98,19 +97,10 @@ class CompositeForeignKey(Composed, Generic[M]):
             related_query_name=None,
             allow_null=False,
         ):
-            check_to(to)
-            check_on_delete(on_delete)
-            check_related_name(related_name, "related_name")
-            check_related_name(related_query_name, "related_query_name")
             if isinstance(from_fields, str) or len(from_fields) < 2:
                 raise FieldError("from_fields are the names of several fields; to one, point with a ForeignKey.")
-            if on_delete == SET_NULL and not allow_null:
-                raise FieldError("on_delete=SET_NULL needs allow_null=True on the same relation.")
-            self.to = to
+            self.lead(to, on_delete, related_name, related_query_name, allow_null)
             self.field_names = tuple(from_fields)
-            self.on_delete = on_delete
-            self.related_name = related_name
-            self.related_query_name = related_query_name
             self.allow_null = allow_null
 
         def __get__(self, instance, owner):
@@ -132,39 +122,15 @@ class CompositeForeignKey(Composed, Generic[M]):
                 else:
                     own[field.attname] = part
 
-    to: type[Model] | str
-    on_delete: str
     allow_null: bool
-    related_name: str | None
-    related_query_name: str | None
 
     def __repr__(self) -> str:
         return f"<CompositeForeignKey {self.label}>"
-
-    @property
-    def accessor(self) -> str:
-        """The attribute that holds the related instance."""
-        return self.name
-
-    @property
-    def hops(self) -> tuple[Hop, ...]:
-        """The one join to the related model."""
-        return (self,)
 
     @cached_property
     def key(self) -> Field[Any]:
         """What a comparison would compare, if there was one column."""
         return RelatedKey(self, self.model)
-
-    @cached_property
-    def reverse(self) -> ReverseRelation:
-        """The way back."""
-        return ReverseRelation(self)
-
-    def wait_for(self, name: str) -> None:
-        """Lead to the next model of this name: the one that it led to is gone."""
-        self.to = name
-        self.__dict__.pop("reverse", None)
 
     @property
     def unique(self) -> bool:
@@ -197,20 +163,6 @@ class CompositeForeignKey(Composed, Generic[M]):
     def target_field(self) -> Field[Any]:
         """There is no single one. Raises `QueryError`."""
         raise QueryError(f"{self.label} has a key of several columns: name one of its fields.")
-
-    def is_resolved(self) -> bool:
-        """Whether the related model is there yet."""
-        return find_target(self.to, self.model) is not None
-
-    @property
-    def target(self) -> type[Model]:
-        """The related model. Raises `FieldError` if it never appeared."""
-        if isinstance(self.to, str):
-            found = find_target(self.to, self.model)
-            if found is None:
-                raise self.model._meta.registry.unknown_model(self.label, self.to)
-            self.to = found
-        return self.to
 
     def check(self) -> None:
         """Raise `FieldError` for a name that is no field, and unless some may be null just if the relation may."""

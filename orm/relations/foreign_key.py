@@ -15,28 +15,12 @@ from orm.expressions import FieldExpression
 from orm.fields import Field
 from orm.generating import Inline
 from orm.relations.expressions import RelationExpression
-from orm.relations.hops import Hop, check_related_name, check_to, find_target, related_key
+from orm.relations.forward import NO_ACTION, Forward
+from orm.relations.hops import related_key
 from orm.relations.loaded import OWNER, PREFETCHED, SPARSE, check_touchable
-from orm.relations.reverse import ReverseRelation
 
 if TYPE_CHECKING:
     from orm.models import Model
-
-CASCADE = "CASCADE"
-RESTRICT = "RESTRICT"
-SET_NULL = "SET NULL"
-SET_DEFAULT = "SET DEFAULT"
-NO_ACTION = "NO ACTION"
-ON_DELETE = (CASCADE, RESTRICT, SET_NULL, SET_DEFAULT, NO_ACTION)
-
-
-def check_on_delete(on_delete: str) -> None:
-    """Raise `FieldError` unless it is one of the rules."""
-    if on_delete not in ON_DELETE:
-        raise FieldError(
-            f"on_delete must be one of orm.CASCADE, RESTRICT, SET_NULL, SET_DEFAULT and NO_ACTION, got {on_delete!r}."
-        )
-
 
 M = TypeVar("M", bound="Model | None")
 T = TypeVar("T", bound="Model")
@@ -97,7 +81,7 @@ class RelationValidator(typesystem.Field):
         return self.relation.target_field.validator.serialize(obj)
 
 
-class ForeignKey(Field[M], Generic[M]):
+class ForeignKey(Forward, Field[M], Generic[M]):
     """A relation to one row of another model, kept as its key.
 
     `to` is a model, or the class name of one in the same registry (itself included). `on_delete` is what
@@ -111,7 +95,6 @@ class ForeignKey(Field[M], Generic[M]):
 
     kind = "relation"
     unique_relation = False
-    many = False
 
     if TYPE_CHECKING:
 
@@ -176,18 +159,9 @@ class ForeignKey(Field[M], Generic[M]):
             to_field=None,
             **options,
         ):
-            check_to(to)
-            check_related_name(related_name, "related_name")
-            check_related_name(related_query_name, "related_query_name")
-            check_on_delete(on_delete)
-            if on_delete == SET_NULL and not options.get("allow_null"):
-                raise FieldError("on_delete=SET_NULL needs allow_null=True on the same field.")
+            self.lead(to, on_delete, related_name, related_query_name, options.get("allow_null", False))
             if self.unique_relation:
                 options["unique"] = True
-            self.to = to
-            self.on_delete = on_delete
-            self.related_name = related_name
-            self.related_query_name = related_query_name
             self.to_field = to_field
             super().__init__(**options)
 
@@ -215,10 +189,6 @@ class ForeignKey(Field[M], Generic[M]):
                 own[self.attname] = value
                 own.pop(self.name, None)
 
-    to: type[Model] | str
-    on_delete: str
-    related_name: str | None
-    related_query_name: str | None
     to_field: str | None
 
     @property
@@ -227,29 +197,13 @@ class ForeignKey(Field[M], Generic[M]):
         return f"{self.name}_id"
 
     @property
-    def accessor(self) -> str:
-        """The attribute that holds the related instance."""
-        return self.name
-
-    @property
-    def hops(self) -> tuple[Hop, ...]:
-        """The one join to the related model."""
-        return (self,)
-
-    @property
     def key(self) -> ForeignKey[M]:
         """The relation itself: its column is the key."""
         return self
 
-    @cached_property
-    def reverse(self) -> ReverseRelation:
-        """The way back."""
-        return ReverseRelation(self)
-
     def wait_for(self, name: str) -> None:
         """Lead to the next model of this name: the one that it led to is gone."""
-        self.to = name
-        self.__dict__.pop("reverse", None)
+        super().wait_for(name)
         self.__dict__.pop("missing", None)
 
     @property
@@ -261,26 +215,6 @@ class ForeignKey(Field[M], Generic[M]):
     def remote_columns(self) -> tuple[str, ...]:
         """The column of the related model that the key is of."""
         return (self.target_field.column_name,)
-
-    @property
-    def label(self) -> str:
-        """The relation's name in messages: ``Track.album``."""
-        return f"{self.model.__name__}.{self.name}"
-
-    def is_resolved(self) -> bool:
-        """Whether the related model is there yet."""
-        return find_target(self.to, self.model) is not None
-
-    @property
-    def target(self) -> type[Model]:
-        """The related model. Raises `FieldError` if it never appeared."""
-        if isinstance(self.to, str):
-            found = find_target(self.to, self.model)
-            if found is None:
-                self.model._meta.require_table()  # Raises, and says which models there are.
-                raise FieldError(f"{self.label} points to {self.to!r}, which is not in its registry.")
-            self.to = found
-        return self.to
 
     @property
     def target_field(self) -> Field[Any]:

@@ -14,7 +14,8 @@ from orm.exceptions import FieldError, QueryError
 from orm.expressions import Q
 from orm.relations.composed import Composed
 from orm.relations.expressions import RelationExpression, UnknownAttribute
-from orm.relations.foreign_key import NO_ACTION, SET_NULL, ForeignKey, check_on_delete
+from orm.relations.foreign_key import ForeignKey
+from orm.relations.forward import NO_ACTION, SET_NULL, check_on_delete
 from orm.relations.hops import check_to
 
 if TYPE_CHECKING:
@@ -76,11 +77,9 @@ class GenericForeignKey(Composed, Generic[M]):
         ):
             for target in to:
                 check_to(target)
-            check_on_delete(on_delete)
+            check_on_delete(on_delete, allow_null)
             if len(to) < 2:
                 raise FieldError("A GenericForeignKey leads to several models; to one, point with a ForeignKey.")
-            if on_delete == SET_NULL and not allow_null:
-                raise FieldError("on_delete=SET_NULL needs allow_null=True on the same relation.")
             self.to = to
             self.allow_null = allow_null
             self.options = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -71,23 +72,37 @@ async def test_keys_of_many_rows(tables: Database) -> None:
     assert {tag.pk: tag.uses for tag in tags} == dict(stored)
 
 
-async def test_keys_where_a_trigger_adds_rows(sqlite_tables: Database) -> None:
+@pytest.fixture
+async def adding(sqlite_tables: Database) -> AsyncIterator[None]:
+    """A trigger adds a row for each new one."""
     await sqlite_tables.execute(
         "CREATE TRIGGER more AFTER INSERT ON TAG WHEN new.uses >= 0 "
         "BEGIN INSERT INTO tag (name, uses) VALUES (new.name || '!', -1); END"
     )
-    try:
-        await _keys_are_right()
-    finally:
-        await sqlite_tables.execute("DROP TRIGGER more")
+    yield
+    await sqlite_tables.execute("DROP TRIGGER more")
 
 
-async def test_keys_after_the_highest_there_can_be(sqlite_tables: Database) -> None:
-    """SQLite takes any that are free then, in no order that would tell them apart."""
+async def test_keys_where_a_trigger_adds_rows(adding: None) -> None:
+    await _keys_are_right()
+
+
+@pytest.mark.parametrize("count", [2, 10, 1_000])
+@pytest.mark.parametrize("inside", [False, True])
+async def test_keys_after_the_highest_there_can_be(sqlite_tables: Database, count: int, inside: bool) -> None:
+    """SQLite takes any that are free then, in no order that would tell them apart; each instance has its own."""
     await Tag.objects.create(id=2**63 - 1, name="last")
-    tags = await Tag.objects.bulk_create({"name": f"tag {n}"} for n in range(1_000))
-    stored = await Tag.objects.filter(name__startswith="tag").values_list("id", flat=True)
-    assert {tag.pk for tag in tags} == set(stored)
+    async with sqlite_tables.transaction() if inside else nullcontext():
+        tags = await _keys_are_right(count)
+    keys = [tag.pk for tag in tags]
+    assert count == 2 or keys != sorted(keys), "keys in order would be told apart anyway"
+
+
+async def test_keys_after_the_highest_there_can_be_where_a_trigger_adds_rows(
+    sqlite_tables: Database, adding: None
+) -> None:
+    await Tag.objects.create(id=2**63 - 1, name="last", uses=-1)
+    await _keys_are_right()
 
 
 async def test_keys_inside_a_transaction(tables: Database) -> None:
@@ -95,10 +110,11 @@ async def test_keys_inside_a_transaction(tables: Database) -> None:
         await _keys_are_right()
 
 
-async def _keys_are_right() -> None:
-    tags = await Tag.objects.bulk_create({"name": f"tag {n}", "uses": n} for n in range(1_000))
+async def _keys_are_right(count: int = 1_000) -> list[Tag]:
+    tags = await Tag.objects.bulk_create({"name": f"tag {n}", "uses": n} for n in range(count))
     stored = dict(await Tag.objects.filter(name__startswith="tag").values_list("id", "uses"))
     assert all(stored[tag.pk] == tag.uses for tag in tags)
+    return tags
 
 
 async def test_keys_cost_no_returning_on_sqlite(sqlite_tables: Database) -> None:

@@ -187,6 +187,154 @@ async def test_queries_across(orders: Any, database: Database) -> None:
     assert await Line.objects.filter(order__note="x").update(what="new") == 2
 
 
+@pytest.fixture
+async def lines(orders: Any) -> list[Any]:
+    first, second, _ = orders
+    return await Line.objects.bulk_create(
+        [{"order": order, "what": what} for order, what in zip([first, first, second], "abc", strict=True)]
+    )
+
+
+async def test_queries_as_keys(orders: Any, lines: list[Line], database: Database) -> None:
+    first, second, third = orders
+    noted = Order.objects.filter(note="x")
+    with recorded(database) as sent:
+        for keys in (noted, noted.values("pk"), noted.values_list("shop", "number"), noted.values(key=orm.F("pk"))):
+            assert await Line.objects.filter(order__in=keys) == lines[:2]
+            assert await Line.objects.filter(order__pk__in=keys) == lines[:2]
+            assert await Order.objects.filter(pk__in=keys) == [first]
+            assert await Line.objects.exclude(order__in=keys) == lines[2:]
+            assert await Order.objects.exclude(pk__in=keys).order_by("note") == [second, third]
+        assert len(sent) == 20
+    assert await Line.objects.filter(Line.order.in_(noted)) == lines[:2]
+    assert await Line.objects.filter(order__in=Line.objects.filter(what="c").values("order")) == lines[2:]
+    assert await Line.objects.filter(order__in=Order.objects.order_by("-note")[1:]) == lines
+    assert await Line.objects.filter(order__in=Order.objects.order_by("note")[:1]) == lines[:2]
+    assert await Line.objects.filter(order=Order.objects.order_by("note")[:1]) == lines[:2]
+    assert await Order.objects.filter(pk=noted[:1]) == [first]
+    assert await Order.objects.filter(lines__order__in=noted).distinct() == [first]
+    assert await Order.objects.exclude(lines__order__in=noted).order_by("note") == [second, third]
+    assert await Order.objects.filter(linked__in=noted) == [] == await Tag.objects.filter(orders__in=noted)
+    await first.linked.add(second)
+    assert await Order.objects.filter(linked__in=noted) == [second]
+    assert await Order.objects.exclude(linked__in=noted).order_by("note") == [first, third]
+    assert await Line.objects.filter(order__in=noted).update(what="z") == 2
+    assert await Line.objects.filter(order__in=noted, what="z").delete() == 2
+
+
+async def test_queries_as_keys_that_are_not_there(orders: Any, database: Database) -> None:
+    first, *_ = orders
+    none, half, whole = [await Visit.objects.create(**key) for key in ({}, {"at": first.shop_id}, {"order": first})]
+    noted = Order.objects.filter(note="x")
+    assert await Visit.objects.filter(order__in=noted) == [whole]
+    assert await Visit.objects.exclude(order__in=noted).order_by("id") == [none, half]
+    assert await Visit.objects.filter(~orm.Q(order__in=noted) | orm.Q(pk=whole.pk)).count() == 3
+    keys = Visit.objects.values("order")
+    assert await Order.objects.filter(pk__in=keys) == [first]
+    with recorded(database) as sent:
+        assert await Visit.objects.filter(order__in=Order.objects.none()) == []
+        assert await Order.objects.filter(pk__in=Order.objects.none()) == [] and sent.texts == []
+    assert await Visit.objects.exclude(order__in=Order.objects.none()).count() == 3
+    assert await Order.objects.exclude(visits__order__in=Order.objects.none()).count() == 3
+    sums = Visit.objects.values("nth").annotate(n=orm.Count("id"))
+    grouped = await sums.filter(orm.Q(n=2) | orm.Q(order__in=[])).values_list("n", flat=True)
+    assert grouped == await sums.filter(orm.Q(n=2) | orm.Q(at__in=[])).values_list("n", flat=True) == []
+
+
+async def test_expressions_as_keys(orders: Any, lines: list[Line]) -> None:
+    first, second, third = orders
+    assert await Line.objects.filter(order=orm.F("order")) == lines == await Line.objects.filter(order=Line.order)
+    assert await Order.objects.filter(pk=orm.F("pk")).count() == 3
+    assert await Order.objects.filter(pk=(orm.F("shop"), 2)) == [second]
+    assert await Line.objects.filter(order=(orm.F("shop"), 1), what="a") == lines[:1]
+    with_lines = Order.objects.filter(orm.Exists(Line.objects.filter(order=orm.OuterRef("pk")))).order_by("note")
+    assert await with_lines == [first, second]
+    own = Order.objects.filter(pk=orm.OuterRef("order")).values("note")
+    assert await Line.objects.annotate(said=orm.Subquery(own)).values_list("said", flat=True) == ["x", "x", "y"]
+    assert await Order.objects.exclude(lines__order=orm.F("pk")) == [third]
+    two_down = Line.objects.filter(order=orm.OuterRef(orm.OuterRef("pk")))
+    inner = Shop.objects.filter(orm.Exists(two_down), id=orm.OuterRef("shop"))
+    assert await Order.objects.filter(orm.Exists(inner)).order_by("note") == [first, second]
+
+
+async def test_keys_as_values(orders: Any, lines: list[Line]) -> None:
+    first, second, third = orders
+    rows = Line.objects.filter(what__gt="a")
+    assert await rows.values("order", "what") == [
+        {"order": first.pk, "what": "b"},
+        {"order": second.pk, "what": "c"},
+    ]
+    assert await rows.values_list("what", "order") == [("b", first.pk), ("c", second.pk)]
+    assert await rows.values_list("order", flat=True) == [first.pk, second.pk]
+    [row, _] = await rows.values_list("order", "what", named=True)
+    assert (row.order, row.what) == (first.pk, "b")
+    assert await rows.values(key=orm.F("order"), n=orm.F("number") + 1) == [
+        {"key": first.pk, "n": 2},
+        {"key": second.pk, "n": 3},
+    ]
+    assert await rows.values_list(Line.order, Line.what) == [(first.pk, "b"), (second.pk, "c")]
+    assert await rows.values("order__pk", "order__note") == [
+        {"order__pk": first.pk, "order__note": "x"},
+        {"order__pk": second.pk, "order__note": "y"},
+    ]
+    assert await Order.objects.order_by("-pk").values_list("pk", flat=True) == [third.pk, second.pk, first.pk]
+    assert await Order.objects.filter(note="x").values("pk", "note") == [{"pk": first.pk, "note": "x"}]
+    assert await Line.objects.order_by("-order__pk", "id").values_list("what", flat=True) == ["c", "a", "b"]
+    assert sorted(await Line.objects.order_by().values_list("order", flat=True).distinct()) == [first.pk, second.pk]
+    counted = Line.objects.order_by("order").values("order").annotate(n=orm.Count("id"))
+    assert await counted == [{"order": first.pk, "n": 2}, {"order": second.pk, "n": 1}]
+    assert await counted.filter(n=2).count() == 1
+    both = Line.objects.values_list("order", "what").union(Order.objects.values_list("pk", "note"))
+    assert sorted(await both)[0] == (first.pk, "a") and len(await both) == 6
+    assert [row["order"] async for row in Line.objects.values("order")] == [first.pk, first.pk, second.pk]
+    page = await Line.objects.order_by("id").values("order").page(size=2)
+    assert page.items == [{"order": first.pk}] * 2
+    [seen] = (await Line.objects.order_by("id").values("order").page(after=page.next_cursor)).items
+    assert seen == {"order": second.pk}
+    named = orm.CTE("named", Line.objects.values("order", "what"))
+    found = await named.join(Line, what=named.col.what).with_cte(named).filter(what="a").values_list(named.col.what)
+    assert found == [("a",)]
+    with pytest.raises(orm.QueryError, match="'order' is a key of several columns"):
+        named.join(Line, shop=named.col.order)
+
+
+async def test_keys_as_values_where_there_are_none(orders: Any) -> None:
+    """As of Django's composite keys: a tuple of what there is."""
+    first, *_ = orders
+    for key in ({}, {"at": first.shop_id}, {"order": first}):
+        await Visit.objects.create(**key)
+    assert await Visit.objects.order_by("id").values_list("order", flat=True) == [
+        (None, None),
+        (first.shop_id, None),
+        first.pk,
+    ]
+    ways_back = Order.objects.order_by("note").values_list("visits__order", "visits__id")
+    assert (await ways_back)[0][0] == first.pk and (await ways_back)[1] == ((None, None), None)
+
+
+async def test_keys_that_do_not_fit(orders: Any) -> None:
+    with pytest.raises(orm.QueryError, match=r"Line\.order is compared with a query of Shop; it takes .* of Order"):
+        Line.objects.filter(order__in=Shop.objects.all())
+    with pytest.raises(orm.QueryError, match=r"Line\.order is a key of 2 columns .* selects 1"):
+        Line.objects.filter(order__in=Order.objects.values("shop"))
+    with pytest.raises(orm.QueryError, match=r"Order\.pk is a key of 2 columns .* selects 3"):
+        Order.objects.filter(pk__in=Order.objects.values("pk", "note"))
+    with pytest.raises(orm.QueryError, match="sliced to one row"):
+        Line.objects.filter(order=Order.objects.all())
+    with pytest.raises(
+        orm.QueryError, match=r"Line\.order is a key of 2 columns, and is not compared with F\('what'\)"
+    ):
+        Line.objects.filter(order=orm.F("what"))
+    with pytest.raises(orm.QueryError, match=r"selects 2 columns cannot stand for one value"):
+        Shop.objects.filter(pk__in=Line.objects.values("order"))
+    with pytest.raises(orm.QueryError, match="key of 2 columns, which it is not"):
+        await Shop.objects.filter(orm.Exists(Line.objects.filter(order=orm.OuterRef("pk"))))
+    with pytest.raises(orm.QueryError, match="composite primary key"):
+        Line.objects.annotate(key=orm.F("order"))
+    with pytest.raises(orm.FieldError, match="a field of Visit"):
+        Line.objects.values_list(Visit.order)
+
+
 async def test_the_way_back(orders: Any) -> None:
     first, second, _ = orders
     line = await first.lines.create(what="a")

@@ -17,6 +17,7 @@ from orm.database import constructs
 from orm.database.constructs import LIKE_ESCAPE, like_pattern
 from orm.database.dialect import LIST_SLOT, DeleteRules, Dialect
 from orm.database.mysql import spellings as spellings
+from orm.database.types import server_kind
 from orm.exceptions import NotSupportedError
 
 NAMES = ("mysql", "mariadb")
@@ -29,7 +30,6 @@ class MySQLDialect(Dialect):
     """MySQL 8 and newer, through asyncmy or aiomysql."""
 
     name = "mysql"
-    placeholder = "%s"
     returning = False
     max_list = 10_000
     existing_tables = (
@@ -154,7 +154,7 @@ for _name in NAMES:
 def _create_table(element: CreateTable, compiler: DDLCompiler, **kw: Any) -> str:
     sql: str = compiler.visit_create_table(element, **kw)  # type: ignore[no-untyped-call]
     # An engine of SQLAlchemy's for a mysql:// URL may have found MariaDB, and gives it MySQL's options.
-    if getattr(compiler.dialect, "is_mariadb", False):
+    if server_kind(compiler.dialect) == "mariadb":
         return sql.replace(f"COLLATE {MYSQL_COLLATION}", f"COLLATE {MARIADB_COLLATION}")
     return sql
 

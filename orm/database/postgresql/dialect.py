@@ -25,7 +25,7 @@ class PostgreSQLDialect(Dialect):
     """PostgreSQL 12 and newer, through asyncpg."""
 
     name = "postgresql"
-    placeholder = "${}"
+    numbered_parameters = True
     returning = True
     update_returning = True
     delete_returning = True

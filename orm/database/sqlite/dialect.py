@@ -28,7 +28,6 @@ class SQLiteDialect(Dialect):
     """SQLite 3.35 and newer, through aiosqlite."""
 
     name = "sqlite"
-    placeholder = "?"
     returning = True
     update_returning = True
     delete_returning = True
@@ -82,6 +81,14 @@ class SQLiteDialect(Dialect):
     def numbered(self, lastrowid: int, count: int) -> range:
         """The keys of the rows, of which the driver tells the last."""
         return range(lastrowid - count + 1, lastrowid + 1)
+
+    def as_inserted(self, returned: list[tuple[Any, ...]], key: int) -> list[tuple[Any, ...]]:
+        """The rows by their keys if these follow each other; else as they came."""
+        found = super().as_inserted(returned, key)
+        if not found or found[-1][key] - found[0][key] == len(found) - 1:
+            return found
+        # After the highest key that there can be it takes any that is free; it returns the rows as it inserts them.
+        return returned
 
     def insert(self, table: sqlalchemy.Table) -> sqlite.Insert:
         """An INSERT that takes ON CONFLICT."""

@@ -88,3 +88,28 @@ case(
         .union(m.Author.objects.annotate(n=o.Count("entries")).values("id", "n"))
     ),
 )
+case(
+    "in a union",
+    lambda m, o: m.Comment.objects.filter(
+        entry__in=m.Entry.objects.filter(rating=5).union(m.Entry.objects.filter(rating=4))
+    ),
+    theirs=lambda m, o: m.Comment.objects.filter(
+        entry__in=m.Entry.objects.filter(rating=5).values("id").union(m.Entry.objects.filter(rating=4).values("id"))
+    ),
+)
+case(
+    "in a union of values",
+    lambda m, o: m.Comment.objects.filter(
+        entry__in=m.Entry.objects.filter(rating=5).values("id").union(m.Entry.objects.filter(rating=4).values("id"))
+    ),
+)
+case(
+    "a union has a row",
+    lambda m, o: m.Author.objects.filter(
+        o.Exists(
+            m.Entry.objects.filter(author=o.OuterRef("pk"), rating=5).union(
+                m.Entry.objects.filter(author=o.OuterRef("pk"), rating=1)
+            )
+        )
+    ),
+)

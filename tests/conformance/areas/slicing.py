@@ -51,6 +51,13 @@ case(
     point=4,
     differs={"mysql": "MySQL takes no LIMIT inside IN, and Django leaves it so; ours puts the slice a level deeper"},
 )
+case(
+    "in a slice of distinct rows, ordered by something else",
+    lambda m, o: m.Author.objects.filter(
+        pk__in=m.Entry.objects.order_by("rating", "author").values("author").distinct()[:3]
+    ),
+    point=4,
+)
 case("in an empty slice", lambda m, o: m.Comment.objects.filter(entry__in=m.Entry.objects.order_by("id")[:0]), point=4)
 case(
     "not in a slice",
