@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import databases
@@ -16,6 +16,8 @@ from orm.database.database import Database
 from orm.database.dialect import Dialect
 from orm.database.dialects import dialect_of
 from orm.database.session import Session
+
+RESTRICT = "RESTRICT"
 
 
 async def create_all(database: databases.Database, metadata: sqlalchemy.MetaData) -> None:
@@ -41,8 +43,8 @@ async def _run(database: databases.Database, metadata: sqlalchemy.MetaData, *, m
             tables = [
                 table for table in metadata.tables.values() if ((table.schema, table.name) in existing) is not missing
             ]
-            if not missing and dialect.foreign_keys_enforced and _circular(tables):
-                await _drop_circle(session, dialect, tables)
+            if not missing and dialect.foreign_keys_enforced and (_circular(tables) or any(map(_restricted, tables))):
+                await _drop_freed(session, dialect, metadata, tables)
                 return
             for sql in statements(dialect, metadata, tables, create=missing):
                 await session.execute(sql)
@@ -79,15 +81,43 @@ def _circular(tables: list[sqlalchemy.Table]) -> bool:
     return False
 
 
-async def _drop_circle(session: Session, dialect: Dialect, tables: list[sqlalchemy.Table]) -> None:
-    """Drop tables that point at each other where a foreign key cannot be dropped by itself."""
+def _restricted(table: sqlalchemy.Table) -> list[sqlalchemy.ForeignKeyConstraint]:
+    """The foreign keys by which rows of the table keep each other from being deleted."""
+    return [key for key in table.foreign_key_constraints if key.ondelete == RESTRICT and key.referred_table is table]
+
+
+async def _drop_freed(
+    session: Session, dialect: Dialect, metadata: sqlalchemy.MetaData, tables: list[sqlalchemy.Table]
+) -> None:
+    """Drop tables that point at each other, or at themselves, where a foreign key cannot be dropped by itself."""
     assert dialect.foreign_keys_enforced is not None
     [(enforced,)] = await session.fetch(dialect.foreign_keys_enforced)
+    circular = _circular(tables)
+    if circular:
+        drops = [str(DropTable(table).compile(dialect=dialect.sqlalchemy)) for table in tables]
+    else:
+        drops = statements(dialect, metadata, tables, create=False)
     try:
         for sql in dialect.lift_foreign_keys if enforced else ():
             await session.execute(sql)
-        for table in tables:
-            await session.execute(str(DropTable(table).compile(dialect=dialect.sqlalchemy)))
+        [(still,)] = await session.fetch(dialect.foreign_keys_enforced)  # It cannot be lifted inside a transaction.
+        for sql in _let_go(dialect, tables, circular) if still else ():
+            await session.execute(sql)
+        for sql in drops:
+            await session.execute(sql)
     finally:
         for sql in dialect.enforce_foreign_keys if enforced else ():
             await session.execute(sql)
+
+
+def _let_go(dialect: Dialect, tables: list[sqlalchemy.Table], circular: bool) -> Iterator[str]:
+    """What lets rows point at themselves, or at nothing: then none keeps another."""
+    for table in tables:
+        for key in table.foreign_key_constraints:
+            itself = key.referred_table is table and not any(column.unique for column in key.columns)
+            nothing = (circular or key.referred_table is table) and all(column.nullable for column in key.columns)
+            if key.ondelete != RESTRICT or not (itself or nothing):
+                continue
+            update = sqlalchemy.update(table).where(*(column.is_not(None) for column in key.columns))
+            there = {element.parent: element.column if itself else sqlalchemy.null() for element in key.elements}
+            yield str(update.values(there).compile(dialect=dialect.sqlalchemy))

@@ -9,7 +9,13 @@ import pytest
 import orm
 from orm.database.database import Database
 from tests.graphs.snapshots import loaded
-from tests.loading.world import Album, Label, Person, Tag, Track
+from tests.loading.world import Album, Label, Person, Tag, Track, models
+
+
+@pytest.fixture
+def known(sqlite_url: str) -> None:
+    """A database, which is asked for nothing."""
+    models.database = Database(sqlite_url)
 
 
 @pytest.mark.parametrize(
@@ -39,12 +45,12 @@ from tests.loading.world import Album, Label, Person, Tag, Track
         ({"tracks": Track.objects.select_for_update()}, orm.QueryError, "'tracks' in a graph.. cannot lock rows"),
     ],
 )
-def test_shapes_that_make_no_sense(shape: Any, kind: type[Exception], message: str) -> None:
+def test_shapes_that_make_no_sense(known: None, shape: Any, kind: type[Exception], message: str) -> None:
     with pytest.raises(kind, match=f"(?s){message}"):
         Album.objects.graph(shape)
 
 
-def test_queries_that_are_no_root() -> None:
+def test_queries_that_are_no_root(known: None) -> None:
     with pytest.raises(orm.QueryError, match="instances, not of values"):
         Album.objects.values("id").graph("tracks")
     with pytest.raises(orm.NotSupportedError, match="cannot follow union"):
@@ -60,7 +66,7 @@ def test_queries_that_are_no_root() -> None:
         Album.objects.graph("tracks", budget=3)  # type: ignore[arg-type]
 
 
-def test_another_database(sqlite_url: str) -> None:
+def test_another_database(known: None, sqlite_url: str) -> None:
     other = Track.objects.using(Database(sqlite_url))
     with pytest.raises(orm.QueryError, match=r"'tracks' in a graph.. is of another database"):
         Album.objects.graph({"tracks": other})
