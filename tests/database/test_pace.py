@@ -219,3 +219,12 @@ async def test_the_log_is_copied_to_the_database_once_in_a_while(path: Path) -> 
         log = path.with_name(path.name + "-wal")
         assert log.stat().st_size < 4096 * 2 * COMMITS_PER_CHECKPOINT  # a page for each commit, and a few more
         assert await rows(database, "SELECT count(*) FROM notes") == [(3 * COMMITS_PER_CHECKPOINT,)]
+
+
+async def test_a_statement_does_not_get_longer_by_being_run_again(path: Path) -> None:
+    """SQLite counts the steps of all its runs together."""
+    async with Database(f"sqlite:///{path}") as database:
+        await learn(database, COUNT, 200)
+        for _ in range(PROBATION):
+            assert await rows(database, COUNT, 200) == [(200,)]
+            assert driver_of(database).pace.is_quick(COUNT)

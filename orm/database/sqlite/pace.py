@@ -17,16 +17,19 @@ ResultT = TypeVar("ResultT")
 Function = Callable[[sqlite3.Connection, str, Sequence[Any]], ResultT]
 
 # What the event loop may be kept waiting: not much more than handing over a statement costs it.
-QUICK_SECONDS = 0.000_5
+QUICK_SECONDS = 0.001
 # A statement that kept its thread busy for so long does not keep others waiting there, either.
-LONG_SECONDS = 0.001
-# Steps of SQLite's machine, some tens of nanoseconds each.
-MOST_STEPS = 50_000
+LONG_SECONDS = 0.002
+# Steps of SQLite's machine, some tens of nanoseconds each, after which it asks whether to go on, and how often it may.
+# It counts on from where the last run of the statement ended, so that the first question comes after any number.
+STEPS = 10_000
+MOST_QUESTIONS = 5
 # What took more steps than that has to be quick so many times in the thread before it is tried here again.
 PROBATION = 100
 MOST_KNOWN = 1024
-# After so many statements in a row that did not wait for anything, other tasks have their turn.
+# After so many statements in a row that did not wait for anything, or so many seconds, other tasks have their turn.
 TURN = 16
+TURN_SECONDS = 0.002
 
 
 class Pace:
@@ -41,6 +44,7 @@ class Pace:
         self._long: set[str] = set()
         self._on_probation: dict[str, int] = {}
         self._in_a_row = 0
+        self._seconds_in_a_row = 0.0
 
     def is_quick(self, sql: str) -> bool:
         """Whether a statement may run in the event loop's thread."""
@@ -77,7 +81,7 @@ class Pace:
     ) -> ResultT | None:
         """`function(connection, sql, args)` in this thread; None if it took too many steps, and has done nothing."""
         calling()
-        connection.set_progress_handler(_end, MOST_STEPS)
+        connection.set_progress_handler([True, *[False] * MOST_QUESTIONS].pop, STEPS)
         before = time.perf_counter()
         try:
             result = function(connection, sql, args)
@@ -88,10 +92,12 @@ class Pace:
             self._on_probation[sql] = PROBATION
             return None
         finally:
-            connection.set_progress_handler(None, MOST_STEPS)
-        if time.perf_counter() - before > LONG_SECONDS:
+            connection.set_progress_handler(None, STEPS)
+        seconds = time.perf_counter() - before
+        if seconds > LONG_SECONDS:
             self._quick.discard(sql)  # it had to wait for the disk: the next time in a thread
         self._in_a_row += 1
+        self._seconds_in_a_row += seconds
         return result
 
     def write_here(
@@ -113,11 +119,8 @@ class Pace:
 
     def is_turn_over(self) -> bool:
         """Whether to let other tasks go on, as if there had been something to wait for."""
-        if self._in_a_row < TURN:
+        if self._in_a_row < TURN and self._seconds_in_a_row < TURN_SECONDS:
             return False
         self._in_a_row = 0
+        self._seconds_in_a_row = 0.0
         return True
-
-
-def _end() -> bool:
-    return True
