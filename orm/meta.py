@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,10 +12,10 @@ import sqlalchemy
 import typesystem
 
 from orm.constraints import CheckConstraint, Index, UniqueConstraint
+from orm.constructors import Constructor, constructor_of
 from orm.database.mysql.dialect import MARIADB_COLLATION, MYSQL_COLLATION
 from orm.exceptions import FieldError
-from orm.fields import NO_DEFAULT, Field
-from orm.fields.base import IMMUTABLE
+from orm.fields import Field
 from orm.relations import (
     Composed,
     CompositeForeignKey,
@@ -257,25 +256,11 @@ class ModelInfo:
         return frozenset(self.fields) | frozenset(self.by_attname) | frozenset(self.composed)
 
     @cached_property
-    def stored_plainly(self) -> frozenset[str]:
-        """What the constructor accepts and puts into the instance's dict as it is: no descriptor has a say in it."""
-        if self.model.__setattr__ is not object.__setattr__:
-            return frozenset()
-        found = {name: type(inspect.getattr_static(self.model, name, None)) for name in self.settable}
-        return frozenset(name for name, kind in found.items() if not hasattr(kind, "__set__"))
-
-    @cached_property
-    def defaulted(self) -> tuple[tuple[str, str, bool, Any], ...]:
-        """The fields that a new instance takes a default for: the attribute of the column's value, the field's name,
-        whether all instances share the default, and the default or what makes it.
-        """
-        found = []
-        for field in self.fields.values():
-            if field.has_default():
-                default = field.validator.default if field.default is NO_DEFAULT else field.default
-                shared = isinstance(default, IMMUTABLE)
-                found.append((field.attname, field.name, shared, default if shared else field.get_default))
-        return tuple(found)
+    def construct(self) -> Constructor:
+        """Generated code that fills a new instance. Raises `FieldError` if the model is abstract."""
+        if self.abstract:
+            raise FieldError(f"{self.name} is abstract: make instances of the models that inherit from it.")
+        return constructor_of(self)
 
     @cached_property
     def attnames(self) -> tuple[tuple[str, str], ...]:

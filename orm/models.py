@@ -227,23 +227,11 @@ class Model(metaclass=ModelMetaclass):
         registry: ClassVar[ModelRegistry]
 
     def __init__(self, /, **values: Any) -> None:
-        info = self._meta
-        if info.abstract:
-            raise FieldError(f"{info.name} is abstract: make instances of the models that inherit from it.")
-        own = self.__dict__
-        own["_persisted"] = False
-        if "pk" in values:
-            info.set_pk(self, values.pop("pk"))
-        if values.keys() <= info.stored_plainly:
-            own.update(values)
-        else:
-            for name, value in values.items():
-                if name not in info.settable:
-                    raise info.unknown(name, "an argument")
-                setattr(self, name, value)
-        for attname, name, shared, default in info.defaulted:
-            if attname not in own and name not in own:
-                own[attname] = default if shared else default()
+        model = type(self)
+        construct = model._meta.construct
+        if model.__init__ is Model.__init__:
+            model.__init__ = construct  # type: ignore[method-assign] # from now on without this detour
+        construct(self, **values)
 
     @property
     def pk(self) -> Any:

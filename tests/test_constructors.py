@@ -1,0 +1,101 @@
+"""Constructors: generated code that fills new instances."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import pytest
+
+import orm
+
+models = orm.ModelRegistry()
+
+
+class Album(orm.Model):
+    registry = models
+
+    id = orm.Integer(primary_key=True)
+    name = orm.String(max_length=100)
+
+
+class Track(orm.Model):
+    registry = models
+
+    id = orm.Integer(primary_key=True, default=7)
+    album = orm.ForeignKey(Album, default=3)
+    missing = orm.String(max_length=10, default="no")  # names that code of ours might have used
+    self = orm.Integer(allow_null=True)
+    values = orm.JSON(default=[])
+
+
+class Shouting(orm.Model):
+    """What an abstract model's constructor does, those that inherit from it do."""
+
+    name = orm.String(max_length=100)
+
+    class Meta:
+        abstract = True
+
+    def __init__(self, /, **values: Any) -> None:
+        super().__init__(**{**values, "name": values["name"].upper()})
+
+
+class Shout(Shouting):
+    registry = models
+
+
+class Watched(orm.Model):
+    registry = models
+
+    id = orm.Integer(primary_key=True)
+    name = orm.String(max_length=100, default="")
+    seen: Any = []
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self.seen.append(name)
+        super().__setattr__(name, value)
+
+
+@pytest.mark.parametrize("time", [1, 2])
+def test_values_and_defaults(time: int) -> None:
+    """The first instance of a model makes its constructor, the others use it."""
+    track = Track(self=2)
+    assert (track.id, track.album.pk, track.missing, track.self, track.values) == (7, 3, "no", 2, [])
+    assert not track._persisted
+    other = Track(pk=8, album=None, missing="yes", values=[1])
+    assert (other.id, other.album, other.missing, other.values) == (8, None, "yes", [1])
+    assert "name" not in Album().__dict__
+    assert Track(album_id=4).album.pk == 4
+    assert Track(album=Album(id=5)).album_id == 5
+    assert Track().values is not track.values
+
+
+@pytest.mark.parametrize("time", [1, 2])
+def test_what_is_no_field(time: int) -> None:
+    with pytest.raises(orm.FieldError, match=r"Album has no field 'nam', given as an argument. Did you mean 'name'\?"):
+        Album(nam="Malibu")
+    with pytest.raises(TypeError, match="positional"):
+        Album("Malibu")
+    with pytest.raises(orm.FieldError, match="Shouting is abstract"):
+        Shouting(name="x")
+    with pytest.raises(orm.FieldError, match="no field 'ids'"):
+        Album(pk=1, ids=2)
+
+
+@pytest.mark.parametrize("time", [1, 2])
+def test_a_constructor_of_ones_own(time: int) -> None:
+    assert Shout(name="hey").name == "HEY"
+
+
+def test_attributes_that_are_watched() -> None:
+    assert Watched(name="x").name == "x"
+    assert Watched().name == ""
+    assert Watched.seen == ["name"]
+
+
+def test_it_can_be_looked_at() -> None:
+    Album()
+    assert list(inspect.signature(Album).parameters) == ["id", "name", "pk", "_others"]
+    assert Album.__init__.__qualname__ == "Album.__init__"
+    assert Album.__init__.__module__ == __name__
