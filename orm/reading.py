@@ -14,9 +14,7 @@ from orm.aggregates import Aggregate
 from orm.exceptions import FieldError, QueryError
 from orm.loading.prefetch import complete, mark, prepared
 from orm.paging import Page, batches, fetch_page
-from orm.planning.direct import direct
 from orm.planning.projection import Projection
-from orm.planning.query import Query
 from orm.planning.resolving import resolve
 from orm.selection import Selection, check_index
 
@@ -111,7 +109,7 @@ class Reading(Selection[M, R]):
                 found = found._with(query.changed(high=2, ordering=()))
             rows = await found
             if lookups and not conditions:
-                self._remember_get(lookups, found._query)
+                self._query.gets.remember(lookups, lambda: prepared(found._query))
         if len(rows) == 1:
             return rows[0]
         name = self._query.info.name
@@ -121,22 +119,13 @@ class Reading(Selection[M, R]):
 
     async def _get_directly(self, lookups: Mapping[str, Any]) -> list[R] | None:
         """The rows of a `get()` that asks what one before has asked, of other values; None if it does not."""
-        query = self._query
-        known = query.gets.get(tuple(lookups))
-        values = known.arguments(lookups.values()) if known is not None else None
+        known = self._query.gets.before(lookups)
+        values = known.arguments(lookups) if known is not None else None
         if known is None or values is None:
             return None
         found: list[R] = await execution.fetch(known.query, self.database, values)
         await complete(known.query, found, self._using)
         return found
-
-    def _remember_get(self, lookups: Mapping[str, Any], asked: Query) -> None:
-        # Most querysets are asked once: only the second time is it worth it.
-        names, gets = tuple(lookups), self._query.gets
-        if names not in gets:
-            gets[names] = None
-        elif gets[names] is None:
-            gets[names] = direct(prepared(asked), lookups)
 
     async def first(self, /, *conditions: Any, **lookups: Any) -> R | None:
         """The first row (by primary key, if the query has no order), None if there is none."""

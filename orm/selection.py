@@ -19,7 +19,7 @@ from orm.expressions import Comparison, Expression, F, Logical, Operand, OrderTe
 from orm.loading.strategies import Strategy
 from orm.planning.calculated import FuncTerm
 from orm.planning.combination import Combination, Operation
-from orm.planning.conditions import NOTHING, both, junction
+from orm.planning.conditions import EVERYTHING, NOTHING, both, junction
 from orm.planning.locking import Lock
 from orm.planning.names import Names
 from orm.planning.order_names import by_value
@@ -127,7 +127,16 @@ class Selection(Generic[M, R]):
 
         Raises `FieldError` for an unknown name or lookup, `QueryError` for a value that makes no sense.
         """
-        return self._narrowed("filter()", conditions, lookups, negated=False)
+        query = self._query
+        if conditions or query.where is not EVERYTHING or query.info.legacy:
+            return self._narrowed("filter()", conditions, lookups, negated=False)
+        known = query.narrowings.before(lookups)
+        again = known.narrowed(query, lookups) if known is not None else None
+        if again is not None:
+            return self._with(again)
+        found = self._narrowed("filter()", conditions, lookups, negated=False)
+        query.narrowings.remember(lookups, lambda: found._query)
+        return found
 
     def exclude(self, /, *conditions: Logical | sqlalchemy.ColumnElement[bool] | bool, **lookups: Any) -> Self:
         """Only rows that do not meet the conditions (all of them together); NULL meets none."""

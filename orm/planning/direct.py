@@ -1,46 +1,93 @@
-"""`Direct`: what `get(name=value, …)` asks, worked out once for a query and a set of names.
+"""`Direct`: what `get(name=value, …)` and `filter(name=value, …)` ask, worked out once for a query and a set of names.
 
-To find a row by its key is what a service does most. All that changes from one time to the next are the values, so the
-query that was made of the first ones serves the others, as long as each is as plain as the first was.
+To find rows by plain values is what a service does most. All that changes from one time to the next are the values, so
+what was worked out of the first ones serves the others, as long as each is as plain as the first was.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from orm.lookups import Prepared
-from orm.planning.conditions import Match, conjuncts
+from orm.planning.conditions import Match, conjuncts, junction
 from orm.planning.matching import PLAIN_VALUES
 
 if TYPE_CHECKING:
     from orm.planning.query import Query
 
+# A program has few sets of names; one that lets others name its lookups may have any number.
+MOST_KNOWN = 200
+# What was asked so often without being plain will not be.
+MOST_TRIED = 5
+
 
 class Direct:
     """A query, and how the values of its lookups become its arguments."""
 
-    __slots__ = ("_matches", "_rest", "query")
+    __slots__ = ("_clauses", "_matches", "_rest", "query")
 
     def __init__(self, query: Query, matches: tuple[Match, ...], rest: tuple[Any, ...]) -> None:
         self.query = query
-        self._matches = tuple((match.lookup, match.term.field, match.variant) for match in matches)
+        self._clauses: dict[str, Any] = {**query.changed().__dict__, "key": query.key}
+        self._matches = tuple((match.lookup, match.term, match.term.field, match.variant) for match in matches)
         self._rest = rest
 
-    def arguments(self, values: Iterable[Any]) -> tuple[Any, ...] | None:
+    def arguments(self, lookups: Mapping[str, Any]) -> tuple[Any, ...] | None:
         """The query's arguments with these values; None if one of them makes another query.
 
         Raises `QueryError` for a value that makes no sense.
         """
         found: tuple[Any, ...] = ()
-        for (lookup, field, variant), value in zip(self._matches, values, strict=True):
-            if type(value) not in PLAIN_VALUES:
-                return None
-            prepared = lookup.prepare(field, value)
+        for (lookup, _, field, variant), value in zip(self._matches, lookups.values(), strict=True):
+            prepared = lookup.prepare(field, value) if type(value) in PLAIN_VALUES else None
             if type(prepared) is not Prepared or prepared.variant != variant:
                 return None
             found += prepared.values
         return found + self._rest
+
+    def narrowed(self, before: Query, lookups: Mapping[str, Any]) -> Query | None:
+        """The query that these lookups make of the one `before`, as `arguments` has it."""
+        matches: list[Match] = []
+        for (lookup, term, field, variant), value in zip(self._matches, lookups.values(), strict=True):
+            prepared = lookup.prepare(field, value) if type(value) in PLAIN_VALUES else None
+            if type(prepared) is not Prepared or prepared.variant != variant:
+                return None
+            matches.append(Match(term, lookup, prepared))
+        where = matches[0] if len(matches) == 1 else junction("AND", matches)
+        filters = (*before.filters, ((), tuple(lookups.items()), False))
+        clauses = self._clauses.copy()
+        clauses["where"] = where
+        clauses["filters"] = filters
+        clauses["values"] = where.values + self._rest
+        return before.made(clauses)
+
+
+class Asked:
+    """What a query was asked by plain lookups, by their names: as a `Direct`, from the second time on.
+
+    Most querysets are asked once, and nothing is worked out for them.
+    """
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, ...], Direct | int] = {}  # How often, while that is all there is to know.
+
+    def before(self, lookups: Mapping[str, Any]) -> Direct | None:
+        """What has been asked by these names before."""
+        known = self._known.get(tuple(lookups))
+        return known if isinstance(known, Direct) else None
+
+    def remember(self, lookups: Mapping[str, Any], made: Callable[[], Query]) -> None:
+        """Note that these lookups made this query."""
+        names = tuple(lookups)
+        known = self._known.get(names, 0)
+        if isinstance(known, Direct) or known > MOST_TRIED:
+            return
+        if len(self._known) >= MOST_KNOWN:
+            self._known.clear()
+        self._known[names] = (direct(made(), lookups) if known else None) or known + 1
 
 
 def direct(query: Query, lookups: Mapping[str, Any]) -> Direct | None:

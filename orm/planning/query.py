@@ -13,6 +13,7 @@ from orm.database import constructs
 from orm.exceptions import QueryError
 from orm.fields import Field
 from orm.planning.conditions import EVERYTHING, Node, about_rows, both, constant, is_always, is_never, split
+from orm.planning.direct import Asked
 from orm.planning.names import Names, Reached
 from orm.planning.once import once
 from orm.planning.ordering import OrderTerm
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from orm.loading.tree import Branch, Withheld
     from orm.meta import ModelInfo
     from orm.models import Model
-    from orm.planning.direct import Direct
     from orm.planning.locking import Lock
     from orm.relations import ReverseRelation
 
@@ -138,9 +138,14 @@ class Query:
         return tuple(found)
 
     @once
-    def gets(self) -> dict[tuple[str, ...], Direct | None]:
-        """What `get()` has found out of the sets of names it was called with, here and not on what was made of it."""
-        return {}
+    def gets(self) -> Asked:
+        """What `get()` was asked here, not on what was made of it."""
+        return Asked()
+
+    @once
+    def narrowings(self) -> Asked:
+        """What `filter()` was asked here."""
+        return Asked()
 
     @once
     def distinct_terms(self) -> tuple[Term, ...]:
@@ -168,10 +173,14 @@ class Query:
 
     def changed(self, **changes: Any) -> Self:
         """The query with other clauses. What had been worked out of the old ones is forgotten."""
-        made = object.__new__(type(self))
         clauses = {**self.__dict__, **changes}
         for name in WORKED_OUT:
             clauses.pop(name, None)
+        return self.made(clauses)
+
+    def made(self, clauses: dict[str, Any]) -> Self:
+        """A query of these clauses, and of what is known to have been worked out of them."""
+        made = object.__new__(type(self))
         object.__setattr__(made, "__dict__", clauses)
         return made
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 from typing import Any
 
 import pytest
 
 import orm
 from orm.database.database import Database
-from orm.planning.direct import Direct
+from orm.planning.direct import MOST_KNOWN, Direct
 from tests.queryset.world import Org, Player, Team
 
 pytestmark = pytest.mark.anyio
@@ -64,7 +65,7 @@ async def test_the_same_as_filter(world: Database, tried: list[dict[str, Any]], 
     for lookups in tried * 3:
         assert await outcome(queryset.get(**lookups)) == await outcome(filtered(queryset, lookups)), lookups
     names = tuple(tried[0])
-    assert isinstance(queryset._query.gets.get(names), Direct) is remembered
+    assert isinstance(queryset._query.gets._known.get(names), Direct) is remembered
 
 
 @pytest.mark.parametrize(
@@ -116,3 +117,40 @@ async def test_the_other_database_is_remembered(world: Database) -> None:
     queryset = Org.objects.using(world)
     for key in (1, 2, 3):
         assert (await queryset.get(id=key)).__dict__["_database"] is world
+
+
+async def test_what_others_name_is_not_remembered_without_end(world: Database) -> None:
+    """A program that lets others choose lookups can be asked by any number of them."""
+    queryset = Player.objects.order_by("id")
+    lookups = ["id", "rank", "id__gt", "rank__gt", "id__gte", "rank__gte", "id__lt", "rank__lt"]
+    for names in itertools.islice(itertools.permutations(lookups), 2 * MOST_KNOWN):
+        queryset.filter(**dict.fromkeys(names, 1))
+    assert len(queryset._query.narrowings._known) <= MOST_KNOWN
+
+
+@pytest.mark.parametrize("lookups", [{"name": "Ann"}, {"rank__gte": 3, "team__org__name": "Acme"}])
+async def test_a_filter_that_is_repeated(world: Database, lookups: dict[str, Any]) -> None:
+    """It has what the first one had, and can be gone on with."""
+    queryset = Player.objects.order_by("-id")
+    first = queryset.filter(**lookups)
+    for _ in range(4):
+        again = queryset.filter(**lookups)
+        assert again._query.key == first._query.key
+        assert again._query.values == first._query.values
+        assert again._query.filters == first._query.filters
+        assert again.sql == first.sql
+        assert await again.exclude(rank=3).values_list("id") == await first.exclude(rank=3).values_list("id")
+        assert await (again | queryset.filter(id=2)).count() == await (first | queryset.filter(id=2)).count()
+        assert await again.filter(rank=3).count() == await first.filter(rank=3).count()
+    assert isinstance(queryset._query.narrowings.before(lookups), Direct)
+    other = dict.fromkeys(lookups, "5")
+    assert await queryset.filter(**other) == await Player.objects.order_by("-id").filter(orm.Q(**other))
+
+
+async def test_a_repeated_filter_refuses_what_the_first_one_would(world: Database) -> None:
+    for _ in range(4):
+        await Player.objects.filter(rank=3)
+    with pytest.raises(orm.FieldError, match="rank"):
+        Player.objects.filter(rank="many")
+    with pytest.raises(orm.QueryError, match="after a slice"):
+        Player.objects.order_by("id")[:2].filter(rank=3)
