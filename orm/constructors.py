@@ -61,7 +61,7 @@ def _default(field: Field[Any], position: int, scope: dict[str, Any]) -> str:
     """The code of a field's default: of what all instances share, or of a call."""
     default = field.validator.default if field.default is NO_DEFAULT else field.default
     shared = isinstance(default, IMMUTABLE)
-    scope[f"_default{position}"] = default if shared else field.get_default
+    scope[f"_default{position}"] = default if shared or callable(field.default) else field.get_default
     return f"_default{position}" if shared else f"_default{position}()"
 
 
