@@ -11,11 +11,11 @@ import databases
 import typesystem
 
 from orm.database.dialect import Dialect
-from orm.database.dialects import dialect_of, known_dialect
+from orm.database.dialects import dialect_of, known_dialect, settled_dialect
 from orm.database.session import Session, fetch_rows, run_sql
 from orm.exceptions import QueryError, TransactionError
 from orm.fields import Field
-from orm.garbage import undisturbed
+from orm.garbage import FEW, undisturbed
 from orm.loading.readers import Reader
 from orm.planning.aggregate import Aggregation
 from orm.planning.plan import Plan, UnstorableArgument
@@ -81,9 +81,7 @@ def show_sql(query: Query, database: databases.Database) -> Statement:
 async def _fetch_locked(
     query: Query, dialect: Dialect, database: databases.Database, sql: str, arguments: Sequence[Any]
 ) -> Sequence[Any]:
-    """The driver's rows, with the query's lock if it has one."""
-    if query.lock is None:
-        return await fetch_rows(database, sql, arguments)
+    """The driver's rows, with the query's lock."""
     async with Session(database) as session:
         check_lock(query, dialect, session)
         return await session.fetch(sql, arguments)
@@ -93,11 +91,16 @@ async def fetch(query: Query, database: databases.Database, values: Sequence[Any
     """The rows of a query, read; with `values`, of one that only differs from it in these."""
     if query.is_empty:
         return []
-    dialect = await dialect_of(database)
+    # What need not be waited for has no coroutine of its own here: each takes as long as a good part of the rest.
+    dialect = settled_dialect(database) or await dialect_of(database)
     plan = rows_plan(dialect, query)
     assert plan.reader is not None
     sql, arguments = ready(plan, query, query.values if values is None else values)
-    return await read_rows(plan.reader, await _fetch_locked(query, dialect, database, sql, arguments))
+    if query.lock is None:
+        rows = await fetch_rows(database, sql, arguments)
+    else:
+        rows = await _fetch_locked(query, dialect, database, sql, arguments)
+    return plan.reader(rows) if len(rows) < FEW else await read_rows(plan.reader, rows)
 
 
 async def read_rows(reader: Reader, rows: Sequence[Any]) -> list[Any]:
@@ -167,6 +170,8 @@ async def exists(query: Query, database: databases.Database) -> bool:
     dialect = await dialect_of(database)
     plan = rows_plan(dialect, query)
     sql, arguments = ready(plan, query, query.values)
+    if query.lock is None:
+        return bool(await fetch_rows(database, sql, arguments))
     return bool(await _fetch_locked(query, dialect, database, sql, arguments))
 
 

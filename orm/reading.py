@@ -77,7 +77,8 @@ class Reading(Selection[M, R]):
     async def _fetch(self) -> list[R]:
         query = prepared(self._query)
         found: list[R] = await execution.fetch(query, self.database)
-        await complete(query, found, self._using)
+        if self._using is not None or not query.stands_alone:
+            await complete(query, found, self._using)
         return found
 
     async def __aiter__(self) -> AsyncIterator[R]:
@@ -99,10 +100,15 @@ class Reading(Selection[M, R]):
         Raises `Model.DoesNotExist` (a `NoMatch`) if there is none, `Model.MultipleObjectsReturned`
         (a `MultipleMatches`) if there are several.
         """
-        rows: list[R] | None = None
-        if lookups and not conditions:
-            rows = await self._get_directly(lookups)
-        if rows is None:
+        # What one before has asked, with other values?
+        known = self._query.gets.before(lookups) if lookups and not conditions else None
+        values = known.arguments(lookups) if known is not None else None
+        rows: list[R]
+        if known is not None and values is not None:
+            rows = await execution.fetch(known.query, self.database, values)
+            if self._using is not None or not known.query.stands_alone:
+                await complete(known.query, rows, self._using)
+        else:
             found = self.filter(*conditions, **lookups) if conditions or lookups else self
             query = found._query
             if not query.is_limited:
@@ -116,16 +122,6 @@ class Reading(Selection[M, R]):
         if not rows:
             raise self.model.DoesNotExist(f"No {name} matches{_described(lookups)}.")
         raise self.model.MultipleObjectsReturned(f"More than one {name} matches{_described(lookups)}.")
-
-    async def _get_directly(self, lookups: Mapping[str, Any]) -> list[R] | None:
-        """The rows of a `get()` that asks what one before has asked, of other values; None if it does not."""
-        known = self._query.gets.before(lookups)
-        values = known.arguments(lookups) if known is not None else None
-        if known is None or values is None:
-            return None
-        found: list[R] = await execution.fetch(known.query, self.database, values)
-        await complete(known.query, found, self._using)
-        return found
 
     async def first(self, /, *conditions: Any, **lookups: Any) -> R | None:
         """The first row (by primary key, if the query has no order), None if there is none."""

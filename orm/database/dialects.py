@@ -22,6 +22,12 @@ async def dialect_of(database: databases.Database) -> Dialect:
     return DIALECTS[known_kind(database) or await database_kind(database)]
 
 
+def settled_dialect(database: databases.Database) -> Dialect | None:
+    """The dialect of the server, if it has been asked."""
+    kind = known_kind(database)
+    return None if kind is None else DIALECTS[kind]
+
+
 def known_dialect(database: databases.Database) -> Dialect:
     """The dialect of the server, or what the URL tells of it before the first query; MySQL and MariaDB read alike."""
     name = known_kind(database) or database.url.dialect

@@ -210,6 +210,11 @@ class Query:
         """Whether it is known, without asking, that no row can be found."""
         return is_never(self.where) or (self.high is not None and self.high <= self.low)
 
+    @once
+    def stands_alone(self) -> bool:
+        """Whether its rows are all that there is to load and to link."""
+        return not (self.branches or self.withheld or self.owner is not None)
+
     @property
     def is_limited(self) -> bool:
         """Whether only a part of the rows is wanted."""

@@ -91,11 +91,25 @@ class SQLiteBackend(sqlite.SQLiteBackend, ManagedBackend):
     async def fetch_alone(self, sql: str, args: Sequence[Any]) -> Sequence[Any]:
         """The rows of a statement of the ORM's own in no transaction."""
         shared, pace = self._shared, self.driver.pace
-        if shared is None or pace.is_quick(sql) or pace.is_long(sql) or is_write(sql):
+        writes, raw = is_write(sql), None
+        if not writes and pace.is_quick(sql):
+            raw = self.pool.take()
+        if raw is not None:
+            try:
+                with translating:
+                    rows = pace.read_here(raw._conn, fetch, sql, args)
+            finally:
+                if not self.pool.give(raw):
+                    await self.take_back(raw, dirty=False)
+            if pace.is_turn_over():
+                await asyncio.sleep(0)
+            if rows is not None:
+                return rows
+        if shared is None or writes or pace.is_quick(sql) or pace.is_long(sql):
             return await self.run_alone(self.driver.fetch, sql, args)
         with translating:
-            rows: Sequence[Any] = await shared.run(fetch, sql, args)
-            return rows
+            found: Sequence[Any] = await shared.run(fetch, sql, args)
+            return found
 
     async def take_back(self, raw: aiosqlite.Connection, *, dirty: bool) -> None:
         """Return a connection to the pool, clean; close one that may carry state."""
