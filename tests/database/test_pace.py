@@ -228,3 +228,24 @@ async def test_a_statement_does_not_get_longer_by_being_run_again(path: Path) ->
         for _ in range(PROBATION):
             assert await rows(database, COUNT, 200) == [(200,)]
         assert driver_of(database).pace._on_probation == {}
+
+
+async def test_others_write_while_the_log_is_copied(path: Path) -> None:
+    async with Database(f"sqlite:///{path}") as database:
+        await run_sql(database, "CREATE TABLE notes (id INTEGER PRIMARY KEY, n INTEGER)")
+        driver = driver_of(database)
+        key = 0
+        while driver._commits < COMMITS_PER_CHECKPOINT - 1:
+            key += 1
+            await run_sql(database, INSERT, (key,))
+        writing = asyncio.create_task(run_sql(database, INSERT, (key + 1,)))
+        while driver._commits:
+            await asyncio.sleep(0)
+        assert not writing.done()
+        assert not driver.turn._lock.locked()
+        async with database.transaction():
+            for _ in range(2):
+                key += 1
+                await run_sql(database, INSERT, (key + 1,))
+        assert (await writing).rowcount == 1
+        assert driver._commits == 1

@@ -283,6 +283,7 @@ class SQLiteConnection(ManagedConnection, _OneHop):
             await self.run("COMMIT")
         finally:
             await self.rollback()
+        await self.manager.driver.after_commit(self._connection)
 
     async def rollback(self) -> None:
         """Roll the outermost transaction back, if SQLite has not done so already."""

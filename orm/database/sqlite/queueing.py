@@ -92,8 +92,7 @@ class QueueingDriver(AiosqliteDriver):
         if self.pace.on and isinstance(connection, EquippedConnection) and _is_light(connection, sql):
             outcome = self.pace.write_here(connection, execute, sql, args)
             if outcome is not None:
-                if sql == "COMMIT":
-                    await self._committed(raw)
+                self._commits += sql == "COMMIT"
                 return outcome
         return await super().execute(raw, sql, args)
 
@@ -116,14 +115,16 @@ class QueueingDriver(AiosqliteDriver):
             return await hop(raw, self.pace.timed, function, sql, args)
         await self.turn.take()
         try:
+            result = None
             if quick and isinstance(connection, EquippedConnection):
                 result = self.pace.write_here(connection, function, sql, args)
-                if result is not None:
-                    await self._committed(raw)
-                    return result
-            return await hop(raw, self.pace.timed, function, sql, args)
+            if result is None:
+                return await hop(raw, self.pace.timed, function, sql, args)
+            self._commits += 1
         finally:
             self.turn.give_back()
+        await self.after_commit(raw)
+        return result
 
     def _writes_few(self, connection: sqlite3.Connection, sql: str, args: Sequence[Any]) -> bool:
         """Whether a statement never writes more rows than its text has, however many the table does."""
@@ -134,9 +135,8 @@ class QueueingDriver(AiosqliteDriver):
             known = self._few[sql] = _inserts_values(sql) or _updates_one(connection, sql, args)
         return known
 
-    async def _committed(self, raw: aiosqlite.Connection) -> None:
-        """See to what a commit in this thread leaves to do, once in a while."""
-        self._commits += 1
+    async def after_commit(self, raw: aiosqlite.Connection) -> None:
+        """See to what commits in this thread leave to do, once in a while; others may write meanwhile."""
         if self._commits >= COMMITS_PER_CHECKPOINT:
             self._commits = 0
             await hop(raw, _checkpoint)
