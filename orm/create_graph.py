@@ -268,7 +268,7 @@ class NewRows:
     def attach(self) -> None:
         """Give the instances what their relations lead to, as a prefetch would."""
         for (entry, relation), rows in self._many.items():
-            attach_many(relation, None, [entry.instance], [[_instance(row) for row in rows]])
+            attach_many(relation, entry.instance, [_instance(row) for row in rows])
         for (entry, relation), row in self._one.items():
             attach_one(relation, None, [entry.instance], [None if row is None else _instance(row)])
         for move in self.moves:

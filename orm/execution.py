@@ -87,8 +87,13 @@ async def _fetch_locked(
         return await session.fetch(sql, arguments)
 
 
-async def fetch(query: Query, database: databases.Database, values: Sequence[Any] | None = None) -> list[Any]:
-    """The rows of a query, read; with `values`, of one that only differs from it in these."""
+async def fetch(
+    query: Query, database: databases.Database, values: Sequence[Any] | None = None, into: tuple[Any, ...] = ()
+) -> list[Any]:
+    """The rows of a query, read; with `values`, of one that only differs from it in these.
+
+    `into` is what the reader takes besides the rows.
+    """
     if query.is_empty:
         return []
     # What need not be waited for has no coroutine of its own here: each takes as long as a good part of the rest.
@@ -100,18 +105,18 @@ async def fetch(query: Query, database: databases.Database, values: Sequence[Any
         rows = await fetch_rows(database, sql, arguments)
     else:
         rows = await _fetch_locked(query, dialect, database, sql, arguments)
-    return plan.reader(rows) if len(rows) < FEW else await read_rows(plan.reader, rows)
+    return plan.reader(rows, *into) if len(rows) < FEW else await read_rows(plan.reader, rows, *into)
 
 
-async def read_rows(reader: Reader, rows: Sequence[Any]) -> list[Any]:
+async def read_rows(reader: Reader, rows: Sequence[Any], *into: Any) -> list[Any]:
     """What the reader makes of rows; of many, slice by slice, so that other tasks have their turn in between."""
     if len(rows) <= SLICE:
-        return undisturbed(reader, rows)
+        return undisturbed(reader, rows, *into)
     found: list[Any] = []
     left = rows if isinstance(rows, list) else list(rows)
     del rows
     while left:
-        found += undisturbed(reader, left[:SLICE])
+        found += undisturbed(reader, left[:SLICE], *into)
         del left[:SLICE]  # to free them all at the end would take its time, too
         await asyncio.sleep(0)
     return found

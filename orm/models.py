@@ -22,7 +22,7 @@ from orm.queryset import QuerySet
 from orm.raw import RawQuerySet
 from orm.registry import ModelRegistry, registry_of
 from orm.relations import Composed, GenericForeignKey, ManyToMany
-from orm.relations.loaded import OWNER, PREFETCHED, SPARSE
+from orm.relations.loaded import OWNER, SPARSE, settle
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -138,16 +138,10 @@ class ModelMetaclass(type):
 
 
 def _settle_attributes(cls: Any) -> None:
-    """Let the first instance have every attribute that one may have.
-
-    CPython keeps the names once for all instances of a class, but only those that the first few had: another name makes
-    an instance's attributes a dict of its own, which takes three times the memory.
-    """
+    """Let the first instance have every attribute that one may have."""
     info: ModelInfo = cls._meta
-    own = object.__new__(cls).__dict__
-    names = [name for field in info.fields.values() for name in (field.attname, field.name)]
-    for name in dict.fromkeys([*names, PREFETCHED, OWNER, "_persisted"]):
-        own[name] = None
+    settle(cls, [name for field in info.fields.values() for name in (field.attname, field.name)])
+    settle(cls, [OWNER, "_persisted"])
 
 
 def _inherited_fields(name: str, parents: list[ModelMetaclass]) -> dict[str, Field[Any]]:

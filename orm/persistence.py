@@ -17,7 +17,7 @@ from orm.planning.query import Query
 from orm.planning.resolving import is_expression, resolve_conditions
 from orm.planning.write import resolve_assignments
 from orm.relations import ForeignKey
-from orm.relations.loaded import PREFETCHED, SPARSE
+from orm.relations.loaded import SPARSE, forget_all
 
 if TYPE_CHECKING:
     from orm.models import Model
@@ -229,5 +229,6 @@ async def load_instance(instance: Model) -> None:
     own = instance.__dict__
     own.update(found[0].__dict__)
     # What was loaded over its relations may be as old as the values were.
-    for known in ("_persisted", PREFETCHED, SPARSE):
+    forget_all(instance)
+    for known in ("_persisted", SPARSE):
         own.pop(known, None)

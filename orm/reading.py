@@ -78,7 +78,7 @@ class Reading(Selection[M, R]):
         query = prepared(self._query)
         found: list[R] = await execution.fetch(query, self.database)
         if self._using is not None or not query.stands_alone:
-            await complete(query, found, self._using)
+            await complete(query, found, self._using, whole=True)
         return found
 
     async def __aiter__(self) -> AsyncIterator[R]:

@@ -20,7 +20,7 @@ from orm.relations import (
     ReverseRelation,
 )
 from orm.relations.hops import find_target
-from orm.relations.loaded import PREFETCHED, check_touchable
+from orm.relations.loaded import check_touchable, forget, get_loaded, loaded_as, set_loaded, settle
 
 if TYPE_CHECKING:
     from orm.models import Model
@@ -65,7 +65,7 @@ class OneAccessor:
             return own[name]
         check_touchable(instance, self.relation)
         label = f"{owner.__name__}.{name}"
-        if name in own.get(PREFETCHED, {}):
+        if get_loaded(instance, name) is not None:
             raise self.missing(f"{label}: no {self.relation.target.__name__} points at this {owner.__name__}.")
         raise AttributeError(
             f"{label} was not loaded, and nothing loads behind your back. Use select_related({name!r}) or "
@@ -79,13 +79,13 @@ class OneAccessor:
             before = own.pop(name, None)
             if before is not None:
                 setattr(before, self.relation.relation.name, None)
-            own.setdefault(PREFETCHED, {})[name] = []
+            set_loaded(instance, name, [])
             return
         if not isinstance(value, target):
             given = type(value).__name__
             raise FieldError(f"{type(instance).__name__}.{name} takes {target.__name__} instances, got {given}.")
         setattr(value, self.relation.relation.name, instance)
-        own.get(PREFETCHED, {}).pop(name, None)
+        forget(instance, name)
         own[name] = value
 
     def __delete__(self, instance: Model) -> None:
@@ -108,6 +108,8 @@ def _set_accessor(model: type[Model], relation: Relation) -> None:
         return
     one = isinstance(relation, ReverseRelation) and not relation.many
     setattr(model, relation.accessor, OneAccessor(relation) if one else ManyAccessor(relation))  # type: ignore[arg-type]
+    if not one:
+        settle(model, [loaded_as(relation.accessor)])
 
 
 def link_many_to_many(relation: ManyToMany[Any]) -> None:

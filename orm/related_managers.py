@@ -20,7 +20,7 @@ from orm.planning.query import Query
 from orm.queryset import QuerySet
 from orm.related_writes import Pairs
 from orm.relations import ManyToManyEnd, Relation, ReverseRelation, fields_of, related_key
-from orm.relations.loaded import PREFETCHED
+from orm.relations.loaded import forget, get_loaded
 
 if TYPE_CHECKING:
     from orm.fields import Field
@@ -109,12 +109,11 @@ class RelatedManager(QuerySet[T, T], Generic[T]):
         """The rows, if they are loaded already."""
         if self._part is not None:
             return self._part
-        found: dict[str, list[T]] = self._instance.__dict__.get(PREFETCHED, {})
-        return found.get(self._relation.accessor)
+        return get_loaded(self._instance, self._relation.accessor)
 
     def _forget(self) -> None:
         self._part = None
-        self._instance.__dict__.get(PREFETCHED, {}).pop(self._relation.accessor, None)
+        forget(self._instance, self._relation.accessor)
 
     def _check_write(self, what: str) -> None:
         self._forget()

@@ -9,7 +9,7 @@ from orm.loading.graph_readers import PLAIN_LOOP, Described, GraphReader, Writer
 from orm.loading.linking import set_missing, way_back
 from orm.loading.readers import Entity, attribute_of
 from orm.relations import ForeignKey, ReverseRelation
-from orm.relations.loaded import OWNER, PREFETCHED
+from orm.relations.loaded import OWNER, loaded_as
 
 
 def instance_reader(sections: Sequence[Described], *, marking: bool) -> GraphReader:
@@ -77,9 +77,7 @@ class _InstanceWriter(Writer):
     def list_of(self, child: int, owner: str) -> str:
         section = self.sections[child]
         assert section.relation is not None
-        if section.to_attr is not None:
-            return attribute_of(owner, section.to_attr)
-        return f"{owner}.{PREFETCHED}[{section.relation.accessor!r}]"
+        return attribute_of(owner, section.to_attr or loaded_as(section.relation.accessor))
 
     def way_back(self, number: int, key: str, owner: str | None) -> None:
         section = self.sections[number]
@@ -172,11 +170,11 @@ class _InstanceWriter(Writer):
         self.depth -= 1
         if entity.back is not None:
             self.write("else:")
-            self.write(f"    o{entity.parent}.__dict__.setdefault({PREFETCHED!r}, {{}})[{entity.name!r}] = []")
+            assert entity.name is not None
+            self.write(f"    {attribute_of(f'o{entity.parent}', loaded_as(entity.name))} = []")
 
     def places(self, number: int, entity: Entity) -> None:
         """The code that prepares an instance for what hangs on it, or gives it what it leads to."""
-        lists: dict[str, str] = {}
         for child in self.children[number]:
             section = self.sections[child]
             relation = section.relation
@@ -191,17 +189,7 @@ class _InstanceWriter(Writer):
                 self.write(f"many{child}[{key}] = {rows} = []")
             if self.needs_owner(child):
                 self.write(f"owner{child}[{key}] = o0")
-            if section.to_attr is not None:
-                self.write(f"{attribute_of('o0', section.to_attr)} = {rows}")
-            else:
-                lists[relation.accessor] = rows
-        if lists:
-            items = ", ".join(f"{name!r}: {rows}" for name, rows in lists.items())
-            alone = entity.model in self.single and all(self.sections[child].is_many for child in self.children[number])
-            if alone:
-                self.write(f"o0.{PREFETCHED} = {{{items}}}")
-            else:
-                self.write(f"o0.__dict__.setdefault({PREFETCHED!r}, {{}}).update({{{items}}})")
+            self.write(f"{self.list_of(child, 'o0')} = {rows}")
 
     def lead(self, child: int, entity: Entity, key: str) -> None:
         """The code that gives an instance the one row that it leads to."""

@@ -5,15 +5,14 @@ Where what was loaded lies: see `orm/relations/loaded.py`. What has a `to_attr` 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
-from itertools import chain
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from orm.fields import Field
 from orm.relations import FORWARD, ForeignKey, Relation, ReverseRelation, fields_of
-from orm.relations.loaded import OWNER, PREFETCHED, SPARSE
+from orm.relations.loaded import OWNER, SPARSE, get_loaded, loaded_as, set_loaded
 
 if TYPE_CHECKING:
     from orm.models import Model
@@ -54,57 +53,34 @@ def keys_of(instances: Iterable[Model], fields: Sequence[Field[Any]]) -> list[An
     return keys if len(fields) == 1 else [None if None in key else key for key in keys]
 
 
-def group(keys: Iterable[Hashable], rows: Iterable[Model]) -> dict[Hashable, list[Model]]:
-    """The rows by their keys, in their order."""
-    groups: dict[Hashable, list[Model]] = {}
-    for key, row in zip(keys, rows, strict=True):
-        found = groups.get(key)
-        if found is None:
-            groups[key] = [row]
-        else:
-            found.append(row)
-    return groups
-
-
-def attach_many(
-    relation: Relation,
-    to_attr: str | None,
-    instances: Iterable[Model],
-    groups: Iterable[list[Model]],
-    *,
-    owned: bool = False,
+def attach_lists(
+    relation: Relation, to_attr: str | None, instances: Iterable[Model], lists: Iterable[list[Model]]
 ) -> None:
-    """Give each instance its rows at the far end of a relation to many, and each row its way back.
+    """Give each instance its rows at the far end of a relation to many: these very lists."""
+    name = to_attr or loaded_as(relation.accessor)
+    for instance, rows in zip(instances, lists, strict=True):
+        setattr(instance, name, rows)
 
-    The lists are kept as they are: each must be one of its own. `owned`: the way back can be kept as the rows' `OWNER`.
+
+def attach_many(relation: Relation, instance: Model, rows: list[Model]) -> None:
+    """Give an instance its rows at the far end of a relation to many, and each row its way back."""
+    set_loaded(instance, relation.accessor, rows)
+    back = way_back(relation)
+    if back is not None:
+        for row in rows:
+            row.__dict__[back] = instance
+
+
+def way_back_of_new(relation: Relation, joined: Collection[Sequence[Relation]]) -> str | None:
+    """`way_back` for new rows, to which these chains of relations are joined.
+
+    `OWNER` will do where the key that leads back is a single column's, and nothing is joined over it that it had to
+    replace.
     """
-    # An attribute takes a fraction of the time of an item in `__dict__`, which so need not be made.
-    instance: Any
-    row: Any
-    accessor, back = relation.accessor, way_back(relation)
-    for instance, rows in zip(instances, groups, strict=True):
-        if to_attr is not None:
-            instance.__dict__[to_attr] = rows
-        elif (prefetched := getattr(instance, PREFETCHED, None)) is None:
-            instance._prefetched = {accessor: rows}
-        else:
-            prefetched[accessor] = rows
-        if owned:
-            for row in rows:
-                row._owner = instance
-        elif back is not None:
-            for row in rows:
-                row.__dict__[back] = instance
-
-
-def is_owned(relation: Relation, loaded: Collection[Sequence[Relation]]) -> bool:
-    """Whether `OWNER` is the way back of new rows, with which these chains of relations were loaded.
-
-    It is where the key that leads back is a single column's, and nothing was loaded over it that it had to replace.
-    """
-    if not isinstance(relation, ReverseRelation) or not isinstance(relation.relation, ForeignKey):
-        return False
-    return all(first is not relation.relation for first, *_ in loaded)
+    forward = relation.relation if isinstance(relation, ReverseRelation) else None
+    if isinstance(forward, ForeignKey) and all(first is not forward for first, *_ in joined):
+        return OWNER
+    return way_back(relation)
 
 
 def attach_owner(relation: ReverseRelation, owner: Model, rows: Iterable[Model]) -> None:
@@ -148,7 +124,7 @@ def set_missing(relation: Relation, instance: Model) -> None:
     own = instance.__dict__
     own.pop(relation.accessor, None)
     key = keys_of([instance], near_fields(relation)) if isinstance(relation, FORWARD) else []
-    own.setdefault(PREFETCHED, {})[relation.accessor] = key
+    set_loaded(instance, relation.accessor, key)
 
 
 def not_loaded(relation: Relation, to_attr: str | None, instances: Sequence[Model]) -> list[Model]:
@@ -163,9 +139,9 @@ def not_loaded(relation: Relation, to_attr: str | None, instances: Sequence[Mode
             for instance, key in zip(instances, keys, strict=True)
             if key is not None
             and not _is_filled(relation, _held(relation, instance), key)
-            and instance.__dict__.get(PREFETCHED, {}).get(accessor) != [key]
+            and get_loaded(instance, accessor) != [key]
         ]
-    found = [instance for instance in instances if accessor not in getattr(instance, PREFETCHED, ())]
+    found = [instance for instance in instances if get_loaded(instance, accessor) is None]
     return found if relation.many else [instance for instance in found if accessor not in instance.__dict__]
 
 
@@ -190,11 +166,9 @@ def _is_filled(relation: Relation, related: Model | None, key: Any) -> bool:
 def related_to(relation: Relation, to_attr: str | None, instances: Iterable[Model]) -> list[Model]:
     """What was loaded over the relation for all these instances, no instance twice."""
     found: list[Model]
-    if relation.many and to_attr is None:
-        lists = map(itemgetter(relation.accessor), map(attrgetter(PREFETCHED), instances))
-        found = list(chain.from_iterable(lists))
-    elif to_attr is not None and relation.many:
-        found = [row for instance in instances for row in instance.__dict__[to_attr]]
+    if relation.many:
+        name = to_attr or loaded_as(relation.accessor)
+        found = [row for instance in instances for row in instance.__dict__[name]]
     else:
         held = (_held(relation, i) if to_attr is None else i.__dict__.get(to_attr) for i in instances)
         found = [row for row in held if row is not None]

@@ -11,23 +11,20 @@ from orm import execution
 from orm.database.dialects import dialect_of
 from orm.garbage import paused
 from orm.loading.linking import (
-    attach_many,
+    attach_lists,
     attach_one,
     attach_owner,
-    far_fields,
-    group,
-    is_owned,
     keys_of,
     near_fields,
     not_loaded,
     related_to,
 )
 from orm.loading.tree import Branch, Withheld
-from orm.planning.belonging import belonging
+from orm.planning.belonging import belonging, is_whole, needs_keys
 from orm.planning.projection import Instances, Projection, Relations
 from orm.planning.query import Query
 from orm.relations import FORWARD, ManyToManyEnd
-from orm.relations.loaded import PREFETCHED, RAISING
+from orm.relations.loaded import RAISING, set_loaded
 
 if TYPE_CHECKING:
     from orm.models import Model
@@ -50,8 +47,11 @@ def _needing(projection: Instances, chain: Relations, branches: Iterable[Branch]
     return projection
 
 
-async def complete(query: Query, rows: Sequence[Any], using: databases.Database | None) -> None:
-    """Give the rows of a query what it says comes along with them. `using` is the database it was told to use."""
+async def complete(query: Query, rows: Sequence[Any], using: databases.Database | None, *, whole: bool = False) -> None:
+    """Give the rows of a query what it says comes along with them.
+
+    `using` is the database it was told to use. `whole`: the rows are all that the query has.
+    """
     if not rows or not isinstance(query.projection, Instances):
         return
     if using is not None:
@@ -61,7 +61,7 @@ async def complete(query: Query, rows: Sequence[Any], using: databases.Database 
     if query.owner is not None:
         attach_owner(*query.owner, rows)
     if query.branches:
-        await load_branches(query.branches, rows, using)
+        await load_branches(query.branches, rows, using, whole=whole and _brings_all(query))
 
 
 def mark(rows: Iterable[Any], projection: Projection, using: databases.Database) -> None:
@@ -81,7 +81,7 @@ def withhold(rows: Iterable[Any], withheld: Iterable[Withheld]) -> None:
             if item.raises:
                 own[RAISING] = own.get(RAISING, frozenset()) | {accessor}
             elif item.relation.many or isinstance(item.relation, FORWARD):
-                own.setdefault(PREFETCHED, {})[accessor] = []
+                set_loaded(instance, accessor, [])
             else:
                 own[accessor] = None
 
@@ -97,60 +97,83 @@ def _joined(rows: Iterable[Any], chain: Sequence[Any]) -> Iterator[Any]:
 
 
 async def load_branches(
-    branches: Iterable[Branch], instances: Sequence[Model], using: databases.Database | None
+    branches: Iterable[Branch],
+    instances: Sequence[Model],
+    using: databases.Database | None,
+    *,
+    whole: bool = False,
 ) -> None:
-    """Load what hangs on these instances, but for what they have already."""
+    """Load what hangs on these instances, but for what they have already. `whole`: they are new, and all there are."""
     for branch in branches:
         relation = branch.relation
-        with paused(len(instances)):
-            missing = not_loaded(relation, branch.to_attr, instances)
-        if missing:
-            await _load(branch, missing, using)
-        if branch.branches:
+        missing: Sequence[Model] = instances
+        if not (whole and relation.many):
             with paused(len(instances)):
-                related = related_to(relation, branch.to_attr, instances)
+                missing = not_loaded(relation, branch.to_attr, instances)
+        owned = whole and not needs_keys(relation, branch.query) and _is_of_one_database(branch, using)
+        related = await _load(branch, missing, using, whole=owned) if missing else []
+        if branch.branches:
+            if len(missing) < len(instances):
+                with paused(len(instances)):
+                    related = related_to(relation, branch.to_attr, instances)
             if related:
-                await load_branches(branch.branches, related, branch.database or using)
+                whole_too = owned and _brings_all(branch.query)
+                await load_branches(branch.branches, related, branch.database or using, whole=whole_too)
 
 
-async def _load(branch: Branch, instances: Sequence[Model], using: databases.Database | None) -> None:
-    """Load one branch for instances that have nothing of it."""
+def _brings_all(query: Query) -> bool:
+    """Whether a query has all rows, of which none has anything of its relations yet."""
+    return is_whole(query) and not query.withheld
+
+
+def _is_of_one_database(branch: Branch, using: databases.Database | None) -> bool:
+    """Whether the rows of a branch are where those are that it hangs on."""
+    if using is not None:
+        return branch.database is None or branch.database is using
+    near: Any = near_fields(branch.relation)[0].model
+    return (branch.database or branch.query.info.registry.database) is near._meta.registry.database
+
+
+async def _load(
+    branch: Branch, instances: Sequence[Model], using: databases.Database | None, *, whole: bool
+) -> list[Model]:
+    """Load one branch for instances that have nothing of it; what was found. `whole`: it is of no other instances."""
     relation = branch.relation
-    keys = keys_of(instances, near_fields(relation))
-    wanted = [key for key in dict.fromkeys(keys) if key is not None]
-    using = branch.database or using
-    groups = await _groups(branch, wanted, using) if wanted else {}
-    with paused(len(instances) + len(groups)):
+    with paused(len(instances)):
+        keys = keys_of(instances, near_fields(relation))
+        lists: dict[Any, list[Model]] = {key: [] for key in keys if key is not None}
+        owners = dict(zip(keys, instances, strict=True)) if relation.many else {}
+    found = await _read(branch, lists, owners, branch.database or using, whole=whole) if lists else []
+    with paused(len(instances) + len(found)):
         if relation.many:
-            shared = len(wanted) < len(keys)  # Then some may have the same rows, and each has a list of its own.
-            lists = [[*groups.get(key, ())] if shared else groups.get(key, []) for key in keys]
-            projection = branch.query.projection
-            assert isinstance(projection, Instances)
-            owned = is_owned(relation, projection.related)
-            attach_many(relation, branch.to_attr, instances, lists, owned=owned)
+            rows: Iterable[list[Model]] = map(lists.__getitem__, keys)
+            if len(lists) < len(keys):  # Then some may have the same rows, and each has a list of its own.
+                rows = [[*lists.get(key, ())] for key in keys]
+            attach_lists(relation, branch.to_attr, instances, rows)
         else:
-            rows = [found[0] if (found := groups.get(key)) else None for key in keys]
-            attach_one(relation, branch.to_attr, instances, rows)
+            firsts = [of_key[0] if (of_key := lists.get(key)) else None for key in keys]
+            attach_one(relation, branch.to_attr, instances, firsts)
+    return found
 
 
-async def _groups(branch: Branch, keys: list[Any], using: databases.Database | None) -> dict[Any, list[Any]]:
-    """The rows of a branch by the key of the instance that they belong to."""
-    relation = branch.relation
+async def _read(
+    branch: Branch,
+    lists: dict[Any, list[Model]],
+    owners: dict[Any, Model],
+    using: databases.Database | None,
+    *,
+    whole: bool,
+) -> list[Model]:
+    """Put the rows of a branch into the lists of the keys that they belong to, each with its way back; all of them."""
     query = prepared(branch.query.changed(branches=branch.branches))
     database = using or query.info.registry.database
-    most = (await dialect_of(database)).max_list
-    links: list[Any] = []
-    rows: list[Any] = []
-    for start in range(0, len(keys), most or len(keys)):
-        part = keys[start : start + most] if most else keys
-        found = await execution.fetch(belonging(relation, query, part), database)
-        with paused(len(found)):
-            if isinstance(relation, ManyToManyEnd):
-                links += [link for link, _ in found]
-                found = [row for _, row in found]
-            else:
-                links += keys_of(found, far_fields(relation))
-        rows += found
-    await complete(query.changed(branches=()), rows, using)
-    with paused(len(rows)):
-        return group(links, rows)
+    most = (await dialect_of(database)).max_list or len(lists)
+    keys = [*lists]
+    parts = [None] if whole else [keys[start : start + most] for start in range(0, len(keys), most)]
+    found: list[Model] = []
+    seen: dict[Any, Model] = {}
+    into = (lists, seen if isinstance(branch.relation, ManyToManyEnd) else owners)
+    for part in parts:
+        found += await execution.fetch(belonging(branch.relation, query, part), database, into=into)
+    await complete(query.changed(branches=()), found, using)
+    return found

@@ -14,10 +14,12 @@ from keyword import iskeyword
 from typing import Any
 
 from orm.generating import generate, written
+from orm.relations.loaded import OWNER, loaded_as
 
 Process = Callable[[Any], Any]
 Rows = Sequence[Sequence[Any]]
-Reader = Callable[[Rows], list[Any]]
+Reader = Callable[..., list[Any]]
+"""Takes rows; and what else it was made to take."""
 Widths = Sequence[int] | None
 """Of how many columns each value is made; more than one are a tuple. None: one each."""
 
@@ -39,22 +41,41 @@ class Entity:
     """The attributes of its whole key, if rows that agree in them share one instance."""
 
 
+@dataclass(frozen=True)
+class Listed:
+    """By which key a reader puts instances into lists."""
+
+    by: tuple[str, ...] = ()
+    """Its attributes; a tuple of several."""
+    links: int = 0
+    """Or so many columns at the end."""
+    back: str | None = None
+    """The attribute that takes the owner of the list."""
+
+    def back_of(self, instance: str) -> str:
+        """Code for the attribute `back`. Under the name of a relation it would check and convert."""
+        return f"{instance}.{OWNER}" if self.back == OWNER else f"{instance}.__dict__[{self.back!r}]"
+
+
 def read_instances(
     entities: Sequence[Entity],
     processors: Sequence[Process | None],
     extra: Sequence[str] = (),
     hidden: int = 0,
-    links: int | None = None,
+    listed: Listed | None = None,
 ) -> Reader:
     """A reader of model instances: of the first entity, with the others attached.
 
-    The columns after the entities' become attributes of the first, by the names in `extra`. With `links`, what is read
-    are pairs: of the value of so many columns after those (a tuple of several), and of the instance, which is the same
-    one for rows with the same primary key, unless there is `extra`.
+    The columns after the entities' become attributes of the first, by the names in `extra`; `hidden` columns at the end
+    of each row are passed over.
 
-    `hidden` columns at the end of each row are passed over.
+    With `listed` it also takes lists by key, and puts each instance into the one of its key. A row without a list is
+    passed over. Where the key is of the instance, it takes the owners of the lists by key, too. Where it is of the
+    columns after those, it takes a dict in which instances are kept by primary key: rows of the same one share an
+    instance, unless there is `extra`.
     """
     scope: dict[str, Any] = {}
+    processors = list(processors)
     firsts = [sum(len(entity.attributes) for entity in entities[:index]) for index in range(len(entities))]
     column = firsts[-1] + len(entities[-1].attributes)
     before: list[str] = []
@@ -84,30 +105,47 @@ def read_instances(
         lines.append(f"o{entity.parent}.__dict__[{entity.name!r}] = o{index}")
         absent: list[str] = []
         if entity.back is not None:
+            assert entity.name is not None
             lines.append(f"o{index}.__dict__[{entity.back!r}] = o{entity.parent}")
-            absent = ["else:", f"    o{entity.parent}.__dict__.setdefault('_prefetched', {{}})[{entity.name!r}] = []"]
+            absent = ["else:", f"    {attribute_of(f'o{entity.parent}', loaded_as(entity.name))} = []"]
         return [
             f"if c{firsts[index] + entity.attributes.index(entity.keys[0])} is not None:",
             *_indented(lines),
             *absent,
         ]
 
+    key_columns: list[int] = []
+    if listed is not None:
+        key_columns += [entities[0].attributes.index(name) for name in listed.by]
+        key_columns += range(column + len(extra), column + len(extra) + listed.links)
+    ready: list[str] = []
+    for position in key_columns:
+        if processors[position] is not None:
+            ready.append(f"c{position} = {_value(position, processors, scope)}")
+            processors[position] = None
     body = made(0)
     for name in extra:
         body.append(f"{attribute_of('o0', name)} = {_value(column, processors, scope)}")
         column += 1
-    if links is None:
+    scope["repeat"] = repeat
+    if listed is None:
         # Made in C, without a call for each row that the interpreter has to make.
         before.append("found = list(map(new0, repeat(model0, len(rows))))")
-        scope["repeat"] = repeat
         return _build(body[1:], column, hidden, scope, before, "({columns}), o0 in zip(rows, found)")
+    before += ["found = []", "append = found.append"]
+    key = tuple_of([f"c{position}" for position in key_columns])
+    find = [*ready, "try:", f"    mine = lists[{key}]", "except KeyError:", "    continue"]
+    if not listed.links:
+        way_back = [] if listed.back is None else [f"{listed.back_of('o0')} = owners[{key}]"]
+        body = [*find, *body[1:], *way_back, "mine.append(o0)", "append(o0)"]
+        loop = "({columns}), o0 in zip(rows, map(new0, repeat(model0)))"
+        return _build(body, column, hidden, scope, before, loop, "rows, lists, owners")
+    body.append("append(o0)")
     if not extra:
-        key = tuple_of([f"c{entities[0].attributes.index(name)}" for name in entities[0].keys])
-        body = [f"o0 = seen.get({key})", "if o0 is None:", *_indented(body), f"    seen[{key}] = o0"]
-    values = [_value(column + i, processors, scope) for i in range(links)]
-    body.append(f"append(({tuple_of(values)}, o0))")
-    before += ["found = []", "append = found.append", "seen = {}"]
-    return _build(body, column + links, hidden, scope, before, "{columns} in rows")
+        pk = tuple_of([f"c{entities[0].attributes.index(name)}" for name in entities[0].keys])
+        body = [f"o0 = seen.get({pk})", "if o0 is None:", *_indented([*body, f"seen[{pk}] = o0"])]
+    body = [*find, *body, "mine.append(o0)"]
+    return _build(body, column + listed.links, hidden, scope, before, "{columns} in rows", "rows, lists, seen")
 
 
 def _indented(lines: list[str]) -> list[str]:
@@ -190,11 +228,17 @@ def _each(item: str, columns: int, hidden: int, scope: dict[str, Any]) -> Reader
 
 
 def _build(
-    body: list[str], columns: int, hidden: int, scope: dict[str, Any], before: Sequence[str], loop: str
+    body: list[str],
+    columns: int,
+    hidden: int,
+    scope: dict[str, Any],
+    before: Sequence[str],
+    loop: str,
+    arguments: str = "rows",
 ) -> Reader:
     """The reader that runs some lines for each row."""
     lines = [
-        "def read(rows):",
+        f"def read({arguments}):",
         *(f"    {line}" for line in before),
         f"    for {loop.format(columns=_targets(columns, hidden))}:",
         *(f"        {line}" for line in body),

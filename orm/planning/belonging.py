@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 import sqlalchemy
 
 from orm.exceptions import NotSupportedError, QueryError
+from orm.loading.linking import way_back_of_new
 from orm.loading.readers import Process, Reader
 from orm.lookups import In, Prepared
 from orm.planning.combination import Combination
-from orm.planning.conditions import Match, both
+from orm.planning.conditions import EVERYTHING, Match, both
 from orm.planning.linked import link_paths
 from orm.planning.once import once
 from orm.planning.ordering import ClauseOrder, OrderTerm
@@ -22,7 +23,7 @@ from orm.planning.projection import Instances, Projection
 from orm.planning.query import Query
 from orm.planning.rendering import Rendering
 from orm.planning.terms import Term
-from orm.relations import ManyToManyEnd, Relation
+from orm.relations import ManyToManyEnd, Relation, ReverseRelation
 
 IN = In()
 # A path takes part in a query's shape by its identity.
@@ -31,7 +32,7 @@ paths_to = lru_cache(2_000)(link_paths)
 
 @dataclass(frozen=True)
 class Linked(Projection):
-    """Instances, each row with the key of the one that it belongs to: pairs of key and instance.
+    """Instances, each row with the key of the one that it belongs to, into whose list it goes.
 
     The same row of the database may belong to several, and is one instance then, unless what it has besides its
     columns may differ.
@@ -176,24 +177,68 @@ def check_branch_query(relation: Relation, query: Query, what: str) -> None:
             raise QueryError(f"{of} has a slice: it is ordered by fields and expressions, not by SQLAlchemy clauses.")
 
 
-def belonging(relation: Relation, query: Query, keys: Sequence[Any]) -> Query:
+def belonging(relation: Relation, query: Query, keys: Sequence[Any] | None) -> Query:
     """The query's rows that belong to the instances with these keys, its slice taken of each one's rows.
 
-    Over a many-to-many relation they come as pairs of key and row. For a key of several columns there may be rows
-    too many, which belong to nobody.
+    They are read into lists by key. For a key of several columns there may be rows too many, which belong to nobody.
+    `keys` may be None for all the instances that there are, unless `needs_keys` says otherwise.
     """
     paths: tuple[Path, ...] = paths_to(relation)
     # As in Django: what the query has joined of the relation already is about the same pair.
     names = query.names()
     links = tuple(names.path_term(path) for path in paths)
-    columns = [keys] if len(paths) == 1 else [tuple(dict.fromkeys(part)) for part in zip(*keys, strict=True)]
     where = query.where
-    for link, values in zip(links, columns, strict=True):
-        where = both(where, Match(link, IN, Prepared((tuple(values),))))
+    for link, values in zip(links, _by_column(keys, len(links)), strict=False):
+        where = both(where, Match(link, IN, Prepared((values,))))
     projection = query.projection
     assert isinstance(projection, Instances)
     if isinstance(relation, ManyToManyEnd):
         found = query.using_names(names, where=where, projection=Linked(projection, links))
     else:
-        found = query.using_names(names, where=where, projection=projection.needing((), [t.path.stored for t in links]))
+        fields = [link.path.stored for link in links]
+        projection = replace(
+            projection.needing((), fields),
+            listed_by=tuple(field.attname for field in fields),
+            back=way_back_of_new(relation, projection.related) if relation.many else None,
+        )
+        found = query.using_names(names, where=where, projection=projection)
     return FirstOfEach.of(found, links) if query.is_limited else found
+
+
+def _by_column(keys: Sequence[Any] | None, width: int) -> list[tuple[Any, ...]]:
+    """The values of each column of the keys, for a key of so many."""
+    if keys is None:
+        return []
+    return [tuple(keys)] if width == 1 else [tuple(dict.fromkeys(part)) for part in zip(*keys, strict=True)]
+
+
+def is_whole(query: Query) -> bool:
+    """Whether the query is of all rows of its model."""
+    return (
+        query.where is EVERYTHING
+        and not query.is_limited
+        and not query.grouped
+        and not query.distinct
+        and not query.annotations
+        and not query.cte_joins
+        and query.lock is None
+        and not isinstance(query, Combination)
+    )
+
+
+def needs_keys(relation: Relation, query: Query) -> bool:
+    """Whether these rows, for all the instances that there are, are others with their keys than without.
+
+    Rows that belong to nobody are passed over. They must not have been locked, counted or taken for others before.
+    """
+    plain = not query.annotations and not query.distinct and query.lock is None
+    return not (plain and is_owned_wholly(relation))
+
+
+def is_owned_wholly(relation: Relation) -> bool:
+    """Whether each row at its far end surely belongs to a row of the model that has the relation.
+
+    Where all of these are there, no key need be looked for. A row that points at nothing, where the database does not
+    enforce the key, or at a row that came later, must be passed over.
+    """
+    return isinstance(relation, ReverseRelation) and not relation.relation.allow_null

@@ -13,6 +13,7 @@ from orm.exceptions import FieldError, QueryError
 from orm.fields import Field
 from orm.loading.readers import (
     Entity,
+    Listed,
     Process,
     Reader,
     read_dicts,
@@ -94,11 +95,15 @@ class Instances(Projection):
     """The annotations that instances have as attributes."""
     needed: frozenset[tuple[Relations, Field[Any]]] = frozenset()
     """Fields that are loaded whatever `only` and `defer` say: the keys that other rows are attached by."""
+    listed_by: tuple[str, ...] = ()
+    """The attributes by which instances go into lists as they are read: see `read_instances`."""
+    back: str | None = None
+    """The attribute of each that then takes the instance which the list is of."""
 
     @once
     def key(self) -> Hashable:
         needed = self.needed if self.only is not None or self.defer else None
-        return ("instances", self.related, self.only, self.defer, self.annotations, needed)
+        return ("instances", self.related, self.only, self.defer, self.annotations, needed, self.listed_by, self.back)
 
     @property
     def names(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -218,9 +223,10 @@ class Instances(Projection):
         found.extend(rendering.annotation(name) for name in self.annotations)
         return found
 
-    def reader(self, processors: Sequence[Process | None], hidden: int, links: int | None = None) -> Reader:
-        """The reader; with `links`, of pairs: see `read_instances`."""
-        return read_instances(self.entities(), processors, self.annotations, hidden, links)
+    def reader(self, processors: Sequence[Process | None], hidden: int, links: int = 0) -> Reader:
+        """The reader; with `links`, into lists: see `read_instances`."""
+        listed = Listed(self.listed_by, links, self.back) if self.listed_by or links else None
+        return read_instances(self.entities(), processors, self.annotations, hidden, listed)
 
     def entities(self) -> list[Entity]:
         """What each row is made of, in the order of the columns: the model's own instance, and those joined to it."""

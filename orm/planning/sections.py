@@ -19,7 +19,7 @@ from orm.functions.numbers import Random
 from orm.loading.linking import far_fields, near_fields
 from orm.loading.tree import Branch
 from orm.lookups import Prepared
-from orm.planning.belonging import FirstOfEach, paths_to
+from orm.planning.belonging import FirstOfEach, is_owned_wholly, is_whole, paths_to
 from orm.planning.calculated import FuncTerm
 from orm.planning.combination import Combination
 from orm.planning.conditions import EVERYTHING, IS_NULL, Match, Node, both
@@ -29,7 +29,7 @@ from orm.planning.query import Query
 from orm.planning.rendering import Binds, Rendering
 from orm.planning.resolving import primary_key_ordering
 from orm.planning.terms import PathTerm, Term
-from orm.relations import ManyToManyEnd, Relation, ReverseRelation, fields_of
+from orm.relations import ManyToManyEnd, Relation, fields_of
 
 if TYPE_CHECKING:
     from orm.meta import ModelInfo
@@ -157,7 +157,7 @@ class _Sections:
             query = query if self._most is None else query.slice(0, self._most + 1)
         rows = query.changed(branches=(), projection=needing(query, outgoing))
         keys = _keys(query, outgoing)
-        whole = _is_whole(given)
+        whole = is_whole(given)
         self._found.append(Section("", None, 0, given, rows, outgoing=outgoing, keys=keys, whole=whole))
         self._add_branches(branches, "", 0)
         return self._found
@@ -183,7 +183,7 @@ class _Sections:
             keys: Query | None = FirstOfEach.of(_selecting(query, outgoing), links) if outgoing else None
         else:
             keys = _keys(query, outgoing)
-        whole = self._are_all_owned(branch.relation, parent) and _is_whole(branch.query)
+        whole = self._are_all_owned(branch.relation, parent) and is_whole(branch.query)
         near = near_fields(branch.relation)
         return Section(path, branch, parent, branch.query, rows, far, near, outgoing, keys, whole=whole)
 
@@ -236,11 +236,8 @@ class _Sections:
         return query.using_names(names, where=where), links
 
     def _are_all_owned(self, relation: Relation, parent: int) -> bool:
-        """Whether each row of the target surely belongs to a row of the section `parent`: no key need be looked for.
-
-        A row that points at nothing, where the database does not enforce the key, is passed over by the reader.
-        """
-        return isinstance(relation, ReverseRelation) and not relation.relation.allow_null and self._found[parent].whole
+        """Whether each row of the target surely belongs to a row of the section `parent`: no key need be looked for."""
+        return is_owned_wholly(relation) and self._found[parent].whole
 
     def _through(self, relation: ManyToManyEnd, parent: int) -> Query:
         """The pairs of keys, as their table has them."""
@@ -300,19 +297,7 @@ def _keys(query: Query, outgoing: tuple[Field[Any], ...]) -> Query | None:
 
 def _is_plain(query: Query) -> bool:
     """Whether the query is of all rows, in no order."""
-    return _is_whole(query) and not query.order
-
-
-def _is_whole(query: Query) -> bool:
-    """Whether the query is of all rows."""
-    return (
-        query.where is EVERYTHING
-        and not query.is_limited
-        and not query.grouped
-        and not query.distinct
-        and not query.annotations
-        and not query.cte_joins
-    )
+    return is_whole(query) and not query.order
 
 
 def check_query(query: Query, path: str = "") -> None:

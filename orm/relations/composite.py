@@ -14,7 +14,7 @@ from orm.relations.composed import Composed
 from orm.relations.expressions import RelationExpression
 from orm.relations.forward import NO_ACTION, SET_NULL, Forward
 from orm.relations.hops import related_keys
-from orm.relations.loaded import PREFETCHED, SPARSE, check_touchable
+from orm.relations.loaded import SPARSE, check_touchable, get_loaded
 from orm.relations.reverse import RelatedKey
 
 if TYPE_CHECKING:
@@ -227,7 +227,7 @@ class CompositeForeignKey(Forward, Composed, Generic[M]):
                     raise instance._missing_attribute(field)
                 return loaded
         parts = tuple(own[field.attname] for field in self.fields)
-        missing = own.get(PREFETCHED, {}).get(self.name)
+        missing = get_loaded(instance, self.name)
         if None in parts or missing == [] or (missing == [parts] and self.allow_null):
             return None
         names = [field.attname for field in self.target_fields]

@@ -17,7 +17,7 @@ from orm.generating import Inline
 from orm.relations.expressions import RelationExpression
 from orm.relations.forward import NO_ACTION, Forward
 from orm.relations.hops import related_key
-from orm.relations.loaded import OWNER, PREFETCHED, SPARSE, check_touchable
+from orm.relations.loaded import OWNER, SPARSE, check_touchable, get_loaded
 
 if TYPE_CHECKING:
     from orm.models import Model
@@ -308,7 +308,7 @@ class ForeignKey(Forward, Field[M], Generic[M]):
             own[self.name] = owner
             return owner
         check_touchable(instance, self)
-        missing = own.get(PREFETCHED, {}).get(self.name)
+        missing = get_loaded(instance, self.name)
         if missing == [] or (missing == [key] and self.allow_null):
             return None
         if missing == [key]:

@@ -10,7 +10,7 @@ from sqlalchemy.types import TypeEngine
 from orm.exceptions import QueryError
 from orm.fields import Field
 from orm.relations.hops import Hop, Relation, given_name, related_key
-from orm.relations.loaded import PREFETCHED
+from orm.relations.loaded import forget
 
 if TYPE_CHECKING:
     from orm.models import Model
@@ -62,9 +62,8 @@ class ReverseRelation:
     def know(self, instance: Model, row: Model) -> None:
         """Let an instance have the one row that points at it."""
         if not self.accessor.endswith("+"):
-            own = instance.__dict__
-            own.get(PREFETCHED, {}).pop(self.accessor, None)
-            own[self.accessor] = row
+            forget(instance, self.accessor)
+            instance.__dict__[self.accessor] = row
 
 
 class RelatedKey(Field[Any]):

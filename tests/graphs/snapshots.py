@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import orm
+from orm.relations.loaded import loaded_as
 
 
 def snapshot(rows: Iterable[Any], *paths: str) -> list[dict[str, Any]]:
@@ -37,10 +38,10 @@ def loaded(row: Any, name: str) -> Any:
     if relation is None:
         return own[name]
     if relation.many:
-        return own["_prefetched"][name]
+        return own[loaded_as(name)]
     if name in own:
         return own[name]
-    if name in own.get("_prefetched", {}):
+    if loaded_as(name) in own:
         return None
     related = getattr(row, name)
     assert related is None or "_sparse" not in related.__dict__, f"{name} of {row!r} was not loaded"
@@ -56,7 +57,7 @@ def everything(rows: Iterable[Any]) -> Iterator[Any]:
             continue
         seen.add(id(row))
         yield row
-        for value in [*row.__dict__.values(), *row.__dict__.get("_prefetched", {}).values()]:
+        for value in row.__dict__.values():
             if isinstance(value, orm.Model):
                 waiting.append(value)
             elif isinstance(value, list):

@@ -8,6 +8,7 @@ import pytest
 
 import orm
 from orm.database.database import Database
+from orm.relations.loaded import get_loaded, set_loaded
 from tests.queryset.statements import recorded
 from tests.relations.world import Album, NotHidden, Tag
 
@@ -189,11 +190,11 @@ async def test_to_itself_one_way(library: Database) -> None:
 async def test_what_was_prefetched(library: Database) -> None:
     a, _, x, y, _ = await rows()
     await a.tags.add(x, y)
-    a.__dict__["_prefetched"] = {"tags": [x]}
+    set_loaded(a, "tags", [x])
     with recorded(library) as sent:
         assert await a.tags.all() == [x] and await a.tags.count() == 1 and await a.tags.contains(x)
         assert not sent
     for write in (a.tags.add(x), a.tags.set([x]), a.tags.remove(y), a.tags.create(name="n"), a.tags.clear()):
-        a.__dict__["_prefetched"] = {"tags": []}
+        set_loaded(a, "tags", [])
         await write
-        assert a.__dict__["_prefetched"] == {}
+        assert get_loaded(a, "tags") is None

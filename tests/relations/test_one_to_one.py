@@ -6,6 +6,7 @@ import pytest
 
 import orm
 from orm.database.database import Database
+from orm.relations.loaded import set_loaded
 from tests.queryset.statements import recorded
 from tests.relations.world import Album, Cover
 
@@ -27,7 +28,7 @@ async def test_what_was_not_loaded_says_how(library: Database) -> None:
 
 async def test_what_is_known_to_be_absent(library: Database) -> None:
     album = await Album.objects.create(code="a")
-    album.__dict__["_prefetched"] = {"cover": []}
+    set_loaded(album, "cover", [])
     with pytest.raises(Cover.DoesNotExist, match=r"no Cover points at this Album") as caught:
         _ = album.cover
     assert isinstance(caught.value, AttributeError) and isinstance(caught.value, orm.NoMatch)

@@ -9,6 +9,7 @@ import pytest
 import orm
 from orm.database import ddl
 from orm.database.database import Database
+from orm.relations.loaded import get_loaded, set_loaded
 from tests.queryset.statements import recorded
 from tests.relations.world import Album, Loud, Review, Tag, Track, models
 
@@ -186,7 +187,7 @@ async def test_prefetched_rows_are_used_where_all_are_wanted(library: Database) 
     x = await a.tracks.create(title="x", position=1)
     y = await a.tracks.create(title="y", position=2)
     other = await b.tracks.create(title="z")
-    a.__dict__["_prefetched"] = {"tracks": [y, x]}
+    set_loaded(a, "tracks", [y, x])
     with recorded(library) as sent:
         assert await a.tracks == await a.tracks.all() == [y, x] == [row async for row in a.tracks.all()]
         assert await a.tracks.count() == 2 and await a.tracks.exists() and await a.tracks.first() is y
@@ -199,7 +200,7 @@ async def test_prefetched_rows_are_used_where_all_are_wanted(library: Database) 
         assert await a.tracks.filter(title="x") == [x] and await a.tracks.last() == x
         assert await a.tracks.order_by("id") == [x, y] and await a.tracks.get(title="y") == y
         assert len(sent) == 4
-    a.__dict__["_prefetched"] = {"tracks": []}
+    set_loaded(a, "tracks", [])
     assert not await a.tracks.exists() and await a.tracks.first() is None and await a.tracks == []
 
 
@@ -220,9 +221,10 @@ async def test_prefetched_rows_are_used_where_all_are_wanted(library: Database) 
 async def test_writing_drops_what_was_prefetched(library: Database, write: Any) -> None:
     a, _ = await albums()
     x = await a.tracks.create(title="x")
-    a.__dict__["_prefetched"] = {"tracks": [], "tags": []}
+    set_loaded(a, "tracks", [])
+    set_loaded(a, "tags", [])
     await write(a, x)
-    assert a.__dict__["_prefetched"] == {"tags": []}
+    assert get_loaded(a, "tracks") is None and get_loaded(a, "tags") == []
     assert await a.tracks == await Track.objects.filter(album=a)
 
 
