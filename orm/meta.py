@@ -109,6 +109,8 @@ class ModelInfo:
         self.lookups: dict[str, Any] = {}
         self.default_order: tuple[Any, ...] | None = None
         self.pk_order: tuple[Any, ...] | None = None
+        self.own_orders: dict[str, tuple[Any, ...]] = {}
+        """What names of the model's own columns order by, worked out once."""
         self.objects: dict[Any, Any] = {}
         self._ends: list[ReverseRelation | ManyToManyEnd] = []
 
@@ -157,6 +159,7 @@ class ModelInfo:
         self.lookups.clear()
         self.objects.clear()
         self.default_order = self.pk_order = None
+        self.own_orders.clear()
 
     def _taken(self, relation: ReverseRelation | ManyToManyEnd) -> str | None:
         """What is in the way of an end of a relation; None if nothing is."""

@@ -28,7 +28,7 @@ class Aggregation:
         read = [leaf.name for term in self.terms for leaf in term.leaves() if isinstance(leaf, AnnotationTerm)]
         self.nested = query.is_nested or any(query.annotations[name].window for name in read)
         if not self.nested:
-            self.query = query.selecting(Columns("dicts", self.names, self.terms)).changed(ordering=())
+            self.query = query.selecting(Columns("dicts", self.names, self.terms), ordering=())
             return
         leaves = {
             leaf.key: query.annotations[leaf.name] if isinstance(leaf, AnnotationTerm) else leaf
@@ -44,8 +44,7 @@ class Aggregation:
         if grouping is not None:
             # As in Django: what is aggregated over must be one value in each group.
             grouping = (*grouping, *(term for term in leaves.values() if not term.aggregate))
-        changed = query.selecting(Columns("tuples", labels, selected))
-        self.query = changed.changed(ordering=ordering, grouping=grouping)
+        self.query = query.selecting(Columns("tuples", labels, selected), ordering=ordering, grouping=grouping)
 
     @property
     def of_nothing(self) -> dict[str, Any] | None:

@@ -196,11 +196,14 @@ class Junction(Node):
         self.children = children
         self.negated = negated
         self.key = (connector, negated, *(child.key for child in children))
-        self.values = tuple(value for child in children for value in child.values)
-        self.has_clause = any(child.has_clause for child in children)
-        self.has_constant = any(child.has_constant for child in children)
-        self.aggregate = any(child.aggregate for child in children)
-        self.window = any(child.window for child in children)
+        values: tuple[Any, ...] = ()
+        for child in children:
+            values += child.values
+            self.has_clause = self.has_clause or child.has_clause
+            self.has_constant = self.has_constant or child.has_constant
+            self.aggregate = self.aggregate or child.aggregate
+            self.window = self.window or child.window
+        self.values = values
 
     def leaves(self) -> tuple[Term, ...]:
         return tuple(leaf for child in self.children for leaf in child.leaves())

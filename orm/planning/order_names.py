@@ -14,7 +14,7 @@ from orm.planning.names import Names
 from orm.planning.ordering import OrderTerm
 from orm.planning.paths import Path, split_path
 from orm.planning.spread import find_spread
-from orm.planning.terms import Term
+from orm.planning.terms import PathTerm, Term
 from orm.planning.transforming import KeyTerm
 from orm.relations import ForeignKey, GenericForeignKey, RelatedKey
 
@@ -34,8 +34,19 @@ def by_value(term: Term) -> tuple[Term, ...]:
     return (FuncTerm(KEY_NUMBER, (term,)), term) if isinstance(term, KeyTerm) else (term,)
 
 
-def named_ordering(names: Names, name: str, depth: int = 0) -> Iterable[OrderTerm]:
+def named_ordering(names: Names, name: str) -> tuple[OrderTerm, ...]:
     """The terms that a name, such as ``-album__name``, orders by. Raises `FieldError`."""
+    if names.annotations:
+        return tuple(_ordering(names, name, 0))
+    known = names.info.own_orders.get(name)
+    if known is None:
+        known = tuple(_ordering(names, name, 0))
+        if all(isinstance(order.term, PathTerm) and not order.term.path.relations for order in known):
+            names.info.own_orders[name] = known
+    return known
+
+
+def _ordering(names: Names, name: str, depth: int) -> Iterable[OrderTerm]:
     info = names.info
     descending = name.startswith("-")
     bare = name[1:] if name[:1] in "-+" and name else name
@@ -85,4 +96,4 @@ def _related_ordering(
             )
         turned = term.startswith("-") != descending
         onward = f"{'-' if turned else ''}{bare}__{term.removeprefix('-')}"
-        yield from named_ordering(names, onward, depth + 1)
+        yield from _ordering(names, onward, depth + 1)

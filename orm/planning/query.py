@@ -235,11 +235,14 @@ class Query:
         read = [*self.where.leaves(), *self._ordered_by]
         return all(_is_own(term) for term in read)
 
-    def selecting(self, projection: Projection) -> Query:
-        """The query with other columns. What the ones before it joined stays joined, for it multiplies rows."""
+    def selecting(self, projection: Projection, **changes: Any) -> Query:
+        """The query with other columns. What the ones before it joined stays joined, for it multiplies rows.
+
+        `changes` are further clauses.
+        """
         before = self.projection.terms if isinstance(self.projection, Columns) else ()
         joined = constant(True, *(leaf for term in before for leaf in term.leaves()))
-        return self.changed(projection=projection, where=both(self.where, about_rows(joined)))
+        return self.changed(projection=projection, where=both(self.where, about_rows(joined)), **changes)
 
     def with_order(self) -> Query:
         """The same query, ordered at least by the primary key."""

@@ -6,7 +6,8 @@ This happens when a queryset's method is called, so that what makes no sense is 
 from __future__ import annotations
 
 import decimal
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ClauseElement
@@ -68,6 +69,7 @@ from orm.windows import Window, WindowFunction
 if TYPE_CHECKING:
     from orm.meta import ModelInfo
 
+Resolver = Callable[[Names, Any, str], Term]
 
 KEY_STRING = KeyString(F("key"))
 SLICES = {"text": Substr(F("text"), 1), "array": ArraySlice(F("array"), 1)}
@@ -80,48 +82,41 @@ def resolve(names: Names, node: Any, what: str) -> Term:
 
     Raises `FieldError` for a name that is no field or a field of another model.
     """
-    if isinstance(node, OuterRef):
-        return OuterRefTerm(node.path, node.depth, node.place)
-    if isinstance(node, F):
-        return names.term(node.path, what)
-    if isinstance(node, FieldExpression):
-        check_model(names.info, node, what)
-        return names.path_term(resolve_path(names.info, "__".join(node._path), what))
-    if isinstance(node, Combined):
-        return _combined(names, node, what)
-    if isinstance(node, Outside):
-        return node.term
-    if isinstance(node, Sliced):
-        return _sliced(names, node, what)
-    if isinstance(node, Value):
-        if node.value is None:
-            return NULL if node.output_field is None else NullTerm(node.output_field)
-        return ValueTerm(node.value, node.output_field or value_field(node.value))
-    if isinstance(node, CTEColumn):
-        return CTETerm(node.cte, node.name)
-    if isinstance(node, Window):
-        return _window(names, node, what)
-    if isinstance(node, WindowFunction):
-        raise QueryError(f"{node!r} needs a Window(...) around it.")
-    if isinstance(node, Aggregate):
-        return _aggregate(names, node, what)
-    if isinstance(node, Func):
-        return FuncTerm(node, tuple(resolve(names, argument, what) for argument in node.arguments))
-    if isinstance(node, Case):
-        return _case(names, node, what)
-    if isinstance(node, Subquery):
-        return SubqueryTerm(node.query.selecting_one(None))
-    if isinstance(node, Condition):
-        return ConditionTerm(resolve_condition(names, node))
-    if isinstance(node, Expression):
-        raise QueryError(f"{node!r} cannot be used as {what}.")
-    if isinstance(node, ClauseElement):
-        return ClauseTerm(node)
+    return _resolver_of(node.__class__)(names, node, what)
+
+
+@lru_cache(MAX_CACHED)
+def _resolver_of(kind: type) -> Resolver:
+    return next((resolver for base, resolver in RESOLVERS if issubclass(kind, base)), _other)
+
+
+def _field(names: Names, node: FieldExpression[Any], what: str) -> Term:
+    check_model(names.info, node, what)
+    return names.path_term(resolve_path(names.info, "__".join(node._path), what))
+
+
+def _value(names: Names, node: Value[Any], what: str) -> Term:
+    if node.value is None:
+        return NULL if node.output_field is None else NullTerm(node.output_field)
+    return ValueTerm(node.value, node.output_field or value_field(node.value))
+
+
+def _window_function(names: Names, node: WindowFunction[Any], what: str) -> Term:
+    raise QueryError(f"{node!r} needs a Window(...) around it.")
+
+
+def _func(names: Names, node: Func[Any], what: str) -> Term:
+    return FuncTerm(node, tuple(resolve(names, argument, what) for argument in node.arguments))
+
+
+def _unusable(names: Names, node: Expression[Any], what: str) -> Term:
+    raise QueryError(f"{node!r} cannot be used as {what}.")
+
+
+def _other(names: Names, node: Any, what: str) -> Term:
     if is_queryset(node):
         return SubqueryTerm(node._query.selecting_one(None))
-    if node is None:
-        return NULL
-    return ValueTerm(node, value_field(node))
+    return NULL if node is None else ValueTerm(node, value_field(node))
 
 
 def check_model(info: ModelInfo, node: FieldExpression[Any], what: str) -> None:
@@ -485,7 +480,7 @@ def resolve_ordering(names: Names, terms: Iterable[Any]) -> tuple[OrderTerm, ...
     found: list[OrderTerm] = []
     for term in terms:
         if isinstance(term, str):
-            found.extend(named_ordering(names, term))
+            found += named_ordering(names, term)
         elif isinstance(term, Ordering):
             resolved = resolve(names, term.expression, "an ordering")
             found.append(OrderTerm(resolved, term.descending, term.nulls))
@@ -512,3 +507,25 @@ def primary_key_ordering(info: ModelInfo) -> tuple[OrderTerm, ...]:
     if info.pk_order is None:
         info.pk_order = resolve_ordering(Names(info), [field.attname for field in info.pk_fields])
     return info.pk_order
+
+
+# The first that an expression is an instance of.
+RESOLVERS: tuple[tuple[type, Resolver], ...] = (
+    (OuterRef, lambda names, node, what: OuterRefTerm(node.path, node.depth, node.place)),
+    (F, lambda names, node, what: names.term(node.path, what)),
+    (FieldExpression, _field),
+    (Combined, _combined),
+    (Outside, lambda names, node, what: node.term),
+    (Sliced, _sliced),
+    (Value, _value),
+    (CTEColumn, lambda names, node, what: CTETerm(node.cte, node.name)),
+    (Window, _window),
+    (WindowFunction, _window_function),
+    (Aggregate, _aggregate),
+    (Func, _func),
+    (Case, _case),
+    (Subquery, lambda names, node, what: SubqueryTerm(node.query.selecting_one(None))),
+    (Condition, lambda names, node, what: ConditionTerm(resolve_condition(names, node))),
+    (Expression, _unusable),
+    (ClauseElement, lambda names, node, what: ClauseTerm(node)),
+)
