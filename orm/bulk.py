@@ -152,6 +152,8 @@ class Insertion:
 
     async def run(self, session: Session) -> None:
         """Send the statements."""
+        for batch in self._batches:
+            await batch.find_step(session)
         for chunk in self._chunks:
             await chunk.insert(session)
 
@@ -178,6 +180,8 @@ class Batch:
             returning = (*info.pk_fields, *self.missing, *conflict.unique)
         returning = tuple(dict.fromkeys(returning)) if dialect.returning else ()
         self.bulk = bulk_insert(dialect, info, fields, returning, conflict)
+        self.step = 1
+        """How far apart the keys are that the database generates for one statement."""
 
     async def prepare(self, session: Session) -> None:
         """Find out whether the keys of many rows can be told without RETURNING."""
@@ -187,6 +191,12 @@ class Batch:
         plan = bulk.numbering
         if plan is not None and (await session.fetch(*plan.statement(())))[0][0]:
             self.bulk = bulk.unreturned
+
+    async def find_step(self, session: Session) -> None:
+        """Find out how far apart the keys will be, where that is the server's to say."""
+        asked = self.bulk.dialect.number_step
+        if asked is not None and len(self.rows) > 1 and self.bulk.info.generated in self.missing:
+            self.step = (await session.fetch(asked))[0][0]
 
     def chunks(self, batch_size: int | None) -> Iterable[_Chunk]:
         """What goes into one statement each."""
@@ -219,9 +229,9 @@ class _Chunk:
                 return
             self.found = repeat((), len(self.held))
             if conflict is None and generated is not None and generates and outcome.lastrowid:
-                # One statement's generated keys follow each other.
+                # One statement's generated keys follow each other, all as far apart.
                 self.filled_in = (generated.attname,)
-                self.found = zip(bulk.dialect.numbered(outcome.lastrowid, len(self.held)))
+                self.found = zip(bulk.dialect.numbered(outcome.lastrowid, len(self.held), self.batch.step))
             return
         returned = self.plan.reader(await session.fetch(self.sql, self.arguments))
         self.filled_in = tuple(field.attname for field in bulk.returning)

@@ -51,6 +51,8 @@ class Dialect:
     """Whether the driver's parameters have numbers, so that one row's SQL cannot be repeated for the next."""
     returning: ClassVar[bool]
     """Whether INSERT can return columns."""
+    number_step: ClassVar[str | None] = None
+    """A query of how far apart the keys are that one INSERT generates; None where that need not be asked."""
     update_returning: ClassVar[bool] = False
     """Whether UPDATE can return columns."""
     delete_returning: ClassVar[bool] = False
@@ -109,9 +111,9 @@ class Dialect:
         """
         return None
 
-    def numbered(self, lastrowid: int, count: int) -> range:
+    def numbered(self, lastrowid: int, count: int, step: int) -> range:
         """The keys that one INSERT of so many rows generated, from the one that the driver tells: the first."""
-        return range(lastrowid, lastrowid + count)
+        return range(lastrowid, lastrowid + count * step, step)
 
     def as_inserted(self, returned: list[tuple[Any, ...]], key: int) -> list[tuple[Any, ...]]:
         """What one INSERT of many rows returned, in the order of the rows; at `key` is the key that each was given."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import sqlalchemy
 from sqlalchemy.dialects import mysql
@@ -31,6 +31,9 @@ class MySQLDialect(Dialect):
 
     name = "mysql"
     returning = False
+    number_step: ClassVar[str | None] = (
+        "SELECT @@auto_increment_increment"  # each server of a group has its own numbers
+    )
     max_list = 10_000
     existing_tables = (
         "SELECT CASE table_schema WHEN DATABASE() THEN NULL ELSE table_schema END, table_name "
@@ -113,6 +116,7 @@ class MariaDBDialect(MySQLDialect):
 
     name = "mariadb"
     returning = True
+    number_step = None
     delete_returning = True
 
     def make_sqlalchemy_dialect(self) -> SQLAlchemyDialect:

@@ -78,7 +78,7 @@ class SQLiteDialect(Dialect):
         highest = sqlalchemy.select(sqlalchemy.func.coalesce(sqlalchemy.func.max(key), 0)).scalar_subquery()
         return sqlalchemy.select(sqlalchemy.and_(highest < HIGH_KEY, *(~trigger for trigger in triggers)))
 
-    def numbered(self, lastrowid: int, count: int) -> range:
+    def numbered(self, lastrowid: int, count: int, step: int) -> range:
         """The keys of the rows, of which the driver tells the last."""
         return range(lastrowid - count + 1, lastrowid + 1)
 
