@@ -30,37 +30,43 @@ class Direct:
     def __init__(self, query: Query, matches: tuple[Match, ...], rest: tuple[Any, ...]) -> None:
         self.query = query
         self._clauses: dict[str, Any] = {**query.changed().__dict__, "key": query.key}
-        self._matches = tuple((match.lookup, match.term, match.term.field, match.variant) for match in matches)
+        self._matches = tuple((match.lookup, match.term, match.variant) for match in matches)
         self._rest = rest
 
     def arguments(self, lookups: Mapping[str, Any]) -> tuple[Any, ...] | None:
         """The query's arguments with these values; None if one of them makes another query.
 
-        Raises `QueryError` for a value that makes no sense.
+        Raises `QueryError` or `FieldError` for a value that makes no sense.
         """
+        prepared = self._prepared(lookups)
+        if prepared is None:
+            return None
         found: tuple[Any, ...] = ()
-        for (lookup, _, field, variant), value in zip(self._matches, lookups.values(), strict=True):
-            prepared = lookup.prepare(field, value) if type(value) in PLAIN_VALUES else None
-            if type(prepared) is not Prepared or prepared.variant != variant:
-                return None
-            found += prepared.values
+        for part in prepared:
+            found += part.values
         return found + self._rest
 
     def narrowed(self, before: Query, lookups: Mapping[str, Any]) -> Query | None:
         """The query that these lookups make of the one `before`, as `arguments` has it."""
-        matches: list[Match] = []
-        for (lookup, term, field, variant), value in zip(self._matches, lookups.values(), strict=True):
-            prepared = lookup.prepare(field, value) if type(value) in PLAIN_VALUES else None
-            if type(prepared) is not Prepared or prepared.variant != variant:
-                return None
-            matches.append(Match(term, lookup, prepared))
+        prepared = self._prepared(lookups)
+        if prepared is None:
+            return None
+        matches = [Match(term, lookup, part) for (lookup, term, _), part in zip(self._matches, prepared, strict=True)]
         where = matches[0] if len(matches) == 1 else junction("AND", matches)
-        filters = (*before.filters, ((), tuple(lookups.items()), False))
         clauses = self._clauses.copy()
         clauses["where"] = where
-        clauses["filters"] = filters
+        clauses["filters"] = (*before.filters, ((), tuple(lookups.items()), False))
         clauses["values"] = where.values + self._rest
         return before.made(clauses)
+
+    def _prepared(self, lookups: Mapping[str, Any]) -> list[Prepared] | None:
+        found: list[Prepared] = []
+        for (lookup, term, variant), value in zip(self._matches, lookups.values(), strict=True):
+            prepared = lookup.prepare(term.field, value) if type(value) in PLAIN_VALUES else None
+            if type(prepared) is not Prepared or prepared.variant != variant:
+                return None
+            found.append(prepared)
+        return found
 
 
 class Asked:

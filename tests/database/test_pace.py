@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,27 @@ async def test_other_tasks_have_their_turn(path: Path) -> None:
             assert await rows(database, "SELECT ?", value) == [(value,)]
         ticking.cancel()
         assert ticks >= 19
+
+
+async def test_other_tasks_have_their_turn_after_what_takes_longer(path: Path) -> None:
+    async with Database(f"sqlite:///{path}", max_size=1) as database:
+        raw = database._backend.pool.take()
+        raw._conn.create_function("wait", 0, lambda: time.sleep(0.0015))
+        database._backend.pool.give(raw)
+        await learn(database, "SELECT wait()")
+        ticks = 0
+
+        async def tick() -> None:
+            nonlocal ticks
+            while True:
+                ticks += 1
+                await asyncio.sleep(0)
+
+        ticking = asyncio.create_task(tick())
+        for _ in range(20):
+            await rows(database, "SELECT wait()")
+        ticking.cancel()
+        assert ticks >= 9
 
 
 async def test_a_write_that_was_given_up_is_done_once(path: Path) -> None:
