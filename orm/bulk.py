@@ -14,7 +14,7 @@ from orm.database.dialects import dialect_of
 from orm.database.session import Session, known_kind
 from orm.exceptions import QueryError
 from orm.fields import Field
-from orm.garbage import undisturbed
+from orm.garbage import tidy, undisturbed
 from orm.loading.writers import inserted_fields
 from orm.persistence import adopt_related_keys, prepare_insert, row_query, split_update
 from orm.planning.batch_update import BatchUpdate
@@ -101,6 +101,7 @@ def _batches(info: ModelInfo, instances: Sequence[Model], dialect: Dialect, conf
         batch.rows.append(row)
         return None
 
+    tidy()
     rows = undisturbed(first.bulk.write, instances, other)
     if len(batches) == 1:
         first.held = [instance.__dict__ for instance in instances]

@@ -15,7 +15,7 @@ from orm.database.dialects import dialect_of, known_dialect, settled_dialect
 from orm.database.session import Session, fetch_rows, run_sql
 from orm.exceptions import QueryError, TransactionError
 from orm.fields import Field
-from orm.garbage import FEW, undisturbed
+from orm.garbage import FEW, tidy, undisturbed
 from orm.loading.readers import Reader
 from orm.planning.aggregate import Aggregation
 from orm.planning.plan import Plan, UnstorableArgument
@@ -96,6 +96,7 @@ async def fetch(
     """
     if query.is_empty:
         return []
+    tidy()
     # What need not be waited for has no coroutine of its own here: each takes as long as a good part of the rest.
     dialect = settled_dialect(database) or await dialect_of(database)
     plan = rows_plan(dialect, query)

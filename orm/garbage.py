@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 from collections.abc import Callable, Iterator, Sized
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -16,6 +17,8 @@ FEW = 500
 # be followed by a full one.
 LOOK_SECONDS = 0.005
 MIDDLE_COLLECTIONS = 4
+# Blocks of memory, some tens of bytes each, that are not worth a full collection.
+LEAST_GROWTH = 200_000
 # A query that takes so many looks without an end is no large result but a slow one.
 MOST_LOOKS = 400
 
@@ -43,6 +46,34 @@ def settle() -> None:
     if not gc.get_freeze_count():
         gc.freeze()
         gc.unfreeze()
+        _memory.has_settled = True
+
+
+class _Memory:
+    """What the collector would know, had not `settle` begun its counts anew."""
+
+    has_settled = False
+    """Whether anything was since the last look."""
+    most = 0
+    """How many blocks of memory may be in use before the next full collection."""
+
+
+_memory = _Memory()
+
+
+def tidy() -> None:
+    """Collect all garbage if memory has grown by a quarter since the last time: what was settled may be some by now.
+
+    It is for before a query, when what the one before has brought may be gone.
+    """
+    if not _memory.has_settled:
+        return
+    _memory.has_settled = False
+    if sys.getallocatedblocks() > _memory.most and gc.isenabled():
+        if _memory.most:
+            gc.collect()
+        blocks = sys.getallocatedblocks()
+        _memory.most = blocks + max(blocks // 4, LEAST_GROWTH)
 
 
 def undisturbed(function: Callable[..., T], items: Items, *args: Any) -> T:

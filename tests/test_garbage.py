@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import gc
+import weakref
 
 import pytest
 
-from orm.garbage import FEW, paused, undisturbed
+import orm
+from orm.database.database import Database
+from orm.garbage import FEW, LEAST_GROWTH, paused, tidy, undisturbed
+
+models = orm.ModelRegistry()
+
+
+class Album(orm.Model):
+    registry = models
+
+    id = orm.Integer(primary_key=True)
+    name = orm.String(max_length=100)
 
 
 def test_it_waits_while_many_are_made() -> None:
@@ -30,3 +42,35 @@ def test_who_turned_it_off_keeps_it_off() -> None:
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+class Node:
+    """Points at itself, so that only the collector frees it."""
+
+    def __init__(self, size: int) -> None:
+        self.itself = self
+        self.load = [object() for _ in range(size)]
+
+
+def test_what_became_garbage_is_collected_all_the_same() -> None:
+    """Many loads one after the other begin the collector's own counts anew each time."""
+    tidy()
+    nodes: weakref.WeakSet[Node] = weakref.WeakSet()
+    for _ in range(20):
+        nodes.add(Node(LEAST_GROWTH // 5))
+        undisturbed(len, [None] * FEW)
+        tidy()
+    assert len(nodes) < 15
+
+
+@pytest.mark.anyio
+async def test_a_service_that_loads_much_does_not_grow() -> None:
+    async with Database("sqlite://") as models.database:
+        await models.create_all()
+        await Album.objects.bulk_create([Album(name=f"album {n}") for n in range(FEW)])
+        tidy()
+        nodes: weakref.WeakSet[Node] = weakref.WeakSet()
+        for _ in range(20):
+            nodes.add(Node(LEAST_GROWTH // 5))
+            assert len(await Album.objects.all()) == FEW
+        assert len(nodes) < 15

@@ -11,7 +11,7 @@ from orm.database.dialects import dialect_of, known_dialect
 from orm.database.session import Session
 from orm.exceptions import GraphTooLarge, QueryError
 from orm.execution import Statement, ready
-from orm.garbage import paused
+from orm.garbage import paused, tidy
 from orm.loading.linking import way_back
 from orm.loading.prefetch import withhold
 from orm.planning.conditions import EVERYTHING
@@ -38,6 +38,7 @@ async def fetch_graph(
     """
     if query.is_empty:
         return []
+    tidy()
     sections = sections_of(query, query.branches, most_rows)
     if not as_dicts:
         check_agreement(sections)
