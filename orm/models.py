@@ -22,7 +22,7 @@ from orm.queryset import QuerySet
 from orm.raw import RawQuerySet
 from orm.registry import ModelRegistry, registry_of
 from orm.relations import Composed, GenericForeignKey, ManyToMany
-from orm.relations.loaded import OWNER, SPARSE, settle
+from orm.relations.loaded import LOADED, OWNER, SPARSE, copy_loaded, settle
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -208,6 +208,9 @@ class Model(metaclass=ModelMetaclass):
     default. Raises `FieldError` for a name that is no field.
     """
 
+    # Its own attributes, and not the slot, are what an instance shares with the `Owner` that its rows have.
+    __slots__ = (LOADED,)
+    _loaded: dict[str, list[Any]]
     _meta: ClassVar[ModelInfo]
     # Without an annotation, which would be that of a subclass's own manager, too.
     objects = Objects(QuerySet)
@@ -259,19 +262,25 @@ class Model(metaclass=ModelMetaclass):
             raise TypeError(f"{self._meta.name} without a primary key is unhashable: save it first.")
         return hash((self._meta.model, key))
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """What is pickled: the values. A database of its own, given with `using()`, is a connection and stays."""
-        return {key: value for key, value in self.__dict__.items() if key != "_database"}
+        own = {key: value for key, value in self.__dict__.items() if key != "_database"}
+        loaded = getattr(self, LOADED, None)
+        return own, {LOADED: loaded} if loaded else {}
 
     def __copy__(self) -> Self:
         made = type(self).__new__(type(self))
         made.__dict__.update(self.__dict__)
+        copy_loaded(self, made)
         return made
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         made = memo[id(self)] = type(self).__new__(type(self))
         for key, value in self.__dict__.items():
             made.__dict__[key] = value if key == "_database" else copy.deepcopy(value, memo)
+        copy_loaded(self, made)
+        if hasattr(made, LOADED):
+            made._loaded = copy.deepcopy(made._loaded, memo)
         return made
 
     def _missing_attribute(self, field: Field[Any]) -> AttributeError:

@@ -20,7 +20,7 @@ from orm.relations import (
     ReverseRelation,
 )
 from orm.relations.hops import find_target
-from orm.relations.loaded import check_touchable, forget, get_loaded, loaded_as, set_loaded, settle
+from orm.relations.loaded import check_touchable, forget, get_loaded, set_loaded
 
 if TYPE_CHECKING:
     from orm.models import Model
@@ -108,8 +108,6 @@ def _set_accessor(model: type[Model], relation: Relation) -> None:
         return
     one = isinstance(relation, ReverseRelation) and not relation.many
     setattr(model, relation.accessor, OneAccessor(relation) if one else ManyAccessor(relation))  # type: ignore[arg-type]
-    if not one:
-        settle(model, [loaded_as(relation.accessor)])
 
 
 def link_many_to_many(relation: ManyToMany[Any]) -> None:

@@ -9,7 +9,7 @@ from orm.loading.graph_readers import PLAIN_LOOP, Described, GraphReader, Writer
 from orm.loading.linking import set_missing, way_back
 from orm.loading.readers import Entity, attribute_of
 from orm.relations import ForeignKey, ReverseRelation
-from orm.relations.loaded import OWNER, loaded_as
+from orm.relations.loaded import LOADED, OWNER, Owners, set_loaded
 
 
 def instance_reader(sections: Sequence[Described], *, marking: bool) -> GraphReader:
@@ -22,7 +22,7 @@ class _InstanceWriter(Writer):
 
     def __init__(self, sections: Sequence[Described], *, marking: bool) -> None:
         super().__init__(sections)
-        self.scope.update(missing=set_missing, repeat=repeat)
+        self.scope.update(missing=set_missing, repeat=repeat, set_loaded=set_loaded, Owners=Owners)
         self.marking = marking
         everywhere = [entity.model for section in sections for entity in section.instances.entities()]
         self.models = list(dict.fromkeys(everywhere))
@@ -48,6 +48,8 @@ class _InstanceWriter(Writer):
             self.write(f"n{number} = set()")
         if self.sections[number].asked:
             self.write(f"asked{number} = []")
+        if self.has_owner(number):
+            self.write(f"back{number} = Owners({self.instances_of(number)})")
         for child in self.children[number]:
             if self.sections[child].is_many and self.needs_owner(child):
                 self.write(f"owner{child} = {{}}")
@@ -77,19 +79,34 @@ class _InstanceWriter(Writer):
     def list_of(self, child: int, owner: str) -> str:
         section = self.sections[child]
         assert section.relation is not None
-        return attribute_of(owner, section.to_attr or loaded_as(section.relation.accessor))
+        if section.to_attr is not None:
+            return attribute_of(owner, section.to_attr)
+        return f"{owner}.{LOADED}[{section.relation.accessor!r}]"
+
+    def is_loaded(self, child: int) -> bool:
+        """Whether an instance has the section's rows as what was loaded for its relation."""
+        section = self.sections[child]
+        return section.is_many and section.to_attr is None
+
+    def has_owner(self, number: int) -> bool:
+        """Whether the section's rows have an `Owner` for the way back."""
+        section = self.sections[number]
+        relation = section.relation
+        direct = isinstance(relation, ReverseRelation) and relation.many and isinstance(relation.relation, ForeignKey)
+        return direct and section.instances.info.model in self.single
+
+    def instances_of(self, number: int) -> str:
+        """The dict of what the section's rows belong to."""
+        return f"owner{number}" if self.needs_owner(number) else self.known(self.parent(number).instances.info.model)
 
     def way_back(self, number: int, key: str, owner: str | None) -> None:
         section = self.sections[number]
         assert section.relation is not None
         back = way_back(section.relation)
-        if back is not None:
-            if owner is None:
-                known = self.known(self.parent(number).instances.info.model)
-                owner = f"{f'owner{number}' if self.needs_owner(number) else known}[{key}]"
-            direct = isinstance(section.relation, ReverseRelation) and isinstance(section.relation.relation, ForeignKey)
-            only = direct and section.instances.info.model in self.single
-            self.write(f"{f'o0.{OWNER}' if only else f'o0.__dict__[{back!r}]'} = {owner}")
+        if self.has_owner(number):
+            self.write(f"o0.{OWNER} = back{number}[{key}]")
+        elif back is not None:
+            self.write(f"o0.__dict__[{back!r}] = {owner or f'{self.instances_of(number)}[{key}]'}")
 
     def row(self, number: int, entities: Sequence[Entity]) -> None:
         entity = entities[0]
@@ -170,11 +187,13 @@ class _InstanceWriter(Writer):
         self.depth -= 1
         if entity.back is not None:
             self.write("else:")
-            assert entity.name is not None
-            self.write(f"    {attribute_of(f'o{entity.parent}', loaded_as(entity.name))} = []")
+            self.write(f"    set_loaded(o{entity.parent}, {entity.name!r}, [])")
 
     def places(self, number: int, entity: Entity) -> None:
         """The code that prepares an instance for what hangs on it, or gives it what it leads to."""
+        bare = self.is_always_new(number)
+        if bare and any(self.is_loaded(child) for child in self.children[number]):
+            self.write(f"loaded = o0.{LOADED} = {{}}")
         for child in self.children[number]:
             section = self.sections[child]
             relation = section.relation
@@ -189,7 +208,12 @@ class _InstanceWriter(Writer):
                 self.write(f"many{child}[{key}] = {rows} = []")
             if self.needs_owner(child):
                 self.write(f"owner{child}[{key}] = o0")
-            self.write(f"{self.list_of(child, 'o0')} = {rows}")
+            if not self.is_loaded(child):
+                self.write(f"{self.list_of(child, 'o0')} = {rows}")
+            elif bare:
+                self.write(f"loaded[{relation.accessor!r}] = {rows}")
+            else:
+                self.write(f"set_loaded(o0, {relation.accessor!r}, {rows})")
 
     def lead(self, child: int, entity: Entity, key: str) -> None:
         """The code that gives an instance the one row that it leads to."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from orm.fields import Field
 from orm.relations import FORWARD, ForeignKey, Relation, ReverseRelation, fields_of
-from orm.relations.loaded import OWNER, SPARSE, get_loaded, loaded_as, set_loaded
+from orm.relations.loaded import OWNER, SPARSE, Owner, get_loaded, set_loaded
 
 if TYPE_CHECKING:
     from orm.models import Model
@@ -54,12 +54,20 @@ def keys_of(instances: Iterable[Model], fields: Sequence[Field[Any]]) -> list[An
 
 
 def attach_lists(
-    relation: Relation, to_attr: str | None, instances: Iterable[Model], lists: Iterable[list[Model]]
+    relation: Relation, to_attr: str | None, instances: Iterable[Model], lists: Iterable[list[Model]], *, bare: bool
 ) -> None:
-    """Give each instance its rows at the far end of a relation to many: these very lists."""
-    name = to_attr or loaded_as(relation.accessor)
+    """Give each instance its rows at the far end of a relation to many: these very lists.
+
+    `bare`: nothing was noted of any of their relations before.
+    """
+    accessor = relation.accessor
     for instance, rows in zip(instances, lists, strict=True):
-        setattr(instance, name, rows)
+        if to_attr is not None:
+            setattr(instance, to_attr, rows)
+        elif bare:
+            instance._loaded = {accessor: rows}
+        else:
+            set_loaded(instance, accessor, rows)
 
 
 def attach_many(relation: Relation, instance: Model, rows: list[Model]) -> None:
@@ -151,11 +159,14 @@ def _held(relation: Relation, instance: Model) -> Model | None:
     held: Model | None = own.get(relation.accessor)
     if held is not None or not isinstance(relation, ForeignKey):
         return held
-    owner: Model | None = own.get(OWNER)
-    if not isinstance(owner, relation.target):
+    owner: Owner | None = own.get(OWNER)
+    if owner is None:
         return None
-    near, far = keys_of([instance], near_fields(relation)), keys_of([owner], far_fields(relation))
-    return owner if near == far else None
+    held = owner.get()
+    if not isinstance(held, relation.target):
+        return None
+    near, far = keys_of([instance], near_fields(relation)), keys_of([held], far_fields(relation))
+    return held if near == far else None
 
 
 def _is_filled(relation: Relation, related: Model | None, key: Any) -> bool:
@@ -167,8 +178,8 @@ def related_to(relation: Relation, to_attr: str | None, instances: Iterable[Mode
     """What was loaded over the relation for all these instances, no instance twice."""
     found: list[Model]
     if relation.many:
-        name = to_attr or loaded_as(relation.accessor)
-        found = [row for instance in instances for row in instance.__dict__[name]]
+        lists = (get_loaded(i, relation.accessor) if to_attr is None else i.__dict__[to_attr] for i in instances)
+        found = [row for rows in lists for row in rows or ()]
     else:
         held = (_held(relation, i) if to_attr is None else i.__dict__.get(to_attr) for i in instances)
         found = [row for row in held if row is not None]

@@ -24,7 +24,7 @@ from orm.planning.belonging import belonging, is_whole, needs_keys
 from orm.planning.projection import Instances, Projection, Relations
 from orm.planning.query import Query
 from orm.relations import FORWARD, ManyToManyEnd
-from orm.relations.loaded import RAISING, set_loaded
+from orm.relations.loaded import RAISING, Owners, set_loaded
 
 if TYPE_CHECKING:
     from orm.models import Model
@@ -61,7 +61,8 @@ async def complete(query: Query, rows: Sequence[Any], using: databases.Database 
     if query.owner is not None:
         attach_owner(*query.owner, rows)
     if query.branches:
-        await load_branches(query.branches, rows, using, whole=whole and _brings_all(query))
+        whole = whole and _brings_all(query)
+        await load_branches(query.branches, rows, using, bare=_is_bare(query), whole=whole)
 
 
 def mark(rows: Iterable[Any], projection: Projection, using: databases.Database) -> None:
@@ -101,9 +102,13 @@ async def load_branches(
     instances: Sequence[Model],
     using: databases.Database | None,
     *,
+    bare: bool = False,
     whole: bool = False,
 ) -> None:
-    """Load what hangs on these instances, but for what they have already. `whole`: they are new, and all there are."""
+    """Load what hangs on these instances, but for what they have already.
+
+    `bare`: they are new, and nothing is noted of any of their relations. `whole`: they are new, and all there are.
+    """
     for branch in branches:
         relation = branch.relation
         missing: Sequence[Model] = instances
@@ -111,14 +116,25 @@ async def load_branches(
             with paused(len(instances)):
                 missing = not_loaded(relation, branch.to_attr, instances)
         owned = whole and not needs_keys(relation, branch.query) and _is_of_one_database(branch, using)
-        related = await _load(branch, missing, using, whole=owned) if missing else []
+        related = await _load(branch, missing, using, bare=bare, whole=owned) if missing else []
+        bare = False
         if branch.branches:
             if len(missing) < len(instances):
                 with paused(len(instances)):
                     related = related_to(relation, branch.to_attr, instances)
             if related:
-                whole_too = owned and _brings_all(branch.query)
-                await load_branches(branch.branches, related, branch.database or using, whole=whole_too)
+                await load_branches(
+                    branch.branches,
+                    related,
+                    branch.database or using,
+                    bare=len(missing) == len(instances) and _is_bare(branch.query),
+                    whole=owned and _brings_all(branch.query),
+                )
+
+
+def _is_bare(query: Query) -> bool:
+    """Whether nothing is noted of any relation of a query's rows."""
+    return not query.withheld and isinstance(query.projection, Instances) and not query.projection.related
 
 
 def _brings_all(query: Query) -> bool:
@@ -135,21 +151,24 @@ def _is_of_one_database(branch: Branch, using: databases.Database | None) -> boo
 
 
 async def _load(
-    branch: Branch, instances: Sequence[Model], using: databases.Database | None, *, whole: bool
+    branch: Branch, instances: Sequence[Model], using: databases.Database | None, *, bare: bool, whole: bool
 ) -> list[Model]:
-    """Load one branch for instances that have nothing of it; what was found. `whole`: it is of no other instances."""
+    """Load one branch for instances that have nothing of it; what was found.
+
+    `bare`: they have nothing of any other. `whole`: it is of no other instances.
+    """
     relation = branch.relation
     with paused(len(instances)):
         keys = keys_of(instances, near_fields(relation))
         lists: dict[Any, list[Model]] = {key: [] for key in keys if key is not None}
-        owners = dict(zip(keys, instances, strict=True)) if relation.many else {}
+        owners = Owners(dict(zip(keys, instances, strict=True)) if relation.many else {})
     found = await _read(branch, lists, owners, branch.database or using, whole=whole) if lists else []
     with paused(len(instances) + len(found)):
         if relation.many:
             rows: Iterable[list[Model]] = map(lists.__getitem__, keys)
             if len(lists) < len(keys):  # Then some may have the same rows, and each has a list of its own.
                 rows = [[*lists.get(key, ())] for key in keys]
-            attach_lists(relation, branch.to_attr, instances, rows)
+            attach_lists(relation, branch.to_attr, instances, rows, bare=bare)
         else:
             firsts = [of_key[0] if (of_key := lists.get(key)) else None for key in keys]
             attach_one(relation, branch.to_attr, instances, firsts)
@@ -159,7 +178,7 @@ async def _load(
 async def _read(
     branch: Branch,
     lists: dict[Any, list[Model]],
-    owners: dict[Any, Model],
+    owners: Owners,
     using: databases.Database | None,
     *,
     whole: bool,

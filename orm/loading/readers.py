@@ -14,7 +14,7 @@ from keyword import iskeyword
 from typing import Any
 
 from orm.generating import generate, written
-from orm.relations.loaded import OWNER, loaded_as
+from orm.relations.loaded import OWNER, set_loaded
 
 Process = Callable[[Any], Any]
 Rows = Sequence[Sequence[Any]]
@@ -52,9 +52,14 @@ class Listed:
     back: str | None = None
     """The attribute that takes the owner of the list."""
 
-    def back_of(self, instance: str) -> str:
-        """Code for the attribute `back`. Under the name of a relation it would check and convert."""
-        return f"{instance}.{OWNER}" if self.back == OWNER else f"{instance}.__dict__[{self.back!r}]"
+    def way_back(self, key: str) -> list[str]:
+        """Lines that give `o0` the owner of the list of a key."""
+        if self.back is None:
+            return []
+        if self.back == OWNER:
+            return [f"o0.{OWNER} = owners[{key}]"]
+        # Under the name of a relation an attribute would check and convert.
+        return [f"o0.__dict__[{self.back!r}] = owners.instances[{key}]"]
 
 
 def read_instances(
@@ -70,7 +75,7 @@ def read_instances(
     of each row are passed over.
 
     With `listed` it also takes lists by key, and puts each instance into the one of its key. A row without a list is
-    passed over. Where the key is of the instance, it takes the owners of the lists by key, too. Where it is of the
+    passed over. Where the key is of the instance, it takes the `Owners` of the lists, too. Where it is of the
     columns after those, it takes a dict in which instances are kept by primary key: rows of the same one share an
     instance, unless there is `extra`.
     """
@@ -107,7 +112,8 @@ def read_instances(
         if entity.back is not None:
             assert entity.name is not None
             lines.append(f"o{index}.__dict__[{entity.back!r}] = o{entity.parent}")
-            absent = ["else:", f"    {attribute_of(f'o{entity.parent}', loaded_as(entity.name))} = []"]
+            scope["set_loaded"] = set_loaded
+            absent = ["else:", f"    set_loaded(o{entity.parent}, {entity.name!r}, [])"]
         return [
             f"if c{firsts[index] + entity.attributes.index(entity.keys[0])} is not None:",
             *_indented(lines),
@@ -136,8 +142,7 @@ def read_instances(
     key = tuple_of([f"c{position}" for position in key_columns])
     find = [*ready, "try:", f"    mine = lists[{key}]", "except KeyError:", "    continue"]
     if not listed.links:
-        way_back = [] if listed.back is None else [f"{listed.back_of('o0')} = owners[{key}]"]
-        body = [*find, *body[1:], *way_back, "mine.append(o0)", "append(o0)"]
+        body = [*find, *body[1:], *listed.way_back(key), "mine.append(o0)", "append(o0)"]
         loop = "({columns}), o0 in zip(rows, map(new0, repeat(model0)))"
         return _build(body, column, hidden, scope, before, loop, "rows, lists, owners")
     body.append("append(o0)")

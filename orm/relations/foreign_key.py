@@ -17,7 +17,7 @@ from orm.generating import Inline
 from orm.relations.expressions import RelationExpression
 from orm.relations.forward import NO_ACTION, Forward
 from orm.relations.hops import related_key
-from orm.relations.loaded import OWNER, SPARSE, check_touchable, get_loaded
+from orm.relations.loaded import OWNER, SPARSE, Owner, check_touchable, get_loaded
 
 if TYPE_CHECKING:
     from orm.models import Model
@@ -303,10 +303,12 @@ class ForeignKey(Forward, Field[M], Generic[M]):
             return None
         if loaded is not None and loaded.__dict__.get(self.target_field.attname) == key:
             return loaded
-        owner: Model | None = own.get(OWNER)
-        if isinstance(owner, self.target) and owner.__dict__.get(self.target_field.attname) == key:
-            own[self.name] = owner
-            return owner
+        owner: Owner | None = own.get(OWNER)
+        if owner is not None:
+            # It is not put under the relation's name, where the row would hold what holds it.
+            loaded = owner.get()
+            if isinstance(loaded, self.target) and loaded.__dict__.get(self.target_field.attname) == key:
+                return loaded
         check_touchable(instance, self)
         missing = get_loaded(instance, self.name)
         if missing == [] or (missing == [key] and self.allow_null):

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import copy
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 if TYPE_CHECKING:
     from orm.models import Model
     from orm.relations.hops import Relation
 
-PREFETCHED = "_prefetched_"
-"""Before an accessor, the attribute of what was loaded: see `loaded_as`."""
+LOADED = "_loaded"
+"""The slot of what was loaded for an instance's relations, by accessor, see `get_loaded`. Unset until something is."""
 SPARSE = "_sparse"
 """On an instance that holds only its key: which relation it was read from."""
 OWNER = "_owner"
-"""The instance that a row was loaded for, which is at the other end of one of its foreign keys. Kept beside them, for
-an attribute that is no descriptor's takes a third of the time."""
+"""The `Owner` of a row that was loaded for an instance, which is at the other end of one of its foreign keys. Kept
+beside them, for an attribute that is no descriptor's takes a third of the time."""
 RAISING = "_raising"
 """The relations, by accessor, that raise when they are touched."""
 
@@ -34,36 +35,90 @@ def settle(model: type, names: Iterable[str]) -> None:
     _first[model].update(dict.fromkeys(names))
 
 
-def loaded_as(accessor: str) -> str:
-    """The attribute that has the rows which were loaded for a relation to many.
+class Owner:
+    """The instance that rows were loaded for, as the rows know it.
 
-    A list there for a relation to one says that no row is: for a foreign key with the key that led to none, or empty if
-    none was to be looked for.
+    They do not hold it, for it holds them: they would all become garbage that only the cyclic collector finds. For a
+    row that outlives it, there is another instance with the same attributes, but for what was loaded for its relations.
     """
-    return PREFETCHED + accessor
+
+    __slots__ = ("_attributes", "_find", "_model")
+
+    def __init__(self, instance: Model) -> None:
+        self._model = type(instance)
+        self._attributes = instance.__dict__
+        self._find: Callable[[], Model | None] = ref(instance)
+
+    def get(self) -> Model:
+        """The instance."""
+        found = self._find()
+        return self._made_again() if found is None else found
+
+    def _made_again(self) -> Model:
+        made: Model = self._model.__new__(self._model)
+        object.__setattr__(made, "__dict__", self._attributes)
+        self._find = lambda: made
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Owner, (self.get(),)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Owner:
+        return Owner(copy.deepcopy(self.get(), memo))
+
+
+class Owners(dict[Any, Owner]):
+    """The owners of rows, by the key that rows and owner share; each is made for the first of its rows."""
+
+    def __init__(self, instances: Mapping[Any, Model]) -> None:
+        self.instances = instances
+
+    def __missing__(self, key: Any) -> Owner:
+        made = self[key] = Owner(self.instances[key])
+        return made
 
 
 def get_loaded(instance: Model, accessor: str) -> list[Any] | None:
-    """What was loaded for a relation: see `loaded_as`. None if nothing was."""
-    found: list[Any] | None = getattr(instance, PREFETCHED + accessor, None)
-    return found
+    """The rows that were loaded for a relation to many; None if none were.
+
+    A list for a relation to one says that no row is there: for a foreign key with the key that led to none, or empty
+    if none was to be looked for.
+    """
+    loaded = _loaded(instance)
+    return None if loaded is None else loaded.get(accessor)
 
 
 def set_loaded(instance: Model, accessor: str, rows: list[Any]) -> None:
     """Note what was loaded for a relation."""
-    setattr(instance, PREFETCHED + accessor, rows)
+    loaded = _loaded(instance)
+    if loaded is None:
+        instance._loaded = {accessor: rows}
+    else:
+        loaded[accessor] = rows
 
 
 def forget(instance: Model, accessor: str) -> None:
     """Forget what was loaded for a relation."""
-    instance.__dict__.pop(PREFETCHED + accessor, None)
+    loaded = _loaded(instance)
+    if loaded is not None:
+        loaded.pop(accessor, None)
 
 
 def forget_all(instance: Model) -> None:
     """Forget what was loaded for all relations."""
-    own = instance.__dict__
-    for name in [name for name in own if name.startswith(PREFETCHED)]:
-        del own[name]
+    instance._loaded = {}
+
+
+def copy_loaded(instance: Model, to: Model) -> None:
+    """Let another instance have what was loaded for the relations of one."""
+    loaded = _loaded(instance)
+    if loaded:
+        to._loaded = dict(loaded)
+
+
+def _loaded(instance: Model) -> dict[str, list[Any]] | None:
+    found: dict[str, list[Any]] | None = getattr(instance, LOADED, None)
+    return found
 
 
 def check_touchable(instance: Model, relation: Relation) -> None:

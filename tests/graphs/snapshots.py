@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import orm
-from orm.relations.loaded import loaded_as
+from orm.relations.loaded import OWNER, get_loaded
 
 
 def snapshot(rows: Iterable[Any], *paths: str) -> list[dict[str, Any]]:
@@ -38,10 +38,12 @@ def loaded(row: Any, name: str) -> Any:
     if relation is None:
         return own[name]
     if relation.many:
-        return own[loaded_as(name)]
+        found = get_loaded(row, name)
+        assert found is not None, f"{name} of {row!r} was not loaded"
+        return found
     if name in own:
         return own[name]
-    if loaded_as(name) in own:
+    if get_loaded(row, name) is not None:
         return None
     related = getattr(row, name)
     assert related is None or "_sparse" not in related.__dict__, f"{name} of {row!r} was not loaded"
@@ -57,7 +59,10 @@ def everything(rows: Iterable[Any]) -> Iterator[Any]:
             continue
         seen.add(id(row))
         yield row
-        for value in row.__dict__.values():
+        owner = row.__dict__.get(OWNER)
+        if owner is not None:
+            waiting.append(owner.get())
+        for value in [*row.__dict__.values(), *getattr(row, "_loaded", {}).values()]:
             if isinstance(value, orm.Model):
                 waiting.append(value)
             elif isinstance(value, list):
