@@ -194,7 +194,8 @@ class _InstanceWriter(Writer):
         bare = self.is_always_new(number)
         if bare and any(self.is_loaded(child) for child in self.children[number]):
             self.write(f"loaded = o0.{LOADED} = {{}}")
-        for child in self.children[number]:
+        # What notes that there is no row replaces the dict.
+        for child in sorted(self.children[number], key=lambda child: not self.is_loaded(child)):
             section = self.sections[child]
             relation = section.relation
             assert relation is not None

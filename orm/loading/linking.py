@@ -5,7 +5,7 @@ Where what was loaded lies: see `orm/relations/loaded.py`. What has a `to_attr` 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -54,20 +54,28 @@ def keys_of(instances: Iterable[Model], fields: Sequence[Field[Any]]) -> list[An
 
 
 def attach_lists(
-    relation: Relation, to_attr: str | None, instances: Iterable[Model], lists: Iterable[list[Model]], *, bare: bool
+    relation: Relation,
+    to_attr: str | None,
+    instances: Iterable[Model],
+    keys: Iterable[Any],
+    lists: Mapping[Any, list[Model] | None],
+    *,
+    bare: bool,
 ) -> None:
-    """Give each instance its rows at the far end of a relation to many: these very lists.
+    """Give each instance the rows of its key at the far end of a relation to many.
 
     `bare`: nothing was noted of any of their relations before.
     """
     accessor = relation.accessor
-    for instance, rows in zip(instances, lists, strict=True):
+    nothing: dict[str, list[Model]] = {accessor: []}
+    for instance, key in zip(instances, keys, strict=True):
+        rows = lists.get(key)
         if to_attr is not None:
-            setattr(instance, to_attr, rows)
+            setattr(instance, to_attr, [*rows] if rows else [])
         elif bare:
-            instance._loaded = {accessor: rows}
+            instance._loaded = {accessor: rows} if rows else nothing
         else:
-            set_loaded(instance, accessor, rows)
+            set_loaded(instance, accessor, rows or [])
 
 
 def attach_many(relation: Relation, instance: Model, rows: list[Model]) -> None:

@@ -29,6 +29,9 @@ from orm.relations.loaded import RAISING, Owners, set_loaded
 if TYPE_CHECKING:
     from orm.models import Model
 
+Lists = dict[Any, "list[Model] | None"]
+"""The rows of each key; None where there are none."""
+
 
 def prepared(query: Query) -> Query:
     """The query with the columns that its branches are attached by, whatever ``only()`` and ``defer()`` say."""
@@ -160,15 +163,13 @@ async def _load(
     relation = branch.relation
     with paused(len(instances)):
         keys = keys_of(instances, near_fields(relation))
-        lists: dict[Any, list[Model]] = {key: [] for key in keys if key is not None}
+        lists: Lists = dict.fromkeys(keys)
+        lists.pop(None, None)
         owners = Owners(dict(zip(keys, instances, strict=True)) if relation.many else {})
     found = await _read(branch, lists, owners, branch.database or using, whole=whole) if lists else []
     with paused(len(instances) + len(found)):
         if relation.many:
-            rows: Iterable[list[Model]] = map(lists.__getitem__, keys)
-            if len(lists) < len(keys):  # Then some may have the same rows, and each has a list of its own.
-                rows = [[*lists.get(key, ())] for key in keys]
-            attach_lists(relation, branch.to_attr, instances, rows, bare=bare)
+            attach_lists(relation, branch.to_attr, instances, keys, lists, bare=bare)
         else:
             firsts = [of_key[0] if (of_key := lists.get(key)) else None for key in keys]
             attach_one(relation, branch.to_attr, instances, firsts)
@@ -177,7 +178,7 @@ async def _load(
 
 async def _read(
     branch: Branch,
-    lists: dict[Any, list[Model]],
+    lists: Lists,
     owners: Owners,
     using: databases.Database | None,
     *,

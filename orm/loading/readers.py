@@ -74,10 +74,10 @@ def read_instances(
     The columns after the entities' become attributes of the first, by the names in `extra`; `hidden` columns at the end
     of each row are passed over.
 
-    With `listed` it also takes lists by key, and puts each instance into the one of its key. A row without a list is
-    passed over. Where the key is of the instance, it takes the `Owners` of the lists, too. Where it is of the
-    columns after those, it takes a dict in which instances are kept by primary key: rows of the same one share an
-    instance, unless there is `extra`.
+    With `listed` it also takes lists by key (None: not made yet), and puts each instance into the one of its key. A row
+    of another key is passed over. Where the key is of the instance, it takes the `Owners` of the lists, too. Where it
+    is of the columns after those, it takes a dict in which instances are kept by primary key: rows of the same one
+    share an instance, unless there is `extra`.
     """
     scope: dict[str, Any] = {}
     processors = list(processors)
@@ -141,6 +141,7 @@ def read_instances(
     before += ["found = []", "append = found.append"]
     key = tuple_of([f"c{position}" for position in key_columns])
     find = [*ready, "try:", f"    mine = lists[{key}]", "except KeyError:", "    continue"]
+    find += ["if mine is None:", f"    mine = lists[{key}] = []"]
     if not listed.links:
         body = [*find, *body[1:], *listed.way_back(key), "mine.append(o0)", "append(o0)"]
         loop = "({columns}), o0 in zip(rows, map(new0, repeat(model0)))"

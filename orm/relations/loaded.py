@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from orm.relations.hops import Relation
 
 LOADED = "_loaded"
-"""The slot of what was loaded for an instance's relations, by accessor, see `get_loaded`. Unset until something is."""
+"""The slot of what was loaded for an instance's relations, by accessor: see `get_loaded`. Unset until something is.
+
+Instances may share the dict, and the lists in it, so neither is ever changed.
+"""
 SPARSE = "_sparse"
 """On an instance that holds only its key: which relation it was read from."""
 OWNER = "_owner"
@@ -90,18 +93,14 @@ def get_loaded(instance: Model, accessor: str) -> list[Any] | None:
 
 def set_loaded(instance: Model, accessor: str, rows: list[Any]) -> None:
     """Note what was loaded for a relation."""
-    loaded = _loaded(instance)
-    if loaded is None:
-        instance._loaded = {accessor: rows}
-    else:
-        loaded[accessor] = rows
+    instance._loaded = {**(_loaded(instance) or {}), accessor: rows}
 
 
 def forget(instance: Model, accessor: str) -> None:
     """Forget what was loaded for a relation."""
     loaded = _loaded(instance)
-    if loaded is not None:
-        loaded.pop(accessor, None)
+    if loaded is not None and accessor in loaded:
+        instance._loaded = {name: rows for name, rows in loaded.items() if name != accessor}
 
 
 def forget_all(instance: Model) -> None:
@@ -112,8 +111,8 @@ def forget_all(instance: Model) -> None:
 def copy_loaded(instance: Model, to: Model) -> None:
     """Let another instance have what was loaded for the relations of one."""
     loaded = _loaded(instance)
-    if loaded:
-        to._loaded = dict(loaded)
+    if loaded is not None:
+        to._loaded = loaded
 
 
 def _loaded(instance: Model) -> dict[str, list[Any]] | None:
