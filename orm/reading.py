@@ -86,8 +86,9 @@ class Reading(Selection[M, R]):
         async with aclosing(execution.stream(query, self.database)) as batches:
             async for batch in batches:
                 await complete(query, batch, self._using)
-                for item in batch:
-                    yield item
+                batch.reverse()
+                while batch:  # What the caller has no more use for is gone before the next batch.
+                    yield batch.pop()
 
     def _marked(self, found: list[R], projection: Projection) -> list[R]:
         if self._using is not None:
