@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import keyword
 from collections.abc import Mapping
+from sys import intern
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import sqlalchemy
@@ -262,11 +263,19 @@ class Model(metaclass=ModelMetaclass):
             raise TypeError(f"{self._meta.name} without a primary key is unhashable: save it first.")
         return hash((self._meta.model, key))
 
-    def __getstate__(self) -> tuple[dict[str, Any], dict[str, Any]]:
+    def __getstate__(self) -> dict[str, Any]:
         """What is pickled: the values. A database of its own, given with `using()`, is a connection and stays."""
-        own = {key: value for key, value in self.__dict__.items() if key != "_database"}
+        state = {key: value for key, value in self.__dict__.items() if key != "_database"}
         loaded = getattr(self, LOADED, None)
-        return own, {LOADED: loaded} if loaded else {}
+        return {**state, LOADED: loaded} if loaded else state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        own = self.__dict__
+        for key, value in state.items():
+            if key == LOADED:
+                self._loaded = value
+            else:
+                own[intern(key)] = value
 
     def __copy__(self) -> Self:
         made = type(self).__new__(type(self))
