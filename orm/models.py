@@ -23,7 +23,7 @@ from orm.queryset import QuerySet
 from orm.raw import RawQuerySet
 from orm.registry import ModelRegistry, registry_of
 from orm.relations import Composed, GenericForeignKey, ManyToMany
-from orm.relations.loaded import LOADED, OWNER, SPARSE, copy_loaded, settle
+from orm.relations.loaded import LOADED, OWNER, SPARSE, settle
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -280,16 +280,18 @@ class Model(metaclass=ModelMetaclass):
     def __copy__(self) -> Self:
         made = type(self).__new__(type(self))
         made.__dict__.update(self.__dict__)
-        copy_loaded(self, made)
+        loaded = getattr(self, LOADED, None)
+        if loaded:
+            made._loaded = loaded
         return made
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         made = memo[id(self)] = type(self).__new__(type(self))
         for key, value in self.__dict__.items():
             made.__dict__[key] = value if key == "_database" else copy.deepcopy(value, memo)
-        copy_loaded(self, made)
-        if hasattr(made, LOADED):
-            made._loaded = copy.deepcopy(made._loaded, memo)
+        loaded = getattr(self, LOADED, None)
+        if loaded:
+            made._loaded = copy.deepcopy(loaded, memo)
         return made
 
     def _missing_attribute(self, field: Field[Any]) -> AttributeError:

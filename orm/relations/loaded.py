@@ -108,13 +108,6 @@ def forget_all(instance: Model) -> None:
     instance._loaded = {}
 
 
-def copy_loaded(instance: Model, to: Model) -> None:
-    """Let another instance have what was loaded for the relations of one."""
-    loaded = _loaded(instance)
-    if loaded is not None:
-        to._loaded = loaded
-
-
 def _loaded(instance: Model) -> dict[str, list[Any]] | None:
     found: dict[str, list[Any]] | None = getattr(instance, LOADED, None)
     return found
