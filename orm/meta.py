@@ -103,6 +103,9 @@ class ModelInfo:
         # Declared in the spelling of orm 0.1 or 0.3, whose code relies on three odd behaviours: a null relation
         # is an instance without a key, a filter across a relation loads it, exclude(clause) filters.
         self.legacy = legacy
+        self.unset: dict[str, Any] = {}
+        """The descriptors of the fields whose values are ordinary attributes, by attribute. They are not put on the
+        class, where they would slow down each value that is stored: what an instance does not have leads here."""
         self.table: sqlalchemy.Table | None = None
         # What planning has resolved of this model: paths, lookups by their keyword, the ordering of Meta and by key.
         self.paths: dict[str, Any] = {}

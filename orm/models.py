@@ -92,7 +92,10 @@ class ModelMetaclass(type):
         for key, field in fields.items():
             field.bind(cls, key)
             for attribute, descriptor in field.descriptors().items():
-                setattr(cls, attribute, descriptor)
+                if hasattr(descriptor, "__set__") or _is_taken(cls, attribute):
+                    setattr(cls, attribute, descriptor)
+                else:
+                    info.unset[attribute] = descriptor
         declared_relations: dict[str, ManyToMany[Any] | Composed] = {**many, **composed}
         for key, relation in declared_relations.items():
             relation.bind(cls, key)
@@ -103,6 +106,18 @@ class ModelMetaclass(type):
         _settle_attributes(cls)
         made: ModelMetaclass = cls
         return made
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(cls, name: str) -> Any:
+            info = cls.__dict__.get("_meta")
+            if info is None or name not in info.unset:
+                raise AttributeError(f"type object {cls.__name__!r} has no attribute {name!r}", name=name, obj=cls)
+            return info.unset[name].__get__(None, cls)
+
+    def __dir__(cls) -> list[str]:
+        info = cls.__dict__.get("_meta")
+        return sorted({*super().__dir__(), *(info.unset if info else ())})
 
     @property
     def fields(cls) -> dict[str, Field[Any]]:
@@ -136,6 +151,11 @@ class ModelMetaclass(type):
     def build_table(cls) -> sqlalchemy.Table:
         """The SQLAlchemy table (the name that `orm` 0.x has for it)."""
         return cls._meta.require_table()
+
+
+def _is_taken(cls: type, attribute: str) -> bool:
+    """Whether a base class that is no model has an attribute of a field's name, which the field hides."""
+    return any(attribute in vars(base) for base in cls.__mro__)
 
 
 def _settle_attributes(cls: Any) -> None:
@@ -230,6 +250,13 @@ class Model(metaclass=ModelMetaclass):
         if model.__init__ is Model.__init__:
             model.__init__ = construct  # type: ignore[method-assign] # from now on without this detour
         construct(self, **values)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            # Also after a property of the model's own has failed with an AttributeError: it is asked for that again.
+            descriptor = type(self)._meta.unset.get(name)
+            return object.__getattribute__(self, name) if descriptor is None else descriptor.__get__(self, type(self))
 
     @property
     def pk(self) -> Any:

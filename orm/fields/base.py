@@ -217,7 +217,7 @@ class Field(Generic[T]):
         """The field as an expression on `model`, reached over the relations in `via`."""
         return FieldExpression(model, self, via)
 
-    # A descriptor without __set__ leaves values to the instance's __dict__, which reads faster.
+    # Asked where there is no value: see `ModelInfo.unset`.
 
     @overload
     def __get__(self, instance: None, owner: type) -> Expression[T]: ...

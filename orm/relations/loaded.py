@@ -35,7 +35,9 @@ def settle(model: type, names: Iterable[str]) -> None:
     """
     if model not in _first:
         _first[model] = object.__new__(model).__dict__
-    _first[model].update(dict.fromkeys(names))
+    attributes = _first[model]
+    for name in names:
+        attributes[name] = None  # not with update(), which would give the empty dict keys of its own
 
 
 class Owner:

@@ -1,0 +1,102 @@
+"""Attributes of fields: an expression on the class, an ordinary attribute on an instance."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+import orm
+from orm.database.database import Database
+from orm.expressions import FieldExpression
+
+models = orm.ModelRegistry()
+
+
+class Labelled:
+    """No model, but its subclasses are."""
+
+    label = "none"
+
+    def __repr__(self) -> str:
+        return f"<{self.label}>"
+
+
+class Album(Labelled, orm.Model):
+    registry = models
+
+    id = orm.Integer(primary_key=True)
+    name = orm.String(max_length=100)
+    label = orm.String(max_length=100, default="some")
+
+    @property
+    def shelf(self) -> str:
+        raise AttributeError("it is on no shelf")
+
+
+class Track(orm.Model):
+    registry = models
+
+    id = orm.Integer(primary_key=True)
+    album = orm.ForeignKey(Album, on_delete=orm.CASCADE, related_name="tracks")
+    title = orm.String(max_length=100)
+    position = orm.Integer(default=1)
+
+
+def test_on_the_class_a_field_is_an_expression() -> None:
+    for expression in (Track.title, Track.album_id, getattr(Track, "position")):  # noqa: B009 # type: ignore[attr-defined]
+        assert isinstance(expression, FieldExpression)
+    assert hasattr(Track, "title") and not hasattr(Track, "length")
+    assert {"title", "album", "album_id", "objects"} <= set(dir(Track))
+    with pytest.raises(AttributeError, match="'Track' has no attribute 'length'"):
+        Track.length  # type: ignore[attr-defined] # noqa: B018
+    with pytest.raises(AttributeError, match="'Model' has no attribute 'title'"):
+        orm.Model.title  # type: ignore[attr-defined] # noqa: B018
+
+
+def test_on_an_instance_it_is_its_value() -> None:
+    track = Track(title="The Bird", album=3)
+    assert (track.title, track.position, track.album_id) == ("The Bird", 1, 3)  # type: ignore[attr-defined]
+    del track.title
+    assert not hasattr(track, "title")
+    with pytest.raises(AttributeError, match=r"Track\.title has no value yet"):
+        track.title  # noqa: B018
+    with pytest.raises(AttributeError, match="'Track' object has no attribute 'length'"):
+        track.length  # type: ignore[attr-defined] # noqa: B018
+
+
+def test_an_attribute_error_of_a_property_stays_what_it_is() -> None:
+    with pytest.raises(AttributeError, match="it is on no shelf"):
+        Album(name="Malibu").shelf  # noqa: B018
+
+
+def test_a_field_hides_what_a_base_class_has_of_its_name() -> None:
+    assert isinstance(Album.label, FieldExpression)
+    assert repr(Album(name="Malibu", label="Steel Wool")) == "<Steel Wool>"
+    sparse = Album.__new__(Album)
+    with pytest.raises(AttributeError, match=r"Album\.label was not loaded"):
+        sparse.label  # noqa: B018
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 keeps the names for all instances otherwise")
+async def test_instances_share_the_names_of_their_attributes(database: Database) -> None:
+    """A dict of its own, which CPython gives an instance by itself, takes twice the time and the memory."""
+    models.database = database
+    await models.create_all()
+    album = await Album.objects.create(name="Malibu")
+    await Track.objects.bulk_create([{"album": album, "title": f"{n}"} for n in range(100)])
+
+    class Song(orm.Model):
+        """A model whose first instances come all at once."""
+
+        registry = orm.ModelRegistry(database=database)
+        tablename = "track"
+
+        id = orm.Integer(primary_key=True)
+        title = orm.String(max_length=100)
+        position = orm.Integer(default=1)
+
+    for instances in (await Song.objects.all(), [Song(title="x") for _ in range(100)]):
+        shared = vars(instances[-1])
+        assert set(shared) >= {"title", "position"}
+        assert sys.getsizeof(shared) < sys.getsizeof(dict(shared)) * 2 / 3
