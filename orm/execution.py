@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import databases
@@ -12,11 +13,11 @@ import typesystem
 
 from orm.database.dialect import Dialect
 from orm.database.dialects import dialect_of, known_dialect, settled_dialect
+from orm.database.pieces import PIECE, Found, Read
 from orm.database.session import Session, fetch_rows, run_sql
 from orm.exceptions import QueryError, TransactionError
 from orm.fields import Field
 from orm.garbage import FEW, tidy, undisturbed
-from orm.loading.readers import Reader
 from orm.planning.aggregate import Aggregation
 from orm.planning.plan import Plan, UnstorableArgument
 from orm.planning.projection import Projection
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
 
 # Rows and instances together are fewer than the 700 objects at which the garbage collector would look through them.
 STREAM_CHUNK = 320
-# Rows that are read in a few milliseconds: whoever else waits for the event loop waits no longer.
-SLICE = 2_000
 
 
 @dataclass(frozen=True)
@@ -89,11 +88,14 @@ async def _fetch_locked(
 
 
 async def fetch(
-    query: Query, database: databases.Database, values: Sequence[Any] | None = None, into: tuple[Any, ...] = ()
+    query: Query,
+    database: databases.Database,
+    values: Sequence[Any] | None = None,
+    into: Mapping[str, Any] | None = None,
 ) -> list[Any]:
     """The rows of a query, read; with `values`, of one that only differs from it in these.
 
-    `into` is what the reader takes besides the rows.
+    `into` is what the reader takes besides the rows, by name.
     """
     if query.is_empty:
         return []
@@ -103,25 +105,29 @@ async def fetch(
     plan = rows_plan(dialect, query)
     assert plan.reader is not None
     sql, arguments = ready(plan, query, query.values if values is None else values)
+    read = partial(plan.reader, **into) if into else plan.reader
     if query.lock is None:
-        rows = await fetch_rows(database, sql, arguments)
+        rows = await fetch_rows(database, sql, arguments, read)
     else:
         rows = await _fetch_locked(query, dialect, database, sql, arguments)
-    return plan.reader(rows, *into) if len(rows) < FEW else await read_rows(plan.reader, rows, *into)
+    return read(rows) if len(rows) < FEW and type(rows) is not Found else await read_rows(read, rows)
 
 
-async def read_rows(reader: Reader, rows: Sequence[Any], *into: Any) -> list[Any]:
-    """What the reader makes of rows; of many, slice by slice, so that other tasks have their turn in between."""
-    if len(rows) <= SLICE:
-        return undisturbed(reader, rows, *into)
-    found: list[Any] = []
+async def read_rows(read: Read, rows: Sequence[Any]) -> list[Any]:
+    """What is made of rows; of many, piece by piece, so that other tasks have their turn in between."""
+    if isinstance(rows, Found):
+        return rows.taken()
+    if len(rows) <= PIECE:
+        return undisturbed(read, rows)
+    found = Found()
     left = rows if isinstance(rows, list) else list(rows)
     del rows
+    left.reverse()
     while left:
-        found += undisturbed(reader, left[:SLICE], *into)
-        del left[:SLICE]  # to free them all at the end would take its time, too
+        found.add(read, left[: -PIECE - 1 : -1])
+        del left[-PIECE:]  # to free them all at the end would take its time, too
         await asyncio.sleep(0)
-    return found
+    return found.taken()
 
 
 async def stream(query: Query, database: databases.Database) -> AsyncGenerator[list[Any], None]:

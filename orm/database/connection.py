@@ -14,6 +14,7 @@ from sqlalchemy.sql import ClauseElement
 from orm.database.drivers import Driver, Outcome
 from orm.database.errors import connecting, translating
 from orm.database.hooks import QueryLog, calling
+from orm.database.pieces import Read
 from orm.database.pool import Pool
 from orm.database.transactions import Options, SQLTransaction, Transaction
 from orm.exceptions import InterfaceError
@@ -49,18 +50,16 @@ class ManagedBackend(DatabaseBackend):
             raise InterfaceError(f"{self.place} is not connected")
         return pool
 
-    async def fetch_alone(self, sql: str, args: Sequence[Any]) -> Sequence[Any]:
-        """The rows of a statement of the ORM's own in no transaction."""
-        return await self.run_alone(self.driver.fetch, sql, args)
+    async def fetch_alone(self, sql: str, args: Sequence[Any], read: Read | None = None) -> Sequence[Any]:
+        """The rows of a statement of the ORM's own in no transaction, or what `read` makes of many."""
+        return await self.run_alone(self.driver.fetch, sql, args, read)
 
     async def execute_alone(self, sql: str, args: Sequence[Any]) -> Outcome:
         """Run a statement of the ORM's own in no transaction."""
         return await self.run_alone(self.driver.execute, sql, args)
 
-    async def run_alone(
-        self, call: Callable[[Any, str, Sequence[Any]], Awaitable[ResultT]], sql: str, args: Sequence[Any]
-    ) -> ResultT:
-        """`call(raw, sql, args)` on whichever connection is free: a statement of the ORM's own in no transaction."""
+    async def run_alone(self, call: Callable[..., Awaitable[ResultT]], *args: Any) -> ResultT:
+        """`call(raw, *args)` on whichever connection is free: a statement of the ORM's own in no transaction."""
         pool = self.pool
         raw = pool.take()
         if raw is None:
@@ -68,7 +67,7 @@ class ManagedBackend(DatabaseBackend):
                 raw = await pool.acquire()
         try:
             with translating:
-                result = await call(raw, sql, args)
+                result = await call(raw, *args)
         except BaseException:
             await self.take_back(raw, dirty=False)
             raise
@@ -210,22 +209,23 @@ class Connection(databases.core.Connection):
         """Whether it is checked out."""
         return bool(self._connection_counter)
 
-    async def fetch_alone(self, sql: str, args: Sequence[Any]) -> Sequence[Any]:
-        """The rows of a statement of the ORM's own. The connection is checked out, and nobody watches."""
-        return await self._run_alone(self._backend.driver.fetch, sql, args)
+    async def fetch_alone(self, sql: str, args: Sequence[Any], read: Read | None = None) -> Sequence[Any]:
+        """The rows of a statement of the ORM's own, or what `read` makes of many.
+
+        The connection is checked out, and nobody watches.
+        """
+        return await self._run_alone(self._backend.driver.fetch, sql, args, read)
 
     async def execute_alone(self, sql: str, args: Sequence[Any]) -> Outcome:
         """Run a statement of the ORM's own. The connection is checked out, and nobody watches."""
         return await self._run_alone(self._backend.driver.execute, sql, args)
 
-    async def _run_alone(
-        self, call: Callable[[Any, str, Sequence[Any]], Awaitable[ResultT]], sql: str, args: Sequence[Any]
-    ) -> ResultT:
+    async def _run_alone(self, call: Callable[..., Awaitable[ResultT]], *args: Any) -> ResultT:
         self._connection_counter += 1
         try:
             async with self._query_lock:
                 with translating:
-                    return await call(self._connection._connection, sql, args)
+                    return await call(self._connection._connection, *args)
         finally:
             if not self.leave():
                 await self.__aexit__()

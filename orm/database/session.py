@@ -13,6 +13,7 @@ from orm.database.database import Database
 from orm.database.drivers import Driver, Outcome, driver_of
 from orm.database.errors import connecting, translating
 from orm.database.hooks import QueryLog, open_trackers
+from orm.database.pieces import Read
 
 __all__ = ["Outcome", "Session", "adopt", "database_kind", "fetch_rows", "known_kind", "run_sql"]
 
@@ -77,10 +78,12 @@ def known_kind(database: databases.Database) -> str | None:
     return found.kind if found is not None else None
 
 
-def fetch_rows(database: databases.Database, sql: str, args: Sequence[Any] = ()) -> Coroutine[Any, Any, Sequence[Any]]:
+def fetch_rows(
+    database: databases.Database, sql: str, args: Sequence[Any] = (), read: Read | None = None
+) -> Coroutine[Any, Any, Sequence[Any]]:
     """`Session.fetch` of one statement. Outside of transactions it needs no connection of the task's own."""
     place = _place_of(database)
-    return _fetch_in_session(database, sql, args) if place is None else place.fetch_alone(sql, args)
+    return _fetch_in_session(database, sql, args, read) if place is None else place.fetch_alone(sql, args, read)
 
 
 def run_sql(database: databases.Database, sql: str, args: Sequence[Any] = ()) -> Coroutine[Any, Any, Outcome]:
@@ -96,9 +99,11 @@ def _place_of(database: databases.Database) -> ManagedBackend | Connection | Non
     return database.idle_backend() or database.held_connection()
 
 
-async def _fetch_in_session(database: databases.Database, sql: str, args: Sequence[Any]) -> Sequence[Any]:
+async def _fetch_in_session(
+    database: databases.Database, sql: str, args: Sequence[Any], read: Read | None
+) -> Sequence[Any]:
     async with Session(database) as session:
-        return await session.fetch(sql, args)
+        return await session.fetch(sql, args, read)
 
 
 async def _execute_in_session(database: databases.Database, sql: str, args: Sequence[Any]) -> Outcome:
@@ -171,14 +176,17 @@ class Session:
         transaction: databases.core.Transaction = self._connection.transaction(**options)
         return transaction
 
-    async def fetch(self, sql: str, args: Sequence[Any] = ()) -> Sequence[Any]:
-        """The rows of a statement: tuples, or asyncpg's records, in column order."""
+    async def fetch(self, sql: str, args: Sequence[Any] = (), read: Read | None = None) -> Sequence[Any]:
+        """The rows of a statement: tuples, or asyncpg's records, in column order.
+
+        Where they are many, it may be what `read` makes of them instead: a `Found`.
+        """
         log = self._log
         if log.active or open_trackers:
-            return await self._fetch_logged(log, sql, args)
+            return await self._fetch_logged(log, sql, args, read)
         async with self._lock:
             with translating:
-                return await self._driver.fetch(self._raw, sql, args)
+                return await self._driver.fetch(self._raw, sql, args, read)
 
     async def fetch_together(self, statements: Sequence[tuple[str, Sequence[Any]]]) -> list[Sequence[Any]]:
         """The rows of each of several statements that only read, from one state of the database, in one trip."""
@@ -256,9 +264,9 @@ class Session:
                         with translating:
                             await rows.close()
 
-    async def _fetch_logged(self, log: QueryLog, sql: str, args: Sequence[Any]) -> Sequence[Any]:
+    async def _fetch_logged(self, log: QueryLog, sql: str, args: Sequence[Any], read: Read | None) -> Sequence[Any]:
         async with self._lock:
             with log.watch(sql, args) as watch, translating:
-                rows = await self._driver.fetch(self._raw, sql, args)
+                rows = await self._driver.fetch(self._raw, sql, args, read)
                 watch.rows = len(rows)
                 return rows

@@ -192,7 +192,8 @@ async def _read(
     parts = [None] if whole else [keys[start : start + most] for start in range(0, len(keys), most)]
     found: list[Model] = []
     seen: dict[Any, Model] = {}
-    into = (lists, seen if isinstance(branch.relation, ManyToManyEnd) else owners)
+    into: dict[str, Any] = {"lists": lists}
+    into.update({"seen": seen} if isinstance(branch.relation, ManyToManyEnd) else {"owners": owners})
     for part in parts:
         found += await execution.fetch(belonging(branch.relation, query, part), database, into=into)
     await complete(query.changed(branches=()), found, using)

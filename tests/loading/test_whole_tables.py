@@ -188,15 +188,17 @@ async def test_what_fails_leaves_nothing_loaded(empty: Database) -> None:
 
 
 async def test_a_row_of_many_is_one_instance(empty: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many slices and statements its pairs are read in."""
-    monkeypatch.setattr("orm.execution.SLICE", 3)
+    """However many pieces and statements its pairs are read in."""
+    for module in ("orm.execution", "orm.database.sqlite.driver", "orm.database.mysql.driver"):
+        monkeypatch.setattr(f"{module}.PIECE", 3)
     monkeypatch.setattr("orm.database.dialect.Dialect.max_list", 4)
     monkeypatch.setattr("orm.database.mysql.dialect.MySQLDialect.max_list", 4)
     await Task.objects.bulk_create({"id": i, "member": 1} for i in range(2, 9))
     tags = await Tag.objects.bulk_create({"id": i} for i in (1, 2))
     for task in await Task.objects.all():
         await task.tags.add(*tags)
-    tasks = await Task.objects.prefetch_related("tags__tasks")
+    for _ in range(2):
+        tasks = await Task.objects.prefetch_related("tags__tasks")
     found = [tag for task in tasks for tag in await task.tags.all()]
     assert len(found) == 16 and len({id(tag) for tag in found}) == 2
     assert [len(await tag.tasks.all()) for tag in found[:2]] == [8, 8]

@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 
 import orm
-from orm import execution
+from orm.database import pieces
 from orm.database.database import Database
-from orm.execution import SLICE
+from orm.database.pieces import PIECE
 from tests.queryset import world as world_module
 from tests.queryset.statements import recorded
 from tests.queryset.world import Org, Player, Tag, Team
 
 pytestmark = pytest.mark.anyio
-MANY = 3 * SLICE
+MANY = 3 * PIECE
 
 
 @pytest.fixture
@@ -41,13 +41,13 @@ async def test_other_tasks_run_while_a_large_result_is_read(tables: Database, mo
             await asyncio.sleep(0)
 
     seen: list[int] = []
-    read = execution.undisturbed
+    read = pieces.undisturbed
 
     def noting(*args: Any) -> Any:
         seen.append(turns)
         return read(*args)
 
-    monkeypatch.setattr(execution, "undisturbed", noting)
+    monkeypatch.setattr(pieces, "undisturbed", noting)
     task = asyncio.create_task(other())
     found = await Tag.objects.order_by("uses")
     task.cancel()

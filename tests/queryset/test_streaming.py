@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import tracemalloc
 from contextlib import aclosing
 from typing import Any
 
@@ -11,6 +12,7 @@ import databases
 import pytest
 
 from orm.database.database import Database
+from orm.database.session import Session
 from tests.queryset import world as world_module
 from tests.queryset.statements import recorded
 from tests.queryset.world import PLAYERS, Org, Player, Tag
@@ -48,6 +50,29 @@ async def test_only_a_batch_of_rows_is_in_memory(tables: Database, monkeypatch: 
         most = max(most, len(living))
     assert seen == MANY
     assert most <= 1_000
+
+
+async def test_whoever_takes_their_time_needs_no_more_memory(tables: Database) -> None:
+    """What the server sends meanwhile must not pile up: 20 MB here."""
+    await make_tags(200)
+    sql = "SELECT a.name, REPEAT('x', 500) FROM tag a, tag b, tag c LIMIT 40000"
+    if tables.url.dialect == "sqlite":
+        sql = sql.replace("REPEAT('x', 500)", "HEX(ZEROBLOB(250))")
+    async with Session(tables) as session:
+        seen = 0
+        tracemalloc.start()
+        try:
+            async for batch in session.stream(sql, chunk=100):
+                seen += len(batch)
+                for _ in range(5):
+                    await asyncio.sleep(0)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert seen == 40_000
+        assert peak < 5_000_000
+        assert await session.fetch("SELECT 1")
+    assert await Tag.objects.count() == 200
 
 
 async def test_a_stream_may_be_left_early(any_tables: databases.Database) -> None:

@@ -1,5 +1,6 @@
 """MySQL and MariaDB through asyncmy or aiomysql."""
 
+import asyncio
 import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -10,7 +11,9 @@ import databases
 from orm.database.drivers import CursorStream, Outcome, RowStream
 from orm.database.hooks import calling
 from orm.database.mysql.prepared import can_be_prepared
+from orm.database.pieces import PIECE, Found, Read
 
+MOST_KNOWN = 1024
 FOUND_ROWS = 2  # CLIENT.FOUND_ROWS of the protocol: count the rows matched, not those that changed
 # Datetimes are in UTC; a key of 0 is a key, not a request to number the row.
 INIT = "SET time_zone = '+00:00', sql_mode = CONCAT(@@sql_mode, ',NO_AUTO_VALUE_ON_ZERO')"
@@ -35,10 +38,20 @@ class MySQLDriver(ABC):
 
     def __init__(self, *, managed: bool) -> None:
         self.managed = managed
+        self._small: set[str] = set()
+        """The statements whose results were small. The first time, nobody knows."""
 
     @abstractmethod
     async def cursor(self, raw: Any, kind: str) -> Any:
         """A new cursor of the driver's class `kind`."""
+
+    @abstractmethod
+    def pause(self, raw: Any) -> None:
+        """Receive nothing until `resume`, so that a server does not send more than is asked for."""
+
+    @abstractmethod
+    def resume(self, raw: Any) -> None:
+        """Receive again."""
 
     @abstractmethod
     def is_usable(self, raw: Any) -> bool:
@@ -52,12 +65,37 @@ class MySQLDriver(ABC):
         """Nothing is needed: `adopt` has seen to the connection."""
         return
 
-    async def fetch(self, raw: Any, sql: str, args: Sequence[Any]) -> Sequence[Any]:
+    async def fetch(self, raw: Any, sql: str, args: Sequence[Any], read: Read | None = None) -> Sequence[Any]:
+        """The rows of a statement, as tuples, or what `read` makes of many."""
+        if read is not None and self.managed and sql not in self._small:
+            return await self._fetch_in_pieces(raw, sql, args, read)
+        rows = await self.fetch_at_once(raw, sql, args)
+        if len(rows) >= PIECE:
+            self._small.discard(sql)
+        return rows
+
+    async def fetch_at_once(self, raw: Any, sql: str, args: Sequence[Any]) -> Sequence[Any]:
         """The rows of a statement, as tuples."""
         cursor = await self._run(raw, sql, args)
         rows: Sequence[Any] = await cursor.fetchall()
         await cursor.close()
         return rows
+
+    async def _fetch_in_pieces(self, raw: Any, sql: str, args: Sequence[Any], read: Read) -> Sequence[Any]:
+        """What `read` makes of the rows, while the server sends the next ones."""
+        found = Found()
+        stream = await self.stream(raw, sql, args, in_transaction=raw.get_transaction_status())
+        try:
+            while rows := await stream.read(PIECE):
+                found.add(read, rows)
+                await asyncio.sleep(0)
+        finally:
+            await stream.close()
+        if len(found) < PIECE:
+            if len(self._small) >= MOST_KNOWN:
+                self._small.clear()
+            self._small.add(sql)
+        return found
 
     async def fetch_together(self, raw: Any, statements: Sequence[tuple[str, Sequence[Any]]]) -> list[Sequence[Any]]:
         """The rows of each of several statements, which go in one packet."""
@@ -114,16 +152,23 @@ class MySQLDriver(ABC):
         cursor = await self.cursor(raw, "SSCursor" if self.managed else "Cursor")
         calling()
         await cursor.execute(sql, tuple(args))
+        self.pause(raw)
 
         async def read(count: int) -> Sequence[Any]:
-            rows: Sequence[Any] = await cursor.fetchmany(count)
+            self.resume(raw)
+            try:
+                rows: Sequence[Any] = await cursor.fetchmany(count)
+            finally:
+                self.pause(raw)
             return rows
 
         async def read_all() -> Sequence[Any]:
+            self.resume(raw)
             rows: Sequence[Any] = await cursor.fetchall()
             return rows
 
         async def close(finished: bool) -> None:
+            self.resume(raw)
             if finished or in_transaction or not self.managed:
                 await cursor.close()  # reads what is left, however much
             else:
@@ -156,7 +201,7 @@ class AsyncmyDriver(MySQLDriver):
         self._cursors = importlib.import_module("asyncmy.cursors")
         self.error = importlib.import_module("asyncmy.errors").MySQLError
 
-    async def fetch(self, raw: Any, sql: str, args: Sequence[Any]) -> Sequence[Any]:
+    async def fetch_at_once(self, raw: Any, sql: str, args: Sequence[Any]) -> Sequence[Any]:
         """The rows of a statement, as tuples."""
         if CursorStream.running:
             await CursorStream.settle(raw)
@@ -185,6 +230,16 @@ class AsyncmyDriver(MySQLDriver):
         """A new cursor of the driver's class `kind`."""
         return raw.cursor(getattr(self._cursors, kind))
 
+    def pause(self, raw: Any) -> None:
+        """Receive nothing until `resume`: asyncmy itself takes all that is sent into memory."""
+        if raw._transport is not None:
+            raw._transport.pause_reading()
+
+    def resume(self, raw: Any) -> None:
+        """Receive again."""
+        if raw._transport is not None:
+            raw._transport.resume_reading()
+
     def is_usable(self, raw: Any) -> bool:
         """Whether a kept connection is open, and not inside a transaction."""
         return raw.connected and not raw._stream_broken and not raw.get_transaction_status()
@@ -206,6 +261,12 @@ class AiomysqlDriver(MySQLDriver):
     async def cursor(self, raw: Any, kind: str) -> Any:
         """A new cursor of the driver's class `kind`."""
         return await raw.cursor(self.cursors[kind])
+
+    def pause(self, raw: Any) -> None:
+        """aiomysql itself receives no more than it reads."""
+
+    def resume(self, raw: Any) -> None:
+        """It is never paused from here."""
 
     def is_usable(self, raw: Any) -> bool:
         """Whether a kept connection is open, and not inside a transaction."""

@@ -10,6 +10,7 @@ import databases
 
 from orm.database.drivers import Outcome, RowStream
 from orm.database.hooks import calling
+from orm.database.pieces import Read
 from orm.garbage import Arrivals
 
 _cursor_numbers = itertools.count(1)
@@ -73,8 +74,8 @@ class AsyncpgDriver:
     async def prepare(self, raw: Any) -> None:
         """Nothing is needed."""
 
-    async def fetch(self, raw: Any, sql: str, args: Sequence[Any]) -> Sequence[Any]:
-        """The rows of a statement, as asyncpg's records."""
+    async def fetch(self, raw: Any, sql: str, args: Sequence[Any], read: Read | None = None) -> Sequence[Any]:
+        """The rows of a statement, as asyncpg's records, which come all at once."""
         calling()
         number = self._arrivals.begin()
         try:

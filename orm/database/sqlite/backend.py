@@ -18,6 +18,7 @@ from orm.database.connection import ManagedBackend, ManagedConnection
 from orm.database.drivers import CursorStream
 from orm.database.errors import translating
 from orm.database.hooks import calling
+from orm.database.pieces import Read
 from orm.database.pool import Pool
 from orm.database.sqlite.driver import EquippedConnection, execute, fetch, first_word, hop, is_write
 from orm.database.sqlite.queueing import QueueingDriver, WriterTurn
@@ -88,8 +89,8 @@ class SQLiteBackend(sqlite.SQLiteBackend, ManagedBackend):
         if kept is not None:
             await kept.close()
 
-    async def fetch_alone(self, sql: str, args: Sequence[Any]) -> Sequence[Any]:
-        """The rows of a statement of the ORM's own in no transaction."""
+    async def fetch_alone(self, sql: str, args: Sequence[Any], read: Read | None = None) -> Sequence[Any]:
+        """The rows of a statement of the ORM's own in no transaction, or what `read` makes of many."""
         shared, pace = self._shared, self.driver.pace
         writes, raw = is_write(sql), None
         if not writes and pace.is_quick(sql):
@@ -106,9 +107,9 @@ class SQLiteBackend(sqlite.SQLiteBackend, ManagedBackend):
             if rows is not None:
                 return rows
         if shared is None or writes or pace.is_quick(sql) or pace.is_long(sql):
-            return await self.run_alone(self.driver.fetch, sql, args)
+            return await self.run_alone(self.driver.fetch, sql, args, read)
         with translating:
-            found: Sequence[Any] = await shared.run(fetch, sql, args)
+            found: Sequence[Any] = await shared.run(functools.partial(fetch, read=read), sql, args)
             return found
 
     async def take_back(self, raw: aiosqlite.Connection, *, dirty: bool) -> None:

@@ -12,6 +12,7 @@ import databases
 
 from orm.database.drivers import CursorStream, Outcome, RowStream
 from orm.database.hooks import calling
+from orm.database.pieces import PIECE, Found, Read
 from orm.database.sqlite import functions
 
 ResultT = TypeVar("ResultT")
@@ -106,9 +107,19 @@ def _fetch_named(connection: sqlite3.Connection, sql: str, args: Sequence[Any]) 
     return [column[0] for column in cursor.description or ()], cursor.fetchall()
 
 
-def fetch(connection: sqlite3.Connection, sql: str, args: Sequence[Any]) -> list[Any]:
-    """The rows of a statement, in the connection's thread."""
-    return connection.execute(sql, args).fetchall()
+def fetch(connection: sqlite3.Connection, sql: str, args: Sequence[Any], read: Read | None = None) -> list[Any]:
+    """The rows of a statement, or what `read` makes of many, in the connection's thread."""
+    cursor = connection.execute(sql, args)
+    if read is None:
+        return cursor.fetchall()
+    rows = cursor.fetchmany(PIECE)
+    if len(rows) < PIECE:
+        return rows
+    found = Found()
+    while rows:
+        found.add(read, rows)
+        rows = cursor.fetchmany(PIECE)
+    return found
 
 
 def _fetch_together(
@@ -165,11 +176,13 @@ class AiosqliteDriver:
         if not isinstance(raw._conn, EquippedConnection):
             await hop(raw, equip)
 
-    async def fetch(self, raw: aiosqlite.Connection, sql: str, args: Sequence[Any]) -> Sequence[Any]:
-        """The rows of a statement, as tuples."""
+    async def fetch(
+        self, raw: aiosqlite.Connection, sql: str, args: Sequence[Any], read: Read | None = None
+    ) -> Sequence[Any]:
+        """The rows of a statement, as tuples, or what `read` makes of many."""
         if CursorStream.running and is_write(sql):
             await CursorStream.settle(raw)
-        return await hop(raw, fetch, sql, args)
+        return await hop(raw, fetch, sql, args, read)
 
     async def fetch_together(
         self, raw: aiosqlite.Connection, statements: Sequence[tuple[str, Sequence[Any]]]

@@ -4,12 +4,14 @@ import asyncio
 import re
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import aiosqlite
 
 from orm.database.drivers import CursorStream, Outcome
 from orm.database.hooks import calling
+from orm.database.pieces import Read
 from orm.database.sqlite.driver import AiosqliteDriver, EquippedConnection, execute, fetch, first_word, hop, is_write
 from orm.database.sqlite.pace import MOST_KNOWN, Function, Pace
 from orm.exceptions import LockNotAvailable
@@ -71,8 +73,10 @@ class QueueingDriver(AiosqliteDriver):
         self._commits = 0
         self._few: dict[str, bool] = {}
 
-    async def fetch(self, raw: aiosqlite.Connection, sql: str, args: Sequence[Any]) -> Sequence[Any]:
-        """The rows of a statement, as tuples."""
+    async def fetch(
+        self, raw: aiosqlite.Connection, sql: str, args: Sequence[Any], read: Read | None = None
+    ) -> Sequence[Any]:
+        """The rows of a statement, as tuples, or what `read` makes of many."""
         if is_write(sql):
             return await self._write(raw, fetch, sql, args)
         pace = self.pace
@@ -82,7 +86,7 @@ class QueueingDriver(AiosqliteDriver):
                 await asyncio.sleep(0)
             if rows is not None:
                 return rows
-        return await hop(raw, pace.timed, fetch, sql, args)
+        return await hop(raw, pace.timed, partial(fetch, read=read), sql, args)
 
     async def execute(self, raw: aiosqlite.Connection, sql: str, args: Sequence[Any]) -> Outcome:
         """Run a statement whose rows nobody wants."""

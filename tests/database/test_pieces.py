@@ -1,0 +1,113 @@
+"""Large results, whose rows are read piece by piece as they come."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import Any
+
+import pytest
+
+import orm
+from orm.database.database import Database
+from orm.database.pieces import Found
+from orm.database.session import fetch_rows
+from orm.execution import read_rows
+
+pytestmark = pytest.mark.anyio
+PIECE = 40
+models = orm.ModelRegistry()
+
+
+class Row(orm.Model):
+    registry = models
+    tablename = "piecemeal"
+
+    id = orm.Integer(primary_key=True)
+    data = orm.JSON()
+
+
+SQL = "SELECT id FROM piecemeal ORDER BY id"
+
+
+@pytest.fixture
+async def rows(database: Database, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Database]:
+    """A table of a hundred rows, in a world where forty are many."""
+    for module in ("orm.execution", "orm.database.sqlite.driver", "orm.database.mysql.driver"):
+        monkeypatch.setattr(f"{module}.PIECE", PIECE)
+    models.database = database
+    await models.create_all()
+    await Row.objects.bulk_create([Row(data=[n]) for n in range(100)])
+    yield database
+
+
+def places(database: Database) -> list[AbstractAsyncContextManager[Any]]:
+    """Where a statement may run."""
+    return [nullcontext(), database.transaction(), database.connection()]
+
+
+async def test_all_rows_are_read_in_their_order(rows: Database) -> None:
+    for place in places(rows):
+        async with place:
+            for _ in range(3):
+                assert [row.data for row in await Row.objects.order_by("id")] == [[n] for n in range(100)]
+            assert len(await Row.objects.filter(id__gt=30)) == 70
+            assert await Row.objects.count() == 100
+
+
+async def test_in_pieces(rows: Database) -> None:
+    for place in places(rows):
+        pieces: list[int] = []
+
+        def read(found: Sequence[Any], pieces: list[int] = pieces) -> list[Any]:
+            pieces.append(len(found))
+            return [row[0] for row in found]
+
+        async with place:
+            for _ in range(2):
+                pieces.clear()
+                found = await read_rows(read, await fetch_rows(rows, SQL, (), read))
+                assert found == list(range(1, 101)) and type(found) is list
+            assert pieces == [40, 40, 20]
+
+
+async def test_a_failure_in_the_middle_leaves_the_connection_as_it_was(rows: Database) -> None:
+    def read(found: Sequence[Any]) -> list[Any]:
+        if found[0][0] > PIECE:
+            raise ValueError("no more")
+        return list(found)
+
+    for place in places(rows):
+        async with place:
+            for _ in range(2):
+                with pytest.raises(ValueError, match="no more"):
+                    await read_rows(read, await fetch_rows(rows, SQL, (), read))
+            assert await Row.objects.count() == 100
+            assert await Row.objects.filter(id=1).exists()
+
+
+async def test_whoever_is_cancelled_in_the_middle_takes_nobody_along(rows: Database) -> None:
+    async def once() -> None:
+        def read(found: Sequence[Any]) -> list[Any]:
+            loop.call_soon_threadsafe(task.cancel)
+            return list(found)
+
+        await asyncio.sleep(0)
+        await read_rows(read, await fetch_rows(rows, SQL, (), read))
+        await asyncio.sleep(1)
+
+    loop = asyncio.get_running_loop()
+    assert len(await Row.objects.order_by("id")) == 100
+    for _ in range(20):
+        task = asyncio.create_task(once())
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert await Row.objects.count() == 100
+    assert len(await Row.objects.order_by("id")) == 100
+
+
+def test_what_was_found_is_not_held() -> None:
+    found = Found()
+    found.add(list, [1, 2])
+    assert found.taken() == [1, 2] and not found
