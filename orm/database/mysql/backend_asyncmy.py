@@ -1,14 +1,24 @@
 """MySQL and MariaDB through asyncmy."""
 
+import datetime
 from typing import Any
 
 import asyncmy
+from asyncmy.converters import conversions
 from databases.backends import asyncmy as theirs
 from databases.core import DatabaseURL
 
 from orm.database.mysql.backend import MySQLBackend, MySQLConnection
 from orm.database.mysql.driver import AsyncmyDriver
 from orm.database.mysql.prepared import KEPT_STATEMENTS
+
+
+def _escape_datetime(value: datetime.datetime, mapping: object = None) -> str:
+    return f"'{value.isoformat(' ')}'"
+
+
+# In place of asyncmy's own, which takes ten times as long.
+CONVERSIONS = {**conversions, datetime.datetime: _escape_datetime}
 
 
 class AsyncmyBackend(MySQLBackend, theirs.AsyncMyBackend):
@@ -25,7 +35,7 @@ class AsyncmyBackend(MySQLBackend, theirs.AsyncMyBackend):
         return AsyncmyConnection(self, self._dialect)
 
     async def _open(self, **options: Any) -> Any:
-        return await asyncmy.connect(**{"stmt_cache_size": KEPT_STATEMENTS, **options})
+        return await asyncmy.connect(**{"stmt_cache_size": KEPT_STATEMENTS, "conv": CONVERSIONS, **options})
 
 
 class AsyncmyConnection(MySQLConnection, theirs.AsyncMyConnection):
