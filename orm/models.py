@@ -162,7 +162,7 @@ def _settle_attributes(cls: Any) -> None:
     """Let the first instance have every attribute that one may have."""
     info: ModelInfo = cls._meta
     settle(cls, [name for field in info.fields.values() for name in (field.attname, field.name)])
-    settle(cls, [OWNER, "_persisted"])
+    settle(cls, [LOADED, OWNER, "_persisted"])
 
 
 def _inherited_fields(name: str, parents: list[ModelMetaclass]) -> dict[str, Field[Any]]:
@@ -229,9 +229,8 @@ class Model(metaclass=ModelMetaclass):
     default. Raises `FieldError` for a name that is no field.
     """
 
-    # Its own attributes, and not the slot, are what an instance shares with the `Owner` that its rows have.
-    __slots__ = (LOADED,)
-    _loaded: dict[str, list[Any]]
+    # No slot: from Python 3.13 on, instances of a class that has one have a dict of their own for all the rest.
+    _loaded: dict[str, list[Any]] | None = None
     _meta: ClassVar[ModelInfo]
     # Without an annotation, which would be that of a subclass's own manager, too.
     objects = Objects(QuerySet)
@@ -292,33 +291,22 @@ class Model(metaclass=ModelMetaclass):
 
     def __getstate__(self) -> dict[str, Any]:
         """What is pickled: the values. A database of its own, given with `using()`, is a connection and stays."""
-        state = {key: value for key, value in self.__dict__.items() if key != "_database"}
-        loaded = getattr(self, LOADED, None)
-        return {**state, LOADED: loaded} if loaded else state
+        return {key: value for key, value in self.__dict__.items() if key != "_database"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         own = self.__dict__
         for key, value in state.items():
-            if key == LOADED:
-                self._loaded = value
-            else:
-                own[intern(key)] = value
+            own[intern(key)] = value
 
     def __copy__(self) -> Self:
         made = type(self).__new__(type(self))
         made.__dict__.update(self.__dict__)
-        loaded = getattr(self, LOADED, None)
-        if loaded:
-            made._loaded = loaded
         return made
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         made = memo[id(self)] = type(self).__new__(type(self))
         for key, value in self.__dict__.items():
             made.__dict__[key] = value if key == "_database" else copy.deepcopy(value, memo)
-        loaded = getattr(self, LOADED, None)
-        if loaded:
-            made._loaded = copy.deepcopy(loaded, memo)
         return made
 
     def _missing_attribute(self, field: Field[Any]) -> AttributeError:

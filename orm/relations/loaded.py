@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from orm.relations.hops import Relation
 
 LOADED = "_loaded"
-"""The slot of what was loaded for an instance's relations, by accessor: see `get_loaded`. Unset until something is.
+"""What was loaded for an instance's relations, by accessor: see `get_loaded`. Unset until something is.
 
 Instances may share the dict, and the lists in it, so neither is ever changed.
 """
@@ -40,29 +40,34 @@ def settle(model: type, names: Iterable[str]) -> None:
         attributes[name] = None  # not with update(), which would give the empty dict keys of its own
 
 
-class Owner:
+def _let_go(owner: Owner) -> None:
+    owner.attributes.pop(LOADED, None)
+
+
+class Owner(ref["Model"]):
     """The instance that rows were loaded for, as the rows know it.
 
     They do not hold it, for it holds them: they would all become garbage that only the cyclic collector finds. For a
     row that outlives it, there is another instance with the same attributes, but for what was loaded for its relations.
     """
 
-    __slots__ = ("_attributes", "_find", "_model")
+    __slots__ = ("attributes", "made", "model")
+
+    def __new__(cls, instance: Model) -> Owner:
+        return super().__new__(cls, instance, _let_go)
 
     def __init__(self, instance: Model) -> None:
-        self._model = type(instance)
-        self._attributes = instance.__dict__
-        self._find: Callable[[], Model | None] = ref(instance)
+        self.model = type(instance)
+        self.attributes = instance.__dict__
+        self.made: Model | None = None
 
     def get(self) -> Model:
         """The instance."""
-        found = self._find()
-        return self._made_again() if found is None else found
+        return self() or self.made or self._made_again()
 
     def _made_again(self) -> Model:
-        made: Model = self._model.__new__(self._model)
-        object.__setattr__(made, "__dict__", self._attributes)
-        self._find = lambda: made
+        self.made = made = self.model.__new__(self.model)
+        object.__setattr__(made, "__dict__", self.attributes)
         return made
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -89,18 +94,18 @@ def get_loaded(instance: Model, accessor: str) -> list[Any] | None:
     A list for a relation to one says that no row is there: for a foreign key with the key that led to none, or empty
     if none was to be looked for.
     """
-    loaded = _loaded(instance)
+    loaded = instance._loaded
     return None if loaded is None else loaded.get(accessor)
 
 
 def set_loaded(instance: Model, accessor: str, rows: list[Any]) -> None:
     """Note what was loaded for a relation."""
-    instance._loaded = {**(_loaded(instance) or {}), accessor: rows}
+    instance._loaded = {**(instance._loaded or {}), accessor: rows}
 
 
 def forget(instance: Model, accessor: str) -> None:
     """Forget what was loaded for a relation."""
-    loaded = _loaded(instance)
+    loaded = instance._loaded
     if loaded is not None and accessor in loaded:
         instance._loaded = {name: rows for name, rows in loaded.items() if name != accessor}
 
@@ -108,11 +113,6 @@ def forget(instance: Model, accessor: str) -> None:
 def forget_all(instance: Model) -> None:
     """Forget what was loaded for all relations."""
     instance._loaded = {}
-
-
-def _loaded(instance: Model) -> dict[str, list[Any]] | None:
-    found: dict[str, list[Any]] | None = getattr(instance, LOADED, None)
-    return found
 
 
 def check_touchable(instance: Model, relation: Relation) -> None:

@@ -62,7 +62,7 @@ def everything(rows: Iterable[Any]) -> Iterator[Any]:
         owner = row.__dict__.get(OWNER)
         if owner is not None:
             waiting.append(owner.get())
-        for value in [*row.__dict__.values(), *getattr(row, "_loaded", {}).values()]:
+        for value in [*row.__dict__.values(), *(row._loaded or {}).values()]:
             if isinstance(value, orm.Model):
                 waiting.append(value)
             elif isinstance(value, list):
