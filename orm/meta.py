@@ -13,7 +13,7 @@ import typesystem
 
 from orm.constraints import CheckConstraint, Index, UniqueConstraint
 from orm.constructors import Constructor, constructor_of
-from orm.database.mysql.dialect import MARIADB_COLLATION, MYSQL_COLLATION
+from orm.database.mysql.collations import MARIADB_COLLATION, MYSQL_COLLATION
 from orm.exceptions import FieldError
 from orm.fields import Field
 from orm.relations import (

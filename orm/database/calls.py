@@ -18,6 +18,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.visitors import InternalTraversal
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from orm.database.kinds import ByKind, spelled_by_kind, unless_spelled
 from orm.exceptions import NotSupportedError
 
 Words = tuple[str, ...]
@@ -25,7 +26,7 @@ Spelling = str | Callable[..., str] | None
 """A template of the arguments (``{0}``, ``{1}``; ``{all}`` for all of them), a function of the words and the
 arguments that gives the SQL, or None for what the database does not have."""
 
-spellings: dict[str, dict[str, Spelling]] = {}
+spellings: ByKind[dict[str, Spelling]] = ByKind()
 """By SQLAlchemy's dialect name, by the function's."""
 
 
@@ -113,7 +114,11 @@ class NeighbourOr(FunctionElement[Any]):
     inherit_cache = True
 
 
+spelled_by_kind(Conversion, Gathering)
+
+
 @compiles(NeighbourOr)
+@unless_spelled
 def _neighbour_or(element: NeighbourOr, compiler: SQLCompiler, **kw: Any) -> str:
     whole, *_ = element.clauses
     return compiler.process(whole, **kw)
@@ -122,7 +127,7 @@ def _neighbour_or(element: NeighbourOr, compiler: SQLCompiler, **kw: Any) -> str
 @compiles(Call)
 def _call(element: Call, compiler: SQLCompiler, **kw: Any) -> str:
     arguments = [compiler.process(clause, **kw) for clause in element.clauses]
-    known = spellings.get(compiler.dialect.name, {})
+    known = spellings.find(compiler.dialect.name) or {}
     if element.function not in known:
         return f"{element.function.upper()}({', '.join(arguments)})"
     spelling = known[element.function]
@@ -145,7 +150,7 @@ def not_supported(element: Gathering, compiler: SQLCompiler, **kw: Any) -> str:
 
 
 PathEncoder = Callable[[tuple[str, ...]], Any]
-path_encoders: dict[str, PathEncoder] = {}
+path_encoders: ByKind[PathEncoder] = ByKind()
 """By SQLAlchemy's dialect name: how the keys on the way to a value in a JSON document are passed."""
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from orm.database.kinds import ByKind, spelled_by_kind, unless_spelled
 from orm.exceptions import NotSupportedError
 from orm.generating import over_list
 
@@ -125,7 +126,11 @@ class DistinctOn(FunctionElement[Any]):
     inherit_cache = True
 
 
+spelled_by_kind(TextMatch, Regex, IRegex, InList, JSONEqual)
+
+
 @compiles(DistinctOn)
+@unless_spelled
 def _distinct_on(element: DistinctOn, compiler: SQLCompiler, **kw: Any) -> str:
     raise NotSupportedError("distinct() with fields is PostgreSQL's DISTINCT ON, which this database does not have.")
 
@@ -144,8 +149,8 @@ PatternEncoder = Callable[[str, bool, str], str]
 ListEncoder = Callable[[list[Any]], Any]
 
 # By SQLAlchemy's dialect name: how a text becomes a pattern, and a list one argument.
-pattern_encoders: dict[str, PatternEncoder] = {}
-list_encoders: dict[str, ListEncoder] = {}
+pattern_encoders: ByKind[PatternEncoder] = ByKind()
+list_encoders: ByKind[ListEncoder] = ByKind()
 
 
 def like_pattern(kind: str, text: str) -> str:

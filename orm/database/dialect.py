@@ -12,6 +12,8 @@ from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
 
+from orm.database.kinds import ByKind
+
 # Stands in compiled SQL for a list whose placeholders are written at each execution.
 LIST_SLOT = "/*list*/"
 
@@ -162,3 +164,6 @@ class Dialect:
         return select.with_for_update(
             of=list(of) or None, read=share, key_share=no_key, nowait=nowait, skip_locked=skip_locked
         )
+
+
+DIALECTS: ByKind[Dialect] = ByKind()

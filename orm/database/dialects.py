@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import databases
 
-from orm.database.dialect import Dialect
-from orm.database.mysql.dialect import MariaDBDialect, MySQLDialect
-from orm.database.postgresql.dialect import PostgreSQLDialect
+from orm.database.dialect import DIALECTS, Dialect
 from orm.database.session import database_kind, known_kind
-from orm.database.sqlite.dialect import SQLiteDialect
 from orm.exceptions import NotSupportedError
 
-DIALECTS: dict[str, Dialect] = {
-    dialect.name: dialect for dialect in (SQLiteDialect(), PostgreSQLDialect(), MySQLDialect(), MariaDBDialect())
-}
 ALIASES = {"postgres": "postgresql"}
 
 
@@ -31,7 +25,7 @@ def settled_dialect(database: databases.Database) -> Dialect | None:
 def known_dialect(database: databases.Database) -> Dialect:
     """The dialect of the server, or what the URL tells of it before the first query; MySQL and MariaDB read alike."""
     name = known_kind(database) or database.url.dialect
-    found = DIALECTS.get(ALIASES.get(name, name))
+    found = DIALECTS.find(ALIASES.get(name, name))
     if found is None:
         raise NotSupportedError(f"orm runs on SQLite, PostgreSQL, MySQL and MariaDB; the URL names {name!r}.")
     return found

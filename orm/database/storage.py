@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import types as sqltypes
 from sqlalchemy.types import TypeEngine
 
+from orm.database.kinds import ByKind
 from orm.exceptions import DataError
 from orm.generating import Inline, function_of
 
@@ -105,6 +106,9 @@ class Types:
 
     def array(self, item: Storage) -> Storage:
         return Storage(sqltypes.ARRAY(item.sql_type), each(item.bind), each(item.result))
+
+
+TYPES: ByKind[Types] = ByKind()
 
 
 # Integers

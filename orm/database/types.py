@@ -16,10 +16,7 @@ from sqlalchemy import types as sqltypes
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from orm.database.mysql.types import MariaDBTypes, MySQLTypes
-from orm.database.postgresql.types import PostgreSQLTypes
-from orm.database.sqlite.types import SQLiteTypes
-from orm.database.storage import Process, Storage, Types, Unstorable
+from orm.database.storage import TYPES, Process, Storage, Types, Unstorable
 from orm.database.zones import zone_of
 from orm.generating import Inline, function_of
 
@@ -48,18 +45,11 @@ __all__ = [
 ]
 
 PORTABLE = Types()
-#: How each database stores values, by the name of its SQLAlchemy dialect.
-TYPES: dict[str, Types] = {
-    "mariadb": MariaDBTypes(),
-    "mysql": MySQLTypes(),
-    "postgresql": PostgreSQLTypes(),
-    "sqlite": SQLiteTypes(),
-}
 
 
 def types_for(dialect: Dialect) -> Types:
     """How the dialect's database stores values; portably, if it is none that `orm` knows."""
-    return TYPES.get(server_kind(dialect), PORTABLE)
+    return TYPES.find(server_kind(dialect)) or PORTABLE
 
 
 def server_kind(dialect: Dialect) -> str:

@@ -10,20 +10,17 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.dialects.mysql import mariadb, pymysql
 from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.schema import CreateTable
-from sqlalchemy.sql.compiler import DDLCompiler, SQLCompiler
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from orm.database import constructs
 from orm.database.constructs import LIKE_ESCAPE, like_pattern
-from orm.database.dialect import LIST_SLOT, DeleteRules, Dialect
+from orm.database.dialect import DIALECTS, LIST_SLOT, DeleteRules, Dialect
 from orm.database.mysql import spellings as spellings
-from orm.database.types import server_kind
+from orm.database.mysql.types import MariaDBTypes, MySQLTypes
+from orm.database.storage import TYPES
 from orm.exceptions import NotSupportedError
 
 NAMES = ("mysql", "mariadb")
-#: Collations that compare text by its characters, trailing spaces too.
-MYSQL_COLLATION = "utf8mb4_0900_bin"
-MARIADB_COLLATION = "utf8mb4_nopad_bin"
 
 
 class MySQLDialect(Dialect):
@@ -141,6 +138,10 @@ class MariaDBDialect(MySQLDialect):
         return super()._lock(select, of, share=share, nowait=nowait, skip_locked=skip_locked)
 
 
+DIALECTS.update(mysql=MySQLDialect(), mariadb=MariaDBDialect())
+TYPES.update(mysql=MySQLTypes(), mariadb=MariaDBTypes())
+
+
 def _encode_pattern(kind: str, ignore_case: bool, text: str) -> str:
     return text if kind == "exact" else like_pattern(kind, text)
 
@@ -152,15 +153,6 @@ def _encode_list(values: list[Any]) -> list[Any]:
 for _name in NAMES:
     constructs.pattern_encoders[_name] = _encode_pattern
     constructs.list_encoders[_name] = _encode_list
-
-
-@compiles(CreateTable, "mysql")
-def _create_table(element: CreateTable, compiler: DDLCompiler, **kw: Any) -> str:
-    sql: str = compiler.visit_create_table(element, **kw)  # type: ignore[no-untyped-call]
-    # An engine of SQLAlchemy's for a mysql:// URL may have found MariaDB, and gives it MySQL's options.
-    if server_kind(compiler.dialect) == "mariadb":
-        return sql.replace(f"COLLATE {MYSQL_COLLATION}", f"COLLATE {MARIADB_COLLATION}")
-    return sql
 
 
 @compiles(constructs.TextMatch, *NAMES)

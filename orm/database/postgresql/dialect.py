@@ -15,8 +15,10 @@ from sqlalchemy.types import TypeEngine
 
 from orm.database import constructs
 from orm.database.constructs import LIKE_ESCAPE, like_pattern
-from orm.database.dialect import DeleteRules, Dialect
+from orm.database.dialect import DIALECTS, DeleteRules, Dialect
 from orm.database.postgresql import spellings as spellings
+from orm.database.postgresql.types import PostgreSQLTypes
+from orm.database.storage import TYPES
 from orm.database.types import Stored
 from orm.exceptions import QueryError
 
@@ -103,6 +105,10 @@ class PostgreSQLDialect(Dialect):
             raise QueryError("unique_fields must say which unique constraint makes a row the same.")
         new = insert.excluded
         return insert.on_conflict_do_update(index_elements=list(unique), set_={name: new[name] for name in update})
+
+
+DIALECTS["postgresql"] = PostgreSQLDialect()
+TYPES["postgresql"] = PostgreSQLTypes()
 
 
 def _element_type(type_: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:

@@ -15,8 +15,10 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from orm.database import constructs, types
 from orm.database.constructs import LIKE_ESCAPE, like_pattern
-from orm.database.dialect import DeleteRules, Dialect
+from orm.database.dialect import DIALECTS, DeleteRules, Dialect
 from orm.database.sqlite import spellings as spellings
+from orm.database.sqlite.types import SQLiteTypes
+from orm.database.storage import TYPES
 from orm.exceptions import QueryError
 
 # Far below the highest number that a row can have, after which SQLite takes any that is free.
@@ -112,6 +114,10 @@ class SQLiteDialect(Dialect):
     def lock_rows(self, select: sqlalchemy.Select[Any], **options: Any) -> sqlalchemy.Select[Any]:
         """SQLite locks the whole file for a writer; there are no row locks."""
         return select
+
+
+DIALECTS["sqlite"] = SQLiteDialect()
+TYPES["sqlite"] = SQLiteTypes()
 
 
 def _encode_pattern(kind: str, ignore_case: bool, text: str) -> str:
