@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -291,12 +291,19 @@ class ModelInfo:
         """Generated code that validates this model's values as `schema` would."""
         return compile_validator(self.fields)
 
-    def get_pk(self, instance: Model) -> Any:
-        """The primary key's value of `instance`, or None."""
-        values = tuple(instance.__dict__.get(field.attname) for field in self.pk_fields)
-        if len(values) == 1:
-            return values[0]
-        return None if None in values else values
+    @cached_property
+    def get_pk(self) -> Callable[[Model], Any]:
+        """The primary key's value of an instance, or None."""
+        names = [field.attname for field in self.pk_fields]
+        if len(names) == 1:
+            (only,) = names
+            return lambda instance: instance.__dict__.get(only)
+
+        def get_parts(instance: Model) -> tuple[Any, ...] | None:
+            parts = tuple(map(instance.__dict__.get, names))
+            return None if None in parts else parts
+
+        return get_parts
 
     def set_pk(self, instance: Model, value: Any) -> None:
         """Set the primary key of `instance`; a composite one takes a tuple."""

@@ -278,16 +278,18 @@ class Model(metaclass=ModelMetaclass):
     def __eq__(self, other: object) -> bool:
         if self is other:
             return True
-        if not isinstance(other, Model) or other._meta.model is not self._meta.model:
+        info = self._meta
+        if not isinstance(other, Model) or other._meta is not info:
             return NotImplemented
-        key = self.pk
-        return key is not None and key == other.pk
+        key = info.get_pk(self)
+        return key is not None and key == info.get_pk(other)
 
     def __hash__(self) -> int:
-        key = self.pk
+        info = self._meta
+        key = info.get_pk(self)
         if key is None:
-            raise TypeError(f"{self._meta.name} without a primary key is unhashable: save it first.")
-        return hash((self._meta.model, key))
+            raise TypeError(f"{info.name} without a primary key is unhashable: save it first.")
+        return hash((info.model, key))
 
     def __getstate__(self) -> dict[str, Any]:
         """What is pickled: the values. A database of its own, given with `using()`, is a connection and stays."""

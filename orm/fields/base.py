@@ -80,6 +80,8 @@ class Field(Generic[T]):
     own_type: ClassVar[type | None] = None
 
     name: str
+    attname: str
+    """The attribute that holds the column's value."""
     model: Any
     validator: typesystem.Field
 
@@ -100,7 +102,7 @@ class Field(Generic[T]):
     ) -> None:
         if primary_key and allow_null:
             raise FieldError("A primary key cannot be null: leave out allow_null=True.")
-        self.name = ""
+        self.name = self.attname = ""
         self.model = None
         self.primary_key = primary_key
         self.allow_null = allow_null
@@ -173,7 +175,7 @@ class Field(Generic[T]):
     def bind(self, model: Any, name: str) -> None:
         """Make this the field `name` of `model`."""
         self.model = model
-        self.name = name
+        self.name = self.attname = name
 
     def in_composite_key(self) -> None:
         """Make this a part of a composite key: the database does not number it, so it must be given."""
@@ -186,17 +188,13 @@ class Field(Generic[T]):
         """An unbound copy: the fields of an abstract model are copied to each model that inherits from it."""
         made = type(self).__new__(type(self))
         made.__dict__.update(self.__dict__)
-        made.name, made.model = "", None
+        made.name = made.attname = ""
+        made.model = None
         return made
 
     def __repr__(self) -> str:
         where = f" {self.model.__name__}.{self.name}" if self.model else ""
         return f"<{type(self).__name__}{where}>"
-
-    @property
-    def attname(self) -> str:
-        """The attribute that holds the column's value."""
-        return self.name
 
     @property
     def column_name(self) -> str:

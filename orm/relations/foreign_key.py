@@ -191,10 +191,10 @@ class ForeignKey(Forward, Field[M], Generic[M]):
 
     to_field: str | None
 
-    @property
-    def attname(self) -> str:
-        """The attribute that holds the raw key: ``album_id``."""
-        return f"{self.name}_id"
+    def bind(self, model: Any, name: str) -> None:
+        """Make this the field `name` of `model`, whose raw key is the attribute `<name>_id`."""
+        super().bind(model, name)
+        self.attname = f"{name}_id"
 
     @property
     def key(self) -> ForeignKey[M]:
@@ -204,7 +204,8 @@ class ForeignKey(Forward, Field[M], Generic[M]):
     def wait_for(self, name: str) -> None:
         """Lead to the next model of this name: the one that it led to is gone."""
         super().wait_for(name)
-        self.__dict__.pop("missing", None)
+        for known in ("missing", "target_field"):
+            self.__dict__.pop(known, None)
 
     @property
     def local_columns(self) -> tuple[str, ...]:
@@ -216,7 +217,7 @@ class ForeignKey(Forward, Field[M], Generic[M]):
         """The column of the related model that the key is of."""
         return (self.target_field.column_name,)
 
-    @property
+    @cached_property
     def target_field(self) -> Field[Any]:
         """The field of the related model whose value is kept here."""
         info = self.target._meta
@@ -235,7 +236,8 @@ class ForeignKey(Forward, Field[M], Generic[M]):
     def __copy__(self) -> Any:
         """An unbound copy, whose validator asks it, not the original."""
         made = super().__copy__()
-        made.__dict__.pop("reverse", None)
+        for known in ("reverse", "target_field"):
+            made.__dict__.pop(known, None)
         made.validator = copy.copy(self.validator)
         made.validator.relation = made
         return made
@@ -301,13 +303,14 @@ class ForeignKey(Forward, Field[M], Generic[M]):
         key = own[self.attname]
         if key is None and not instance._meta.legacy:
             return None
-        if loaded is not None and loaded.__dict__.get(self.target_field.attname) == key:
+        far = self.target_field.attname
+        if loaded is not None and loaded.__dict__.get(far) == key:
             return loaded
         owner: Owner | None = own.get(OWNER)
         if owner is not None:
             # It is not put under the relation's name, where the row would hold what holds it.
             loaded = owner.get()
-            if isinstance(loaded, self.target) and loaded.__dict__.get(self.target_field.attname) == key:
+            if isinstance(loaded, self.target) and loaded.__dict__.get(far) == key:
                 return loaded
         check_touchable(instance, self)
         missing = get_loaded(instance, self.name)

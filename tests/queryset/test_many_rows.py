@@ -53,7 +53,10 @@ async def test_other_tasks_run_while_a_large_result_is_read(tables: Database, mo
     task.cancel()
     assert [tag.uses for tag in found] == list(range(MANY))
     assert len(seen) == 3
-    assert seen[0] < seen[1] < seen[2]
+    if tables.url.dialect == "sqlite":
+        assert seen[0] < turns  # They are read in another thread, which has its turns as the interpreter gives them.
+    else:
+        assert seen[0] < seen[1] < seen[2]
 
 
 async def test_a_value_that_is_missing_everywhere_is_told(tables: Database) -> None:
