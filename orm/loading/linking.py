@@ -58,7 +58,7 @@ def attach_lists(
     to_attr: str | None,
     instances: Iterable[Model],
     keys: Iterable[Any],
-    lists: Mapping[Any, list[Model] | None],
+    lists: Mapping[Any, list[Model]],
     *,
     bare: bool,
 ) -> None:

@@ -24,14 +24,10 @@ from orm.planning.belonging import belonging, is_whole, needs_keys
 from orm.planning.projection import Instances, Projection, Relations
 from orm.planning.query import Query
 from orm.relations import FORWARD, ManyToManyEnd
-from orm.relations.loaded import RAISING, Owners, set_loaded
+from orm.relations.loaded import RAISING, Places, set_loaded
 
 if TYPE_CHECKING:
     from orm.models import Model
-
-Lists = dict[Any, "list[Model] | None"]
-"""The rows of each key; None where there are none."""
-
 
 def prepared(query: Query) -> Query:
     """The query with the columns that its branches are attached by, whatever ``only()`` and ``defer()`` say."""
@@ -163,11 +159,13 @@ async def _load(
     relation = branch.relation
     with paused(len(instances)):
         keys = keys_of(instances, near_fields(relation))
-        lists: Lists = dict.fromkeys(keys)
-        lists.pop(None, None)
-        owners = Owners(dict(zip(keys, instances, strict=True)) if relation.many else {})
-    found = await _read(branch, lists, owners, branch.database or using, whole=whole) if lists else []
+        owned = relation.many and not isinstance(relation, ManyToManyEnd)
+        owners: dict[Any, Model | None] = dict(zip(keys, instances, strict=True)) if owned else dict.fromkeys(keys)
+        owners.pop(None, None)
+        places = Places(owners)
+    found = await _read(branch, places, branch.database or using, whole=whole) if owners else []
     with paused(len(instances) + len(found)):
+        lists = places.lists()
         if relation.many:
             attach_lists(relation, branch.to_attr, instances, keys, lists, bare=bare)
         else:
@@ -178,8 +176,7 @@ async def _load(
 
 async def _read(
     branch: Branch,
-    lists: Lists,
-    owners: Owners,
+    places: Places,
     using: databases.Database | None,
     *,
     whole: bool,
@@ -187,14 +184,17 @@ async def _read(
     """Put the rows of a branch into the lists of the keys that they belong to, each with its way back; all of them."""
     query = prepared(branch.query.changed(branches=branch.branches))
     database = using or query.info.registry.database
-    most = (await dialect_of(database)).max_list or len(lists)
-    keys = [*lists]
+    keys = [*places.instances]
+    most = (await dialect_of(database)).max_list or len(keys)
     parts = [None] if whole else [keys[start : start + most] for start in range(0, len(keys), most)]
     found: list[Model] = []
     seen: dict[Any, Model] = {}
-    into: dict[str, Any] = {"lists": lists}
-    into.update({"seen": seen} if isinstance(branch.relation, ManyToManyEnd) else {"owners": owners})
+    into: dict[str, Any] = {"places": places}
+    if isinstance(branch.relation, ManyToManyEnd):
+        into["seen"] = seen
     for part in parts:
         found += await execution.fetch(belonging(branch.relation, query, part), database, into=into)
+    if not isinstance(branch.relation, ManyToManyEnd):
+        found = [row for rows, _ in places.values() for row in rows]
     await complete(query.changed(branches=()), found, using)
     return found

@@ -52,14 +52,14 @@ class Listed:
     back: str | None = None
     """The attribute that takes the owner of the list."""
 
-    def way_back(self, key: str) -> list[str]:
-        """Lines that give `o0` the owner of the list of a key."""
+    def way_back(self) -> list[str]:
+        """Lines that give `o0` the owner of its list."""
         if self.back is None:
             return []
         if self.back == OWNER:
-            return [f"o0.{OWNER} = owners[{key}]"]
+            return [f"o0.{OWNER} = owner"]
         # Under the name of a relation an attribute would check and convert.
-        return [f"o0.__dict__[{self.back!r}] = owners.instances[{key}]"]
+        return [f"o0.__dict__[{self.back!r}] = owner.get()"]
 
 
 def read_instances(
@@ -74,10 +74,10 @@ def read_instances(
     The columns after the entities' become attributes of the first, by the names in `extra`; `hidden` columns at the end
     of each row are passed over.
 
-    With `listed` it also takes lists by key (None: not made yet), and puts each instance into the one of its key. A row
-    of another key is passed over. Where the key is of the instance, it takes the `Owners` of the lists, too. Where it
-    is of the columns after those, it takes a dict in which instances are kept by primary key: rows of the same one
-    share an instance, unless there is `extra`.
+    With `listed` it also takes `Places`, and puts each instance into the list of its key. A row of another key is
+    passed over. Where the key is of the instance, nothing is returned besides. Where it is of the columns after those,
+    it takes a dict in which instances are kept by primary key: rows of the same one share an instance, unless there is
+    `extra`. The new ones are returned.
     """
     scope: dict[str, Any] = {}
     processors = list(processors)
@@ -138,20 +138,20 @@ def read_instances(
         # Made in C, without a call for each row that the interpreter has to make.
         before.append("found = list(map(new0, repeat(model0, len(rows))))")
         return _build(body[1:], column, hidden, scope, before, "({columns}), o0 in zip(rows, found)")
-    before += ["found = []", "append = found.append"]
     key = tuple_of([f"c{position}" for position in key_columns])
-    find = [*ready, "try:", f"    mine = lists[{key}]", "except KeyError:", "    continue"]
-    find += ["if mine is None:", f"    mine = lists[{key}] = []"]
+    find = [*ready, "try:", f"    mine, owner = places[{key}]", "except KeyError:", "    continue"]
+    before.append("found = []")
     if not listed.links:
-        body = [*find, *body[1:], *listed.way_back(key), "mine.append(o0)", "append(o0)"]
+        body = [*find, *body[1:], *listed.way_back(), "mine.append(o0)"]
         loop = "({columns}), o0 in zip(rows, map(new0, repeat(model0)))"
-        return _build(body, column, hidden, scope, before, loop, "rows, lists, owners")
+        return _build(body, column, hidden, scope, before, loop, "rows, places")
+    before.append("append = found.append")
     body.append("append(o0)")
     if not extra:
         pk = tuple_of([f"c{entities[0].attributes.index(name)}" for name in entities[0].keys])
         body = [f"o0 = seen.get({pk})", "if o0 is None:", *_indented([*body, f"seen[{pk}] = o0"])]
     body = [*find, *body, "mine.append(o0)"]
-    return _build(body, column + listed.links, hidden, scope, before, "{columns} in rows", "rows, lists, seen")
+    return _build(body, column + listed.links, hidden, scope, before, "{columns} in rows", "rows, places, seen")
 
 
 def _indented(lines: list[str]) -> list[str]:

@@ -88,6 +88,25 @@ class Owners(dict[Any, Owner]):
         return made
 
 
+class Places(dict[Any, tuple[list[Any], "Owner | None"]]):
+    """Where rows go: the list of each key, with the owner of all in it. They are made for the first of its rows.
+
+    `instances` has the owners by key, None for what its rows do not lead back to. There is no place for other keys.
+    """
+
+    def __init__(self, instances: Mapping[Any, Model | None]) -> None:
+        self.instances = instances
+
+    def __missing__(self, key: Any) -> tuple[list[Any], Owner | None]:
+        instance = self.instances[key]
+        made = self[key] = [], None if instance is None else Owner(instance)
+        return made
+
+    def lists(self) -> dict[Any, list[Any]]:
+        """The lists that there are, by key."""
+        return {key: rows for key, (rows, _) in self.items()}
+
+
 def get_loaded(instance: Model, accessor: str) -> list[Any] | None:
     """The rows that were loaded for a relation to many; None if none were.
 

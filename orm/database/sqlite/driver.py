@@ -85,9 +85,11 @@ async def hop(raw: aiosqlite.Connection, function: Callable[..., ResultT], *args
     aiosqlite's public calls take a hop for each step; a whole statement fits into one.
     """
     connection = raw._conn
+    # The thread holds on to what it was given until it is given something else: that should not be all that was read.
+    job = [functools.partial(function, connection, *args)]
     calling()
     try:
-        result: ResultT = await raw._execute(function, connection, *args)  # type: ignore[no-untyped-call]
+        result: ResultT = await raw._execute(_run, job)  # type: ignore[no-untyped-call]
     except asyncio.CancelledError:
         # The thread would finish the statement for nobody. Once this is over, what it did is known.
         over = asyncio.ensure_future(raw._execute(_nothing))  # type: ignore[no-untyped-call]
@@ -96,6 +98,10 @@ async def hop(raw: aiosqlite.Connection, function: Callable[..., ResultT], *args
             await asyncio.wait([over], timeout=INTERRUPT_SECONDS)
         raise
     return result
+
+
+def _run(job: list[Callable[[], ResultT]]) -> ResultT:
+    return job.pop()()
 
 
 def _nothing() -> None:
