@@ -40,12 +40,8 @@ def settle(model: type, names: Iterable[str]) -> None:
         attributes[name] = None  # not with update(), which would give the empty dict keys of its own
 
 
-def _let_go(owner: Owner) -> None:
-    owner.attributes.pop(LOADED, None)
-
-
 class Owner(ref["Model"]):
-    """The instance that rows were loaded for, as the rows know it.
+    """The instance that rows were loaded for, as the rows know it: see `owner_of`.
 
     They do not hold it, for it holds them: they would all become garbage that only the cyclic collector finds. For a
     row that outlives it, there is another instance with the same attributes, but for what was loaded for its relations.
@@ -53,13 +49,9 @@ class Owner(ref["Model"]):
 
     __slots__ = ("attributes", "made", "model")
 
-    def __new__(cls, instance: Model) -> Owner:
-        return super().__new__(cls, instance, _let_go)
-
-    def __init__(self, instance: Model) -> None:
-        self.model = type(instance)
-        self.attributes = instance.__dict__
-        self.made: Model | None = None
+    attributes: dict[str, Any]
+    made: Model | None
+    model: type[Model]
 
     def get(self) -> Model:
         """The instance."""
@@ -71,10 +63,24 @@ class Owner(ref["Model"]):
         return made
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Owner, (self.get(),)
+        return owner_of, (self.get(),)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Owner:
-        return Owner(copy.deepcopy(self.get(), memo))
+        return owner_of(copy.deepcopy(self.get(), memo))
+
+
+def owner_of(instance: Model) -> Owner:
+    """The instance as the rows know it that are loaded for it."""
+    # There may be one for each row of a large result: a constructor in Python would take twice the time.
+    made = Owner(instance, _let_go)
+    made.model = type(instance)
+    made.attributes = instance.__dict__
+    made.made = None
+    return made
+
+
+def _let_go(owner: Owner) -> None:
+    owner.attributes.pop(LOADED, None)
 
 
 class Owners(dict[Any, Owner]):
@@ -84,7 +90,7 @@ class Owners(dict[Any, Owner]):
         self.instances = instances
 
     def __missing__(self, key: Any) -> Owner:
-        made = self[key] = Owner(self.instances[key])
+        made = self[key] = owner_of(self.instances[key])
         return made
 
 
@@ -99,7 +105,7 @@ class Places(dict[Any, tuple[list[Any], "Owner | None"]]):
 
     def __missing__(self, key: Any) -> tuple[list[Any], Owner | None]:
         instance = self.instances[key]
-        made = self[key] = [], None if instance is None else Owner(instance)
+        made = self[key] = [], None if instance is None else owner_of(instance)
         return made
 
     def lists(self) -> dict[Any, list[Any]]:
