@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -92,10 +92,11 @@ async def fetch(
     database: databases.Database,
     values: Sequence[Any] | None = None,
     into: Mapping[str, Any] | None = None,
+    note: Callable[[list[Any]], None] | None = None,
 ) -> list[Any]:
     """The rows of a query, read; with `values`, of one that only differs from it in these.
 
-    `into` is what the reader takes besides the rows, by name.
+    `into` is what the reader takes besides the rows, by name. `note` is called with what it made of each piece.
     """
     if query.is_empty:
         return []
@@ -106,11 +107,22 @@ async def fetch(
     assert plan.reader is not None
     sql, arguments = ready(plan, query, query.values if values is None else values)
     read = partial(plan.reader, **into) if into else plan.reader
+    if note is not None:
+        read = _noting(read, note)
     if query.lock is None:
         rows = await fetch_rows(database, sql, arguments, read)
     else:
         rows = await _fetch_locked(query, dialect, database, sql, arguments)
     return read(rows) if len(rows) < FEW and type(rows) is not Found else await read_rows(read, rows)
+
+
+def _noting(read: Read, note: Callable[[list[Any]], None]) -> Read:
+    def read_and_note(rows: Sequence[Any]) -> list[Any]:
+        found = read(rows)
+        note(found)
+        return found
+
+    return read_and_note
 
 
 async def read_rows(read: Read, rows: Sequence[Any]) -> list[Any]:

@@ -12,6 +12,7 @@ from typing_extensions import TypeVar as DefaultTypeVar
 from orm import execution
 from orm.aggregates import Aggregate
 from orm.exceptions import FieldError, QueryError
+from orm.loading.parents import Parents
 from orm.loading.prefetch import complete, mark, prepared
 from orm.paging import Page, batches, fetch_page
 from orm.planning.projection import Projection
@@ -76,9 +77,12 @@ class Reading(Selection[M, R]):
 
     async def _fetch(self) -> list[R]:
         query = prepared(self._query)
-        found: list[R] = await execution.fetch(query, self.database)
-        if self._using is not None or not query.stands_alone:
-            await complete(query, found, self._using, whole=True)
+        found: list[R]
+        if self._using is None and query.stands_alone:
+            return await execution.fetch(query, self.database)
+        parents = Parents.of(query)
+        found = await execution.fetch(query, self.database, note=None if parents is None else parents.add)
+        await complete(query, found, self._using, whole=True, parents=parents)
         return found
 
     async def __aiter__(self) -> AsyncIterator[R]:

@@ -59,21 +59,13 @@ def attach_lists(
     instances: Iterable[Model],
     keys: Iterable[Any],
     lists: Mapping[Any, list[Model]],
-    *,
-    bare: bool,
 ) -> None:
-    """Give each instance the rows of its key at the far end of a relation to many.
-
-    `bare`: nothing was noted of any of their relations before.
-    """
+    """Give each instance the rows of its key at the far end of a relation to many."""
     accessor = relation.accessor
-    nothing: dict[str, list[Model]] = {accessor: []}
     for instance, key in zip(instances, keys, strict=True):
         rows = lists.get(key)
         if to_attr is not None:
             setattr(instance, to_attr, [*rows] if rows else [])
-        elif bare:
-            instance._loaded = {accessor: rows} if rows else nothing
         else:
             set_loaded(instance, accessor, rows or [])
 

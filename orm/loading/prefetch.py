@@ -19,6 +19,7 @@ from orm.loading.linking import (
     not_loaded,
     related_to,
 )
+from orm.loading.parents import Parents
 from orm.loading.tree import Branch, Withheld
 from orm.planning.belonging import belonging, is_whole, needs_keys
 from orm.planning.projection import Instances, Projection, Relations
@@ -28,6 +29,7 @@ from orm.relations.loaded import RAISING, Places, set_loaded
 
 if TYPE_CHECKING:
     from orm.models import Model
+
 
 def prepared(query: Query) -> Query:
     """The query with the columns that its branches are attached by, whatever ``only()`` and ``defer()`` say."""
@@ -46,10 +48,17 @@ def _needing(projection: Instances, chain: Relations, branches: Iterable[Branch]
     return projection
 
 
-async def complete(query: Query, rows: Sequence[Any], using: databases.Database | None, *, whole: bool = False) -> None:
+async def complete(
+    query: Query,
+    rows: Sequence[Any],
+    using: databases.Database | None,
+    *,
+    whole: bool = False,
+    parents: Parents | None = None,
+) -> None:
     """Give the rows of a query what it says comes along with them.
 
-    `using` is the database it was told to use. `whole`: the rows are all that the query has.
+    `using` is the database it was told to use. `whole`: the rows are all that the query has. `parents`: they are ready.
     """
     if not rows or not isinstance(query.projection, Instances):
         return
@@ -61,7 +70,7 @@ async def complete(query: Query, rows: Sequence[Any], using: databases.Database 
         attach_owner(*query.owner, rows)
     if query.branches:
         whole = whole and _brings_all(query)
-        await load_branches(query.branches, rows, using, bare=_is_bare(query), whole=whole)
+        await load_branches(query.branches, rows, using, whole=whole, parents=parents)
 
 
 def mark(rows: Iterable[Any], projection: Projection, using: databases.Database) -> None:
@@ -101,24 +110,29 @@ async def load_branches(
     instances: Sequence[Model],
     using: databases.Database | None,
     *,
-    bare: bool = False,
     whole: bool = False,
+    parents: Parents | None = None,
 ) -> None:
     """Load what hangs on these instances, but for what they have already.
 
-    `bare`: they are new, and nothing is noted of any of their relations. `whole`: they are new, and all there are.
+    `whole`: they are new, and all there are. `parents`: they are new, and made ready.
     """
     for branch in branches:
         relation = branch.relation
+        ready = parents if parents is not None and parents.are_ready_for(branch) else None
         missing: Sequence[Model] = instances
-        if not (whole and relation.many):
+        if ready is None and not (whole and relation.many):
             with paused(len(instances)):
                 missing = not_loaded(relation, branch.to_attr, instances)
+        all_new = len(missing) == len(instances)
         owned = whole and not needs_keys(relation, branch.query) and _is_of_one_database(branch, using)
-        related = await _load(branch, missing, using, bare=bare, whole=owned) if missing else []
-        bare = False
+        # What is found becomes parents, if there is nothing else among the instances of the next level.
+        children = Parents.of(branch.query.changed(branches=branch.branches)) if all_new and relation.many else None
+        related: list[Model] = []
+        if missing:
+            related = await _load(branch, missing, using, whole=owned, parents=ready, children=children)
         if branch.branches:
-            if len(missing) < len(instances):
+            if not all_new:
                 with paused(len(instances)):
                     related = related_to(relation, branch.to_attr, instances)
             if related:
@@ -126,14 +140,9 @@ async def load_branches(
                     branch.branches,
                     related,
                     branch.database or using,
-                    bare=len(missing) == len(instances) and _is_bare(branch.query),
                     whole=owned and _brings_all(branch.query),
+                    parents=children,
                 )
-
-
-def _is_bare(query: Query) -> bool:
-    """Whether nothing is noted of any relation of a query's rows."""
-    return not query.withheld and isinstance(query.projection, Instances) and not query.projection.related
 
 
 def _brings_all(query: Query) -> bool:
@@ -150,24 +159,34 @@ def _is_of_one_database(branch: Branch, using: databases.Database | None) -> boo
 
 
 async def _load(
-    branch: Branch, instances: Sequence[Model], using: databases.Database | None, *, bare: bool, whole: bool
+    branch: Branch,
+    instances: Sequence[Model],
+    using: databases.Database | None,
+    *,
+    whole: bool,
+    parents: Parents | None,
+    children: Parents | None,
 ) -> list[Model]:
     """Load one branch for instances that have nothing of it; what was found.
 
-    `bare`: they have nothing of any other. `whole`: it is of no other instances.
+    `whole`: it is of no other instances. `parents`: they are ready. `children` makes ready what is found.
     """
     relation = branch.relation
     with paused(len(instances)):
-        keys = keys_of(instances, near_fields(relation))
-        owned = relation.many and not isinstance(relation, ManyToManyEnd)
-        owners: dict[Any, Model | None] = dict(zip(keys, instances, strict=True)) if owned else dict.fromkeys(keys)
-        owners.pop(None, None)
-        places = Places(owners)
-    found = await _read(branch, places, branch.database or using, whole=whole) if owners else []
+        keys = keys_of(instances, near_fields(relation)) if parents is None else parents.keys
+        by_key: dict[Any, Model] = dict(zip(keys, instances, strict=True))
+        by_key.pop(None, None)
+        places = Places(by_key, lead_back=relation.many and not isinstance(relation, ManyToManyEnd))
+    found: list[Model] = []
+    if by_key:
+        found = await _read(branch, places, branch.database or using, whole=whole, children=children)
     with paused(len(instances) + len(found)):
         lists = places.lists()
-        if relation.many:
-            attach_lists(relation, branch.to_attr, instances, keys, lists, bare=bare)
+        if parents is not None and len(by_key) == len(instances):
+            for key, rows in lists.items():
+                set_loaded(by_key[key], relation.accessor, rows)
+        elif relation.many:
+            attach_lists(relation, branch.to_attr, instances, keys, lists)
         else:
             firsts = [of_key[0] if (of_key := lists.get(key)) else None for key in keys]
             attach_one(relation, branch.to_attr, instances, firsts)
@@ -180,6 +199,7 @@ async def _read(
     using: databases.Database | None,
     *,
     whole: bool,
+    children: Parents | None,
 ) -> list[Model]:
     """Put the rows of a branch into the lists of the keys that they belong to, each with its way back; all of them."""
     query = prepared(branch.query.changed(branches=branch.branches))
@@ -193,8 +213,9 @@ async def _read(
     if isinstance(branch.relation, ManyToManyEnd):
         into["seen"] = seen
     for part in parts:
-        found += await execution.fetch(belonging(branch.relation, query, part), database, into=into)
-    if not isinstance(branch.relation, ManyToManyEnd):
+        asked = belonging(branch.relation, query, part)
+        found += await execution.fetch(asked, database, into=into, note=None if children is None else children.add)
+    if not (found or branch.branches):
         found = [row for rows, _ in places.values() for row in rows]
     await complete(query.changed(branches=()), found, using)
     return found

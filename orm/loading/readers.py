@@ -51,6 +51,8 @@ class Listed:
     """Or so many columns at the end."""
     back: str | None = None
     """The attribute that takes the owner of the list."""
+    returned: bool = False
+    """Whether the reader also returns the instances that it puts into lists by a key of their own."""
 
     def way_back(self) -> list[str]:
         """Lines that give `o0` the owner of its list."""
@@ -75,9 +77,8 @@ def read_instances(
     of each row are passed over.
 
     With `listed` it also takes `Places`, and puts each instance into the list of its key. A row of another key is
-    passed over. Where the key is of the instance, nothing is returned besides. Where it is of the columns after those,
-    it takes a dict in which instances are kept by primary key: rows of the same one share an instance, unless there is
-    `extra`. The new ones are returned.
+    passed over. Where the key is of the columns after those, it takes a dict in which instances are kept by primary
+    key: rows of the same one share an instance, unless there is `extra`. The new ones are returned.
     """
     scope: dict[str, Any] = {}
     processors = list(processors)
@@ -143,6 +144,9 @@ def read_instances(
     before.append("found = []")
     if not listed.links:
         body = [*find, *body[1:], *listed.way_back(), "mine.append(o0)"]
+        if listed.returned:
+            before.append("append = found.append")
+            body.append("append(o0)")
         loop = "({columns}), o0 in zip(rows, map(new0, repeat(model0)))"
         return _build(body, column, hidden, scope, before, loop, "rows, places")
     before.append("append = found.append")

@@ -200,6 +200,7 @@ def belonging(relation: Relation, query: Query, keys: Sequence[Any] | None) -> Q
             projection.needing((), fields),
             listed_by=tuple(field.attname for field in fields),
             back=way_back_of_new(relation, projection.related) if relation.many else None,
+            returned=bool(query.branches),
         )
         found = query.using_names(names, where=where, projection=projection)
     return FirstOfEach.of(found, links) if query.is_limited else found

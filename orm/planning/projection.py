@@ -99,11 +99,14 @@ class Instances(Projection):
     """The attributes by which instances go into lists as they are read: see `read_instances`."""
     back: str | None = None
     """The attribute of each that then takes the instance which the list is of."""
+    returned: bool = False
+    """Whether they are returned besides."""
 
     @once
     def key(self) -> Hashable:
         needed = self.needed if self.only is not None or self.defer else None
-        return ("instances", self.related, self.only, self.defer, self.annotations, needed, self.listed_by, self.back)
+        listed = (self.listed_by, self.back, self.returned)
+        return ("instances", self.related, self.only, self.defer, self.annotations, needed, *listed)
 
     @property
     def names(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -225,7 +228,7 @@ class Instances(Projection):
 
     def reader(self, processors: Sequence[Process | None], hidden: int, links: int = 0) -> Reader:
         """The reader; with `links`, into lists: see `read_instances`."""
-        listed = Listed(self.listed_by, links, self.back) if self.listed_by or links else None
+        listed = Listed(self.listed_by, links, self.back, self.returned) if self.listed_by or links else None
         return read_instances(self.entities(), processors, self.annotations, hidden, listed)
 
     def entities(self) -> list[Entity]:

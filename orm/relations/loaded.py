@@ -97,15 +97,16 @@ class Owners(dict[Any, Owner]):
 class Places(dict[Any, tuple[list[Any], "Owner | None"]]):
     """Where rows go: the list of each key, with the owner of all in it. They are made for the first of its rows.
 
-    `instances` has the owners by key, None for what its rows do not lead back to. There is no place for other keys.
+    `instances` has the owners by key, and there is no place for other keys. Without `lead_back` no row asks for them.
     """
 
-    def __init__(self, instances: Mapping[Any, Model | None]) -> None:
+    def __init__(self, instances: Mapping[Any, Model], *, lead_back: bool) -> None:
         self.instances = instances
+        self._lead_back = lead_back
 
     def __missing__(self, key: Any) -> tuple[list[Any], Owner | None]:
         instance = self.instances[key]
-        made = self[key] = [], None if instance is None else owner_of(instance)
+        made = self[key] = [], owner_of(instance) if self._lead_back else None
         return made
 
     def lists(self) -> dict[Any, list[Any]]:

@@ -56,6 +56,40 @@ async def test_what_is_there_is_not_loaded_again(world: Database) -> None:
     assert len(statements) == 0
 
 
+async def test_below_what_is_there_and_what_is_not(world: Database) -> None:
+    labels = await Label.objects.order_by("id")
+    await orm.load(labels[0], "albums")
+    before = await labels[0].albums.all()
+    await orm.load(labels, "albums__tracks", "albums__tracks__tags")
+    assert [album is same for album, same in zip(await labels[0].albums.all(), before, strict=True)] == [True, True]
+    with recorded(world) as statements:
+        found = {
+            album.name: {track.title: len(await track.tags.all()) for track in await album.tracks.all()}
+            for label in labels
+            for album in await label.albums.all()
+        }
+    assert len(statements) == 0
+    assert found == {
+        "Malibu": {"The Bird": 2, "Heart": 1, "The Waters": 0, "Dreamer": 3},
+        "Fantasies": {"Help": 1, "Sick Muse": 2},
+        "Oxnard": {"Saviers": 1},
+    }
+
+
+async def test_an_instance_that_is_there_twice(world: Database) -> None:
+    """Of a query that finds a row several times, each instance has the rows."""
+    albums = await Album.objects.filter(tracks__plays__gte=50).prefetch_related("tracks__tags", "tracks__people")
+    assert sorted(album.name for album in albums) == ["Fantasies", "Malibu", "Malibu", "Malibu"]
+    for album in albums:
+        tracks = await album.tracks.all()
+        assert len(tracks) == (4 if album.name == "Malibu" else 2)
+        assert [track.album is album for track in tracks].count(True) in (0, len(tracks))
+        assert {track.title: len(await track.people.all()) for track in tracks if track.plays == 50} in (
+            {"The Bird": 2},
+            {},
+        )
+
+
 async def test_only_those_without_it(world: Database) -> None:
     albums = await Album.objects.order_by("id")
     await orm.load(albums[0], "tracks")
