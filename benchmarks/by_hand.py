@@ -39,6 +39,14 @@ class Post:
     """A post, bare."""
 
 
+# CPython keeps the names of attributes once for all instances of a class, if the first one has them.
+first_user, first_post = User(), Post()
+first_user.id = first_user.name = first_user.email = first_user.age = first_user.is_active = first_user.created_at = None
+first_user.posts = []
+first_post.id = first_post.title = first_post.content = first_post.views = first_post.created_at = None
+first_post.user_id = None
+
+
 def make_users(rows: Sequence[Any]) -> list[Any]:
     """Users of rows."""
     found: list[Any] = list(map(User.__new__, repeat(User, len(rows))))
