@@ -41,7 +41,8 @@ class Post:
 
 # CPython keeps the names of attributes once for all instances of a class, if the first one has them.
 first_user, first_post = User(), Post()
-first_user.id = first_user.name = first_user.email = first_user.age = first_user.is_active = first_user.created_at = None
+first_user.id = first_user.name = first_user.email = first_user.age = None
+first_user.is_active = first_user.created_at = None
 first_user.posts = []
 first_post.id = first_post.title = first_post.content = first_post.views = first_post.created_at = None
 first_post.user_id = None
