@@ -18,6 +18,7 @@ from sqlalchemy.schema import CreateTable
 from orm import fields
 from orm.database import types
 from orm.exceptions import DataError, FieldError, NotSupportedError
+from orm.fields.options import DJANGO_NAMES
 
 UTC = datetime.timezone.utc
 
@@ -167,6 +168,13 @@ def test_the_options_of_the_validator_can_be_read() -> None:
     assert field.validator.choices == [("a", "a")]
     assert fields.Integer(minimum=3).validator.minimum == 3
     assert fields.Integer(primary_key=True).validator.read_only
+
+
+@pytest.mark.parametrize(("django_name", "name"), DJANGO_NAMES.items())
+def test_an_option_by_its_name_in_django_is_told_ours(django_name: str, name: str) -> None:
+    with pytest.raises(FieldError, match=rf"^orm.String has no option '{django_name}': its name here is {name}\.$"):
+        fields.String(max_length=3, **{django_name: None})
+    fields.String(max_length=3, **{name: True if name.startswith("allow") or name == "index" else "text"})
 
 
 def test_a_copy_is_unbound() -> None:

@@ -16,7 +16,7 @@ from sqlalchemy.types import TypeEngine
 from orm.exceptions import FieldError
 from orm.expressions import Expression, FieldExpression
 from orm.fields.choices import ChoiceValidator, read_choices
-from orm.fields.options import Choices, ServerDefault
+from orm.fields.options import DJANGO_NAMES, Choices, ServerDefault
 from orm.generating import Inline
 
 T = TypeVar("T")
@@ -100,6 +100,9 @@ class Field(Generic[T]):
         read_only: bool = False,
         **options: Any,
     ) -> None:
+        for django_name, name in DJANGO_NAMES.items():
+            if django_name in options:
+                raise FieldError(f"orm.{type(self).__name__} has no option {django_name!r}: its name here is {name}.")
         if primary_key and allow_null:
             raise FieldError("A primary key cannot be null: leave out allow_null=True.")
         self.name = self.attname = ""

@@ -14,6 +14,18 @@ Choices = type[enum.Enum] | Iterable[Any]
 ServerDefault = str | TextClause | ColumnElement[Any]
 Number = int | float | Decimal
 
+#: Django's names of options, by which its users ask for ours.
+DJANGO_NAMES = {
+    "null": "allow_null",
+    "blank": "allow_blank",
+    "db_column": "column",
+    "db_index": "index",
+    "db_default": "server_default",
+    "db_comment": "comment",
+    "verbose_name": "title",
+    "help_text": "description",
+}
+
 
 class FieldOptions(TypedDict, total=False):
     """What every field takes, besides `allow_null`."""
