@@ -5,18 +5,22 @@ import datetime
 import decimal
 import enum
 import ipaddress
+import json
 import uuid
 from collections.abc import Iterator
 from typing import Any
 
+import hypothesis.strategies as st
 import pytest
 import sqlalchemy
+from hypothesis import given
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import CreateTable
 
 from orm import fields
 from orm.database import types
+from orm.database.storage import decode_json
 from orm.exceptions import DataError, FieldError, NotSupportedError
 from orm.fields.options import DJANGO_NAMES
 
@@ -334,6 +338,19 @@ def test_what_a_database_cannot_hold_is_refused(column_type: types.Stored, value
 def test_text_that_looks_like_an_escape_is_no_nul() -> None:
     bind = types.JSON().bind_processor(postgresql.dialect())
     assert bind is not None and bind("\\u0000") == '"\\\\u0000"'
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), st.lists), st.text(" \n\t\r"))
+def test_stored_json_is_read_as_json_reads_it(value: Any, space: str) -> None:
+    text = json.dumps(value)
+    for spelled in (text, space + text, text + space):
+        assert repr(decode_json(spelled)) == repr(value)
+
+
+@pytest.mark.parametrize("text", ["", " ", "1 2", "{} x", "[1,", "nul"])
+def test_stored_text_that_is_no_json_is_an_error(text: str) -> None:
+    with pytest.raises(ValueError, match="line 1 column"):
+        decode_json(text)
 
 
 def test_a_stored_value_that_no_member_has() -> None:

@@ -317,6 +317,14 @@ def test_json_messages_have_the_path() -> None:
     ]
 
 
+@pytest.mark.parametrize("choices", [["a", 1], [["a"], {"b": 1}]])
+def test_choices_of_json(choices: list[Any]) -> None:
+    validator = note_validator(data=fields.JSON(choices=[(choice, "label") for choice in choices]))
+    for choice in choices:
+        assert validator.update({"data": choice}) == {"data": choice}
+    assert messages(validator.update, data="other")[0][1] == "choice"
+
+
 @given(st.timedeltas())
 def test_durations_as_text(duration: datetime.timedelta) -> None:
     validator = fields.Duration().validator

@@ -273,15 +273,29 @@ microseconds_to_duration = Inline("None if {v} is None else {timedelta}(0, 0, in
 # JSON
 
 
+#: Non-ASCII characters stay readable (and searchable).
+encode_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(", ", ": ")).encode
+_decoder = json.JSONDecoder()
+
+
 def json_to_text(value: Any) -> str | None:
-    """JSON text, in which non-ASCII characters stay readable (and searchable)."""
+    """JSON text."""
     if value is None:
         return None
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(", ", ": "))
+        text = encode_json(value)
     except (TypeError, ValueError, RecursionError) as error:
         raise Unstorable(f"Must be valid JSON: {error}") from None
     return str(bind_text(text))
+
+
+def decode_json(text: str) -> Any:
+    """`json.loads` without looking for spaces around the value, where databases put none: half of its time."""
+    try:
+        value, end = _decoder.raw_decode(text)
+    except ValueError:
+        return _decoder.decode(text)
+    return value if end == len(text) else _decoder.decode(text)
 
 
 def _text_to_json(value: Any) -> Any:
@@ -289,9 +303,7 @@ def _text_to_json(value: Any) -> Any:
     return json.loads(value) if isinstance(value, (str, bytes)) else value
 
 
-text_to_json = Inline(
-    "{decode}({v}) if type({v}) is str else {read}({v})", decode=json.JSONDecoder().decode, read=_text_to_json
-)
+text_to_json = Inline("{decode}({v}) if type({v}) is str else {read}({v})", decode=decode_json, read=_text_to_json)
 
 
 # UUIDs and addresses

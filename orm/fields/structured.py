@@ -16,6 +16,7 @@ from orm.exceptions import FieldError
 from orm.fields.base import Field, Inconvertible
 from orm.fields.options import CoercedOptions, FieldOptions, FormattedOptions
 from orm.fields.validators import (
+    PLAIN_JSON,
     ArrayValidator,
     BinaryValidator,
     EnumValidator,
@@ -45,6 +46,10 @@ class JSON(Field[Any]):
 
     def column_type(self) -> TypeEngine[Any]:
         return types.JSON()
+
+    def plain_check(self) -> Inline | None:
+        # Choices may be lists and dicts, which no set of them can hold.
+        return Inline("type({v}) in {plain}", plain=PLAIN_JSON - {type(None)}) if self.choices is None else None
 
     def _convert(self, value: Any) -> Any:
         return JSONValidator().validate(value)

@@ -29,6 +29,11 @@ CLOCK_DURATION = re.compile(
     re.ASCII,
 )
 
+#: What JSON holds as it is, without a look inside.
+PLAIN_JSON = frozenset({str, int, bool, type(None)})
+#: Where a value is in a JSON document: the place of what it is in, None at the top, and its key or position there.
+Place = tuple["Place | None", "int | str"]
+
 
 class Guarded(typesystem.Field):
     """Says "type" where typesystem fails with another error than its own: on infinity, lists, huge numbers."""
@@ -326,29 +331,44 @@ class JSONValidator(typesystem.Field):
             raise self.validation_error("null")
         messages: list[Message] = []
         try:
-            copied = self._copy(value, [], messages)
+            copied = self._copy(value, None, messages)
         except RecursionError:
             raise self.validation_error("depth") from None
         if messages:
             raise ValidationError(messages=messages)
         return copied
 
-    def _copy(self, value: Any, index: list[int | str], messages: list[Message]) -> Any:
-        if value is None or isinstance(value, (str, int)):
-            return value
+    def _copy(self, value: Any, place: Place | None, messages: list[Message]) -> Any:
         code = "type"
-        if isinstance(value, float):
+        if isinstance(value, dict):
+            if all(isinstance(key, str) for key in value):
+                return {
+                    key: item if type(item) in PLAIN_JSON else self._copy(item, (place, key), messages)
+                    for key, item in value.items()
+                }
+            code = "invalid_key"
+        elif isinstance(value, (list, tuple)):
+            return [
+                item if type(item) in PLAIN_JSON else self._copy(item, (place, i), messages)
+                for i, item in enumerate(value)
+            ]
+        elif isinstance(value, float):
             if math.isfinite(value):
                 return value
             code = "finite"
-        elif isinstance(value, dict):
-            if all(isinstance(key, str) for key in value):
-                return {key: self._copy(item, [*index, key], messages) for key, item in value.items()}
-            code = "invalid_key"
-        elif isinstance(value, (list, tuple)):
-            return [self._copy(item, [*index, i], messages) for i, item in enumerate(value)]
-        messages.append(Message(text=self.get_error_text(code), code=code, index=index))
+        elif isinstance(value, (str, int)):
+            return value
+        messages.append(Message(text=self.get_error_text(code), code=code, index=index_of(place)))
         return None
+
+
+def index_of(place: Place | None) -> list[int | str]:
+    """The keys and positions that lead to a place."""
+    index: list[int | str] = []
+    while place is not None:
+        place, step = place
+        index.append(step)
+    return index[::-1]
 
 
 class ArrayValidator(typesystem.Array):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import enum
 import ipaddress
-import json
 import re
 from decimal import Decimal
 from typing import Any
@@ -25,6 +24,7 @@ from orm.database.storage import (
     Unstorable,
     bind_naive,
     bind_text,
+    decode_json,
     each,
     enum_length,
     enum_to_name,
@@ -169,7 +169,7 @@ def _with_point(match: re.Match[str]) -> str:
     return token if token[0] == '"' else f"{Decimal(token):f}.0"
 
 
-jsonb_to_json = Inline("None if {v} is None else {decode}({v})", decode=json.JSONDecoder().decode)
+jsonb_to_json = Inline("None if {v} is None else {decode}({v})", decode=decode_json)
 #: asyncpg has a UUID class of its own, which serializers do not know.
 plain_uuid = Inline("None if {v} is None else {make}({v}.int)", make=make_uuid)
 
