@@ -70,7 +70,10 @@ class Tag(fields.Model):
 
 @contextmanager
 def connected(url: str) -> Iterator[str]:
-    """The alias of a Django connection to the database at this URL, while the block runs."""
+    """The alias of a Django connection to the database at this URL, while the block runs.
+
+    Django keeps a connection for each context of a thread with an event loop: enter the block in the one that queries.
+    """
     parsed = DatabaseURL(url)
     given: dict[str, Any] = {
         "ENGINE": f"django.db.backends.{ENGINES[parsed.dialect]}",

@@ -10,7 +10,7 @@ conditions against NULL, which ones depends on their order; test_exclude.py hold
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from functools import reduce
 from operator import and_, or_, xor
 from typing import Any, NamedTuple
@@ -201,7 +201,7 @@ def plain(row: Any, related: bool) -> Any:
 
 
 @pytest.fixture
-def both(world: Database) -> Iterator[Database]:
+async def both(world: Database) -> AsyncIterator[Database]:
     """The world, and Django connected to it."""
     with django_world.connected(str(world.url)):
         yield world
