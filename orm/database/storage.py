@@ -273,8 +273,8 @@ microseconds_to_duration = Inline("None if {v} is None else {timedelta}(0, 0, in
 # JSON
 
 
-#: Non-ASCII characters stay readable (and searchable).
-encode_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(", ", ": ")).encode
+# Non-ASCII characters stay readable (and searchable).
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(", ", ": ")).encode
 _decoder = json.JSONDecoder()
 
 
@@ -283,7 +283,7 @@ def json_to_text(value: Any) -> str | None:
     if value is None:
         return None
     try:
-        text = encode_json(value)
+        text = _encode(value)
     except (TypeError, ValueError, RecursionError) as error:
         raise Unstorable(f"Must be valid JSON: {error}") from None
     return str(bind_text(text))

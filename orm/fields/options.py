@@ -14,10 +14,9 @@ Choices = type[enum.Enum] | Iterable[Any]
 ServerDefault = str | TextClause | ColumnElement[Any]
 Number = int | float | Decimal
 
-#: Django's names of options, by which its users ask for ours.
+#: Django's names of options that every field has, by which its users ask for ours.
 DJANGO_NAMES = {
     "null": "allow_null",
-    "blank": "allow_blank",
     "db_column": "column",
     "db_index": "index",
     "db_default": "server_default",

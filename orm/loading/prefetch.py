@@ -215,7 +215,7 @@ async def _read(
     for part in parts:
         asked = belonging(branch.relation, query, part)
         found += await execution.fetch(asked, database, into=into, note=None if children is None else children.add)
-    if not (found or branch.branches):
+    if not (found or branch.branches):  # readers return only what more will hang on, and what rows share
         found = [row for rows, _ in places.values() for row in rows]
     await complete(query.changed(branches=()), found, using)
     return found

@@ -84,10 +84,8 @@ async def test_an_instance_that_is_there_twice(world: Database) -> None:
         tracks = await album.tracks.all()
         assert len(tracks) == (4 if album.name == "Malibu" else 2)
         assert [track.album is album for track in tracks].count(True) in (0, len(tracks))
-        assert {track.title: len(await track.people.all()) for track in tracks if track.plays == 50} in (
-            {"The Bird": 2},
-            {},
-        )
+        people = {track.title: len(await track.people.all()) for track in tracks if track.plays == 50}
+        assert people == ({"The Bird": 2} if album.name == "Malibu" else {})
 
 
 async def test_only_those_without_it(world: Database) -> None:
