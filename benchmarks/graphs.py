@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import orm
-from orm.database.session import Session
+from orm.database.connections.session import Session
 from tests import scratch
 from tests.servers import Servers
 

@@ -3,26 +3,10 @@
 from typesystem import ValidationError
 
 from orm import functions, lookups, transforms
-from orm.aggregates import (
-    Aggregate,
-    ArrayAgg,
-    Avg,
-    Count,
-    JSONAgg,
-    Max,
-    Min,
-    StdDev,
-    StringAgg,
-    Sum,
-    Variance,
-)
-from orm.collect_delete import DeletePlan
-from orm.conditional import Case, When
-from orm.constraints import CheckConstraint, Index, UniqueConstraint
-from orm.ctes import CTE
-from orm.database.database import Database
-from orm.database.hooks import QueryEvent, TrackedQuery
-from orm.database.repeats import RepeatedQueryWarning
+from orm.database.connections.database import Database
+from orm.database.query_log.events import QueryEvent, TrackedQuery
+from orm.database.query_log.repeated_queries import RepeatedQueryWarning
+from orm.database.query_log.tracking import QueryTracker, assert_max_queries, track_queries
 from orm.exceptions import (
     CheckViolation,
     ConnectionLost,
@@ -49,7 +33,9 @@ from orm.exceptions import (
     TransactionError,
     UniqueViolation,
 )
-from orm.expressions import Expression, ExpressionWrapper, F, Func, Q, Value
+from orm.expressions.base import Expression, ExpressionWrapper, F, Func, Q, Value
+from orm.expressions.ctes import CTE
+from orm.expressions.subqueries import Exists, OuterRef, Subquery
 from orm.fields import (
     JSON,
     URL,
@@ -73,32 +59,21 @@ from orm.fields import (
     Text,
     Time,
 )
-from orm.graphs import Graph, GraphBudget
-from orm.load import load
-from orm.loading.strategies import joined, noload, raiseload, selectin
-from orm.managers import Manager
-from orm.models import Model
-from orm.paging import Page
-from orm.planning.cache import PlanCacheInfo, plan_cache_clear, plan_cache_info
-from orm.prefetching import Prefetch
-from orm.queryset import QuerySet
-from orm.registry import ModelRegistry
-from orm.related_managers import ManyToManyManager, RelatedManager
-from orm.relations import (
-    CASCADE,
-    NO_ACTION,
-    RESTRICT,
-    SET_DEFAULT,
-    SET_NULL,
-    CompositeForeignKey,
-    ForeignKey,
-    GenericForeignKey,
-    ManyToMany,
-    OneToOne,
+from orm.functions.aggregates import (
+    Aggregate,
+    ArrayAgg,
+    Avg,
+    Count,
+    JSONAgg,
+    Max,
+    Min,
+    StdDev,
+    StringAgg,
+    Sum,
+    Variance,
 )
-from orm.subqueries import Exists, OuterRef, Subquery
-from orm.tracking import QueryTracker, assert_max_queries, track_queries
-from orm.windows import (
+from orm.functions.conditional import Case, When
+from orm.functions.windows import (
     CumeDist,
     DenseRank,
     FirstValue,
@@ -115,6 +90,31 @@ from orm.windows import (
     Window,
     WindowFrameExclusion,
 )
+from orm.loading.graph import Graph, GraphBudget
+from orm.loading.load import load
+from orm.loading.prefetch_paths import Prefetch
+from orm.loading.strategies import joined, noload, raiseload, selectin
+from orm.mapping.constraints import CheckConstraint, Index, UniqueConstraint
+from orm.models import Model
+from orm.query.plans.cache import PlanCacheInfo, plan_cache_clear, plan_cache_info
+from orm.queryset.managers import Manager
+from orm.queryset.paging import Page
+from orm.queryset.queryset import QuerySet
+from orm.registry import ModelRegistry
+from orm.related.managers import ManyToManyManager, RelatedManager
+from orm.relations import (
+    CASCADE,
+    NO_ACTION,
+    RESTRICT,
+    SET_DEFAULT,
+    SET_NULL,
+    CompositeForeignKey,
+    ForeignKey,
+    GenericForeignKey,
+    ManyToMany,
+    OneToOne,
+)
+from orm.writing.delete_preview import DeletePlan
 
 __version__ = "1.0.0"
 

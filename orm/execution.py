@@ -11,30 +11,23 @@ from typing import TYPE_CHECKING, Any
 import databases
 import typesystem
 
+from orm.database.connections.server_dialect import dialect_of, known_dialect, settled_dialect
+from orm.database.connections.session import Session, fetch_rows, run_sql
 from orm.database.dialect import Dialect
-from orm.database.dialects import dialect_of, known_dialect, settled_dialect
-from orm.database.pieces import PIECE, Found, Read
-from orm.database.session import Session, fetch_rows, run_sql
 from orm.exceptions import QueryError, TransactionError
 from orm.fields import Field
-from orm.garbage import FEW, tidy, undisturbed
-from orm.planning.aggregate import Aggregation
-from orm.planning.plan import Plan, UnstorableArgument
-from orm.planning.projection import Projection
-from orm.planning.query import Query
-from orm.planning.select import count_plan, counted, probed, rows_plan
-from orm.planning.terms import Term
-from orm.planning.write import (
-    Assignments,
-    delete_plan,
-    insert_plan,
-    matching,
-    update_plan,
-    update_values,
-)
+from orm.query.plans.aggregate import Aggregation
+from orm.query.plans.plan import Plan, UnstorableArgument
+from orm.query.plans.select import count_plan, counted, probed, rows_plan
+from orm.query.plans.write import Assignments, delete_plan, insert_plan, matching, update_plan, update_values
+from orm.query.projection import Projection
+from orm.query.query import Query
+from orm.query.terms.base import Term
+from orm.utils.gc_control import FEW, tidy, undisturbed
+from orm.utils.row_batches import PIECE, Found, Read
 
 if TYPE_CHECKING:
-    from orm.meta import ModelInfo
+    from orm.mapping.model_info import ModelInfo
 
 # Rows and instances together are fewer than the 700 objects at which the garbage collector would look through them.
 STREAM_CHUNK = 320

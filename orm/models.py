@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import sqlalchemy
 import typesystem
 
-from orm.collect_delete import DeletePlan, collect_delete
 from orm.exceptions import FieldError, MultipleMatches, NoMatch
-from orm.expressions import use_renderer
+from orm.expressions.base import use_renderer
 from orm.fields import BigInteger, Field
-from orm.meta import ModelInfo, read_meta
-from orm.objects import Objects
-from orm.persistence import database_of, delete_instance, load_instance, row_query, save_instance, update_instance
-from orm.planning.clauses import to_clause
-from orm.queryset import QuerySet
-from orm.raw import RawQuerySet
+from orm.mapping.model_info import ModelInfo, read_meta
+from orm.query.sqlalchemy_clauses import to_clause
+from orm.queryset.descriptors import Objects
+from orm.queryset.queryset import QuerySet
+from orm.queryset.raw import RawQuerySet
 from orm.registry import ModelRegistry, registry_of
 from orm.relations import Composed, GenericForeignKey, ManyToMany
-from orm.relations.loaded import LOADED, OWNER, SPARSE, settle
+from orm.relations.instance_state import LOADED, OWNER, SPARSE, settle
+from orm.writing.delete_preview import DeletePlan, collect_delete
+from orm.writing.instances import database_of, delete_instance, load_instance, row_query, save_instance, update_instance
 
 if TYPE_CHECKING:
     from typing_extensions import Self

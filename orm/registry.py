@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import databases
 import sqlalchemy
 
-from orm.database import ddl
+from orm.database.connections import ddl
 from orm.exceptions import FieldError, QueryError
-from orm.planning.cache import plan_cache_clear
-from orm.related import link_many_to_many, set_reverse_accessors, unlink_many_to_many
-from orm.relations.hops import find_target
+from orm.query.plans.cache import plan_cache_clear
+from orm.related.accessors import link_many_to_many, set_reverse_accessors, unlink_many_to_many
+from orm.relations.base import find_target
 
 if TYPE_CHECKING:
     from orm.models import Model

@@ -26,7 +26,7 @@ import databases
 import pytest
 from hypothesis import HealthCheck, settings
 
-from orm.database.database import Database
+from orm.database.connections.database import Database
 from tests import scratch
 from tests.servers import Servers, ServerUnavailable
 

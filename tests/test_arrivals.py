@@ -9,9 +9,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from orm.database.database import Database
-from orm.database.session import fetch_rows
-from orm.garbage import LOOK_SECONDS, MOST_LOOKS, Arrivals
+from orm.database.connections.database import Database
+from orm.database.connections.session import fetch_rows
+from orm.utils.gc_control import LOOK_SECONDS, MOST_LOOKS, Arrivals
 
 pytestmark = pytest.mark.anyio
 

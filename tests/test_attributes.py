@@ -7,8 +7,8 @@ import sys
 import pytest
 
 import orm
-from orm.database.database import Database
-from orm.expressions import FieldExpression
+from orm.database.connections.database import Database
+from orm.expressions.base import FieldExpression
 
 models = orm.ModelRegistry()
 

@@ -24,9 +24,9 @@ from django.db.models.functions import window
 
 import orm
 from orm import functions as f
-from orm.database.database import Database
-from orm.database.dialects import dialect_of
-from orm.related_managers import ManyToManyManager, RelatedManager
+from orm.database.connections.database import Database
+from orm.database.connections.server_dialect import dialect_of
+from orm.related.managers import ManyToManyManager, RelatedManager
 from tests.conformance.reference import m as world
 
 pytestmark = [

@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 
 from examples.notes import fastapi_app, starlette_app
 from examples.notes.models import models
-from orm.database.database import Database
+from orm.database.connections.database import Database
 
 ROOT = Path(__file__).parent.parent
 

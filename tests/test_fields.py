@@ -19,8 +19,8 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import CreateTable
 
 from orm import fields
-from orm.database import types
-from orm.database.storage import decode_json
+from orm.database.types import column_types
+from orm.database.types.storage import decode_json
 from orm.exceptions import DataError, FieldError, NotSupportedError
 from orm.fields.options import DJANGO_NAMES
 
@@ -285,11 +285,11 @@ def test_the_parameters_of_postgresql_are_typed() -> None:
 
 def test_column_types_can_be_read_and_are_cached() -> None:
     for column in columns():
-        read = eval(repr(column.type), {**vars(types), "Status": Status, "Level": Level})
+        read = eval(repr(column.type), {**vars(column_types), "Status": Status, "Level": Level})
         assert read._static_cache_key == column.type._static_cache_key
         assert read._static_cache_key[0] is type(column.type)
-    assert repr(types.Array(types.String(3))) == "Array(item=String(length=3))"
-    assert repr(types.Float()) == "Float()"
+    assert repr(column_types.Array(column_types.String(3))) == "Array(item=String(length=3))"
+    assert repr(column_types.Float()) == "Float()"
 
 
 def test_arrays_are_postgresqls() -> None:
@@ -308,35 +308,37 @@ EARLY = datetime.datetime(1, 1, 1, tzinfo=datetime.timezone(datetime.timedelta(h
 @pytest.mark.parametrize(
     ("column_type", "value", "dialects"),
     [
-        (types.BigInteger(), 1 << 63, ANYWHERE),
-        (types.Integer(), 1 << 31, ANYWHERE[1:]),
-        (types.SmallInteger(), -(1 << 15) - 1, ANYWHERE[1:]),
-        (types.Decimal(5, 2), decimal.Decimal("0.123"), ANYWHERE),
-        (types.Decimal(5, 2), decimal.Decimal("1000"), ANYWHERE),
-        (types.Decimal(20, 10), decimal.Decimal("1234567.1234567891"), ANYWHERE[:1]),
-        (types.Text(), "\ud800", ANYWHERE),
-        (types.String(5), "a\0", ANYWHERE[1:2]),
-        (types.JSON(), float("nan"), ANYWHERE),
-        (types.JSON(), ["\ud800"], ANYWHERE),
-        (types.JSON(), {"a": "\\\0"}, ANYWHERE[1:2]),
-        (types.JSON(), [1 << 64], ANYWHERE[2:]),
-        (types.DateTime(), datetime.datetime.now(UTC), ANYWHERE),
-        (types.DateTime(timezone=True), datetime.datetime(2024, 1, 1), ANYWHERE),
-        (types.DateTime(timezone=True), EARLY, ANYWHERE),
-        (types.Duration(), datetime.timedelta.max, [ANYWHERE[0], ANYWHERE[2]]),
-        (types.Array(types.String(2)), ["long"], ANYWHERE[1:2]),
+        (column_types.BigInteger(), 1 << 63, ANYWHERE),
+        (column_types.Integer(), 1 << 31, ANYWHERE[1:]),
+        (column_types.SmallInteger(), -(1 << 15) - 1, ANYWHERE[1:]),
+        (column_types.Decimal(5, 2), decimal.Decimal("0.123"), ANYWHERE),
+        (column_types.Decimal(5, 2), decimal.Decimal("1000"), ANYWHERE),
+        (column_types.Decimal(20, 10), decimal.Decimal("1234567.1234567891"), ANYWHERE[:1]),
+        (column_types.Text(), "\ud800", ANYWHERE),
+        (column_types.String(5), "a\0", ANYWHERE[1:2]),
+        (column_types.JSON(), float("nan"), ANYWHERE),
+        (column_types.JSON(), ["\ud800"], ANYWHERE),
+        (column_types.JSON(), {"a": "\\\0"}, ANYWHERE[1:2]),
+        (column_types.JSON(), [1 << 64], ANYWHERE[2:]),
+        (column_types.DateTime(), datetime.datetime.now(UTC), ANYWHERE),
+        (column_types.DateTime(timezone=True), datetime.datetime(2024, 1, 1), ANYWHERE),
+        (column_types.DateTime(timezone=True), EARLY, ANYWHERE),
+        (column_types.Duration(), datetime.timedelta.max, [ANYWHERE[0], ANYWHERE[2]]),
+        (column_types.Array(column_types.String(2)), ["long"], ANYWHERE[1:2]),
     ],
 )
-def test_what_a_database_cannot_hold_is_refused(column_type: types.Stored, value: Any, dialects: list[Dialect]) -> None:
+def test_what_a_database_cannot_hold_is_refused(
+    column_type: column_types.Stored, value: Any, dialects: list[Dialect]
+) -> None:
     for dialect in dialects:
         bind = column_type.bind_processor(dialect)
         assert bind is not None
-        with pytest.raises(types.Unstorable):
+        with pytest.raises(column_types.Unstorable):
             bind(value)
 
 
 def test_text_that_looks_like_an_escape_is_no_nul() -> None:
-    bind = types.JSON().bind_processor(postgresql.dialect())
+    bind = column_types.JSON().bind_processor(postgresql.dialect())
     assert bind is not None and bind("\\u0000") == '"\\\\u0000"'
 
 
@@ -355,7 +357,7 @@ def test_stored_text_that_is_no_json_is_an_error(text: str) -> None:
 
 def test_a_stored_value_that_no_member_has() -> None:
     for enum_class, stored in ((Status, "GONE"), (Level, 7)):
-        result = types.Enum(enum_class).result_processor(sqlite.dialect(), None)
+        result = column_types.Enum(enum_class).result_processor(sqlite.dialect(), None)
         assert result is not None
         with pytest.raises(DataError, match=enum_class.__name__):
             result(stored)
@@ -363,8 +365,8 @@ def test_a_stored_value_that_no_member_has() -> None:
 
 def test_lookups_are_not_held_to_the_columns_limits() -> None:
     for dialect in ANYWHERE:
-        for limited, value in ((types.SmallInteger(), 1 << 40), (types.String(2), "long")):
+        for limited, value in ((column_types.SmallInteger(), 1 << 40), (column_types.String(2), "long")):
             bind = limited.lookup_type.bind_processor(dialect)
             assert bind is not None and bind(value) == value
-        bind = types.Decimal(5, 2).lookup_type.bind_processor(dialect)
+        bind = column_types.Decimal(5, 2).lookup_type.bind_processor(dialect)
         assert bind is not None and float(bind(decimal.Decimal("12345.678"))) == 12345.678

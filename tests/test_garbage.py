@@ -9,8 +9,8 @@ import weakref
 import pytest
 
 import orm
-from orm.database.database import Database
-from orm.garbage import FEW, LEAST_GROWTH, paused, tidy, undisturbed
+from orm.database.connections.database import Database
+from orm.utils.gc_control import FEW, LEAST_GROWTH, paused, tidy, undisturbed
 
 models = orm.ModelRegistry()
 

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from orm.generating import Inline, function_of, generate, over_list, written
+from orm.utils.codegen import Inline, function_of, generate, over_list, written
 
 
 def test_generated_code_can_be_seen(caplog: pytest.LogCaptureFixture) -> None:
@@ -20,7 +20,7 @@ def test_generated_code_can_be_seen(caplog: pytest.LogCaptureFixture) -> None:
 
 @pytest.mark.parametrize("switch", ["", "1"])
 def test_the_environment_switches_it_on(switch: str) -> None:
-    code = "from orm.loading.readers import read_values; read_values([None])"
+    code = "from orm.rows.readers import read_values; read_values([None])"
     environment = {**os.environ, "ORM_SHOW_CODE": switch}
     ran = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert ("def read(rows):" in ran.stderr) is bool(switch)

@@ -9,7 +9,7 @@ import databases
 import pytest
 
 import orm
-from orm.database.database import Database
+from orm.database.connections.database import Database
 from tests.queryset.statements import recorded
 
 models = orm.ModelRegistry()

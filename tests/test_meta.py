@@ -7,7 +7,7 @@ import sqlalchemy
 from sqlalchemy.engine import Connection
 
 import orm
-from orm.database.database import Database
+from orm.database.connections.database import Database
 
 
 def inspected(database: Database, table: str) -> tuple[list[str], list[str]]:

@@ -16,7 +16,7 @@ import sqlalchemy
 from sqlalchemy import types as sqltypes
 
 import orm
-from orm.database.database import Database
+from orm.database.connections.database import Database
 from orm.migrations import async_url, compare_server_default
 from orm.migrations.defaults import _meaning
 

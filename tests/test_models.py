@@ -16,7 +16,7 @@ import sqlalchemy
 import typesystem
 
 import orm
-from orm.database.database import Database
+from orm.database.connections.database import Database
 
 # Models that are pickled are found by their name, so they are declared here and bound to each test's database.
 models = orm.ModelRegistry()

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import orm
-from orm.database.database import Database
+from orm.database.connections.database import Database
 from tests.conftest import KINDS
 
 UTC = datetime.timezone.utc

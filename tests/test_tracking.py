@@ -14,10 +14,10 @@ import databases
 import pytest
 
 import orm
-from orm.database import repeats
-from orm.database.hooks import open_trackers
-from orm.database.shapes import is_transaction, shape_of
-from orm.database.sources import Source
+from orm.database.query_log import repeated_queries
+from orm.database.query_log.call_sites import Source
+from orm.database.query_log.events import open_trackers
+from orm.database.query_log.normalized_sql import is_transaction, shape_of
 from tests.round_trips import counted_round_trips
 
 models = orm.ModelRegistry()
@@ -512,7 +512,7 @@ async def test_a_loop_that_waits_for_work_is_not_in_a_row(
     sqlite_music: orm.Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sqlite_music.warn_repeated = 3
-    monkeypatch.setattr(repeats, "PAUSE_SECONDS", -1.0)  # every query comes after a pause
+    monkeypatch.setattr(repeated_queries, "PAUSE_SECONDS", -1.0)  # every query comes after a pause
     with warned() as caught:
         for number in range(10):
             await Album.objects.filter(id=number)

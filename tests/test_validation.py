@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orm import fields
-from orm.validation import Validator, compile_validator
+from orm.mapping.validators import Validator, compile_validator
 
 
 class Status(enum.Enum):

@@ -12,7 +12,7 @@ from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
 
-from orm.database.kinds import ByKind
+from orm.database.dialect_registry import ByKind
 
 # Stands in compiled SQL for a list whose placeholders are written at each execution.
 LIST_SLOT = "/*list*/"

@@ -14,10 +14,10 @@ import typesystem
 from sqlalchemy.types import TypeEngine
 
 from orm.exceptions import FieldError
-from orm.expressions import Expression, FieldExpression
+from orm.expressions.base import Expression, FieldExpression
 from orm.fields.choices import ChoiceValidator, read_choices
 from orm.fields.options import DJANGO_NAMES, Choices, ServerDefault
-from orm.generating import Inline
+from orm.utils.codegen import Inline
 
 T = TypeVar("T")
 

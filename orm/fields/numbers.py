@@ -9,13 +9,13 @@ import typesystem
 from sqlalchemy.types import TypeEngine
 from typing_extensions import Unpack
 
-from orm.database import types
-from orm.database.storage import fits_source, to_decimal
+from orm.database.types import column_types
+from orm.database.types.storage import fits_source, to_decimal
 from orm.exceptions import FieldError
 from orm.fields.base import Field, Inconvertible
 from orm.fields.options import CoercedOptions, NumberOptions
 from orm.fields.validators import BooleanValidator, DecimalValidator, FloatValidator, IntegerValidator
-from orm.generating import Inline
+from orm.utils.codegen import Inline
 
 T = TypeVar("T")
 NEEDS_DIGITS = "orm.Decimal needs max_digits and decimal_places, such as orm.Decimal(max_digits=10, decimal_places=2)."
@@ -63,7 +63,7 @@ class Integer(NumberField[T]):
         return IntegerValidator(**options)
 
     def column_type(self) -> TypeEngine[Any]:
-        return types.Integer(self.primary_key)
+        return column_types.Integer(self.primary_key)
 
     def plain_check(self) -> Inline | None:
         return self._within_bounds("type({v}) is int")
@@ -92,7 +92,7 @@ class SmallInteger(Integer[T]):
         Field.__init__(self, **options)
 
     def column_type(self) -> TypeEngine[Any]:
-        return types.SmallInteger(self.primary_key)
+        return column_types.SmallInteger(self.primary_key)
 
 
 class BigInteger(Integer[T]):
@@ -112,7 +112,7 @@ class BigInteger(Integer[T]):
         Field.__init__(self, **options)
 
     def column_type(self) -> TypeEngine[Any]:
-        return types.BigInteger(self.primary_key)
+        return column_types.BigInteger(self.primary_key)
 
 
 class Float(NumberField[T]):
@@ -135,7 +135,7 @@ class Float(NumberField[T]):
         return FloatValidator(**options)
 
     def column_type(self) -> TypeEngine[Any]:
-        return types.Float()
+        return column_types.Float()
 
     def plain_check(self) -> Inline | None:
         return self._within_bounds("type({v}) is float and {v} - {v} == 0.0")  # no NaN, no infinity
@@ -194,7 +194,7 @@ class Decimal(NumberField[T]):
         return DecimalValidator(max_digits=self.max_digits, decimal_places=self.decimal_places, **options)
 
     def column_type(self) -> TypeEngine[Any]:
-        return types.Decimal(self.max_digits, self.decimal_places)
+        return column_types.Decimal(self.max_digits, self.decimal_places)
 
     def plain_check(self) -> Inline | None:
         test, names = fits_source(self.max_digits, self.decimal_places)
@@ -231,7 +231,7 @@ class Boolean(Field[T]):
         return BooleanValidator(**options)
 
     def column_type(self) -> TypeEngine[Any]:
-        return types.Boolean()
+        return column_types.Boolean()
 
     def plain_check(self) -> Inline | None:
         return Inline("({v} is True or {v} is False)")

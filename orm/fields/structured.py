@@ -11,7 +11,7 @@ import typesystem
 from sqlalchemy.types import TypeEngine
 from typing_extensions import Unpack
 
-from orm.database import types
+from orm.database.types import column_types
 from orm.exceptions import FieldError
 from orm.fields.base import Field, Inconvertible
 from orm.fields.options import CoercedOptions, FieldOptions, FormattedOptions
@@ -25,7 +25,7 @@ from orm.fields.validators import (
     UUIDValidator,
     find_member,
 )
-from orm.generating import Inline
+from orm.utils.codegen import Inline
 
 T = TypeVar("T")
 E = TypeVar("E", bound=enum.Enum)
@@ -45,7 +45,7 @@ class JSON(Field[Any]):
         return JSONValidator(**options)
 
     def column_type(self) -> TypeEngine[Any]:
-        return types.JSON()
+        return column_types.JSON()
 
     def plain_check(self) -> Inline | None:
         # Choices may be lists and dicts, which no set of them can hold.
@@ -86,7 +86,7 @@ class Binary(Field[T]):
         return BinaryValidator(**options)
 
     def column_type(self) -> TypeEngine[Any]:
-        return types.Binary(self.max_length)
+        return column_types.Binary(self.max_length)
 
     def plain_check(self) -> Inline | None:
         limit = "" if self.max_length is None else f" and len({{v}}) <= {self.max_length}"
@@ -122,7 +122,7 @@ class UUID(Field[T]):
         return UUIDValidator(**options)
 
     def column_type(self) -> TypeEngine[Any]:
-        return types.UUID()
+        return column_types.UUID()
 
     def plain_check(self) -> Inline | None:
         return Inline("type({v}) is {UUID}", UUID=uuid.UUID)
@@ -161,7 +161,7 @@ class IPAddress(Field[T]):
         return IPAddressValidator(**options)
 
     def column_type(self) -> TypeEngine[Any]:
-        return types.IPAddress()
+        return column_types.IPAddress()
 
     def plain_check(self) -> Inline | None:
         return Inline("type({v}) is {IPv4Address}", IPv4Address=ipaddress.IPv4Address)
@@ -208,7 +208,7 @@ class Enum(Field[T]):
         return EnumValidator(enum_class=self.enum, **options)
 
     def column_type(self) -> TypeEngine[Any]:
-        return types.Enum(self.enum)
+        return column_types.Enum(self.enum)
 
     def plain_check(self) -> Inline | None:
         return Inline("type({v}) is {enum}", enum=self.enum)
@@ -269,7 +269,7 @@ class Array(Field[T]):
     ) -> None: ...
 
     def __init__(self, field: Field[Any], **options: Any) -> None:
-        if not isinstance(field, Field) or isinstance(field.column_type(), types.Array):
+        if not isinstance(field, Field) or isinstance(field.column_type(), column_types.Array):
             raise FieldError(
                 "orm.Array takes a field for its items, which is no array itself: orm.Array(orm.Integer()). "
                 "For nested lists use orm.JSON()."
@@ -282,8 +282,8 @@ class Array(Field[T]):
 
     def column_type(self) -> TypeEngine[Any]:
         item = self.field.column_type()
-        assert isinstance(item, types.Stored)
-        return types.Array(item)
+        assert isinstance(item, column_types.Stored)
+        return column_types.Array(item)
 
     def _convert(self, value: Any) -> list[Any]:
         if not isinstance(value, (list, tuple, set, frozenset)):

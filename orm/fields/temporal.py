@@ -10,7 +10,7 @@ from sqlalchemy.types import TypeEngine
 from typesystem.fields import FORMATS
 from typing_extensions import Unpack
 
-from orm.database import types
+from orm.database.types import column_types
 from orm.exceptions import FieldError
 from orm.fields.base import NO_DEFAULT, Field, Inconvertible
 from orm.fields.options import AutoOptions, FieldOptions, FormattedOptions
@@ -21,7 +21,7 @@ from orm.fields.validators import (
     TimeValidator,
     parse_duration,
 )
-from orm.generating import Inline
+from orm.utils.codegen import Inline
 
 T = TypeVar("T")
 
@@ -78,7 +78,7 @@ class Date(AutoField[T]):
         return DateValidator(**options)
 
     def column_type(self) -> TypeEngine[Any]:
-        return types.Date()
+        return column_types.Date()
 
     def plain_check(self) -> Inline | None:
         return Inline("type({v}) is {date}", date=datetime.date)
@@ -130,7 +130,7 @@ class DateTime(AutoField[T]):
         return DateTimeValidator(timezone=self.timezone, **options)
 
     def column_type(self) -> TypeEngine[Any]:
-        return types.DateTime(self.timezone)
+        return column_types.DateTime(self.timezone)
 
     def plain_check(self) -> Inline | None:
         aware = "{v}.utcoffset() is not None" if self.timezone else "{v}.tzinfo is None"
@@ -186,7 +186,7 @@ class Time(Field[T]):
         return TimeValidator(**options)
 
     def column_type(self) -> TypeEngine[Any]:
-        return types.Time()
+        return column_types.Time()
 
     def plain_check(self) -> Inline | None:
         return Inline("type({v}) is {time} and {v}.tzinfo is None", time=datetime.time)
@@ -224,7 +224,7 @@ class Duration(Field[T]):
         return DurationValidator(**options)
 
     def column_type(self) -> TypeEngine[Any]:
-        return types.Duration()
+        return column_types.Duration()
 
     def plain_check(self) -> Inline | None:
         return Inline("type({v}) is {timedelta}", timedelta=datetime.timedelta)

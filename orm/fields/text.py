@@ -14,11 +14,11 @@ from sqlalchemy.types import TypeEngine
 from typesystem.fields import FORMATS
 from typing_extensions import Unpack
 
-from orm.database import types
+from orm.database.types import column_types
 from orm.exceptions import FieldError
 from orm.fields.base import Field
 from orm.fields.options import TextOptions
-from orm.generating import Inline
+from orm.utils.codegen import Inline
 
 T = TypeVar("T")
 
@@ -92,7 +92,7 @@ class String(TextField[T]):
         return typesystem.String(**options)
 
     def column_type(self) -> TypeEngine[Any]:
-        return types.String(self.max_length)
+        return column_types.String(self.max_length)
 
 
 class Text(TextField[T]):
@@ -123,7 +123,7 @@ class Text(TextField[T]):
         return typesystem.Text(**options)
 
     def column_type(self) -> TypeEngine[Any]:
-        return types.Text()
+        return column_types.Text()
 
 
 class Email(TextField[T]):
@@ -146,7 +146,7 @@ class Email(TextField[T]):
         return typesystem.Email(**options)
 
     def column_type(self) -> TypeEngine[Any]:
-        return types.String(self.max_length)
+        return column_types.String(self.max_length)
 
 
 class URL(TextField[T]):
@@ -169,4 +169,4 @@ class URL(TextField[T]):
         return typesystem.URL(**options)
 
     def column_type(self) -> TypeEngine[Any]:
-        return types.String(self.max_length)
+        return column_types.String(self.max_length)

@@ -33,7 +33,7 @@ from orm.functions.dates import (
     TruncYear,
 )
 from orm.functions.json import KT, JSONArray, JSONObject
-from orm.functions.numbers import (
+from orm.functions.math import (
     Abs,
     ACos,
     ASin,
@@ -85,7 +85,7 @@ from orm.functions.text import (
     Trim,
     Upper,
 )
-from orm.windows import (
+from orm.functions.windows import (
     CumeDist,
     DenseRank,
     FirstValue,

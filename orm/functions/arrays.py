@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement
 
-from orm.database.calls import Call
-from orm.expressions import Operand
+from orm.database.sql.functions import Call
+from orm.expressions.base import Operand
 from orm.functions.base import NamedFunc
 
 

@@ -6,8 +6,8 @@ from typing import Any, ClassVar, TypeVar
 
 from sqlalchemy import ColumnElement
 
-from orm.database.calls import Call
-from orm.expressions import Func
+from orm.database.sql.functions import Call
+from orm.expressions.base import Func
 from orm.fields import Boolean, Decimal, Field, Float, Integer, Text
 
 T = TypeVar("T")
@@ -20,7 +20,7 @@ TRUTH = Boolean()
 
 
 class NamedFunc(Func[T]):
-    """A function that databases may spell differently: see `orm.database.calls`."""
+    """A function that databases may spell differently: see `orm.database.sql.functions`."""
 
     call: ClassVar[str]
     """The ORM's own name for it."""

@@ -8,13 +8,13 @@ from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement
 
-from orm.database import types
-from orm.database.calls import Call, Conversion
+from orm.database.sql.functions import Call, Conversion
+from orm.database.types import column_types
 from orm.exceptions import QueryError
-from orm.expressions import Operand
+from orm.expressions.base import Operand
 from orm.fields import Field
 from orm.functions.base import NamedFunc
-from orm.functions.kinds import common_field, kind_of
+from orm.functions.result_types import common_field, kind_of
 
 T = TypeVar("T")
 COLLATION = re.compile(r"[\w-]+", re.ASCII)
@@ -39,7 +39,7 @@ class Cast(NamedFunc[T]):
         (argument,) = arguments
         source = "" if fields[0] is None else kind_of(fields[0])
         column_type = self.target.column_type()
-        assert isinstance(column_type, types.Stored)
+        assert isinstance(column_type, column_types.Stored)
         return Conversion(argument, source, kind_of(self.target), column_type)
 
 

@@ -10,14 +10,14 @@ from typing import Any, ClassVar
 from sqlalchemy import ColumnElement
 from sqlalchemy.types import TypeEngine
 
-from orm.database import types
-from orm.database.calls import Call
-from orm.database.zones import UTC, zone_name
+from orm.database.sql.functions import Call
+from orm.database.types import column_types
+from orm.database.types.time_zones import UTC, zone_name
 from orm.exceptions import QueryError
-from orm.expressions import Operand
+from orm.expressions.base import Operand
 from orm.fields import Date, DateTime, Field, Time
 from orm.functions.base import WHOLE, NamedFunc
-from orm.functions.kinds import kind_of
+from orm.functions.result_types import kind_of
 
 DAY_UNITS = ("year", "iso_year", "quarter", "month", "week", "day", "week_day", "iso_week_day")
 TIME_UNITS = ("hour", "minute", "second")
@@ -57,7 +57,7 @@ class LocalDateTime(DateTime[datetime.datetime]):
 
     def column_type(self) -> TypeEngine[Any]:
         """The SQLAlchemy type."""
-        return types.LocalDateTime(self.zone)
+        return column_types.LocalDateTime(self.zone)
 
 
 @cache

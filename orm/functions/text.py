@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement
 
-from orm.database.calls import Call
+from orm.database.sql.functions import Call
 from orm.exceptions import QueryError
-from orm.expressions import Expression, Operand, Value
+from orm.expressions.base import Expression, Operand, Value
 from orm.fields import Field
 from orm.functions.base import CountOfText, TextFunc, as_text
 

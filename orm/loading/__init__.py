@@ -1,1 +1,1 @@
-"""From rows to objects."""
+"""Loading related rows: joined, prefetched, or as a graph in one statement."""

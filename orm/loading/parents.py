@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from orm.fields import Field
-from orm.loading.linking import keys_of, near_fields
-from orm.loading.tree import Branch
-from orm.planning.projection import Instances
-from orm.planning.query import Query
+from orm.query.prefetch_tree import Branch
+from orm.query.projection import Instances
+from orm.query.query import Query
+from orm.relations.attaching import keys_of, near_fields
 
 if TYPE_CHECKING:
     from orm.models import Model

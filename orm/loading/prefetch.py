@@ -8,24 +8,16 @@ from typing import TYPE_CHECKING, Any
 import databases
 
 from orm import execution
-from orm.database.dialects import dialect_of
-from orm.garbage import paused
-from orm.loading.linking import (
-    attach_lists,
-    attach_one,
-    attach_owner,
-    keys_of,
-    near_fields,
-    not_loaded,
-    related_to,
-)
+from orm.database.connections.server_dialect import dialect_of
 from orm.loading.parents import Parents
-from orm.loading.tree import Branch, Withheld
-from orm.planning.belonging import belonging, is_whole, needs_keys
-from orm.planning.projection import Instances, Projection, Relations
-from orm.planning.query import Query
+from orm.query.prefetch_tree import Branch, Withheld
+from orm.query.projection import Instances, Projection, Relations
+from orm.query.query import Query
+from orm.query.related_rows import belonging, is_whole, needs_keys
 from orm.relations import FORWARD, ManyToManyEnd
-from orm.relations.loaded import RAISING, Places, set_loaded
+from orm.relations.attaching import attach_lists, attach_one, attach_owner, keys_of, near_fields, not_loaded, related_to
+from orm.relations.instance_state import RAISING, Places, set_loaded
+from orm.utils.gc_control import paused
 
 if TYPE_CHECKING:
     from orm.models import Model

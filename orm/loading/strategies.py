@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from orm.exceptions import FieldError, QueryError
-from orm.loading.tree import Withheld
-from orm.planning.paths import chosen_paths
-from orm.planning.projection import Instances, Relations, joinable
-from orm.prefetching import Prefetch, add_branches, find_branch, relation_called
+from orm.loading.prefetch_paths import Prefetch, add_branches, find_branch, relation_called
+from orm.query.paths import chosen_paths
+from orm.query.prefetch_tree import Withheld
+from orm.query.projection import Instances, Relations, joinable
 
 if TYPE_CHECKING:
-    from orm.planning.query import Query
+    from orm.query.query import Query
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from orm.database.types import server_kind
+from orm.database.types.column_types import server_kind
 from orm.exceptions import NotSupportedError
 
 MYSQL_DRIVER = "asyncmy" if find_spec("asyncmy") else "aiomysql"

@@ -11,8 +11,8 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeEngine
 
-from orm.database.constructs import ONLY_ON
-from orm.database.types import Stored
+from orm.database.sql.operators import ONLY_ON
+from orm.database.types.column_types import Stored
 
 DIALECT = re.compile(r"sqlalchemy\.dialects\.(\w+)")
 

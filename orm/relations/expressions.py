@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from orm.exceptions import FieldError
-from orm.expressions import FieldExpression
+from orm.expressions.base import FieldExpression
 
 if TYPE_CHECKING:
-    from orm.meta import ModelInfo
-    from orm.relations.hops import Relation
+    from orm.mapping.model_info import ModelInfo
+    from orm.relations.base import Relation
 
 
 class UnknownAttribute(FieldError, AttributeError):

@@ -11,13 +11,13 @@ import typesystem
 from sqlalchemy.types import TypeEngine
 
 from orm.exceptions import FieldError, NoMatch
-from orm.expressions import FieldExpression
+from orm.expressions.base import FieldExpression
 from orm.fields import Field
-from orm.generating import Inline
+from orm.relations.base import related_key
 from orm.relations.expressions import RelationExpression
-from orm.relations.forward import NO_ACTION, Forward
-from orm.relations.hops import related_key
-from orm.relations.loaded import OWNER, SPARSE, Owner, check_touchable, get_loaded
+from orm.relations.instance_state import OWNER, SPARSE, Owner, check_touchable, get_loaded
+from orm.relations.to_one import NO_ACTION, Forward
+from orm.utils.codegen import Inline
 
 if TYPE_CHECKING:
     from orm.models import Model

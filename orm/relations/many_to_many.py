@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from orm.exceptions import FieldError
 from orm.fields import Field
-from orm.relations.composite import CompositeForeignKey
+from orm.relations.base import Hop, check_related_name, check_to, find_target, given_name
+from orm.relations.composite_foreign_key import CompositeForeignKey
 from orm.relations.foreign_key import ForeignKey
-from orm.relations.hops import Hop, check_related_name, check_to, find_target, given_name
 from orm.relations.reverse import RelatedKey
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from orm.models import Model
-    from orm.related_managers import ManyToManyManager
+    from orm.related.managers import ManyToManyManager
 
 T = TypeVar("T", bound="Model")
 Forward = ForeignKey[Any] | CompositeForeignKey[Any]

@@ -9,12 +9,12 @@ from sqlalchemy.types import TypeEngine
 
 from orm.exceptions import QueryError
 from orm.fields import Field
-from orm.relations.hops import Hop, Relation, given_name, related_key
-from orm.relations.loaded import forget
+from orm.relations.base import Hop, Relation, given_name, related_key
+from orm.relations.instance_state import forget
 
 if TYPE_CHECKING:
     from orm.models import Model
-    from orm.relations.composite import CompositeForeignKey
+    from orm.relations.composite_foreign_key import CompositeForeignKey
     from orm.relations.foreign_key import ForeignKey
 
 

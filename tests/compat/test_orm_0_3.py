@@ -20,7 +20,7 @@ import pytest
 import typesystem
 
 import orm
-from orm.database import errors
+from orm.database.connections import errors
 from tests.settings import DATABASE_URL
 
 pytestmark = pytest.mark.anyio

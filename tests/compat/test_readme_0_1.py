@@ -16,7 +16,7 @@ import pytest
 import sqlalchemy
 
 import orm
-from orm.database.database import Database
+from orm.database.connections.database import Database
 
 
 def declare(database: databases.Database, metadata: sqlalchemy.MetaData) -> tuple[Any, Any, Any]:

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import orm
-from orm.database.hooks import QueryEvent
+from orm.database.query_log.events import QueryEvent
 from tests.conformance.world import FIRST_FREE_KEY, MODELS, PAIRS, ROWS, Column
 
 models = orm.ModelRegistry()

@@ -8,7 +8,7 @@ from typing import Any
 
 import databases
 
-from orm.database.session import Outcome, Session
+from orm.database.connections.session import Outcome, Session
 
 
 def native(database: databases.Database, sql: str) -> str:

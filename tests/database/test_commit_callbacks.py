@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from orm.database.database import Database
-from orm.database.session import Session
+from orm.database.connections.database import Database
+from orm.database.connections.session import Session
 from orm.exceptions import ConnectionLost, ForeignKeyViolation, IntegrityError, QueryError, TransactionError
 from tests.database.sql import add_note, create_notes, execute, fetch, texts
 from tests.database.test_transactions import Stop

@@ -14,9 +14,9 @@ import databases
 import pytest
 import sqlalchemy as sa
 
-from orm.database.database import Database
-from orm.database.hooks import QueryEvent
-from orm.database.session import Session
+from orm.database.connections.database import Database
+from orm.database.connections.session import Session
+from orm.database.query_log.events import QueryEvent
 from orm.exceptions import InterfaceError, LockNotAvailable, NotSupportedError, UniqueViolation
 from tests.database.sql import add_note, create_notes, execute, fetch, texts
 
@@ -81,7 +81,7 @@ def test_unknown_scheme() -> None:
 def test_missing_driver_names_the_extra(url: str, package: str, extra: str) -> None:
     program = (
         "import sys\n"
-        "from orm.database.database import Database\n"
+        "from orm.database.connections.database import Database\n"
         f"sys.modules[{package!r}] = None\n"
         f"try: Database({url!r})\n"
         "except Exception as error: print(type(error).__name__, error)\n"
@@ -94,8 +94,8 @@ def test_missing_driver_names_the_extra(url: str, package: str, extra: str) -> N
 def test_a_program_that_forgets_to_disconnect_ends(database_url: str) -> None:
     program = (
         "import asyncio\n"
-        "from orm.database.database import Database\n"
-        "from orm.database.session import Session\n"
+        "from orm.database.connections.database import Database\n"
+        "from orm.database.connections.session import Session\n"
         f"database = Database({database_url!r})\n"
         "async def main():\n"
         "    async with Session(database) as session: print(len(await session.fetch('SELECT 1')))\n"
@@ -353,7 +353,7 @@ async def test_echo(sqlite_url: str, caplog: pytest.LogCaptureFixture) -> None:
 def test_echo_reaches_standard_error(sqlite_url: str) -> None:
     program = (
         "import asyncio\n"
-        "from orm.database.database import Database\n"
+        "from orm.database.connections.database import Database\n"
         "async def main():\n"
         f"    async with Database({sqlite_url!r}, echo=True) as database: await database.fetch_all('SELECT 42')\n"
         "asyncio.run(main())\n"

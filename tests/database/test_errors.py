@@ -15,9 +15,9 @@ import databases
 import pytest
 
 from orm import exceptions as ours
-from orm.database.database import Database
-from orm.database.errors import translate
-from orm.database.session import Session
+from orm.database.connections.database import Database
+from orm.database.connections.errors import translate
+from orm.database.connections.session import Session
 from tests.database.sql import add_note, create_notes, execute, fetch
 
 pytestmark = pytest.mark.anyio

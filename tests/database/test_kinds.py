@@ -15,7 +15,7 @@ from sqlalchemy.exc import UnsupportedCompilationError
 import orm
 from orm import functions
 from orm.database.dialect import DIALECTS
-from orm.database.kinds import MODULES
+from orm.database.dialect_registry import MODULES
 
 models = orm.ModelRegistry()
 

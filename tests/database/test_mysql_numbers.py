@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 import orm
-from orm.database.database import Database
+from orm.database.connections.database import Database
 from orm.database.mysql.driver import INIT, AsyncmyDriver
 
 pytestmark = pytest.mark.anyio

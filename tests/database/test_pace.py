@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from orm.database.database import Database
-from orm.database.session import fetch_rows, run_sql
-from orm.database.sqlite.pace import PROBATION
-from orm.database.sqlite.queueing import COMMITS_PER_CHECKPOINT, QueueingDriver
+from orm.database.connections.database import Database
+from orm.database.connections.session import fetch_rows, run_sql
+from orm.database.sqlite.loop_execution import PROBATION
+from orm.database.sqlite.writer_lock import COMMITS_PER_CHECKPOINT, QueueingDriver
 from orm.exceptions import UniqueViolation
 
 pytestmark = pytest.mark.anyio
@@ -118,7 +118,7 @@ async def test_other_tasks_have_their_turn(path: Path) -> None:
 
 
 async def test_other_tasks_have_their_turn_after_what_takes_longer(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orm.database.sqlite.pace.LONG_SECONDS", 1.0)  # however the machine is loaded
+    monkeypatch.setattr("orm.database.sqlite.loop_execution.LONG_SECONDS", 1.0)  # however the machine is loaded
     async with Database(f"sqlite:///{path}", max_size=1) as database:
         raw = database._backend.pool.take()
         raw._conn.create_function("wait", 0, lambda: time.sleep(0.0005))

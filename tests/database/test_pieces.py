@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 import orm
-from orm.database.database import Database
-from orm.database.pieces import Found
-from orm.database.session import fetch_rows
+from orm.database.connections.database import Database
+from orm.database.connections.session import fetch_rows
 from orm.execution import read_rows
+from orm.utils.row_batches import Found
 
 pytestmark = pytest.mark.anyio
 PIECE = 40

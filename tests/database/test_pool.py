@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 import orm
-from orm.database.database import Database
-from orm.database.pool import Pool
+from orm.database.connections.database import Database
+from orm.database.connections.pool import Pool
 from orm.exceptions import InterfaceError, LockNotAvailable
 from tests.database.sql import fetch
 

@@ -8,8 +8,8 @@ from contextlib import aclosing
 import databases
 import pytest
 
-from orm.database.database import Database
-from orm.database.session import Session, database_kind
+from orm.database.connections.database import Database
+from orm.database.connections.session import Session, database_kind
 from orm.exceptions import ForeignKeyViolation, ProgrammingError
 from tests.database.sql import add_note, create_notes, execute, execute_many, fetch, native, texts
 

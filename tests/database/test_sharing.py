@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from orm.database.database import Database
-from orm.database.mysql.prepared import can_be_prepared, is_safe
-from orm.database.session import fetch_rows, run_sql
+from orm.database.connections.database import Database
+from orm.database.connections.session import fetch_rows, run_sql
+from orm.database.mysql.prepared_statements import can_be_prepared, is_safe
 from orm.exceptions import LockNotAvailable, ProgrammingError
 
 pytestmark = pytest.mark.anyio

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 import databases
 import pytest
 
-from orm.database.database import Database
-from orm.database.session import Session
+from orm.database.connections.database import Database
+from orm.database.connections.session import Session
 from orm.exceptions import (
     DatabaseError,
     ForeignKeyViolation,

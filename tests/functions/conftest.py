@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from orm.database.database import Database
+from orm.database.connections.database import Database
 from tests.functions.things import fill
 
 

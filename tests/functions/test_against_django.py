@@ -17,7 +17,7 @@ from django.utils import timezone
 
 import orm
 from orm import functions
-from orm.database.database import Database
+from orm.database.connections.database import Database
 from tests.functions import django_things
 from tests.functions.things import Thing
 

@@ -8,7 +8,7 @@ import pytest
 
 import orm
 from orm import ArrayAgg, Count, F, JSONAgg, Q, StringAgg, Value
-from orm.database.database import Database
+from orm.database.connections.database import Database
 from tests.functions.things import Thing
 
 pytestmark = pytest.mark.anyio

@@ -9,8 +9,10 @@ import pytest
 from sqlalchemy import ColumnElement
 
 import orm
-from orm.database.database import Database
+from orm.database.connections.database import Database
 from orm.functions import Length, Lower, Random
+from orm.lookups import base as lookup_module
+from orm.lookups import transforms as transform_module
 from tests.functions.things import Thing
 
 pytestmark = pytest.mark.anyio
@@ -95,9 +97,9 @@ async def test_functions_of_users(things: Database) -> None:
 def registered() -> Any:
     """A transform, and a lookup, of a user's own; taken back afterwards."""
     transforms, lookups, by_kind = (
-        dict(orm.transforms.transforms),
-        dict(orm.lookups.lookups),
-        dict(orm.lookups._by_kind),
+        dict(transform_module.transforms),
+        dict(lookup_module.lookups),
+        dict(lookup_module._by_kind),
     )
     orm.transforms.register("length", "text")(Length)
     orm.transforms.register("lower", "text")(Lower)
@@ -111,9 +113,9 @@ def registered() -> Any:
 
     yield
     for known, before in (
-        (orm.transforms.transforms, transforms),
-        (orm.lookups.lookups, lookups),
-        (orm.lookups._by_kind, by_kind),
+        (transform_module.transforms, transforms),
+        (lookup_module.lookups, lookups),
+        (lookup_module._by_kind, by_kind),
     ):
         known.clear()  # type: ignore[attr-defined]
         known.update(before)  # type: ignore[attr-defined]

@@ -10,8 +10,8 @@ from collections.abc import Callable
 import pytest
 
 import orm
-from orm.database.database import Database
-from orm.database.zones import clock_changes, zone_name
+from orm.database.connections.database import Database
+from orm.database.types.time_zones import clock_changes, zone_name
 from orm.functions import Extract, Trunc, TruncDate, TruncTime
 from tests.functions.things import Face, Thing, models
 

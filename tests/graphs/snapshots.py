@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import orm
-from orm.relations.loaded import OWNER, get_loaded
+from orm.relations.instance_state import OWNER, get_loaded
 
 
 def snapshot(rows: Iterable[Any], *paths: str) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ import databases
 import pytest
 
 import orm
-from orm.database.database import Database
+from orm.database.connections.database import Database
 from tests.graphs.snapshots import assert_one_instance_each, loaded, snapshot
 from tests.loading.world import Album, Cover, Credit, Label, Person, Tag, Track
 

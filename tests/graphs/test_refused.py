@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import orm
-from orm.database.database import Database
+from orm.database.connections.database import Database
 from tests.graphs.snapshots import loaded
 from tests.loading.world import Album, Label, Person, Tag, Track, models
 

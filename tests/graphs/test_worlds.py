@@ -9,7 +9,7 @@ import hypothesis.strategies as st
 from hypothesis import given, settings
 
 import orm
-from orm.database.database import Database
+from orm.database.connections.database import Database
 from tests.graphs.snapshots import assert_one_instance_each, loaded
 
 models = orm.ModelRegistry()

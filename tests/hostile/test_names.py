@@ -9,7 +9,7 @@ import pytest
 
 import orm
 from orm import functions
-from orm.database.database import Database
+from orm.database.connections.database import Database
 from tests.hostile.world import HOSTILE, MARK, WORDS, Author, Book, Watch
 
 pytestmark = pytest.mark.anyio

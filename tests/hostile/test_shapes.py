@@ -10,7 +10,7 @@ import pytest
 
 import orm
 from orm import functions
-from orm.database.database import Database
+from orm.database.connections.database import Database
 from tests.hostile.world import Author, Book, create
 from tests.planning.test_compilations import compilations
 

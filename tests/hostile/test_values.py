@@ -15,9 +15,9 @@ import pytest
 
 import orm
 from orm import functions
-from orm.cursors import _digest
-from orm.database.database import Database
-from orm.lookups import lookups
+from orm.database.connections.database import Database
+from orm.lookups.base import lookups
+from orm.queryset.cursors import _digest
 from tests.hostile.world import FIELDS, HOSTILE, MARK, WORDS, Author, Book, Watch
 
 pytestmark = pytest.mark.anyio

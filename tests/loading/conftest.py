@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import databases
 import pytest
 
-from orm.database.database import Database
+from orm.database.connections.database import Database
 from tests.loading import world as records
 
 

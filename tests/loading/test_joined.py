@@ -6,7 +6,7 @@ import databases
 import pytest
 
 import orm
-from orm.database.database import Database
+from orm.database.connections.database import Database
 from tests.loading.world import Album, Cover, Label, Person, Track
 from tests.queryset.statements import recorded
 

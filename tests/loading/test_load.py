@@ -8,7 +8,7 @@ import databases
 import pytest
 
 import orm
-from orm.database.database import Database
+from orm.database.connections.database import Database
 from tests.loading.world import TRACKS, Album, Label, Person, Track
 from tests.queryset.statements import recorded
 

@@ -13,7 +13,7 @@ import databases
 import pytest
 
 import orm
-from orm.relations.loaded import forget
+from orm.relations.instance_state import forget
 
 pytestmark = pytest.mark.anyio
 

@@ -10,8 +10,8 @@ import databases
 import pytest
 
 import orm
-from orm.database import ddl
-from orm.database.database import Database
+from orm.database.connections import ddl
+from orm.database.connections.database import Database
 from tests.loading.world import ALBUMS, TRACKS, Album, Cover, Credit, Label, Person, Tag, Track, models
 from tests.queryset.statements import recorded
 

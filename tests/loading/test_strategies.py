@@ -6,7 +6,7 @@ import databases
 import pytest
 
 import orm
-from orm.database.database import Database
+from orm.database.connections.database import Database
 from tests.loading.world import Album, Label, Tag, Track
 from tests.queryset.statements import recorded
 

@@ -10,9 +10,9 @@ import databases
 import pytest
 
 import orm
-from orm.database import ddl
-from orm.database.database import Database
-from orm.relations.loaded import get_loaded
+from orm.database.connections import ddl
+from orm.database.connections.database import Database
+from orm.relations.instance_state import get_loaded
 from tests.queryset.statements import recorded
 
 pytestmark = pytest.mark.anyio

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 import orm
-from orm.database.database import Database
-from orm.planning.cache import PlanCache
+from orm.database.connections.database import Database
+from orm.query.plans.cache import PlanCache
 from tests.queryset import world as world_module
 from tests.queryset.world import PLAYERS, Player, Tag, Team
 

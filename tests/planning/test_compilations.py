@@ -15,7 +15,7 @@ import sqlalchemy
 from sqlalchemy.sql.compiler import SQLCompiler
 
 import orm
-from orm.database.database import Database
+from orm.database.connections.database import Database
 from tests.queryset.world import Player, Tag, Team
 
 pytestmark = pytest.mark.anyio

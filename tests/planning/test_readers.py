@@ -6,16 +6,8 @@ from typing import Any
 
 import pytest
 
-from orm.generating import Inline
-from orm.loading.readers import (
-    Entity,
-    read_dicts,
-    read_instances,
-    read_named_tuples,
-    read_tuples,
-    read_values,
-    source_of,
-)
+from orm.rows.readers import Entity, read_dicts, read_instances, read_named_tuples, read_tuples, read_values, source_of
+from orm.utils.codegen import Inline
 
 
 class Album:

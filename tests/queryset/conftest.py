@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import databases
 import pytest
 
-from orm.database.database import Database
+from orm.database.connections.database import Database
 from tests.queryset import stock
 from tests.queryset import world as world_module
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from orm.database.database import Database
-from orm.database.hooks import QueryEvent
+from orm.database.connections.database import Database
+from orm.database.query_log.events import QueryEvent
 
 
 class Statements(list[QueryEvent]):

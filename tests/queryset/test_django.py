@@ -23,7 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import orm
-from orm.database.database import Database
+from orm.database.connections.database import Database
 from tests.queryset import django_world, world
 from tests.queryset.world import PLAYERS
 

@@ -11,8 +11,8 @@ import pytest
 import sqlalchemy
 
 import orm
-from orm.database.database import Database
-from orm.expressions import Comparison
+from orm.database.connections.database import Database
+from orm.expressions.base import Comparison
 from tests.queryset.world import PLAYERS, Org, Player, Team, value_at
 
 pytestmark = pytest.mark.anyio

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import orm
-from orm.database.database import Database
-from orm.planning.direct import MOST_KNOWN, Direct
+from orm.database.connections.database import Database
+from orm.query.lookup_memo import MOST_KNOWN, Direct
 from tests.queryset.world import Org, Player, Team
 
 pytestmark = pytest.mark.anyio

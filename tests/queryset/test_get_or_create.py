@@ -9,7 +9,7 @@ import databases
 import pytest
 
 import orm
-from orm.database.database import Database
+from orm.database.connections.database import Database
 from tests.queryset.world import Player, Tag, Team
 
 pytestmark = pytest.mark.anyio

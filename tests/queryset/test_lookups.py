@@ -14,7 +14,7 @@ import databases
 import pytest
 
 import orm
-from orm.database.database import Database
+from orm.database.connections.database import Database
 from tests.queryset.statements import recorded
 from tests.queryset.world import PLAYERS, Org, Player, Team, value_at
 

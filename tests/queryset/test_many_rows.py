@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 import orm
-from orm.database import pieces
-from orm.database.database import Database
-from orm.database.pieces import PIECE
+from orm.database.connections.database import Database
+from orm.utils import row_batches
+from orm.utils.row_batches import PIECE
 from tests.queryset import world as world_module
 from tests.queryset.statements import recorded
 from tests.queryset.world import Org, Player, Tag, Team
@@ -41,13 +41,13 @@ async def test_other_tasks_run_while_a_large_result_is_read(tables: Database, mo
             await asyncio.sleep(0)
 
     seen: list[int] = []
-    read = pieces.undisturbed
+    read = row_batches.undisturbed
 
     def noting(*args: Any) -> Any:
         seen.append(turns)
         return read(*args)
 
-    monkeypatch.setattr(pieces, "undisturbed", noting)
+    monkeypatch.setattr(row_batches, "undisturbed", noting)
     task = asyncio.create_task(other())
     found = await Tag.objects.order_by("uses")
     task.cancel()

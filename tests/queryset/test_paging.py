@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import orm
-from orm.cursors import DIGEST_SIZE, _digest, decode_cursor
-from orm.database.database import Database
-from orm.planning.keyset import Keyset
-from orm.planning.ordering import OrderTerm
+from orm.database.connections.database import Database
+from orm.query.keyset import Keyset
+from orm.query.ordering import OrderTerm
+from orm.queryset.cursors import DIGEST_SIZE, _digest, decode_cursor
 from tests.queryset.statements import recorded
 from tests.queryset.stock import Item, Shelf
 

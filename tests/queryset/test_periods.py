@@ -8,7 +8,7 @@ import zoneinfo
 import pytest
 
 import orm
-from orm.database.database import Database
+from orm.database.connections.database import Database
 from tests.queryset.stock import Item, Shelf
 
 pytestmark = pytest.mark.anyio

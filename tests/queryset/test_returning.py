@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import orm
-from orm.database.database import Database
+from orm.database.connections.database import Database
 from tests.queryset.statements import recorded
 from tests.queryset.stock import Item
 

@@ -8,7 +8,7 @@ import databases
 import pytest
 
 import orm
-from orm.database.database import Database
+from orm.database.connections.database import Database
 from orm.functions import KT, Concat, Lower
 from tests.queryset.stock import Item, Numbered, arrays, rows
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import orm
-from orm.database.database import Database
+from orm.database.connections.database import Database
 from tests.queryset.statements import recorded
 from tests.queryset.world import PLAYERS, Player, Team
 

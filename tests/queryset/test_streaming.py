@@ -11,8 +11,8 @@ from typing import Any
 import databases
 import pytest
 
-from orm.database.database import Database
-from orm.database.session import Session
+from orm.database.connections.database import Database
+from orm.database.connections.session import Session
 from tests.queryset import world as world_module
 from tests.queryset.statements import recorded
 from tests.queryset.world import PLAYERS, Org, Player, Tag

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import orm
-from orm.database.database import Database
+from orm.database.connections.database import Database
 from orm.functions import Coalesce, Greatest, Least, Lower, NullIf, Upper
 from tests.queryset.stock import Item, Shelf
 

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy
 
 import orm
-from orm.database.database import Database
+from orm.database.connections.database import Database
 from tests.queryset.world import PLAYERS, Player, Team, value_at
 
 pytestmark = pytest.mark.anyio

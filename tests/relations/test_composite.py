@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import orm
-from orm.database.database import Database
+from orm.database.connections.database import Database
 from tests.queryset.statements import recorded
 
 models = orm.ModelRegistry()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 import orm
-from orm.database.database import Database
-from orm.relations.loaded import set_loaded
+from orm.database.connections.database import Database
+from orm.relations.instance_state import set_loaded
 from tests.queryset.statements import recorded
 from tests.relations.world import Album, Cover
 

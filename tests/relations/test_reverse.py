@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 import orm
-from orm.database import ddl
-from orm.database.database import Database
-from orm.relations.loaded import get_loaded, set_loaded
+from orm.database.connections import ddl
+from orm.database.connections.database import Database
+from orm.relations.instance_state import get_loaded, set_loaded
 from tests.queryset.statements import recorded
 from tests.relations.world import Album, Loud, Review, Tag, Track, models
 

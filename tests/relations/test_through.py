@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import orm
-from orm.database.database import Database
+from orm.database.connections.database import Database
 from tests.queryset.statements import recorded
 from tests.relations.test_many_to_many import verbs
 from tests.relations.world import Album, Credit, Part, Person, Track

@@ -10,7 +10,7 @@ from typing import Any
 from typing_extensions import assert_type
 
 from orm import fields
-from orm.expressions import Expression
+from orm.expressions.base import Expression
 
 
 class Status(enum.Enum):

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import strategies as st
 
 import orm
-from orm.database.database import Database
-from orm.database.dialects import dialect_of
+from orm.database.connections.database import Database
+from orm.database.connections.server_dialect import dialect_of
 from orm.registry import ModelRegistry
 from tests.writing_graphs.test_create_graph import examples
 from tests.writing_graphs.world import Album, Artist, Category, Comment, Label, Line, Node, Order, Shop, Tag, Track

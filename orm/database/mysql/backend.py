@@ -7,11 +7,11 @@ from typing import Any, TypeVar
 
 from databases.core import DatabaseURL
 
-from orm.database.connection import ManagedBackend, ManagedConnection
-from orm.database.drivers import CursorStream
+from orm.database.connections.connection import ManagedBackend, ManagedConnection
+from orm.database.connections.driver import CursorStream
+from orm.database.connections.pool import Pool
+from orm.database.connections.transactions import Options
 from orm.database.mysql.driver import MySQLDriver, settings
-from orm.database.pool import Pool
-from orm.database.transactions import Options
 from orm.exceptions import NotSupportedError
 
 ResultT = TypeVar("ResultT")

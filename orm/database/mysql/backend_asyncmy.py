@@ -10,7 +10,7 @@ from databases.core import DatabaseURL
 
 from orm.database.mysql.backend import MySQLBackend, MySQLConnection
 from orm.database.mysql.driver import AsyncmyDriver
-from orm.database.mysql.prepared import KEPT_STATEMENTS
+from orm.database.mysql.prepared_statements import KEPT_STATEMENTS
 
 
 def _escape_datetime(value: datetime.datetime, mapping: object = None) -> str:

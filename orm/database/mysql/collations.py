@@ -8,7 +8,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateTable
 from sqlalchemy.sql.compiler import DDLCompiler
 
-from orm.database.types import server_kind
+from orm.database.types.column_types import server_kind
 
 #: They compare text by its characters, trailing spaces too.
 MYSQL_COLLATION = "utf8mb4_0900_bin"

@@ -12,12 +12,12 @@ from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from orm.database import constructs
-from orm.database.constructs import LIKE_ESCAPE, like_pattern
 from orm.database.dialect import DIALECTS, LIST_SLOT, DeleteRules, Dialect
-from orm.database.mysql import spellings as spellings
-from orm.database.mysql.types import MariaDBTypes, MySQLTypes
-from orm.database.storage import TYPES
+from orm.database.mysql import sql_functions as sql_functions
+from orm.database.mysql.storage import MariaDBTypes, MySQLTypes
+from orm.database.sql import operators
+from orm.database.sql.operators import LIKE_ESCAPE, like_pattern
+from orm.database.types.storage import TYPES
 from orm.exceptions import NotSupportedError
 
 NAMES = ("mysql", "mariadb")
@@ -151,12 +151,12 @@ def _encode_list(values: list[Any]) -> list[Any]:
 
 
 for _name in NAMES:
-    constructs.pattern_encoders[_name] = _encode_pattern
-    constructs.list_encoders[_name] = _encode_list
+    operators.pattern_encoders[_name] = _encode_pattern
+    operators.list_encoders[_name] = _encode_list
 
 
-@compiles(constructs.TextMatch, *NAMES)
-def _text_match(element: constructs.TextMatch, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(operators.TextMatch, *NAMES)
+def _text_match(element: operators.TextMatch, compiler: SQLCompiler, **kw: Any) -> str:
     left, right = (compiler.process(clause, **kw) for clause in element.operands)
     if element.ignore_case:
         left, right = f"LOWER({left})", f"LOWER({right})"
@@ -168,33 +168,33 @@ def _text_match(element: constructs.TextMatch, compiler: SQLCompiler, **kw: Any)
     return f"{left} LIKE {right} ESCAPE '{LIKE_ESCAPE}'"
 
 
-@compiles(constructs.Regex, *NAMES)
-def _regex(element: constructs.Regex, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(operators.Regex, *NAMES)
+def _regex(element: operators.Regex, compiler: SQLCompiler, **kw: Any) -> str:
     left, right = (compiler.process(clause, **kw) for clause in element.clauses)
     return f"{left} REGEXP CONCAT('(?-i)', {right})"
 
 
-@compiles(constructs.IRegex, *NAMES)
-def _iregex(element: constructs.IRegex, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(operators.IRegex, *NAMES)
+def _iregex(element: operators.IRegex, compiler: SQLCompiler, **kw: Any) -> str:
     left, right = (compiler.process(clause, **kw) for clause in element.clauses)
     return f"{left} REGEXP CONCAT('(?i)', {right})"
 
 
-@compiles(constructs.InList, *NAMES)
-def _in_list(element: constructs.InList, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(operators.InList, *NAMES)
+def _in_list(element: operators.InList, compiler: SQLCompiler, **kw: Any) -> str:
     left, right = (compiler.process(clause, **kw) for clause in element.clauses)
     # The list is the one argument here whose placeholders are written at each execution.
     return f"{left} IN ({LIST_SLOT}{right})"
 
 
-@compiles(constructs.JSONEqual, "mariadb")
-def _json_equal_mariadb(element: constructs.JSONEqual, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(operators.JSONEqual, "mariadb")
+def _json_equal_mariadb(element: operators.JSONEqual, compiler: SQLCompiler, **kw: Any) -> str:
     left, right = (compiler.process(clause, **kw) for clause in element.clauses)
     # By itself MariaDB 10.11 takes JSON_EQUALS(NULL, ...) for true in WHERE.
     return f"JSON_EQUALS({left}, {right}) = 1"
 
 
-@compiles(constructs.JSONEqual, "mysql")
-def _json_equal(element: constructs.JSONEqual, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(operators.JSONEqual, "mysql")
+def _json_equal(element: operators.JSONEqual, compiler: SQLCompiler, **kw: Any) -> str:
     left, right = (compiler.process(clause, **kw) for clause in element.clauses)
     return f"{left} = CAST({right} AS JSON)"

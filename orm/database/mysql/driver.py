@@ -8,10 +8,10 @@ from typing import Any
 
 import databases
 
-from orm.database.drivers import CursorStream, Outcome, RowStream
-from orm.database.hooks import calling
-from orm.database.mysql.prepared import can_be_prepared
-from orm.database.pieces import PIECE, Found, Read
+from orm.database.connections.driver import CursorStream, Outcome, RowStream
+from orm.database.mysql.prepared_statements import can_be_prepared
+from orm.database.query_log.events import calling
+from orm.utils.row_batches import PIECE, Found, Read
 
 MOST_KNOWN = 1024
 FOUND_ROWS = 2  # CLIENT.FOUND_ROWS of the protocol: count the rows matched, not those that changed
@@ -30,7 +30,7 @@ async def _ignore_warnings(cursor: Any, connection: Any) -> None:
 
 
 class MySQLDriver(ABC):
-    """What asyncmy and aiomysql have in common (see `orm.database.drivers.Driver`)."""
+    """What asyncmy and aiomysql have in common (see `orm.database.connections.driver.Driver`)."""
 
     dialect = "mysql"
     error: type[Exception]

@@ -14,12 +14,12 @@ from databases.backends.common.records import Record, create_column_maps
 from databases.core import DatabaseURL
 from sqlalchemy.sql import ClauseElement
 
-from orm.database.connection import ManagedBackend, ManagedConnection
-from orm.database.errors import translating
-from orm.database.hooks import calling
-from orm.database.pool import Pool
+from orm.database.connections.connection import ManagedBackend, ManagedConnection
+from orm.database.connections.errors import translating
+from orm.database.connections.pool import Pool
+from orm.database.connections.transactions import Options
 from orm.database.postgresql.driver import AsyncpgDriver
-from orm.database.transactions import Options
+from orm.database.query_log.events import calling
 from orm.exceptions import TransactionError
 
 MAX_SIZE = 10

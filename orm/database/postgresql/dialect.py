@@ -13,13 +13,13 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
 
-from orm.database import constructs
-from orm.database.constructs import LIKE_ESCAPE, like_pattern
 from orm.database.dialect import DIALECTS, DeleteRules, Dialect
-from orm.database.postgresql import spellings as spellings
-from orm.database.postgresql.types import PostgreSQLTypes
-from orm.database.storage import TYPES
-from orm.database.types import Stored
+from orm.database.postgresql import sql_functions as sql_functions
+from orm.database.postgresql.storage import PostgreSQLTypes
+from orm.database.sql import operators
+from orm.database.sql.operators import LIKE_ESCAPE, like_pattern
+from orm.database.types.column_types import Stored
+from orm.database.types.storage import TYPES
 from orm.exceptions import QueryError
 
 
@@ -76,11 +76,11 @@ class PostgreSQLDialect(Dialect):
         """unnest(...) of one array a column, and their number as the column n."""
         # Not the column's own type: a cast to VARCHAR(5) would cut what the column refuses.
         elements = [_element_type(type_, self) for type_ in types]
-        if not types or any(isinstance(element, (sqlalchemy.ARRAY, constructs.ListOf)) for element in elements):
+        if not types or any(isinstance(element, (sqlalchemy.ARRAY, operators.ListOf)) for element in elements):
             return None  # unnest() flattens arrays of arrays.
         arrays = [
             sqlalchemy.cast(
-                sqlalchemy.bindparam(f"p{i}", type_=constructs.ListOf(type_), required=True), sqlalchemy.ARRAY(element)
+                sqlalchemy.bindparam(f"p{i}", type_=operators.ListOf(type_), required=True), sqlalchemy.ARRAY(element)
             )
             for i, (type_, element) in enumerate(zip(types, elements, strict=True))
         ]
@@ -126,12 +126,12 @@ def _encode_list(values: list[Any]) -> list[Any]:
     return values
 
 
-constructs.pattern_encoders["postgresql"] = _encode_pattern
-constructs.list_encoders["postgresql"] = _encode_list
+operators.pattern_encoders["postgresql"] = _encode_pattern
+operators.list_encoders["postgresql"] = _encode_list
 
 
-@compiles(constructs.TextMatch, "postgresql")
-def _text_match(element: constructs.TextMatch, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(operators.TextMatch, "postgresql")
+def _text_match(element: operators.TextMatch, compiler: SQLCompiler, **kw: Any) -> str:
     left, right = (compiler.process(clause, **kw) for clause in element.operands)
     if element.ignore_case:
         left, right = f"UPPER({left})", f"UPPER({right})"
@@ -140,34 +140,34 @@ def _text_match(element: constructs.TextMatch, compiler: SQLCompiler, **kw: Any)
     return f"{left} LIKE {right} ESCAPE '{LIKE_ESCAPE}'"
 
 
-@compiles(constructs.Regex, "postgresql")
-def _regex(element: constructs.Regex, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(operators.Regex, "postgresql")
+def _regex(element: operators.Regex, compiler: SQLCompiler, **kw: Any) -> str:
     left, right = (compiler.process(clause, **kw) for clause in element.clauses)
     return f"{left} ~ {right}"
 
 
-@compiles(constructs.IRegex, "postgresql")
-def _iregex(element: constructs.IRegex, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(operators.IRegex, "postgresql")
+def _iregex(element: operators.IRegex, compiler: SQLCompiler, **kw: Any) -> str:
     left, right = (compiler.process(clause, **kw) for clause in element.clauses)
     return f"{left} ~* {right}"
 
 
-@compiles(constructs.InList, "postgresql")
-def _in_list(element: constructs.InList, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(operators.InList, "postgresql")
+def _in_list(element: operators.InList, compiler: SQLCompiler, **kw: Any) -> str:
     expression, values = element.clauses
     left, right = (compiler.process(clause, **kw) for clause in (expression, values))
-    assert isinstance(values.type, constructs.ListOf)
+    assert isinstance(values.type, operators.ListOf)
     item = values.type.item.dialect_impl(compiler.dialect)
     array = compiler.dialect.type_compiler_instance.process(item)
     return f"{left} = ANY(CAST({right} AS {array}[]))"
 
 
-@compiles(constructs.DistinctOn, "postgresql")
-def _distinct_on(element: constructs.DistinctOn, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(operators.DistinctOn, "postgresql")
+def _distinct_on(element: operators.DistinctOn, compiler: SQLCompiler, **kw: Any) -> str:
     return f"DISTINCT ON ({', '.join(compiler.process(clause, **kw) for clause in element.clauses)})"
 
 
-@compiles(constructs.JSONEqual, "postgresql")
-def _json_equal(element: constructs.JSONEqual, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(operators.JSONEqual, "postgresql")
+def _json_equal(element: operators.JSONEqual, compiler: SQLCompiler, **kw: Any) -> str:
     left, right = (compiler.process(clause, **kw) for clause in element.clauses)
     return f"{left} = {right}"

@@ -8,10 +8,10 @@ from typing import Any
 import asyncpg
 import databases
 
-from orm.database.drivers import Outcome, RowStream
-from orm.database.hooks import calling
-from orm.database.pieces import Read
-from orm.garbage import Arrivals
+from orm.database.connections.driver import Outcome, RowStream
+from orm.database.query_log.events import calling
+from orm.utils.gc_control import Arrivals
+from orm.utils.row_batches import Read
 
 _cursor_numbers = itertools.count(1)
 
@@ -59,7 +59,7 @@ class _ServerCursor:
 
 
 class AsyncpgDriver:
-    """The calls of asyncpg, on its connections (see `orm.database.drivers.Driver`)."""
+    """The calls of asyncpg, on its connections (see `orm.database.connections.driver.Driver`)."""
 
     dialect = "postgresql"
 

@@ -14,17 +14,17 @@ from databases.core import DatabaseURL
 from sqlalchemy.dialects.sqlite import pysqlite
 from sqlalchemy.sql import ClauseElement
 
-from orm.database.connection import ManagedBackend, ManagedConnection
-from orm.database.drivers import CursorStream
-from orm.database.errors import translating
-from orm.database.hooks import calling
-from orm.database.pieces import Read
-from orm.database.pool import Pool
+from orm.database.connections.connection import ManagedBackend, ManagedConnection
+from orm.database.connections.driver import CursorStream
+from orm.database.connections.errors import translating
+from orm.database.connections.pool import Pool
+from orm.database.connections.transactions import Options
+from orm.database.query_log.events import calling
 from orm.database.sqlite.driver import EquippedConnection, execute, fetch, first_word, hop, is_write
-from orm.database.sqlite.queueing import QueueingDriver, WriterTurn
-from orm.database.sqlite.sharing import SharedConnections
-from orm.database.transactions import Options
+from orm.database.sqlite.statement_sharing import SharedConnections
+from orm.database.sqlite.writer_lock import QueueingDriver, WriterTurn
 from orm.exceptions import NotSupportedError
+from orm.utils.row_batches import Read
 
 ResultT = TypeVar("ResultT")
 

@@ -13,12 +13,13 @@ from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from orm.database import constructs, types
-from orm.database.constructs import LIKE_ESCAPE, like_pattern
 from orm.database.dialect import DIALECTS, DeleteRules, Dialect
-from orm.database.sqlite import spellings as spellings
-from orm.database.sqlite.types import SQLiteTypes
-from orm.database.storage import TYPES
+from orm.database.sql import operators
+from orm.database.sql.operators import LIKE_ESCAPE, like_pattern
+from orm.database.sqlite import sql_functions as sql_functions
+from orm.database.sqlite.storage import SQLiteTypes
+from orm.database.types import column_types
+from orm.database.types.storage import TYPES
 from orm.exceptions import QueryError
 
 # Far below the highest number that a row can have, after which SQLite takes any that is free.
@@ -142,12 +143,12 @@ def _hex(value: bytes) -> str:
 encode_json = json.JSONEncoder(default=_hex).encode
 
 
-constructs.pattern_encoders["sqlite"] = _encode_pattern
-constructs.list_encoders["sqlite"] = _encode_list
+operators.pattern_encoders["sqlite"] = _encode_pattern
+operators.list_encoders["sqlite"] = _encode_list
 
 
-@compiles(constructs.TextMatch, "sqlite")
-def _text_match(element: constructs.TextMatch, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(operators.TextMatch, "sqlite")
+def _text_match(element: operators.TextMatch, compiler: SQLCompiler, **kw: Any) -> str:
     left, right = (compiler.process(clause, **kw) for clause in element.operands)
     if not element.ignore_case:
         return f"{left} GLOB {right}"
@@ -156,29 +157,29 @@ def _text_match(element: constructs.TextMatch, compiler: SQLCompiler, **kw: Any)
     return f"{left} LIKE {right} ESCAPE '{LIKE_ESCAPE}'"
 
 
-@compiles(constructs.Regex, "sqlite")
-def _regex(element: constructs.Regex, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(operators.Regex, "sqlite")
+def _regex(element: operators.Regex, compiler: SQLCompiler, **kw: Any) -> str:
     left, right = (compiler.process(clause, **kw) for clause in element.clauses)
     return f"{left} REGEXP {right}"
 
 
-@compiles(constructs.IRegex, "sqlite")
-def _iregex(element: constructs.IRegex, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(operators.IRegex, "sqlite")
+def _iregex(element: operators.IRegex, compiler: SQLCompiler, **kw: Any) -> str:
     left, right = (compiler.process(clause, **kw) for clause in element.clauses)
     return f"{left} REGEXP ('(?i)' || {right})"
 
 
-@compiles(constructs.InList, "sqlite")
-def _in_list(element: constructs.InList, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(operators.InList, "sqlite")
+def _in_list(element: operators.InList, compiler: SQLCompiler, **kw: Any) -> str:
     expression, values = element.clauses
     left, right = (compiler.process(clause, **kw) for clause in (expression, values))
-    assert isinstance(values.type, constructs.ListOf)
-    if isinstance(values.type.item, (types.Binary, sqlalchemy.LargeBinary)):
+    assert isinstance(values.type, operators.ListOf)
+    if isinstance(values.type.item, (column_types.Binary, sqlalchemy.LargeBinary)):
         left = f"quote({left})"
     return f"{left} IN (SELECT value FROM json_each({right}))"
 
 
-@compiles(constructs.JSONEqual, "sqlite")
-def _json_equal(element: constructs.JSONEqual, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(operators.JSONEqual, "sqlite")
+def _json_equal(element: operators.JSONEqual, compiler: SQLCompiler, **kw: Any) -> str:
     left, right = (compiler.process(clause, **kw) for clause in element.clauses)
     return f"orm_json({left}) = orm_json({right})"

@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 import aiosqlite
 import databases
 
-from orm.database.drivers import CursorStream, Outcome, RowStream
-from orm.database.hooks import calling
-from orm.database.pieces import PIECE, Found, Read
-from orm.database.sqlite import functions
+from orm.database.connections.driver import CursorStream, Outcome, RowStream
+from orm.database.query_log.events import calling
+from orm.database.sqlite import python_functions
+from orm.utils.row_batches import PIECE, Found, Read
 
 ResultT = TypeVar("ResultT")
 
@@ -63,7 +63,7 @@ def equip(connection: sqlite3.Connection) -> None:
     """
     connection.create_function("regexp", 2, _regexp, deterministic=True)
     connection.create_function("orm_casefold", 1, _casefold, deterministic=True)
-    functions.register(connection)
+    python_functions.register(connection)
     connection.execute("PRAGMA foreign_keys = ON")
 
 
@@ -166,7 +166,7 @@ def _open_cursor(connection: sqlite3.Connection, sql: str, args: Sequence[Any]) 
 
 
 class AiosqliteDriver:
-    """The calls of aiosqlite, on its connections (see `orm.database.drivers.Driver`)."""
+    """The calls of aiosqlite, on its connections (see `orm.database.connections.driver.Driver`)."""
 
     dialect = "sqlite"
 

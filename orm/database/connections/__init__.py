@@ -1,0 +1,1 @@
+"""Databases, pools, connections, sessions and transactions."""

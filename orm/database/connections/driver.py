@@ -1,0 +1,154 @@
+"""What the ORM needs of a database driver, and which driver a connection belongs to."""
+
+import importlib
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+import databases
+
+from orm.exceptions import NotSupportedError
+from orm.utils.row_batches import Read
+
+
+class Outcome(NamedTuple):
+    """What a statement without rows did.
+
+    `rowcount` is the number of rows matched (-1 where the driver cannot tell), `lastrowid` the key that SQLite or MySQL
+    generated for an INSERT (None on PostgreSQL, and where nothing was inserted).
+    """
+
+    rowcount: int
+    lastrowid: int | None
+
+
+class RowStream(Protocol):
+    """The rows of a running query, read piece by piece."""
+
+    async def read(self, count: int) -> Sequence[Any]:
+        """Up to `count` further rows; fewer only at the end."""
+
+    async def close(self) -> None:
+        """Give up what is left."""
+
+
+class Driver(Protocol):
+    """A driver's calls in one shape. SQL and values are the driver's own; errors are the driver's, not yet translated.
+
+    One is made with `managed=True` for `orm.Database`, where every statement goes through it, and with `managed=False`
+    for a plain `databases.Database`, whose own transactions and methods know nothing of an open stream.
+    """
+
+    dialect: str
+
+    async def server(self, raw: Any) -> str:
+        """ "postgresql", "sqlite", "mysql" or "mariadb"."""
+
+    async def prepare(self, raw: Any) -> None:
+        """Make a connection that the ORM did not open fit for its SQL."""
+
+    async def fetch(self, raw: Any, sql: str, args: Sequence[Any], read: Read | None = None) -> Sequence[Any]:
+        """The rows of a statement. Where they are many, it may be what `read` makes of them instead: a `Found`."""
+
+    async def fetch_named(self, raw: Any, sql: str, args: Sequence[Any]) -> tuple[Sequence[str], Sequence[Any]]:
+        """The names of the columns, and the rows, of a statement that somebody else wrote."""
+
+    async def execute(self, raw: Any, sql: str, args: Sequence[Any]) -> Outcome:
+        """Run a statement whose rows, if any, nobody wants."""
+
+    async def execute_many(self, raw: Any, sql: str, args: Sequence[Sequence[Any]]) -> int:
+        """Run one statement for each row of values; the number of rows matched, as far as it is known."""
+
+    async def fetch_together(self, raw: Any, statements: Sequence[tuple[str, Sequence[Any]]]) -> list[Sequence[Any]]:
+        """The rows of each of several statements that only read, from one state of the database, in one trip.
+
+        Where the driver cannot, there is only one: see `Dialect.one_statement`.
+        """
+
+    async def stream(self, raw: Any, sql: str, args: Sequence[Any], *, in_transaction: bool) -> RowStream:
+        """Begin a query whose rows are read piece by piece."""
+
+    async def adopt(self, database: databases.Database) -> None:
+        """Set the options of a plain `databases.Database` that the ORM counts on."""
+
+
+DRIVERS = {
+    "asyncpg": "orm.database.postgresql.driver:AsyncpgDriver",
+    "aiosqlite": "orm.database.sqlite.driver:AiosqliteDriver",
+    "asyncmy": "orm.database.mysql.driver:AsyncmyDriver",
+    "aiomysql": "orm.database.mysql.driver:AiomysqlDriver",
+}
+# The backends of `databases` by their module, which tells the driver before there is a connection.
+BACKENDS = {
+    "databases.backends.postgres": "asyncpg",
+    "databases.backends.sqlite": "aiosqlite",
+    "databases.backends.asyncmy": "asyncmy",
+    "databases.backends.mysql": "aiomysql",
+}
+
+
+def driver_of(database: databases.Database) -> Driver:
+    """The driver of a plain `databases.Database`; NotSupportedError for one that the ORM does not know."""
+    package = BACKENDS.get(type(database._backend).__module__)
+    if package is None:
+        raise NotSupportedError(
+            f"{database.url.scheme}:// runs on a driver that the ORM does not know: use {', '.join(sorted(DRIVERS))}"
+        )
+    module, _, name = DRIVERS[package].partition(":")
+    driver: Driver = getattr(importlib.import_module(module), name)(managed=False)
+    return driver
+
+
+class CursorStream:
+    """Rows read from an open cursor, which steps aside when the connection is needed for something else.
+
+    A connection of MySQL can do nothing else until all rows of a running query are read, and on SQLite a write might
+    show up in the rows still to come: `settle` reads what is left into memory first.
+    """
+
+    running: ClassVar[dict[int, "CursorStream"]] = {}
+
+    def __init__(
+        self,
+        raw: Any,
+        read: Callable[[int], Awaitable[Sequence[Any]]],
+        read_all: Callable[[], Awaitable[Sequence[Any]]],
+        close: Callable[[bool], Awaitable[None]],
+    ) -> None:
+        self._raw = raw
+        self._read = read
+        self._read_all = read_all
+        self._close = close
+        self._buffered: deque[Any] | None = None
+        self._finished = False
+        self.running[id(raw)] = self
+
+    @classmethod
+    async def settle(cls, raw: Any) -> None:
+        """Free the connection of its running stream, if there is one."""
+        stream = cls.running.get(id(raw))
+        if stream is not None:
+            stream._buffered = deque(await stream._read_all())
+            await stream._end(finished=True)
+
+    async def read(self, count: int) -> Sequence[Any]:
+        """Up to `count` further rows; fewer only at the end."""
+        if self._buffered is not None:
+            return [self._buffered.popleft() for _ in range(min(count, len(self._buffered)))]
+        if self._finished:
+            return []
+        rows = await self._read(count)
+        if len(rows) < count:
+            await self._end(finished=True)
+        return rows
+
+    async def close(self) -> None:
+        """Give up what is left."""
+        if not self._finished:
+            await self._end(finished=False)
+
+    async def _end(self, *, finished: bool) -> None:
+        self._finished = True
+        if self.running.get(id(self._raw)) is self:
+            del self.running[id(self._raw)]
+        await self._close(finished)

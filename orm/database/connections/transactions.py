@@ -1,0 +1,237 @@
+"""Transactions that leave nothing behind, however they end."""
+
+import asyncio
+import contextlib
+import functools
+import itertools
+import operator
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import databases.core
+from databases.interfaces import TransactionBackend
+
+from orm.database.connections.errors import translating
+from orm.database.connections.on_commit import CommitCallback, read_callback
+from orm.exceptions import ConnectionLost, QueryError, TransactionError
+
+if TYPE_CHECKING:
+    from orm.database.connections.connection import Connection, ManagedConnection
+
+FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
+
+ISOLATION_LEVELS = {
+    name.lower().replace(" ", "_"): name
+    for name in ("READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")
+}
+_savepoint_numbers = itertools.count(1)
+# The transactions that this task, and the one that started it, began in a scope that rolls back at the end.
+_open_here: ContextVar[tuple["Transaction", ...]] = ContextVar("orm.open_here", default=())
+
+
+class Options(NamedTuple):
+    """What a transaction was asked to be. `isolation` is SQL's spelling, or None for the database's default."""
+
+    isolation: str | None = None
+    readonly: bool = False
+    deferrable: bool = False
+
+
+NO_OPTIONS = Options()
+
+
+def read_options(given: dict[str, Any]) -> Options:
+    """The options of `database.transaction(…)`; QueryError for one that does not exist."""
+    if not given:
+        return NO_OPTIONS
+    unknown = sorted(set(given) - set(Options._fields))
+    if unknown:
+        raise QueryError(f"transaction() takes {', '.join(Options._fields)} and force_rollback, not {unknown[0]!r}")
+    isolation = given.get("isolation")
+    if isolation is not None:
+        known = ISOLATION_LEVELS.get(str(isolation).strip().lower().replace(" ", "_"))
+        if known is None:
+            raise QueryError(f"unknown isolation level {isolation!r}: choose one of {', '.join(ISOLATION_LEVELS)}")
+        isolation = known
+    return Options(isolation, bool(given.get("readonly", False)), bool(given.get("deferrable", False)))
+
+
+class SQLTransaction(TransactionBackend):
+    """One level of transaction on a connection: the root one, or a savepoint inside it."""
+
+    def __init__(self, connection: "ManagedConnection") -> None:
+        self._connection = connection
+        self._savepoint: str | None = None
+
+    async def start(self, is_root: bool, extra_options: dict[Any, Any]) -> None:
+        """Begin; TransactionError for options that a savepoint cannot have."""
+        options = read_options(extra_options)
+        if is_root:
+            await self._connection.begin(options)
+            return
+        if options != NO_OPTIONS:
+            raise TransactionError("isolation, readonly and deferrable belong to the outermost transaction")
+        savepoint = f"orm_{next(_savepoint_numbers)}"
+        await self._connection.run(f"SAVEPOINT {savepoint}")
+        self._savepoint = savepoint
+
+    async def commit(self) -> None:
+        """Keep the work. If that fails, the work of this level is undone before the error is raised."""
+        if self._savepoint is None:
+            await self._connection.commit()
+            return
+        try:
+            await self._connection.run(f"RELEASE SAVEPOINT {self._savepoint}")
+        except TransactionError:
+            await self.rollback()
+            raise
+
+    async def rollback(self) -> None:
+        """Undo the work of this level."""
+        if self._savepoint is None:
+            await self._connection.rollback()
+        else:
+            await self._connection.run(f"ROLLBACK TO SAVEPOINT {self._savepoint}")
+
+
+class Transaction(databases.core.Transaction):
+    """A transaction, or inside another one a savepoint.
+
+    Use it as `async with database.transaction():`, as the decorator `@database.transaction()`, or by hand:
+    `transaction = await database.transaction()`, then `await transaction.commit()` or `.rollback()`.
+    However it ends, cancellation included, its connection goes back without it.
+    """
+
+    def __init__(self, connection_callable: Callable[[], "Connection"], force_rollback: bool, **options: Any) -> None:
+        super().__init__(connection_callable, force_rollback, **options)
+        self._find_connection = connection_callable
+        self._opened: tuple[Connection, TransactionBackend] | None = None
+        self._task: asyncio.Task[Any] | None = None
+        self._over: asyncio.Event | None = None  # made by whoever waits for it
+        self._callbacks: list[CommitCallback] = []
+
+    def __call__(self, func: FunctionT) -> FunctionT:
+        """Run each call of `func` in a transaction of its own."""
+
+        @functools.wraps(func)
+        async def wrapper(*args: Any, **kwargs: Any) -> Any:
+            # This object lives as long as the function, and many tasks may be in it at the same time.
+            async with Transaction(self._find_connection, self._force_rollback, **self._extra_options):
+                return await func(*args, **kwargs)
+
+        return wrapper  # type: ignore[return-value]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has begun and is not over."""
+        return self._opened is not None
+
+    async def start(self) -> "Transaction":
+        """Begin the transaction."""
+        if self._opened is not None:
+            raise TransactionError("this transaction has begun already")
+        connection = self._find_connection()
+        if not connection.enter():
+            await connection.__aenter__()
+        try:
+            while not self.is_open:
+                async with connection._transaction_lock:
+                    other = self._in_the_way(connection)
+                    if other is None:
+                        await self._begin(connection)
+                if other is not None:
+                    await other._ended()
+        finally:
+            if not self.is_open:
+                await connection.__aexit__()
+        return self
+
+    async def _begin(self, connection: "Connection") -> None:
+        stack = connection._transaction_stack
+        options = self._extra_options
+        if connection.is_global and stack:
+            _open_here.set((*(one for one in _open_here.get() if one.is_open), self))
+            if len(stack) == 1:
+                # Here is the outermost level as far as the program knows, so options are in place; but a savepoint,
+                # which it is in truth, cannot have them.
+                read_options(options)
+                options = {}
+        backend = connection._connection.transaction()
+        async with connection._query_lock:
+            with translating:
+                await backend.start(is_root=not stack, extra_options=options)
+        stack.append(self)
+        self._opened = connection, backend
+        self._task = asyncio.current_task()
+
+    async def commit(self) -> None:
+        """Keep the work of this transaction; raises TransactionError if a failed statement has broken it."""
+        await self._finish(keep=True)
+
+    async def rollback(self) -> None:
+        """Undo the work of this transaction."""
+        # A lost connection has taken the transaction with it, and what lost it is being raised already.
+        with contextlib.suppress(ConnectionLost):
+            await self._finish(keep=False)
+
+    async def on_commit(self, func: Callable[[], object], *, robust: bool = False) -> None:
+        """`Database.on_commit` for this transaction, which need not be the innermost one, nor of the current task.
+
+        Raises `TransactionError` when it has not begun, or is over.
+        """
+        callback = read_callback(func, robust)
+        if self._opened is None:
+            raise TransactionError("on_commit() of a transaction that has not begun, or is over")
+        self._callbacks.append(callback)
+
+    async def _finish(self, *, keep: bool) -> None:
+        if self._opened is None:
+            raise TransactionError("this transaction has not begun, or is over")
+        connection, backend = self._opened
+        stack = connection._transaction_stack
+        if stack[-1] is not self:
+            raise TransactionError("an inner transaction has to end before the outer one")
+        try:
+            async with connection._query_lock:
+                with translating:
+                    await (backend.commit() if keep else backend.rollback())
+        finally:
+            stack.pop()
+            outer = stack[-1] if stack else None
+            callbacks, self._callbacks = self._callbacks, []
+            self._opened = None
+            if self._over is not None:
+                self._over.set()
+            if not connection.leave():
+                await connection.__aexit__()
+        if not keep:
+            return
+        if outer is None:
+            for callback in sorted(callbacks, key=operator.attrgetter("number")):
+                await callback.run()
+        else:
+            assert isinstance(outer, Transaction)
+            outer._callbacks += callbacks
+
+    async def _ended(self) -> None:
+        if self._over is None:
+            self._over = asyncio.Event()
+        await self._over.wait()
+
+    def _in_the_way(self, connection: "Connection") -> "Transaction | None":
+        """The open transaction of another task that has to end before this one can begin.
+
+        In the scope that rolls back at the end, all tasks share one connection, whose savepoints must end in the
+        opposite order of their beginning. One may begin inside a transaction of its own task, or of the task that
+        started it.
+        """
+        stack = connection._transaction_stack
+        if not connection.is_global or len(stack) < 2:
+            return None
+        innermost = stack[-1]
+        assert isinstance(innermost, Transaction)
+        task = innermost._task
+        if innermost in _open_here.get() or task is None or task is asyncio.current_task() or task.done():
+            return None
+        return innermost

@@ -1,0 +1,303 @@
+"""How MySQL and MariaDB spell the functions of `orm.functions`."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from typing import Any
+
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+
+from orm.database.sql import functions as sql_functions
+from orm.database.sql.functions import Conversion, Gathering, NeighbourOr, not_supported
+from orm.database.types.storage import Unstorable
+from orm.database.types.time_zones import clock_changes, fixed_offset
+from orm.exceptions import NotSupportedError
+
+NAMES = ("mysql", "mariadb")
+# TO_SECONDS() counts from the year 0.
+YEAR_ZERO = datetime.timedelta(days=366)
+SMALL_UNITS = {
+    "hour": "MINUTE({0}) * 60 + SECOND({0})",
+    "minute": "SECOND({0})",
+    "second": "0",
+}
+TRUNCATED = {
+    "year": "MAKEDATE(YEAR({0}), 1)",
+    "quarter": "(MAKEDATE(YEAR({0}), 1) + INTERVAL (QUARTER({0}) - 1) QUARTER)",
+    # The moment only once: with a time zone, it is long.
+    "month": "CAST(CONCAT(LEFT({0}, 7), '-01') AS DATE)",
+    "week": "(DATE({0}) - INTERVAL WEEKDAY({0}) DAY)",
+    "day": "DATE({0})",
+    "date": "DATE({0})",
+    "time": "TIME({0})",
+    "hour": "TIMESTAMP(DATE({0}), MAKETIME(HOUR({0}), 0, 0))",
+    "minute": "TIMESTAMP(DATE({0}), MAKETIME(HOUR({0}), MINUTE({0}), 0))",
+    "second": "TIMESTAMP(DATE({0}), MAKETIME(HOUR({0}), MINUTE({0}), SECOND({0})))",
+}
+TRUNCATED_TIMES = {
+    "hour": "MAKETIME(HOUR({0}), 0, 0)",
+    "minute": "MAKETIME(HOUR({0}), MINUTE({0}), 0)",
+    "second": "MAKETIME(HOUR({0}), MINUTE({0}), SECOND({0}))",
+}
+EXTRACTED = {
+    "week_day": "DAYOFWEEK({0})",
+    "iso_week_day": "(WEEKDAY({0}) + 1)",
+    "week": "WEEK({0}, 3)",
+    "iso_year": "(YEARWEEK({0}, 3) DIV 100)",
+}
+DURATIONS = {
+    "day": "({0} DIV 86400000000)",
+    "hour": "MOD({0} DIV 3600000000, 24)",
+    "minute": "MOD({0} DIV 60000000, 60)",
+    "second": "MOD({0} DIV 1000000, 60)",
+}
+
+
+def _seconds(moment: datetime.datetime) -> int:
+    return int((moment - datetime.datetime.min + YEAR_ZERO).total_seconds())
+
+
+def to_zone(moment: str, zone: str) -> str:
+    """A clock's face from an instant in UTC.
+
+    CONVERT_TZ() needs tables of zones that servers seldom have, and changes nothing before 1970 or after 2037. So
+    the zone's clock changes are part of the statement, where INTERVAL() finds the offset by binary search.
+    """
+    offset = fixed_offset(zone)
+    if offset is not None:
+        return f"({moment} + INTERVAL {offset} SECOND)" if offset else moment
+    moments, offsets = clock_changes(zone)
+    return f"({moment} + INTERVAL {_offset_at(moment, [_seconds(at) for at in moments], offsets)} SECOND)"
+
+
+def from_zone(local: str, zone: str) -> str:
+    """An instant in UTC from a clock's face; of one that the clock shows twice, the first."""
+    offset = fixed_offset(zone)
+    if offset is not None:
+        return f"({local} - INTERVAL {offset} SECOND)" if offset else local
+    moments, offsets = clock_changes(zone)
+    pairs = zip(moments, offsets, offsets[1:], strict=False)
+    faces = [_seconds(at) + max(before, after) for at, before, after in pairs]
+    return f"({local} - INTERVAL {_offset_at(local, faces, offsets)} SECOND)"
+
+
+def _offset_at(moment: str, changes: list[int], offsets: tuple[int, ...]) -> str:
+    if not changes:
+        return str(offsets[0])
+    position = f"INTERVAL(TO_SECONDS({moment}), {', '.join(map(str, changes))})"
+    # Its NULL of NULL is -1, and ELT() has nothing at 0.
+    return f"ELT(1 + {position}, {', '.join(map(str, offsets))})"
+
+
+def _extract(unit: str, kind: str, zone: str, moment: str) -> str:
+    if kind == "duration":
+        return DURATIONS[unit].format(moment)
+    if kind == "aware":
+        moment = to_zone(moment, zone)
+    return EXTRACTED[unit].format(moment) if unit in EXTRACTED else f"EXTRACT({unit.upper()} FROM {moment})"
+
+
+def _trunc(unit: str, kind: str, to: str, zone: str, moment: str) -> str:
+    if kind == "time":
+        return TRUNCATED_TIMES[unit].format(moment)
+    if kind == to == "aware" and unit in SMALL_UNITS:
+        # What is cut off is the same on every clock, so an hour that the clock shows twice stays the right one.
+        local = to_zone(moment, zone)
+        rest = SMALL_UNITS[unit].format(local)
+        return f"({moment} - INTERVAL ({rest}) SECOND - INTERVAL MICROSECOND({moment}) MICROSECOND)"
+    local = to_zone(moment, zone) if kind == "aware" else moment
+    cut = TRUNCATED[unit].format(local)
+    if to in ("date", "time"):
+        return cut if unit == to else f"{to.upper()}({cut})"
+    cut = f"CAST({cut} AS DATETIME(6))"
+    return from_zone(cut, zone) if to == "aware" else cut
+
+
+def _now(kind: str) -> str:
+    return "UTC_TIMESTAMP(6)"
+
+
+def _collate(name: str, text: str) -> str:
+    return f"({text} COLLATE `{name}`)"
+
+
+def _binary(text: str) -> str:
+    """Text in the collation of JSON, because JSON functions mix no others with it."""
+    return f"CONVERT({text} USING utf8mb4) COLLATE utf8mb4_bin"
+
+
+def _as_json(kind: str, value: str) -> str:
+    if kind == "boolean":
+        truth = f"CASE WHEN {value} THEN 'true' WHEN NOT {value} THEN 'false' END"
+        return f"JSON_EXTRACT({_binary(truth)}, '$')"
+    if kind == "json":
+        return f"JSON_EXTRACT({_binary(value)}, '$')"
+    return _binary(value) if kind in ("text", "enum") else value
+
+
+def _json_element(kind: str, value: str) -> str:
+    """The text of a JSON value; never NULL."""
+    if kind == "boolean":
+        text = f"CASE WHEN {value} THEN 'true' WHEN NOT {value} THEN 'false' END"
+    elif kind in ("integer", "float", "decimal", "json"):
+        text = f"CAST({value} AS CHAR)"
+    else:
+        text = f"JSON_QUOTE(CAST({value} AS CHAR))"
+    return f"COALESCE({text}, 'null')"
+
+
+def _json_object(*words_and_arguments: str) -> str:
+    count = len(words_and_arguments) // 3
+    kinds, arguments = words_and_arguments[:count], list(words_and_arguments[count:])
+    arguments[::2] = [_binary(key) for key in arguments[::2]]
+    arguments[1::2] = [_as_json(kind, value) for kind, value in zip(kinds, arguments[1::2], strict=True)]
+    return f"JSON_OBJECT({', '.join(arguments)})"
+
+
+def _json_array(*words_and_arguments: str) -> str:
+    count = len(words_and_arguments) // 2
+    kinds, values = words_and_arguments[:count], words_and_arguments[count:]
+    return f"JSON_ARRAY({', '.join(_as_json(kind, value) for kind, value in zip(kinds, values, strict=True))})"
+
+
+def _excluding(rows: str, over: str) -> str:
+    raise NotSupportedError("MySQL and MariaDB cannot leave rows out of a window's frame (exclusion=).")
+
+
+TYPES = {"date": "DATE", "time": "TIME(6)", "datetime": "DATETIME(6)"}
+NUMBERS = "('INTEGER', 'DOUBLE', 'DECIMAL', 'UNSIGNED INTEGER')"
+
+for _name in NAMES:
+    sql_functions.spellings[_name] = {
+        "extract": _extract,
+        "trunc": _trunc,
+        "now": _now,
+        # A parameter is a text of the client's, of no type.
+        "typed": lambda kind, value: f"CAST({value} AS {TYPES[kind]})",
+        # Windows
+        "excluding": _excluding,
+        # Text
+        "as_text": "CAST({0} AS CHAR)",
+        "chr": "CHAR({0} USING utf32)",
+        # Passes over NULL.
+        "concat": "CONCAT_WS('', {all})",
+        "length": "CHAR_LENGTH({0})",
+        # By itself ORD() gives the bytes of the character as a number.
+        "ord": "ORD(CONVERT({0} USING utf32))",
+        "sha224": "SHA2({0}, 224)",
+        "sha256": "SHA2({0}, 256)",
+        "sha384": "SHA2({0}, 384)",
+        "sha512": "SHA2({0}, 512)",
+        "strindex": "INSTR({0}, {1})",
+        "signed": "CAST({0} AS SIGNED)",
+        # Its >> takes a negative number for a very large one.
+        "shifted_right": "FLOOR({0} / POW(2, {1}))",
+        "substr": "SUBSTRING({0}, {1})",
+        "substr_of": "SUBSTRING({0}, {1}, {2})",
+        "collate": _collate,
+        # Numbers
+        # PI() is shown with six digits only.
+        "pi": "3.141592653589793e0",
+        "random": "RAND()",
+        "round": lambda kind, number, digits: f"ROUND({number}, {digits})",
+        # JSON
+        "json_element": _json_element,
+        "json_at": "JSON_EXTRACT({0}, {1})",
+        # By itself [0] of what is no array is all of it.
+        "json_item": (
+            "CASE WHEN JSON_TYPE({0}) = 'ARRAY' THEN JSON_EXTRACT({0}, CONCAT('$[', {1}, ']')) "
+            """ELSE JSON_EXTRACT({0}, CONCAT('$."', {1}, '"')) END"""
+        ),
+        "json_text": "CASE WHEN JSON_TYPE({0}) <> 'NULL' THEN JSON_UNQUOTE({0}) END",
+        "json_number": f"CASE WHEN JSON_TYPE({{0}}) IN {NUMBERS} THEN {{0}} + 0 END",
+        "json_string": "CASE WHEN JSON_TYPE({0}) = 'STRING' THEN JSON_UNQUOTE({0}) END",
+        "json_is_null": "JSON_TYPE({0}) = 'NULL'",
+        "json_contains": "JSON_CONTAINS({0}, {1}) = 1",
+        "json_has_keys": "COALESCE(JSON_CONTAINS(JSON_KEYS({0}), {1}) = 1, {0} IS NULL AND NULL)",
+        "json_has_any_keys": "COALESCE(JSON_OVERLAPS(JSON_KEYS({0}), {1}) = 1, {0} IS NULL AND NULL)",
+        "date_after": "TIMESTAMP({0}) + INTERVAL {1} MICROSECOND",
+        "date_before": "TIMESTAMP({0}) - INTERVAL {1} MICROSECOND",
+        "date_gap": "TIMESTAMPDIFF(MICROSECOND, {1}, {0})",
+        "datetime_after": "{0} + INTERVAL {1} MICROSECOND",
+        "datetime_before": "{0} - INTERVAL {1} MICROSECOND",
+        "datetime_gap": "TIMESTAMPDIFF(MICROSECOND, {1}, {0})",
+        "time_after": "TIME(TIMESTAMP('2000-01-01', {0}) + INTERVAL {1} MICROSECOND)",
+        "time_before": "TIME(TIMESTAMP('2000-01-01', {0}) - INTERVAL {1} MICROSECOND)",
+        "time_gap": "TIMESTAMPDIFF(MICROSECOND, TIMESTAMP('2000-01-01', {1}), TIMESTAMP('2000-01-01', {0}))",
+        "json_object": _json_object,
+        "json_array": _json_array,
+    }
+
+# Each value is a list of one, because a JSON column of JSON_TABLE() takes the quotes off a bare text.
+_LISTED = "SELECT 1 FROM JSON_TABLE({1}, '$[*]' COLUMNS (doc JSON PATH '$')) AS listed WHERE"
+for _name, _same in (
+    ("mariadb", "JSON_EQUALS(listed.doc, CONCAT('[', {0}, ']')) = 1"),
+    ("mysql", "listed.doc = JSON_ARRAY({0})"),
+):
+    sql_functions.spellings[_name]["json_in"] = f"CASE WHEN {{0}} IS NOT NULL THEN EXISTS ({_LISTED} {_same}) END"
+
+
+def _encode_path(keys: tuple[str, ...]) -> str:
+    return "$" + "".join(f".{json.dumps(key, ensure_ascii=False)}" for key in keys)
+
+
+def _encode_mariadb_path(keys: tuple[str, ...]) -> str:
+    if any(key.startswith("-") for key in keys):
+        raise Unstorable("A path of MariaDB's cannot name a key that begins with a hyphen.")
+    return _encode_path(keys)
+
+
+sql_functions.path_encoders["mysql"] = _encode_path
+sql_functions.path_encoders["mariadb"] = _encode_mariadb_path
+
+CASTS = {
+    "integer": "CAST({0} AS SIGNED)",
+    "duration": "CAST({0} AS SIGNED)",
+    "float": "CAST({0} AS DOUBLE)",
+    "boolean": "({0} <> 0)",
+    "date": "CAST({0} AS DATE)",
+    "time": "CAST({0} AS TIME(6))",
+    "naive": "CAST({0} AS DATETIME(6))",
+    "aware": "CAST({0} AS DATETIME(6))",
+    "json": "JSON_EXTRACT({0}, '$')",
+    "uuid": "LOWER(REPLACE({0}, '-', ''))",
+    "binary": "CAST({0} AS BINARY)",
+}
+
+
+@compiles(Conversion, *NAMES)
+def _conversion(element: Conversion, compiler: SQLCompiler, **kw: Any) -> str:
+    (argument,) = element.clauses
+    value = compiler.process(argument, **kw)
+    if element.target in CASTS:
+        return CASTS[element.target].format(value)
+    type_: Any = element.type
+    if element.target == "decimal":
+        return f"CAST({value} AS DECIMAL({type_.max_digits or 65}, {type_.decimal_places or 0}))"
+    length = getattr(type_, "length", None)
+    # CHAR(n) would warn of each text that it cuts.
+    return f"LEFT(CAST({value} AS CHAR), {length})" if length else f"CAST({value} AS CHAR)"
+
+
+@compiles(NeighbourOr, "mariadb")
+def _neighbour_or(element: NeighbourOr, compiler: SQLCompiler, **kw: Any) -> str:
+    # LAG() and LEAD() have no default there. A row that is not there is not one whose value is NULL.
+    bare, there, default = (compiler.process(clause, **kw) for clause in list(element.clauses)[1:])
+    return f"CASE WHEN {there} = 0 THEN {default} ELSE {bare} END"
+
+
+@compiles(Gathering, *NAMES)
+def _gathering(element: Gathering, compiler: SQLCompiler, **kw: Any) -> str:
+    if element.function == "array_agg":
+        return not_supported(element, compiler, **kw)
+    (value, *delimiter), keys, condition = element.parts(compiler, **kw)
+    if condition:
+        # What is NULL does not take part.
+        value = f"CASE WHEN {condition} THEN {value} END"
+    joined = f"{'DISTINCT ' if element.only_distinct else ''}{value}{element.ordered(keys)}"
+    if delimiter:
+        return f"GROUP_CONCAT({joined} SEPARATOR {delimiter[0]})"
+    # JSON_ARRAYAGG() has neither an order nor a way to leave rows out on MySQL.
+    return f"CONCAT('[', GROUP_CONCAT({joined} SEPARATOR ', '), ']')"

@@ -1,0 +1,170 @@
+"""How PostgreSQL spells the functions of `orm.functions`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+
+from orm.database.sql import functions as sql_functions
+from orm.database.sql.functions import Conversion, Gathering
+from orm.database.types.time_zones import UTC, fixed_offset
+
+NAME = "postgresql"
+FIELDS = {"week_day": "DOW", "iso_week_day": "ISODOW", "iso_year": "ISOYEAR"}
+SMALL_UNITS = ("hour", "minute", "second")
+
+
+def at_zone(moment: str, zone: str) -> str:
+    """A clock's face from an instant, or the other way round."""
+    offset = fixed_offset(zone)
+    name = f"'{zone}'" if offset is None or zone == UTC else f"INTERVAL '{offset} seconds'"
+    return f"({moment} AT TIME ZONE {name})"
+
+
+def _extract(unit: str, kind: str, zone: str, moment: str) -> str:
+    if kind == "aware":
+        moment = at_zone(moment, zone)
+    found = f"EXTRACT({FIELDS.get(unit, unit.upper())} FROM {moment})"
+    if unit == "second":
+        return f"FLOOR({found})"
+    return f"({found} + 1)" if unit == "week_day" else found
+
+
+def _trunc(unit: str, kind: str, to: str, zone: str, moment: str) -> str:
+    local = at_zone(moment, zone) if kind == "aware" else moment
+    cut = local if unit in ("date", "time") else f"DATE_TRUNC('{unit}', {local})"
+    if to in ("date", "time"):
+        return f"CAST({cut} AS {to.upper()})"
+    if to == "naive":
+        return f"CAST({cut} AS TIMESTAMP)"
+    if unit in SMALL_UNITS:
+        # What is cut off is the same on every clock, so an hour that the clock shows twice stays the right one.
+        return f"({moment} - ({local} - {cut}))"
+    return at_zone(cut, zone)
+
+
+def _now(kind: str) -> str:
+    # CURRENT_TIMESTAMP is when the transaction began.
+    return "STATEMENT_TIMESTAMP()" if kind == "aware" else at_zone("STATEMENT_TIMESTAMP()", UTC)
+
+
+def _hash(bits: str) -> str:
+    return f"ENCODE(SHA{bits}(CONVERT_TO({{0}}, 'UTF8')), 'hex')"
+
+
+def _collate(name: str, text: str) -> str:
+    return f'({text} COLLATE "{name}")'
+
+
+def _round(kind: str, number: str, digits: str) -> str:
+    number = f"CAST({number} AS NUMERIC)" if kind == "float" else number
+    return f"ROUND({number}, CAST({digits} AS INTEGER))"
+
+
+def _numeric(name: str) -> Any:
+    # There is no LOG(double, double), nor MOD.
+    def spell(left: str, right: str) -> str:
+        return f"{name}(CAST({left} AS NUMERIC), CAST({right} AS NUMERIC))"
+
+    return spell
+
+
+def _json_object(*words_and_arguments: str) -> str:
+    count = len(words_and_arguments) // 3
+    arguments = list(words_and_arguments[count:])
+    arguments[::2] = [f"CAST({key} AS TEXT)" for key in arguments[::2]]
+    return f"JSONB_BUILD_OBJECT({', '.join(arguments)})"
+
+
+def _json_array(*words_and_arguments: str) -> str:
+    count = len(words_and_arguments) // 2
+    return f"JSONB_BUILD_ARRAY({', '.join(words_and_arguments[count:])})"
+
+
+sql_functions.spellings[NAME] = {
+    "extract": _extract,
+    "trunc": _trunc,
+    "now": _now,
+    "typed": lambda kind, value: value,
+    # Text
+    "as_text": "CAST({0} AS TEXT)",
+    "chr": "CHR(CAST({0} AS INTEGER))",
+    "concat": "CONCAT({all})",
+    "left": "LEFT({0}, CAST({1} AS INTEGER))",
+    "right": "RIGHT({0}, CAST({1} AS INTEGER))",
+    "lpad": "LPAD({0}, CAST({1} AS INTEGER), {2})",
+    "rpad": "RPAD({0}, CAST({1} AS INTEGER), {2})",
+    "ord": "ASCII({0})",
+    "repeat": "REPEAT({0}, CAST({1} AS INTEGER))",
+    "sha1": "ENCODE(DIGEST({0}, 'sha1'), 'hex')",
+    "sha224": _hash("224"),
+    "sha256": _hash("256"),
+    "sha384": _hash("384"),
+    "sha512": _hash("512"),
+    "strindex": "STRPOS({0}, {1})",
+    "signed": "({0})",
+    "shifted_right": "({0} >> {1})",
+    "substr": "SUBSTRING({0}, CAST({1} AS INTEGER))",
+    "substr_of": "SUBSTRING({0}, CAST({1} AS INTEGER), CAST({2} AS INTEGER))",
+    "array_slice": "({0})[CAST({1} AS INTEGER):]",
+    "array_slice_of": "({0})[CAST({1} AS INTEGER):CAST({1} AS INTEGER) + CAST({2} AS INTEGER) - 1]",
+    "trim": "BTRIM({0})",
+    "collate": _collate,
+    # Windows
+    "excluding": sql_functions.excluding,
+    # Numbers
+    "log": _numeric("LOG"),
+    "mod": _numeric("MOD"),
+    "round": _round,
+    "degrees": "DEGREES({0})",
+    # JSON
+    "json_element": lambda kind, value: value,
+    "json_at": "{0} #> CAST({1} AS TEXT[])",
+    "json_text": "{0} #>> '{{}}'",
+    "json_number": "CASE WHEN JSONB_TYPEOF({0}) = 'number' THEN CAST({0} AS NUMERIC) END",
+    "json_string": "CASE WHEN JSONB_TYPEOF({0}) = 'string' THEN {0} #>> '{{}}' END",
+    "json_is_null": "JSONB_TYPEOF({0}) = 'null'",
+    "json_item": "{0} #> ARRAY[{1}]",
+    "json_in": "{0} = ANY(ARRAY(SELECT listed -> 0 FROM JSONB_ARRAY_ELEMENTS({1}) AS listed))",
+    "json_contains": "{0} @> {1}",
+    "json_has_keys": ("JSONB_TYPEOF({0}) = 'object' AND {0} ?& ARRAY(SELECT JSONB_ARRAY_ELEMENTS_TEXT({1}))"),
+    "json_has_any_keys": ("JSONB_TYPEOF({0}) = 'object' AND {0} ?| ARRAY(SELECT JSONB_ARRAY_ELEMENTS_TEXT({1}))"),
+    "date_after": "{0} + {1}",
+    "date_before": "{0} - {1}",
+    "date_gap": "CAST({0} AS TIMESTAMP) - CAST({1} AS TIMESTAMP)",
+    "datetime_after": "{0} + {1}",
+    "datetime_before": "{0} - {1}",
+    "datetime_gap": "{0} - {1}",
+    "time_after": "{0} + {1}",
+    "time_before": "{0} - {1}",
+    "time_gap": "{0} - {1}",
+    "json_object": _json_object,
+    "json_array": _json_array,
+}
+sql_functions.path_encoders[NAME] = list
+
+
+@compiles(Conversion, NAME)
+def _conversion(element: Conversion, compiler: SQLCompiler, **kw: Any) -> str:
+    (argument,) = element.clauses
+    value = compiler.process(argument, **kw)
+    if element.source == "aware" and element.target in ("date", "time", "naive", "text"):
+        value = at_zone(value, UTC)
+    elif element.source == "naive" and element.target == "aware":
+        return at_zone(value, UTC)
+    type_: sqlalchemy.types.TypeEngine[Any] = element.type
+    return f"CAST({value} AS {compiler.dialect.type_compiler_instance.process(type_)})"
+
+
+AGGREGATES = {"string_agg": "STRING_AGG", "array_agg": "ARRAY_AGG", "json_agg": "JSONB_AGG"}
+
+
+@compiles(Gathering, NAME)
+def _gathering(element: Gathering, compiler: SQLCompiler, **kw: Any) -> str:
+    values, keys, condition = element.parts(compiler, **kw)
+    distinct = "DISTINCT " if element.only_distinct else ""
+    found = f"{AGGREGATES[element.function]}({distinct}{', '.join(values)}{element.ordered(keys)})"
+    return f"{found} FILTER (WHERE {condition})" if condition else found

@@ -1,0 +1,181 @@
+"""How PostgreSQL keeps values, in the terms of asyncpg.
+
+Parameters carry a cast (`$1::BIGINT`), so that the server never guesses their types. Enums do not: they are
+VARCHAR columns here and native enums in databases made by older releases, and an uncast parameter fits both.
+"""
+
+from __future__ import annotations
+
+import enum
+import ipaddress
+import re
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import types as sqltypes
+from sqlalchemy.dialects import postgresql
+
+from orm.database.types.storage import (
+    UTC,
+    IPAddress,
+    Process,
+    Storage,
+    Types,
+    Unstorable,
+    bind_naive,
+    bind_text,
+    decode_json,
+    each,
+    enum_length,
+    enum_to_name,
+    json_to_text,
+    make_uuid,
+    name_to_enum,
+    round_to,
+    to_utc,
+)
+from orm.utils.codegen import Inline, function_of
+
+#: A JSON string, or a number that is written with a positive exponent.
+STRING_OR_LARGE_FLOAT = re.compile(r'"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?e\+\d+')
+ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+
+
+class CastINET(postgresql.INET):
+    """INET whose parameters are cast."""
+
+    render_bind_cast = True
+
+
+class CastBYTEA(postgresql.BYTEA):
+    """BYTEA whose parameters are cast."""
+
+    render_bind_cast = True
+
+
+class UncastString(sqltypes.String):
+    """VARCHAR whose parameters take the type of whatever they meet."""
+
+    def adapt(self, cls: Any, **kw: Any) -> Any:
+        # The dialect would otherwise put its own string type in its place, which is cast.
+        return UncastString(self.length)
+
+
+class PostgreSQLTypes(Types):
+    """Storage on PostgreSQL."""
+
+    def float(self) -> Storage:
+        return Storage(postgresql.DOUBLE_PRECISION(), as_float)
+
+    def decimal(self, max_digits: int | None, decimal_places: int | None) -> Storage:
+        storage = super().decimal(max_digits, decimal_places)
+        return storage if decimal_places else storage._replace(result=written_out)
+
+    def boolean(self) -> Storage:
+        return Storage(sqltypes.Boolean())
+
+    def string(self, length: int | None) -> Storage:
+        return Storage(sqltypes.String(length), bind_text_without_nul)
+
+    def text(self) -> Storage:
+        return Storage(sqltypes.Text(), bind_text_without_nul)
+
+    def datetime(self, timezone: bool) -> Storage:
+        if timezone:
+            return Storage(sqltypes.DateTime(timezone=True), aware_to_utc, infinity_to_aware)
+        return Storage(sqltypes.DateTime(), bind_naive)
+
+    def duration(self) -> Storage:
+        return Storage(postgresql.INTERVAL())
+
+    def json(self) -> Storage:
+        return Storage(postgresql.JSONB(), json_to_jsonb, jsonb_to_json)
+
+    def binary(self, length: int | None) -> Storage:
+        return Storage(CastBYTEA())
+
+    def uuid(self) -> Storage:
+        return Storage(postgresql.UUID(as_uuid=True), None, plain_uuid)
+
+    def ip(self) -> Storage:
+        return Storage(CastINET(), None, plain_address)
+
+    def enum(self, enum_class: type[enum.Enum]) -> Storage:
+        if issubclass(enum_class, int):
+            return super().enum(enum_class)
+        length = enum_length(enum_class)
+        return Storage(UncastString(length), enum_to_name, name_to_enum(enum_class))
+
+    def array(self, item: Storage) -> Storage:
+        length: int | None = getattr(item.sql_type, "length", None)
+        bind = item.bind if length is None else limit(item.bind, length)
+        return Storage(postgresql.ARRAY(item.sql_type), each(bind), each(item.result))
+
+
+as_float = Inline("{v} if type({v}) is float or {v} is None else float({v})")
+
+
+def _written_out(value: Decimal) -> Decimal:
+    return value if value.as_tuple().exponent <= 0 else round_to(value, 0)  # type: ignore[operator]
+
+
+#: asyncpg gives whole numbers that end in zeros as 1E+8.
+written_out = Inline("None if {v} is None else {write}({v})", write=_written_out)
+
+
+def _bind_text_without_nul(value: Any) -> Any:
+    if value is not None and "\0" in value:
+        raise Unstorable("Must not have NUL characters on PostgreSQL.")
+    return bind_text(value)
+
+
+#: Refuses text that PostgreSQL cannot hold.
+bind_text_without_nul = Inline(
+    "{v} if {v} is None or {v}.isascii() and '\\0' not in {v} else {bind}({v})", bind=_bind_text_without_nul
+)
+
+
+def limit(bind: Process | None, length: int) -> Process:
+    """Refuse text that is too long, which the cast of an array parameter would cut off."""
+
+    convert = function_of(bind)
+
+    def bind_limited(value: Any) -> Any:
+        stored = value if convert is None else convert(value)
+        if stored is not None and len(stored) > length:
+            raise Unstorable(f"Must have no more than {length} characters.")
+        return stored
+
+    return bind_limited
+
+
+aware_to_utc = Inline("{v} if {v} is None or {v}.tzinfo is {UTC} else {to_utc}({v})", UTC=UTC, to_utc=to_utc)
+#: asyncpg keeps datetime.max and datetime.min as infinities, and gives them back without a timezone.
+infinity_to_aware = Inline("{v} if {v} is None or {v}.tzinfo is not None else {v}.replace(tzinfo={UTC})", UTC=UTC)
+
+
+def json_to_jsonb(value: Any) -> str | None:
+    """JSON text that jsonb gives back as it was: it would turn 1e22 into an integer."""
+    text = json_to_text(value)
+    if text is None:
+        return None
+    if ESCAPED_NUL.search(text):
+        raise Unstorable("Must not have NUL characters on PostgreSQL.")
+    return STRING_OR_LARGE_FLOAT.sub(_with_point, text) if "e+" in text else text
+
+
+def _with_point(match: re.Match[str]) -> str:
+    token = match[0]
+    return token if token[0] == '"' else f"{Decimal(token):f}.0"
+
+
+jsonb_to_json = Inline("None if {v} is None else {decode}({v})", decode=decode_json)
+#: asyncpg has a UUID class of its own, which serializers do not know.
+plain_uuid = Inline("None if {v} is None else {make}({v}.int)", make=make_uuid)
+
+
+def plain_address(value: Any) -> IPAddress | None:
+    """The address, without the network that an inet may carry."""
+    if isinstance(value, (ipaddress.IPv4Interface, ipaddress.IPv6Interface)):
+        return value.ip
+    return ipaddress.ip_address(value) if isinstance(value, str) else value

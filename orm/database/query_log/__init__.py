@@ -1,0 +1,1 @@
+"""The statement log: events, call sites, counts and repeated queries."""

@@ -1,0 +1,179 @@
+"""Which queries a piece of code sends, and from where: `orm.track_queries()` and `orm.assert_max_queries()`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import TracebackType
+
+from typing_extensions import Self
+
+from orm.database.query_log.call_sites import Source, enter_task
+from orm.database.query_log.events import TrackedQuery, open_trackers, trackers_here
+from orm.exceptions import QueryError
+
+
+@dataclass(frozen=True)
+class QueryGroup:
+    """The queries of one shape.
+
+    `sources` are the lines of the program that awaited them, with how often each did (None stands for queries that no
+    line waited for). `seconds` is the time that the driver took for all of them.
+    """
+
+    shape: str
+    queries: tuple[TrackedQuery, ...]
+
+    @property
+    def count(self) -> int:
+        """How many queries there are."""
+        return len(self.queries)
+
+    @property
+    def seconds(self) -> float:
+        """The time that the driver took for them, those left out that still run."""
+        return sum(query.seconds or 0.0 for query in self.queries)
+
+    @property
+    def sources(self) -> dict[Source | None, int]:
+        """The lines of the program that awaited them, the busiest first."""
+        return dict(Counter(query.source for query in self.queries).most_common())
+
+
+class QueryTracker:
+    """The queries sent inside its block, by this task and by the tasks that are started there.
+
+    >>> async with orm.track_queries() as queries:
+    ...     albums = await Album.objects.all()
+    >>> queries.count
+    1
+    >>> print(queries)
+
+    The statements of every `orm.Database` are there, those sent with `database.execute()` and its like too; of a plain
+    `databases.Database` the ORM's own. Those that begin and end transactions are kept apart, in `transactions`.
+    """
+
+    def __init__(self) -> None:
+        self._queries: list[TrackedQuery] = []
+        self.transactions: list[TrackedQuery] = []
+        self.round_trips = 0
+        """How often the driver was called, for transactions too: on SQLite hops to the connection's thread."""
+
+    def __enter__(self) -> Self:
+        if self in trackers_here.get():
+            raise QueryError("These queries are being tracked already: call orm.track_queries() once for each block.")
+        enter_task()
+        trackers_here.set((*trackers_here.get(), self))
+        open_trackers.add(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        # Tasks that go on after the block still have it in their context.
+        open_trackers.discard(self)
+        trackers_here.set(tuple(tracker for tracker in trackers_here.get() if tracker is not self))
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, traceback)
+
+    def sent(self, query: TrackedQuery) -> None:
+        """Called for each statement before it goes to the driver."""
+        (self.transactions if query.is_transaction else self._queries).append(query)
+
+    def called(self) -> None:
+        """Called for each call of the driver."""
+        self.round_trips += 1
+
+    @property
+    def count(self) -> int:
+        """How many queries were sent."""
+        return len(self._queries)
+
+    def __len__(self) -> int:
+        return len(self._queries)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __iter__(self) -> Iterator[TrackedQuery]:
+        return iter(self._queries)
+
+    def __getitem__(self, index: int) -> TrackedQuery:
+        return self._queries[index]
+
+    @property
+    def groups(self) -> dict[str, QueryGroup]:
+        """The queries by their shape, the most frequent first."""
+        found: dict[str, list[TrackedQuery]] = {}
+        for query in self._queries:
+            found.setdefault(query.shape, []).append(query)
+        groups = [QueryGroup(shape, tuple(queries)) for shape, queries in found.items()]
+        return {group.shape: group for group in sorted(groups, key=lambda group: -group.count)}
+
+    def report(self, *, values: bool = False) -> str:
+        """What was sent and from where, for reading; the values are shown only if asked for."""
+        groups = self.groups.values()
+        seconds = sum(group.seconds for group in groups)
+        lines = [
+            f"{_several(self.count, 'query', 'queries')} in {_several(len(groups), 'shape', 'shapes')},"
+            f" {_several(self.round_trips, 'round trip', 'round trips')}, {seconds * 1000:.1f} ms"
+        ]
+        for group in groups:
+            lines.append(f"{group.count:4} × {group.shape}  -- {group.seconds * 1000:.1f} ms")
+            lines += [f"       {count:4} × {source or 'no line of yours'}" for source, count in group.sources.items()]
+            if values:
+                lines += [f"              {query.values!r}" for query in group.queries]
+        if self.transactions:
+            lines.append("transactions: " + ", ".join(query.sql for query in self.transactions))
+        return "\n".join(lines)
+
+    def __str__(self) -> str:
+        return self.report()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {_several(self.count, 'query', 'queries')}>"
+
+
+class QueryLimit(QueryTracker):
+    """The queries of a block that may send only so many."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self.limit = limit
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        super().__exit__(kind, error, traceback)
+        if error is None and self.count > self.limit:
+            allowed = _several(self.limit, "query", "queries")
+            raise AssertionError(f"{allowed} at most, but there were {self.count}.\n{self}")
+
+
+def track_queries() -> QueryTracker:
+    """Count the queries of a block: `with` or `async with orm.track_queries() as queries:`."""
+    return QueryTracker()
+
+
+def assert_max_queries(limit: int) -> QueryLimit:
+    """Raise AssertionError, with a report of what was sent, when a block sends more than `limit` queries.
+
+    Use it with `with` or `async with`. Statements that begin and end transactions do not count.
+
+    >>> async with orm.assert_max_queries(2):
+    ...     await client.get("/albums")
+    """
+    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 0:
+        raise QueryError(f"assert_max_queries() takes a number of queries, not {limit!r}")
+    return QueryLimit(limit)
+
+
+def _several(count: int, one: str, many: str) -> str:
+    return f"{count} {one if count == 1 else many}"

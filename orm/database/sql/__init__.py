@@ -1,0 +1,1 @@
+"""SQL constructs that each dialect compiles in its own way."""

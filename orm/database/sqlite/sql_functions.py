@@ -1,0 +1,171 @@
+"""How SQLite spells the functions of `orm.functions`: those that begin with ``orm_`` are Python's, see functions.py."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+
+from orm.database.sql import functions as sql_functions
+from orm.database.sql.functions import Conversion, Gathering, not_supported
+
+NAME = "sqlite"
+DURATIONS = {
+    "day": "({0} / 86400000000)",
+    "hour": "({0} / 3600000000 % 24)",
+    "minute": "({0} / 60000000 % 60)",
+    "second": "({0} / 1000000 % 60)",
+}
+
+
+def _extract(unit: str, kind: str, zone: str, moment: str) -> str:
+    return DURATIONS[unit].format(moment) if kind == "duration" else f"orm_extract({moment}, '{unit}', '{zone}')"
+
+
+def _trunc(unit: str, kind: str, to: str, zone: str, moment: str) -> str:
+    return f"orm_trunc({moment}, '{unit}', '{to}', '{zone}')"
+
+
+def _now(kind: str) -> str:
+    # As datetimes are stored: in microseconds.
+    return "(STRFTIME('%Y-%m-%d %H:%M:%f', 'now') || '000')"
+
+
+def _collate(name: str, text: str) -> str:
+    return f'({text} COLLATE "{name}")'
+
+
+def _as_json(kind: str, value: str) -> str:
+    if kind == "boolean":
+        return f"JSON(CASE WHEN {value} THEN 'true' WHEN NOT {value} THEN 'false' END)"
+    return f"JSON({value})" if kind == "json" else value
+
+
+def _json_object(*words_and_arguments: str) -> str:
+    count = len(words_and_arguments) // 3
+    kinds, arguments = words_and_arguments[:count], list(words_and_arguments[count:])
+    arguments[1::2] = [_as_json(kind, value) for kind, value in zip(kinds, arguments[1::2], strict=True)]
+    return f"JSON_OBJECT({', '.join(arguments)})"
+
+
+def _json_array(*words_and_arguments: str) -> str:
+    count = len(words_and_arguments) // 2
+    kinds, values = words_and_arguments[:count], words_and_arguments[count:]
+    return f"JSON_ARRAY({', '.join(_as_json(kind, value) for kind, value in zip(kinds, values, strict=True))})"
+
+
+def _concat(*arguments: str) -> str:
+    present = [f"COALESCE({argument}, '')" for argument in arguments]
+    return f"({' || '.join(present)})"
+
+
+sql_functions.spellings[NAME] = {
+    "extract": _extract,
+    "trunc": _trunc,
+    "now": _now,
+    "typed": lambda kind, value: value,
+    # Text. SQLite's own LOWER() and UPPER() know only ASCII.
+    "lower": "orm_lower({0})",
+    "upper": "orm_upper({0})",
+    "as_text": "CAST({0} AS TEXT)",
+    "chr": "CHAR({0})",
+    "concat": _concat,
+    "left": "SUBSTR({0}, 1, {1})",
+    "right": "SUBSTR({0}, -({1}), {1})",
+    "lpad": "orm_lpad({0}, {1}, {2})",
+    "rpad": "orm_rpad({0}, {1}, {2})",
+    "ord": "CASE {0} WHEN '' THEN 0 ELSE UNICODE({0}) END",
+    "repeat": "orm_repeat({0}, {1})",
+    "reverse": "orm_reverse({0})",
+    "md5": "orm_hash({0}, 'md5')",
+    "sha1": "orm_hash({0}, 'sha1')",
+    "sha224": "orm_hash({0}, 'sha224')",
+    "sha256": "orm_hash({0}, 'sha256')",
+    "sha384": "orm_hash({0}, 'sha384')",
+    "sha512": "orm_hash({0}, 'sha512')",
+    "strindex": "INSTR({0}, {1})",
+    "signed": "({0})",
+    "shifted_right": "({0} >> {1})",
+    "substr_of": "SUBSTR({0}, {1}, {2})",
+    "collate": _collate,
+    # Windows
+    "excluding": sql_functions.excluding,
+    # Comparison
+    "greatest": "MAX({all})",
+    "least": "MIN({all})",
+    # Numbers
+    "cot": "orm_cot({0})",
+    "random": "orm_random()",
+    "round": lambda kind, number, digits: f"orm_round({number}, {digits})",
+    # JSON
+    "json_at": "orm_json_at({0}, {1})",
+    "json_item": "orm_json_at({0}, JSON_ARRAY({1}))",
+    "json_text": "orm_json_text({0})",
+    "json_number": "orm_json_number({0})",
+    "json_string": "orm_json_string({0})",
+    "json_is_null": "{0} = 'null'",
+    "json_in": "orm_json_in({0}, {1})",
+    "json_contains": "orm_json_contains({0}, {1})",
+    "json_has_keys": "orm_json_has_keys({0}, {1}, 1)",
+    "json_has_any_keys": "orm_json_has_keys({0}, {1}, 0)",
+    "date_after": "orm_shift({0}, {1}, 'date')",
+    "date_before": "orm_shift({0}, -({1}), 'date')",
+    "date_gap": "orm_gap({0}, {1})",
+    "datetime_after": "orm_shift({0}, {1}, 'datetime')",
+    "datetime_before": "orm_shift({0}, -({1}), 'datetime')",
+    "datetime_gap": "orm_gap({0}, {1})",
+    "time_after": "orm_shift({0}, {1}, 'time')",
+    "time_before": "orm_shift({0}, -({1}), 'time')",
+    "time_gap": "orm_gap({0}, {1})",
+    "json_object": _json_object,
+    "json_array": _json_array,
+    "json_element": lambda kind, value: f"orm_json_element({value}, '{kind}')",
+}
+
+
+def _encode_path(keys: tuple[str, ...]) -> str:
+    return json.dumps(keys)
+
+
+sql_functions.path_encoders[NAME] = _encode_path
+
+CASTS = {
+    "integer": "CAST({0} AS INTEGER)",
+    "duration": "CAST({0} AS INTEGER)",
+    "float": "CAST({0} AS REAL)",
+    "boolean": "({0} <> 0)",
+    "date": "orm_trunc({0}, 'date', 'date', 'UTC')",
+    "time": "orm_trunc({0}, 'time', 'time', 'UTC')",
+    "naive": "orm_trunc({0}, 'moment', 'naive', 'UTC')",
+    "aware": "orm_trunc({0}, 'moment', 'aware', 'UTC')",
+    "json": "{0}",
+    "uuid": "LOWER(REPLACE({0}, '-', ''))",
+    "binary": "CAST({0} AS BLOB)",
+}
+
+
+@compiles(Conversion, NAME)
+def _conversion(element: Conversion, compiler: SQLCompiler, **kw: Any) -> str:
+    (argument,) = element.clauses
+    value = compiler.process(argument, **kw)
+    if element.target in CASTS:
+        return CASTS[element.target].format(value)
+    type_: Any = element.type
+    if element.target == "decimal":
+        number = f"CAST({value} AS NUMERIC)"
+        return number if type_.decimal_places is None else f"orm_round({number}, {type_.decimal_places})"
+    length = getattr(type_, "length", None)
+    return f"SUBSTR(CAST({value} AS TEXT), 1, {length})" if length else f"CAST({value} AS TEXT)"
+
+
+@compiles(Gathering, NAME)
+def _gathering(element: Gathering, compiler: SQLCompiler, **kw: Any) -> str:
+    if element.function == "array_agg":
+        return not_supported(element, compiler, **kw)
+    values, keys, condition = element.parts(compiler, **kw)
+    directions = "".join("d" if down else "a" for down in element.descending)
+    arguments = [str(int(element.only_distinct)), f"'{directions}'", *values, *keys]
+    found = f"orm_{element.function}({', '.join(arguments)})"
+    return f"{found} FILTER (WHERE {condition})" if condition else found

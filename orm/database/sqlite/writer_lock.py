@@ -1,0 +1,174 @@
+"""The driver of `orm.Database`: one writer at a time, and quick statements without the connection's thread."""
+
+import asyncio
+import re
+import sqlite3
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+import aiosqlite
+
+from orm.database.connections.driver import CursorStream, Outcome
+from orm.database.query_log.events import calling
+from orm.database.sqlite.driver import AiosqliteDriver, EquippedConnection, execute, fetch, first_word, hop, is_write
+from orm.database.sqlite.loop_execution import MOST_KNOWN, Function, Pace
+from orm.exceptions import LockNotAvailable
+from orm.utils.row_batches import Read
+
+ResultT = TypeVar("ResultT")
+
+# A transaction that has changed no more rows is ended in no time.
+FEW_ROWS = 100
+# After so many commits in the event loop's thread, another one copies the log to the database: that waits for the disk.
+COMMITS_PER_CHECKPOINT = 250
+BY_KEY = re.compile(r"SEARCH \S+ USING INTEGER PRIMARY KEY \(rowid=\?\)")
+
+
+class WriterTurn:
+    """The right to write to a database file, handed from task to task in the order of asking.
+
+    SQLite's own waiting is a poll, and unfair. Other processes are still waited for that way.
+    """
+
+    def __init__(self, patience: float) -> None:
+        self._patience = patience
+        self._lock = asyncio.Lock()
+
+    async def take(self) -> None:
+        """Wait for the turn; LockNotAvailable when it takes too long."""
+        if not self._lock.locked():
+            await self._lock.acquire()
+            return
+        try:
+            await asyncio.wait_for(self._lock.acquire(), self._patience)
+        except asyncio.TimeoutError:
+            raise LockNotAvailable(
+                f"the database is locked: another task's transaction has been writing for {self._patience:g} seconds"
+                " (or waits for this one)"
+            ) from None
+
+    def give_back(self) -> None:
+        """Let the next one write."""
+        self._lock.release()
+
+    async def during(self, raw: aiosqlite.Connection, call: Callable[[], Awaitable[ResultT]]) -> ResultT:
+        """Run a statement that writes, in its turn unless it is in a transaction, whose turn it is already."""
+        if raw.in_transaction:
+            return await call()
+        await self.take()
+        try:
+            return await call()
+        finally:
+            self.give_back()
+
+
+class QueueingDriver(AiosqliteDriver):
+    """aiosqlite, with writes outside a transaction in their turn, and without a hop for what is quick."""
+
+    def __init__(self, patience: float) -> None:
+        super().__init__(managed=True)
+        self.turn = WriterTurn(patience)
+        self.pace = Pace()
+        self._commits = 0
+        self._few: dict[str, bool] = {}
+
+    async def fetch(
+        self, raw: aiosqlite.Connection, sql: str, args: Sequence[Any], read: Read | None = None
+    ) -> Sequence[Any]:
+        """The rows of a statement, as tuples, or what `read` makes of many."""
+        if is_write(sql):
+            return await self._write(raw, fetch, sql, args)
+        pace = self.pace
+        if pace.is_quick(sql):
+            rows = pace.read_here(raw._conn, fetch, sql, args)
+            if pace.is_turn_over():
+                await asyncio.sleep(0)
+            if rows is not None:
+                return rows
+        return await hop(raw, pace.timed, partial(fetch, read=read), sql, args)
+
+    async def execute(self, raw: aiosqlite.Connection, sql: str, args: Sequence[Any]) -> Outcome:
+        """Run a statement whose rows nobody wants."""
+        if is_write(sql):
+            return await self._write(raw, execute, sql, args)
+        connection = raw._conn
+        if self.pace.on and isinstance(connection, EquippedConnection) and _is_light(connection, sql):
+            outcome = self.pace.write_here(connection, execute, sql, args)
+            if outcome is not None:
+                self._commits += sql == "COMMIT"
+                return outcome
+        return await super().execute(raw, sql, args)
+
+    async def execute_many(self, raw: aiosqlite.Connection, sql: str, args: Sequence[Sequence[Any]]) -> int:
+        """Run one statement for each row of values, all or none of them."""
+        return await self.turn.during(raw, lambda: super(QueueingDriver, self).execute_many(raw, sql, args))
+
+    async def _write(
+        self, raw: aiosqlite.Connection, function: Function[ResultT], sql: str, args: Sequence[Any]
+    ) -> ResultT:
+        if CursorStream.running:
+            await CursorStream.settle(raw)
+        connection = raw._conn
+        quick = self.pace.is_quick(sql)
+        if raw.in_transaction:
+            # What takes too long cannot be ended there: the whole transaction would be.
+            if quick and self._writes_few(connection, sql, args):
+                calling()
+                return function(connection, sql, args)
+            return await hop(raw, self.pace.timed, function, sql, args)
+        await self.turn.take()
+        try:
+            result = None
+            if quick and isinstance(connection, EquippedConnection):
+                result = self.pace.write_here(connection, function, sql, args)
+            if result is None:
+                return await hop(raw, self.pace.timed, function, sql, args)
+            self._commits += 1
+        finally:
+            self.turn.give_back()
+        await self.after_commit(raw)
+        return result
+
+    def _writes_few(self, connection: sqlite3.Connection, sql: str, args: Sequence[Any]) -> bool:
+        """Whether a statement never writes more rows than its text has, however many the table does."""
+        known = self._few.get(sql)
+        if known is None:
+            if len(self._few) > MOST_KNOWN:
+                self._few.clear()
+            known = self._few[sql] = _inserts_values(sql) or _updates_one(connection, sql, args)
+        return known
+
+    async def after_commit(self, raw: aiosqlite.Connection) -> None:
+        """See to what commits in this thread leave to do, once in a while; others may write meanwhile."""
+        if self._commits >= COMMITS_PER_CHECKPOINT:
+            self._commits = 0
+            await hop(raw, _checkpoint)
+        elif self.pace.is_turn_over():
+            await asyncio.sleep(0)
+
+
+def _is_light(connection: EquippedConnection, sql: str) -> bool:
+    """Whether a statement begins or ends a transaction, or a part of one, with little to do."""
+    if sql.startswith("BEGIN"):
+        connection.changes_before = connection.total_changes
+        return True
+    if sql in ("COMMIT", "ROLLBACK"):
+        return connection.total_changes - connection.changes_before <= FEW_ROWS
+    return sql.startswith(("SAVEPOINT ", "RELEASE SAVEPOINT "))
+
+
+def _inserts_values(sql: str) -> bool:
+    return first_word(sql) == "INSERT" and " SELECT " not in sql
+
+
+def _updates_one(connection: sqlite3.Connection, sql: str, args: Sequence[Any]) -> bool:
+    """Whether an UPDATE finds its only row by its key."""
+    if first_word(sql) != "UPDATE":
+        return False
+    steps = connection.execute("EXPLAIN QUERY PLAN " + sql, args).fetchall()
+    return len(steps) == 1 and BY_KEY.fullmatch(steps[0][3]) is not None
+
+
+def _checkpoint(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()

@@ -1,0 +1,1 @@
+"""Column types, and how each database stores their values."""

@@ -1,0 +1,389 @@
+"""The column types of `orm`: SQLAlchemy types that look the same on every database.
+
+Each type asks the database's `Types` (see `orm/database/types/storage.py`) how it is stored there, so a table of these
+types can be used with plain SQLAlchemy Core and `databases`, and by Alembic, on any dialect.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import enum
+import inspect
+from typing import Any, ClassVar
+
+from sqlalchemy import types as sqltypes
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from orm.database.types.storage import TYPES, Process, Storage, Types, Unstorable
+from orm.database.types.time_zones import zone_of
+from orm.utils.codegen import Inline, function_of
+
+__all__ = [
+    "JSON",
+    "UUID",
+    "Array",
+    "BigInteger",
+    "Binary",
+    "Boolean",
+    "Date",
+    "DateTime",
+    "Decimal",
+    "Duration",
+    "Enum",
+    "Float",
+    "IPAddress",
+    "Integer",
+    "LocalDateTime",
+    "SmallInteger",
+    "Stored",
+    "String",
+    "Text",
+    "Time",
+    "Unstorable",
+]
+
+PORTABLE = Types()
+
+
+def types_for(dialect: Dialect) -> Types:
+    """How the dialect's database stores values; portably, if it is none that `orm` knows."""
+    return TYPES.find(server_kind(dialect)) or PORTABLE
+
+
+def server_kind(dialect: Dialect) -> str:
+    """The name of SQLAlchemy's dialect for the server: a "mysql" one may have found MariaDB at the other end."""
+    return "mariadb" if getattr(dialect, "is_mariadb", False) else dialect.name
+
+
+class Stored(TypeDecorator[Any]):
+    """A column type whose storage depends on the database."""
+
+    impl: Any = sqltypes.NullType
+    _parameters: ClassVar[list[tuple[str, Any]]] = []
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        # SQLAlchemy looks for it in each class itself. The parameters of a type are its identity.
+        cls.cache_ok = True
+        parameters = inspect.signature(cls).parameters.values()
+        # Types without parameters have SQLAlchemy's *args and **kwargs.
+        cls._parameters = [(p.name, p.default) for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+
+    def storage(self, dialect: Dialect) -> Storage:
+        """The column's SQL type on the dialect's database, and the conversion of values to and from its driver's."""
+        return self.stored_by(types_for(dialect))
+
+    def stored_by(self, types: Types) -> Storage:
+        """Ask `types` for the storage of this type."""
+        raise NotImplementedError
+
+    @property
+    def lookup_type(self) -> Stored:
+        """The type of a value that the column is compared or computed with: not limited as a stored one is."""
+        return self
+
+    # SQLAlchemy advises to override process_bind_param(), which would put two more calls around each value
+    # and add the conversions of its own types.
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return self.storage(dialect).sql_type
+
+    def bind_processor(self, dialect: Dialect) -> Process | None:
+        return self.storage(dialect).bind
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Process | None:
+        return self.storage(dialect).result
+
+    def literal_processor(self, dialect: Dialect) -> Process | None:
+        storage = self.storage(dialect)
+        bind = storage.bind
+        render = storage.sql_type.dialect_impl(dialect).literal_processor(dialect)
+        render_text = sqltypes.String().dialect_impl(dialect).literal_processor(dialect)
+
+        def literal(value: Any) -> str:
+            stored = value if bind is None else bind(value)
+            process = render_text if isinstance(stored, str) else render
+            if process is None:
+                raise NotImplementedError(f"{self!r} has no literal form on {dialect.name}.")
+            return process(stored)
+
+        return literal
+
+    def coerce_compared_value(self, op: Any, value: Any) -> TypeEngine[Any]:
+        return self.lookup_type
+
+    def __repr__(self) -> str:
+        arguments = [
+            f"{name}={_source(getattr(self, name))}"
+            for name, default in self._parameters
+            if getattr(self, name) != default
+        ]
+        return f"{type(self).__name__}({', '.join(arguments)})"
+
+
+def _source(value: object) -> str:
+    return value.__qualname__ if isinstance(value, type) else repr(value)
+
+
+class Integer(Stored):
+    """A 32-bit integer; `primary_key` lets it count up by itself on every database."""
+
+    impl = sqltypes.Integer
+    bits = 32
+
+    def __init__(self, primary_key: bool = False) -> None:
+        super().__init__()
+        self.primary_key = primary_key
+
+    def stored_by(self, types: Types) -> Storage:
+        return types.integer(self.bits, self.primary_key)
+
+    @property
+    def lookup_type(self) -> Stored:
+        return BigInteger()
+
+    def coerce_compared_value(self, op: Any, value: Any) -> TypeEngine[Any]:
+        if isinstance(value, float):
+            return Float()
+        return Decimal() if isinstance(value, decimal.Decimal) else self.lookup_type
+
+
+class SmallInteger(Integer):
+    """A 16-bit integer."""
+
+    impl = sqltypes.SmallInteger
+    bits = 16
+
+
+class BigInteger(Integer):
+    """A 64-bit integer."""
+
+    impl = sqltypes.BigInteger
+    bits = 64
+
+
+class Float(Stored):
+    """A double precision float."""
+
+    impl = sqltypes.Double
+
+    def stored_by(self, types: Types) -> Storage:
+        return types.float()
+
+
+class Decimal(Stored):
+    """A decimal of at most `max_digits` digits, `decimal_places` of them after the point; any decimal without them."""
+
+    impl = sqltypes.Numeric
+
+    def __init__(self, max_digits: int | None = None, decimal_places: int | None = None) -> None:
+        super().__init__(max_digits, decimal_places)
+        self.max_digits = max_digits
+        self.decimal_places = decimal_places
+
+    def stored_by(self, types: Types) -> Storage:
+        return types.decimal(self.max_digits, self.decimal_places)
+
+    @property
+    def lookup_type(self) -> Stored:
+        return Decimal()
+
+
+class Boolean(Stored):
+    """True or False."""
+
+    impl = sqltypes.Boolean
+    # `column.is_(True)` is SQL's IS true, which takes no parameter.
+    coerce_to_is_types = (bool, type(None))
+
+    def stored_by(self, types: Types) -> Storage:
+        return types.boolean()
+
+
+class String(Stored):
+    """Text of at most `length` characters."""
+
+    impl = sqltypes.String
+
+    def __init__(self, length: int | None = None) -> None:
+        super().__init__(length)
+        self.length = length
+
+    def stored_by(self, types: Types) -> Storage:
+        return types.string(self.length)
+
+    @property
+    def lookup_type(self) -> Stored:
+        return Text()
+
+
+class Text(Stored):
+    """Text of any length."""
+
+    impl = sqltypes.Text
+
+    def stored_by(self, types: Types) -> Storage:
+        return types.text()
+
+
+class Moment(Stored):
+    """A point in time, from which durations can be subtracted."""
+
+    def coerce_compared_value(self, op: Any, value: Any) -> TypeEngine[Any]:
+        return Duration() if isinstance(value, datetime.timedelta) else self
+
+
+class Date(Moment):
+    """A day."""
+
+    impl = sqltypes.Date
+
+    def stored_by(self, types: Types) -> Storage:
+        return types.date()
+
+
+class Time(Moment):
+    """A time of day in microseconds, without a timezone."""
+
+    impl = sqltypes.Time
+
+    def stored_by(self, types: Types) -> Storage:
+        return types.time()
+
+
+class DateTime(Moment):
+    """A moment in microseconds: an instant (read back in UTC) if `timezone`, else the face of a clock."""
+
+    impl = sqltypes.DateTime
+
+    def __init__(self, timezone: bool = False) -> None:
+        super().__init__(timezone)
+        self.timezone = timezone
+
+    def stored_by(self, types: Types) -> Storage:
+        return types.datetime(self.timezone)
+
+
+class LocalDateTime(DateTime):
+    """An instant that is read back in a time zone (see `orm.database.types.time_zones.zone_name`), and not in UTC."""
+
+    def __init__(self, zone: str) -> None:
+        super().__init__(timezone=True)
+        self.zone = zone
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Process:
+        read = function_of(super().result_processor(dialect, coltype))
+        zone = zone_of(self.zone)
+
+        def result(value: Any) -> datetime.datetime | None:
+            if value is None:
+                return None
+            moment: datetime.datetime = value if read is None else read(value)
+            return moment.astimezone(zone)
+
+        return result
+
+
+class Duration(Stored):
+    """A timedelta in microseconds."""
+
+    impl = sqltypes.Interval
+
+    def stored_by(self, types: Types) -> Storage:
+        return types.duration()
+
+
+class JSON(Stored):
+    """A JSON value; None is NULL."""
+
+    impl = sqltypes.JSON
+
+    def stored_by(self, types: Types) -> Storage:
+        return types.json()
+
+
+class Binary(Stored):
+    """Bytes, at most `length` of them."""
+
+    impl = sqltypes.LargeBinary
+
+    def __init__(self, length: int | None = None) -> None:
+        super().__init__(length)
+        self.length = length
+
+    def stored_by(self, types: Types) -> Storage:
+        return types.binary(self.length)
+
+
+class UUID(Stored):
+    """A uuid.UUID."""
+
+    impl = sqltypes.Uuid
+
+    def stored_by(self, types: Types) -> Storage:
+        return types.uuid()
+
+
+class IPAddress(Stored):
+    """An ipaddress.IPv4Address or IPv6Address."""
+
+    impl = sqltypes.String
+
+    def stored_by(self, types: Types) -> Storage:
+        return types.ip()
+
+
+class Enum(Stored):
+    """A member of an enum: stored by name, members of an integer enum by value."""
+
+    impl: Any = sqltypes.String
+
+    def __init__(self, enum_class: type[enum.Enum]) -> None:
+        super().__init__()
+        self.enum_class = enum_class
+        if issubclass(enum_class, int):
+            self.impl = sqltypes.Integer()
+
+    def stored_by(self, types: Types) -> Storage:
+        return types.enum(self.enum_class)
+
+
+class Array(Stored):
+    """A list of values of one type (PostgreSQL)."""
+
+    impl = sqltypes.ARRAY
+
+    def __init__(self, item: Stored) -> None:
+        super().__init__(item)
+        self.item = item
+
+    def stored_by(self, types: Types) -> Storage:
+        # It is its own lookup type: PostgreSQL compares integer[] with integer[] alone.
+        return types.array(self.item.stored_by(types))
+
+
+class Computed(TypeDecorator[Any]):
+    """A number or truth that SQL computed, as Python's own type: drivers answer sums and means as they please."""
+
+    impl = sqltypes.NullType
+    cache_ok = True
+    PYTHON: ClassVar[dict[str, Process]] = {
+        "integer": Inline("{v} if type({v}) is int or {v} is None else int({v})"),
+        "float": Inline("{v} if type({v}) is float or {v} is None else float({v})"),
+        "boolean": Inline("None if {v} is None else not not {v}"),
+        "decimal": Inline(
+            "{v} if type({v}) is {Decimal} or {v} is None else {Decimal}(str({v}))", Decimal=decimal.Decimal
+        ),
+    }
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Process:
+        return self.PYTHON[self.kind]
+
+    def coerce_compared_value(self, op: Any, value: Any) -> TypeEngine[Any]:
+        return sqltypes.NullType()

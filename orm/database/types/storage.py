@@ -1,0 +1,405 @@
+"""How a database keeps a kind of value: the vocabulary, and the portable answers.
+
+`Types` answers "how is this stored?" for each kind of column, in a way any SQL database understands.
+The databases that can do better, or that need other values, have a subclass of their own in
+`orm/database/<dialect>/types.py`.
+"""
+
+from __future__ import annotations
+
+import datetime
+import enum
+import ipaddress
+import json
+import math
+import operator
+import uuid
+from collections.abc import Callable
+from decimal import ROUND_HALF_UP, Context, Decimal
+from typing import Any, NamedTuple
+
+from sqlalchemy import types as sqltypes
+from sqlalchemy.types import TypeEngine
+
+from orm.database.dialect_registry import ByKind
+from orm.exceptions import DataError
+from orm.utils.codegen import Inline, function_of
+
+Process = Callable[[Any], Any]
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+UTC = datetime.timezone.utc
+MICROSECOND = datetime.timedelta(microseconds=1)
+#: Rounds decimals of any length (the default context has 28 digits) as PostgreSQL and MySQL do.
+EXACT = Context(prec=2000, rounding=ROUND_HALF_UP)
+#: Enum columns are at least this long, so that a new member seldom needs a migration.
+MIN_ENUM_LENGTH = 32
+
+
+class Unstorable(ValueError):
+    """The database cannot hold this value; the message says why. The value itself is not in it."""
+
+
+class Storage(NamedTuple):
+    """How one kind of column is kept by one database."""
+
+    sql_type: TypeEngine[Any]
+    #: Python value to driver value; None where the driver takes the Python value as it is.
+    bind: Process | None = None
+    #: Driver value to Python value; None where the driver already gives the Python value.
+    result: Process | None = None
+
+
+class Types:
+    """Portable storage: what any SQL database and driver can be expected to do."""
+
+    def integer(self, bits: int, primary_key: bool) -> Storage:
+        return Storage(integer_type(bits), bind_integer(bits))
+
+    def float(self) -> Storage:
+        return Storage(sqltypes.Double(), bind_finite_float)
+
+    def decimal(self, max_digits: int | None, decimal_places: int | None) -> Storage:
+        return Storage(sqltypes.Numeric(max_digits, decimal_places), bind_decimal(max_digits, decimal_places))
+
+    def boolean(self) -> Storage:
+        return Storage(sqltypes.Boolean(), None, as_bool)
+
+    def string(self, length: int | None) -> Storage:
+        return Storage(sqltypes.String(length), bind_text)
+
+    def text(self) -> Storage:
+        return Storage(sqltypes.Text(), bind_text)
+
+    def date(self) -> Storage:
+        return Storage(sqltypes.Date())
+
+    def time(self) -> Storage:
+        return Storage(sqltypes.Time())
+
+    def datetime(self, timezone: bool) -> Storage:
+        if timezone:
+            return Storage(sqltypes.DateTime(), aware_to_naive_utc, naive_utc_to_aware)
+        return Storage(sqltypes.DateTime(), bind_naive)
+
+    def duration(self) -> Storage:
+        return Storage(sqltypes.BigInteger(), duration_to_microseconds, microseconds_to_duration)
+
+    def json(self) -> Storage:
+        return Storage(sqltypes.Text(), json_to_text, text_to_json)
+
+    def binary(self, length: int | None) -> Storage:
+        return Storage(sqltypes.LargeBinary(length))
+
+    def uuid(self) -> Storage:
+        return Storage(sqltypes.CHAR(32), uuid_to_hex, hex_to_uuid)
+
+    def ip(self) -> Storage:
+        return Storage(sqltypes.String(45), ip_to_text, text_to_ip)
+
+    def enum(self, enum_class: type[enum.Enum]) -> Storage:
+        if issubclass(enum_class, int):
+            bits = enum_bits(enum_class)
+            return Storage(integer_type(bits), bind_enum_value(bits), value_to_enum(enum_class))
+        length = enum_length(enum_class)
+        return Storage(sqltypes.String(length), enum_to_name, name_to_enum(enum_class))
+
+    def array(self, item: Storage) -> Storage:
+        return Storage(sqltypes.ARRAY(item.sql_type), each(item.bind), each(item.result))
+
+
+TYPES: ByKind[Types] = ByKind()
+
+
+# Integers
+
+
+def integer_type(bits: int) -> TypeEngine[int]:
+    """SQLAlchemy's integer type of 16, 32 or 64 bits."""
+    if bits == 16:
+        return sqltypes.SmallInteger()
+    return sqltypes.Integer() if bits == 32 else sqltypes.BigInteger()
+
+
+def bind_integer(bits: int) -> Process:
+    """Refuse integers that do not fit in `bits` bits."""
+    low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+
+    def bind(value: Any) -> int | None:
+        if value is None:
+            return None
+        # The MySQL drivers know no subclasses of int.
+        number: int = value if type(value) is int else int(operator.index(value))
+        if low <= number <= high:
+            return number
+        raise Unstorable(f"Must be between {low} and {high}: the column has {bits} bits.")
+
+    return Inline(f"{{v}} if type({{v}}) is int and {low} <= {{v}} <= {high} else {{bind}}({{v}})", bind=bind)
+
+
+# Decimals and floats
+
+
+def fits(value: Decimal, max_digits: int | None, decimal_places: int | None) -> bool:
+    """Whether NUMERIC(max_digits, decimal_places) holds the value without rounding it.
+
+    NUMERIC without them holds every finite value.
+    """
+    if max_digits is None or decimal_places is None or not value:
+        return value.is_finite()
+    if not value.is_finite() or value.adjusted() >= max_digits - decimal_places:
+        return False
+    exponent = value.as_tuple().exponent
+    assert isinstance(exponent, int)
+    return exponent >= -decimal_places or value == round_to(value, decimal_places)
+
+
+def round_to(value: Decimal, decimal_places: int) -> Decimal:
+    """The value with exactly so many digits after the point."""
+    return value.quantize(Decimal(1).scaleb(-decimal_places), context=EXACT)
+
+
+def to_decimal(value: Any) -> Decimal:
+    """A Decimal of a number; a float counts with the digits it prints."""
+    if isinstance(value, Decimal):
+        return value
+    return Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+
+
+def bind_decimal(max_digits: int | None, decimal_places: int | None) -> Process:
+    """Refuse decimals that NUMERIC(max_digits, decimal_places) would round or overflow."""
+
+    def bind(value: Any) -> Decimal | None:
+        if value is None:
+            return None
+        number = to_decimal(value)
+        if fits(number, max_digits, decimal_places):
+            return number
+        if not number.is_finite():
+            raise Unstorable("Must be finite.")
+        raise Unstorable(f"Must have no more than {max_digits} digits, {decimal_places} of them after the point.")
+
+    test, names = fits_source(max_digits, decimal_places)
+    return Inline(f"{{v}} if type({{v}}) is {{Decimal}} and {test} else {{bind}}({{v}})", bind=bind, **names)
+
+
+def fits_source(max_digits: int | None, decimal_places: int | None) -> tuple[str, dict[str, Any]]:
+    """`fits` as the source of an `Inline`, and what it refers to. It may be false of some that fit."""
+    names: dict[str, Any] = {"Decimal": Decimal}
+    test = "{v}.is_finite()"
+    if max_digits is not None and decimal_places is not None:
+        high = Decimal(1).scaleb(max_digits - decimal_places)
+        names |= {"low": -high, "high": high, "unit": Decimal(1).scaleb(-decimal_places), "quantize": EXACT.quantize}
+        test += " and {low} < {v} < {high} and {quantize}({v}, {unit}) == {v}"
+    return test, names
+
+
+def _bind_finite_float(value: Any) -> float | None:
+    if value is None:
+        return None
+    if math.isfinite(value):
+        return float(value)
+    raise Unstorable("Must be finite.")
+
+
+#: Refuses NaN and the infinities, which SQL has no standard way to store: their differences to themselves are NaN.
+bind_finite_float = Inline("{v} if type({v}) is float and {v} - {v} == 0.0 else {bind}({v})", bind=_bind_finite_float)
+#: The bool of a driver's 0 or 1.
+as_bool = Inline("None if {v} is None else not not {v}")
+
+
+# Text
+
+
+def _bind_text(value: Any) -> Any:
+    if value is None or value.isascii():
+        return value
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise Unstorable("Must not have lone surrogates: it is no valid Unicode text.") from None
+    return value
+
+
+#: Refuses text that is not valid Unicode (lone surrogates).
+bind_text = Inline("{v} if {v} is None or {v}.isascii() else {bind}({v})", bind=_bind_text)
+
+
+# Dates and times
+
+
+def _bind_naive(value: Any) -> Any:
+    if value is None or value.tzinfo is None:
+        return value
+    raise Unstorable("Must not have a timezone: the column is declared without `timezone=True`.")
+
+
+#: Refuses datetimes with a timezone, which the column would forget.
+bind_naive = Inline("{v} if {v} is None or {v}.tzinfo is None else {bind}({v})", bind=_bind_naive)
+
+
+def require_aware(value: datetime.datetime) -> datetime.datetime:
+    """Refuse datetimes without a timezone."""
+    if value.utcoffset() is None:
+        raise Unstorable("Must have a timezone: the column is declared with `timezone=True`.")
+    return value
+
+
+def to_utc(value: datetime.datetime) -> datetime.datetime:
+    """The same instant in UTC; refused where UTC has no such year."""
+    try:
+        return require_aware(value).astimezone(UTC)
+    except OverflowError:
+        raise Unstorable("Must be between the years 1 and 9999 in UTC.") from None
+
+
+aware_to_naive_utc = Inline("None if {v} is None else {to_utc}({v}).replace(tzinfo=None)", to_utc=to_utc)
+naive_utc_to_aware = Inline("None if {v} is None else {v}.replace(tzinfo={UTC})", UTC=UTC)
+
+
+def duration_to_microseconds(value: Any) -> int | None:
+    """A timedelta as whole microseconds, as many as 64 bits hold."""
+    if value is None:
+        return None
+    microseconds: int = value // MICROSECOND
+    if -(1 << 63) <= microseconds < 1 << 63:
+        return microseconds
+    raise Unstorable("Must be within 292471 years: durations are kept as 64-bit microseconds.")
+
+
+microseconds_to_duration = Inline("None if {v} is None else {timedelta}(0, 0, int({v}))", timedelta=datetime.timedelta)
+
+
+# JSON
+
+
+# Non-ASCII characters stay readable (and searchable).
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(", ", ": ")).encode
+_decoder = json.JSONDecoder()
+
+
+def json_to_text(value: Any) -> str | None:
+    """JSON text."""
+    if value is None:
+        return None
+    try:
+        text = _encode(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise Unstorable(f"Must be valid JSON: {error}") from None
+    return str(bind_text(text))
+
+
+def decode_json(text: str) -> Any:
+    """`json.loads` without looking for spaces around the value, where databases put none: half of its time."""
+    try:
+        value, end = _decoder.raw_decode(text)
+    except ValueError:
+        return _decoder.decode(text)
+    return value if end == len(text) else _decoder.decode(text)
+
+
+def _text_to_json(value: Any) -> Any:
+    # A column of NUMERIC affinity (made by older releases) may hold plain numbers.
+    return json.loads(value) if isinstance(value, (str, bytes)) else value
+
+
+text_to_json = Inline("{decode}({v}) if type({v}) is str else {read}({v})", decode=decode_json, read=_text_to_json)
+
+
+# UUIDs and addresses
+
+
+def make_uuid(number: int) -> uuid.UUID:
+    """The UUID of a number, without the checks of `uuid.UUID`, which take longer than all the rest."""
+    made = new_object(uuid.UUID)
+    set_attribute(made, "int", number)
+    set_attribute(made, "is_safe", uuid.SafeUUID.unknown)
+    return made
+
+
+new_object = object.__new__
+set_attribute = object.__setattr__  # a UUID's own refuses
+
+uuid_to_hex = Inline("None if {v} is None else '%032x' % {v}.int")
+hex_to_uuid = Inline(
+    "None if {v} is None else {make}(int({v}, 16)) if {v}.isalnum() and len({v}) == 32 else {UUID}({v})",
+    make=make_uuid,
+    UUID=uuid.UUID,
+)
+
+
+def ip_to_text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def text_to_ip(value: Any) -> IPAddress | None:
+    return None if value is None else ipaddress.ip_address(value)
+
+
+# Enums
+
+
+def enum_length(enum_class: type[enum.Enum]) -> int:
+    """The length of a column for the enum's names."""
+    return max([MIN_ENUM_LENGTH, *map(len, enum_class.__members__)])
+
+
+def enum_bits(enum_class: type[enum.Enum]) -> int:
+    """32, or 64 if the values of an integer enum need it."""
+    return 64 if any(abs(member.value) >= 1 << 31 for member in enum_class) else 32
+
+
+enum_to_name = Inline("None if {v} is None else {v}._name_")
+
+
+def name_to_enum(enum_class: type[enum.Enum]) -> Process:
+    """The member of a stored name."""
+    members = dict(enum_class.__members__)
+
+    def result(value: Any) -> enum.Enum | None:
+        if value is None:
+            return None
+        try:
+            return members[value]
+        except KeyError:
+            raise DataError(
+                f"The column holds a {type(value).__name__} that is not the name of a member of "
+                f"{enum_class.__qualname__}."
+            ) from None
+
+    return Inline("{members}.get({v}) or {result}({v})", members=members, result=result)
+
+
+def bind_enum_value(bits: int) -> Process:
+    """The stored integer of an integer enum's member."""
+    return Inline("None if {v} is None else {bind}(int({v}))", bind=function_of(bind_integer(bits)))
+
+
+def value_to_enum(enum_class: type[enum.Enum]) -> Process:
+    """The member of a stored integer value; flags may be combined."""
+
+    members = {member.value: member for member in enum_class}
+
+    def result(value: Any) -> enum.Enum | None:
+        if value is None:
+            return None
+        try:
+            return enum_class(value)
+        except ValueError:
+            raise DataError(
+                f"The column holds a {type(value).__name__} that is not the value of a member of "
+                f"{enum_class.__qualname__}."
+            ) from None
+
+    return Inline("{members}[{v}] if {v} in {members} else {result}({v})", members=members, result=result)
+
+
+# Arrays
+
+
+def each(process: Process | None) -> Process | None:
+    """A process over the items of a list, from one over an item."""
+    if process is None:
+        return None
+    item = function_of(process)
+    return lambda values: None if values is None else [item(value) for value in values]

@@ -1,0 +1,1 @@
+"""Expressions that users write: `F`, `Q`, `Value`, `Func`, subqueries and CTEs."""

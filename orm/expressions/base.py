@@ -1,0 +1,496 @@
+"""What a query can be made of, as plain data: fields, F, values, arithmetic, conditions, orderings.
+
+Nothing here knows SQL. `orm.query` resolves these nodes against a model and renders them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Hashable, Iterable
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, Union
+
+from sqlalchemy import ClauseElement, ColumnElement, Function
+
+from orm.exceptions import QueryError
+
+if TYPE_CHECKING:
+    from orm.fields import Field
+
+T = TypeVar("T")
+Operand = Union["Expression[Any]", Any]
+
+
+class SQLAlchemyCompatible:
+    """What SQLAlchemy takes for a clause of its own."""
+
+    __slots__ = ()
+
+    def __clause_element__(self) -> ColumnElement[Any]:
+        return render_clause(self)
+
+
+def render_clause(node: SQLAlchemyCompatible) -> ColumnElement[Any]:
+    """The node as a SQLAlchemy clause. Rendering is planning's work, which knows how to: see `use_renderer`."""
+    return _renderers[0](node)
+
+
+def use_renderer(renderer: Callable[[Any], ColumnElement[Any]]) -> None:
+    """Have `renderer` turn nodes into clauses: `orm.models` hands it `orm.query.sqlalchemy_clauses.to_clause`."""
+    _renderers[:] = [renderer]
+
+
+_renderers: list[Callable[[Any], ColumnElement[Any]]] = []
+
+
+class Logical(SQLAlchemyCompatible):
+    """What ``&``, ``|``, ``^`` and ``~`` join into conditions."""
+
+    __slots__ = ()
+
+    def __and__(self, other: Logical | ColumnElement[bool]) -> Q:
+        return _joined("AND", self, other)
+
+    def __or__(self, other: Logical | ColumnElement[bool]) -> Q:
+        return _joined("OR", self, other)
+
+    def __xor__(self, other: Logical | ColumnElement[bool]) -> Q:
+        return _joined("XOR", self, other)
+
+    def __invert__(self) -> Q:
+        return Q._of("AND", (self,), negated=True)
+
+
+class Condition(Logical):
+    """Something that is true or false of a row; combines with ``&``, ``|``, ``^`` and ``~``."""
+
+    def __bool__(self) -> bool:
+        raise QueryError(
+            f"{self!r} is a condition for a query, not a Python truth value: "
+            "combine conditions with &, | and ~ instead of and, or and not."
+        )
+
+
+class Q(Condition):
+    """Conditions joined by AND; ``|``, ``&``, ``^`` and ``~`` make larger ones.
+
+    Takes lookups as keywords, and other conditions (`Q`, typed comparisons, expressions that are true or false,
+    SQLAlchemy clauses) as positional arguments. An empty `Q()` is no condition at all.
+
+        await Note.objects.filter(Q(text__icontains="mum") | ~Q(completed=True))
+    """
+
+    __slots__ = ("children", "connector", "negated")
+
+    connector: str
+    negated: bool
+    children: tuple[Any, ...]
+
+    def __init__(self, /, *args: Logical | ColumnElement[bool], **lookups: Any) -> None:
+        for argument in args:
+            check_condition(argument)
+        self.connector = "AND"
+        self.negated = False
+        self.children = (*args, *lookups.items())
+
+    @classmethod
+    def _of(cls, connector: str, children: tuple[Any, ...], negated: bool = False) -> Q:
+        made = cls()
+        made.connector, made.children, made.negated = connector, children, negated
+        return made
+
+    def __invert__(self) -> Q:
+        return Q._of(self.connector, self.children, negated=not self.negated)
+
+    def __repr__(self) -> str:
+        inside = ", ".join(f"{c[0]}={c[1]!r}" if isinstance(c, tuple) else repr(c) for c in self.children)
+        return f"{'~' if self.negated else ''}Q({self.connector}: {inside})"
+
+
+def check_condition(argument: object) -> None:
+    """Raise `QueryError` unless `argument` can stand as a condition of a query."""
+    if not isinstance(argument, (Logical, ClauseElement)):
+        raise QueryError(
+            f"A condition is an orm.Q, a comparison such as Note.views > 3, an expression that is true or false, or a "
+            f"SQLAlchemy clause; got {type(argument).__name__}. Lookups are given as keywords, filter(name=value), "
+            "and bits are combined by bitand(), bitor() and bitxor()."
+        )
+
+
+def _joined(connector: str, left: Logical, right: object) -> Q:
+    check_condition(right)
+    children: list[Any] = []
+    for side in (left, right):
+        if isinstance(side, Q) and not side.children:
+            continue
+        if isinstance(side, Q) and side.connector == connector and not side.negated:
+            children.extend(side.children)
+        else:
+            children.append(side)
+    return Q._of(connector, tuple(children))
+
+
+class Comparison(Condition):
+    """An expression held against a value by a lookup: what ``Note.views > 3`` makes."""
+
+    __slots__ = ("expression", "lookup", "value")
+
+    def __init__(self, expression: Expression[Any], lookup: str, value: Any) -> None:
+        self.expression = expression
+        self.lookup = lookup
+        self.value = value
+
+    def __repr__(self) -> str:
+        return f"({self.expression!r} {self.lookup} {self.value!r})"
+
+
+class Ordering(SQLAlchemyCompatible):
+    """An expression with a direction, for ``order_by()``."""
+
+    __slots__ = ("descending", "expression", "nulls")
+
+    def __init__(self, expression: Expression[Any], descending: bool = False, nulls: str | None = None) -> None:
+        self.expression = expression
+        self.descending = descending
+        self.nulls = nulls
+
+    def __repr__(self) -> str:
+        return f"{self.expression!r}.{'desc' if self.descending else 'asc'}()"
+
+
+class Expression(Logical, Generic[T]):
+    """A value that the database computes for each row, of Python type `T` once it is loaded.
+
+    Compare it to get a condition, calculate with it to get another expression; both go wherever
+    a query takes one, and into SQLAlchemy Core statements too. One that is true or false is a condition by itself.
+    """
+
+    __hash__ = object.__hash__
+
+    # Comparison. __eq__ and __ne__ deliberately return conditions, as in SQLAlchemy.
+    def __eq__(self, other: object) -> Comparison:  # type: ignore[override]
+        return Comparison(self, "exact", other)
+
+    def __ne__(self, other: object) -> Q:  # type: ignore[override]
+        return ~Comparison(self, "exact", other)
+
+    def __lt__(self, other: T | Expression[Any]) -> Comparison:
+        return Comparison(self, "lt", other)
+
+    def __le__(self, other: T | Expression[Any]) -> Comparison:
+        return Comparison(self, "lte", other)
+
+    def __gt__(self, other: T | Expression[Any]) -> Comparison:
+        return Comparison(self, "gt", other)
+
+    def __ge__(self, other: T | Expression[Any]) -> Comparison:
+        return Comparison(self, "gte", other)
+
+    def iexact(self, value: Any) -> Comparison:
+        """Equal, whatever the case."""
+        return Comparison(self, "iexact", value)
+
+    def contains(self, value: Any) -> Comparison:
+        """Contains this text, case and all."""
+        return Comparison(self, "contains", value)
+
+    def icontains(self, value: Any) -> Comparison:
+        """Contains this text, whatever the case."""
+        return Comparison(self, "icontains", value)
+
+    def startswith(self, value: Any) -> Comparison:
+        """Starts with this text, case and all."""
+        return Comparison(self, "startswith", value)
+
+    def istartswith(self, value: Any) -> Comparison:
+        """Starts with this text, whatever the case."""
+        return Comparison(self, "istartswith", value)
+
+    def endswith(self, value: Any) -> Comparison:
+        """Ends with this text, case and all."""
+        return Comparison(self, "endswith", value)
+
+    def iendswith(self, value: Any) -> Comparison:
+        """Ends with this text, whatever the case."""
+        return Comparison(self, "iendswith", value)
+
+    def regex(self, pattern: str) -> Comparison:
+        """Matches this regular expression (the database's own syntax)."""
+        return Comparison(self, "regex", pattern)
+
+    def iregex(self, pattern: str) -> Comparison:
+        """Matches this regular expression, whatever the case."""
+        return Comparison(self, "iregex", pattern)
+
+    def in_(self, values: Iterable[Any]) -> Comparison:
+        """Is one of these values (or of a queryset's)."""
+        return Comparison(self, "in", values)
+
+    def range(self, low: Any, high: Any) -> Comparison:
+        """Lies between the two, both included."""
+        return Comparison(self, "range", (low, high))
+
+    def is_null(self, value: bool = True) -> Comparison:
+        """Is NULL (or, with False, is not)."""
+        return Comparison(self, "isnull", value)
+
+    def asc(self, *, nulls_first: bool = False, nulls_last: bool = False) -> Ordering:
+        """Smallest first."""
+        return Ordering(self, False, _nulls(nulls_first, nulls_last))
+
+    def desc(self, *, nulls_first: bool = False, nulls_last: bool = False) -> Ordering:
+        """Largest first."""
+        return Ordering(self, True, _nulls(nulls_first, nulls_last))
+
+    # Arithmetic.
+    def __add__(self, other: Operand) -> Combined[T]:
+        return Combined("+", self, other)
+
+    def __radd__(self, other: Operand) -> Combined[T]:
+        return Combined("+", other, self)
+
+    def __sub__(self, other: Operand) -> Combined[T]:
+        return Combined("-", self, other)
+
+    def __rsub__(self, other: Operand) -> Combined[T]:
+        return Combined("-", other, self)
+
+    def __mul__(self, other: Operand) -> Combined[T]:
+        return Combined("*", self, other)
+
+    def __rmul__(self, other: Operand) -> Combined[T]:
+        return Combined("*", other, self)
+
+    def __truediv__(self, other: Operand) -> Combined[T]:
+        return Combined("/", self, other)
+
+    def __rtruediv__(self, other: Operand) -> Combined[T]:
+        return Combined("/", other, self)
+
+    def __mod__(self, other: Operand) -> Combined[T]:
+        return Combined("%", self, other)
+
+    def __rmod__(self, other: Operand) -> Combined[T]:
+        return Combined("%", other, self)
+
+    def __pow__(self, other: Operand) -> Combined[T]:
+        return Combined("**", self, other)
+
+    def __rpow__(self, other: Operand) -> Combined[T]:
+        return Combined("**", other, self)
+
+    def bitand(self, other: Operand) -> Combined[T]:
+        """The bits that both have."""
+        return Combined("&", self, other)
+
+    def bitor(self, other: Operand) -> Combined[T]:
+        """The bits that either has."""
+        return Combined("|", self, other)
+
+    def bitxor(self, other: Operand) -> Combined[T]:
+        """The bits that one of the two has."""
+        return Combined("^", self, other)
+
+    def bitleftshift(self, other: Operand) -> Combined[T]:
+        """The bits moved up by so many places."""
+        return Combined("<<", self, other)
+
+    def bitrightshift(self, other: Operand) -> Combined[T]:
+        """The bits moved down by so many places."""
+        return Combined(">>", self, other)
+
+    def __neg__(self) -> Combined[T]:
+        return Combined("*", self, -1)
+
+    def __getitem__(self, index: int | slice) -> Sliced[T]:
+        """A part of a text (or of an array, on PostgreSQL), as Python counts: ``F("name")[:3]``."""
+        return Sliced(self, index)
+
+    def __bool__(self) -> bool:
+        raise QueryError(
+            f"{self!r} is an expression for a query, not a value: its truth is known only to the database."
+        )
+
+    def __iter__(self) -> Any:
+        raise TypeError(f"{self!r} is an expression for a query and cannot be iterated over.")
+
+
+def _nulls(first: bool, last: bool) -> str | None:
+    if first and last:
+        raise QueryError("nulls_first and nulls_last exclude each other: give one.")
+    return "first" if first else "last" if last else None
+
+
+class F(Expression[Any]):
+    """A field named by its path: ``F("views") + 1``, ``F("album__name")``."""
+
+    __slots__ = ("path",)
+
+    def __init__(self, path: str) -> None:
+        if not isinstance(path, str):
+            raise QueryError(f"F() takes the name of a field, got {type(path).__name__}.")
+        self.path = path
+
+    def __repr__(self) -> str:
+        return f"F({self.path!r})"
+
+
+class FieldExpression(Expression[T]):
+    """A field of a model, reached from `model` over the relations in `via`: ``Note.views``, ``Track.album.name``."""
+
+    # Underscored, because a relation's expression answers to the related model's field names.
+    __slots__ = ("_model", "_path")
+
+    def __init__(self, model: Any, field: Field[T] | str, via: tuple[str, ...] = ()) -> None:
+        self._model = model
+        self._path = (*via, field if isinstance(field, str) else field.name)
+
+    def __repr__(self) -> str:
+        return ".".join((self._model.__name__, *self._path))
+
+
+class Combined(Expression[T]):
+    """Two operands and an arithmetic operator between them."""
+
+    __slots__ = ("left", "operator", "right")
+
+    def __init__(self, operator: str, left: Operand, right: Operand) -> None:
+        self.operator = operator
+        self.left = left
+        self.right = right
+
+    def __repr__(self) -> str:
+        return f"({self.left!r} {self.operator} {self.right!r})"
+
+
+class Sliced(Expression[T]):
+    """A part of an expression of text, or of an array on PostgreSQL: what ``F("name")[1:3]`` makes.
+
+    Raises `QueryError` for negative numbers and steps, which SQL does not have.
+    """
+
+    __slots__ = ("expression", "length", "start")
+
+    def __init__(self, expression: Expression[T], index: int | slice) -> None:
+        low, high = _bounds(index)
+        self.expression = expression
+        self.start = low
+        """Counted from 0."""
+        self.length = None if high is None else high - low
+        """None: to the end."""
+
+    def __repr__(self) -> str:
+        stop = "" if self.length is None else self.start + self.length
+        return f"{self.expression!r}[{self.start}:{stop}]"
+
+
+def _bounds(index: Any) -> tuple[int, int | None]:
+    """Where a slice (or one position) begins and ends."""
+    if isinstance(index, slice):
+        low, high, step = 0 if index.start is None else index.start, index.stop, index.step
+    else:
+        low, high, step = index, None, None
+    for bound in (low, 0 if high is None else high):
+        if isinstance(bound, bool) or not isinstance(bound, int):
+            raise QueryError(f"An expression is sliced by whole numbers, got {type(bound).__name__}.")
+        if bound < 0:
+            raise QueryError("An expression is sliced from its start: numbers cannot be negative.")
+    if step is not None:
+        raise QueryError("An expression cannot be sliced in steps.")
+    if high is not None and high < low:
+        raise QueryError(f"A slice cannot end ({high}) before it starts ({low}).")
+    return low, high if isinstance(index, slice) else low + 1
+
+
+class Value(Expression[T]):
+    """A Python value where an expression is asked for; `output_field` is its type, where it does not show."""
+
+    __slots__ = ("output_field", "value")
+
+    def __init__(self, value: T, *, output_field: Field[Any] | None = None) -> None:
+        self.value = value
+        self.output_field = output_field
+
+    def __repr__(self) -> str:
+        return f"Value({self.value!r})"
+
+
+# The name of a function stands in the SQL. Words of SQL's own would only break the statement.
+FUNCTION = re.compile(
+    r"(?!(?:all|and|any|as|by|case|create|delete|desc|drop|else|end|except|false|from|group|having|in|insert|intersect"
+    r"|into|is|join|limit|like|none|null|on|or|order|select|set|some|table|then|to|true|union|update|using|when|where"
+    r"|with)\Z)[a-z_][a-z0-9_]{0,62}",
+    re.IGNORECASE | re.ASCII,
+)
+
+
+class Func(Expression[T]):
+    """A function of the database over expressions: by name, or a subclass for one of your own.
+
+        await Note.objects.annotate(size=orm.Func("text", function="OCTET_LENGTH", output_field=orm.Integer()))
+
+        class Soundex(orm.Func[str]):
+            function = "SOUNDEX"
+
+        await Note.objects.annotate(sound=Soundex("text")).filter(sound="N300")
+
+    Arguments that are strings name fields; use `Value` for a literal text. `output_field` says what comes
+    out; by default it is what the first argument is. `function` is an identifier, `QueryError` for anything else.
+    """
+
+    function: str = ""
+
+    def __init__(
+        self, *arguments: Operand, function: str | None = None, output_field: Field[Any] | None = None
+    ) -> None:
+        self.arguments: tuple[Any, ...] = tuple(F(a) if isinstance(a, str) else a for a in arguments)
+        self.output_field = output_field
+        if function is not None:
+            if not isinstance(function, str) or not FUNCTION.fullmatch(function):
+                raise QueryError(
+                    f"{function!r} is no name of a function: those are at most 63 letters, digits and _ of ASCII, and "
+                    "no words of SQL's own."
+                )
+            if type(self).build is not Func.build:
+                raise QueryError(f"{type(self).__name__}() is a function already: it takes no function=.")
+            self.function = function
+        if type(self) is Func and not self.function:
+            raise QueryError("Func() needs the name of a function of the database: Func('views', function='ABS').")
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(map(repr, self.arguments))})"
+
+    @property
+    def options(self) -> Hashable:
+        """What besides the arguments makes the SQL: part of the query's shape, so never a user's value."""
+        return ()
+
+    def build(self, *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
+        """The SQL for rendered arguments."""
+        return Function(self.function, *arguments)
+
+    def build_from(self, fields: tuple[Field[Any] | None, ...], *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
+        """The SQL for rendered arguments of these fields (None: of NULL), where it depends on what they are."""
+        return self.build(*arguments)
+
+    def result(self, *fields: Field[Any]) -> Field[Any]:
+        """The field that reads the result, given those of the arguments."""
+        if self.output_field is not None:
+            return self.output_field
+        if not fields:
+            raise QueryError(f"{self!r} needs output_field=, because it has no argument to tell its type.")
+        return fields[0]
+
+
+class ExpressionWrapper(Func[T]):
+    """An expression (or a condition) with a type: ``ExpressionWrapper(Q(views__gt=3), orm.Boolean())``."""
+
+    def __init__(self, expression: Operand, output_field: Field[Any]) -> None:
+        super().__init__(expression, output_field=output_field)
+
+    def build(self, *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
+        """The expression itself."""
+        (argument,) = arguments
+        return argument
+
+
+OrderTerm = Union[str, Expression[Any], Ordering, "ColumnElement[Any]"]

@@ -1,0 +1,49 @@
+"""Conditional expressions: Case and When."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from orm.exceptions import QueryError
+from orm.expressions.base import Condition, Expression, F, Logical, Operand, Q, Value
+from orm.expressions.subqueries import Subquery, is_queryset
+from orm.fields import Field
+
+T = TypeVar("T")
+
+
+class When:
+    """One branch of a `Case`: a condition, as `filter()` takes it, and what then comes out."""
+
+    def __init__(self, condition: Logical | None = None, /, *, then: Operand, **lookups: Any) -> None:
+        if condition is None and not lookups:
+            raise QueryError("When() needs a condition: lookups, or a Q.")
+        self.condition: Condition = Q(*(() if condition is None else (condition,)), **lookups)
+        self.then = as_expression(then)
+
+
+class Case(Expression[T]):
+    """The first branch whose condition holds, else `default`.
+
+    Case(When(views__gt=100, then=Value("hot")), default=Value("cold"))
+    """
+
+    def __init__(self, *branches: When, default: Operand = None, output_field: Field[Any] | None = None) -> None:
+        for branch in branches:
+            if not isinstance(branch, When):
+                raise QueryError(f"Case() takes When(...), got {type(branch).__name__}.")
+        self.branches = branches
+        self.default = as_expression(default)
+        self.output_field = output_field
+
+    def __repr__(self) -> str:
+        return f"Case({len(self.branches)} branches)"
+
+
+def as_expression(operand: Operand) -> Expression[Any]:
+    """A string names a field, as everywhere in expressions; another plain value is a `Value`."""
+    if isinstance(operand, Expression):
+        return operand
+    if is_queryset(operand):
+        return Subquery(operand)
+    return F(operand) if isinstance(operand, str) else Value(operand)

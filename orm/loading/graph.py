@@ -1,0 +1,215 @@
+"""`Graph`: a query and everything that hangs on it, loaded in one round trip; its shapes and its budget."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import databases
+
+from orm.exceptions import FieldError, GraphTooLarge, QueryError
+from orm.execution import Statement
+from orm.loading.fetch_graph import fetch_graph, show_graph
+from orm.loading.prefetch_paths import Prefetch, add_branches, relation_called
+from orm.query.graph_sections import check_query
+from orm.query.paths import chosen_paths
+from orm.query.prefetch_tree import Branch
+from orm.query.query import Query
+from orm.relations import GenericForeignKey
+
+if TYPE_CHECKING:
+    from orm.mapping.model_info import ModelInfo
+    from orm.queryset.queryset import QuerySet
+
+M = TypeVar("M")
+OPTIONS = ("filter", "exclude", "order_by", "limit", "to_attr")
+
+
+@dataclass(frozen=True)
+class GraphBudget:
+    """What a graph may cost, before `orm.GraphTooLarge` is raised. None is no limit.
+
+    Attributes:
+        depth: how many relations one may lead on to another.
+        rows: how many rows come from the database, all relations together. No relation sends more than one row above.
+        rows_per_parent: how many rows of one relation may belong to the same row.
+    """
+
+    depth: int | None = 8
+    rows: int | None = 100_000
+    rows_per_parent: int | None = 10_000
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
+                raise QueryError(f"GraphBudget({field.name}=...) takes a whole number or None, got {value!r}.")
+
+
+BUDGET = GraphBudget()
+
+
+class Graph(Generic[M]):
+    """A query's rows with everything that its shapes name: await it for the instances.
+
+    The whole tree comes in one round trip, and is one state of the database. Each row of the database is one instance,
+    wherever it is in the tree.
+
+        artists = await Artist.objects.filter(active=True).graph("albums__tracks", "albums__label")
+    """
+
+    def __init__(
+        self, query: Query, database: databases.Database, using: databases.Database | None, budget: GraphBudget
+    ) -> None:
+        check_query(query)
+        if not isinstance(budget, GraphBudget):
+            raise QueryError(f"The budget of a graph() is an orm.GraphBudget, got {type(budget).__name__}.")
+        self._query = query
+        self._database = database
+        self._using = using
+        self._budget = budget
+        check_branches(query.branches, database, budget)
+
+    def __repr__(self) -> str:
+        return f"<Graph of {self._query.info.name}: {', '.join(_paths(self._query.branches)) or 'no relations'}>"
+
+    def __await__(self) -> Generator[Any, None, list[M]]:
+        return self._fetch().__await__()
+
+    async def _fetch(self) -> list[M]:
+        budget = self._budget
+        found: list[M] = await fetch_graph(
+            self._query, self._database, self._using, budget.rows, budget.rows_per_parent, as_dicts=False
+        )
+        return found
+
+    async def as_dicts(self) -> list[dict[str, Any]]:
+        """The tree as plain data that JSON can hold, without making instances.
+
+        Each row is a dict of its fields' values (``author_id`` for the key of a relation), its relations to many under
+        their names as lists, those to one as dicts or None. Dates and times are ISO 8601 text, decimals and UUIDs
+        text, durations seconds, bytes base64. A row that several others lead to is the same dict in each of them.
+        """
+        budget = self._budget
+        return await fetch_graph(
+            self._query, self._database, self._using, budget.rows, budget.rows_per_parent, as_dicts=True
+        )
+
+    @property
+    def sql(self) -> Statement:
+        """The SQL that goes in the one trip; `str()` of it is the text, `.values` are the arguments."""
+        return show_graph(self._query, self._database, self._budget.rows)
+
+
+def with_shapes(query: Query, shapes: Iterable[Any]) -> tuple[Branch, ...]:
+    """The query's branches, and those that the arguments of ``graph()`` name."""
+    info = query.info
+    lookups: list[str | Prefetch] = []
+    for shape in shapes:
+        if isinstance(shape, (str, Prefetch)):
+            lookups.append(shape)
+        elif isinstance(shape, Mapping):
+            lookups += _lookups(info, shape, "")
+        else:
+            raise QueryError(f"graph() takes paths, shapes and Prefetch objects, got {type(shape).__name__}.")
+    return add_branches(info, query.branches, lookups, "graph()")
+
+
+def _lookups(info: ModelInfo, shape: Mapping[str, Any], prefix: str) -> Iterator[str | Prefetch]:
+    """What a shape says, as arguments of ``prefetch_related()``."""
+    for name, inner in shape.items():
+        if not isinstance(name, str):
+            raise QueryError(f"A shape of graph() names relations by text, got {type(name).__name__}.")
+        if name in OPTIONS:
+            if not prefix:
+                raise QueryError(f"graph({{{name!r}: ...}}) is about no relation: narrow the query itself.")
+            continue
+        path = prefix + name
+        if isinstance(info.composed.get(name.partition("__")[0]), GenericForeignKey):
+            yield from _of_several_models(info, name, inner, prefix)
+            continue
+        target = _relation(info, name, path).target._meta
+        if inner is None:
+            yield path
+        elif isinstance(inner, Mapping):
+            to_attr = inner.get("to_attr")
+            queryset = _narrowed(target, inner, path)
+            yield path if queryset is None and to_attr is None else Prefetch(path, queryset, to_attr)
+            yield from _lookups(target, inner, f"{prefix}{to_attr or name}__")
+        elif hasattr(inner, "_query"):
+            yield Prefetch(path, inner)
+        else:
+            raise QueryError(
+                f"A shape of graph() gives {path!r} a dict, a queryset or None, got {type(inner).__name__}."
+            )
+
+
+def _of_several_models(info: ModelInfo, name: str, inner: Any, prefix: str) -> Iterator[str | Prefetch]:
+    """What a shape says of a generic relation: ``{"subject": None}`` of all its models, or of each that it names."""
+    if "__" in name:
+        (chosen,) = chosen_paths(info, name, "graph()")
+        yield from _lookups(info, {chosen: inner}, prefix)
+    elif inner is None or inner == {}:
+        yield prefix + name
+    else:
+        each = inner if isinstance(inner, Mapping) else {"": inner}
+        for model, rest in each.items():
+            (chosen,) = chosen_paths(info, f"{name}__{model}", "graph()")
+            yield from _lookups(info, {chosen: rest}, prefix)
+
+
+def _relation(info: ModelInfo, name: str, path: str) -> Any:
+    try:
+        return relation_called(info, name, path)
+    except FieldError as error:
+        raise FieldError(f"{error} The options of a relation are: {', '.join(OPTIONS)}.") from None
+
+
+def _narrowed(info: ModelInfo, options: Mapping[str, Any], path: str) -> QuerySet[Any, Any] | None:
+    """The query of a relation's rows; None if the options say nothing of them."""
+    if not any(name in options for name in OPTIONS[:-1]):
+        return None
+    found: QuerySet[Any, Any] = info.model.objects.all()
+    for name in ("filter", "exclude"):
+        conditions = options.get(name)
+        if isinstance(conditions, Mapping):
+            found = getattr(found, name)(**conditions)
+        elif conditions is not None:
+            found = getattr(found, name)(conditions)
+    order = options.get("order_by")
+    if order is not None:
+        found = found.order_by(*(order if isinstance(order, (list, tuple)) else [order]))
+    limit = options.get("limit")
+    if limit is None:
+        return found
+    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 0:
+        raise QueryError(f"The limit of {path!r} in a graph() is a whole number, got {limit!r}.")
+    return found[:limit]
+
+
+def check_branches(
+    branches: Iterable[Branch], database: databases.Database, budget: GraphBudget, path: str = "", depth: int = 1
+) -> None:
+    """Raise for a branch that goes too deep, that is of another database, or whose query cannot be in a graph."""
+    for branch in branches:
+        name = f"{path}__{branch.name}" if path else branch.name
+        if budget.depth is not None and depth > budget.depth:
+            raise GraphTooLarge(
+                f"{name!r} is {depth} relations deep, and the budget of this graph() is {budget.depth}: "
+                f"leave it out, or allow it with budget=orm.GraphBudget(depth={depth}).",
+                name,
+                budget.depth,
+            )
+        if branch.database is not None and branch.database is not database:
+            raise QueryError(f"{name!r} in a graph() is of another database: use prefetch_related().")
+        check_query(branch.query, name)
+        check_branches(branch.branches, database, budget, name, depth + 1)
+
+
+def _paths(branches: Iterable[Branch]) -> Iterator[str]:
+    for branch in branches:
+        inner = list(_paths(branch.branches))
+        yield from (f"{branch.name}__{path}" for path in inner)
+        if not inner:
+            yield branch.name

@@ -1,0 +1,151 @@
+"""`Prefetch`, and what the paths of ``prefetch_related()`` say: which branches hang on a query."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from orm.exceptions import FieldError, QueryError
+from orm.query.paths import chosen_paths
+from orm.query.prefetch_tree import Branch
+from orm.query.projection import Instances
+from orm.query.query import Query
+from orm.query.related_rows import check_branch_query
+
+if TYPE_CHECKING:
+    from orm.mapping.model_info import ModelInfo
+    from orm.queryset.chaining import Selection
+    from orm.queryset.queryset import QuerySet
+    from orm.relations import Relation
+
+
+class Prefetch:
+    """A relation to load along, with a query that says which of its rows, in which order, with what.
+
+        Album.objects.prefetch_related(orm.Prefetch("tracks", Track.objects.order_by("-plays")[:3], to_attr="top"))
+
+    `lookup` is a path of relations, such as ``"albums__tracks"``; the queryset is for its last one. A slice is of each
+    instance's rows. With `to_attr` they are a list in the attribute of that name (one instance or None of a relation
+    to one), and the relation itself stays as it is.
+
+    Raises `QueryError` for a query of values or raw SQL.
+    """
+
+    def __init__(self, lookup: str, queryset: Selection[Any, Any] | None = None, to_attr: str | None = None) -> None:
+        if not isinstance(lookup, str) or not lookup:
+            raise QueryError(f"Prefetch() takes the path of a relation as text, got {lookup!r}.")
+        query = getattr(queryset, "_query", None)
+        if queryset is not None and not isinstance(query, Query):
+            raise QueryError(f"The queryset of Prefetch({lookup!r}) is a queryset, got {type(queryset).__name__}.")
+        if query is not None and not isinstance(query.projection, Instances):
+            raise QueryError(f"The queryset of Prefetch({lookup!r}) gives values: it must give instances.")
+        if to_attr is not None and (not isinstance(to_attr, str) or not to_attr.isidentifier()):
+            raise QueryError(f"to_attr of Prefetch({lookup!r}) is the name of an attribute, got {to_attr!r}.")
+        self.lookup = lookup
+        self.queryset = queryset
+        self.to_attr = to_attr
+
+    def __repr__(self) -> str:
+        more = "" if self.to_attr is None else f", to_attr={self.to_attr!r}"
+        return f"Prefetch({self.lookup!r}{more})"
+
+
+def add_branches(
+    info: ModelInfo, branches: tuple[Branch, ...], lookups: Iterable[Any], what: str = "prefetch_related()"
+) -> tuple[Branch, ...]:
+    """The branches, and those that more arguments of `what` name.
+
+    Raises `FieldError` for a path that is no relation, `QueryError` for a second query for the same one.
+    """
+    for lookup in lookups:
+        if isinstance(lookup, str):
+            lookup = Prefetch(lookup)
+        if not isinstance(lookup, Prefetch):
+            raise QueryError(f"{what} takes paths and Prefetch objects, got {type(lookup).__name__}.")
+        for path in chosen_paths(info, lookup.lookup, what):
+            branches = _grown(info, branches, path.split("__"), lookup, what)
+    return branches
+
+
+def find_branch(info: ModelInfo, branches: tuple[Branch, ...], name: str) -> Branch | None:
+    """The branch that this part of a path stands for, by its `to_attr` or its relation."""
+    found = next((branch for branch in branches if branch.name == name), None)
+    if found is None:
+        relation = info.relations.get(name)
+        found = next((b for b in branches if b.to_attr is None and b.relation is relation), None)
+    return found
+
+
+def _grown(
+    info: ModelInfo, branches: tuple[Branch, ...], parts: list[str], prefetch: Prefetch, what: str
+) -> tuple[Branch, ...]:
+    """The branches with one more path."""
+    name, *rest = parts
+    if not rest:
+        return _with_last(info, branches, name, prefetch, what)
+    found = find_branch(info, branches, name)
+    branch = found or plain_branch(relation_called(info, name, prefetch.lookup))
+    branch = replace(branch, branches=_grown(branch.relation.target._meta, branch.branches, rest, prefetch, what))
+    return _replaced(branches, found, branch)
+
+
+def _with_last(
+    info: ModelInfo, branches: tuple[Branch, ...], name: str, prefetch: Prefetch, what: str
+) -> tuple[Branch, ...]:
+    queryset, to_attr = prefetch.queryset, prefetch.to_attr
+    found = find_branch(info, branches, to_attr or name)
+    if found is not None:
+        if queryset is None and (to_attr is None or found.to_attr == to_attr):
+            return branches
+        raise QueryError(
+            f"{what}: {prefetch.lookup!r} is loaded already, by another queryset or a path before. "
+            "Give the queryset first and only once, or another to_attr."
+        )
+    branch = plain_branch(relation_called(info, name, prefetch.lookup))
+    relation = branch.relation
+    if to_attr is not None:
+        check_to_attr(info, to_attr)
+    if queryset is not None:
+        query = queryset._query
+        check_branch_query(relation, query, what)
+        own = query.branches
+        branch = Branch(relation, query.changed(branches=()), branches=own, given=True, database=queryset._using)
+    return (*branches, replace(branch, to_attr=to_attr))
+
+
+def _replaced(branches: tuple[Branch, ...], old: Branch | None, new: Branch) -> tuple[Branch, ...]:
+    if old is None:
+        return (*branches, new)
+    return tuple(new if branch is old else branch for branch in branches)
+
+
+def plain_branch(relation: Relation) -> Branch:
+    """The rows at the far end of the relation: as in Django, of several those that the model's `objects` have."""
+    info = relation.target._meta
+    if not relation.many:
+        return Branch(relation, Query(info, Instances(info)))
+    objects: QuerySet[Any, Any] = info.model.objects
+    query = objects._query
+    return Branch(relation, query.changed(branches=()), branches=query.branches, database=objects._using)
+
+
+def relation_called(info: ModelInfo, name: str, path: str) -> Relation:
+    """The relation that instances have under this name, or lookups. Raises `FieldError` with the choices."""
+    relation = info.accessors.get(name) or info.relations.get(name)
+    if relation is None:
+        choices = sorted(accessor for accessor in info.accessors if not accessor.endswith("+"))
+        close = difflib.get_close_matches(name, choices, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise FieldError(
+            f"{info.name} has no relation {name!r}, given in the path {path!r}.{hint} "
+            f"Choices are: {', '.join(choices) or 'none'}."
+        )
+    return relation
+
+
+def check_to_attr(info: ModelInfo, name: str) -> None:
+    """Raise `QueryError` for a name that instances have something else under."""
+    if name in info.settable or name in info.accessors or hasattr(info.model, name):
+        raise QueryError(f"to_attr={name!r}: {info.name} has an attribute of that name already.")

@@ -1,0 +1,398 @@
+"""Lookups: how ``exact``, ``icontains``, ``in`` … become SQL, per kind of field.
+
+A lookup first prepares the value it was given (once, when the queryset is made) and later, once per query
+shape, renders itself. What is always or never true of a value is known before the database is asked.
+"""
+
+from __future__ import annotations
+
+import decimal
+import enum
+import math
+from collections.abc import Callable, Hashable, Iterable
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import sqlalchemy
+from sqlalchemy import ColumnElement
+from sqlalchemy.types import TypeEngine
+
+from orm.database.sql import operators
+from orm.database.sql.functions import Call
+from orm.database.types import column_types
+from orm.exceptions import FieldError, QueryError
+from orm.lookups.transforms import names_for
+from orm.relations import ForeignKey
+
+if TYPE_CHECKING:
+    from orm.fields import Field
+
+
+class Truth(enum.Enum):
+    """What a lookup's value says without asking the database."""
+
+    NEVER = "never"
+    NOT_NULL = "whenever there is a value"
+
+
+class Prepared(NamedTuple):
+    """A lookup's value, made ready: its share of the query's shape, and its arguments."""
+
+    values: tuple[Any, ...]
+    variant: Hashable = None
+
+
+Bind = Callable[[TypeEngine[Any]], ColumnElement[Any]]
+
+TEXT_LIKE = frozenset({"text", "integer", "float", "decimal", "date", "time", "datetime", "ip"})
+ORDERED = frozenset(
+    {"text", "integer", "float", "decimal", "date", "time", "datetime", "duration", "boolean"}
+    | {"uuid", "binary", "ip", "relation", "array", "integer enum"}
+)
+MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
+
+
+class Lookup:
+    """One lookup; subclass it and `register` it to add your own.
+
+    `name` is what follows the two underscores, `kinds` the kinds of field it is for (None: every kind).
+    """
+
+    name: ClassVar[str]
+    kinds: ClassVar[frozenset[str] | None] = None
+    takes_expression: ClassVar[bool] = True
+    """Whether its value may be an expression over the row, such as another field."""
+    matches_null: ClassVar[bool] = False
+    """Whether it can be true of NULL, so that a join must keep rows that have nothing to join."""
+
+    def prepare(self, field: Field[Any], value: Any) -> Prepared | Truth:
+        """The value made ready for `field`. Raises `FieldError` or `QueryError` if it makes no sense."""
+        return Prepared((field.to_python(value),))
+
+    def operand(self, field: Field[Any], variant: Hashable, bind: Bind) -> ColumnElement[Any]:
+        """The value's place in the statement."""
+        return bind(lookup_type(field))
+
+    def render(self, column: ColumnElement[Any], operand: ColumnElement[Any], field: Field[Any]) -> ColumnElement[bool]:
+        """The condition, for an operand that is a bound value or an expression."""
+        raise NotImplementedError
+
+    def build(
+        self, column: ColumnElement[Any], field: Field[Any], variant: Hashable, bind: Bind
+    ) -> ColumnElement[bool]:
+        """The condition on bound values; `bind` is called once for each prepared value, in their order."""
+        return self.render(column, self.operand(field, variant, bind), field)
+
+
+def lookup_type(field: Field[Any]) -> TypeEngine[Any]:
+    """The bind type for values that `field` is compared with."""
+    column_type = field.column_type()
+    return column_type.lookup_type if isinstance(column_type, column_types.Stored) else column_type
+
+
+def refuse_null(lookup: Lookup, field: Field[Any], value: Any) -> None:
+    """Raise `QueryError` for a None that the lookup cannot mean anything by."""
+    if value is None:
+        raise QueryError(
+            f"{label(field)}__{lookup.name}=None is never true; use {field.name}__isnull=True or leave it out."
+        )
+
+
+def label(field: Field[Any]) -> str:
+    """The field's name in messages: ``Note.views``."""
+    return f"{field.model.__name__}.{field.name}" if field.model is not None else "the expression"
+
+
+class Exact(Lookup):
+    name = "exact"
+
+    def prepare(self, field: Field[Any], value: Any) -> Prepared | Truth:
+        converted = field.to_python(value)
+        if type(converted) is int and not MIN_INTEGER <= converted <= MAX_INTEGER:
+            return Truth.NEVER
+        return Prepared((converted,))
+
+    def render(self, column: ColumnElement[Any], operand: ColumnElement[Any], field: Field[Any]) -> ColumnElement[bool]:
+        if field.kind == "json":
+            return operators.JSONEqual(column, operand)
+        return column == operand
+
+
+class Compared(Lookup):
+    """gt, gte, lt, lte."""
+
+    kinds = ORDERED
+    above: ClassVar[bool]
+    rounds_up: ClassVar[bool]
+
+    def prepare(self, field: Field[Any], value: Any) -> Prepared | Truth:
+        refuse_null(self, field, value)
+        if field.kind == "integer" and isinstance(value, (float, decimal.Decimal)) and _is_finite(value):
+            # Between two whole numbers: n < 2.5 is n < 3, n > 2.5 is n > 2.
+            value = math.ceil(value) if self.rounds_up else math.floor(value)
+        converted = field.to_python(value)
+        if type(converted) is int and not MIN_INTEGER <= converted <= MAX_INTEGER:
+            return Truth.NOT_NULL if (converted < 0) == self.above else Truth.NEVER
+        return Prepared((converted,))
+
+    def render(self, column: ColumnElement[Any], operand: ColumnElement[Any], field: Field[Any]) -> ColumnElement[bool]:
+        return self.compare(column, operand)
+
+    @staticmethod
+    def compare(left: ColumnElement[Any], right: ColumnElement[Any]) -> ColumnElement[bool]:
+        """The comparison itself."""
+        raise NotImplementedError
+
+
+def _is_finite(value: float | decimal.Decimal) -> bool:
+    # math.isfinite() raises of a signaling NaN.
+    return value.is_finite() if isinstance(value, decimal.Decimal) else math.isfinite(value)
+
+
+class GreaterThan(Compared):
+    name = "gt"
+    above = True
+    rounds_up = False
+
+    @staticmethod
+    def compare(left: ColumnElement[Any], right: ColumnElement[Any]) -> ColumnElement[bool]:
+        return left > right
+
+
+class GreaterThanOrEqual(Compared):
+    name = "gte"
+    above = True
+    rounds_up = True
+
+    @staticmethod
+    def compare(left: ColumnElement[Any], right: ColumnElement[Any]) -> ColumnElement[bool]:
+        return left >= right
+
+
+class LessThan(Compared):
+    name = "lt"
+    above = False
+    rounds_up = True
+
+    @staticmethod
+    def compare(left: ColumnElement[Any], right: ColumnElement[Any]) -> ColumnElement[bool]:
+        return left < right
+
+
+class LessThanOrEqual(Compared):
+    name = "lte"
+    above = False
+    rounds_up = False
+
+    @staticmethod
+    def compare(left: ColumnElement[Any], right: ColumnElement[Any]) -> ColumnElement[bool]:
+        return left <= right
+
+
+class Range(Lookup):
+    name = "range"
+    kinds = ORDERED
+    takes_expression = False
+
+    def prepare(self, field: Field[Any], value: Any) -> Prepared | Truth:
+        if not isinstance(value, (tuple, list)) or len(value) != 2:
+            raise QueryError(f"{label(field)}__range takes two values, (lowest, highest), got {type(value).__name__}.")
+        for bound in value:
+            refuse_null(self, field, bound)
+        low, high = (field.to_python(bound) for bound in value)
+        if type(low) is int and type(high) is int:
+            if low > MAX_INTEGER or high < MIN_INTEGER:
+                return Truth.NEVER
+            low, high = max(low, MIN_INTEGER), min(high, MAX_INTEGER)
+        return Prepared((low, high))
+
+    def build(
+        self, column: ColumnElement[Any], field: Field[Any], variant: Hashable, bind: Bind
+    ) -> ColumnElement[bool]:
+        low, high = bind(lookup_type(field)), bind(lookup_type(field))
+        return column.between(low, high)
+
+
+class In(Lookup):
+    name = "in"
+    takes_expression = False
+    kinds = ORDERED | {"enum"}
+
+    def prepare(self, field: Field[Any], value: Any) -> Prepared | Truth:
+        if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+            raise QueryError(f"{label(field)}__in takes a list of values or a queryset, got {type(value).__name__}.")
+        items = tuple(value)
+        plain = field.own_type
+        if plain is None or set(map(type, items)) != {plain}:
+            items = tuple([field.to_python(item) for item in items if item is not None])
+        elif plain is not int or (min(items) >= MIN_INTEGER and max(items) <= MAX_INTEGER):
+            return Prepared((items,))
+        items = tuple([item for item in items if type(item) is not int or MIN_INTEGER <= item <= MAX_INTEGER])
+        return Prepared((items,)) if items else Truth.NEVER
+
+    def build(
+        self, column: ColumnElement[Any], field: Field[Any], variant: Hashable, bind: Bind
+    ) -> ColumnElement[bool]:
+        return operators.InList(column, bind(operators.ListOf(lookup_type(field))))
+
+
+class IsNull(Lookup):
+    name = "isnull"
+    takes_expression = False
+    matches_null = True
+
+    def prepare(self, field: Field[Any], value: Any) -> Prepared | Truth:
+        if not isinstance(value, bool):
+            raise QueryError(f"{label(field)}__isnull takes True or False, got {type(value).__name__}.")
+        return Prepared((), variant=value)
+
+    def build(
+        self, column: ColumnElement[Any], field: Field[Any], variant: Hashable, bind: Bind
+    ) -> ColumnElement[bool]:
+        return column.is_(None) if variant else column.is_not(None)
+
+
+class TextLookup(Lookup):
+    """contains, startswith, endswith and their case-blind forms; numbers and dates are compared as text."""
+
+    kinds = TEXT_LIKE
+    match: ClassVar[type[operators.TextMatch]]
+
+    def prepare(self, field: Field[Any], value: Any) -> Prepared | Truth:
+        refuse_null(self, field, value)
+        text = value if isinstance(value, str) else str(value)
+        beyond_ascii = self.match.ignore_case and not text.isascii()
+        return Prepared((text,), variant=beyond_ascii)
+
+    def build(
+        self, column: ColumnElement[Any], field: Field[Any], variant: Hashable, bind: Bind
+    ) -> ColumnElement[bool]:
+        text = column if field.kind == "text" else sqlalchemy.cast(column, sqlalchemy.Text())
+        pattern = bind(operators.TextPattern(self.match.kind, self.match.ignore_case))
+        return self.match(text, pattern, *((operators.BEYOND_ASCII,) if variant else ()))
+
+    def render(self, column: ColumnElement[Any], operand: ColumnElement[Any], field: Field[Any]) -> ColumnElement[bool]:
+        text = column if field.kind == "text" else sqlalchemy.cast(column, sqlalchemy.Text())
+        if self.match.ignore_case:
+            text, operand = Call("lower", text), Call("lower", operand)
+        # A column's value is no pattern: it is looked for as it is.
+        if self.match.kind == "contains":
+            return Call("strindex", text, operand) > 0
+        if self.match.kind == "startswith":
+            return Call("left", text, Call("length", operand)) == operand
+        if self.match.kind == "endswith":
+            return Call("right", text, Call("length", operand)) == operand
+        return text == operand
+
+
+class ContainsLookup(TextLookup):
+    name = "contains"
+    match = operators.Contains
+
+
+class IContainsLookup(TextLookup):
+    name = "icontains"
+    match = operators.IContains
+
+
+class StartsWithLookup(TextLookup):
+    name = "startswith"
+    match = operators.StartsWith
+
+
+class IStartsWithLookup(TextLookup):
+    name = "istartswith"
+    match = operators.IStartsWith
+
+
+class EndsWithLookup(TextLookup):
+    name = "endswith"
+    match = operators.EndsWith
+
+
+class IEndsWithLookup(TextLookup):
+    name = "iendswith"
+    match = operators.IEndsWith
+
+
+class IExactLookup(TextLookup):
+    name = "iexact"
+    match = operators.IExact
+
+
+class RegexLookup(Lookup):
+    name = "regex"
+    kinds = TEXT_LIKE
+    takes_expression = False
+    construct: ClassVar[type[operators.Regex | operators.IRegex]] = operators.Regex
+
+    def prepare(self, field: Field[Any], value: Any) -> Prepared | Truth:
+        if not isinstance(value, str):
+            raise QueryError(
+                f"{label(field)}__{self.name} takes a regular expression as str, got {type(value).__name__}."
+            )
+        return Prepared((value,))
+
+    def build(
+        self, column: ColumnElement[Any], field: Field[Any], variant: Hashable, bind: Bind
+    ) -> ColumnElement[bool]:
+        text = column if field.kind == "text" else sqlalchemy.cast(column, sqlalchemy.Text())
+        return self.construct(text, bind(column_types.Text()))
+
+
+class IRegexLookup(RegexLookup):
+    name = "iregex"
+    construct = operators.IRegex
+
+
+lookups: dict[str, Lookup] = {}
+"""By name; where several kinds of field have lookups of one name, the last that was registered."""
+_by_kind: dict[tuple[str | None, str], Lookup] = {}
+
+
+def register(lookup: type[Lookup]) -> type[Lookup]:
+    """Make a lookup known by its name; usable as a class decorator.
+
+        @orm.lookups.register
+        class NotEqual(orm.lookups.Exact):
+            name = "ne"
+
+            def render(self, column, operand, field):
+                return column != operand
+
+        await Note.objects.filter(views__ne=3)
+
+    One with `kinds` is for fields of those kinds only, and goes before one of the same name without.
+    """
+    made = lookup()
+    lookups[lookup.name] = made
+    for kind in (None,) if lookup.kinds is None else lookup.kinds:
+        _by_kind[kind, lookup.name] = made
+    return lookup
+
+
+def find_lookup(field: Field[Any], name: str) -> Lookup | None:
+    """The lookup of this name for such a field, if there is one."""
+    return _by_kind.get((field.kind, name)) or _by_kind.get((None, name))
+
+
+for _lookup in (
+    *(Exact, IExactLookup, GreaterThan, GreaterThanOrEqual, LessThan, LessThanOrEqual, Range, In, IsNull),
+    *(ContainsLookup, IContainsLookup, StartsWithLookup, IStartsWithLookup, EndsWithLookup, IEndsWithLookup),
+    *(RegexLookup, IRegexLookup),
+):
+    register(_lookup)
+
+
+def lookup_for(field: Field[Any], name: str) -> Lookup:
+    """The lookup of this name. Raises `FieldError` if there is none or it is not for this kind of field."""
+    found = find_lookup(field, name)
+    if name not in lookups and isinstance(field, ForeignKey):
+        raise field.target._meta.unknown(name.split("__")[0], f"part of a lookup over {label(field)}", lookups)
+    if found is None:
+        fitting = sorted({name for kind, name in _by_kind if kind in (None, field.kind)})
+        kind = type(field).__name__
+        fitting += names_for(field)
+        raise FieldError(
+            f"{label(field)} is a {kind}, which has no lookup {name!r}. Its lookups are: {', '.join(fitting)}."
+        )
+    return found

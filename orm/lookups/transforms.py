@@ -1,0 +1,69 @@
+"""Transforms: functions that lookups and names go through, such as the year in ``created__year__gt=2020``.
+
+Register a function of your own to use it in names, on fields of the kinds given:
+
+    @orm.transforms.register("length", "text")
+    class Length(orm.Func[int]):
+        function = "LENGTH"
+
+        def result(self, *fields):
+            return orm.Integer()
+
+    await Note.objects.filter(text__length__gt=10).order_by("text__length")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from orm.exceptions import FieldError
+from orm.expressions.base import F, Func
+from orm.fields import Field
+from orm.functions import dates
+
+FuncType = TypeVar("FuncType", bound="type[Func[Any]]")
+
+transforms: dict[tuple[str, str], type[Func[Any]]] = {}
+"""By the kind of field, and the name."""
+
+
+def register(name: str, *kinds: str) -> Callable[[FuncType], FuncType]:
+    """A class decorator: ``__name`` after a field of these kinds (`Field.kind`) is this function of it.
+
+    The function is made with one argument. Raises `FieldError` for a name that cannot be part of a lookup.
+    """
+    if not name.isidentifier() or "__" in name or name.startswith("_") or name.endswith("_") or not kinds:
+        raise FieldError(f"{name!r} cannot be a transform's name, which is one word; and it needs a kind of field.")
+
+    def add(function: FuncType) -> FuncType:
+        for kind in kinds:
+            transforms[kind, name] = function
+        return function
+
+    return add
+
+
+def transform_for(field: Field[Any], name: str) -> Func[Any] | None:
+    """The transform of this name for such a field."""
+    found = transforms.get((field.kind, name))
+    return None if found is None else found(F(field.name))
+
+
+def names_for(field: Field[Any]) -> Iterable[str]:
+    """The names of the transforms that there are for such a field."""
+    return sorted(name for kind, name in transforms if kind == field.kind)
+
+
+_part: type[dates.Extract]
+for _part in (
+    *(dates.ExtractYear, dates.ExtractIsoYear, dates.ExtractQuarter, dates.ExtractMonth, dates.ExtractWeek),
+    *(dates.ExtractDay, dates.ExtractWeekDay, dates.ExtractIsoWeekDay),
+):
+    assert _part.lookup_name is not None
+    register(_part.lookup_name, "date", "datetime")(_part)
+for _part in (dates.ExtractHour, dates.ExtractMinute, dates.ExtractSecond):
+    assert _part.lookup_name is not None
+    register(_part.lookup_name, "time", "datetime")(_part)
+register("date", "datetime")(dates.TruncDate)
+register("time", "datetime")(dates.TruncTime)

@@ -1,0 +1,1 @@
+"""What a model class declares: its fields, table, constraints, constructor and validators."""

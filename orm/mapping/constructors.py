@@ -1,0 +1,73 @@
+"""Constructors: code generated per model that fills a new instance from keyword arguments.
+
+Each name is a parameter, and each value is stored as an attribute, so that the interpreter makes no dict: neither of
+the arguments nor of what the instance holds.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from orm.fields import NO_DEFAULT, Field
+from orm.fields.base import IMMUTABLE
+from orm.utils.codegen import generate
+
+if TYPE_CHECKING:
+    from orm.mapping.model_info import ModelInfo
+
+Constructor = Callable[..., None]
+
+
+def constructor_of(info: ModelInfo) -> Constructor:
+    """A function of a new instance and, by name, values of its fields; what is left out takes its default.
+
+    It raises `FieldError` for a name that is no field.
+    """
+    # Names of ours begin with an underscore, as no field's does.
+    scope: dict[str, Any] = {"_missing": object(), "_unknown": info.unknown, "_set_pk": info.set_pk}
+    names = list(dict.fromkeys([*info.fields, *info.by_attname, *info.composed]))
+    lines = [
+        "_self.__dict__['_persisted'] = False",
+        "if _others: raise _unknown(next(iter(_others)), 'an argument')",
+        "if pk is not _missing: _set_pk(_self, pk)",
+    ]
+    if info.model.__setattr__ is object.__setattr__:
+        lines[0] = "_self._persisted = False"
+    defaults: list[str] = []
+    for position, field in enumerate(info.fields.values()):
+        if not field.has_default():
+            continue
+        default, name = _default(field, position, scope), field.attname
+        if _is_plain(info, field):
+            lines.append(f"_self.{name} = {default} if {name} is _missing else {name}")
+            names.remove(name)
+        else:
+            absent = " and ".join(f"{name!r} not in _own" for name in dict.fromkeys([field.name, name]))
+            defaults.append(f"if {absent}: _own[{name!r}] = {default}")
+    lines += [f"if {name} is not _missing: _self.{name} = {name}" for name in names]
+    if defaults:
+        lines += ["_own = _self.__dict__", *defaults]
+    parameters = ", ".join(f"{name}=_missing" for name in dict.fromkeys([*info.fields, *info.settable, "pk"]))
+    body = "".join(f"\n    {line}" for line in lines)
+    source = f"def __init__(_self, /, *, {parameters}, **_others):{body}"
+    made: Constructor = generate("constructor", source, scope)["__init__"]
+    made.__module__, made.__qualname__ = info.model.__module__, f"{info.model.__qualname__}.__init__"
+    return made
+
+
+def _default(field: Field[Any], position: int, scope: dict[str, Any]) -> str:
+    """The code of a field's default: of what all instances share, or of a call."""
+    default = field.validator.default if field.default is NO_DEFAULT else field.default
+    shared = isinstance(default, IMMUTABLE)
+    scope[f"_default{position}"] = default if shared or callable(field.default) else field.get_default
+    return f"_default{position}" if shared else f"_default{position}()"
+
+
+def _is_plain(info: ModelInfo, field: Field[Any]) -> bool:
+    """Whether only its own argument gives the field a value, and no descriptor has a say in it."""
+    if field.primary_key or field.attname != field.name or info.composed:
+        return False
+    descriptor = type(inspect.getattr_static(info.model, field.name, None))
+    return info.model.__setattr__ is object.__setattr__ and not hasattr(descriptor, "__set__")

@@ -1,0 +1,420 @@
+"""What is known of one model: its fields, keys, table, validators and options."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy
+import typesystem
+
+from orm.database.mysql.collations import MARIADB_COLLATION, MYSQL_COLLATION
+from orm.exceptions import FieldError
+from orm.fields import Field
+from orm.mapping.constraints import CheckConstraint, Index, UniqueConstraint
+from orm.mapping.constructors import Constructor, constructor_of
+from orm.mapping.validators import Validator, compile_validator
+from orm.relations import (
+    Composed,
+    CompositeForeignKey,
+    ForeignKey,
+    ManyToMany,
+    ManyToManyEnd,
+    Relation,
+    ReverseRelation,
+)
+
+if TYPE_CHECKING:
+    from orm.models import Model
+    from orm.registry import ModelRegistry
+
+# What a name was given as where a value is written.
+WRITTEN = frozenset({"an argument", "a value to update", "one of update_fields", "a field of bulk_update()"})
+META_OPTIONS = ("tablename", "ordering", "abstract", "indexes", "constraints", "schema", "get_latest_by")
+
+
+@dataclass(frozen=True)
+class MetaOptions:
+    """What a model's ``class Meta`` (or an older spelling of it) says."""
+
+    tablename: str
+    ordering: tuple[Any, ...] = ()
+    abstract: bool = False
+    indexes: tuple[Any, ...] = ()
+    constraints: tuple[Any, ...] = ()
+    schema: str | None = None
+    get_latest_by: tuple[str, ...] = ()
+
+
+def read_meta(name: str, namespace: Mapping[str, Any], bases: tuple[type, ...]) -> MetaOptions:
+    """The options of the class statement `name`; as in Django, an abstract model's Meta is inherited.
+
+    Raises `FieldError` for an option that is not known.
+    """
+    own = namespace.get("Meta")
+    meta = own or next(filter(None, (getattr(base, "Meta", None) for base in bases)), None)
+    given = {key: getattr(meta, key) for key in dir(meta) if key[0] != "_"} if meta else {}
+    for key in given:
+        if key not in META_OPTIONS:
+            raise FieldError(f"{name}.Meta.{key} is not an option. The options are {', '.join(META_OPTIONS)}.")
+    if isinstance(given.get("ordering"), str):
+        raise FieldError(f"{name}.Meta.ordering must be a list, such as [{given['ordering']!r}].")
+    said = vars(own) if own else {}
+    latest = given.get("get_latest_by", ())
+    tablename = said.get("tablename") or namespace.get("tablename") or namespace.get("__tablename__") or name.lower()
+    return MetaOptions(
+        tablename=tablename,
+        abstract=said.get("abstract", False),
+        schema=given.get("schema"),
+        get_latest_by=(latest,) if isinstance(latest, str) else tuple(latest),
+        **{key: tuple(given.get(key, ())) for key in ("ordering", "indexes", "constraints")},
+    )
+
+
+class ModelInfo:
+    """One model's fields and what follows from them. Reached as `Model._meta`."""
+
+    def __init__(
+        self,
+        model: type[Model],
+        registry: ModelRegistry | None,
+        options: MetaOptions,
+        fields: dict[str, Field[Any]],
+        many_to_many: dict[str, ManyToMany[Any]],
+        composed: dict[str, Composed] | None = None,
+        *,
+        legacy: bool,
+    ) -> None:
+        self.model = model
+        self.name = model.__name__
+        self._registry = registry
+        self.options = options
+        self.abstract = options.abstract
+        self.tablename = options.tablename
+        self.fields = fields
+        self.many_to_many = many_to_many
+        self.composed = composed or {}
+        """The relations that are kept in fields of the model."""
+        self.auto_created = False
+        """Whether it is the through model that a `ManyToMany` made for itself."""
+        # Declared in the spelling of orm 0.1 or 0.3, whose code relies on three odd behaviours: a null relation
+        # is an instance without a key, a filter across a relation loads it, exclude(clause) filters.
+        self.legacy = legacy
+        self.unset: dict[str, Any] = {}
+        """The descriptors of the fields whose values are ordinary attributes, by attribute. They are not put on the
+        class, where they would slow down each value that is stored: what an instance does not have leads here."""
+        self.table: sqlalchemy.Table | None = None
+        # What planning has resolved of this model: paths, lookups by their keyword, the ordering of Meta and by key.
+        self.paths: dict[str, Any] = {}
+        self.lookups: dict[str, Any] = {}
+        self.default_order: tuple[Any, ...] | None = None
+        self.pk_order: tuple[Any, ...] | None = None
+        self.own_orders: dict[str, tuple[Any, ...]] = {}
+        """What names of the model's own columns order by, worked out once."""
+        self.objects: dict[Any, Any] = {}
+        self._ends: list[ReverseRelation | ManyToManyEnd] = []
+
+    @property
+    def registry(self) -> ModelRegistry:
+        """The model's registry; an abstract model may have none."""
+        if self._registry is None:
+            raise FieldError(f"{self.name} is abstract and has no registry.")
+        return self._registry
+
+    def add_relation(self, relation: ReverseRelation | ManyToManyEnd) -> None:
+        """Take note of an end of a relation that is no field of the model: a way back, or a many-to-many one.
+
+        Raises `FieldError` if its name, or that of its attribute, is taken. Models in the spelling of `orm` 0.x, which
+        has no ways back, do without one then.
+        """
+        if relation.accessor.endswith("+") or relation in self._ends:
+            return  # As in Django: a related_name that ends with a plus hides the way back.
+        taken = self._taken(relation)
+        if taken is not None and not relation.relation.model._meta.legacy:
+            declared = relation.relation.label
+            raise FieldError(
+                f"{declared} gives {self.name} {taken}. Give {declared} another related_name=, or "
+                f"related_name='+' for no way back."
+            )
+        same = [end for end in self._ends if end.name == relation.name or end.accessor == relation.accessor]
+        for other in same:
+            self.drop_relation(other.relation)
+        if taken is None:
+            self._ends.append(relation)
+        self.forget_resolved()
+
+    def drop_relation(self, declared: ForeignKey[Any] | CompositeForeignKey[Any] | ManyToMany[Any]) -> None:
+        """Undo `add_relation` for the ends of this relation, and take the attributes away."""
+        for end in [end for end in self._ends if end.relation is declared]:
+            self._ends.remove(end)
+            if getattr(vars(self.model).get(end.accessor), "relation", None) is end:
+                delattr(self.model, end.accessor)
+            self.forget_resolved()
+
+    def forget_resolved(self) -> None:
+        """Forget what was worked out from the relations of this model, and of those that it leads to."""
+        self.__dict__.pop("relations", None)
+        self.__dict__.pop("accessors", None)
+        self.paths.clear()
+        self.lookups.clear()
+        self.objects.clear()
+        self.default_order = self.pk_order = None
+        self.own_orders.clear()
+
+    def _taken(self, relation: ReverseRelation | ManyToManyEnd) -> str | None:
+        """What is in the way of an end of a relation; None if nothing is."""
+        names = [("the attribute", relation.accessor), ("the name in lookups", relation.name)]
+        for what, name in names:
+            field = self.fields.get(name) or self.by_attname.get(name) or self.composed.get(name)
+            if field is not None:
+                return f"{what} {name!r}, which is the field {self.name}.{field.name}"
+            many = self.many_to_many.get(name)
+            if many is not None and many is not relation.relation:
+                return f"{what} {name!r}, which is the relation {self.name}.{name}"
+            for end in self._ends:
+                if name == (end.accessor if what == "the attribute" else end.name):
+                    return f"{what} {name!r}, which {end.relation.label} gives it, too"
+        name = relation.accessor
+        member = next((vars(base)[name] for base in self.model.__mro__ if name in vars(base)), None)
+        if (member is not None and member is not relation.relation) or hasattr(type(self.model), name):
+            return f"the attribute {name!r}, which it has already"
+        return "the name in lookups 'pk', which is its primary key" if relation.name == "pk" else None
+
+    @cached_property
+    def relations(self) -> dict[str, Relation]:
+        """The relations that are no fields of the model, by their name in lookups."""
+        found: dict[str, Relation] = {relation.name: relation for relation in self._ends}
+        found.update((relation.name, relation) for relation in self.forward if not isinstance(relation, ForeignKey))
+        return found
+
+    @cached_property
+    def forward(self) -> tuple[ForeignKey[Any] | CompositeForeignKey[Any], ...]:
+        """The relations to one row of another model that the model's own rows hold the key of."""
+        declared = (*self.fields.values(), *self.composed.values())
+        return tuple(found for found in declared if isinstance(found, (ForeignKey, CompositeForeignKey)))
+
+    @cached_property
+    def accessors(self) -> dict[str, Relation]:
+        """Every relation by the attribute that an instance has it under: foreign keys, ways back, many-to-many ones."""
+        found: dict[str, Relation] = {relation.accessor: relation for relation in self._ends}
+        found.update((relation.name, relation) for relation in self.forward)
+        return found
+
+    def relation(self, name: str) -> Relation:
+        """The relation of this name in lookups. Raises `FieldError` if there is none."""
+        field = self.fields.get(name)
+        found: Relation | None = field if isinstance(field, ForeignKey) else self.relations.get(name)
+        if found is None:
+            raise self.unknown(name, "a relation")
+        return found
+
+    def kept_in(self, name: str) -> tuple[Field[Any], ...]:
+        """The fields that a name stands for where values are written: one, or those of a relation; none: unknown."""
+        if name in self.composed:
+            return self.composed[name].fields
+        field = self.fields.get(name) or self.by_attname.get(name)
+        return () if field is None else (field,)
+
+    def check(self) -> None:
+        """Raise `FieldError` for what cannot be a table."""
+        for relation in self.composed.values():
+            relation.check()
+        taken: dict[str, str] = {}
+        for field in self.fields.values():
+            other = taken.setdefault(field.column_name, field.name)
+            if other != field.name:
+                raise FieldError(
+                    f"{self.name}: the fields {other!r} and {field.name!r} both use the column "
+                    f"{field.column_name!r}. Give one of them another column=."
+                )
+            if field.attname in self.many_to_many:
+                raise FieldError(
+                    f"{self.name}: the relation {field.attname!r} has the name of the key of the relation "
+                    f"{field.name!r}. Rename one of them."
+                )
+            if field.attname != field.name and field.attname in self.fields:
+                raise FieldError(
+                    f"{self.name}: the field {field.attname!r} has the name of the key of the relation "
+                    f"{field.name!r}. Rename one of them."
+                )
+
+    @cached_property
+    def pk_fields(self) -> tuple[Field[Any], ...]:
+        """The primary key's fields, in the order of declaration."""
+        return tuple(field for field in self.fields.values() if field.primary_key)
+
+    @cached_property
+    def by_attname(self) -> dict[str, Field[Any]]:
+        """The fields by the name of the attribute that holds their column's value."""
+        return {field.attname: field for field in self.fields.values()}
+
+    @cached_property
+    def foreign_keys(self) -> tuple[ForeignKey[Any], ...]:
+        """The fields that point at other rows."""
+        return tuple(field for field in self.fields.values() if isinstance(field, ForeignKey))
+
+    @cached_property
+    def settable(self) -> frozenset[str]:
+        """What the constructor and ``update()`` accept."""
+        return frozenset(self.fields) | frozenset(self.by_attname) | frozenset(self.composed)
+
+    @cached_property
+    def construct(self) -> Constructor:
+        """Generated code that fills a new instance. Raises `FieldError` if the model is abstract."""
+        if self.abstract:
+            raise FieldError(f"{self.name} is abstract: make instances of the models that inherit from it.")
+        return constructor_of(self)
+
+    @cached_property
+    def attnames(self) -> tuple[tuple[str, str], ...]:
+        """Each field's name, with that of the attribute that holds its column's value."""
+        return tuple((field.name, field.attname) for field in self.fields.values())
+
+    @cached_property
+    def generated(self) -> Field[Any] | None:
+        """The primary key field that the database numbers itself, if there is one."""
+        if len(self.pk_fields) != 1:
+            return None
+        field = self.pk_fields[0]
+        return field if field.kind == "integer" and not field.has_default() else None
+
+    @cached_property
+    def schema(self) -> typesystem.Schema:
+        """The fields' validators as a `typesystem.Schema`."""
+        return typesystem.Schema(fields={name: f.validator for name, f in self.fields.items()})
+
+    @cached_property
+    def validator(self) -> Validator:
+        """Generated code that validates this model's values as `schema` would."""
+        return compile_validator(self.fields)
+
+    @cached_property
+    def get_pk(self) -> Callable[[Model], Any]:
+        """The primary key's value of an instance, or None."""
+        names = [field.attname for field in self.pk_fields]
+        if len(names) == 1:
+            (only,) = names
+            return lambda instance: instance.__dict__.get(only)
+
+        def get_parts(instance: Model) -> tuple[Any, ...] | None:
+            parts = tuple(map(instance.__dict__.get, names))
+            return None if None in parts else parts
+
+        return get_parts
+
+    def set_pk(self, instance: Model, value: Any) -> None:
+        """Set the primary key of `instance`; a composite one takes a tuple."""
+        for field, part in zip(self.pk_fields, self.split_pk(value), strict=True):
+            setattr(instance, field.name, part)
+
+    def split_pk(self, value: Any) -> tuple[Any, ...]:
+        """The parts of a primary key's value. Raises `FieldError` if their number is wrong."""
+        if len(self.pk_fields) == 1:
+            return (value,)
+        names = ", ".join(field.name for field in self.pk_fields)
+        if not isinstance(value, (tuple, list)) or len(value) != len(self.pk_fields):
+            raise FieldError(
+                f"{self.name} has a composite primary key: pk takes a tuple ({names}), got {type(value).__name__}."
+            )
+        return tuple(value)
+
+    def not_assigned(self, relation: Relation) -> FieldError:
+        """The error for a value given to a relation that leads to many rows, or to one that is kept elsewhere."""
+        name = f"{self.name}.{relation.accessor}"
+        if relation.many:
+            return FieldError(
+                f"{name} is a relation to many rows, which is not kept in this one: save the instance, "
+                f"then `await instance.{relation.accessor}.set(...)`."
+            )
+        return FieldError(f"{name} is kept in the row of {relation.target.__name__}: save that one.")
+
+    def unknown(self, name: str, what: str, extra: Iterable[str] = ()) -> FieldError:
+        """The error for a name that is no field, with what it could have been."""
+        relation = self.accessors.get(name)
+        if relation is not None and name not in self.fields and what in WRITTEN:
+            return self.not_assigned(relation)
+        choices = sorted({*self.settable, *self.relations, "pk", *extra})
+        close = difflib.get_close_matches(name, choices, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        return FieldError(
+            f"{self.name} has no field {name!r}, given as {what}.{hint} Choices are: {', '.join(choices)}."
+        )
+
+    # The table.
+
+    def build_table_if_ready(self, metadata: sqlalchemy.MetaData) -> bool:
+        """Build the table unless it is built or waits for a model that is not declared yet; whether it was built."""
+        if self.table is not None or self._missing_targets():
+            return False
+        try:
+            for key in self.forward:
+                key.target._meta.add_relation(key.reverse)
+            self.table = self._build_table(metadata)
+        except FieldError:
+            for key in self.forward:
+                key.target._meta.drop_relation(key)
+            raise
+        return True
+
+    def require_table(self) -> sqlalchemy.Table:
+        """The table. Raises `FieldError` naming the foreign key whose model never appeared."""
+        if self.abstract:
+            raise FieldError(f"{self.name} is abstract and has no table.")
+        if self.table is None:
+            self.registry.build_tables()
+        if self.table is not None:
+            return self.table
+        for relation, target in self._missing_targets().items():
+            raise self.registry.unknown_model(f"{self.name}.{relation}", target)
+        raise FieldError(f"{self.name} is not in its registry: its declaration failed.")
+
+    def _missing_targets(self) -> dict[str, str]:
+        return {relation.name: str(relation.to) for relation in self.forward if not relation.is_resolved()}
+
+    def _build_table(self, metadata: sqlalchemy.MetaData) -> sqlalchemy.Table:
+        columns = [field.make_column() for field in self.fields.values()]
+        table = sqlalchemy.Table(
+            self.tablename,
+            metadata,
+            *columns,
+            *self._constraints(),
+            schema=self.options.schema,
+            # Text compares by its characters, spaces at its end too, as everywhere else; and emoji fit in.
+            mysql_charset="utf8mb4",
+            mysql_collate=MYSQL_COLLATION,
+            mariadb_charset="utf8mb4",
+            mariadb_collate=MARIADB_COLLATION,
+        )
+        self._add_indexes(table)
+        return table
+
+    def _constraints(self) -> Iterable[sqlalchemy.Constraint]:
+        for relation in self.composed.values():
+            yield relation.constraint()
+        for constraint in self.options.constraints:
+            if isinstance(constraint, (UniqueConstraint, CheckConstraint)):
+                yield constraint.build(self)
+            else:
+                raise FieldError(
+                    f"{self.name}.Meta.constraints takes orm.UniqueConstraint and orm.CheckConstraint, "
+                    f"got {type(constraint).__name__}."
+                )
+
+    def _add_indexes(self, table: sqlalchemy.Table) -> None:
+        for index in self.options.indexes:
+            if not isinstance(index, Index):
+                raise FieldError(f"{self.name}.Meta.indexes takes orm.Index, got {type(index).__name__}.")
+            index.attach(self, table)
+
+    def column_names(self, names: Sequence[str], what: str) -> list[str]:
+        """The columns of these fields. Raises `FieldError` for a name that is no field."""
+        found = []
+        for name in names:
+            field = self.fields.get(name) or self.by_attname.get(name)
+            if field is None:
+                raise self.unknown(name, what)
+            found.append(field.column_name)
+        return found

@@ -1,1 +1,0 @@
-"""From a query to a plan: its fingerprint, its joins, its SQL, compiled once per shape."""

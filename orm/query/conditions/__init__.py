@@ -1,0 +1,1 @@
+"""Conditions: what a query's rows must fulfil."""

@@ -1,0 +1,63 @@
+"""Terms held against plain values and queries: the matches that need no names resolved."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from orm.exceptions import QueryError
+from orm.functions import Extract
+from orm.lookups.base import Lookup, Prepared, Truth, lookup_for
+from orm.query.conditions.base import IS_NULL, InQuery, Match, Node, constant
+from orm.query.terms.base import Term
+from orm.query.terms.transforms import TransformTerm
+
+if TYPE_CHECKING:
+    from orm.query.query import Query
+
+# Values of these very types are nothing but values: no expression, no query, no list of such.
+PLAIN_VALUES = frozenset(
+    {bool, int, float, str, bytes, decimal.Decimal, uuid.UUID}
+    | {datetime.date, datetime.datetime, datetime.time, datetime.timedelta}
+)
+# Which end of a year a comparison with the year is one with.
+YEAR_BOUNDS = {"exact": 0, "gt": 1, "gte": 0, "lt": 0, "lte": 1}
+
+
+def prepared(term: Term, lookup: Lookup, value: Any) -> Node:
+    """A term held against a value."""
+    found = lookup.prepare(term.field, value)
+    if found is Truth.NEVER:
+        return constant(False, *term.leaves(), aggregate=term.aggregate)
+    if found is Truth.NOT_NULL:
+        return Match(term, IS_NULL, Prepared((), variant=False))
+    assert isinstance(found, Prepared)
+    return Match(term, lookup, found)
+
+
+def within_year(term: TransformTerm, extract: Extract, name: str, year: Any) -> Node | None:
+    """A comparison of the year as one of the column itself, which an index serves; None where that cannot be."""
+    bounds = extract.as_bounds(term.term.field, year)
+    if bounds is None or name not in YEAR_BOUNDS:
+        return None
+    values = bounds if name == "exact" else (bounds[YEAR_BOUNDS[name]],)
+    return Match(term.term, lookup_for(term.term.field, "range" if name == "exact" else name), Prepared(values))
+
+
+def one_row(query: Query, name: str) -> Query:
+    """A query that stands for one value. Raises `QueryError` if it is not limited to one row."""
+    if name == "exact" and (query.high is None or query.high - query.low > 1):
+        raise QueryError(
+            f"A query of {query.info.name} that is compared with must be sliced to one row: queryset[:1]; "
+            "to find any of several, use __in."
+        )
+    return query
+
+
+def in_query(term: Term, query: Query, *, outside: bool = False) -> Node:
+    """``__in=queryset``: one statement, whose inner query selects the keys. `outside`: see `_from_outside`."""
+    if query.is_empty:
+        return constant(False, *term.leaves(), aggregate=term.aggregate)
+    return InQuery((term,), query.selecting_one(term.field), outside)

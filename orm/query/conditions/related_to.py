@@ -1,0 +1,48 @@
+"""`LinkedTo`: the condition of a related manager, for relations that have no name in lookups too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from orm.expressions.base import Condition
+from orm.query.paths import Path
+from orm.relations import ManyToManyEnd, Relation, fields_of
+
+if TYPE_CHECKING:
+    from orm.query.query import Query
+    from orm.relations import Hop
+
+
+class LinkedTo(Condition):
+    """The rows that one instance leads to: each of these paths has its value."""
+
+    __slots__ = ("links",)
+
+    def __init__(self, paths: Sequence[Path], values: Sequence[Any]) -> None:
+        self.links = tuple(zip(paths, values, strict=True))
+
+    def __repr__(self) -> str:
+        return f"LinkedTo({', '.join(path.name for path, _ in self.links)})"
+
+
+class LinkedIn(Condition):
+    """The rows whose key, these paths, is one that a query selects; None: one of none. `lookup`: exact or in."""
+
+    __slots__ = ("lookup", "paths", "query")
+
+    def __init__(self, paths: Sequence[Path], query: Query | None, lookup: str) -> None:
+        self.paths = tuple(paths)
+        self.query = query
+        self.lookup = lookup
+
+    def __repr__(self) -> str:
+        return f"LinkedIn({', '.join(path.name for path in self.paths)})"
+
+
+def link_paths(relation: Relation) -> tuple[Path, ...]:
+    """The columns, seen from the relation's target, that hold the key of an instance that has the relation."""
+    first = relation.hops[0]
+    back: tuple[Hop, ...] = (relation.far.reverse,) if isinstance(relation, ManyToManyEnd) else ()
+    fields = fields_of(first.target._meta, first.remote_columns)
+    return tuple(Path(f"{relation.accessor}+", back, field, field) for field in fields)

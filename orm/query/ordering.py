@@ -1,0 +1,61 @@
+"""Orderings: the terms that a query is ordered by."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import ColumnElement
+
+from orm.exceptions import QueryError
+from orm.query.terms.base import PathTerm, Term
+
+if TYPE_CHECKING:
+    from orm.query.rendering import Rendering
+    from orm.query.resolving.scope import Names
+
+
+class OrderTerm:
+    """One term of an ordering."""
+
+    __slots__ = ("descending", "key", "nulls", "term", "values")
+
+    def __init__(self, term: Term, descending: bool, nulls: str | None = None) -> None:
+        self.term = term
+        self.descending = descending
+        self.nulls = nulls
+        self.key: Hashable = (term.key, descending, nulls)
+        self.values = term.values
+
+    def settled(self, names: Names, shown: tuple[Term, ...]) -> OrderTerm:
+        """The same, by the column of `shown` if it is there, else by the latest join of its relations."""
+        if not isinstance(self.term, PathTerm):
+            return self
+        path = self.term.path
+        term = next((t for t in shown if isinstance(t, PathTerm) and t.path is path), None)
+        return OrderTerm(term or names.path_term(path), self.descending, self.nulls)
+
+    def reversed(self) -> OrderTerm:
+        """The opposite direction."""
+        nulls = {"first": "last", "last": "first", None: None}[self.nulls]
+        return OrderTerm(self.term, not self.descending, nulls)
+
+    def render(self, rendering: Rendering) -> list[ColumnElement[Any]]:
+        """Its SQL: one term, or two."""
+        column = rendering.once(self.term)
+        ordered = column.desc() if self.descending else column.asc()
+        if self.nulls is None:
+            return [ordered]
+        # Not every database has NULLS FIRST; every one can order by whether there is a value.
+        missing = column.is_(None)
+        return [missing.desc() if self.nulls == "first" else missing.asc(), ordered]
+
+
+class ClauseOrder(OrderTerm):
+    """An ordering in SQLAlchemy's own terms, direction included."""
+
+    def reversed(self) -> OrderTerm:
+        raise QueryError("An ordering given as a SQLAlchemy clause cannot be reversed.")
+
+    def render(self, rendering: Rendering) -> list[ColumnElement[Any]]:
+        return [self.term.render(rendering)]

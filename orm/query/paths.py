@@ -1,0 +1,197 @@
+"""Paths: what ``album__name`` names, seen from a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from orm.exceptions import FieldError
+from orm.fields import Field
+from orm.relations import CompositeForeignKey, ForeignKey, GenericForeignKey, Hop, RelatedKey, fields_of
+
+if TYPE_CHECKING:
+    from orm.mapping.model_info import ModelInfo
+    from orm.query.terms.base import PathTerm
+
+# Only names that are valid are interned, so this is only reached by going round in cycles of relations.
+MAX_CACHED = 2_000
+
+
+class Path:
+    """A column reached from a model over zero or more joins.
+
+    Paths are interned per model, so that they hash and compare by identity in a query's shape.
+    """
+
+    __slots__ = ("_rests", "field", "many", "name", "nullable", "relations", "stored", "term")
+
+    def __init__(
+        self,
+        name: str,
+        relations: tuple[Hop, ...],
+        stored: Field[Any],
+        field: Field[Any],
+    ) -> None:
+        self.name = name
+        self.relations = relations
+        """The relations to join over."""
+        self.stored = stored
+        """The field whose column is read: of the last relation's model."""
+        self.field = field
+        """The field that the path names: another one where the key on this side saves a join."""
+        self.nullable = stored.allow_null or any(hop.allow_null for hop in relations)
+        self.many = any(hop.many for hop in relations)
+        """Whether it may lead to several rows."""
+        self.term: PathTerm | None = None
+        """Its column as a term, where it leads to a single row: see `Names.path_term`."""
+        self._rests: dict[int, Path] = {}
+
+    def after(self, count: int) -> Path:
+        """What is left of the path behind its first `count` hops; always the same object."""
+        found = self._rests.get(count)
+        if found is None:
+            found = self._rests[count] = Path(self.name, self.relations[count:], self.stored, self.field)
+        return found
+
+    def first_many(self) -> int:
+        """How many hops there are up to and including the first that may lead to several rows."""
+        return next(i for i, hop in enumerate(self.relations, start=1) if hop.many)
+
+    def __repr__(self) -> str:
+        return f"<Path {self.name}>"
+
+
+def check_name(name: object, what: str) -> None:
+    """Raise `FieldError` unless a name is text. `what` says what it was given as."""
+    if not isinstance(name, str):
+        raise FieldError(f"{what} is named by text, got {type(name).__name__}.")
+
+
+def resolve_path(info: ModelInfo, name: str, what: str) -> Path:
+    """The path of a name that must be a path as a whole. Raises `FieldError` with the choices."""
+    path, rest = split_path(info, name, what)
+    if rest and isinstance(path.field, (ForeignKey, RelatedKey)):
+        raise path.field.target._meta.unknown(rest[0], f"{what} ({name!r})")
+    if rest:
+        raise FieldError(
+            f"{info.name}: {name!r}, given as {what}, goes on past the field {path.field.name!r} "
+            f"of {path.field.model.__name__}, which is no relation."
+        )
+    return path
+
+
+def split_path(info: ModelInfo, name: str, what: str) -> tuple[Path, tuple[str, ...]]:
+    """The path that `name` begins with, and what follows it (a lookup's name).
+
+    Raises `FieldError`, with the choices, where a part names no field. `what` says what the name was
+    given as.
+    """
+    known: Path | None = info.paths.get(name)
+    if known is not None:
+        return known, ()
+    parts = name.split("__")
+    hops: list[Hop] = []
+    current = info
+    position = -1
+    while True:
+        position += 1
+        part = parts[position]
+        if part in current.composed and part not in current.relations:
+            position += 1
+            part = _chosen(current, part, parts[position] if position < len(parts) else None, what)
+        rest = tuple(parts[position + 1 :])
+        consumed = "__".join(parts[: position + 1])
+        field = _field(current, part)
+        if field is None:
+            relation = current.relations.get(part)
+            if relation is None:
+                raise current.unknown(part, f"{what} ({name!r})" if part != name else what)
+            hops.extend(relation.hops)
+            if not rest or not goes_on(relation.target._meta, rest[0]):
+                key = relation.key
+                stored = key.target_field if isinstance(key, RelatedKey) else key
+                return _path(info, consumed, tuple(hops), stored, key), rest
+            current = relation.target._meta
+        elif isinstance(field, ForeignKey) and part != field.attname and rest and goes_on(field.target._meta, rest[0]):
+            hops.append(field)
+            current = field.target._meta
+        else:
+            return _path(info, consumed, tuple(hops), field, field), rest
+
+
+def _chosen(info: ModelInfo, name: str, model: str | None, what: str) -> str:
+    """The foreign key of a generic relation that a path takes. Raises `FieldError` if it does not say which."""
+    relation = info.composed[name]
+    assert isinstance(relation, GenericForeignKey)
+    if model not in relation.names:
+        raise FieldError(
+            f"{relation.label}, given as {what}, leads to one of several models: say which, "
+            f"{', '.join(f'{name}__{each}' for each in relation.names)}."
+        )
+    return relation.names[model]
+
+
+def chosen_paths(info: ModelInfo, path: str, what: str) -> list[str]:
+    """A path of relations with the foreign keys of generic ones in it: all of one that it ends with.
+
+    Raises `FieldError` for one that goes on and does not say where.
+    """
+    parts = path.split("__")
+    found: list[str] = []
+    current: ModelInfo | None = info
+    while parts:
+        part = parts.pop(0)
+        if current is not None and isinstance(current.composed.get(part), GenericForeignKey):
+            if not parts:
+                return ["__".join([*found, name]) for name in current.composed[part].field_names]
+            part = _chosen(current, part, parts.pop(0), what)
+        found.append(part)
+        relation = current.accessors.get(part) if current is not None else None
+        current = relation.target._meta if relation is not None else None
+    return ["__".join(found)]
+
+
+def goes_on(info: ModelInfo, part: str) -> bool:
+    """Whether a path may go on with this name at a related model, so that it is no lookup."""
+    if part == "pk":
+        return True
+    return part in info.settable or part in info.relations
+
+
+def relations_of(info: ModelInfo, names: Iterable[str]) -> list[str]:
+    """The relations that these lookups go across: ``team__org__name__in`` goes across ``team__org``."""
+    paths = [
+        split_path(info, name, "a lookup")[0]
+        for name in names
+        if isinstance(info.fields.get(name.partition("__")[0]), ForeignKey)
+    ]
+    return [path.name.rpartition("__")[0] for path in paths if "__" in path.name]
+
+
+def _field(info: ModelInfo, part: str) -> Field[Any] | None:
+    if part == "pk":
+        if len(info.pk_fields) > 1:
+            names = ", ".join(field.name for field in info.pk_fields)
+            raise FieldError(
+                f"{info.name} has a composite primary key: 'pk' can be compared as a whole, "
+                f"pk=(...), here name one of its fields ({names})."
+            )
+        return info.pk_fields[0]
+    return info.fields.get(part) or info.by_attname.get(part)
+
+
+def _path(info: ModelInfo, name: str, hops: tuple[Hop, ...], stored: Field[Any], field: Field[Any]) -> Path:
+    found: Path | None = info.paths.get(name)
+    if found is not None:
+        return found
+    # The other side's key is also here: album__id is the column album.
+    while hops and isinstance(hops[-1], (ForeignKey, CompositeForeignKey)):
+        last = hops[-1]
+        if stored.model is not last.target or stored.column_name not in last.remote_columns:
+            break
+        column = last.local_columns[last.remote_columns.index(stored.column_name)]
+        stored, hops = fields_of(last.model._meta, [column])[0], hops[:-1]
+    if len(info.paths) >= MAX_CACHED:
+        info.paths.clear()
+    path = info.paths[name] = Path(name, hops, stored, field)
+    return path

@@ -1,0 +1,112 @@
+"""Plans of `bulk_update()`: one UPDATE that takes each row's own values from a table of them.
+
+The new values are a derived table, on PostgreSQL of one array a column, elsewhere of one SELECT a row, which is
+repeated in the SQL's text. So a shape is planned once for any number of rows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy
+from sqlalchemy import ColumnElement, FromClause
+from sqlalchemy.types import TypeEngine
+
+from orm.database.dialect import Dialect
+from orm.database.sql.operators import ListOf
+from orm.query.plans.cache import plans
+from orm.query.plans.plan import Plan, make_plan
+from orm.query.plans.write import Assignments, matching, restricted
+from orm.query.query import Query
+from orm.query.rendering import Binds, Rendering
+
+if TYPE_CHECKING:
+    from orm.mapping.model_info import ModelInfo
+
+# The row of placeholders in the compiled derived table.
+ONE_ROW = re.compile(r"\(SELECT (?P<first>(?:\?|%s) AS c0(?:, (?:\?|%s) AS c\d+)*)(?=\) AS new_values)")
+
+
+class RowBinds(Binds):
+    """Takes each value from a column of the table of new values, and notes the columns' types."""
+
+    def __init__(self, types: list[TypeEngine[Any]], rows: FromClause | None = None) -> None:
+        super().__init__()
+        self.types = types
+        self._rows = rows
+
+    def at(self, position: int, type_: TypeEngine[Any]) -> Any:
+        """The column of the value at this position; on the first pass, which only asks for types, a parameter."""
+        if self._rows is None:
+            while len(self.types) <= position:
+                self.types.append(type_)
+            self.types[position] = type_
+            return super().at(position, type_)
+        return self._rows.c[f"c{position}"]
+
+
+class BatchUpdate:
+    """Updates rows of a query by primary key, each with its own values for the same fields and expressions."""
+
+    def __init__(self, dialect: Dialect, query: Query, assignments: Assignments) -> None:
+        self.dialect = dialect
+        self.query = matching(query)
+        self.assignments = assignments
+        shape = tuple((field, term.key) for field, term in assignments)
+        key = (dialect.name, "update batch", self.query.key, shape)
+        self._plan, self._one_row = plans.get(key, self._make)
+
+    @property
+    def possible(self) -> bool:
+        """Whether the values fit into a table of them: lists and arrays do not everywhere."""
+        return self._plan is not None
+
+    def statement(self, rows: Sequence[Sequence[Any]]) -> tuple[str, Sequence[Any]]:
+        """SQL and arguments for these rows: the primary key's parts, then the values of the assignments."""
+        plan, one_row = self._plan, self._one_row
+        assert plan is not None
+        if one_row is None:
+            sql, arguments = plan.statement((*zip(*rows, strict=True), *self.query.values))
+            return sql, arguments
+        sql, arguments = plan.statement((*rows[0], *self.query.values))
+        found = ONE_ROW.search(sql)
+        assert found is not None
+        width = len(rows[0])
+        every = [value for row in rows for value in one_row.arguments(row)]
+        placeholders = re.sub(r" AS c\d+", "", found.group("first"))
+        more = f" UNION ALL SELECT {placeholders}" * (len(rows) - 1)
+        return f"{sql[: found.end()]}{more}{sql[found.end() :]}", [*every, *arguments[width:]]
+
+    def _make(self) -> tuple[Plan | None, Plan | None]:
+        info = self.query.info
+        types: list[TypeEngine[Any]] = []
+        self._assigned(info, RowBinds(types))
+        rows = self.dialect.row_source(types)
+        if rows is not None:
+            return self._update(info, types, rows), None
+        if self.dialect.numbered_parameters or any(isinstance(type_, ListOf) for type_ in types):
+            return None, None
+        binds = Binds()
+        values = [binds.bind(type_) for type_ in types]
+        labelled = sqlalchemy.select(*(value.label(f"c{i}") for i, value in enumerate(values)))
+        one_row = make_plan(self.dialect, labelled)
+        return self._update(info, types, labelled.subquery("new_values")), one_row
+
+    def _assigned(self, info: ModelInfo, binds: Binds) -> tuple[list[ColumnElement[Any]], dict[str, Any], Rendering]:
+        """What the key is compared with, and what each column is set to."""
+        rendering = Rendering(info, binds)
+        keys: list[ColumnElement[Any]] = [binds.bind(field.column_type()) for field in info.pk_fields]
+        return keys, {field.column_name: term.render(rendering) for field, term in self.assignments}, rendering
+
+    def _update(self, info: ModelInfo, types: list[TypeEngine[Any]], rows: FromClause) -> Plan:
+        keys, sets, rendering = self._assigned(info, RowBinds(types, rows))
+        table = info.require_table()
+        statement = sqlalchemy.update(table).values(sets)
+        for field, key in zip(info.pk_fields, keys, strict=True):
+            statement = statement.where(table.c[field.column_name] == key)
+        rendering.binds = Binds()
+        rendering.bind = rendering.binds.bind
+        rendering.binds.reserve(len(types))
+        return make_plan(self.dialect, restricted(statement.inline(), self.query, rendering))

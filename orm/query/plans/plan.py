@@ -1,0 +1,145 @@
+"""`Plan`: a statement compiled once, ready to run with any values of its shape."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import sqlalchemy
+from sqlalchemy.sql.compiler import SQLCompiler
+
+from orm.database.dialect import LIST_SLOT, Dialect
+from orm.database.types.column_types import Unstorable
+from orm.utils.codegen import function_of
+
+Process = Callable[[Any], Any]
+# The list's own placeholder, any other one, or a doubled per cent sign.
+MYSQL_PLACEHOLDER = re.compile(rf"({re.escape(LIST_SLOT)})?%s|%%")
+OUR_BIND = re.compile(r"p\d+")
+NO_ROW = "SELECT NULL FROM DUAL WHERE FALSE"
+
+
+class UnstorableArgument(ValueError):
+    """An argument that the database cannot take: its position among the values, and why."""
+
+    def __init__(self, position: int, reason: str) -> None:
+        super().__init__(reason)
+        self.position = position
+        self.reason = reason
+
+
+class Plan:
+    """SQL for one kind of database, how values become its arguments, and how its rows are read."""
+
+    __slots__ = ("_binds", "_constants", "_in_order", "_lists", "_pieces", "_plain", "reader", "sql")
+
+    def __init__(
+        self,
+        sql: str,
+        binds: Sequence[tuple[int, Process | None]],
+        reader: Callable[[Any], list[Any]] | None = None,
+        constants: tuple[Any, ...] = (),
+        lists: frozenset[int] = frozenset(),
+        pieces: tuple[str, ...] = (),
+    ) -> None:
+        self.sql = sql
+        self.reader = reader
+        self._binds = tuple(binds)
+        self._in_order = not constants and all(i == position for i, (position, _) in enumerate(self._binds))
+        # The common case: every value goes as it is, in its order.
+        self._plain = self._in_order and all(process is None for _, process in self._binds)
+        self._constants = constants
+        self._lists = lists
+        self._pieces = pieces
+
+    def arguments(self, values: Sequence[Any]) -> Sequence[Any]:
+        """The driver's arguments. Raises `UnstorableArgument`."""
+        if self._plain:
+            # What an annotation that the statement leaves out would have bound comes last.
+            return values if len(values) == len(self._binds) else values[: len(self._binds)]
+        if self._constants:
+            values = (*values, *self._constants)
+        try:
+            return [values[i] if p is None else p(values[i]) for i, p in self._binds]
+        except Unstorable:
+            for i, process in self._binds:
+                try:
+                    if process is not None:
+                        process(values[i])
+                except Unstorable as error:
+                    raise UnstorableArgument(i, str(error)) from None
+            raise
+
+    def placed(self, converted: Sequence[Any]) -> Sequence[Any]:
+        """Values that are the driver's own already, in the order of the statement's parameters."""
+        if self._in_order:
+            return converted
+        values = (*converted, *self._constants)
+        return [values[i] for i, _ in self._binds]
+
+    def statement(self, values: Sequence[Any]) -> tuple[str, Sequence[Any]]:
+        """The SQL and its arguments; where a list is written out, it is now."""
+        arguments = self.arguments(values)
+        if not self._lists:
+            return self.sql, arguments
+        sql = [self._pieces[0]]
+        flat: list[Any] = []
+        for position, argument in enumerate(arguments):
+            if position in self._lists:
+                sql.append(", ".join(["%s"] * len(argument)) or NO_ROW)
+                flat.extend(argument)
+            else:
+                sql.append("%s")
+                flat.append(argument)
+            sql.append(self._pieces[position + 1])
+        return "".join(sql), flat
+
+
+def make_plan(
+    dialect: Dialect,
+    statement: sqlalchemy.ClauseElement,
+    reader: Callable[[Any], list[Any]] | None = None,
+) -> Plan:
+    """Compile a statement whose bind parameters are named by `Binds`."""
+    compiled = dialect.compile(statement)
+    names = compiled.positiontup or []
+    # Some binds are SQLAlchemy's own, such as SQLite's OFFSET 0: they follow the values, counted from the end.
+    foreign = [name for name in names if not OUR_BIND.fullmatch(name)]
+    constants = tuple(compiled.binds[name].value for name in foreign)
+    positions = {name: i - len(foreign) for i, name in enumerate(foreign)}
+    binds = [
+        (positions[name] if name in positions else int(name[1:]), _processor(compiled, name, dialect)) for name in names
+    ]
+    if LIST_SLOT not in compiled.string:
+        return Plan(compiled.string, binds, reader, constants)
+    pieces, lists = [], set()
+    end = position = 0
+    piece = ""
+    for found in MYSQL_PLACEHOLDER.finditer(compiled.string):
+        piece += compiled.string[end : found.start()]
+        end = found.end()
+        if found.group() == "%%":
+            piece += "%%"
+            continue
+        if found.group(1):
+            lists.add(position)
+        pieces.append(piece)
+        piece = ""
+        position += 1
+    pieces.append(piece + compiled.string[end:])
+    sql = compiled.string.replace(LIST_SLOT, "")
+    return Plan(sql, binds, reader, constants, frozenset(lists), tuple(pieces))
+
+
+def _processor(compiled: SQLCompiler, name: str, dialect: Dialect) -> Process | None:
+    type_ = compiled.binds[name].type
+    process: Process | None = type_.dialect_impl(dialect.sqlalchemy).bind_processor(dialect.sqlalchemy)
+    return function_of(process)  # type: ignore[no-any-return]
+
+
+def result_processors(dialect: Dialect, columns: Sequence[sqlalchemy.ColumnElement[Any]]) -> list[Process | None]:
+    """What turns each column's value from the driver into Python's; None where it is that already."""
+    return [
+        column.type.dialect_impl(dialect.sqlalchemy).result_processor(dialect.sqlalchemy, None) for column in columns
+    ]

@@ -1,0 +1,66 @@
+"""Plans of statements that read: rows, counts, existence."""
+
+from __future__ import annotations
+
+import sqlalchemy
+
+from orm.database.dialect import Dialect
+from orm.query.locking import locked
+from orm.query.plans.cache import plans
+from orm.query.plans.plan import Plan, make_plan, result_processors
+from orm.query.projection import Instances
+from orm.query.query import Query
+from orm.query.rendering import Rendering
+from orm.query.set_operations import Combination
+from orm.rows.readers import read_values
+
+
+def rows_plan(dialect: Dialect, query: Query) -> Plan:
+    """The plan that selects the query's rows."""
+
+    def make() -> Plan:
+        rendering = Rendering(query.info)
+        statement = query.select(rendering)
+        if query.starts_at_own_rows:
+            statement = dialect.own_rows_first(statement)
+        if query.lock is not None:
+            statement = locked(dialect, statement, query.lock, query, rendering)
+        columns = list(statement.selected_columns)
+        processors = result_processors(dialect, columns[: rendering.selected])
+        reader = query.projection.reader(processors, len(columns) - rendering.selected)
+        return make_plan(dialect, statement, reader)
+
+    return plans.get((dialect.name, "rows", query.key), make)
+
+
+def count_plan(dialect: Dialect, query: Query) -> Plan:
+    """The plan that counts the query's rows; take `counted(query)` for its values."""
+
+    def make() -> Plan:
+        rendering = Rendering(query.info)
+        if query.is_nested:
+            inner = query.select(rendering).subquery()
+            statement = sqlalchemy.select(sqlalchemy.func.count()).select_from(inner)
+        else:
+            statement = query.select(rendering).with_only_columns(sqlalchemy.func.count(), maintain_column_froms=True)
+        return make_plan(dialect, statement, read_values([None]))
+
+    return plans.get((dialect.name, "count", query.key), make)
+
+
+def counted(query: Query) -> Query:
+    """What is left of a query to count its rows: as a rule no ordering, no related instances."""
+    if isinstance(query, Combination):
+        return query
+    if not query.distinct and not query.grouped:
+        projection = query.projection
+        related = projection.related if isinstance(projection, Instances) and query.where.has_clause else ()
+        query = query.selecting(Instances(query.info, related, only=frozenset()))
+    # Distinct rows are distinct in what they are ordered by, too.
+    ordered = query.is_limited or query.distinct
+    return query.changed(ordering=query.ordering if ordered else (), lock=None)
+
+
+def probed(query: Query) -> Query:
+    """What is left of a query to see whether it has a row: the key of the first one."""
+    return counted(query).changed(lock=query.lock).slice(0, 1)

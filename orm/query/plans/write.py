@@ -1,0 +1,303 @@
+"""Plans of statements that write: INSERT, UPDATE and DELETE."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy
+from sqlalchemy import ColumnElement
+
+from orm.database.dialect import Dialect
+from orm.database.types.column_types import Unstorable
+from orm.exceptions import FieldError, NotSupportedError
+from orm.fields import Field
+from orm.query.conditions.base import EVERYTHING
+from orm.query.on_conflict import Conflict
+from orm.query.plans.cache import plans
+from orm.query.plans.plan import Plan, Process, UnstorableArgument, make_plan, result_processors
+from orm.query.projection import Instances, Projection
+from orm.query.query import Query
+from orm.query.rendering import Binds, Rendering
+from orm.query.resolving.resolve import resolve
+from orm.query.resolving.scope import Names
+from orm.query.terms.base import PathTerm, Term
+from orm.rows.readers import read_tuples
+from orm.rows.writers import write_inserts
+from orm.utils.memoized import once
+
+if TYPE_CHECKING:
+    from orm.mapping.model_info import ModelInfo
+
+# One row of placeholders in a compiled INSERT.
+VALUES_ROW = re.compile(r"(?<= VALUES )\((?:\?|%s)(?:, (?:\?|%s))*\)")
+# Where a statement cannot take rows of any number, it is planned per number; few rows keep that cheap.
+MAX_PLANNED_ROWS = 100
+
+
+class WriteTerm(Term):
+    """A validated value, bound as its column stores it."""
+
+    nullable = False
+
+    def __init__(self, field: Field[Any], value: Any) -> None:
+        self.field = field
+        self.key = field
+        self.values = (value,)
+
+    def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
+        return rendering.bind(self.field.column_type())
+
+
+def insert_plan(
+    dialect: Dialect,
+    info: ModelInfo,
+    fields: tuple[Field[Any], ...],
+    returning: tuple[Field[Any], ...],
+    conflict: Conflict | None = None,
+) -> Plan:
+    """The plan that inserts one row of these fields and reads back `returning`."""
+
+    def make() -> Plan:
+        table = info.require_table()
+        binds = Binds()
+        row = {field.column_name: binds.bind(field.column_type()) for field in fields}
+        # Without values SQLAlchemy would name every column; of one empty row it makes DEFAULT VALUES.
+        insert = dialect.insert(table).values(row or [{}])
+        return _returning_plan(dialect, table, insert.inline(), returning, conflict)
+
+    return plans.get((dialect.name, "insert", info, fields, returning, conflict), make)
+
+
+def _returning_plan(
+    dialect: Dialect,
+    table: sqlalchemy.Table,
+    insert: sqlalchemy.Insert,
+    returning: Sequence[Field[Any]],
+    conflict: Conflict | None,
+) -> Plan:
+    if conflict is not None:
+        insert = conflict.apply(dialect, insert)
+    if not returning:
+        return make_plan(dialect, insert)
+    columns = [table.c[field.column_name] for field in returning]
+    reader = read_tuples(result_processors(dialect, columns))
+    return make_plan(dialect, insert.returning(*columns), reader)
+
+
+def bulk_insert(
+    dialect: Dialect,
+    info: ModelInfo,
+    fields: tuple[Field[Any], ...],
+    returning: tuple[Field[Any], ...],
+    conflict: Conflict | None,
+) -> BulkInsert:
+    """What inserts any number of rows of these fields, and reads back `returning`."""
+    key = (dialect.name, "bulk insert", info, fields, returning, conflict)
+    return plans.get(key, lambda: BulkInsert(dialect, info, fields, returning, conflict))
+
+
+class BulkInsert:
+    """Inserts any number of rows of the same fields, in as few statements as the database takes."""
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        info: ModelInfo,
+        fields: tuple[Field[Any], ...],
+        returning: tuple[Field[Any], ...],
+        conflict: Conflict | None,
+    ) -> None:
+        self.dialect = dialect
+        self.info = info
+        self.fields = fields
+        self.returning = returning
+        self.conflict = conflict
+        sql = dialect.sqlalchemy
+        self._processors: list[Process | None] = [
+            field.column_type().dialect_impl(sql).bind_processor(sql) for field in fields
+        ]
+        self.write = write_inserts(info, fields, self._processors)
+        """Makes the rows of instances that have these fields."""
+        self._arrays = self._plan_arrays()
+
+    @once
+    def _one(self) -> Plan:
+        """The plan of a single row, whose text holds the placeholders of any number of them."""
+        return insert_plan(self.dialect, self.info, self.fields, self.returning, self.conflict)
+
+    @once
+    def numbering(self) -> Plan | None:
+        """The plan of a query of whether many rows can be inserted without RETURNING, and their keys still be told."""
+        generated = self.info.generated
+        if self.conflict is not None or generated is None or self.returning != (generated,):
+            return None
+        statement = self.dialect.numbering(self.info.require_table().c[generated.column_name])
+        return None if statement is None else make_plan(self.dialect, statement)
+
+    @once
+    def unreturned(self) -> BulkInsert:
+        """The same without RETURNING."""
+        return BulkInsert(self.dialect, self.info, self.fields, (), self.conflict)
+
+    def _plan_arrays(self) -> Plan | None:
+        if not self.fields:
+            return None  # Arrays of nothing have no rows.
+        table = self.info.require_table()
+        statement = self.dialect.bulk_insert(
+            table,
+            [table.c[field.column_name] for field in self.fields],
+            [table.c[field.column_name] for field in self.returning],
+        )
+        if statement is None:
+            return None
+        if self.conflict is not None:
+            statement = self.conflict.apply(self.dialect, statement)
+        columns = [table.c[field.column_name] for field in self.returning]
+        reader = read_tuples(result_processors(self.dialect, columns)) if columns else None
+        return make_plan(self.dialect, statement, reader)
+
+    def converted(self, values: Sequence[Any]) -> tuple[Any, ...]:
+        """A row of validated values as the driver takes them. Raises `UnstorableArgument`."""
+        found = []
+        for position, (process, value) in enumerate(zip(self._processors, values, strict=True)):
+            try:
+                found.append(value if process is None else process(value))
+            except Unstorable as error:
+                raise UnstorableArgument(position, str(error)) from None
+        return tuple(found)
+
+    def chunk_size(self, batch_size: int | None) -> int:
+        """How many rows go into one statement."""
+        if not self.fields:
+            return 1  # A row of nothing but defaults has a statement of its own.
+        most = self.dialect.rows_per_insert(len(self.fields))
+        if self._arrays is not None:
+            most = 10_000
+        elif self.dialect.numbered_parameters:
+            most = min(most, MAX_PLANNED_ROWS)
+        return min(batch_size, most) if batch_size else most
+
+    def statement(self, rows: Sequence[tuple[Any, ...]]) -> tuple[str, Sequence[Any], Plan]:
+        """SQL and arguments for rows of the driver's values, and the plan whose reader reads what comes back."""
+        if self._arrays is not None:
+            return self._arrays.sql, self._arrays.placed([*zip(*rows, strict=True)]), self._arrays
+        one = self._one
+        found = VALUES_ROW.search(one.sql)
+        if found is None and len(rows) == 1:
+            return one.sql, one.placed(rows[0]), one
+        if found is None:
+            plan = self._plan_rows(len(rows))
+            return plan.sql, plan.placed([value for row in rows for value in row]), plan
+        arguments = list(chain.from_iterable(map(one.placed, rows)))
+        sql = f"{one.sql[: found.end()]}{f', {found.group()}' * (len(rows) - 1)}{one.sql[found.end() :]}"
+        return sql, arguments, one
+
+    def _plan_rows(self, count: int) -> Plan:
+        def make() -> Plan:
+            table = self.info.require_table()
+            binds = Binds()
+            rows = [{field.column_name: binds.bind(field.column_type()) for field in self.fields} for _ in range(count)]
+            insert = self.dialect.insert(table).values(rows)
+            return _returning_plan(self.dialect, table, insert.inline(), self.returning, self.conflict)
+
+        key = (self.dialect.name, "insert rows", self.info, self.fields, self.returning, self.conflict, count)
+        return plans.get(key, make)
+
+
+Assignments = tuple[tuple[Field[Any], Term], ...]
+
+
+def resolve_assignments(names: Names, validated: Mapping[str, Any], expressions: Mapping[str, Any]) -> Assignments:
+    """What an UPDATE sets: validated values by field name, and expressions over the row itself."""
+    info = names.info
+    found: list[tuple[Field[Any], Term]] = []
+    for name, value in validated.items():
+        field = info.fields[name]
+        found.append((field, WriteTerm(field, value)))
+    for name, expression in expressions.items():
+        term = resolve(names, expression, f"the value of {name}")
+        if term.aggregate or any(isinstance(leaf, PathTerm) and leaf.path.relations for leaf in term.leaves()):
+            raise FieldError(
+                f"{info.name}.{name} is set to {expression!r}, which reads a related row. An UPDATE can only "
+                "calculate with the row's own fields."
+            )
+        found.append((info.fields[name], term))
+    return tuple(found)
+
+
+def matching(query: Query) -> Query:
+    """The query of the keys of the rows to write."""
+    return query.changed(
+        projection=Instances(query.info, only=frozenset()), ordering=(), distinct=False, grouping=None, lock=None
+    )
+
+
+def update_values(query: Query, assignments: Assignments) -> tuple[Any, ...]:
+    """The arguments of an UPDATE, in the order of `update_plan`."""
+    assigned = tuple(value for _, term in assignments for value in term.values)
+    return (*assigned, *query.values)
+
+
+def update_plan(dialect: Dialect, query: Query, assignments: Assignments, returning: Projection | None = None) -> Plan:
+    """The plan that sets fields of the rows that `matching` gave, and reads `returning` of them."""
+
+    def make() -> Plan:
+        rendering = Rendering(query.info)
+        sets = {field.column_name: term.render(rendering) for field, term in assignments}
+        statement = sqlalchemy.update(query.info.require_table()).values(sets).inline()
+        statement = restricted(statement, query, rendering)
+        return _returning(dialect, statement, query.info, returning, can=dialect.update_returning)
+
+    shape: Hashable = tuple((field, term.key) for field, term in assignments)
+    return plans.get((dialect.name, "update", query.key, shape, returning and returning.key), make)
+
+
+def delete_plan(dialect: Dialect, query: Query, returning: Projection | None = None) -> Plan:
+    """The plan that deletes the rows that `matching` gave, and reads `returning` of them."""
+
+    def make() -> Plan:
+        rendering = Rendering(query.info)
+        statement = restricted(sqlalchemy.delete(query.info.require_table()), query, rendering)
+        return _returning(dialect, statement, query.info, returning, can=dialect.delete_returning)
+
+    return plans.get((dialect.name, "delete", query.key, returning and returning.key), make)
+
+
+def _returning(dialect: Dialect, statement: Any, info: ModelInfo, returning: Projection | None, *, can: bool) -> Plan:
+    if returning is None:
+        return make_plan(dialect, statement)
+    if not can:
+        verb = type(statement).__name__.upper()
+        raise NotSupportedError(f"{dialect.name} cannot give back the rows of {verb}: select them first.")
+    columns = returning.columns(Rendering(info))
+    reader = returning.reader(result_processors(dialect, columns), 0)
+    return make_plan(dialect, statement.returning(*columns), reader)
+
+
+def restricted(statement: Any, query: Query, rendering: Rendering) -> Any:
+    """The statement, restricted to the rows that match; by their keys, if more than the table itself is read."""
+    position = rendering.binds.count
+    if not query.annotations:
+        if query.where is EVERYTHING:
+            return statement
+        condition = query.where.render(rendering, required=True, negated=False)
+        if not rendering.has_joins and not rendering.has_subqueries:
+            rendering.check_tables()
+            return statement.where(condition)
+    # Rendered again inside a subquery of its own, which takes the same binds.
+    rendering.binds.count = position
+    inner = query.select(Rendering(query.info, rendering.binds)).correlate(None)
+    # MySQL does not read from the table that it writes, unless from a derived table.
+    derived = inner.subquery("matched")
+    own = [rendering.table.c[field.column_name] for field in query.info.pk_fields]
+    left = own[0] if len(own) == 1 else sqlalchemy.tuple_(*own)
+    return statement.where(left.in_(sqlalchemy.select(*derived.columns)))
+
+
+def chunks(rows: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    """`rows` in pieces of at most `size`."""
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]

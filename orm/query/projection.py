@@ -1,0 +1,403 @@
+"""Projections: what is selected for each row, and what each row becomes."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from keyword import iskeyword
+from typing import TYPE_CHECKING, Any, Literal
+
+from sqlalchemy import ColumnElement
+
+from orm.exceptions import FieldError, QueryError
+from orm.fields import Field
+from orm.query.paths import check_name, chosen_paths, resolve_path
+from orm.query.resolving.composite_keys import key_parts
+from orm.query.resolving.resolve import resolve
+from orm.query.resolving.scope import Names
+from orm.query.terms.base import AnnotationTerm, PathTerm, Term
+from orm.relations import CompositeForeignKey, ForeignKey, Relation, ReverseRelation, fields_of
+from orm.rows.readers import (
+    Entity,
+    Listed,
+    Process,
+    Reader,
+    read_dicts,
+    read_instances,
+    read_named_tuples,
+    read_tuples,
+    read_values,
+)
+from orm.utils.memoized import once
+
+if TYPE_CHECKING:
+    from orm.mapping.model_info import ModelInfo
+    from orm.query.rendering import Rendering
+
+Joinable = ForeignKey[Any] | CompositeForeignKey[Any] | ReverseRelation
+Relations = tuple[Joinable, ...]
+"""A chain of relations to one."""
+
+
+class Projection:
+    """What a query selects."""
+
+    key: Hashable
+    values: tuple[Any, ...] = ()
+    names: tuple[str, ...]
+
+    @property
+    def width(self) -> int:
+        """How many columns it has."""
+        return len(self.names)
+
+    @property
+    def field(self) -> Field[Any]:
+        """The field of the single column that is selected."""
+        raise NotImplementedError
+
+    def position(self, name: str) -> int:
+        """Which column has this name."""
+        return self.names.index(name)
+
+    @property
+    def plain(self) -> Projection:
+        """What the query itself selects, of a projection that adds to it."""
+        return self
+
+    @property
+    def beside(self) -> tuple[Term, ...]:
+        """What it selects besides, for which groups of rows must be of one value."""
+        return ()
+
+    def selected(self, names: Names) -> tuple[Term, ...]:
+        """What makes one row of the query differ from another."""
+        raise NotImplementedError
+
+    def columns(self, rendering: Rendering) -> list[ColumnElement[Any]]:
+        """The columns to select."""
+        raise NotImplementedError
+
+    def reader(self, processors: Sequence[Process | None], hidden: int) -> Reader:
+        """The reader of the rows, given each column's result processor."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Instances(Projection):
+    """Instances of the model, with the related ones that `select_related` names."""
+
+    info: ModelInfo
+    related: tuple[Relations, ...] = ()
+    only: frozenset[tuple[Relations, Field[Any]]] | None = None
+    defer: frozenset[tuple[Relations, Field[Any]]] = frozenset()
+    annotations: tuple[str, ...] = ()
+    """The annotations that instances have as attributes."""
+    needed: frozenset[tuple[Relations, Field[Any]]] = frozenset()
+    """Fields that are loaded whatever `only` and `defer` say: the keys that other rows are attached by."""
+    listed_by: tuple[str, ...] = ()
+    """The attributes by which instances go into lists as they are read: see `read_instances`."""
+    back: str | None = None
+    """The attribute of each that then takes the instance which the list is of."""
+    returned: bool = False
+    """Whether they are returned besides."""
+
+    @once
+    def key(self) -> Hashable:
+        needed = self.needed if self.only is not None or self.defer else None
+        listed = (self.listed_by, self.back, self.returned)
+        return ("instances", self.related, self.only, self.defer, self.annotations, needed, *listed)
+
+    @property
+    def names(self) -> tuple[str, ...]:  # type: ignore[override]
+        return (*(field.attname for field in self._fields(())), *self.annotations)
+
+    def selected(self, names: Names) -> tuple[Term, ...]:
+        own = [
+            names.path_term(
+                resolve_path(self.info, "__".join([*(hop.name for hop in chain), field.attname]), "a column")
+            )
+            for chain in ((), *self.related)
+            for field in self._fields(chain)
+        ]
+        return (*own, *(names.annotations[name] for name in self.annotations))
+
+    def with_related(self, paths: Iterable[str]) -> Instances:
+        """Also the instances at these paths. Raises `FieldError` for a path that is no relation."""
+        found = list(self.related)
+        chosen: list[str] = []
+        for given in paths:
+            check_name(given, "A relation of select_related()")
+            chosen += chosen_paths(self.info, given, "select_related()")
+        for path in chosen:
+            relations: Relations = ()
+            current = self.info
+            for part in path.split("__"):
+                relation = joinable(current, part)
+                if relation is None:
+                    raise FieldError(_not_joinable(current, part, path))
+                relations = (*relations, relation)
+                current = relation.target._meta
+                if relations not in found:
+                    found.append(relations)
+        return replace(self, related=tuple(found))
+
+    def all_related(self) -> Instances:
+        """Also the instances of every relation that cannot be null, at any depth (as Django's)."""
+        found: list[str] = []
+
+        def walk(info: ModelInfo, prefix: str, seen: frozenset[str]) -> None:
+            for relation in info.forward:
+                target = relation.target._meta
+                if not relation.allow_null and target.name not in seen:
+                    found.append(prefix + relation.name)
+                    walk(target, f"{prefix}{relation.name}__", seen | {target.name})
+
+        walk(self.info, "", frozenset({self.info.name}))
+        return self.with_related(found)
+
+    def loading(self, names: Iterable[str]) -> Instances:
+        """Only these fields (and keys)."""
+        # As in Django, what was deferred before stays so.
+        return replace(self, only=self._masks(names, "only()") - self.defer, defer=frozenset())
+
+    def deferring(self, names: Iterable[str]) -> Instances:
+        """All but these fields."""
+        masks = self._masks(names, "defer()")
+        if self.only is not None:
+            if left := self.only - masks:
+                return replace(self, only=left, defer=frozenset())
+            # As in Django: what is left of only() is no wish any more.
+            masks -= self.only
+        return replace(self, only=None, defer=self.defer | masks)
+
+    def needing(self, relations: Relations, fields: Iterable[Field[Any]]) -> Instances:
+        """Also these fields of the instances at the end of the relations."""
+        return replace(self, needed=self.needed.union((relations, field) for field in fields))
+
+    def _masks(self, names: Iterable[str], what: str) -> frozenset[tuple[Relations, Field[Any]]]:
+        masks = set()
+        for name in names:
+            check_name(name, f"A field of {what}")
+            if name == "pk":
+                continue  # Keys are always loaded.
+            parts = name.split("__")
+            relations: Relations = ()
+            current = self.info
+            for part in parts[:-1]:
+                relation = joinable(current, part)
+                if relation is None:
+                    raise current.unknown(part, f"a relation in {what}")
+                relations = (*relations, relation)
+                current = relation.target._meta
+            field = current.fields.get(parts[-1]) or current.by_attname.get(parts[-1])
+            if field is None:
+                raise current.unknown(parts[-1], what)
+            masks.add((relations, field))
+        return frozenset(masks)
+
+    def own_fields(self) -> list[Field[Any]]:
+        """The model's own fields that are loaded."""
+        return self._fields(())
+
+    def _fields(self, relations: Relations) -> list[Field[Any]]:
+        info = relations[-1].target._meta if relations else self.info
+        only = None
+        if self.only is not None:
+            only = {field for where, field in self.only if where == relations}
+            if relations and not any(where[: len(relations)] == relations for where, _ in self.only):
+                only = None  # only("album__name") says nothing of another relation.
+        # A relation that is loaded needs its key, or it could not be told from a missing one.
+        loaded = [chain[-1] for chain in self.related if chain[:-1] == relations]
+        keys: set[Any] = {field for relation in loaded for field in fields_of(info, relation.local_columns)}
+        keys.update(field for where, field in self.needed if where == relations)
+        deferred = {field for where, field in self.defer if where == relations}
+        return [
+            field
+            for field in info.fields.values()
+            if field.primary_key or field in keys or (field in only if only is not None else field not in deferred)
+        ]
+
+    def columns(self, rendering: Rendering) -> list[ColumnElement[Any]]:
+        found: list[ColumnElement[Any]] = []
+        for relations in ((), *self.related):
+            table = rendering.join(relations)
+            found.extend(table.c[field.column_name] for field in self._fields(relations))
+        found.extend(rendering.annotation(name) for name in self.annotations)
+        return found
+
+    def reader(self, processors: Sequence[Process | None], hidden: int, links: int = 0) -> Reader:
+        """The reader; with `links`, into lists: see `read_instances`."""
+        listed = Listed(self.listed_by, links, self.back, self.returned) if self.listed_by or links else None
+        return read_instances(self.entities(), processors, self.annotations, hidden, listed)
+
+    def entities(self) -> list[Entity]:
+        """What each row is made of, in the order of the columns: the model's own instance, and those joined to it."""
+        chains: list[Relations] = [(), *self.related]
+        entities = []
+        for chain in chains:
+            info = chain[-1].target._meta if chain else self.info
+            reverse = chain[-1] if chain and isinstance(chain[-1], ReverseRelation) else None
+            entities.append(
+                Entity(
+                    model=info.model,
+                    attributes=tuple(field.attname for field in self._fields(chain)),
+                    keys=tuple(field.attname for field in info.pk_fields),
+                    parent=chains.index(chain[:-1]) if chain else None,
+                    name=chain[-1].accessor if chain else None,
+                    back=reverse.relation.accessor if reverse is not None else None,
+                    shared=_shared_key(info) if chain and reverse is None else (),
+                )
+            )
+        return entities
+
+
+def joinable(info: ModelInfo, name: str) -> Joinable | None:
+    """The relation to one of this name, by which another row can be joined to the model's."""
+    relation: Relation | None = info.relations.get(name)
+    field = info.fields.get(name)
+    if isinstance(field, ForeignKey):
+        return field
+    return relation if isinstance(relation, (CompositeForeignKey, ReverseRelation)) and not relation.many else None
+
+
+def _not_joinable(info: ModelInfo, name: str, path: str) -> str:
+    if (name in info.relations and info.relations[name].many) or (name in info.accessors and info.accessors[name].many):
+        return (
+            f"select_related({path!r}): {info.name}.{name} leads to many rows, which a join would multiply. "
+            f"Use prefetch_related({path!r})."
+        )
+    choices = sorted(name for name in (*info.fields, *info.relations) if joinable(info, name) is not None)
+    return (
+        f"select_related({path!r}): {info.name}.{name} is not a relation. "
+        f"The relations of {info.name} are: {', '.join(choices) or 'none'}."
+    )
+
+
+def _shared_key(info: ModelInfo) -> tuple[str, ...]:
+    """What tells one related instance from another, as drivers give it; they give arrays as lists, which cannot."""
+    if any(field.kind == "array" for field in info.pk_fields):
+        return ()
+    return tuple(field.attname for field in info.pk_fields)
+
+
+Shape = Literal["dicts", "tuples", "named", "flat"]
+
+
+@dataclass(frozen=True)
+class Columns(Projection):
+    """Chosen columns, as dicts, tuples, named tuples or bare values."""
+
+    shape: Shape
+    names: tuple[str, ...]
+    terms: tuple[Term, ...]
+    widths: tuple[int, ...] | None = None
+    """How many of the terms each name has: several are a key of several columns, which is a tuple. None: one each."""
+
+    @classmethod
+    def of(cls, names: Names, shape: Shape, fields: Iterable[Any], named: dict[str, Any]) -> Columns:
+        """The columns of these names and expressions; of none, all of the model's."""
+        keys: list[str] = []
+        terms: list[tuple[Term, ...]] = []
+        given = list(fields)
+        if not given and not named:
+            given = [field.attname for field in names.info.fields.values()]
+            given += [name for name, annotation in names.annotations.items() if getattr(annotation, "selectable", True)]
+        for field in given:
+            found = _column(names, field)
+            if isinstance(field, str):
+                name = field
+                if isinstance(found[0], AnnotationTerm) and not found[0].selectable:
+                    raise FieldError(f"{field!r} is an alias(), which is not selected: annotate() it instead.")
+            else:
+                name = "__".join(getattr(field, "_path", ())) or f"column{len(keys) + 1}"
+            keys.append(name)
+            terms.append(found)
+        for name, expression in named.items():
+            keys.append(name)
+            terms.append(_column(names, expression))
+        if shape == "named":
+            _check_attributes(keys)
+        if shape == "flat" and len(keys) != 1:
+            raise QueryError(f"values_list(flat=True) takes exactly one field, got {len(keys)}.")
+        flat = tuple(term for found in terms for term in found)
+        widths = None if len(flat) == len(terms) else tuple(map(len, terms))
+        return cls(shape, tuple(keys), flat, widths)
+
+    @property
+    def field(self) -> Field[Any]:
+        (term,) = self.terms
+        found: Field[Any] = term.field
+        return found
+
+    def selected(self, names: Names) -> tuple[Term, ...]:
+        return self.terms
+
+    @property
+    def width(self) -> int:
+        return len(self.terms)
+
+    def adding(self, name: str, term: Term) -> Columns:
+        """One more column."""
+        widths = None if self.widths is None else (*self.widths, 1)
+        return replace(self, names=(*self.names, name), terms=(*self.terms, term), widths=widths)
+
+    def position(self, name: str) -> int:
+        """Which column has this name. Raises `QueryError` for a key of several columns."""
+        at = self.names.index(name)
+        if self.widths is None:
+            return at
+        if self.widths[at] > 1:
+            raise QueryError(f"{name!r} is a key of several columns: name one of its fields.")
+        return sum(self.widths[:at])
+
+    @once
+    def key(self) -> Hashable:
+        return (self.shape, self.names, tuple(term.key for term in self.terms), self.widths)
+
+    @property
+    def values(self) -> tuple[Any, ...]:  # type: ignore[override]
+        return tuple(value for term in self.terms for value in term.values)
+
+    def columns(self, rendering: Rendering) -> list[ColumnElement[Any]]:
+        return [rendering.once(term) for term in self.terms]
+
+    def reader(self, processors: Sequence[Process | None], hidden: int) -> Reader:
+        if self.shape == "dicts":
+            return read_dicts(self.names, processors, hidden, self.widths)
+        if self.shape == "named":
+            return read_named_tuples(self.names, processors, hidden, self.widths)
+        return (read_values if self.shape == "flat" else read_tuples)(processors, hidden, self.widths)
+
+
+def _column(names: Names, expression: Any) -> tuple[Term, ...]:
+    """The terms that an expression selects: of a key of several columns, which is a tuple, each one."""
+    try:
+        if isinstance(expression, str):
+            return (names.term(expression, "a column"),)
+        return (resolve(names, expression, "a column"),)
+    except (FieldError, QueryError):
+        parts = key_parts(names.info, expression)
+        if parts is None:
+            raise
+        return tuple(resolve(names, part, "a column") for part in parts)
+
+
+def _check_attributes(names: Sequence[str]) -> None:
+    """Raise `QueryError` unless these can be the attributes of a named tuple."""
+    for position, name in enumerate(names):
+        if not name.isidentifier() or iskeyword(name) or name.startswith("_") or name in names[:position]:
+            raise QueryError(f"values_list(named=True): {name!r} cannot be an attribute, or is there twice.")
+
+
+def one_column(info: ModelInfo, field: Field[Any] | None) -> Columns:
+    """The single column that a subquery stands for: `field` of the model, or its primary key."""
+    if field is None:
+        if len(info.pk_fields) > 1:
+            raise QueryError(
+                f"{info.name} has a composite primary key, so a query of it stands for no single value: "
+                "choose one column with values_list()."
+            )
+        field = info.pk_fields[0]
+    term = PathTerm(resolve_path(info, field.attname, "a column"))
+    return Columns("flat", (field.name,), (term,))

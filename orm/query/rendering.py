@@ -1,0 +1,225 @@
+"""`Rendering`: one statement in the making — its joins, and its bind parameters in fingerprint order."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy
+from sqlalchemy import BindParameter, ColumnElement, FromClause
+from sqlalchemy.types import TypeEngine
+
+from orm.exceptions import QueryError
+from orm.query.paths import Path, resolve_path
+from orm.query.resolving.composite_keys import key_paths
+from orm.relations import joined_on
+
+if TYPE_CHECKING:
+    from orm.expressions.ctes import CTE
+    from orm.mapping.model_info import ModelInfo
+    from orm.query.terms.base import Term
+    from orm.relations import Hop
+
+
+class Binds:
+    """Numbers the bind parameters of a statement: the first is the fingerprint's first value."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._aliases = 0
+        self.ctes: dict[CTE, sqlalchemy.CTE] = {}
+        """The common table expressions of the statement."""
+
+    def alias(self, table: sqlalchemy.Table) -> FromClause:
+        """The table under a name that nothing else in the statement has, subqueries included."""
+        while True:
+            self._aliases += 1
+            name = f"{table.name}_{self._aliases}"
+            if name not in table.metadata.tables:
+                return table.alias(name)
+
+    def bind(self, type_: TypeEngine[Any]) -> BindParameter[Any]:
+        """The parameter of the next value."""
+        return self.at(self.reserve(1), type_)
+
+    def reserve(self, count: int) -> int:
+        """Take the next `count` values; returns the position of the first."""
+        position = self.count
+        self.count += count
+        return position
+
+    def at(self, position: int, type_: TypeEngine[Any]) -> BindParameter[Any]:
+        """The parameter of the value at a reserved position."""
+        return sqlalchemy.bindparam(f"p{position}", type_=type_, required=True)
+
+
+class Join:
+    """One table joined over a relation."""
+
+    def __init__(self, hop: Hop, parent: Join | None, table: FromClause) -> None:
+        self.hop = hop
+        self.parent = parent
+        self.table = table
+        self.required = False
+
+    def require(self) -> None:
+        """Rows without this one are not wanted: an inner join will do, and so for those before it."""
+        join: Join | None = self
+        while join is not None and not join.required:
+            join.required = True
+            join = join.parent
+
+    @property
+    def outer(self) -> bool:
+        """Whether rows that have nothing to join must be kept."""
+        if self.required:
+            return False
+        return self.hop.allow_null or (self.parent is not None and self.parent.outer)
+
+
+class Rendering:
+    """Where a query's parts render themselves: gives them columns (joining as needed) and binds."""
+
+    def __init__(self, info: ModelInfo, binds: Binds | None = None, outer: Rendering | None = None) -> None:
+        self.info = info
+        self.outer = outer
+        """The rendering of the query that this one is inside of."""
+        self.has_subqueries = False
+        if outer is not None:
+            outer.has_subqueries = True
+        table = info.require_table()
+        # Inside of another query a table has another name, so that it cannot be taken for one of that query's.
+        self.binds = binds or Binds()
+        self.table: FromClause = table if outer is None else self.binds.alias(table)
+        self.bind = self.binds.bind
+        self.selected = 0
+        """How many columns the projection selected; any after those only serve the ordering."""
+        self._joins: dict[tuple[tuple[Hop, ...], int], Join] = {}
+        self._tables: set[FromClause] = {self.table}
+        self.annotated: dict[str, ColumnElement[Any]] = {}
+        """The query's annotations, rendered once."""
+        self._clauses: list[ColumnElement[Any]] = []
+        self._rendered: dict[int, tuple[Term, ColumnElement[Any]]] = {}
+        self._joined_ctes: list[tuple[FromClause, ColumnElement[bool]]] = []
+
+    def column(self, path: Path, scope: int = 0, *, required: bool = False) -> ColumnElement[Any]:
+        """The column of a path. `required`: rows whose path leads nowhere are not wanted."""
+        table = self.join(path.relations, scope, required=required)
+        column: ColumnElement[Any] = table.c[path.stored.column_name]
+        return column
+
+    def join(self, hops: tuple[Hop, ...], scope: int = 0, *, required: bool = False) -> FromClause:
+        """The table at the end of these relations, joined once in each scope however often it is asked for."""
+        if not hops:
+            return self.table
+        if scope and not any(hop.many for hop in hops):
+            scope = 0
+        join = self._joins.get((hops, scope))
+        if join is None:
+            self.join(hops[:-1], scope)
+            parent = self._parent(hops, scope)
+            table = hops[-1].target._meta.require_table()
+            # The first use keeps the table's own name, so that SQLAlchemy clauses can refer to it.
+            joined: FromClause = table
+            if self.outer is not None or table in self._tables:
+                joined = self.binds.alias(table)
+            self._tables.add(joined)
+            join = self._joins[hops, scope] = Join(hops[-1], parent, joined)
+        if required:
+            join.require()
+        return join.table
+
+    def _parent(self, hops: tuple[Hop, ...], scope: int) -> Join | None:
+        before = hops[:-1]
+        return self._joins.get((before, scope)) or self._joins.get((before, 0))
+
+    def once(self, term: Term) -> ColumnElement[Any]:
+        """The SQL of a term that stands in several clauses: rendered once, so that its values are bound once."""
+        known = self._rendered.get(id(term))
+        if known is None:
+            known = self._rendered[id(term)] = term, term.render(self)
+        return known[1]
+
+    def know(self, term: Term, column: ColumnElement[Any]) -> None:
+        """Take a column for the SQL of a term that is asked for `once`."""
+        self._rendered[id(term)] = term, column
+
+    def annotation(self, name: str) -> ColumnElement[Any]:
+        """The SQL of an annotation of the query."""
+        return self.annotated[name]
+
+    def named(self, name: str, place: tuple[int, int] | None = None) -> ColumnElement[Any]:
+        """What a name means here, for a query inside of this one. `place`: which column of a key, of how many."""
+        if place is None:
+            if name in self.annotated:
+                return self.annotated[name]
+            return self.column(resolve_path(self.info, name, "an OuterRef"))
+        position, count = place
+        paths = key_paths(self.info, name)
+        if paths is None or len(paths) != count:
+            raise QueryError(f"OuterRef({name!r}) is compared with a key of {count} columns, which it is not.")
+        return self.column(paths[position])
+
+    @property
+    def tables(self) -> set[FromClause]:
+        """The tables that this query reads itself."""
+        return self._tables
+
+    @property
+    def has_joins(self) -> bool:
+        """Whether anything but the model's own table is needed."""
+        return bool(self._joins)
+
+    def cte_column(self, cte: CTE, name: str) -> ColumnElement[Any]:
+        """A column of a common table expression. Raises `QueryError` if the statement does not define it."""
+        found = self.binds.ctes.get(cte)
+        if found is None:
+            raise QueryError(f"This query uses the CTE {cte.name!r} without having it: add with_cte({cte.name}).")
+        column: ColumnElement[Any] = found.c[f"c{cte.query.projection.position(name)}"]
+        return column
+
+    def join_cte(self, cte: CTE, condition: ColumnElement[bool]) -> None:
+        """Join a common table expression of the statement."""
+        self._joined_ctes.append((self.binds.ctes[cte], condition))
+
+    def include(self, clause: ColumnElement[Any]) -> None:
+        """Take note of a clause in SQLAlchemy's own terms, which may read tables that are not joined."""
+        self._clauses.append(clause)
+
+    def check_tables(self) -> None:
+        """Raise `QueryError` if an included clause reads a table that the query does not join."""
+        for clause in self._clauses:
+            for table in clause._from_objects:
+                if table not in self._tables:
+                    raise QueryError(
+                        f"A SQLAlchemy clause in this query of {self.info.name} reads the table {table}, "
+                        "which the query does not join: state the condition as a lookup across the relation, or, "
+                        "where instances are read, add select_related()."
+                    )
+
+    def from_clause(self) -> FromClause:
+        """The table and everything joined to it."""
+        self.check_tables()
+        clause: FromClause = self.table
+        for join in self._joins.values():
+            left = self.table if join.parent is None else join.parent.table
+            clause = clause.join(join.table, joined_on(join.hop, left, join.table), isouter=join.outer)
+        for table, condition in self._joined_ctes:
+            clause = clause.join(table, condition)
+        return clause
+
+
+class Captured(Rendering):
+    """Renders terms over the columns of a subquery that has what they read."""
+
+    def __init__(self, info: ModelInfo, binds: Binds, columns: Mapping[Hashable, ColumnElement[Any]]) -> None:
+        super().__init__(info, binds)
+        self._columns = columns
+
+    def column(self, path: Path, scope: int = 0, *, required: bool = False) -> ColumnElement[Any]:
+        """The subquery's column of this path."""
+        return self._columns[path, scope]
+
+    def annotation(self, name: str) -> ColumnElement[Any]:
+        """The subquery's column of this annotation."""
+        return self._columns["annotation", name]

@@ -1,0 +1,1 @@
+"""Resolving: names and expressions of a query become terms and conditions."""

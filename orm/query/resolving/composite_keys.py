@@ -1,0 +1,185 @@
+"""Lookups on relations whose key is not one column: to a composite key, or to one of several models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from orm.exceptions import QueryError
+from orm.expressions.base import Expression, F, FieldExpression, Q
+from orm.expressions.subqueries import OuterRef
+from orm.query.conditions.related_to import LinkedIn, LinkedTo
+from orm.query.paths import goes_on, resolve_path
+from orm.relations import (
+    CompositeForeignKey,
+    ForeignKey,
+    GenericForeignKey,
+    ManyToManyEnd,
+    Relation,
+    fields_of,
+    related_keys,
+)
+
+if TYPE_CHECKING:
+    from orm.fields import Field
+    from orm.mapping.model_info import ModelInfo
+    from orm.query.paths import Path
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A lookup on such a relation: what the name has before it, and the lookup's own name."""
+
+    info: ModelInfo
+    prefix: str
+    relation: Relation | GenericForeignKey[Any]
+    lookup: str
+    by_pk: bool = False
+    """Whether the name goes on to the primary key: ``order__pk``."""
+
+    def condition(self, value: Any) -> Any:
+        """The condition on the columns. Raises `QueryError` for a lookup or a value that makes no sense."""
+        if isinstance(self.relation, GenericForeignKey):
+            return self.relation.condition(self.prefix, self.lookup, value)
+        paths = self.paths
+        if self.lookup == "isnull" or (self.lookup == "exact" and value is None):
+            missing = Q()
+            for path in paths:
+                missing = missing | Q(**{f"{path.name}__isnull": True})
+            return missing if value is None or value is True else ~missing
+        if self.lookup not in ("exact", "in"):
+            raise QueryError(
+                f"{self.relation!r} has a key of several columns: it is compared with instances and tuples, with a "
+                "list or a query of them (__in), and with NULL (__isnull)."
+            )
+        if hasattr(value, "_query"):
+            return LinkedIn(paths, value._query.selecting_key(self._label, self._target, self._fields), self.lookup)
+        if self.lookup == "exact":
+            return LinkedTo(paths, self._parts(value))
+        found = Q()
+        for item in value:
+            if item is not None:
+                found = found | LinkedTo(paths, self._parts(item))
+        return found if found.children else LinkedIn(paths, None, "in")
+
+    @property
+    def bare(self) -> str:
+        """The name of the relation alone, without a lookup."""
+        return f"{self.prefix}{self.relation.name}{'__pk' if self.by_pk else ''}"
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The columns that are compared."""
+        if isinstance(self.relation, CompositeForeignKey):
+            names = [f"{self.prefix}{field.attname}" for field in self.relation.fields]
+        else:
+            names = [f"{self.prefix}{self.relation.name}__{field.attname}" for field in self._fields]
+        return tuple(resolve_path(self.info, name, "a lookup") for name in names)
+
+    @property
+    def _to_one(self) -> Relation:
+        assert not isinstance(self.relation, GenericForeignKey)
+        return self.relation
+
+    @property
+    def _label(self) -> str:
+        return f"{self._to_one.key.model.__name__}.{self._to_one.name}"
+
+    @property
+    def _target(self) -> ModelInfo:
+        return self._to_one.target._meta
+
+    @property
+    def _fields(self) -> tuple[Field[Any], ...]:
+        return self._target.pk_fields if self.by_pk else key_fields(self._to_one)
+
+    def _parts(self, value: Any) -> tuple[Any, ...]:
+        found = compared_parts(self.info, self._label, self._fields, value)
+        return found or related_keys(self._label, self._target.model, self._fields, value)
+
+
+def compared_parts(info: ModelInfo, label: str, fields: Sequence[Field[Any]], value: Any) -> tuple[Any, ...] | None:
+    """The parts of a key that is calculated, or a part of which is; None for one that is a plain value.
+
+    Raises `QueryError` for an expression that is no such key.
+    """
+    if isinstance(value, Expression):
+        parts = key_parts(info, value, len(fields))
+        if parts is None or len(parts) != len(fields):
+            raise QueryError(f"{label} is a key of {len(fields)} columns, and is not compared with {value!r}.")
+        return parts
+    if isinstance(value, (tuple, list)) and len(value) == len(fields) and any(isinstance(p, Expression) for p in value):
+        pairs = zip(fields, value, strict=True)
+        return tuple(part if isinstance(part, Expression) else field.to_python(part) for field, part in pairs)
+    return None
+
+
+def key_parts(info: ModelInfo, named: Any, count: int = 0) -> tuple[Expression[Any], ...] | None:
+    """What a name, or an expression that is one, says of each column of a key of several; None if it is none such.
+
+    `count` is how many columns the key of an outer query has: it is known where it is rendered.
+    """
+    if isinstance(named, OuterRef):
+        return tuple(named.part(position, count) for position in range(count))
+    name = named if isinstance(named, str) else named.path if isinstance(named, F) else None
+    if isinstance(named, FieldExpression):
+        name = "__".join(named._path)
+    paths = None if name is None else key_paths(info, name)
+    if paths is None:
+        return None
+    if isinstance(named, FieldExpression):
+        split = [path.name.split("__") for path in paths]
+        return tuple(FieldExpression(named._model, last, tuple(via)) for *via, last in split)
+    return tuple(F(path.name) for path in paths)
+
+
+def key_paths(info: ModelInfo, name: str) -> tuple[Path, ...] | None:
+    """The columns of a name that stands for a key of several: ``pk``, ``order``, ``order__pk``; None for another."""
+    if name == "pk":
+        fields = info.pk_fields if len(info.pk_fields) > 1 else ()
+        return tuple(resolve_path(info, field.attname, "a column") for field in fields) or None
+    spread = find_spread(info, name)
+    if spread is None or isinstance(spread.relation, GenericForeignKey) or spread.bare != name:
+        return None
+    return spread.paths
+
+
+def key_fields(relation: Relation) -> tuple[Field[Any], ...]:
+    """The fields of the target that a comparison with the relation compares."""
+    if isinstance(relation, (ForeignKey, CompositeForeignKey)):
+        return fields_of(relation.target._meta, relation.remote_columns)
+    if isinstance(relation, ManyToManyEnd):
+        return fields_of(relation.target._meta, relation.far.remote_columns)
+    return relation.target._meta.pk_fields
+
+
+def find_spread(info: ModelInfo, name: str) -> Spread | None:
+    """The lookup on a relation of several columns that a keyword is, if it is one."""
+    parts = name.split("__")
+    current = info
+    position = 0
+    while position < len(parts):
+        part, rest = parts[position], parts[position + 1 :]
+        prefix = "".join(f"{before}__" for before in parts[:position])
+        relation: Relation | None
+        composed = current.composed.get(part)
+        if isinstance(composed, GenericForeignKey):
+            if not rest or rest[0] not in composed.names:
+                return Spread(info, prefix, composed, "__".join(rest) or "exact")
+            relation = current.fields[composed.names[rest[0]]]  # type: ignore[assignment]
+            position += 1
+        else:
+            field = current.fields.get(part)
+            relation = field if isinstance(field, ForeignKey) else current.relations.get(part)
+        position += 1
+        if relation is None:
+            return None
+        if parts[position : position + 1] == ["pk"] and len(relation.target._meta.pk_fields) > 1:
+            return Spread(info, prefix, relation, "__".join(parts[position + 1 :]) or "exact", by_pk=True)
+        if position == len(parts) or not goes_on(relation.target._meta, parts[position]):
+            if len(key_fields(relation)) == 1:
+                return None
+            return Spread(info, prefix, relation, "__".join(parts[position:]) or "exact")
+        current = relation.target._meta
+    return None

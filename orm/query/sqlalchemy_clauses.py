@@ -1,0 +1,109 @@
+"""Expressions and conditions as plain SQLAlchemy clauses, for use outside of any queryset.
+
+`sqlalchemy.select(Note.views + 1).where(Note.text.icontains("x"))` works because SQLAlchemy asks each of them
+for its ``__clause_element__``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import sqlalchemy
+from sqlalchemy import BindParameter, ColumnElement
+from sqlalchemy.sql import visitors
+from sqlalchemy.types import TypeEngine
+
+from orm.database.sql import operators
+from orm.exceptions import QueryError
+from orm.expressions.base import Combined, Comparison, Condition, FieldExpression, Func, Ordering, Q
+from orm.mapping.model_info import ModelInfo
+from orm.query.paths import Path
+from orm.query.rendering import Binds, Rendering
+from orm.query.resolving.resolve import resolve, resolve_condition, resolve_ordering
+from orm.query.resolving.scope import Names
+from orm.relations import joined_on
+
+
+class Literals(Binds):
+    """Binds that carry their values."""
+
+    def __init__(self, values: Sequence[Any]) -> None:
+        super().__init__()
+        self._values = values
+
+    def at(self, position: int, type_: TypeEngine[Any]) -> BindParameter[Any]:
+        """A parameter with the value at this position."""
+        return sqlalchemy.bindparam(None, self._values[position], type_=type_, unique=True)
+
+
+class OutsideRendering(Rendering):
+    """Renders columns of related models as correlated subqueries, since nothing can be joined here."""
+
+    def __init__(self, info: ModelInfo, values: Sequence[Any]) -> None:
+        super().__init__(info, Literals(values))
+
+    def column(self, path: Path, scope: int = 0, *, required: bool = False) -> ColumnElement[Any]:
+        """The column of a path, seen from a row of the model's table."""
+        if not path.relations:
+            return super().column(path)
+        left: Any = self.table
+        tables, joined = [], []
+        for hop in path.relations:
+            table = hop.target._meta.require_table().alias()
+            joined.append(joined_on(hop, left, table))
+            tables.append(table)
+            left = table
+        column = left.c[path.stored.column_name]
+        subquery = sqlalchemy.select(column).select_from(*tables).where(*joined)
+        return subquery.correlate(self.table).scalar_subquery()
+
+
+def to_clause(node: Any) -> ColumnElement[Any]:
+    """An expression, condition or ordering as a SQLAlchemy clause.
+
+    Raises `QueryError` if it names fields by strings only, so that no model is known.
+    """
+    info = next(_models(node), None)
+    if info is None:
+        raise QueryError(
+            f"{node!r} names fields by strings, which say nothing outside of a query of a model: "
+            "use the model's own attributes, such as Note.views."
+        )
+    if isinstance(node, Condition):
+        condition = resolve_condition(Names(info), node)
+        rendering = OutsideRendering(info, condition.values)
+        clause: ColumnElement[Any] = condition.render(rendering, required=False, negated=False)
+    elif isinstance(node, Ordering):
+        (order,) = resolve_ordering(Names(info), [node])
+        clause = order.render(OutsideRendering(info, order.values))[-1]
+    else:
+        term = resolve(Names(info), node, "an expression")
+        clause = term.render(OutsideRendering(info, term.values))
+    plain: ColumnElement[Any] = visitors.replacement_traverse(clause, {}, _plain_in)
+    return plain
+
+
+def _plain_in(element: Any, **kw: Any) -> Any:
+    """A list in SQLAlchemy's own way, which every driver of its own can run."""
+    if isinstance(element, operators.InList):
+        left, values = element.clauses
+        assert isinstance(values, BindParameter) and isinstance(values.type, operators.ListOf)
+        return left.in_(sqlalchemy.bindparam(None, values.value, type_=values.type.item, expanding=True))
+    return None
+
+
+def _models(node: Any) -> Iterator[ModelInfo]:
+    if isinstance(node, FieldExpression):
+        yield node._model._meta
+    elif isinstance(node, (Comparison, Ordering)):
+        yield from _models(node.expression)
+    elif isinstance(node, Combined):
+        yield from _models(node.left)
+        yield from _models(node.right)
+    elif isinstance(node, Func):
+        for argument in node.arguments:
+            yield from _models(argument)
+    elif isinstance(node, Q):
+        for child in node.children:
+            yield from _models(child)

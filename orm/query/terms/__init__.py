@@ -1,0 +1,1 @@
+"""Terms: the values of a query, as columns, functions, aggregates and subqueries."""

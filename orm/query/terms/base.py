@@ -1,0 +1,302 @@
+"""Terms: expressions resolved against a model, each with its share of the query's shape and values.
+
+Here are those of a single operand; what is calculated is in `calculated`, what needs several rows in `over_rows`,
+what reads another query in `nested`.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+from collections.abc import Hashable
+from typing import TYPE_CHECKING, Any, Protocol
+
+import sqlalchemy
+from sqlalchemy import ClauseElement, ColumnElement
+from sqlalchemy.sql import operators as sqlalchemy_operators
+from sqlalchemy.sql import visitors
+from sqlalchemy.types import TypeEngine
+
+from orm.database.sql import operators
+from orm.database.sql.functions import Call
+from orm.database.types.column_types import Computed
+from orm.exceptions import QueryError
+from orm.fields import (
+    BigInteger,
+    Binary,
+    Boolean,
+    Date,
+    DateTime,
+    Decimal,
+    Duration,
+    Field,
+    Float,
+    Text,
+    Time,
+)
+from orm.lookups.base import lookup_type
+from orm.query.paths import Path
+
+if TYPE_CHECKING:
+    from orm.query.rendering import Rendering
+    from orm.query.terms.aggregates import AggregateTerm
+
+DECIMAL = Decimal(max_digits=38, decimal_places=19)
+# How a Python value that no field stands beside is bound; the first that fits.
+VALUE_FIELDS: tuple[tuple[type, Field[Any]], ...] = (
+    (bool, Boolean()),
+    (int, BigInteger()),
+    (float, Float()),
+    (str, Text()),
+    (decimal.Decimal, DECIMAL),
+    (datetime.datetime, DateTime()),
+    (datetime.date, Date()),
+    (datetime.time, Time()),
+    (datetime.timedelta, Duration()),
+    (bytes, Binary()),
+)
+AWARE_DATETIME = DateTime(timezone=True)
+TEMPORAL = ("date", "time", "datetime")
+
+
+class Term:
+    """A resolved expression."""
+
+    key: Hashable
+    """Its share of the query's shape."""
+    values: tuple[Any, ...] = ()
+    """Its arguments, in the order in which `render` binds them."""
+    field: Field[Any]
+    """How values are compared with it and read from it."""
+    nullable: bool = True
+    reads: tuple[Term, ...] = ()
+    """Of a subquery that stands for itself: what it reads of the query around it."""
+    typed: bool = True
+    """Whether its `field` is known by itself."""
+    aggregate: bool = False
+    """Whether it is of a group of rows, not of one."""
+    window: bool = False
+    """Whether it is known only once all rows are: a condition on it comes last."""
+
+    def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
+        """Its SQL. `required`: rows for which a relation on the way is missing are not wanted."""
+        raise NotImplementedError
+
+    def columns(self) -> tuple[PathTerm, ...]:
+        """The columns that make it NULL by being so."""
+        return ()
+
+    @property
+    def many(self) -> bool:
+        """Whether it is a column at the end of a relation that leads to many rows."""
+        return False
+
+    def leaves(self) -> tuple[Term, ...]:
+        """The columns and annotations that it reads."""
+        return ()
+
+
+class PathTerm(Term):
+    """A column."""
+
+    __slots__ = ("aggregates", "field", "key", "nullable", "path", "scope")
+
+    def __init__(self, path: Path, scope: int = 0) -> None:
+        self.path = path
+        self.aggregates: dict[Hashable, AggregateTerm] = {}
+        """What has been resolved of it: aggregates without a condition, by their shape."""
+        self.scope = scope
+        """Which join of its relations it reads, where they lead to many rows: see `Names`."""
+        self.key = (path, scope)
+        self.field = path.field
+        self.nullable = path.nullable
+
+    def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
+        return rendering.column(self.path, self.scope, required=required)
+
+    @property
+    def many(self) -> bool:
+        return self.path.many
+
+    def columns(self) -> tuple[PathTerm, ...]:
+        return (self,)
+
+    def leaves(self) -> tuple[Term, ...]:
+        return (self,)
+
+
+class ValueTerm(Term):
+    """A Python value, bound as `field` binds it."""
+
+    __slots__ = ("field", "key", "values")
+    nullable = False
+
+    def __init__(self, value: Any, field: Field[Any]) -> None:
+        self.values = (value,)
+        self.field = field
+        self.key = ("value", repr(lookup_type(field)))
+
+    def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
+        type_ = lookup_type(self.field)
+        bound = rendering.bind(type_)
+        if self.field.kind not in TEMPORAL:
+            return bound
+        return Call("typed", bound, words=(self.field.kind,), type_=type_)
+
+
+class RowTerm(Term):
+    """The row as a whole: ``*``."""
+
+    key = "*"
+    nullable = False
+
+    def __init__(self) -> None:
+        self.field = VALUE_FIELDS[1][1]
+
+    def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
+        return sqlalchemy.literal_column("*")
+
+
+class AnnotationTerm(Term):
+    """A reference to an annotation, which the statement computes once."""
+
+    def __init__(self, name: str, term: Term, *, selectable: bool = True) -> None:
+        self.name = name
+        self.term = term
+        self.selectable = selectable
+        """Whether values() may select it; what alias() made serves conditions and orderings only."""
+        self.key = ("annotation", name)
+        self.field = term.field
+        self.aggregate = term.aggregate
+        self.window = term.window
+
+    def of_a_row(self) -> AnnotationTerm:
+        """The same, where it has been computed already."""
+        made = AnnotationTerm(self.name, self.term, selectable=self.selectable)
+        made.aggregate = False
+        return made
+
+    def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
+        return rendering.annotation(self.name)
+
+    def leaves(self) -> tuple[Term, ...]:
+        return (self,)
+
+
+class NullTerm(Term):
+    """NULL, of a type if one was given."""
+
+    key: Hashable = "null"
+
+    def __init__(self, output_field: Field[Any] | None = None) -> None:
+        self._field = output_field
+        if output_field is not None:
+            self.key = ("null", lookup_key(output_field))
+
+    @property
+    def field(self) -> Field[Any]:
+        if self._field is None:
+            raise QueryError("None has no type of its own here: give output_field=.")
+        return self._field
+
+    def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
+        return (
+            sqlalchemy.null()
+            if self._field is None
+            else sqlalchemy.type_coerce(sqlalchemy.null(), result_type(self._field))
+        )
+
+
+NULL = NullTerm()
+
+
+class ClauseTerm(Term):
+    """A clause of SQLAlchemy's, which takes part by SQLAlchemy's own cache key."""
+
+    def __init__(self, clause: ClauseElement) -> None:
+        self.clause = clause
+        cache_key = clause._generate_cache_key()
+        if cache_key is None:
+            # Some construct in it cannot be cached: its shape is its own, and is planned each time.
+            self.key = ("clause", object())
+            self._parameters: list[Any] = []
+            visitors.traverse(clause, {}, {"bindparam": self._parameters.append})
+        else:
+            self.key = ("clause", cache_key.key)
+            self._parameters = list(cache_key.bindparams)
+        self.values = tuple(_value_of(parameter) for parameter in self._parameters)
+
+    def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
+        binds = rendering.binds
+        first = binds.reserve(len(self._parameters))
+        positions = {id(p): first + i for i, p in enumerate(self._parameters)}
+
+        def replace(element: Any, **kw: Any) -> Any:
+            if isinstance(element, sqlalchemy.BinaryExpression) and element.operator in (
+                sqlalchemy_operators.in_op,
+                sqlalchemy_operators.not_in_op,
+            ):
+                right = element.right
+                if isinstance(right, sqlalchemy.BindParameter) and right.expanding:
+                    left = visitors.replacement_traverse(element.left, {}, replace)
+                    values = binds.at(positions[id(right)], operators.ListOf(right.type))
+                    found = operators.InList(left, values)
+                    return ~found if element.operator is sqlalchemy_operators.not_in_op else found
+            if isinstance(element, sqlalchemy.BindParameter) and id(element) in positions:
+                return binds.at(positions[id(element)], element.type)
+            return None
+
+        rendered: Any = visitors.replacement_traverse(self.clause, {}, replace)
+        rendering.include(rendered)
+        return rendered  # type: ignore[no-any-return]
+
+
+def _value_of(parameter: sqlalchemy.BindParameter[Any]) -> Any:
+    value = parameter.effective_value
+    return tuple(value) if parameter.expanding and value is not None else value
+
+
+class Condition(Protocol):
+    """What a term needs to know of a condition inside it: see `orm.query.conditions.base.Node`."""
+
+    key: Hashable
+    values: tuple[Any, ...]
+    aggregate: bool
+    window: bool
+
+    @property
+    def truth(self) -> bool | None:
+        """Whether it is always true, or never; None where only the database can tell."""
+
+    def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
+        """Its SQL."""
+
+    def leaves(self) -> tuple[Term, ...]:
+        """The columns and annotations that it reads."""
+
+
+def lookup_key(field: Field[Any]) -> Hashable:
+    """What tells one result type from another, for a query's shape."""
+    if field.kind in Computed.PYTHON:
+        return field.kind
+    found: Hashable = field.__dict__.get("_lookup_key")
+    if found is None:
+        found = field.__dict__["_lookup_key"] = repr(result_type(field))
+    return found
+
+
+def result_type(field: Field[Any]) -> TypeEngine[Any]:
+    """The type that reads a computed value as the field's: drivers answer sums and means as they please."""
+    if field.kind in Computed.PYTHON:
+        return Computed(field.kind)
+    return lookup_type(field)
+
+
+def value_field(value: Any) -> Field[Any]:
+    """A field that binds a value of this type. Raises `QueryError` if there is none."""
+    if isinstance(value, datetime.datetime) and value.tzinfo is not None:
+        return AWARE_DATETIME
+    for python_type, field in VALUE_FIELDS:
+        if isinstance(value, python_type):
+            return field
+    raise QueryError(f"A value of type {type(value).__name__} cannot stand in an expression by itself.")

@@ -1,0 +1,168 @@
+"""Terms that are calculated from others: arithmetic, functions, CASE, conditions as values."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy
+from sqlalchemy import ColumnElement
+from sqlalchemy.sql.elements import Grouping
+
+from orm.database.sql.functions import Call
+from orm.database.types.column_types import Computed
+from orm.exceptions import QueryError
+from orm.fields import Field
+from orm.functions.result_types import common_field
+from orm.lookups.base import lookup_type
+from orm.query.terms.base import NULL, VALUE_FIELDS, Condition, PathTerm, Term, lookup_key, result_type
+from orm.query.terms.date_arithmetic import moment_arithmetic, moment_field
+
+if TYPE_CHECKING:
+    from orm.expressions.base import Func
+    from orm.functions.conditional import Case
+    from orm.query.rendering import Rendering
+
+ARITHMETIC: dict[str, Callable[[Any, Any], ColumnElement[Any]]] = {
+    "&": lambda left, right: Call("signed", left.bitwise_and(right)),
+    "|": lambda left, right: Call("signed", left.bitwise_or(right)),
+    # Not every database has an operator for it.
+    "^": lambda left, right: Call("signed", left.bitwise_or(right)) - Call("signed", left.bitwise_and(right)),
+    "<<": lambda left, right: Call("signed", left.bitwise_lshift(sqlalchemy.cast(right, sqlalchemy.Integer()))),
+    ">>": lambda left, right: Call("shifted_right", left, sqlalchemy.cast(right, sqlalchemy.Integer())),
+    "**": sqlalchemy.func.power,
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "%": operator.mod,
+    # SQL's own division, of integers on most databases, as in Django.
+    "/": lambda left, right: left.op("/", precedence=8)(right),
+}
+
+
+class CombinedTerm(Term):
+    """Arithmetic on two terms."""
+
+    def __init__(self, symbol: str, left: Term, right: Term) -> None:
+        self.symbol = symbol
+        self.left = left
+        self.right = right
+        self.key = (symbol, left.key, right.key)
+        self.values = (*left.values, *right.values)
+        fields = [term.field for term in (left, right) if term.typed]
+        moment = moment_field(symbol, *fields) if len(fields) == 2 else None
+        self.is_moment = moment is not None
+        self.field = moment or (_result_field(*fields) if len(fields) == 2 else (fields or [left.field])[0])
+        self.nullable = left.nullable or right.nullable
+        self.aggregate = left.aggregate or right.aggregate
+        self.window = left.window or right.window
+
+    def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
+        left = self.left.render(rendering, required=required)
+        right = self.right.render(rendering, required=required)
+        if self.is_moment:
+            found = moment_arithmetic(self.symbol, self.left.field, self.right.field, left, right)
+            return sqlalchemy.type_coerce(found, lookup_type(self.field))
+        combined = ARITHMETIC[self.symbol](left, right)
+        # A power of whole numbers is a float to most databases, their sum a decimal to MySQL.
+        type_ = result_type(self.field) if self.field.kind in ("integer", "float") else lookup_type(self.field)
+        return sqlalchemy.type_coerce(combined, type_).self_group()
+
+    def columns(self) -> tuple[PathTerm, ...]:
+        return (*self.left.columns(), *self.right.columns())
+
+    def leaves(self) -> tuple[Term, ...]:
+        return (*self.left.leaves(), *self.right.leaves())
+
+
+def _result_field(left: Field[Any], right: Field[Any]) -> Field[Any]:
+    for kind in ("datetime", "date", "time", "duration", "float", "decimal"):
+        for field in (left, right):
+            if field.kind == kind:
+                return field
+    return left
+
+
+class FuncTerm(Term):
+    """A function of terms."""
+
+    def __init__(self, function: Func[Any], arguments: tuple[Term, ...]) -> None:
+        self.function = function
+        self.arguments = arguments
+        self.fields = tuple(_known_field(term) for term in arguments)
+        self.field = function.result(*(field for field in self.fields if field is not None))
+        shape = (type(function), function.function, function.options, lookup_key(self.field))
+        self.key = (shape, *(term.key for term in arguments))
+        self.values = tuple(value for term in arguments for value in term.values)
+        self.aggregate = any(term.aggregate for term in arguments)
+        self.window = any(term.window for term in arguments)
+
+    def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
+        return sqlalchemy.type_coerce(self.call(rendering), result_type(self.field))
+
+    def call(self, rendering: Rendering) -> ColumnElement[Any]:
+        """The function call itself."""
+        return self.function.build_from(self.fields, *(term.render(rendering) for term in self.arguments))
+
+    def leaves(self) -> tuple[Term, ...]:
+        return tuple(leaf for term in self.arguments for leaf in term.leaves())
+
+
+def _known_field(term: Term) -> Field[Any] | None:
+    """The field of an argument, if there is one: NULL has none, and that of an outer query's name is not known yet."""
+    return None if term is NULL or not term.typed else term.field
+
+
+class CaseTerm(Term):
+    """The first of several terms whose condition holds."""
+
+    def __init__(self, case: Case[Any], branches: tuple[tuple[Condition, Term], ...], default: Term) -> None:
+        self.branches = branches
+        self.default = default
+        output_field = case.output_field
+        outcomes = [*(term for _, term in branches), default]
+        known = [field for field in map(_known_field, outcomes) if field is not None]
+        if output_field is None and not known:
+            raise QueryError("A Case() whose every outcome is None needs output_field=.")
+        self.field = output_field or common_field(case, known)
+        self.key = ("case", *((when.key, then.key) for when, then in branches), default.key, lookup_key(self.field))
+        found: list[Any] = []
+        for when, then in branches:
+            found += [*when.values, *then.values]
+        self.values = (*found, *default.values)
+        parts: list[Term | Condition] = [*outcomes, *(when for when, _ in branches)]
+        self.aggregate = any(part.aggregate for part in parts)
+        self.window = any(part.window for part in parts)
+
+    def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
+        pairs = [
+            (when.render(rendering, required=False, negated=False), then.render(rendering))
+            for when, then in self.branches
+        ]
+        default = self.default.render(rendering)
+        found = sqlalchemy.case(*pairs, else_=default) if pairs else default
+        return sqlalchemy.type_coerce(found, result_type(self.field))
+
+    def leaves(self) -> tuple[Term, ...]:
+        found = [leaf for when, then in self.branches for leaf in (*when.leaves(), *then.leaves())]
+        return (*found, *self.default.leaves())
+
+
+class ConditionTerm(Term):
+    """A condition as a value: true, false, or NULL where it is neither."""
+
+    def __init__(self, condition: Condition) -> None:
+        self.condition = condition
+        self.key = ("condition", condition.key)
+        self.values = condition.values
+        self.field = VALUE_FIELDS[0][1]
+        self.aggregate = condition.aggregate
+        self.window = condition.window
+
+    def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
+        condition = self.condition.render(rendering, required=False, negated=False)
+        return sqlalchemy.type_coerce(Grouping(condition), Computed("boolean"))
+
+    def leaves(self) -> tuple[Term, ...]:
+        return self.condition.leaves()

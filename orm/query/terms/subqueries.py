@@ -1,0 +1,91 @@
+"""Terms that read another query: subqueries, names of the query around, common table expressions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy
+from sqlalchemy import ColumnElement
+
+from orm.exceptions import QueryError
+from orm.fields import Field
+from orm.query.terms.base import Term, result_type
+
+if TYPE_CHECKING:
+    from orm.expressions.ctes import CTE
+    from orm.query.query import Query
+    from orm.query.rendering import Rendering
+
+
+class SubqueryTerm(Term):
+    """The one value that another query selects."""
+
+    def __init__(self, query: Query) -> None:
+        self.query = query
+        self.field = query.projection.field
+        self.key = ("subquery", query.key)
+        self.values = query.values
+
+    def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
+        found = self.query.subselect(rendering, nested=False).scalar_subquery()
+        return sqlalchemy.type_coerce(found, result_type(self.field))
+
+
+class OuterRefTerm(Term):
+    """A name of the query that this one is inside of, which is known when it is rendered there."""
+
+    typed = False
+
+    def __init__(self, name: str, depth: int, place: tuple[int, int] | None = None) -> None:
+        self.name = name
+        self.depth = depth
+        self.place = place
+        """Of a part of a key of several columns: which one, of how many."""
+        self.key = ("outer name", name, depth, place)
+
+    @property
+    def field(self) -> Field[Any]:
+        raise QueryError(
+            f"OuterRef({self.name!r}) can be compared with; what it is otherwise depends on the outer query."
+        )
+
+    def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
+        outer: Rendering | None = rendering
+        for _ in range(self.depth):
+            outer = None if outer is None else outer.outer
+        if outer is None:
+            raise QueryError(
+                f"OuterRef({self.name!r}) outside of a subquery: a queryset with one can only be used in "
+                "Subquery(), Exists() or a lookup of another query."
+            )
+        return outer.named(self.name, self.place)
+
+
+class OuterTerm(Term):
+    """A term of the query that this one is inside of."""
+
+    def __init__(self, term: Term) -> None:
+        self.term = term
+        self.key = ("outer", term.key)
+        self.values = term.values
+        self.field = term.field
+
+    def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
+        assert rendering.outer is not None
+        return self.term.render(rendering.outer)
+
+
+class CTETerm(Term):
+    """A column of a common table expression."""
+
+    def __init__(self, cte: CTE, name: str) -> None:
+        self.cte = cte
+        self.name = name
+        self.field = cte.field(name)
+        self.key = ("cte", cte.name, name)
+
+    def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
+        return rendering.cte_column(self.cte, self.name)
+
+    def leaves(self) -> tuple[Term, ...]:
+        return (self,)

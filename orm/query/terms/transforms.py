@@ -1,0 +1,143 @@
+"""What follows a field in a name: transforms (``created__year``) and keys into JSON (``data__owner__name``)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy
+from sqlalchemy import ColumnElement
+
+from orm.database.sql.functions import Call, JSONPath
+from orm.database.types import column_types
+from orm.exceptions import FieldError
+from orm.expressions.base import Func
+from orm.fields import JSON, Field
+from orm.lookups.base import Lookup, find_lookup, label, lookup_for
+from orm.lookups.transforms import names_for, transform_for
+from orm.query.terms.base import PathTerm, Term, result_type
+from orm.query.terms.computed import FuncTerm
+
+if TYPE_CHECKING:
+    from orm.query.rendering import Rendering
+
+Step = Func[Any] | str
+"""A transform, or a key into JSON."""
+Steps = tuple[Step, ...]
+JSON_KINDS = ("json", "json key")
+NUMBER = re.compile(r"-?[0-9]{1,9}")
+
+
+class KeyField(JSON):
+    """What a JSON document has under a key."""
+
+    kind = "json key"
+
+
+KEY_FIELD = KeyField(allow_null=True)
+
+
+class TransformTerm(FuncTerm):
+    """A transform of a term."""
+
+    def __init__(self, transform: Func[Any], term: Term) -> None:
+        super().__init__(transform, (term,))
+        self.term = term
+        self.nullable = term.nullable
+
+    def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
+        """Its SQL."""
+        column = self.term.render(rendering, required=required)
+        return sqlalchemy.type_coerce(self.function.build_from(self.fields, column), result_type(self.field))
+
+    def columns(self) -> tuple[PathTerm, ...]:
+        """The columns that make it NULL by being so."""
+        return self.term.columns()
+
+
+class KeyTerm(Term):
+    """What a JSON document has at a path of keys, which are bound like any value."""
+
+    def __init__(self, document: Term, keys: tuple[str, ...]) -> None:
+        self.document = document
+        # A number is an index of an array, or a key of an object: which of them is seen when the database gets there.
+        self.runs = [(number, tuple(run)) for number, run in groupby(keys, lambda key: bool(NUMBER.fullmatch(key)))]
+        self.field: Field[Any] = KEY_FIELD
+        self.key = ("json path", document.key, *(len(run) if number else 0 for number, run in self.runs))
+        found: list[Any] = list(document.values)
+        for number, run in self.runs:
+            found.extend(run if number else [run])
+        self.values = tuple(found)
+        self.aggregate = document.aggregate
+        self.window = document.window
+
+    def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
+        """Its SQL."""
+        found = self.document.render(rendering, required=required)
+        for number, run in self.runs:
+            if number:
+                for _ in run:
+                    found = Call("json_item", found, rendering.bind(column_types.Text()), type_=column_types.JSON())
+            else:
+                found = Call("json_at", found, rendering.bind(JSONPath()), type_=column_types.JSON())
+        return found
+
+    def columns(self) -> tuple[PathTerm, ...]:
+        """The columns that make it NULL by being so."""
+        return self.document.columns()
+
+    def leaves(self) -> tuple[Term, ...]:
+        """The columns that it reads."""
+        return self.document.leaves()
+
+
+def split_lookup(field: Field[Any], parts: Sequence[str]) -> tuple[Steps, Lookup]:
+    """The transforms and keys that follow a field in a lookup's name, and the lookup: "exact" if none is named.
+
+    Raises `FieldError` for a part that is nothing.
+    """
+    steps: list[Step] = []
+    for position, part in enumerate(parts):
+        if position == len(parts) - 1 and find_lookup(field, part) is not None:
+            return tuple(steps), lookup_for(field, part)
+        step, after = _step(field, part)
+        if step is None:
+            return tuple(steps), lookup_for(field, "__".join(parts[position:]))
+        steps.append(step)
+        field = after
+    return tuple(steps), lookup_for(field, "exact")
+
+
+def split_steps(field: Field[Any], parts: Sequence[str]) -> Steps:
+    """The transforms and keys that follow a field in a name. Raises `FieldError` for a part that is neither."""
+    steps: list[Step] = []
+    for part in parts:
+        step, after = _step(field, part)
+        if step is None:
+            kind, choices = type(field).__name__, ", ".join(names_for(field)) or "none"
+            raise FieldError(f"{label(field)} is a {kind}, which has no part {part!r}. Its transforms are: {choices}.")
+        steps.append(step)
+        field = after
+    return tuple(steps)
+
+
+def _step(field: Field[Any], part: str) -> tuple[Step | None, Field[Any]]:
+    """The step that a part of a name is, if any, and what it leads to."""
+    transform = transform_for(field, part)
+    if transform is not None:
+        return transform, transform.result(field)
+    return (part, KEY_FIELD) if field.kind in JSON_KINDS else (None, field)
+
+
+def with_steps(term: Term, steps: Steps) -> Term:
+    """A term with transforms and keys applied, one after the other."""
+    keys: tuple[str, ...] = ()
+    for step in steps:
+        if isinstance(step, str):
+            keys = (*keys, step)
+            continue
+        term = TransformTerm(step, KeyTerm(term, keys) if keys else term)
+        keys = ()
+    return KeyTerm(term, keys) if keys else term

@@ -1,0 +1,1 @@
+"""Querysets and managers: what a user chains, awaits and iterates."""

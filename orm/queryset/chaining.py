@@ -1,0 +1,451 @@
+"""`Selection`: what a queryset asks — which rows, in which order, with what — as an immutable value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+
+import databases
+import typesystem
+from typing_extensions import Self
+from typing_extensions import TypeVar as DefaultTypeVar
+
+from orm import execution
+from orm.exceptions import FieldError, NotSupportedError, QueryError
+from orm.expressions.base import Comparison, Expression, F, Logical, Operand, OrderTerm, Q
+from orm.expressions.ctes import CTE
+from orm.functions.aggregates import Aggregate
+from orm.functions.windows import RowNumber
+from orm.loading.prefetch_paths import Prefetch, add_branches
+from orm.loading.strategies import Strategy
+from orm.query.conditions.base import EVERYTHING, NOTHING, both, junction
+from orm.query.locking import Lock
+from orm.query.paths import check_name, relations_of
+from orm.query.projection import Columns, Instances
+from orm.query.query import Query
+from orm.query.resolving.order_by import by_value
+from orm.query.resolving.resolve import resolve, resolve_conditions, resolve_ordering
+from orm.query.resolving.scope import Names
+from orm.query.set_operations import Combination, Operation
+from orm.query.terms.aggregates import WindowTerm
+from orm.query.terms.base import AnnotationTerm
+from orm.query.terms.computed import FuncTerm
+
+if TYPE_CHECKING:
+    import sqlalchemy
+
+    from orm.mapping.model_info import ModelInfo
+    from orm.models import Model
+
+M = TypeVar("M", bound="Model")
+R = DefaultTypeVar("R", default=Any)
+
+
+class Selection(Generic[M, R]):
+    """The half of a queryset that asks no database: every method returns a new one."""
+
+    def __init__(self, query: Query, database: databases.Database | None = None) -> None:
+        self._query = query
+        self._using = database
+
+    def __repr__(self) -> str:
+        return f"<QuerySet of {self._query.info.name}>"
+
+    def _with(self, query: Query) -> Self:
+        return self._on(query, self._using)
+
+    def _on(self, query: Query, database: databases.Database | None) -> Self:
+        return type(self)(query, database)
+
+    def _changed(self, what: str, names: Names, **changes: Any) -> Self:
+        if isinstance(self._query, Combination):
+            raise NotSupportedError(f"{what} cannot follow {self._query.operation}(): narrow the parts before.")
+        if self._query.sliced:
+            raise QueryError(f"{what} after a slice would change which rows were sliced: {what} first, then slice.")
+        return self._with(self._query.using_names(names, **changes))
+
+    # What the queryset is of.
+
+    @property
+    def model(self) -> type[M]:
+        """The model."""
+        return self._query.info.model  # type: ignore[return-value]
+
+    @property
+    def model_cls(self) -> type[M]:
+        """The model, by the name that `orm` 0.x has for it."""
+        return self.model
+
+    @property
+    def database(self) -> databases.Database:
+        """The database that the query runs on."""
+        return self._using or self._query.info.registry.database
+
+    @property
+    def table(self) -> sqlalchemy.Table:
+        """The model's SQLAlchemy table."""
+        return self._query.info.require_table()
+
+    @property
+    def schema(self) -> typesystem.Schema:
+        """The model's fields as a `typesystem.Schema`."""
+        return self._query.info.schema
+
+    @property
+    def pkname(self) -> str:
+        """The name of the model's primary key field."""
+        return self.model.pkname
+
+    @property
+    def ordered(self) -> bool:
+        """Whether the rows come in an order: by `order_by()`, by the model's own, or because there are none."""
+        return bool(self._query.order) or self._query.is_empty
+
+    @property
+    def sql(self) -> execution.Statement:
+        """The SQL of the query; `str()` of it is the text, `.values` are the arguments."""
+        return execution.show_sql(self._query, self.database)
+
+    # Narrowing and ordering.
+
+    def all(self, /, **lookups: Any) -> Self:
+        """The same query, of which every row is meant; with lookups, narrowed by them (as in `orm` 0.x)."""
+        if lookups:
+            return self.filter(**lookups)
+        if not self._query.info.registry.require_all:
+            return self
+        return self._with(self._query.changed(whole=True))
+
+    def none(self) -> Self:
+        """A query that finds nothing and asks no database."""
+        return self._with(self._query.changed(where=NOTHING))
+
+    def filter(self, /, *conditions: Logical | sqlalchemy.ColumnElement[bool] | bool, **lookups: Any) -> Self:
+        """Only rows that meet every condition: lookups, `Q` objects, typed comparisons, expressions that are true or
+        false, SQLAlchemy clauses.
+
+        Raises `FieldError` for an unknown name or lookup, `QueryError` for a value that makes no sense.
+        """
+        query = self._query
+        if conditions or query.where is not EVERYTHING or query.info.legacy:
+            return self._narrowed("filter()", conditions, lookups, negated=False)
+        known = query.narrowings.before(lookups)
+        again = known.narrowed(query, lookups) if known is not None else None
+        if again is not None:
+            return self._with(again)
+        found = self._narrowed("filter()", conditions, lookups, negated=False)
+        query.narrowings.remember(lookups, lambda: found._query)
+        return found
+
+    def exclude(self, /, *conditions: Logical | sqlalchemy.ColumnElement[bool] | bool, **lookups: Any) -> Self:
+        """Only rows that do not meet the conditions (all of them together); NULL meets none."""
+        # orm 0.3 filtered by a clause that was to be excluded; models in its spelling still do.
+        legacy = self._query.info.legacy and len(conditions) == 1 and not lookups
+        negated = not (legacy and not isinstance(conditions[0], Logical))
+        return self._narrowed("exclude()", conditions, lookups, negated=negated)
+
+    def _narrowed(self, what: str, conditions: Sequence[Any], lookups: Mapping[str, Any], *, negated: bool) -> Self:
+        query = self._query
+        names = query.names(own_scope=True)
+        found = resolve_conditions(names, conditions, lookups.items(), negated=negated, grouped=query.grouped)
+        if found.aggregate and not query.grouped:
+            raise FieldError(f"{what} takes an aggregate only of rows in groups: annotate() it first.")
+        filters = (*query.filters, (tuple(conditions), tuple(lookups.items()), negated))
+        narrowed = self._changed(what, names, where=both(query.where, found), filters=filters)
+        if query.info.legacy and isinstance(query.projection, Instances):
+            # Code written for orm 0.3 relies on it that a filter across a relation loads it too.
+            implied = relations_of(query.info, lookups)
+            return narrowed.select_related(*implied) if implied else narrowed
+        return narrowed
+
+    def search(self, term: str) -> Self:
+        """Only rows with a text field that contains `term`, whatever the case. An empty term is no condition."""
+        if not term:
+            return self
+        names = [name for name, field in self._query.info.fields.items() if field.kind == "text"]
+        if not names:
+            raise QueryError(f"{self._query.info.name} has no text field to search.")
+        anywhere = Q()
+        for name in names:
+            anywhere = anywhere | Q(**{f"{name}__icontains": term})
+        return self.filter(anywhere)
+
+    def order_by(self, *terms: OrderTerm) -> Self:
+        """Ordered by these, and by nothing else: ``"name"``, ``"-album__name"``, expressions. None: unordered."""
+        names = self._query.names()
+        if isinstance(self._query, Combination):
+            return self._with(self._query.changed(ordering=resolve_ordering(names, terms)))
+        ordering = resolve_ordering(names, terms)
+        if not self._query.grouped and any(term.term.aggregate for term in ordering):
+            raise FieldError("order_by() takes an aggregate only of rows in groups: annotate() it first.")
+        return self._changed("order_by()", self._query.names(), ordering=ordering)
+
+    def reverse(self) -> Self:
+        """The opposite order."""
+        if self._query.sliced:
+            raise QueryError("reverse() after a slice would change which rows were sliced.")
+        return self._with(self._query.reversed() if self._query.order else self._query)
+
+    def distinct(self, *fields: str) -> Self:
+        """No row twice; with fields, of the rows that agree in these only the first.
+
+        Fields are PostgreSQL's DISTINCT ON, whose ordering must begin with them; `NotSupportedError` elsewhere.
+        """
+        names = self._query.names()
+        for field in fields:
+            check_name(field, "A field of distinct()")
+        terms = tuple(part for field in fields for part in by_value(names.term(field, "a field of distinct()")))
+        return self._changed("distinct()", names, distinct=True, distinct_on=terms)
+
+    def select_for_update(
+        self, *, nowait: bool = False, skip_locked: bool = False, of: Sequence[str] = (), no_key: bool = False
+    ) -> Self:
+        """Lock the rows that are read until the transaction ends; `TransactionError` outside of one.
+
+        Rows that another transaction has locked are waited for; with `nowait` they raise `LockNotAvailable`, with
+        `skip_locked` they are passed over. `of` names the relations of `select_related()` whose rows are locked
+        (``"self"``: the model's own). `no_key=True` lets rows refer to the locked ones. SQLite locks no rows and
+        ignores all this; `NotSupportedError` for what a database lacks: `no_key` MySQL, `of` MariaDB.
+        """
+        return self._locking(nowait, skip_locked, of, no_key=no_key)
+
+    def select_for_share(self, *, nowait: bool = False, skip_locked: bool = False, of: Sequence[str] = ()) -> Self:
+        """Like `select_for_update()`, but others may read and share the rows, only not change them."""
+        return self._locking(nowait, skip_locked, of, share=True)
+
+    def _locking(self, nowait: bool, skip_locked: bool, of: Sequence[str], **kind: bool) -> Self:
+        if nowait and skip_locked:
+            raise QueryError("A locked row either raises (nowait) or is passed over (skip_locked), not both.")
+        if isinstance(of, str):
+            raise QueryError(f"of is a list of relations, such as [{of!r}].")
+        lock = Lock(nowait=nowait, skip_locked=skip_locked, of=tuple(of), **kind)
+        return self._with(self._query.changed(lock=lock))
+
+    def limit(self, count: int, *, per: Operand | Sequence[Operand] | None = None) -> Self:
+        """At most so many rows. Unlike a slice, it may be followed by `filter()` and `order_by()`.
+
+        With `per`, at most so many of each group of rows that are equal in these fields or expressions, the first
+        in the order that the queryset has here (by primary key, if it has none):
+
+            await Comment.objects.order_by("-votes").limit(3, per="post")
+        """
+        check_index(count, "limit()")
+        query = self._query
+        if per is not None:
+            return self._limited_per(count, [per] if isinstance(per, (str, Expression)) else per)
+        if query.sliced:
+            return self._with(query.slice(0, count))
+        return self._with(query.changed(high=query.low + count))
+
+    def _limited_per(self, count: int, per: Sequence[Operand]) -> Self:
+        query = self._query
+        window = f"place {len(query.annotations)}"  # No annotation of a user's has a space in its name.
+        names = query.names()
+        partition = tuple(
+            resolve(names, F(term) if isinstance(term, str) else term, "a group of limit()") for term in per
+        )
+        if not partition or any(term.window or (term.aggregate and not query.grouped) for term in partition):
+            raise QueryError("limit(per=) takes the fields or expressions that the rows of a group have in common.")
+        place = WindowTerm(FuncTerm(RowNumber(), ()), partition, query.with_order().order, None)
+        first = Comparison(F(window), "lte", count)
+        annotations = {**query.annotations, window: AnnotationTerm(window, place, selectable=False)}
+        placed = self._changed("limit(per=)", names, annotations=annotations)
+        return placed._narrowed("limit(per=)", (first,), {}, negated=False)
+
+    def offset(self, count: int) -> Self:
+        """Without the first so many rows."""
+        check_index(count, "offset()")
+        query = self._query
+        if query.sliced:
+            return self._with(query.slice(count, None))
+        high = None if query.high is None else query.high - query.low + count
+        return self._with(query.changed(low=count, high=high))
+
+    def with_cte(self, *ctes: CTE) -> Self:
+        """The query with these common table expressions in front: see `orm.CTE`."""
+        for cte in ctes:
+            if not isinstance(cte, CTE):
+                raise QueryError(f"with_cte() takes an orm.CTE, got {type(cte).__name__}.")
+        return self._with(self._query.changed(ctes=(*self._query.ctes, *ctes)))
+
+    def _joined_to(self, cte: CTE, lookups: Mapping[str, Any]) -> Self:
+        query = self._query
+        names = query.names(own_scope=True)
+        condition = resolve_conditions(names, (), lookups.items())
+        return self._with(query.using_names(names, cte_joins=(*query.cte_joins, (cte, condition))))
+
+    def union(self, *others: Selection[Any, Any], all: bool = False) -> Self:
+        """The rows of this query and of the others, each once (`all=True`: as often as they come).
+
+        What comes out can be ordered by its columns, sliced, counted, and given other `values()`; nothing else.
+        """
+        return self._combined("union_all" if all else "union", others)
+
+    def intersection(self, *others: Selection[Any, Any]) -> Self:
+        """The rows that this query and all the others have."""
+        return self._combined("intersection", others)
+
+    def difference(self, *others: Selection[Any, Any]) -> Self:
+        """The rows of this query that none of the others has."""
+        return self._combined("difference", others)
+
+    def _combined(self, operation: Operation, others: Sequence[Selection[Any, Any]]) -> Self:
+        for other in others:
+            if not isinstance(other, Selection):
+                raise QueryError(f"{operation}() takes querysets, got {type(other).__name__}.")
+        return self._with(Combination.of(operation, (self._query, *(other._query for other in others))))
+
+    def __and__(self, other: Selection[M, Any]) -> Self:
+        """Rows that both queries have."""
+        self._check_same(other)
+        found = self
+        for conditions, lookups, negated in other._query.filters:
+            found = found._narrowed("filter()", conditions, dict(lookups), negated=negated)
+        return found
+
+    def __or__(self, other: Selection[M, Any]) -> Self:
+        """Rows that either query has."""
+        return self._either("OR", other)
+
+    def __xor__(self, other: Selection[M, Any]) -> Self:
+        """Rows that one of the two queries has and the other has not."""
+        return self._either("XOR", other)
+
+    def _either(self, connector: Literal["OR", "XOR"], other: Selection[M, Any]) -> Self:
+        self._check_same(other)
+        mine, theirs = self._query, other._query
+        where = junction(connector, [mine.where, theirs.where])
+        reached = {**mine.reached, **theirs.reached}
+        found = mine.changed(where=where, reached=reached, scopes=max(mine.scopes, theirs.scopes))
+        return self._with(found)
+
+    def _check_same(self, other: Selection[M, Any]) -> None:
+        if not isinstance(other, Selection) or other._query.info is not self._query.info:
+            raise QueryError(f"Querysets of {self._query.info.name} combine with others of the same model only.")
+        for query in (self._query, other._query):
+            if query.is_limited or isinstance(query, Combination):
+                raise QueryError("Querysets combine before they are sliced, and not after union() and its like.")
+        if self._query.distinct != other._query.distinct:
+            raise QueryError("A distinct queryset does not combine with one that is not.")
+        if self._query.annotations.keys() != other._query.annotations.keys():
+            raise QueryError("Querysets with different annotations do not combine: annotate afterwards.")
+
+    def select_related(self, *relations: str | Sequence[str] | None) -> Self:
+        """Load these relations in the same query, as joins: ``"album"``, ``"team__org"``.
+
+        Without arguments, every relation that cannot be null; with None, none.
+        """
+        projection = self._instances("select_related()")
+        if relations == (None,):
+            return self._with(self._query.changed(projection=replace(projection, related=())))
+        names = [name for given in relations for name in ([given] if isinstance(given, str) else given or [])]
+        changed = projection.with_related(names) if names else projection.all_related()
+        return self._with(self._query.changed(projection=changed))
+
+    def prefetch_related(self, *lookups: str | Prefetch | None) -> Self:
+        """Load these relations too, by one statement for each: ``"tracks__artist"``, ``Prefetch("tracks", …)``.
+
+        Paths may go over any relation, in any direction; with None, none is loaded. Each relation is loaded once
+        however many paths go over it; what `select_related()` joined is not loaded again. What is found is in the
+        relation's attribute (``album.tracks.all()`` gives it without a query) or in the `to_attr` of a `Prefetch`.
+
+        Raises `FieldError` for a path that is no relation, `QueryError` for a second queryset for the same one.
+        """
+        self._instances("prefetch_related()")
+        query = self._query
+        if isinstance(query, Combination):
+            raise NotSupportedError(f"prefetch_related() cannot follow {query.operation}().")
+        branches = () if lookups == (None,) else add_branches(query.info, query.branches, lookups)
+        return self._with(query.changed(branches=branches))
+
+    def options(self, *strategies: Strategy) -> Self:
+        """Load relations in these ways: `orm.joined()`, `orm.selectin()`, `orm.noload()`, `orm.raiseload()`."""
+        query = self._query
+        for strategy in strategies:
+            if not isinstance(strategy, Strategy):
+                raise QueryError(f"options() takes orm.joined(…) and its like, got {type(strategy).__name__}.")
+            query = strategy.applied(query)
+        return self._with(query)
+
+    def only(self, *names: str) -> Self:
+        """Load only these fields (and the primary key); reading another raises AttributeError."""
+        changed = self._instances("only()").loading(names)
+        return self._with(self._query.changed(projection=changed))
+
+    def defer(self, *names: str) -> Self:
+        """Load all but these fields."""
+        changed = self._instances("defer()").deferring(names)
+        return self._with(self._query.changed(projection=changed))
+
+    def _instances(self, what: str) -> Instances:
+        projection = self._query.projection
+        if not isinstance(projection, Instances):
+            raise QueryError(f"{what} says how instances are loaded, and this query has values.")
+        return projection
+
+    def annotate(self, /, *aggregates: Aggregate[Any], **expressions: Any) -> Self:
+        """Compute these for each row, as attributes of the instances (or keys of the dicts).
+
+        With an aggregate, rows are groups: of the values named before (``values("level").annotate(...)``), else one
+        for each instance. An aggregate without a name goes by Django's: ``level__count``.
+        """
+        return self._annotated(self._named(aggregates, expressions), selected=True)
+
+    def alias(self, /, *aggregates: Aggregate[Any], **expressions: Any) -> Self:
+        """Compute these for use in later conditions, orderings and expressions, without selecting them."""
+        return self._annotated(self._named(aggregates, expressions), selected=False)
+
+    def _named(self, aggregates: Sequence[Aggregate[Any]], expressions: Mapping[str, Any]) -> dict[str, Any]:
+        named: dict[str, Any] = {}
+        for aggregate in aggregates:
+            if not isinstance(aggregate, Aggregate):
+                raise QueryError(f"An expression needs a name, given as a keyword; got {type(aggregate).__name__}.")
+            named[aggregate.default_alias] = aggregate
+        for name, expression in expressions.items():
+            if name in named:
+                raise QueryError(f"Two annotations are called {name!r}.")
+            named[name] = expression
+        return named
+
+    def _annotated(self, named: Mapping[str, Any], *, selected: bool) -> Self:
+        query = self._query
+        if isinstance(query, Combination):
+            raise NotSupportedError(f"annotate() cannot follow {query.operation}(): annotate the parts before.")
+        for name, expression in named.items():
+            check_annotation_name(query.info, name)
+            names = query.names()
+            term = AnnotationTerm(name, resolve(names, expression, f"the annotation {name}"), selectable=selected)
+            changes: dict[str, Any] = {"annotations": {**query.annotations, name: term}}
+            if term.aggregate and not query.grouped:
+                changes["grouped"] = True
+                if isinstance(query.projection, Columns):
+                    changes["grouping"] = tuple(t for t in query.projection.terms if not t.aggregate)
+            if selected and isinstance(query.projection, Instances):
+                shown = (*query.projection.annotations, name)
+                changes["projection"] = replace(query.projection, annotations=shown)
+            elif selected and isinstance(query.projection, Columns):
+                changes["projection"] = query.projection.adding(name, term)
+            query = query.using_names(names, **changes)
+        return self._with(query)
+
+    def using(self, database: databases.Database) -> Self:
+        """The same query on another database; what it finds is saved there too."""
+        return self._on(self._query, database)
+
+
+def check_annotation_name(info: ModelInfo, name: str) -> None:
+    """Raise `QueryError` unless an annotation can be called so."""
+    if name in info.settable or name in info.relations or name == "pk" or hasattr(info.model, name):
+        raise QueryError(f"{info.name} has an attribute {name!r} already: call the annotation something else.")
+    if not name.isidentifier() or name.startswith("_"):
+        raise QueryError(f"{name!r} cannot be the name of an annotation: it must be a Python identifier.")
+
+
+def check_index(index: Any, what: str) -> int:
+    """A whole number that is not negative. Raises `QueryError`."""
+    if isinstance(index, bool) or not isinstance(index, int):
+        raise QueryError(f"{what} takes a whole number, got {type(index).__name__}.")
+    if index < 0:
+        raise QueryError(f"{what} cannot be negative: reverse() the order and count from the start.")
+    return index

@@ -1,0 +1,115 @@
+"""Pages and batches of a query's rows, found by where the last one ended and not by counting."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import databases
+
+from orm import execution
+from orm.database.connections.server_dialect import dialect_of
+from orm.exceptions import NotSupportedError, QueryError
+from orm.query.conditions.base import both
+from orm.query.keyset import Keyset
+from orm.query.query import Query
+from orm.query.resolving.resolve import primary_key_ordering
+from orm.query.set_operations import Combination
+from orm.queryset.cursors import Cursor, decode_cursor, encode_cursor
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Page(Generic[R]):
+    """Some consecutive rows of a query.
+
+    `next_cursor` goes into ``page(after=…)``, `previous_cursor` into ``page(before=…)``; None only where there has been
+    no row yet. `has_next` and `has_previous` tell whether there is anything: on the side that was asked about it was
+    looked up, the other side is where the cursor came from.
+    """
+
+    items: list[R]
+    has_next: bool
+    has_previous: bool
+    next_cursor: str | None
+    previous_cursor: str | None
+
+    def __iter__(self) -> Iterator[R]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+
+def check_size(size: Any, what: str) -> int:
+    """A number of rows. Raises `QueryError`."""
+    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        raise QueryError(f"{what} takes a size of at least 1, got {size!r}.")
+    return size
+
+
+def check_pageable(query: Query, what: str) -> None:
+    """Raise unless rows of the query can be found by their place in its order."""
+    if isinstance(query, Combination):
+        raise NotSupportedError(f"{what} cannot follow {query.operation}().")
+    if query.is_limited:
+        raise QueryError(f"{what} after a slice or a limit: it chooses the rows itself.")
+    if query.distinct_on:
+        raise QueryError(f"{what} after distinct() with fields: which row is the first depends on where it begins.")
+
+
+async def fetch_page(
+    query: Query, database: databases.Database, after: str | None, before: str | None, size: int
+) -> Page[Any]:
+    """The page after (or before) a cursor; of neither, the first."""
+    check_pageable(query, "page()")
+    check_size(size, "page()")
+    if after is not None and before is not None:
+        raise QueryError("A page is after one cursor or before one, not both.")
+    name = query.info.name
+    dialect = await dialect_of(database)
+    keyset = Keyset.of(query, nulls_high=dialect.nulls_high)
+    backwards = before is not None
+    text = before if backwards else after
+    turned = keyset.reversed() if backwards else keyset
+    found = turned.query(query)
+    cursor = None
+    if text is not None:
+        cursor = decode_cursor(name, keyset.order, text)
+        found = found.changed(where=both(found.where, turned.after(cursor.place, inclusive=cursor.inclusive)))
+    rows: list[Any] = await execution.fetch(found.changed(high=size + 1), database)
+    more = len(rows) > size
+    rows = rows[:size]
+    if backwards:
+        rows.reverse()
+    ends = [Cursor(rows[-1][1]), Cursor(rows[0][1])] if rows else [None, None]
+    if cursor is not None and not rows:
+        # Behind it the rows end; the other way they begin with the row at the cursor.
+        turning = cursor._replace(inclusive=not cursor.inclusive)
+        ends = [turning, cursor] if backwards else [cursor, turning]
+    following, preceding = (end and encode_cursor(name, keyset.order, end) for end in ends)
+    return Page(
+        items=[item for item, _ in rows],
+        has_next=backwards or more,
+        has_previous=more if backwards else cursor is not None,
+        next_cursor=following,
+        previous_cursor=preceding,
+    )
+
+
+async def batches(query: Query, database: databases.Database, size: int) -> AsyncIterator[list[Any]]:
+    """The rows by primary key, so many at a time. Rows deleted in between move none of the others."""
+    check_pageable(query, "in_batches()")
+    check_size(size, "in_batches()")
+    dialect = await dialect_of(database)
+    keyset = Keyset.of(query.changed(ordering=primary_key_ordering(query.info)), nulls_high=dialect.nulls_high)
+    first = following = keyset.query(query).changed(high=size)
+    while True:
+        rows = await execution.fetch(following, database)
+        if rows:
+            yield [item for item, _ in rows]
+        if len(rows) < size:
+            return
+        following = first.changed(where=both(first.where, keyset.after(rows[-1][1])))

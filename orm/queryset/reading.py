@@ -1,0 +1,247 @@
+"""`Reading`: the part of a queryset that asks the database, and changes nothing there."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Mapping
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from typing_extensions import Self
+from typing_extensions import TypeVar as DefaultTypeVar
+
+from orm import execution
+from orm.exceptions import FieldError, QueryError
+from orm.functions.aggregates import Aggregate
+from orm.loading.parents import Parents
+from orm.loading.prefetch import complete, mark, prepared
+from orm.query.projection import Projection
+from orm.query.resolving.resolve import resolve
+from orm.queryset.chaining import Selection, check_index
+from orm.queryset.paging import Page, batches, fetch_page
+
+if TYPE_CHECKING:
+    from orm.models import Model
+
+M = TypeVar("M", bound="Model")
+R = DefaultTypeVar("R", default=Any)
+
+
+class Reading(Selection[M, R]):
+    """What a queryset reads: its rows, one of them, how many there are."""
+
+    def __iter__(self) -> Iterator[R]:
+        raise TypeError(f"{self!r} is not loaded yet: await it for a list, or loop with `async for`.")
+
+    def __len__(self) -> int:
+        raise TypeError(f"{self!r} is not loaded yet: await it for a list, or `await ….count()`.")
+
+    def __bool__(self) -> bool:
+        raise TypeError(f"{self!r} is not loaded yet: await it for a list, or `await ….exists()`.")
+
+    @overload
+    def __getitem__(self, index: slice) -> Self: ...
+    @overload
+    def __getitem__(self, index: int) -> Any: ...
+    def __getitem__(self, index: slice | int) -> Any:
+        """`qs[2:5]` is a part of the rows; `await qs[3]` is one of them (IndexError if it is not there)."""
+        if isinstance(index, slice):
+            if index.step is not None:
+                raise QueryError("A queryset cannot be sliced in steps.")
+            start = 0 if index.start is None else check_index(index.start, "a slice")
+            stop = None if index.stop is None else check_index(index.stop, "a slice")
+            sliced = self._query.slice(start, None if stop is None else max(start, stop))
+            return self._with(sliced.changed(sliced=True))
+        return self._at(check_index(index, "an index"))
+
+    async def _at(self, index: int) -> R:
+        found = await self[index : index + 1]
+        if not found:
+            raise IndexError(f"This query of {self._query.info.name} has no row {index}.")
+        return found[0]
+
+    async def aggregate(self, /, *aggregates: Aggregate[Any], **expressions: Any) -> dict[str, Any]:
+        """Aggregates over all rows, as one dict: ``await Note.objects.aggregate(Count("id"), top=Max("views"))``."""
+        query = self._query
+        names = query.names(over_groups=True)
+        named = self._named(aggregates, expressions)
+        if not named:
+            return {}
+        terms = {name: resolve(names, expression, "an aggregate") for name, expression in named.items()}
+        for name, term in terms.items():
+            if not term.aggregate:
+                raise FieldError(f"aggregate({name}=...) takes aggregates, and {named[name]!r} is not one.")
+        return await execution.aggregate(query, terms, self.database)
+
+    def __await__(self) -> Generator[Any, None, list[R]]:
+        return self._fetch().__await__()
+
+    async def _fetch(self) -> list[R]:
+        query = prepared(self._query)
+        found: list[R]
+        if self._using is None and query.stands_alone:
+            return await execution.fetch(query, self.database)
+        parents = Parents.of(query)
+        found = await execution.fetch(query, self.database, note=None if parents is None else parents.add)
+        await complete(query, found, self._using, whole=True, parents=parents)
+        return found
+
+    async def __aiter__(self) -> AsyncIterator[R]:
+        query = prepared(self._query)
+        async with aclosing(execution.stream(query, self.database)) as batches:
+            async for batch in batches:
+                await complete(query, batch, self._using)
+                batch.reverse()
+                while batch:  # What the caller has no more use for is gone before the next batch.
+                    yield batch.pop()
+
+    def _marked(self, found: list[R], projection: Projection) -> list[R]:
+        if self._using is not None:
+            mark(found, projection, self._using)
+        return found
+
+    async def get(self, /, *conditions: Any, **lookups: Any) -> R:
+        """The one row that matches.
+
+        Raises `Model.DoesNotExist` (a `NoMatch`) if there is none, `Model.MultipleObjectsReturned`
+        (a `MultipleMatches`) if there are several.
+        """
+        # What one before has asked, with other values?
+        known = self._query.gets.before(lookups) if lookups and not conditions else None
+        values = known.arguments(lookups) if known is not None else None
+        rows: list[R]
+        if known is not None and values is not None:
+            rows = await execution.fetch(known.query, self.database, values)
+            if self._using is not None or not known.query.stands_alone:
+                await complete(known.query, rows, self._using)
+        else:
+            found = self.filter(*conditions, **lookups) if conditions or lookups else self
+            query = found._query
+            if not query.is_limited:
+                found = found._with(query.changed(high=2, ordering=()))
+            rows = await found
+            if lookups and not conditions:
+                self._query.gets.remember(lookups, lambda: prepared(found._query))
+        if len(rows) == 1:
+            return rows[0]
+        name = self._query.info.name
+        if not rows:
+            raise self.model.DoesNotExist(f"No {name} matches{_described(lookups)}.")
+        raise self.model.MultipleObjectsReturned(f"More than one {name} matches{_described(lookups)}.")
+
+    async def first(self, /, *conditions: Any, **lookups: Any) -> R | None:
+        """The first row (by primary key, if the query has no order), None if there is none."""
+        found = self.filter(*conditions, **lookups) if conditions or lookups else self
+        query = found._query if found._query.is_limited else found._query.with_order()
+        rows = await found._with(query.slice(0, 1))
+        return rows[0] if rows else None
+
+    async def last(self, /, *conditions: Any, **lookups: Any) -> R | None:
+        """The last row (by primary key, if the query has no order), None if there is none."""
+        found = self.filter(*conditions, **lookups) if conditions or lookups else self
+        if found._query.is_limited:
+            raise QueryError("last() after a slice or a limit: reverse() and slice instead.")
+        rows = await found._with(found._query.reversed().slice(0, 1))
+        return rows[0] if rows else None
+
+    async def earliest(self, *fields: str) -> R:
+        """The first row in the order of these fields (or of ``Meta.get_latest_by``).
+
+        Raises `Model.DoesNotExist` if there is none.
+        """
+        return await self._extreme("earliest()", fields, reverse=False)
+
+    async def latest(self, *fields: str) -> R:
+        """The last row in the order of these fields (or of ``Meta.get_latest_by``).
+
+        Raises `Model.DoesNotExist` if there is none.
+        """
+        return await self._extreme("latest()", fields, reverse=True)
+
+    async def _extreme(self, what: str, fields: tuple[str, ...], *, reverse: bool) -> R:
+        by = fields or self._query.info.options.get_latest_by
+        if not by:
+            raise QueryError(f"{what} needs fields, or get_latest_by in the Meta of {self._query.info.name}.")
+        if self._query.is_limited:
+            raise QueryError(f"{what} after a slice or a limit would change which rows were sliced.")
+        ordered = self.order_by(*by)
+        query = ordered._query.reversed() if reverse else ordered._query
+        return await ordered._with(query.slice(0, 1)).get()
+
+    async def contains(self, obj: M) -> bool:
+        """Whether this instance's row is among the rows. Raises `QueryError` for an instance that is not saved."""
+        self._instances("contains()")
+        if not hasattr(obj, "_meta"):
+            raise QueryError(f"contains() takes an instance of {self._query.info.name}, got {type(obj).__name__}.")
+        if obj._meta.model is not self._query.info.model:
+            return False
+        if obj.pk is None:
+            raise QueryError(f"contains() takes a saved instance, and this {obj._meta.name} has no primary key.")
+        if self._query.is_limited:
+            raise QueryError("contains() after a slice or a limit: compare with the rows that it finds.")
+        return await self.filter(pk=obj.pk).exists()
+
+    async def page(self, *, after: str | None = None, before: str | None = None, size: int = 50) -> Page[R]:
+        """At most `size` rows in the query's order: the first ones, or those after (or before) a page's cursor.
+
+            page = await Note.objects.order_by("-created").page(size=20)
+            page = await Note.objects.order_by("-created").page(after=page.next_cursor, size=20)
+
+        However deep, a page costs the same, and rows inserted or deleted meanwhile make no row come twice or be left
+        out. Rows that are equal in the order follow their primary key. Raises `QueryError` for a cursor that is
+        damaged, or of another model or order.
+        """
+        query = prepared(self._query)
+        found: Page[R] = await fetch_page(query, self.database, after, before, size)
+        await complete(query, found.items, self._using)
+        return found
+
+    async def in_batches(self, size: int = 1000) -> AsyncIterator[list[R]]:
+        """All rows by primary key, in lists of `size`, each its own query: rows may be deleted or changed in between.
+
+        async for notes in Note.objects.filter(old=True).in_batches(500):
+            await archive(notes)
+        """
+        query = prepared(self._query)
+        async for rows in batches(query, self.database, size):
+            await complete(query, rows, self._using)
+            yield rows
+
+    async def count(self) -> int:
+        """How many rows there are."""
+        return await execution.count(self._query, self.database)
+
+    async def exists(self) -> bool:
+        """Whether there is a row."""
+        return await execution.exists(self._query, self.database)
+
+    async def in_bulk(self, keys: Iterable[Any] | None = None, *, field_name: str = "pk") -> dict[Any, R]:
+        """The instances by primary key (or by another unique field); keys that are not there are left out."""
+        info = self._query.info
+        if field_name == "pk":
+            names = tuple(field.attname for field in info.pk_fields)
+        else:
+            field = info.fields.get(field_name)
+            if field is None:
+                raise info.unknown(field_name, "the field_name of in_bulk()")
+            if not (field.unique or field.primary_key):
+                raise QueryError(f"in_bulk() takes a unique field, and {info.name}.{field_name} is not.")
+            names = (field.attname,)
+        if self._query.is_limited:
+            raise QueryError("in_bulk() cannot follow a slice or a limit.")
+        self._instances("in_bulk()")
+        found = self
+        if keys is not None:
+            found = self.filter(**{f"{field_name}__in": list(keys)})
+        result: dict[Any, R] = {}
+        for row in await found:
+            parts = tuple(getattr(row, name) for name in names)
+            result[parts[0] if len(parts) == 1 else parts] = row
+        return result
+
+    async def explain(self) -> str:
+        """How the database would run the query, in its own words."""
+        return await execution.explain(self._query, self.database)
+
+
+def _described(lookups: Mapping[str, Any]) -> str:
+    return f" {', '.join(lookups)}" if lookups else ""

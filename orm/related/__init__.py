@@ -1,0 +1,1 @@
+"""The managers on instances: a relation's rows, read and written from one side."""

@@ -1,0 +1,240 @@
+"""`CompositeForeignKey`: a relation to a model whose primary key has several fields."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
+
+import sqlalchemy
+
+from orm.exceptions import FieldError, QueryError
+from orm.fields import Field
+from orm.relations.base import related_keys
+from orm.relations.composed import Composed
+from orm.relations.expressions import RelationExpression
+from orm.relations.instance_state import SPARSE, check_touchable, get_loaded
+from orm.relations.reverse import RelatedKey
+from orm.relations.to_one import NO_ACTION, SET_NULL, Forward
+
+if TYPE_CHECKING:
+    from orm.models import Model
+
+M = TypeVar("M", bound="Model | None")
+T = TypeVar("T", bound="Model")
+
+
+class CompositeForeignKey(Forward, Composed, Generic[M]):
+    """A relation to one row of a model with a composite primary key, kept in fields of the model that has it.
+
+        class Line(orm.Model):
+            shop = orm.Integer()
+            number = orm.Integer()
+            order = orm.CompositeForeignKey(Order, from_fields=["shop", "number"], on_delete=orm.CASCADE)
+
+    `from_fields` hold the parts of the key, in the order in which `to` declares them; the database has one FOREIGN KEY
+    of them all. Otherwise it is like `ForeignKey`: on an instance the related instance, sparse until it is loaded, and
+    None if a part is. It takes an instance, or a tuple of the parts.
+    """
+
+    primary_key = False
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __init__(
+            self: CompositeForeignKey[T],
+            to: type[T],
+            *,
+            from_fields: Sequence[str],
+            on_delete: str = ...,
+            related_name: str | None = ...,
+            related_query_name: str | None = ...,
+            allow_null: Literal[False] = ...,
+        ) -> None: ...
+        @overload
+        def __init__(
+            self: CompositeForeignKey[T | None],
+            to: type[T],
+            *,
+            from_fields: Sequence[str],
+            on_delete: str = ...,
+            related_name: str | None = ...,
+            related_query_name: str | None = ...,
+            allow_null: Literal[True],
+        ) -> None: ...
+        @overload
+        def __init__(
+            self: CompositeForeignKey[Any],
+            to: str,
+            *,
+            from_fields: Sequence[str],
+            on_delete: str = ...,
+            related_name: str | None = ...,
+            related_query_name: str | None = ...,
+            allow_null: bool = ...,
+        ) -> None: ...
+        def __init__(self, to: Any, **options: Any) -> None: ...
+
+        @overload
+        def __get__(self: CompositeForeignKey[T], instance: None, owner: type) -> type[T]: ...
+        @overload
+        def __get__(self: CompositeForeignKey[T | None], instance: None, owner: type) -> type[T]: ...
+        @overload
+        def __get__(self, instance: object, owner: type) -> M: ...
+        def __get__(self, instance: Any, owner: type) -> Any: ...
+        def __set__(self, instance: object, value: M | tuple[Any, ...]) -> None: ...
+
+    else:
+
+        def __init__(
+            self,
+            to,
+            *,
+            from_fields,
+            on_delete=NO_ACTION,
+            related_name=None,
+            related_query_name=None,
+            allow_null=False,
+        ):
+            if isinstance(from_fields, str) or len(from_fields) < 2:
+                raise FieldError("from_fields are the names of several fields; to one, point with a ForeignKey.")
+            self.lead(to, on_delete, related_name, related_query_name, allow_null)
+            self.field_names = tuple(from_fields)
+            self.allow_null = allow_null
+
+        def __get__(self, instance, owner):
+            if instance is None:
+                return self.expression(owner)
+            return self.related(instance)
+
+        def __set__(self, instance, value):
+            own = instance.__dict__
+            own.pop(self.name, None)
+            if isinstance(value, self.target):
+                own[self.name] = value
+                parts = [value.__dict__.get(field.attname) for field in self.target_fields]
+            else:
+                parts = self.spread(value).values()
+            for field, part in zip(self.fields, parts, strict=True):
+                if part is None and value is not None:
+                    own.pop(field.attname, None)  # It is asked for its key until it has one.
+                else:
+                    own[field.attname] = part
+
+    allow_null: bool
+
+    def __repr__(self) -> str:
+        return f"<CompositeForeignKey {self.label}>"
+
+    @cached_property
+    def key(self) -> Field[Any]:
+        """What a comparison would compare, if there was one column."""
+        return RelatedKey(self, self.model)
+
+    @property
+    def unique(self) -> bool:
+        """Whether each row of the other model has at most one here: the fields are the primary key."""
+        return set(self.fields) == set(self.model._meta.pk_fields)
+
+    @property
+    def local_columns(self) -> tuple[str, ...]:
+        """The columns that hold the key."""
+        return tuple(field.column_name for field in self.fields)
+
+    @property
+    def remote_columns(self) -> tuple[str, ...]:
+        """The columns of the related model's key."""
+        return tuple(field.column_name for field in self.target_fields)
+
+    @property
+    def target_fields(self) -> tuple[Field[Any], ...]:
+        """The fields of the related model's primary key. Raises `FieldError` if they are not as many."""
+        info = self.target._meta
+        if len(info.pk_fields) != len(self.field_names):
+            names = ", ".join(field.name for field in info.pk_fields)
+            raise FieldError(
+                f"{self.label}: from_fields must name {len(info.pk_fields)} fields, one for each of the primary key of "
+                f"{info.name} ({names})."
+            )
+        return info.pk_fields
+
+    @property
+    def target_field(self) -> Field[Any]:
+        """There is no single one. Raises `QueryError`."""
+        raise QueryError(f"{self.label} has a key of several columns: name one of its fields.")
+
+    def check(self) -> None:
+        """Raise `FieldError` for a name that is no field, and unless some may be null just if the relation may."""
+        info = self.model._meta
+        nullable = []
+        for name in self.field_names:
+            field = info.fields.get(name)
+            if field is None:
+                raise info.unknown(name, f"one of the from_fields of {self.label}")
+            if field.allow_null:
+                nullable.append(name)
+            elif self.on_delete == SET_NULL:
+                raise FieldError(f"{self.label}: on_delete=SET_NULL needs allow_null=True on {info.name}.{name}.")
+        if bool(nullable) is not self.allow_null:
+            which = f"{nullable[0]!r} may be null" if nullable else "none of its from_fields may be null"
+            raise FieldError(f"{self.label}: {which}, so write allow_null={bool(nullable)}.")
+
+    def expression(self, model: type[Model], via: tuple[str, ...] = ()) -> RelationExpression:
+        """The relation in an expression."""
+        return RelationExpression(model, self.name, via)
+
+    def constraint(self) -> sqlalchemy.ForeignKeyConstraint:
+        """The FOREIGN KEY of the model's table."""
+        info = self.target._meta
+        table = f"{info.options.schema}.{info.tablename}" if info.options.schema else info.tablename
+        return sqlalchemy.ForeignKeyConstraint(
+            self.local_columns,
+            [f"{table}.{column}" for column in self.remote_columns],
+            ondelete=None if self.on_delete == NO_ACTION else self.on_delete,
+        )
+
+    def spread(self, value: Any) -> dict[str, Any]:
+        """The parts of a key, by the names of the fields here."""
+        if value is None:
+            return dict.fromkeys(self.field_names)
+        parts = related_keys(self.label, self.target, self.target_fields, value)
+        return dict(zip(self.field_names, parts, strict=True))
+
+    def adopt(self, instance: Model) -> None:
+        """Take the parts of the key of a related instance that was saved since it was set."""
+        own = instance.__dict__
+        related: Model | None = own.get(self.name)
+        if related is None:
+            return
+        for field, there in zip(self.fields, self.target_fields, strict=True):
+            if field.attname not in own:
+                part = related.__dict__.get(there.attname)
+                if part is None:
+                    raise QueryError(
+                        f"{self.label} is a {self.target.__name__} that is not saved: save it before this one."
+                    )
+                own[field.attname] = part
+
+    def related(self, instance: Model) -> Model | None:
+        """The related instance: loaded, sparse, or None."""
+        check_touchable(instance, self)
+        own = instance.__dict__
+        loaded: Model | None = own.get(self.name)
+        for field in self.fields:
+            if field.attname not in own:
+                if loaded is None:
+                    raise instance._missing_attribute(field)
+                return loaded
+        parts = tuple(own[field.attname] for field in self.fields)
+        missing = get_loaded(instance, self.name)
+        if None in parts or missing == [] or (missing == [parts] and self.allow_null):
+            return None
+        names = [field.attname for field in self.target_fields]
+        if loaded is not None and tuple(loaded.__dict__.get(name) for name in names) == parts:
+            return loaded
+        made = self.target.__new__(self.target)
+        made.__dict__.update(zip(names, parts, strict=True))
+        made.__dict__[SPARSE] = self.label
+        own[self.name] = made
+        return made

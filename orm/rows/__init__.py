@@ -1,0 +1,1 @@
+"""Generated code between rows and objects; it knows no SQL."""

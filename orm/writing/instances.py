@@ -1,0 +1,234 @@
+"""Saves, updates, deletes and loads single instances."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import databases
+
+from orm import execution
+from orm.exceptions import QueryError
+from orm.fields import NO_DEFAULT, Field
+from orm.query.plans.write import resolve_assignments
+from orm.query.projection import Instances
+from orm.query.query import Query
+from orm.query.resolving.resolve import is_expression, resolve_conditions
+from orm.query.resolving.scope import Names
+from orm.relations import ForeignKey
+from orm.relations.instance_state import SPARSE, forget_all
+from orm.rows.writers import adopting
+
+if TYPE_CHECKING:
+    from orm.models import Model
+
+
+def database_of(instance: Model) -> databases.Database:
+    """The database that the instance came from, else its registry's."""
+    return instance.__dict__.get("_database") or instance._meta.registry.database
+
+
+def row_query(instance: Model) -> Query:
+    """The query for the instance's own row. Raises `QueryError` while it has no primary key."""
+    info = instance._meta
+    name, key = "pk", instance.pk
+    own = instance.__dict__
+    if instance._persisted and not any(field.attname in own for field in info.pk_fields):
+        # A relation's `to_field` makes sparse instances that hold another unique field.
+        held = [f.name for f in info.fields.values() if f.unique and own.get(f.attname) is not None]
+        name, key = (held[0], getattr(instance, held[0])) if held else (name, key)
+    if key is None:
+        raise QueryError(f"This {info.name} has no primary key yet: save it first.")
+    return Query(info, Instances(info), where=resolve_conditions(Names(info), (), [(name, key)]))
+
+
+def adopt_related_keys(instance: Model) -> None:
+    """Take the keys of related instances that were saved since they were set.
+
+    Raises `QueryError` for one that still is not saved, which would be lost.
+    """
+    own = instance.__dict__
+    for field in instance._meta.foreign_keys:
+        if field.attname not in own and field.name in own:
+            adopting(field)(own)
+    for relation in instance._meta.composed.values():
+        relation.adopt(instance)
+
+
+def values_of(instance: Model) -> dict[str, Any]:
+    """The instance's column values by field name."""
+    own = instance.__dict__
+    return {name: own[attname] for name, attname in instance._meta.attnames if attname in own}
+
+
+def stamped(fields: Iterable[Field[Any]], *, creating: bool) -> dict[str, Any]:
+    """What saving sets by itself: `auto_now` and `auto_now_add`."""
+    found = {field.name: field.pre_save(creating) for field in fields if field.stamps(creating=creating)}
+    return {name: value for name, value in found.items() if value is not NO_DEFAULT}
+
+
+def set_values(instance: Model, values: Mapping[str, Any]) -> None:
+    """Put validated column values, by field name, into the instance."""
+    own = instance.__dict__
+    fields = instance._meta.fields
+    for name, value in values.items():
+        own[fields[name].attname] = value
+
+
+def prepare_insert(instance: Model) -> dict[str, Any]:
+    """The validated values of a new row. Raises `orm.ValidationError` with every message."""
+    info = instance._meta
+    adopt_related_keys(instance)
+    validated = info.validator.create(values_of(instance))
+    validated.update(stamped(info.fields.values(), creating=True))
+    set_values(instance, validated)
+    return validated
+
+
+def finish_insert(instance: Model, filled_in: Mapping[str, Any]) -> None:
+    """Take over what the database filled in."""
+    set_values(instance, filled_in)
+    instance.__dict__.pop("_persisted", None)
+
+
+async def insert_instance(instance: Model, database: databases.Database) -> None:
+    """Insert the instance as a new row."""
+    validated = prepare_insert(instance)
+    finish_insert(instance, await execution.insert(instance._meta, validated, database))
+
+
+async def save_instance(instance: Model, update_fields: Iterable[str] | None) -> None:
+    """Insert or update, as Django's ``save()`` decides it."""
+    info = instance._meta
+    database = database_of(instance)
+    if update_fields is not None:
+        await _save_fields(instance, list(update_fields), database)
+        return
+    key = instance.pk
+    if key is None or not instance._persisted:
+        # A key with a default is fresh; one that was given may name a row to overwrite.
+        fresh = key is None or all(field.has_default() for field in info.pk_fields)
+        if fresh or not await _update_existing(instance, database):
+            await insert_instance(instance, database)
+        return
+    if not await _update_existing(instance, database):
+        await insert_instance(instance, database)
+
+
+async def _update_existing(instance: Model, database: databases.Database) -> bool:
+    """Write every field that the instance holds over its row; whether there was one."""
+    info = instance._meta
+    adopt_related_keys(instance)
+    values = values_of(instance)
+    for field in info.pk_fields:
+        values.pop(field.name, None)
+    validated = info.validator.update(values)
+    validated.update(stamped([f for f in info.fields.values() if not f.primary_key], creating=False))
+    query = row_query(instance)
+    if not validated:
+        return await execution.exists(query, database)
+    assignments = resolve_assignments(Names(info), validated, {})
+    matched = await execution.update(query, assignments, database)
+    if matched:
+        finish_insert(instance, validated)
+    return bool(matched)
+
+
+async def _save_fields(instance: Model, names: list[str], database: databases.Database) -> None:
+    info = instance._meta
+    adopt_related_keys(instance)
+    fields: list[Field[Any]] = []
+    for name in names:
+        kept = info.kept_in(name)
+        if not kept:
+            raise info.unknown(name, "one of update_fields")
+        if any(field.primary_key for field in kept):
+            raise QueryError(f"{info.name}.{name} is the primary key, which update_fields cannot hold.")
+        fields.extend(kept)
+    if not fields:
+        return
+    own = instance.__dict__
+    for field in fields:
+        if field.attname not in own:
+            raise instance._missing_attribute(field)
+    validated = info.validator.update({field.name: own[field.attname] for field in fields})
+    validated.update(stamped(fields, creating=False))
+    matched = await execution.update(row_query(instance), resolve_assignments(Names(info), validated, {}), database)
+    if not matched:
+        raise info.model.DoesNotExist(f"The row of this {info.name} is gone: nothing was saved.")
+    set_values(instance, validated)
+
+
+async def update_instance(instance: Model, values: Mapping[str, Any]) -> None:
+    """Set some fields in the row and on the instance."""
+    info = instance._meta
+    plain, expressions, given = split_update(instance, values)
+    validated = info.validator.update(plain)
+    validated.update(stamped([f for f in info.fields.values() if not f.primary_key], creating=False))
+    assignments = resolve_assignments(Names(info), validated, expressions)
+    if not assignments:
+        return
+    matched = await execution.update(row_query(instance), assignments, database_of(instance))
+    if not matched:
+        raise info.model.DoesNotExist(f"The row of this {info.name} is gone: nothing was updated.")
+    set_values(instance, validated)
+    for name in given:
+        setattr(instance, name, given[name])
+    for name in expressions:
+        # Only the database knows the value now.
+        instance.__dict__.pop(info.fields[name].attname, None)
+
+
+def split_update(
+    instance_or_info: Any, values: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """The values of an update by field name: plain ones, expressions, and related instances given.
+
+    Raises `FieldError` for a name that is no field, `QueryError` for an unsaved related instance.
+    """
+    info = getattr(instance_or_info, "_meta", instance_or_info)
+    plain: dict[str, Any] = {}
+    expressions: dict[str, Any] = {}
+    given: dict[str, Any] = {}
+    for name, value in values.items():
+        relation = info.composed.get(name)
+        if relation is not None:
+            plain.update(split_update(info, relation.spread(value))[0])
+            given[name] = value
+            continue
+        field = info.fields.get(name) or info.by_attname.get(name)
+        if name == "pk" and len(info.pk_fields) == 1:
+            field = info.pk_fields[0]
+        if field is None:
+            raise info.unknown(name, "a value to update")
+        if is_expression(value) and not hasattr(value, "_meta"):
+            expressions[field.name] = value
+        elif isinstance(field, ForeignKey) and hasattr(value, "_meta"):
+            plain[field.name] = field.to_python(value)
+            given[field.name] = value
+        else:
+            plain[field.name] = value
+    return plain, expressions, given
+
+
+async def delete_instance(instance: Model) -> int:
+    """Delete the instance's row; as in Django, the instance is then one that is not saved."""
+    matched = await execution.delete(row_query(instance), database_of(instance))
+    for field in instance._meta.pk_fields:
+        instance.__dict__[field.attname] = None
+    instance.__dict__["_persisted"] = False
+    return matched
+
+
+async def load_instance(instance: Model) -> None:
+    """Read every field of the row into the instance."""
+    info = instance._meta
+    found = await execution.fetch(row_query(instance), database_of(instance))
+    if not found:
+        raise info.model.DoesNotExist(f"The row of this {info.name} is gone: nothing was loaded.")
+    own = instance.__dict__
+    own.update(found[0].__dict__)
+    # What was loaded over its relations may be as old as the values were.
+    forget_all(instance)
+    for known in ("_persisted", SPARSE):
+        own.pop(known, None)
