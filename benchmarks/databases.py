@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from benchmarks.operations import USERS
 from benchmarks.peers.base import Target
-from tests import scratch
+from tests import temporary_databases
 from tests.servers import Servers
 
 TABLES = (
@@ -211,7 +211,7 @@ class ServerStage(Stage):
         server = servers.get(self.kind)
         self.version = server.version
         self.url = server.url
-        self.admin = scratch.connect(server.url)
+        self.admin = temporary_databases.connect(server.url)
         parts = urlsplit(server.url)
         self.server = Target(
             kind=self.kind,
@@ -234,7 +234,7 @@ class ServerStage(Stage):
 
     def run(self, target: Target, *statements: str) -> list[Any]:
         rows: list[Any] = []
-        with scratch.connect(scratch.with_database(self.url, target.database)) as connection:
+        with temporary_databases.connect(temporary_databases.with_database(self.url, target.database)) as connection:
             for statement in statements:
                 rows = connection.fetch(statement)
         return rows

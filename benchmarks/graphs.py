@@ -29,7 +29,7 @@ from typing import Any
 
 import orm
 from orm.database.connections.session import Session
-from tests import scratch
+from tests import temporary_databases
 from tests.servers import Servers
 
 USERS, POSTS, TAGS = 1_000, 20_000, 30_000
@@ -207,12 +207,12 @@ async def database_of(kind: str, servers: Servers) -> AsyncIterator[orm.Database
                 yield database
         return
     server = servers.get(kind).url
-    with scratch.connect(server) as admin:
+    with temporary_databases.connect(server) as admin:
         if NAME in admin.databases():
             admin.drop(NAME)
         admin.create(NAME)
         try:
-            async with orm.Database(scratch.with_database(server, NAME)) as database:
+            async with orm.Database(temporary_databases.with_database(server, NAME)) as database:
                 yield database
         finally:
             admin.drop(NAME)

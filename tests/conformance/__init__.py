@@ -1,5 +1,5 @@
-"""The conformance suite: Django and `orm` run the same queries on the same rows, and must answer the same.
+"""The conformance suite: Django and `orm` run the same queries on the same rows and must answer the same.
 
-`world` describes models and rows once; `reference` makes them in Django, `subject` in `orm`. The cases are data, in
-`areas/`, one file for each area; `generated` makes up more of them. `compare` says what "the same" means.
+`models_and_rows` describes models and rows once; `django_side` builds them in Django, `orm_side` in `orm`. The cases are
+data, in `areas/`, one file for each area; `random_queries` generates more of them. `compare` says what "the same" means.
 """

@@ -14,8 +14,8 @@ import django.db
 import django.db.models
 
 import orm
-from tests.conformance.reference import Reference
-from tests.conformance.subject import Subject
+from tests.conformance.django_side import Reference
+from tests.conformance.orm_side import Subject
 
 Query = Callable[[Any, Any], Any]
 

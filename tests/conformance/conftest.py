@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests import scratch
-from tests.conformance.reference import Reference
-from tests.conformance.subject import Subject
+from tests import temporary_databases
+from tests.conformance.django_side import Reference
+from tests.conformance.orm_side import Subject
 from tests.conftest import RUN, WANTED
 
 Pair = tuple[Reference, Subject]
@@ -42,12 +42,12 @@ class Worlds:
         # A database beside the one that other tests empty; the run drops it with its own.
         empty = self._run.empty_database(kind)
         name = f"{self._run.run_id}_{self._run.worker}_conformance"
-        with scratch.connect(empty) as admin:
+        with temporary_databases.connect(empty) as admin:
             admin.create(name)
             if kind == "mysql":
                 # Django's texts are then compared as ours are: by their characters.
                 admin.fetch(f"ALTER DATABASE {name} COLLATE utf8mb4_bin")
-        return scratch.with_database(empty, name)
+        return temporary_databases.with_database(empty, name)
 
     def close(self) -> None:
         """Disconnect them all."""

@@ -8,7 +8,7 @@ from tests.conformance.areas import ALL
 from tests.conformance.cases import KINDS, Case
 from tests.conformance.compare import normal, outcomes
 from tests.conformance.conftest import Worlds
-from tests.conformance.world import ROWS
+from tests.conformance.models_and_rows import ROWS
 
 MANY = 400
 ABOUT_RELATIONS = {

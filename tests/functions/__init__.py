@@ -1,1 +1,1 @@
-"""Functions of the database, transforms in names, and JSON, held against Django's answers."""
+"""Tests of database functions and aggregates, compared with Django."""

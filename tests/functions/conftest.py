@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from orm.database.connections.database import Database
-from tests.functions.things import fill
+from tests.sample_models.all_column_types import fill
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from orm.database.connections.database import Database
-from tests.hostile.world import Watch, contents, create
+from tests.hostile.models import Watch, contents, create
 
 
 @pytest.fixture

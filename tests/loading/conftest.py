@@ -8,7 +8,7 @@ import databases
 import pytest
 
 from orm.database.connections.database import Database
-from tests.loading import world as records
+from tests.loading import models as records
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 
 import orm
 from orm.database.connections.database import Database
-from tests.loading.world import TRACKS, Album, Label, Person, Track
-from tests.queryset.statements import recorded
+from tests.loading.models import TRACKS, Album, Label, Person, Track
+from tests.statement_recorder import recorded
 
 pytestmark = pytest.mark.anyio
 

@@ -12,8 +12,8 @@ import pytest
 import orm
 from orm.database.connections import ddl
 from orm.database.connections.database import Database
-from tests.loading.world import ALBUMS, TRACKS, Album, Cover, Credit, Label, Person, Tag, Track, models
-from tests.queryset.statements import recorded
+from tests.loading.models import ALBUMS, TRACKS, Album, Cover, Credit, Label, Person, Tag, Track, models
+from tests.statement_recorder import recorded
 
 pytestmark = pytest.mark.anyio
 

@@ -7,8 +7,8 @@ import pytest
 
 import orm
 from orm.database.connections.database import Database
-from tests.loading.world import Album, Label, Tag, Track
-from tests.queryset.statements import recorded
+from tests.loading.models import Album, Label, Tag, Track
+from tests.statement_recorder import recorded
 
 pytestmark = pytest.mark.anyio
 

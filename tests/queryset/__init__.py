@@ -1,1 +1,1 @@
-"""Tests of querysets, mostly over the small world of `tests.queryset.world`."""
+"""Tests of querysets, mostly over the small world of `tests.sample_models.players`."""

@@ -8,8 +8,8 @@ import databases
 import pytest
 
 from orm.database.connections.database import Database
-from tests.queryset import stock
-from tests.queryset import world as world_module
+from tests.sample_models import players as world_module
+from tests.sample_models import shop as shop_models
 
 
 @pytest.fixture
@@ -43,22 +43,22 @@ async def any_world(any_tables: databases.Database) -> AsyncIterator[databases.D
 @pytest.fixture
 async def empty_shop(database: Database) -> AsyncIterator[Database]:
     """The shop's tables, empty, on each server in turn."""
-    await stock.create(database)
+    await shop_models.create(database)
     yield database
 
 
 @pytest.fixture
 async def shop(empty_shop: Database) -> AsyncIterator[Database]:
     """The shop with its rows, on each server in turn."""
-    await stock.fill()
+    await shop_models.fill()
     yield empty_shop
 
 
 @pytest.fixture
 async def any_shop(any_database: databases.Database) -> AsyncIterator[databases.Database]:
     """The shop with its rows, on each server in turn, as an orm.Database and as a plain one."""
-    await stock.create(any_database)
-    await stock.fill()
+    await shop_models.create(any_database)
+    await shop_models.fill()
     yield any_database
 
 

@@ -6,8 +6,8 @@ import pytest
 
 import orm
 from orm.database.connections.database import Database
-from tests.queryset import stock
-from tests.queryset.stock import Item
+from tests.sample_models import shop as shop_models
+from tests.sample_models.shop import Item
 
 pytestmark = pytest.mark.anyio
 
@@ -29,7 +29,7 @@ async def test_distinct_over_fields(shop: Database) -> None:
 
 async def test_distinct_over_a_path_into_json(postgresql_url: str) -> None:
     async with Database(postgresql_url) as database:
-        await stock.create(database)
+        await shop_models.create(database)
         kinds = (2, 10, 2, "x", None, "x", 10)
         await Item.objects.bulk_create([{"sku": f"{n}", "count": n, "data": {"k": k}} for n, k in enumerate(kinds)])
         query = Item.objects.distinct("data__k")
@@ -50,8 +50,8 @@ async def test_distinct_over_a_path_into_json(postgresql_url: str) -> None:
 
 async def test_distinct_over_an_expression_with_values(postgresql_url: str) -> None:
     async with Database(postgresql_url) as database:
-        await stock.create(database)
-        await stock.fill()
+        await shop_models.create(database)
+        await shop_models.fill()
         parity = Item.objects.annotate(parity=orm.F("count") % 2).distinct("parity").order_by("parity", "-id")
         assert await parity.values_list("id", flat=True) == [19, 20]
         place = orm.Window(orm.RowNumber(), order_by="id")

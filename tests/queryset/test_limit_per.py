@@ -10,8 +10,8 @@ import pytest
 import orm
 from orm.database.connections.database import Database
 from orm.functions import Lower
-from tests.queryset.statements import recorded
-from tests.queryset.stock import Item, Shelf, rows
+from tests.sample_models.shop import Item, Shelf, rows
+from tests.statement_recorder import recorded
 
 pytestmark = pytest.mark.anyio
 

@@ -7,8 +7,8 @@ import pytest
 
 import orm
 from orm.database.connections.database import Database
-from tests.queryset.statements import recorded
-from tests.queryset.world import Player, Team
+from tests.sample_models.players import Player, Team
+from tests.statement_recorder import recorded
 
 pytestmark = pytest.mark.anyio
 FIELDS = {"id", "name", "nick", "score", "rank", "joined", "active", "team_id", "home_id"}

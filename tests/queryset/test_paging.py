@@ -18,8 +18,8 @@ from orm.database.connections.database import Database
 from orm.query.keyset import Keyset
 from orm.query.ordering import OrderTerm
 from orm.queryset.cursors import DIGEST_SIZE, _digest, decode_cursor
-from tests.queryset.statements import recorded
-from tests.queryset.stock import Item, Shelf
+from tests.sample_models.shop import Item, Shelf
+from tests.statement_recorder import recorded
 
 pytestmark = pytest.mark.anyio
 

@@ -9,8 +9,8 @@ import pytest
 
 import orm
 from orm.database.connections.database import Database
-from tests.queryset.statements import recorded
-from tests.queryset.world import ORGS, PLAYERS, TEAMS, Org, Player, Team
+from tests.sample_models.players import ORGS, PLAYERS, TEAMS, Org, Player, Team
+from tests.statement_recorder import recorded
 
 pytestmark = pytest.mark.anyio
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 import orm
 from orm.database.connections.database import Database
-from tests.queryset.statements import recorded
-from tests.queryset.world import PLAYERS, Player, Team
+from tests.sample_models.players import PLAYERS, Player, Team
+from tests.statement_recorder import recorded
 
 pytestmark = pytest.mark.anyio
 EVERYONE = [row["id"] for row in PLAYERS]

@@ -13,9 +13,9 @@ import pytest
 
 from orm.database.connections.database import Database
 from orm.database.connections.session import Session
-from tests.queryset import world as world_module
-from tests.queryset.statements import recorded
-from tests.queryset.world import PLAYERS, Org, Player, Tag
+from tests.sample_models import players as world_module
+from tests.sample_models.players import PLAYERS, Org, Player, Tag
+from tests.statement_recorder import recorded
 
 pytestmark = pytest.mark.anyio
 MANY = 3_000

@@ -11,7 +11,7 @@ import sqlalchemy
 
 import orm
 from orm.database.connections.database import Database
-from tests.queryset.world import PLAYERS, Player, Team, value_at
+from tests.sample_models.players import PLAYERS, Player, Team, value_at
 
 pytestmark = pytest.mark.anyio
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tests.conformance.areas.reading import tree
 from tests.conformance.cases import Area
+from tests.conformance.loaded_trees import tree
 
 case = Area("graphs")
 

@@ -1,0 +1,1 @@
+"""Tests of databases, pools, sessions, transactions and what runs at a commit."""

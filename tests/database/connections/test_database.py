@@ -1,0 +1,376 @@
+"""`orm.Database`: connecting, memory, records, hooks, what is left on connections, and event loops."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import databases
+import pytest
+import sqlalchemy as sa
+
+from orm.database.connections.database import Database
+from orm.database.connections.session import Session
+from orm.database.query_log.events import QueryEvent
+from orm.exceptions import InterfaceError, LockNotAvailable, NotSupportedError, UniqueViolation
+from tests.database.notes_table import add_note, create_notes, execute, fetch, texts
+
+pytestmark = pytest.mark.anyio
+
+metadata = sa.MetaData()
+notes = sa.Table(
+    "notes",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("text", sa.String(50)),
+    sa.Column("views", sa.Integer),
+)
+
+
+# Connecting
+
+
+async def test_connect_and_disconnect_are_idempotent(database_url: str) -> None:
+    database = Database(database_url)
+    await database.disconnect()
+    await asyncio.gather(*(database.connect() for _ in range(10)))
+    assert await fetch(database, "SELECT 1") == [(1,)]
+    await asyncio.gather(*(database.disconnect() for _ in range(10)))
+    assert not database.is_connected
+    assert await fetch(database, "SELECT 1") == [(1,)]  # first use again
+    await database.disconnect()
+
+
+async def test_options_of_the_url_and_of_the_call(database_url: str) -> None:
+    url = databases.DatabaseURL(database_url)
+    for database in (Database(url, min_size=2, max_size=3), Database(f"{url}?min_size=2&max_size=3")):
+        async with database:
+            await asyncio.wait_for(asyncio.gather(*(fetch(database, "SELECT 1") for _ in range(10))), 10)
+
+
+@pytest.mark.parametrize(
+    "scheme", ["postgres", "postgresql", "postgresql+asyncpg", "mysql", "mysql+asyncmy", "mysql+aiomysql", "mariadb"]
+)
+async def test_schemes(scheme: str, postgresql_url: str, mysql_url: str) -> None:
+    url = postgresql_url if "postgres" in scheme else mysql_url
+    async with Database(scheme + url[url.index(":") :]) as database:
+        assert await fetch(database, "SELECT 1") == [(1,)]
+        driver = type(database._backend).__module__
+        assert "aiomysql" not in scheme or "aiomysql" in driver
+
+
+def test_unknown_scheme() -> None:
+    with pytest.raises(NotSupportedError, match="postgresql"):
+        Database("oracle://localhost/shop")
+
+
+@pytest.mark.parametrize(
+    ("url", "package", "extra"),
+    [
+        ("sqlite://", "aiosqlite", "sqlite"),
+        ("postgresql://localhost/x", "asyncpg", "postgresql"),
+        ("mysql://localhost/x", "asyncmy", "mysql"),
+        ("mysql+aiomysql://localhost/x", "aiomysql", "mysql"),
+    ],
+)
+def test_missing_driver_names_the_extra(url: str, package: str, extra: str) -> None:
+    program = (
+        "import sys\n"
+        "from orm.database.connections.database import Database\n"
+        f"sys.modules[{package!r}] = None\n"
+        f"try: Database({url!r})\n"
+        "except Exception as error: print(type(error).__name__, error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("InterfaceError"), done.stdout
+    assert f"pip install 'orm[{extra}]'" in done.stdout
+
+
+def test_a_program_that_forgets_to_disconnect_ends(database_url: str) -> None:
+    program = (
+        "import asyncio\n"
+        "from orm.database.connections.database import Database\n"
+        "from orm.database.connections.session import Session\n"
+        f"database = Database({database_url!r})\n"
+        "async def main():\n"
+        "    async with Session(database) as session: print(len(await session.fetch('SELECT 1')))\n"
+        "asyncio.run(main())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=True)
+    assert done.stdout == "1\n"
+
+
+# Event loops
+
+
+def test_one_loop_after_another(database_url: str) -> None:
+    database = Database(database_url)
+
+    async def first() -> None:
+        await create_notes(database, 1)
+        await database.disconnect()
+
+    async def then() -> None:
+        assert await texts(database) == ["note 1"]
+        await database.disconnect()
+
+    asyncio.run(first())
+    asyncio.run(then())
+
+
+def test_a_loop_closed_without_disconnecting(sqlite_url: str) -> None:
+    for url in (sqlite_url, "sqlite://"):
+        database = Database(url)
+        asyncio.run(create_notes(database, 1))
+        assert asyncio.run(texts(database)) == ["note 1"]
+
+        async def interrupted(database: Database = database) -> None:
+            await database.transaction()
+            await add_note(database, "lost")
+
+        if url == "sqlite://":
+            asyncio.run(interrupted())
+            assert asyncio.run(texts(database)) == ["note 1"]
+        asyncio.run(database.disconnect())
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_dead_pool_is_replaced(database_url: str) -> None:
+    database = Database(database_url)
+    asyncio.run(create_notes(database, 1))
+    assert asyncio.run(texts(database)) == ["note 1"]
+    asyncio.run(database.disconnect())
+    gc.collect()
+
+
+async def test_two_loops_at_once_are_refused(sqlite_url: str) -> None:
+    async with Database(sqlite_url) as database:
+
+        def elsewhere() -> None:
+            with pytest.raises(InterfaceError, match="another event loop"):
+                asyncio.run(fetch(database, "SELECT 1"))
+
+        await asyncio.to_thread(elsewhere)
+
+
+# SQLite
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:"])
+async def test_memory_is_one_database_for_all_tasks(url: str) -> None:
+    async with Database(url) as database:
+        await create_notes(database)
+        await asyncio.gather(*(add_note(database, f"{i}") for i in range(50)))
+        assert len(await texts(database)) == 50
+
+        async def work(number: int) -> None:
+            async with database.transaction():
+                await add_note(database, f"in {number}")
+                await asyncio.sleep(0)
+                assert (await texts(database))[-1] == f"in {number}"
+
+        await asyncio.gather(*(work(i) for i in range(20)))
+        assert len(await texts(database)) == 70
+    async with Database(url) as database:
+        assert await fetch(database, "SELECT name FROM sqlite_master") == []
+
+
+async def test_waiting_for_oneself_ends_with_an_error() -> None:
+    async with Database("sqlite://", timeout=0.1) as database:
+        async with database.transaction():
+            with pytest.raises(LockNotAvailable):
+                await asyncio.gather(fetch(database, "SELECT 1"))
+        assert await fetch(database, "SELECT 1") == [(1,)]
+
+
+async def test_sqlite_file_settings(sqlite_url: str) -> None:
+    async with Database(sqlite_url) as database:
+        settings = {"journal_mode": "wal", "foreign_keys": 1, "synchronous": 1, "busy_timeout": 30000}
+        for pragma, value in settings.items():
+            assert await fetch(database, f"PRAGMA {pragma}") == [(value,)]
+
+
+async def test_sqlite_readers_do_not_wait_for_the_writer(sqlite_url: str) -> None:
+    async with Database(sqlite_url) as database:
+        await create_notes(database, 1)
+        async with database.transaction():
+            await add_note(database, "uncommitted")
+            read = await asyncio.wait_for(asyncio.gather(*(texts(database) for _ in range(4))), 5)
+        assert read == [["note 1"]] * 4
+
+
+async def test_another_process_writes_too(sqlite_url: str, tmp_path: Path) -> None:
+    async with Database(sqlite_url) as database:
+        await create_notes(database)
+        other = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None, check_same_thread=False)
+        try:
+            other.execute("BEGIN IMMEDIATE")
+            other.execute("INSERT INTO notes (text) VALUES ('other')")
+            waiting = asyncio.create_task(add_note(database, "mine"))
+            await asyncio.sleep(0.1)
+            assert not waiting.done()
+            other.execute("COMMIT")
+            await asyncio.wait_for(waiting, 5)
+        finally:
+            other.close()
+        assert await texts(database) == ["other", "mine"]
+
+
+async def test_open_memory_database_by_uri() -> None:
+    async with Database("sqlite:///file:shared?mode=memory&cache=shared", uri=True) as database:
+        await create_notes(database, 3)
+        assert len(await texts(database)) == 3
+
+
+# What is left on a connection
+
+
+async def test_state_does_not_travel(database: Database) -> None:
+    settings = {
+        "postgresql": ("SET search_path = nowhere", "SELECT current_setting('search_path')", '"$user", public'),
+        "mysql": ("SET @@session.sql_mode = ''", "SELECT @@session.sql_mode = ''", 0),
+        "sqlite": ("PRAGMA cache_size = 7", "SELECT cache_size = 7 FROM pragma_cache_size", 0),
+    }
+    change, look, value = settings[database.url.dialect]
+    await database.execute(change)
+    assert await fetch(database, look) == [(value,)]
+    async with database.connection() as connection:
+        raw = connection.raw_connection
+        await raw.execute(change) if database.url.dialect != "mysql" else await raw.query(change)
+    assert await fetch(database, look) == [(value,)]
+
+
+async def test_clean_connections_are_not_reset(postgresql_url: str) -> None:
+    async with Database(postgresql_url, max_size=1) as database:
+        [(one,)] = await fetch(database, "SELECT pg_backend_pid()")
+        assert await database.fetch_val("SELECT pg_backend_pid()") == one
+        await database.execute("SET search_path = nowhere")
+        assert await fetch(database, "SELECT pg_backend_pid()") == [(one,)]
+        await database.fetch_val("SELECT pg_advisory_lock(42)")
+        assert await fetch(database, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == [(0,)]
+
+
+async def test_transaction_begun_by_hand_does_not_travel(database: Database) -> None:
+    await create_notes(database)
+    async with Session(database) as session:
+        await session.execute("BEGIN")
+        await session.execute("INSERT INTO notes (text) VALUES ('lost')")
+    assert await texts(database) == []
+
+
+# The methods of `databases`
+
+
+async def test_records(any_database: databases.Database) -> None:
+    await create_notes(any_database)
+    database = any_database
+    assert await database.execute(notes.insert().values(text="one", views=1)) == 1
+    await database.execute_many(notes.insert(), [{"text": "two", "views": 2}, {"text": "three", "views": 3}])
+    rows = await database.fetch_all(notes.select().order_by(notes.c.id))
+    assert [getattr(row, name) for row in rows for name in ("text",)] == ["one", "two", "three"]
+    assert rows[0]["text"] == rows[0][notes.c.text] == rows[0][1] == rows[0]._mapping["text"] == "one"
+    row = await database.fetch_one("SELECT id, text FROM notes WHERE views = :views", {"views": 2})
+    assert row is not None and (row["id"], row["text"]) == (2, "two")
+    assert await database.fetch_one(notes.select().where(notes.c.id == 9)) is None
+    assert await database.fetch_val(sa.select(sa.func.count()).select_from(notes)) == 3
+    assert await database.fetch_val(notes.select().order_by(notes.c.id), column="text") == "one"
+    assert [row["id"] async for row in database.iterate(notes.select().order_by(notes.c.id))] == [1, 2, 3]
+
+
+async def test_execute_tells_rows_or_the_new_key(database: Database) -> None:
+    await create_notes(database, 5)
+    updated = await database.execute(notes.update().where(notes.c.id < 3).values(views=9))
+    deleted = await database.execute("DELETE FROM notes WHERE id = 5")
+    if database.url.dialect != "postgresql":  # where `databases` returns the first column of the first row
+        assert (updated, deleted) == (2, 1)
+
+
+async def test_statements_may_run_while_iterating(database: Database) -> None:
+    await create_notes(database, 30)
+    seen = []
+    async for row in database.iterate(notes.select().order_by(notes.c.id)):
+        seen.append(row["id"])
+        if row["id"] % 10 == 0:
+            await add_note(database, f"while at {row['id']}")
+    assert seen[:30] == list(range(1, 31))
+    async for _ in database.iterate(notes.select()):
+        break
+    async with database.transaction():
+        assert [row["id"] async for row in database.iterate(notes.select().where(notes.c.id < 4))] == [1, 2, 3]
+    if database.url.dialect != "mysql":
+        insert = "INSERT INTO notes (text) VALUES ('new') RETURNING text"
+        assert [row["text"] async for row in database.iterate(insert)] == ["new"]
+    assert await fetch(database, "SELECT COUNT(*) FROM notes WHERE SUBSTR(text, 1, 5) = 'while'") == [(3,)]
+
+
+# Hooks and echo
+
+
+async def test_hooks_hear_every_statement(database: Database) -> None:
+    await create_notes(database, 3)
+    events: list[QueryEvent] = []
+    database.add_hook(events.append)
+    await fetch(database, "SELECT * FROM notes WHERE id > ?", 1)
+    await execute(database, "UPDATE notes SET views = ?", 5)
+    await database.fetch_all(notes.select().where(notes.c.id == 1))
+    with pytest.raises(UniqueViolation):
+        await add_note(database, "note 1")
+    async with Session(database) as session:
+        async for _ in session.stream("SELECT id FROM notes", chunk=2):
+            pass
+    assert [event.rows for event in events] == [2, 3, 1, None, 3]
+    assert "SELECT * FROM notes" in events[0].sql and list(events[0].values) == [1]
+    assert all(0 < event.seconds < 5 for event in events)
+    assert [type(event.error).__name__ for event in events] == ["NoneType"] * 3 + ["UniqueViolation", "NoneType"]
+    async with database.transaction():
+        pass
+    begin, commit = events[-2:]
+    assert begin.sql.startswith(("BEGIN", "START")) and commit.sql == "COMMIT"
+    database.remove_hook(events.append)
+    await fetch(database, "SELECT 1")
+    assert len(events) == 7
+    with pytest.raises(ValueError, match="not in list"):
+        database.remove_hook(events.append)
+
+
+async def test_echo(sqlite_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    async with Database(sqlite_url, echo=True) as database:
+        assert database.echo
+        with caplog.at_level(logging.INFO, "orm.sql"):
+            await fetch(database, "SELECT ?", 42)
+        database.echo = False
+        await fetch(database, "SELECT 'silent'")
+        database.echo = database.echo
+    [message] = [record.message for record in caplog.records if record.name == "orm.sql"]
+    assert message.startswith("SELECT ? (42,)") and message.endswith("1 row")
+
+
+def test_echo_reaches_standard_error(sqlite_url: str) -> None:
+    program = (
+        "import asyncio\n"
+        "from orm.database.connections.database import Database\n"
+        "async def main():\n"
+        f"    async with Database({sqlite_url!r}, echo=True) as database: await database.fetch_all('SELECT 42')\n"
+        "asyncio.run(main())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "SELECT 42" in done.stderr
+
+
+# The pool
+
+
+async def test_more_tasks_than_connections(database_url: str) -> None:
+    async with Database(database_url, max_size=2) as database:
+        await create_notes(database, 1)
+
+        async def work() -> None:
+            async with database.transaction(readonly=True):
+                await fetch(database, "SELECT COUNT(*) FROM notes")
+
+        await asyncio.wait_for(asyncio.gather(*(work() for _ in range(40))), 20)

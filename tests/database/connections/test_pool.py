@@ -1,0 +1,191 @@
+"""The pool: who gets a connection, in which order, and that none is lost when a task is cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+import orm
+from orm.database.connections.database import Database
+from orm.database.connections.pool import Pool
+from orm.exceptions import InterfaceError, LockNotAvailable
+from tests.database.notes_table import fetch
+
+pytestmark = pytest.mark.anyio
+
+
+class Connection:
+    """One of the pool's, by the order of making."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.open = True
+
+
+class Maker:
+    """Makes and closes connections, and remembers them."""
+
+    def __init__(self) -> None:
+        self.made: list[Connection] = []
+
+    async def make(self) -> Connection:
+        await asyncio.sleep(0)
+        self.made.append(Connection(len(self.made)))
+        return self.made[-1]
+
+    async def close(self, connection: Connection) -> None:
+        await asyncio.sleep(0)
+        connection.open = False
+
+    def pool(self, size: int, patience: float | None = None) -> Pool[Connection]:
+        return Pool(self.make, self.close, lambda connection: connection.open, max_size=size, patience=patience)
+
+
+async def settle() -> None:
+    """Let every task that can go on do so."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_take_and_give_need_no_waiting() -> None:
+    maker = Maker()
+    pool = maker.pool(2)
+    assert pool.take() is None  # none is open yet
+    await pool.fill(1)
+    connection = pool.take()
+    assert connection is maker.made[0]
+    assert pool.take() is None
+    assert pool.give(connection)
+    assert pool.take() is connection
+    connection.open = False
+    assert not pool.give(connection)
+    await pool.release(connection)
+    fresh = await pool.acquire()
+    assert fresh is maker.made[1]
+    await pool.close()
+    assert not pool.give(fresh)
+    await pool.release(fresh)
+    assert not fresh.open
+    with pytest.raises(InterfaceError):
+        await pool.acquire()
+
+
+async def test_those_who_wait_are_served_in_their_order() -> None:
+    maker = Maker()
+    pool = maker.pool(1)
+    first = await pool.acquire()
+    served: list[int] = []
+
+    async def work(number: int) -> None:
+        connection = await pool.acquire()
+        served.append(number)
+        await asyncio.sleep(0)
+        assert pool.give(connection)
+
+    tasks = [asyncio.create_task(work(number)) for number in range(5)]
+    await settle()
+    assert pool.take() is None
+    pool.give(first)
+    assert pool.take() is None, "the connection is on its way to the one who waited first"
+    await asyncio.gather(*tasks)
+    assert served == [0, 1, 2, 3, 4]
+    assert len(maker.made) == 1
+
+
+async def test_a_waiter_that_is_cancelled_gives_up_its_place() -> None:
+    maker = Maker()
+    pool = maker.pool(1)
+    first = await pool.acquire()
+    waiting = asyncio.create_task(pool.acquire())
+    await settle()
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    pool.give(first)
+    assert pool.take() is first
+
+
+@pytest.mark.parametrize("usable", [True, False])
+async def test_a_waiter_cancelled_when_it_was_just_served_passes_it_on(usable: bool) -> None:
+    maker = Maker()
+    pool = maker.pool(1)
+    first = await pool.acquire()
+    served, behind = (asyncio.create_task(pool.acquire()) for _ in range(2))
+    await settle()
+    if usable:
+        assert pool.give(first)
+    else:
+        first.open = False
+        await pool.release(first)  # room for another one is what is passed on
+    served.cancel()
+    result, connection = await asyncio.gather(served, behind, return_exceptions=True)
+    assert isinstance(result, asyncio.CancelledError)
+    assert connection is maker.made[-1]
+    assert len(maker.made) == (1 if usable else 2)
+
+
+async def test_patience_has_an_end() -> None:
+    pool = Maker().pool(1, patience=0.01)
+    first = await pool.acquire()
+    with pytest.raises(LockNotAvailable, match=r"no connection became free within 0\.01 seconds"):
+        await pool.acquire()
+    assert pool.give(first)
+    assert pool.take() is first
+
+
+async def slow(database: Database) -> object:
+    """A statement that takes a while, if nothing interrupts it."""
+    text = {
+        "sqlite": "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 100000000) "
+        "SELECT max(i) FROM n",
+        "postgresql": "SELECT pg_sleep(20)",
+        "mysql": "SELECT SLEEP(20)",
+    }[database.url.dialect]
+    backend = database.idle_backend()
+    assert backend is not None
+    return await backend.run_alone(backend.driver.fetch, text, ())
+
+
+async def stopped(work: Callable[[], Awaitable[object]], passes: int) -> None:
+    """Cancel the work after so many turns of the event loop."""
+    task = asyncio.ensure_future(work())
+    for _ in range(passes):
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+@pytest.mark.parametrize("passes", [1, 2, 3, 50])
+async def test_a_cancelled_statement_leaves_a_usable_pool(database_url: str, passes: int) -> None:
+    async with Database(database_url, max_size=1) as database:
+        assert list(map(tuple, await fetch(database, "SELECT 1"))) == [(1,)]
+        for _ in range(3):
+            await stopped(lambda: slow(database), passes)
+            found = await asyncio.wait_for(fetch(database, "SELECT 1"), 10)
+            assert list(map(tuple, found)) == [(1,)]
+
+
+async def test_statements_of_a_task_with_a_connection_of_its_own_run_there(database: Database) -> None:
+    assert database.idle_backend() is not None
+    async with database.connection():
+        assert database.idle_backend() is None
+        assert await asyncio.gather(other_task(database)) == [True], "another task is not bound to it"
+    async with database.transaction():
+        assert database.idle_backend() is None
+    assert database.idle_backend() is not None
+    await database.disconnect()
+    assert database.idle_backend() is None
+
+
+async def other_task(database: Database) -> bool:
+    return database.idle_backend() is not None
+
+
+async def test_watched_statements_take_the_way_that_tells_of_them(database: Database) -> None:
+    seen: list[orm.QueryEvent] = []
+    database.add_hook(seen.append)
+    assert database.idle_backend() is None
+    database.remove_hook(seen.append)
+    assert database.idle_backend() is not None

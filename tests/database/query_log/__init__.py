@@ -1,0 +1,1 @@
+"""Tests of the statement log and what counts in it."""

@@ -1,0 +1,105 @@
+"""What an expression is of: numbers widen, and what does not mix is refused before it reaches the database."""
+
+from __future__ import annotations
+
+import decimal
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import orm
+from orm.database.connections.database import Database
+from orm.functions import Coalesce, Greatest, Least, Lower, NullIf, Upper
+from tests.sample_models.shop import Item, Shelf
+
+pytestmark = pytest.mark.anyio
+
+D = decimal.Decimal
+
+
+async def of_first(expression: Any) -> Any:
+    [found] = await Item.objects.filter(id=1).values_list(expression, flat=True)
+    return found
+
+
+async def test_numbers_widen(shop: Database) -> None:
+    await Item.objects.filter(id=1).update(count=2, weight=0.5, price="1.25")
+    assert await of_first(Coalesce("count", "weight")) == 2.0
+    assert type(await of_first(Coalesce("count", "weight"))) is float
+    assert await of_first(Coalesce(NullIf("count", 2), orm.Value(0.5))) == 0.5
+    assert await of_first(Greatest("count", "price")) == D(2)
+    assert await of_first(Least("count", "price")) == D("1.25")
+    assert await of_first(orm.Case(orm.When(id=1, then="price"), default="count")) == D("1.25")
+    assert await of_first(orm.Case(orm.When(id=2, then="count"), default="price")) == D("1.25")
+    assert (await Item.objects.filter(id=99).aggregate(x=orm.Sum("count", default=0.5)))["x"] == 0.5
+    assert await of_first(Coalesce("shelf", "count")) == 2
+
+
+async def test_a_type_that_is_given_is_taken(shop: Database) -> None:
+    found = await of_first(Coalesce("count", "weight", output_field=orm.Float()))
+    assert (found, type(found)) == (0.0, float)
+    assert await of_first(Upper("count")) == "0"
+
+
+MIXED: dict[str, Callable[[], Any]] = {
+    "arithmetic with text": lambda: orm.F("name") + 1,
+    "arithmetic with a text": lambda: orm.F("count") + "1",
+    "texts": lambda: orm.F("name") + orm.F("sku"),
+    "truth": lambda: orm.F("sold") * 2,
+    "bytes": lambda: orm.F("label") - 1,
+    "enum": lambda: orm.F("size") + orm.F("size"),
+    "Coalesce": lambda: Coalesce("count", orm.Value("-")),
+    "Coalesce of a date": lambda: Coalesce("best_before", "name"),
+    "Greatest": lambda: Greatest("count", "made"),
+    "Least": lambda: Least("sold", "count"),
+    "NullIf": lambda: NullIf("name", "count"),
+    "Case": lambda: orm.Case(orm.When(id=1, then="name"), default="count"),
+    "Case across": lambda: orm.Case(orm.When(id=1, then="shelf__name"), default="shelf"),
+    "default": lambda: orm.Sum("count", default=orm.Value("-")),
+}
+
+
+@pytest.mark.parametrize("what", MIXED)
+def test_refused(what: str) -> None:
+    with pytest.raises(orm.FieldError):
+        Item.objects.annotate(x=MIXED[what]())
+
+
+def test_the_message_names_the_types() -> None:
+    with pytest.raises(
+        orm.FieldError, match=r"Coalesce\(F\('count'\), F\('name'\)\) mixes Integer, String: .*Cast\(\)"
+    ):
+        Item.objects.annotate(x=Coalesce("count", "name"))
+    with pytest.raises(orm.FieldError, match=r"calculates with String, .*Concat\(\)"):
+        Item.objects.annotate(x=Item.name + "x")
+
+
+async def test_functions_by_name(shop: Database) -> None:
+    assert await of_first(orm.Func(orm.F("id") - 5, function="ABS")) == 4
+    assert await of_first(orm.Func("name", orm.Value("b"), function="NULLIF")) == "a"
+    assert await of_first(orm.Func("name", function="LENGTH", output_field=orm.Integer())) == 1
+    assert await of_first(Lower(orm.Func("sku", function="UPPER"))) == "sku00"
+
+
+@pytest.mark.parametrize(
+    "name", ["", "a b", "a(", "a.b", "1a", "a;", "ä", "a" * 64, 5, b"abs", "abs--", 'a"', "select", "FROM", "None"]
+)
+def test_names_of_functions_are_identifiers(name: Any) -> None:
+    with pytest.raises(orm.QueryError):
+        orm.Func("count", function=name)
+
+
+def test_functions_that_have_a_name() -> None:
+    with pytest.raises(orm.QueryError, match="function already"):
+        Lower("name", function="UPPER")
+    with pytest.raises(orm.QueryError, match="needs the name"):
+        orm.Func("count")
+    with pytest.raises(TypeError):
+        orm.Func("count", function="ABS", template="%(function)s")  # type: ignore[call-arg]
+
+
+def test_two_functions_are_two_shapes() -> None:
+    queries = [Shelf.objects.values(x=orm.Func("id", function=name)) for name in ("ABS", "SIGN", "ABS")]
+    first, second, third = (query._query.key for query in queries)
+    assert first == third != second

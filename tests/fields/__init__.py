@@ -1,0 +1,1 @@
+"""Tests of fields and of the values that they store."""

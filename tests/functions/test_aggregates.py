@@ -1,0 +1,119 @@
+"""Aggregates that make one value of many: StringAgg, JSONAgg, ArrayAgg; and the spread of numbers."""
+
+from __future__ import annotations
+
+import statistics
+
+import pytest
+
+import orm
+from orm import ArrayAgg, Count, F, JSONAgg, Q, StringAgg, Value
+from orm.database.connections.database import Database
+from tests.sample_models.all_column_types import Thing
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_texts(things: Database) -> None:
+    found = await Thing.objects.aggregate(
+        forth=StringAgg("name", ", ", order_by="id"),
+        back=StringAgg("name", "';%s?--", order_by="-id"),
+        numbers=StringAgg("n", "|", order_by=F("n").desc()),
+        some=StringAgg("name", ",", filter=Q(n__gt=0), order_by=["-n"]),
+        each=StringAgg("flag", ",", distinct=True, filter=Q(id=1)),
+        none=StringAgg("name", ",", filter=Q(id=99)),
+        default=StringAgg("name", ",", filter=Q(id=99), default=Value("nothing")),
+        built=StringAgg(orm.functions.Concat(Value("<"), "n", Value(">")), "", order_by="id", filter=Q(id__lt=3)),
+    )
+    flags = found.pop("each")
+    assert flags in ("1", "true")
+    assert found == {
+        "forth": " Ärger ß , abcabc, , a%_é😀",
+        "back": "a%_é😀';%s?--';%s?--abcabc';%s?-- Ärger ß ",
+        "numbers": "100|7|0|-3",
+        "some": "a%_é😀, Ärger ß ",
+        "none": None,
+        "default": "nothing",
+        "built": "<7><-3>",
+    }
+
+
+async def test_distinct(things: Database) -> None:
+    await Thing.objects.filter(id=3).update(name="abcabc")
+    found = await Thing.objects.filter(id__in=[2, 3]).aggregate(s=StringAgg("name", ",", distinct=True))
+    assert found == {"s": "abcabc"}
+    found = await Thing.objects.aggregate(j=JSONAgg("flag", distinct=True, filter=Q(id__in=[2, 4])))
+    assert found == {"j": [False]}
+
+
+async def test_json(things: Database) -> None:
+    found = await Thing.objects.aggregate(
+        n=JSONAgg("n", order_by="id"),
+        name=JSONAgg("name", order_by="-id"),
+        flag=JSONAgg("flag", order_by="id"),
+        data=JSONAgg("data", order_by="id", filter=Q(id__gte=3)),
+        key=JSONAgg("data__owner__name", order_by="id"),
+        none=JSONAgg("n", filter=Q(id=99)),
+    )
+    assert found == {
+        "n": [7, -3, 0, None, 100],
+        "name": ["a%_é😀", None, "", "abcabc", " Ärger ß "],
+        "flag": [True, False, True, False, True],
+        "data": [[1, [2, "x"], {"k": 1}], None, {"n": "10", "owner": None, "it's": 2}],
+        "key": ["Bob", "ann", None, None, None],
+        "none": None,
+    }
+
+
+async def test_of_groups(things: Database) -> None:
+    query = Thing.objects.annotate(names=JSONAgg("parts__id", order_by="parts__id", filter=Q(parts__isnull=False)))
+    assert await query.order_by("id").values_list("id", "names") == [
+        *((1, [2, 3]), (2, [5]), (3, None), (4, None), (5, None))
+    ]
+    groups = Thing.objects.values("flag").annotate(ids=StringAgg("id", "+", order_by="-id"), c=Count("id"))
+    assert await groups.filter(c__gt=1).order_by("flag").values_list("flag", "ids") == [(False, "4+2"), (True, "5+3+1")]
+
+
+async def test_arrays(things: Database) -> None:
+    query = Thing.objects.all()
+    if things.url.dialect != "postgresql":
+        with pytest.raises(orm.NotSupportedError):
+            await query.aggregate(a=ArrayAgg("n"))
+        return
+    found = await query.aggregate(
+        n=ArrayAgg("n", order_by="id"),
+        days=ArrayAgg("day", order_by="-day", filter=Q(day__isnull=False)),
+        each=ArrayAgg("flag", distinct=True),
+        none=ArrayAgg("n", filter=Q(id=99)),
+        default=ArrayAgg("name", filter=Q(id=99)),
+    )
+    assert found["n"] == [7, -3, 0, None, 100]
+    assert [day.year for day in found["days"]] == [2024, 2023, 2021, 1999]
+    assert sorted(found["each"]) == [False, True] and found["none"] is None
+
+
+async def test_spread(things: Database) -> None:
+    numbers = [7, -3, 0, 100]
+    found = await Thing.objects.aggregate(
+        a=orm.StdDev("n"),
+        b=orm.StdDev("n", sample=True),
+        c=orm.Variance("n"),
+        d=orm.Variance("n", sample=True),
+        one=orm.Variance("n", sample=True, filter=Q(id=1)),
+        none=orm.StdDev("n", filter=Q(id=99)),
+    )
+    measures = (statistics.pstdev, statistics.stdev, statistics.pvariance, statistics.variance)
+    for value, measure in zip(found.values(), measures, strict=False):
+        assert value == pytest.approx(measure(numbers), rel=1e-4)
+    assert found["one"] is None and found["none"] is None
+
+
+async def test_shapes(things: Database) -> None:
+    """Delimiters, conditions and defaults are values."""
+    orm.plan_cache_clear()
+    for delimiter in (",", "';", "%", "\\", "x" * 50):
+        found = await Thing.objects.filter(id__lt=3).aggregate(
+            s=StringAgg("n", delimiter, order_by="id", filter=Q(n__gt=-10), default=Value(delimiter))
+        )
+        assert found == {"s": f"7{delimiter}-3"}
+    assert orm.plan_cache_info().misses == 1

@@ -1,0 +1,1 @@
+"""Tests of lookups, of transforms in names and of JSON paths."""

@@ -1,0 +1,182 @@
+"""Transforms and keys in names: in lookups, F, order_by, values, grouping, annotations; and those of users."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import ColumnElement
+
+import orm
+from orm.database.connections.database import Database
+from orm.functions import Length, Lower, Random
+from orm.lookups import base as lookup_module
+from orm.lookups import transforms as transform_module
+from tests.sample_models.all_column_types import Thing
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_in_expressions(things: Database) -> None:
+    years = (
+        await Thing.objects.filter(day__isnull=False).order_by("-day__year", "id").values_list("day__year", flat=True)
+    )
+    assert years == [2024, 2023, 2021, 1999]
+    assert await Thing.objects.filter(id=1).values("day__year", "data__owner__name", "whole__day__year") == [
+        {"day__year": 2023, "data__owner__name": "Bob", "whole__day__year": None}
+    ]
+    found = await Thing.objects.filter(id=2).annotate(after=orm.F("day__year") + 1).values_list("after", flat=True)
+    assert found == [2022]
+    assert await Thing.objects.filter(id=2).update(n=orm.F("day__year")) == 1
+    assert (await Thing.objects.get(id=2)).n == 2021
+    assert [t.id for t in await Thing.objects.filter(n=orm.F("day__year"))] == [2]
+
+
+async def test_of_annotations(things: Database) -> None:
+    query = Thing.objects.annotate(last=orm.Max("parts__day"))
+    assert [t.id for t in await query.filter(last__year=2021)] == [1]
+    assert await query.filter(last__isnull=False).order_by("id").values_list("last__year", flat=True) == [2021, 2024]
+    owners = Thing.objects.annotate(owner=orm.F("data__owner")).filter(owner__age__gt=10)
+    assert [t.id for t in await owners] == [1]
+
+
+async def test_grouping_binds_the_path_once(things: Database) -> None:
+    query = Thing.objects.values("data__t").annotate(c=orm.Count("id")).order_by("-c", "data__t")
+    found = await query
+    assert {(g["data__t"], g["c"]) for g in found} == {(None, 3), (True, 1), (False, 1)}
+    by_year = await Thing.objects.values("day__month").annotate(c=orm.Count("id")).filter(c__gt=1)
+    assert by_year == [{"day__month": 2, "c": 2}]
+
+
+async def test_across_many(things: Database) -> None:
+    assert [t.id for t in await Thing.objects.filter(parts__day__year=2021)] == [1]
+    assert [t.id for t in await Thing.objects.exclude(parts__day__year=2021).order_by("id")] == [2, 3, 4, 5]
+    assert [t.id for t in await Thing.objects.filter(parts__data__owner__name="ann")] == [1]
+    assert [t.id for t in await Thing.objects.exclude(parts__data__has_key="n").order_by("id")] == [3, 4, 5]
+
+
+async def test_a_year_is_a_range(things: Database) -> None:
+    """An index on the column serves, because the column is compared itself."""
+    sql = str(Thing.objects.filter(day__year=2023).sql)
+    assert "BETWEEN" in sql and "EXTRACT" not in sql.upper()
+    first = Thing.objects.filter(moment__year__gt=2023, day__year__lt=10_000)
+    assert [t.id for t in await first.order_by("id")] == [2, 3]
+    for year in (0, 1, 9999, 10_000, -5, 2**70):
+        assert await Thing.objects.filter(day__year=year).count() == 0
+
+
+async def test_random_order(things: Database) -> None:
+    orders = {tuple(await Thing.objects.order_by("?").values_list("id", flat=True)) for _ in range(40)}
+    assert len(orders) > 1
+    found = await Thing.objects.annotate(r=Random()).values_list("r", flat=True)
+    assert len(set(found)) == 5 and all(isinstance(r, float) and 0 <= r < 1 for r in found)
+
+
+async def test_now(things: Database) -> None:
+    now = await Thing.objects.filter(id=1).annotate(now=orm.functions.Now()).values_list("now", flat=True)
+    assert abs(now[0] - datetime.datetime.now(datetime.timezone.utc)) < datetime.timedelta(seconds=60)
+    assert [t.id for t in await Thing.objects.filter(moment__gt=orm.functions.Now())] == [3]
+    assert await Thing.objects.filter(id=4).update(moment=orm.functions.Now()) == 1
+    assert (await Thing.objects.get(id=4)).moment > datetime.datetime(2024, 1, 1, tzinfo=datetime.timezone.utc)
+
+
+async def test_functions_of_users(things: Database) -> None:
+    class Twice(orm.Func[str]):
+        function = "REPLACE"
+
+        def build(self, *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
+            (text,) = arguments
+            return super().build(text, "a", "aa")
+
+    found = await Thing.objects.annotate(twice=Twice("name")).filter(twice="aabcaabc").values_list("id", flat=True)
+    assert found == [2]
+
+
+@pytest.fixture
+def registered() -> Any:
+    """A transform, and a lookup, of a user's own; taken back afterwards."""
+    transforms, lookups, by_kind = (
+        dict(transform_module.transforms),
+        dict(lookup_module.lookups),
+        dict(lookup_module._by_kind),
+    )
+    orm.transforms.register("length", "text")(Length)
+    orm.transforms.register("lower", "text")(Lower)
+
+    @orm.lookups.register
+    class NotEqual(orm.lookups.Exact):
+        name = "ne"
+
+        def render(self, column: Any, operand: Any, field: Any) -> ColumnElement[bool]:
+            return column != operand  # type: ignore[no-any-return]
+
+    yield
+    for known, before in (
+        (transform_module.transforms, transforms),
+        (lookup_module.lookups, lookups),
+        (lookup_module._by_kind, by_kind),
+    ):
+        known.clear()  # type: ignore[attr-defined]
+        known.update(before)  # type: ignore[attr-defined]
+    Thing._meta.lookups.clear()
+
+
+@pytest.mark.usefixtures("registered")
+async def test_registered_by_users(things: Database) -> None:
+    assert [t.id for t in await Thing.objects.filter(name__length__gt=5).order_by("name__length", "id")] == [2, 1]
+    assert [t.id for t in await Thing.objects.filter(name__lower__contains="bca")] == [2]
+    assert [t.id for t in await Thing.objects.filter(n__ne=7).order_by("id")] == [2, 3, 5]
+    assert [t.id for t in await Thing.objects.exclude(n__ne=7).order_by("id")] == [1, 4]
+    assert [t.id for t in await Thing.objects.filter(name__length__ne=6, whole__name__length=6)] == [5]
+
+
+def test_transforms_that_make_no_sense() -> None:
+    for lookups in ({"day__hour": 1}, {"at__year": 1}, {"name__year": 1}, {"n__date": 1}, {"day__year__foo": 1}):
+        with pytest.raises(orm.FieldError, match="Its lookups are"):
+            Thing.objects.filter(**lookups)
+    for name in ("day__foo", "n__year", "day__year__year", "day__exact"):
+        with pytest.raises(orm.FieldError):
+            Thing.objects.order_by(name)
+        with pytest.raises(orm.FieldError):
+            Thing.objects.values(name)
+        with pytest.raises(orm.FieldError):
+            Thing.objects.annotate(y=orm.F(name) + 1)
+    for name in ("a__b", "", "_x", "x_", "a b", "x;y"):
+        with pytest.raises(orm.FieldError):
+            orm.transforms.register(name, "text")
+
+
+def test_functions_that_make_no_sense() -> None:
+    f = orm.functions
+    makers: list[Any] = [
+        lambda: f.Left("name", 0),
+        lambda: f.Right("name", -1),
+        lambda: f.LPad("name", -1),
+        lambda: f.Repeat("name", -1),
+        lambda: f.Substr("name", 0),
+        lambda: f.Concat("name"),
+        lambda: f.Coalesce("name"),
+        lambda: f.Greatest("n"),
+        lambda: f.Cast("name", "integer"),  # type: ignore[arg-type]
+        lambda: f.Collate("name", "C; DROP TABLE thing"),
+        lambda: f.Collate("name", ""),
+        lambda: f.Collate("name", 'x"y'),
+        lambda: f.Extract("day"),
+        lambda: f.Extract("day", "century); DROP TABLE thing; --"),
+        lambda: f.Trunc("day", "millennium'"),
+        lambda: f.Trunc("moment", "day", tzinfo="UTC"),  # type: ignore[arg-type]
+        lambda: f.KT("data"),
+        lambda: orm.StringAgg("name", 3),  # type: ignore[arg-type]
+        lambda: Thing.objects.annotate(y=f.Extract("name", "year")),
+        lambda: Thing.objects.annotate(y=f.Extract("day", "hour")),
+        lambda: Thing.objects.annotate(y=f.Trunc("day", "hour")),
+        lambda: Thing.objects.annotate(y=f.Trunc("at", "day")),
+        lambda: Thing.objects.annotate(y=f.Trunc("n", "day")),
+        lambda: Thing.objects.annotate(y=f.Trunc("day", "month", output_field=orm.DateTime())),
+        lambda: Thing.objects.annotate(y=f.Extract("day", "year", tzinfo=datetime.timezone.utc)),
+        lambda: Thing.objects.annotate(y=f.KT("name__first")),
+    ]
+    for make in makers:
+        with pytest.raises((orm.QueryError, orm.FieldError)):
+            make()

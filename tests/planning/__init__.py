@@ -1,1 +1,0 @@
-"""Tests of planning: shapes, the plan cache, compilations, row readers."""

@@ -1,0 +1,1 @@
+"""Tests of queries: conditions, terms, ordering, locks and plans."""

@@ -1,0 +1,1 @@
+"""Tests of plans: their cache, its keys and its reuse."""

@@ -1,0 +1,116 @@
+"""Row locks: `select_for_update()` and `select_for_share()`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import databases
+import pytest
+
+import orm
+from orm.database.connections.database import Database
+from tests.sample_models.shop import Item
+from tests.statement_recorder import recorded
+
+pytestmark = pytest.mark.anyio
+
+
+def kind(database: databases.Database) -> str:
+    return str(database.url.dialect)
+
+
+async def test_outside_a_transaction(shop: Database) -> None:
+    queries = [Item.objects.select_for_update(), Item.objects.filter(id=1).select_for_share()]
+    if kind(shop) == "sqlite":
+        for query in queries:
+            assert await query
+        return
+    with recorded(shop) as statements:
+        for query in queries:
+            with pytest.raises(orm.TransactionError, match="transaction"):
+                await query
+            with pytest.raises(orm.TransactionError):
+                await query.get(id=1)
+            with pytest.raises(orm.TransactionError):
+                await query.exists()
+            with pytest.raises(orm.TransactionError):
+                async for _ in query:
+                    pass
+    assert not statements
+    assert await queries[0].count() == 20
+
+
+async def test_a_locked_row(any_shop: databases.Database) -> None:
+    """Another task cannot have it, goes past it, or waits; what is not locked is free."""
+
+    async def other(**options: Any) -> list[Any]:
+        async with any_shop.transaction():
+            return await Item.objects.filter(id__lt=4).order_by("id").select_for_update(**options)
+
+    async with any_shop.transaction():
+        (locked,) = await Item.objects.filter(id=2).select_for_update()
+        assert locked.pk == 2
+        if kind(any_shop) == "sqlite":
+            return
+        with pytest.raises(orm.LockNotAvailable):
+            await asyncio.create_task(other(nowait=True))
+        assert [item.pk for item in await asyncio.create_task(other(skip_locked=True))] == [1, 3]
+        waiting = asyncio.create_task(other())
+        await Item.objects.filter(id=2).update(name="seen")
+    assert [item.name for item in await waiting][1] == "seen"
+
+
+async def test_shared_locks(shop: Database) -> None:
+    if kind(shop) == "sqlite":
+        pytest.skip("SQLite has no row locks")
+
+    async def other(query: Any) -> Any:
+        async with shop.transaction():
+            return await query
+
+    async with shop.transaction():
+        await Item.objects.filter(id=2).select_for_share()
+        row = Item.objects.filter(id=2)
+        assert await asyncio.create_task(other(row.select_for_share(nowait=True)))
+        with pytest.raises(orm.LockNotAvailable):
+            await asyncio.create_task(other(row.select_for_update(nowait=True)))
+
+
+async def test_options_that_a_database_lacks(shop: Database) -> None:
+    of = Item.objects.select_related("shelf").filter(id=2).select_for_update(of=["self"])
+    no_key = Item.objects.filter(id=2).select_for_update(no_key=True)
+    async with shop.transaction():
+        if kind(shop) == "mysql":
+            for query in (of, no_key):
+                with pytest.raises(orm.NotSupportedError):
+                    await query
+            return
+        with recorded(shop) as statements:
+            assert len(await of) == len(await no_key) == 1
+    if kind(shop) == "postgresql":
+        assert statements.texts[0].endswith("FOR UPDATE OF item")
+        assert statements.texts[1].endswith("FOR NO KEY UPDATE")
+
+
+async def test_refused() -> None:
+    with pytest.raises(orm.QueryError, match="nowait"):
+        Item.objects.select_for_update(nowait=True, skip_locked=True)
+    with pytest.raises(orm.QueryError, match="list"):
+        Item.objects.select_for_update(of="self")
+
+
+async def test_of_names_what_is_loaded(shop: Database) -> None:
+    if kind(shop) == "sqlite":
+        pytest.skip("SQLite has no row locks")
+    async with shop.transaction():
+        with recorded(shop) as statements:
+            for name in ("shelf", "sku", "'; --"):
+                with pytest.raises(orm.FieldError, match="self"):
+                    await Item.objects.select_for_update(of=[name])
+        assert not statements
+
+
+async def test_writing_ignores_the_lock(shop: Database) -> None:
+    assert await Item.objects.select_for_update().filter(id=1).update(name="x") == 1
+    assert await Item.objects.select_for_update().filter(id=1).delete() == 1

@@ -1,0 +1,51 @@
+"""`.sql` and explain(): what a queryset asks, for reading."""
+
+from __future__ import annotations
+
+import databases
+import pytest
+
+import orm
+from orm.database.connections.database import Database
+from tests.sample_models.players import Org, Player
+from tests.statement_recorder import recorded
+
+pytestmark = pytest.mark.anyio
+
+
+def test_sql_is_there_without_a_connection() -> None:
+    query = (
+        Org.objects.using(Database("postgresql://localhost/nowhere")).filter(name="x", size__gt=3).order_by("id")[:5]
+    )
+    assert str(query.sql).startswith("SELECT org.id, org.name, org.size \nFROM org \nWHERE org.name = $1")
+    assert query.sql.values == ("x", 3, 5)
+    assert str(query.sql) == query.sql.text
+    sqlite = query.using(Database("sqlite:///nowhere.db"))
+    assert str(sqlite.sql).count("?") >= 3  # SQLAlchemy adds an OFFSET of 0.
+    mysql = query.using(Database("mysql://localhost/nowhere"))
+    assert str(mysql.sql).count("%s") == 3
+
+
+async def test_sql_is_what_is_sent(world: Database) -> None:
+    query = Player.objects.filter(team__org__name="Acme", rank__in=[1, 2]).select_related("home").order_by("-rank")[1:3]
+    with recorded(world) as statements:
+        await query
+    assert statements.texts == [str(query.sql)]
+    assert tuple(statements[0].values) == query.sql.values
+
+
+async def test_sql_reads_well(world: Database) -> None:
+    text = (
+        " ".join(str(Player.objects.filter(team__name="Red").values("id").sql).split())
+        .replace("`", "")
+        .replace("INNER ", "")
+    )
+    assert text.startswith("SELECT player.id FROM player JOIN team ON player.team = team.id WHERE team.name = ")
+    assert "1 = 1" not in text and "true" not in text
+
+
+async def test_explain_is_the_database_s_own(any_world: databases.Database) -> None:
+    plan = await Player.objects.filter(team__name="Red").explain()
+    assert isinstance(plan, str) and plan
+    assert "player" in plan.lower()
+    assert await Player.objects.filter(orm.Q(rank=1) | orm.Q(name="x")).order_by("id")[:3].explain()

@@ -1,0 +1,1 @@
+"""Tests of saving, of bulk writes and of upserts."""

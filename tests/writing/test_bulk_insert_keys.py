@@ -1,0 +1,166 @@
+"""Many rows: a large result lets other tasks run, a large insert tells the keys."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+from collections.abc import AsyncIterator
+from contextlib import nullcontext
+from typing import Any
+
+import pytest
+
+import orm
+from orm.database.connections.database import Database
+from orm.utils import row_batches
+from orm.utils.row_batches import PIECE
+from tests.sample_models import players as world_module
+from tests.sample_models.players import Org, Player, Tag, Team
+from tests.statement_recorder import recorded
+
+pytestmark = pytest.mark.anyio
+MANY = 3 * PIECE
+
+
+@pytest.fixture
+async def sqlite_tables(sqlite_url: str) -> AsyncIterator[Database]:
+    """The world's tables, empty, on SQLite."""
+    async with Database(sqlite_url) as database:
+        await world_module.create(database)
+        yield database
+
+
+async def test_other_tasks_run_while_a_large_result_is_read(tables: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    await Tag.objects.bulk_create({"name": f"tag {n}", "uses": n} for n in range(MANY))
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    seen: list[int] = []
+    read = row_batches.undisturbed
+
+    def noting(*args: Any) -> Any:
+        seen.append(turns)
+        return read(*args)
+
+    monkeypatch.setattr(row_batches, "undisturbed", noting)
+    task = asyncio.create_task(other())
+    found = await Tag.objects.order_by("uses")
+    task.cancel()
+    assert [tag.uses for tag in found] == list(range(MANY))
+    assert len(seen) == 3
+    if tables.url.dialect == "sqlite":
+        assert seen[0] < turns  # They are read in another thread, which has its turns as the interpreter gives them.
+    else:
+        assert seen[0] < seen[1] < seen[2]
+
+
+async def test_a_value_that_is_missing_everywhere_is_told(tables: Database) -> None:
+    await Tag.objects.create(name="known")
+    with pytest.raises(orm.ValidationError) as caught:
+        await Tag.objects.bulk_create([{"uses": 1}, {"uses": 2}])
+    assert dict(caught.value) == {"name": "This field is required."}
+
+
+async def test_keys_of_many_rows(tables: Database) -> None:
+    first = await Tag.objects.create(name="first")
+    tags = await Tag.objects.bulk_create({"name": f"tag {n}", "uses": n} for n in range(MANY))
+    keys = [tag.pk for tag in tags]
+    assert len(set(keys)) == MANY and min(keys) > first.pk and keys == sorted(keys)
+    stored = await Tag.objects.exclude(pk=first.pk).values_list("id", "uses")
+    assert {tag.pk: tag.uses for tag in tags} == dict(stored)
+
+
+@pytest.fixture
+async def adding(sqlite_tables: Database) -> AsyncIterator[None]:
+    """A trigger adds a row for each new one."""
+    await sqlite_tables.execute(
+        "CREATE TRIGGER more AFTER INSERT ON TAG WHEN new.uses >= 0 "
+        "BEGIN INSERT INTO tag (name, uses) VALUES (new.name || '!', -1); END"
+    )
+    yield
+    await sqlite_tables.execute("DROP TRIGGER more")
+
+
+async def test_keys_where_a_trigger_adds_rows(adding: None) -> None:
+    await _keys_are_right()
+
+
+@pytest.mark.parametrize("count", [2, 10, 1_000])
+@pytest.mark.parametrize("inside", [False, True])
+async def test_keys_after_the_highest_there_can_be(sqlite_tables: Database, count: int, inside: bool) -> None:
+    """SQLite takes any that are free then, in no order that would tell them apart; each instance has its own."""
+    await Tag.objects.create(id=2**63 - 1, name="last")
+    async with sqlite_tables.transaction() if inside else nullcontext():
+        tags = await _keys_are_right(count)
+    keys = [tag.pk for tag in tags]
+    assert count == 2 or keys != sorted(keys), "keys in order would be told apart anyway"
+
+
+async def test_keys_after_the_highest_there_can_be_where_a_trigger_adds_rows(
+    sqlite_tables: Database, adding: None
+) -> None:
+    await Tag.objects.create(id=2**63 - 1, name="last", uses=-1)
+    await _keys_are_right()
+
+
+async def test_keys_inside_a_transaction(tables: Database) -> None:
+    async with tables.transaction():
+        await _keys_are_right()
+
+
+async def _keys_are_right(count: int = 1_000) -> list[Tag]:
+    tags = await Tag.objects.bulk_create({"name": f"tag {n}", "uses": n} for n in range(count))
+    stored = dict(await Tag.objects.filter(name__startswith="tag").values_list("id", "uses"))
+    assert all(stored[tag.pk] == tag.uses for tag in tags)
+    return tags
+
+
+async def test_keys_cost_no_returning_on_sqlite(sqlite_tables: Database) -> None:
+    with recorded(sqlite_tables) as statements:
+        await Tag.objects.bulk_create({"name": f"tag {n}"} for n in range(1_000))
+    inserts = [statement for statement in statements.texts if statement.startswith("INSERT")]
+    assert inserts and not any("RETURNING" in statement for statement in inserts)
+
+
+async def test_rows_of_several_shapes_and_kinds_of_value(tables: Database) -> None:
+    acme, red = Org(name="Acme"), Team(name="Red")
+    await acme.save()
+    red.league = acme
+    await red.save()
+    late = Team(name="Late", league=acme)
+    players = [
+        Player(name="plain", home=red),
+        Player(name="  kept ", home=red.pk, score="7", joined="2024-05-17"),
+        Player(name="keyed", home=red, id=1_000),
+        Player(name="of one saved later", home=late, active="false"),
+        Player(name="plain again", home=red, rank=3),
+    ]
+    await late.save()
+    await Player.objects.bulk_create(players)
+    assert players[0].pk < players[1].pk < players[4].pk and players[2].pk == 1_000
+    assert (players[1].score, players[1].joined) == (7, datetime.date(2024, 5, 17))
+    assert players[3].home_id == late.pk and players[3].active is False
+    stored = {player.pk: player for player in await Player.objects.all()}
+    for player in players:
+        assert {**vars(stored[player.pk])} == {key: value for key, value in vars(player).items() if key != "home"}
+
+
+async def test_the_rows_that_are_refused_are_told_with_every_message(tables: Database) -> None:
+    players = [Player(name="fine", home=1), Player(name="x" * 51, home=1, score="many")]
+    with pytest.raises(orm.ValidationError) as caught:
+        await Player.objects.bulk_create(players)
+    assert {message.index[0] for message in caught.value.messages()} == {"name", "score"}
+    assert players[1].score == "many"
+    assert await Player.objects.count() == 0
+
+
+async def test_related_instances_are_shared(world: Database) -> None:
+    players = await Player.objects.filter(team=1).select_related("team__org")
+    assert len(players) > 1
+    assert len({id(player.team) for player in players}) == 1
+    assert players[0].team.org.name == "Acme"

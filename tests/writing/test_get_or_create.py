@@ -1,0 +1,137 @@
+"""get_or_create() and update_or_create(): once each way, and many tasks at once."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import databases
+import pytest
+
+import orm
+from orm.database.connections.database import Database
+from tests.sample_models.players import Player, Tag, Team
+
+pytestmark = pytest.mark.anyio
+TASKS = 20
+
+
+async def test_get_or_create(any_tables: databases.Database) -> None:
+    tag, created = await Tag.objects.get_or_create(name="a", defaults={"uses": 3})
+    assert (created, tag.name, tag.uses) == (True, "a", 3)
+    again, created = await Tag.objects.get_or_create(name="a", defaults={"uses": 9})
+    assert (created, again.pk, again.uses) == (False, tag.pk, 3)
+    assert (await Tag.objects.get_or_create({"uses": 1}, name="b"))[0].uses == 1
+    assert (await Tag.objects.get_or_create(name__exact="c", uses__gt=100, defaults={"uses": 101}))[1] is True
+    assert (await Tag.objects.get_or_create(name__iexact="C", defaults={"name": "c"}))[1] is False
+    assert await Tag.objects.count() == 3
+
+
+async def test_callables_among_the_defaults_are_called_when_needed(any_tables: databases.Database) -> None:
+    calls: list[int] = []
+
+    def count() -> int:
+        calls.append(1)
+        return len(calls)
+
+    tag, _ = await Tag.objects.get_or_create(name="a", defaults={"uses": count})
+    assert (tag.uses, len(calls)) == (1, 1)
+    await Tag.objects.get_or_create(name="a", defaults={"uses": count})
+    assert len(calls) == 1
+    tag, created = await Tag.objects.update_or_create(name="a", defaults={"uses": count})
+    assert (created, tag.uses, len(calls)) == (False, 2, 2)
+    tag, created = await Tag.objects.update_or_create(name="b", defaults={"uses": 0}, create_defaults={"uses": count})
+    assert (created, tag.uses) == (True, 3)
+
+
+async def test_update_or_create(any_tables: databases.Database) -> None:
+    tag, created = await Tag.objects.update_or_create(name="a", defaults={"uses": 3})
+    assert (created, tag.uses) == (True, 3)
+    tag, created = await Tag.objects.update_or_create(name="a", defaults={"uses": 4, "note": "x"})
+    assert (created, tag.uses, tag.note) == (False, 4, "x")
+    stored = await Tag.objects.get(name="a")
+    assert (stored.pk, stored.uses, stored.note) == (tag.pk, 4, "x")
+    tag, created = await Tag.objects.update_or_create(name="b", defaults={"uses": 1}, create_defaults={"note": "new"})
+    assert (created, tag.uses, tag.note) == (True, 0, "new")
+    tag, created = await Tag.objects.update_or_create({"name": "c"}, name="b")
+    assert (created, tag.name) == (False, "c")
+    tag, created = await Tag.objects.update_or_create(name="c")
+    assert created is False
+    tag, created = await Tag.objects.update_or_create(name="c", defaults={"uses": Tag.uses + 10})
+    assert (await Tag.objects.get(name="c")).uses == 10
+    assert await Tag.objects.count() == 2
+
+
+async def test_relations_among_lookups_and_defaults(any_world: databases.Database) -> None:
+    red = await Team.objects.get(name="Red")
+    player, created = await Player.objects.get_or_create(name="new", team=red, defaults={"home": red})
+    assert created and player.team is red and player.home_id == 1
+    assert await Player.objects.get_or_create(name="new", team=red) == (player, False)
+    assert (await Player.objects.get_or_create(name="loose", team=None, defaults={"home_id": 2}))[1] is True
+    assert (await Player.objects.get_or_create(name="loose", team=None))[1] is False
+
+
+async def test_what_they_refuse(any_world: databases.Database) -> None:
+    with pytest.raises(orm.MultipleMatches):
+        await Player.objects.get_or_create(active=True)
+    with pytest.raises(orm.FieldError):
+        await Tag.objects.get_or_create(nope=1)
+    with pytest.raises(orm.FieldError):
+        await Tag.objects.get_or_create(name="a", defaults={"nope": 1})
+    with pytest.raises(orm.ValidationError):
+        await Tag.objects.get_or_create(uses=5)
+    with pytest.raises(orm.ForeignKeyViolation):
+        await Player.objects.get_or_create(name="x", defaults={"home_id": 99})
+    await Tag.objects.create(name="taken", uses=1)
+    with pytest.raises(orm.UniqueViolation):
+        await Tag.objects.get_or_create(uses=2, defaults={"name": "taken"})
+    with pytest.raises(orm.UniqueViolation):
+        await Tag.objects.update_or_create(uses=2, defaults={"name": "taken"})
+    assert await Tag.objects.count() == 1
+
+
+async def test_a_race_makes_one_row(any_tables: databases.Database) -> None:
+    for round_number in range(3):
+        name = f"round {round_number}"
+        found = await asyncio.gather(
+            *(Tag.objects.get_or_create(name=name, defaults={"uses": n}) for n in range(TASKS))
+        )
+        assert sum(created for _, created in found) == 1
+        assert len({tag.pk for tag, _ in found}) == 1
+        assert {tag.uses for tag, _ in found} == {(await Tag.objects.get(name=name)).uses}
+    assert await Tag.objects.count() == 3
+
+
+async def test_a_race_of_updates_makes_one_row(any_tables: databases.Database) -> None:
+    found = await asyncio.gather(*(Tag.objects.update_or_create(name="a", defaults={"uses": n}) for n in range(TASKS)))
+    assert sum(created for _, created in found) == 1
+    assert len({tag.pk for tag, _ in found}) == 1
+    assert (await Tag.objects.get()).uses in range(TASKS)
+
+
+async def test_a_race_inside_outer_transactions(any_tables: databases.Database) -> None:
+    """Each task has a transaction of its own, in which it has read before: it must still find the winner's row."""
+
+    async def one(name: str, number: int) -> tuple[Any, bool]:
+        async with any_tables.transaction():
+            await Tag.objects.filter(name="none").exists()
+            found = await Tag.objects.get_or_create(name=name, defaults={"uses": number})
+            await Tag.objects.filter(name=name).exists()  # The transaction is whole.
+            return found
+
+    if any_tables.url.dialect == "sqlite" and not isinstance(any_tables, Database):
+        pytest.skip("A plain database's SQLite transaction that has read cannot wait for another one's writes.")
+    for name in ("a", "b", "c", "d"):  # Once the pool has its connections, the tasks come closer.
+        found = await asyncio.gather(*(one(name, number) for number in range(TASKS)))
+        assert sum(created for _, created in found) == 1
+        assert len({tag.pk for tag, _ in found}) == 1
+    assert await Tag.objects.count() == 4
+
+
+async def test_a_creation_that_fails_leaves_the_outer_transaction_whole(any_tables: databases.Database) -> None:
+    async with any_tables.transaction():
+        await Tag.objects.create(name="before")
+        with pytest.raises(orm.UniqueViolation):
+            await Tag.objects.get_or_create(uses=99, defaults={"name": "before"})
+        await Tag.objects.create(name="after")
+    assert await Tag.objects.order_by("id").values_list("name", flat=True) == ["before", "after"]

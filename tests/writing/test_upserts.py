@@ -1,0 +1,126 @@
+"""`bulk_create()` where rows are there already, and `upsert()`."""
+
+from __future__ import annotations
+
+import databases
+import pytest
+
+import orm
+from orm.database.connections.database import Database
+from tests.sample_models.shop import Item, Place
+from tests.statement_recorder import recorded
+
+pytestmark = pytest.mark.anyio
+
+
+def unique(has_targets: bool, *names: str) -> list[str]:
+    return list(names) if has_targets else []
+
+
+async def test_ignored_conflicts(any_shop: databases.Database) -> None:
+    made = await Item.objects.bulk_create(
+        [{"sku": "sku03", "name": "no"}, {"sku": "new", "name": "yes"}], ignore_conflicts=True
+    )
+    assert [(item.pk, item._persisted) for item in made] == [(None, False)] * 2
+    assert await Item.objects.count() == 21
+    assert (await Item.objects.get(sku="sku03")).name != "no"
+    assert (await Item.objects.get(sku="new")).name == "yes"
+
+
+async def test_only_unique_constraints_are_ignored(shop: Database) -> None:
+    with pytest.raises(orm.ForeignKeyViolation):
+        await Item.objects.bulk_create([{"sku": "x", "shelf": 99}], ignore_conflicts=True)
+
+
+async def test_upsert_gives_keys(shop: Database, has_targets: bool) -> None:
+    known = (await Item.objects.get(sku="sku07")).pk
+    with recorded(shop) as statements:
+        items = await Item.objects.upsert(
+            [{"sku": "b", "name": "1"}, {"sku": "sku07", "name": "2"}, {"sku": "a", "name": "3"}],
+            unique_fields=unique(has_targets, "sku"),
+            update_fields=["name"],
+        )
+    assert len(statements) == 1
+    assert items[1].pk == known
+    for item, name in zip(items, "123", strict=True):
+        assert (await Item.objects.get(pk=item.pk)).sku == item.sku
+        assert (await Item.objects.get(pk=item.pk)).name == name
+
+
+async def test_upsert_of_one_updates_what_it_names(any_shop: databases.Database) -> None:
+    fields = unique("mysql" not in any_shop.url.dialect, "sku")
+    before = await Item.objects.get(sku="sku05")
+    item = await Item.objects.upsert({"sku": "sku05", "count": 77}, unique_fields=fields)
+    assert item.pk == before.pk
+    after = await Item.objects.get(sku="sku05")
+    assert (after.count, after.name, after.price) == (77, before.name, before.price)
+
+
+async def test_an_upserted_instance_takes_the_key_of_its_row(shop: Database, has_targets: bool) -> None:
+    item = await Item.objects.upsert(
+        Item(id=4711, sku="sku05", name="x"), unique_fields=unique(has_targets, "sku"), update_fields=["name"]
+    )
+    assert item.pk == 6
+    item.name = "again"
+    await item.save()
+    assert (await Item.objects.get(sku="sku05")).name == "again"
+
+
+async def test_composite_keys(empty_shop: Database, has_targets: bool) -> None:
+    rows = [{"row": 1, "column": c, "note": "old"} for c in range(3)]
+    await Place.objects.bulk_create(rows)
+    await Place.objects.upsert(
+        [{"row": 1, "column": c, "note": "new"} for c in range(1, 5)], unique_fields=unique(has_targets, "pk")
+    )
+    notes = await Place.objects.order_by("pk").values_list("note", flat=True)
+    assert notes == ["old", "new", "new", "new", "new"]
+    await Place.objects.bulk_create([{"row": 1, "column": 0, "note": "never"}], ignore_conflicts=True)
+    assert (await Place.objects.get(pk=(1, 0))).note == "old"
+
+
+async def test_a_thousand_rows_are_one_shape(shop: Database, has_targets: bool) -> None:
+    fields = unique(has_targets, "sku")
+    for count in (3, 50, 1000):
+        await Item.objects.upsert([{"sku": f"n{i}", "count": i} for i in range(count)], unique_fields=fields)
+        if count == 3:
+            planned = orm.plan_cache_info().misses
+    assert orm.plan_cache_info().misses == planned
+    assert await Item.objects.filter(sku__startswith="n").count() == 1000
+
+
+async def test_targets_are_the_databases_choice(shop: Database, has_targets: bool) -> None:
+    row = {"sku": "sku01", "name": "x"}
+    if has_targets:
+        with pytest.raises(orm.QueryError, match="unique_fields"):
+            await Item.objects.upsert(row)
+    else:
+        with pytest.raises(orm.NotSupportedError, match="unique_fields"):
+            await Item.objects.upsert(row, unique_fields=["sku"])
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"ignore_conflicts": True, "update_conflicts": True}, orm.QueryError),
+        ({"update_conflicts": True}, orm.QueryError),
+        ({"update_conflicts": True, "update_fields": ["id"]}, orm.QueryError),
+        ({"update_conflicts": True, "update_fields": ["pk"]}, orm.QueryError),
+        ({"update_conflicts": True, "update_fields": "name"}, orm.QueryError),
+        ({"update_conflicts": True, "update_fields": ["nmae"]}, orm.FieldError),
+        ({"update_conflicts": True, "update_fields": ["name"], "unique_fields": ["'; --"]}, orm.FieldError),
+        ({"update_fields": ["name"]}, orm.QueryError),
+        ({"batch_size": 0}, orm.QueryError),
+    ],
+)
+async def test_refused_options(empty_shop: Database, options: dict[str, object], error: type[Exception]) -> None:
+    with recorded(empty_shop) as statements, pytest.raises(error):
+        await Item.objects.bulk_create([{"sku": "x"}], **options)  # type: ignore[arg-type]
+    assert not statements
+
+
+async def test_invalid_rows_reach_no_database(empty_shop: Database, has_targets: bool) -> None:
+    with recorded(empty_shop) as statements, pytest.raises(orm.ValidationError):
+        await Item.objects.upsert(
+            [{"sku": "ok", "count": 1}, {"sku": "x" * 51, "count": 1}], unique_fields=unique(has_targets, "sku")
+        )
+    assert not statements
