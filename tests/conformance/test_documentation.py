@@ -51,7 +51,7 @@ def test_the_reasons_of_the_cases_are_the_table_s() -> None:
 
 
 def test_the_page_tells_of_every_difference_and_of_nothing_else() -> None:
-    listed = bullets(section("Other answers, on purpose"))
+    listed = bullets(section("Deliberate differences"))
     told = (ANSWERS | STATEMENTS | FEWER).values()
     untold = [words for words in told if not any(words in bullet for bullet in listed)]
     assert untold == []

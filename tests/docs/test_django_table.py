@@ -35,7 +35,7 @@ pytestmark = [
 ]
 
 PAGE = Path(__file__).parents[2] / "docs" / "django-table.md"
-STATES = ("same", "different", "not there")
+STATES = ("same", "different", "not supported")
 
 
 def read() -> dict[str, list[tuple[str, str]]]:
@@ -136,7 +136,7 @@ def test_the_sections_are_these() -> None:
 
 
 def test_all_but_one_are_there() -> None:
-    assert [name for names in TABLE.values() for name, state in names if state == "not there"] == ["extra"]
+    assert [name for names in TABLE.values() for name, state in names if state == "not supported"] == ["extra"]
 
 
 @pytest.mark.parametrize("section", DJANGO)
@@ -179,7 +179,7 @@ def there(section: str, name: str) -> bool:
 def test_what_is_there(section: str) -> None:
     states = TABLE[section]
     assert [name for name, state in states if state == "same" and not there(section, name)] == []
-    assert [name for name, state in states if state == "not there" and there(section, name)] == []
+    assert [name for name, state in states if state == "not supported" and there(section, name)] == []
 
 
 def options(function: Callable[..., Any]) -> set[str]:
