@@ -9,7 +9,9 @@ from __future__ import annotations
 ANSWERS: dict[str, str] = {
     "Django leaves case to the collation; ours ignores it in any": "they follow the collation",
     "SQLite's LIKE, which Django uses, ignores the case of ASCII letters; we do not": "On SQLite Django's do not",
-    "Django leaves case to SQLite, which knows that of ASCII letters; ours folds all": "ignore case beyond ASCII as well",
+    "Django leaves case to SQLite, which knows that of ASCII letters; ours folds all": (
+        "ignore case beyond ASCII as well"
+    ),
     "NULL is not below a number; Django drops the condition, and NULL passes": "A NULL is not less than a number",
     "a number that no column can hold is left out; Django lets Python's OverflowError through": (
         "in a list such a number is ignored"
