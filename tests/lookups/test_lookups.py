@@ -270,7 +270,7 @@ async def test_in_takes_a_queryset_of_the_same_model(any_world: databases.Databa
 
 
 async def test_excluding_a_queryset_with_nulls_is_sql_s_not_in_as_in_django(any_world: databases.Database) -> None:
-    """``NOT IN (…, NULL)`` is never true of a value; Django leaves it so, and test_querysets_against_django.py holds us to it."""
+    """``NOT IN (…, NULL)`` is never true of a value; Django leaves it so: see test_querysets_against_django.py."""
     scores = Player.objects.filter(rank__in=[1, 2]).values_list("score", flat=True)  # 10 and NULL
     assert await keys(Player.objects.filter(score__in=scores)) == [1, 8, 14]
     assert await keys(Player.objects.exclude(score__in=scores)) == [2, 7]

@@ -4,7 +4,8 @@ Known differences, left out here: on SQLite Django's contains, startswith and en
 do), on MySQL its icontains follows the column's collation; its XOR over NULLs differs from one database to the next;
 a column that F() reaches over a null relation is not guarded in its exclude(); ``lt`` of a number that is too large
 for the column is true of NULL for it, and ``in`` of one an error. A NOT inside of a NOT makes it forget to guard other
-conditions against NULL, which ones depends on their order; query/conditions/test_q_objects.py holds us to the plain truth there.
+conditions against NULL, which ones depends on their order; query/conditions/test_q_objects.py holds us to the plain
+truth there.
 """
 
 from __future__ import annotations
