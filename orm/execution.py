@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING, Any
 import databases
 import typesystem
 
-from orm.database.connections.server_dialect import dialect_of, known_dialect, settled_dialect
+from orm.database.connections.server_dialect import cached_dialect, dialect_of, known_dialect
 from orm.database.connections.session import Session, fetch_rows, run_sql
 from orm.database.dialect import Dialect
 from orm.exceptions import QueryError, TransactionError
 from orm.fields import Field
 from orm.query.plans.aggregate import Aggregation
 from orm.query.plans.plan import Plan, UnstorableArgument
-from orm.query.plans.select import count_plan, counted, probed, rows_plan
+from orm.query.plans.select import count_plan, counted, exists_query, rows_plan
 from orm.query.plans.write import Assignments, delete_plan, insert_plan, matching, update_plan, update_values
 from orm.query.projection import Projection
 from orm.query.query import Query
 from orm.query.terms.base import Term
-from orm.utils.gc_control import FEW, tidy, undisturbed
-from orm.utils.row_batches import PIECE, Found, Read
+from orm.utils.gc_control import MIN_OBJECTS, call_with_gc_paused, collect_if_grown
+from orm.utils.row_batches import BATCH_ROWS, BatchedObjects, RowReader
 
 if TYPE_CHECKING:
     from orm.mapping.model_info import ModelInfo
@@ -93,23 +93,23 @@ async def fetch(
     """
     if query.is_empty:
         return []
-    tidy()
+    collect_if_grown()
     # What need not be waited for has no coroutine of its own here: each takes as long as a good part of the rest.
-    dialect = settled_dialect(database) or await dialect_of(database)
+    dialect = cached_dialect(database) or await dialect_of(database)
     plan = rows_plan(dialect, query)
     assert plan.reader is not None
     sql, arguments = ready(plan, query, query.values if values is None else values)
     read = partial(plan.reader, **into) if into else plan.reader
     if note is not None:
-        read = _noting(read, note)
+        read = _with_callback(read, note)
     if query.lock is None:
         rows = await fetch_rows(database, sql, arguments, read)
     else:
         rows = await _fetch_locked(query, dialect, database, sql, arguments)
-    return read(rows) if len(rows) < FEW and type(rows) is not Found else await read_rows(read, rows)
+    return read(rows) if len(rows) < MIN_OBJECTS and type(rows) is not BatchedObjects else await read_rows(read, rows)
 
 
-def _noting(read: Read, note: Callable[[list[Any]], None]) -> Read:
+def _with_callback(read: RowReader, note: Callable[[list[Any]], None]) -> RowReader:
     def read_and_note(rows: Sequence[Any]) -> list[Any]:
         found = read(rows)
         note(found)
@@ -118,19 +118,19 @@ def _noting(read: Read, note: Callable[[list[Any]], None]) -> Read:
     return read_and_note
 
 
-async def read_rows(read: Read, rows: Sequence[Any]) -> list[Any]:
+async def read_rows(read: RowReader, rows: Sequence[Any]) -> list[Any]:
     """What is made of rows; of many, piece by piece, so that other tasks have their turn in between."""
-    if isinstance(rows, Found):
+    if isinstance(rows, BatchedObjects):
         return rows.taken()
-    if len(rows) <= PIECE:
-        return undisturbed(read, rows)
-    found = Found()
+    if len(rows) <= BATCH_ROWS:
+        return call_with_gc_paused(read, rows)
+    found = BatchedObjects()
     left = rows if isinstance(rows, list) else list(rows)
     del rows
     left.reverse()
     while left:
-        found.add(read, left[: -PIECE - 1 : -1])
-        del left[-PIECE:]  # to free them all at the end would take its time, too
+        found.add(read, left[: -BATCH_ROWS - 1 : -1])
+        del left[-BATCH_ROWS:]  # to free them all at the end would take its time, too
         await asyncio.sleep(0)
     return found.taken()
 
@@ -182,7 +182,7 @@ async def exists(query: Query, database: databases.Database) -> bool:
     """Whether the query has a row."""
     if query.is_empty:
         return False
-    query = probed(query)
+    query = exists_query(query)
     if query.is_empty:
         return False
     dialect = await dialect_of(database)
@@ -206,12 +206,12 @@ async def insert(info: ModelInfo, values: dict[str, Any], database: databases.Da
     """Insert one row of validated values; returns what the database filled in, by field name."""
     dialect = await dialect_of(database)
     fields = tuple(info.fields[name] for name in values)
-    missing = filled_in(info, fields)
+    missing = database_generated_fields(info, fields)
     plan = insert_plan(dialect, info, fields, missing if dialect.returning else ())
     try:
         sql, arguments = plan.statement(tuple(values.values()))
     except UnstorableArgument as error:
-        raise unstorable([(fields[error.position], error.reason)]) from error
+        raise unstorable_value_error([(fields[error.position], error.reason)]) from error
     if plan.reader is not None:
         rows = plan.reader(await fetch_rows(database, sql, arguments))
         return {field.name: value for field, value in zip(missing, rows[0], strict=True)}
@@ -222,7 +222,7 @@ async def insert(info: ModelInfo, values: dict[str, Any], database: databases.Da
     return {}
 
 
-def filled_in(info: ModelInfo, given: tuple[Field[Any], ...]) -> tuple[Field[Any], ...]:
+def database_generated_fields(info: ModelInfo, given: tuple[Field[Any], ...]) -> tuple[Field[Any], ...]:
     """The fields that the database fills in when only these are given."""
     return tuple(
         field
@@ -237,7 +237,7 @@ async def update(query: Query, assignments: Assignments, database: databases.Dat
         return 0
     query = matching(query)
     plan = update_plan(await dialect_of(database), query, assignments)
-    sql, arguments = ready_update(plan, query, assignments)
+    sql, arguments = bind_update(plan, query, assignments)
     return (await run_sql(database, sql, arguments)).rowcount
 
 
@@ -250,11 +250,11 @@ async def update_returning(
     query = matching(query)
     plan = update_plan(await dialect_of(database), query, assignments, returning)
     assert plan.reader is not None
-    sql, arguments = ready_update(plan, query, assignments)
+    sql, arguments = bind_update(plan, query, assignments)
     return plan.reader(await fetch_rows(database, sql, arguments))
 
 
-def ready_update(plan: Plan, query: Query, assignments: Assignments) -> tuple[str, Sequence[Any]]:
+def bind_update(plan: Plan, query: Query, assignments: Assignments) -> tuple[str, Sequence[Any]]:
     """SQL and arguments of an UPDATE of the rows that `matching` gave.
 
     Raises `orm.ValidationError` for a value that its column cannot hold.
@@ -266,7 +266,7 @@ def ready_update(plan: Plan, query: Query, assignments: Assignments) -> tuple[st
         position = error.position
         for field, term in assignments:
             if position < len(term.values):
-                raise unstorable([(field, error.reason)]) from error
+                raise unstorable_value_error([(field, error.reason)]) from error
             position -= len(term.values)
         ready(plan, query, values)
         raise
@@ -293,7 +293,7 @@ async def delete_returning(query: Query, returning: Projection, database: databa
     return plan.reader(await fetch_rows(database, sql, arguments))
 
 
-def unstorable(found: Sequence[tuple[Field[Any], str]]) -> typesystem.ValidationError:
+def unstorable_value_error(found: Sequence[tuple[Field[Any], str]]) -> typesystem.ValidationError:
     """The error for values that a column cannot hold, with the reasons."""
     messages = [typesystem.Message(text=reason, code="unstorable", index=[field.name]) for field, reason in found]
     return typesystem.ValidationError(messages=messages)

@@ -21,7 +21,7 @@ from orm.queryset.queryset import QuerySet
 from orm.queryset.raw import RawQuerySet
 from orm.registry import ModelRegistry, registry_of
 from orm.relations import Composed, GenericForeignKey, ManyToMany
-from orm.relations.instance_state import LOADED, OWNER, SPARSE, settle
+from orm.relations.instance_state import KEY_ONLY, LOADED, OWNER, settle
 from orm.writing.delete_preview import DeletePlan, collect_delete
 from orm.writing.instances import database_of, delete_instance, load_instance, row_query, save_instance, update_instance
 
@@ -95,7 +95,7 @@ class ModelMetaclass(type):
                 if hasattr(descriptor, "__set__") or _is_taken(cls, attribute):
                     setattr(cls, attribute, descriptor)
                 else:
-                    info.unset[attribute] = descriptor
+                    info.fallback_descriptors[attribute] = descriptor
         declared_relations: dict[str, ManyToMany[Any] | Composed] = {**many, **composed}
         for key, relation in declared_relations.items():
             relation.bind(cls, key)
@@ -111,13 +111,13 @@ class ModelMetaclass(type):
 
         def __getattr__(cls, name: str) -> Any:
             info = cls.__dict__.get("_meta")
-            if info is None or name not in info.unset:
+            if info is None or name not in info.fallback_descriptors:
                 raise AttributeError(f"type object {cls.__name__!r} has no attribute {name!r}", name=name, obj=cls)
-            return info.unset[name].__get__(None, cls)
+            return info.fallback_descriptors[name].__get__(None, cls)
 
     def __dir__(cls) -> list[str]:
         info = cls.__dict__.get("_meta")
-        return sorted({*super().__dir__(), *(info.unset if info else ())})
+        return sorted({*super().__dir__(), *(info.fallback_descriptors if info else ())})
 
     @property
     def fields(cls) -> dict[str, Field[Any]]:
@@ -254,7 +254,7 @@ class Model(metaclass=ModelMetaclass):
 
         def __getattr__(self, name: str) -> Any:
             # Also after a property of the model's own has failed with an AttributeError: it is asked for that again.
-            descriptor = type(self)._meta.unset.get(name)
+            descriptor = type(self)._meta.fallback_descriptors.get(name)
             return object.__getattribute__(self, name) if descriptor is None else descriptor.__get__(self, type(self))
 
     @property
@@ -314,7 +314,7 @@ class Model(metaclass=ModelMetaclass):
     def _missing_attribute(self, field: Field[Any]) -> AttributeError:
         """The error for a value that this instance does not hold."""
         name = f"{self._meta.name}.{field.name}"
-        sparse = self.__dict__.get(SPARSE)
+        sparse = self.__dict__.get(KEY_ONLY)
         if sparse is not None:
             owner, _, relation = sparse.partition(".")
             return AttributeError(

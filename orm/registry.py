@@ -11,7 +11,7 @@ import sqlalchemy
 from orm.database.connections import ddl
 from orm.exceptions import FieldError, QueryError
 from orm.query.plans.cache import plan_cache_clear
-from orm.related.accessors import link_many_to_many, set_reverse_accessors, unlink_many_to_many
+from orm.related.accessors import install_many_to_many, set_reverse_accessors, unlink_many_to_many
 from orm.relations.base import find_target
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class ModelRegistry:
                 unlink_many_to_many(relation)
             if relation.made is not None:
                 self._forget(relation.made)
-        self._let_wait(model)
+        self._detach_referrers(model)
         for forward in info.forward:
             if forward.is_resolved():
                 forward.target._meta.drop_relation(forward)
@@ -123,10 +123,10 @@ class ModelRegistry:
         if info.table is not None and self._metadata.tables.get(info.table.key) is info.table:
             self._metadata.remove(info.table)
         for other in self.models.values():
-            other._meta.forget_resolved()
+            other._meta.clear_caches()
         plan_cache_clear()
 
-    def _let_wait(self, model: type[Model]) -> None:
+    def _detach_referrers(self, model: type[Model]) -> None:
         """Let the relations that lead to a model wait for the next one of its name, without a table meanwhile."""
         name = model.__name__
         for other in [other for other in self.models.values() if other is not model]:
@@ -140,26 +140,26 @@ class ModelRegistry:
                     relation.to = name
                 if over_it:
                     relation.through = name
-        self._take_tables(model)
+        self._drop_referring_tables(model)
         for other in self.models.values():
             for forward in other._meta.forward:
                 if other is not model and forward.to is model:
                     forward.wait_for(name)
 
-    def _take_tables(self, model: type[Model]) -> None:
+    def _drop_referring_tables(self, model: type[Model]) -> None:
         """Take away the tables that point at a model's: SQLAlchemy would not let them point at the next one."""
         for other in list(self.models.values()):
             info = other._meta
             if other is not model and info.table is not None and any(each.to is model for each in info.forward):
                 self._metadata.remove(info.table)
                 info.table = None
-                self._take_tables(other)
+                self._drop_referring_tables(other)
 
     def _unmake(self, relation: ManyToMany[Any]) -> None:
         """Undo what linking a many-to-many relation made."""
         made = relation.made
         unlink_many_to_many(relation)
-        relation.unmake()
+        relation.reset()
         if made is not None:
             self._forget(made)
 
@@ -184,7 +184,7 @@ class ModelRegistry:
 
     def _link(self, relation: ManyToMany[Any]) -> None:
         try:
-            link_many_to_many(relation)
+            install_many_to_many(relation)
         except FieldError:
             self._unmake(relation)
             raise

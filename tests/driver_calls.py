@@ -14,7 +14,7 @@ import asyncmy.connection
 import asyncpg
 import asyncpg.prepared_stmt
 
-from orm.database.sqlite.driver import EquippedConnection
+from orm.database.sqlite.driver import ORMConnection
 
 
 class RoundTrips:
@@ -104,7 +104,7 @@ def counted_round_trips() -> Iterator[RoundTrips]:
         for owner, name in counted:
             replace(owner, name, found.counting(name, getattr(owner, name)))
         replace(aiosqlite.Connection, "_execute", found.hopping(aiosqlite.Connection._execute))
-        replace(EquippedConnection, "execute", found.here(EquippedConnection.execute))
+        replace(ORMConnection, "execute", found.here(ORMConnection.execute))
         replace(aiomysql.Connection, "_connect", found.opening(aiomysql.Connection._connect))
         replace(asyncmy.connection.Connection, "connect", found.opening(asyncmy.connection.Connection.connect))
         yield found

@@ -30,13 +30,13 @@ class DeleteRules:
     """A query of (table, column) of every foreign key, in the order in which the database follows them."""
     row_by_row: bool
     """Whether each row is deleted with all that hangs on it before the next one; else level by level."""
-    waits: bool
+    checks_at_end: bool
     """Whether NO ACTION looks when the statement is over, not where the row is deleted."""
-    counts_itself: bool
+    self_reference_blocks: bool
     """Whether a row that is being deleted still keeps others, and itself."""
     sets_default: bool
     """Whether there is SET DEFAULT; else it is a RESTRICT."""
-    deepest: int | None = None
+    max_cascade_depth: int | None = None
     """How far below the first row a row may be from which the database cascades once more."""
     deepest_of_all: bool = False
     """Whether that is so for rows that nothing points at, too, and for SET NULL."""

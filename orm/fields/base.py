@@ -55,7 +55,7 @@ IMMUTABLE = (
 )
 
 
-class Inconvertible(ValueError):
+class ConversionError(ValueError):
     """A value that a field cannot convert, with a message that does not show the value."""
 
 
@@ -77,7 +77,7 @@ class Field(Generic[T]):
     #: What `to_python` accepts, for its error message.
     accepts: ClassVar[str] = ""
     #: The type whose values, but not those of its subclasses, `to_python` gives back as they are, if there is one.
-    own_type: ClassVar[type | None] = None
+    exact_type: ClassVar[type | None] = None
 
     name: str
     attname: str
@@ -141,7 +141,7 @@ class Field(Generic[T]):
         """The SQLAlchemy type of the column."""
         raise NotImplementedError
 
-    def plain_check(self) -> Inline | None:
+    def fast_check(self) -> Inline | None:
         """A condition, for generated code: true only of a value that the validator would return as it is.
 
         None if there is none that is simple; then the validator is always asked.
@@ -161,12 +161,12 @@ class Field(Generic[T]):
         Values are converted, not validated: nothing is trimmed and no length is checked.
         Raises `FieldError` for a value that cannot be converted; the message does not show the value.
         """
-        return value if value is None or type(value) is self.own_type else self._converted(value)
+        return value if value is None or type(value) is self.exact_type else self._converted(value)
 
     def _converted(self, value: Any) -> Any:
         try:
             return self._convert(value)
-        except Inconvertible as error:
+        except ConversionError as error:
             reason = f": {error}"
         except (TypeError, ValueError, ArithmeticError, typesystem.ValidationError):
             reason = "."
@@ -218,7 +218,7 @@ class Field(Generic[T]):
         """The field as an expression on `model`, reached over the relations in `via`."""
         return FieldExpression(model, self, via)
 
-    # Asked where there is no value: see `ModelInfo.unset`.
+    # Asked where there is no value: see `ModelInfo.fallback_descriptors`.
 
     @overload
     def __get__(self, instance: None, owner: type) -> Expression[T]: ...
@@ -251,7 +251,7 @@ class Field(Generic[T]):
             return self.default()
         return copy.deepcopy(self.default)
 
-    def stamps(self, *, creating: bool) -> bool:
+    def sets_on_save(self, *, creating: bool) -> bool:
         """Whether saving may set the value by `pre_save`, whatever the field holds."""
         return type(self).pre_save is not Field.pre_save
 

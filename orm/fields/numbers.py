@@ -12,7 +12,7 @@ from typing_extensions import Unpack
 from orm.database.types import column_types
 from orm.database.types.storage import fits_source, to_decimal
 from orm.exceptions import FieldError
-from orm.fields.base import Field, Inconvertible
+from orm.fields.base import ConversionError, Field
 from orm.fields.options import CoercedOptions, NumberOptions
 from orm.fields.validators import BooleanValidator, DecimalValidator, FloatValidator, IntegerValidator
 from orm.utils.codegen import Inline
@@ -27,7 +27,7 @@ class NumberField(Field[T]):
     """What the numbers have in common: bounds."""
 
     def _within_bounds(self, source: str, **names: Any) -> Inline | None:
-        """`plain_check`, for a number of which `source` says that it is plain."""
+        """`fast_check`, for a number of which `source` says that it is plain."""
         validator: Any = self.validator
         if validator.multiple_of is not None or validator.precision is not None:
             return None
@@ -48,7 +48,7 @@ class Integer(NumberField[T]):
 
     kind = "integer"
     accepts = "whole numbers"
-    own_type = int
+    exact_type = int
 
     @overload
     def __init__(self: Integer[int], *, allow_null: Literal[False] = ..., **options: Unpack[NumberOptions]) -> None: ...
@@ -65,13 +65,13 @@ class Integer(NumberField[T]):
     def column_type(self) -> TypeEngine[Any]:
         return column_types.Integer(self.primary_key)
 
-    def plain_check(self) -> Inline | None:
+    def fast_check(self) -> Inline | None:
         return self._within_bounds("type({v}) is int")
 
     def _convert(self, value: Any) -> int:
         number = int(value)
         if isinstance(value, (float, decimal.Decimal)) and number != value:
-            raise Inconvertible("it has a fraction.")
+            raise ConversionError("it has a fraction.")
         return number
 
 
@@ -120,7 +120,7 @@ class Float(NumberField[T]):
 
     kind = "float"
     accepts = "numbers"
-    own_type = float
+    exact_type = float
 
     @overload
     def __init__(self: Float[float], *, allow_null: Literal[False] = ..., **options: Unpack[NumberOptions]) -> None: ...
@@ -137,7 +137,7 @@ class Float(NumberField[T]):
     def column_type(self) -> TypeEngine[Any]:
         return column_types.Float()
 
-    def plain_check(self) -> Inline | None:
+    def fast_check(self) -> Inline | None:
         return self._within_bounds("type({v}) is float and {v} - {v} == 0.0")  # no NaN, no infinity
 
     def _convert(self, value: Any) -> float:
@@ -196,14 +196,14 @@ class Decimal(NumberField[T]):
     def column_type(self) -> TypeEngine[Any]:
         return column_types.Decimal(self.max_digits, self.decimal_places)
 
-    def plain_check(self) -> Inline | None:
+    def fast_check(self) -> Inline | None:
         test, names = fits_source(self.max_digits, self.decimal_places)
         return self._within_bounds(f"type({{v}}) is {{Decimal}} and {test}", **names)
 
     def _convert(self, value: Any) -> decimal.Decimal:
         number = to_decimal(value)
         if not number.is_finite():
-            raise Inconvertible("it is not finite.")
+            raise ConversionError("it is not finite.")
         return number
 
 
@@ -212,7 +212,7 @@ class Boolean(Field[T]):
 
     kind = "boolean"
     accepts = "True and False, or text such as 'true' and '0'"
-    own_type = bool
+    exact_type = bool
 
     @overload
     def __init__(
@@ -233,7 +233,7 @@ class Boolean(Field[T]):
     def column_type(self) -> TypeEngine[Any]:
         return column_types.Boolean()
 
-    def plain_check(self) -> Inline | None:
+    def fast_check(self) -> Inline | None:
         return Inline("({v} is True or {v} is False)")
 
     def _convert(self, value: Any) -> bool:

@@ -13,7 +13,7 @@ from typing_extensions import Unpack
 
 from orm.database.types import column_types
 from orm.exceptions import FieldError
-from orm.fields.base import Field, Inconvertible
+from orm.fields.base import ConversionError, Field
 from orm.fields.options import CoercedOptions, FieldOptions, FormattedOptions
 from orm.fields.validators import (
     PLAIN_JSON,
@@ -47,7 +47,7 @@ class JSON(Field[Any]):
     def column_type(self) -> TypeEngine[Any]:
         return column_types.JSON()
 
-    def plain_check(self) -> Inline | None:
+    def fast_check(self) -> Inline | None:
         # Choices may be lists and dicts, which no set of them can hold.
         return Inline("type({v}) in {plain}", plain=PLAIN_JSON - {type(None)}) if self.choices is None else None
 
@@ -88,7 +88,7 @@ class Binary(Field[T]):
     def column_type(self) -> TypeEngine[Any]:
         return column_types.Binary(self.max_length)
 
-    def plain_check(self) -> Inline | None:
+    def fast_check(self) -> Inline | None:
         limit = "" if self.max_length is None else f" and len({{v}}) <= {self.max_length}"
         return Inline(f"type({{v}}) is bytes{limit}")
 
@@ -103,7 +103,7 @@ class UUID(Field[T]):
 
     kind = "uuid"
     accepts = "UUIDs and text of them"
-    own_type = uuid.UUID
+    exact_type = uuid.UUID
 
     @overload
     def __init__(
@@ -124,7 +124,7 @@ class UUID(Field[T]):
     def column_type(self) -> TypeEngine[Any]:
         return column_types.UUID()
 
-    def plain_check(self) -> Inline | None:
+    def fast_check(self) -> Inline | None:
         return Inline("type({v}) is {UUID}", UUID=uuid.UUID)
 
     def _convert(self, value: Any) -> uuid.UUID:
@@ -163,7 +163,7 @@ class IPAddress(Field[T]):
     def column_type(self) -> TypeEngine[Any]:
         return column_types.IPAddress()
 
-    def plain_check(self) -> Inline | None:
+    def fast_check(self) -> Inline | None:
         return Inline("type({v}) is {IPv4Address}", IPv4Address=ipaddress.IPv4Address)
 
     def _convert(self, value: Any) -> IP:
@@ -210,14 +210,14 @@ class Enum(Field[T]):
     def column_type(self) -> TypeEngine[Any]:
         return column_types.Enum(self.enum)
 
-    def plain_check(self) -> Inline | None:
+    def fast_check(self) -> Inline | None:
         return Inline("type({v}) is {enum}", enum=self.enum)
 
     def _convert(self, value: Any) -> enum.Enum:
         member = find_member(self.enum, value)
         if member is None:
             names = ", ".join(self.enum.__members__)
-            raise Inconvertible(f"the members are {names}.")
+            raise ConversionError(f"the members are {names}.")
         return member
 
 
@@ -282,7 +282,7 @@ class Array(Field[T]):
 
     def column_type(self) -> TypeEngine[Any]:
         item = self.field.column_type()
-        assert isinstance(item, column_types.Stored)
+        assert isinstance(item, column_types.ORMType)
         return column_types.Array(item)
 
     def _convert(self, value: Any) -> list[Any]:

@@ -12,7 +12,7 @@ from typing_extensions import Unpack
 
 from orm.database.types import column_types
 from orm.exceptions import FieldError
-from orm.fields.base import NO_DEFAULT, Field, Inconvertible
+from orm.fields.base import NO_DEFAULT, ConversionError, Field
 from orm.fields.options import AutoOptions, FieldOptions, FormattedOptions
 from orm.fields.validators import (
     DateTimeValidator,
@@ -31,7 +31,7 @@ def parse(format: str, text: Any) -> Any:
     return FORMATS[format].validate(text)
 
 
-class AutoField(Field[T]):
+class AutoNowField(Field[T]):
     """A date or datetime that saving can set: always (`auto_now`) or when the row is made (`auto_now_add`)."""
 
     def __init__(self, *, auto_now: bool = False, auto_now_add: bool = False, **options: Any) -> None:
@@ -48,14 +48,14 @@ class AutoField(Field[T]):
         """The present, as this field keeps it."""
         raise NotImplementedError
 
-    def stamps(self, *, creating: bool) -> bool:
+    def sets_on_save(self, *, creating: bool) -> bool:
         return self.auto_now or (creating and self.auto_now_add)
 
     def pre_save(self, creating: bool) -> Any:
-        return self.now() if self.stamps(creating=creating) else NO_DEFAULT
+        return self.now() if self.sets_on_save(creating=creating) else NO_DEFAULT
 
 
-class Date(AutoField[T]):
+class Date(AutoNowField[T]):
     """A datetime.date."""
 
     kind = "date"
@@ -80,7 +80,7 @@ class Date(AutoField[T]):
     def column_type(self) -> TypeEngine[Any]:
         return column_types.Date()
 
-    def plain_check(self) -> Inline | None:
+    def fast_check(self) -> Inline | None:
         return Inline("type({v}) is {date}", date=datetime.date)
 
     def now(self) -> datetime.date:
@@ -95,7 +95,7 @@ class Date(AutoField[T]):
         return day
 
 
-class DateTime(AutoField[T]):
+class DateTime(AutoNowField[T]):
     """A datetime.datetime in microseconds: an instant with `timezone=True`, else the face of a clock.
 
     With `timezone=True` values need a timezone, and are read back in UTC; without it they cannot have one.
@@ -132,7 +132,7 @@ class DateTime(AutoField[T]):
     def column_type(self) -> TypeEngine[Any]:
         return column_types.DateTime(self.timezone)
 
-    def plain_check(self) -> Inline | None:
+    def fast_check(self) -> Inline | None:
         aware = "{v}.utcoffset() is not None" if self.timezone else "{v}.tzinfo is None"
         return Inline(f"type({{v}}) is {{datetime}} and {aware}", datetime=datetime.datetime)
 
@@ -143,11 +143,11 @@ class DateTime(AutoField[T]):
         if isinstance(value, datetime.datetime):
             moment = value
             if self.timezone and moment.utcoffset() is None:
-                raise Inconvertible("it has no timezone, and the field is declared with timezone=True.")
+                raise ConversionError("it has no timezone, and the field is declared with timezone=True.")
         else:
             moment = self._of_date_or_text(value)
         if not self.timezone and moment.tzinfo is not None:
-            raise Inconvertible("it has a timezone, and the field is declared without timezone=True.")
+            raise ConversionError("it has a timezone, and the field is declared without timezone=True.")
         return moment
 
     def _of_date_or_text(self, value: Any) -> datetime.datetime:
@@ -188,13 +188,13 @@ class Time(Field[T]):
     def column_type(self) -> TypeEngine[Any]:
         return column_types.Time()
 
-    def plain_check(self) -> Inline | None:
+    def fast_check(self) -> Inline | None:
         return Inline("type({v}) is {time} and {v}.tzinfo is None", time=datetime.time)
 
     def _convert(self, value: Any) -> datetime.time:
         time: datetime.time = value if isinstance(value, datetime.time) else parse("time", value)
         if time.tzinfo is not None:
-            raise Inconvertible("it has a timezone.")
+            raise ConversionError("it has a timezone.")
         return time
 
 
@@ -226,7 +226,7 @@ class Duration(Field[T]):
     def column_type(self) -> TypeEngine[Any]:
         return column_types.Duration()
 
-    def plain_check(self) -> Inline | None:
+    def fast_check(self) -> Inline | None:
         return Inline("type({v}) is {timedelta}", timedelta=datetime.timedelta)
 
     def _convert(self, value: Any) -> datetime.timedelta:

@@ -40,9 +40,9 @@ class TextField(Field[T]):
 
     kind = "text"
     accepts = "text"
-    own_type = str
+    exact_type = str
 
-    def plain_check(self) -> Inline | None:
+    def fast_check(self) -> Inline | None:
         validator: Any = self.validator
         if validator.pattern_regex is not None or validator.format in FORMATS:
             return None

@@ -35,7 +35,7 @@ PLAIN_JSON = frozenset({str, int, bool, type(None)})
 Place = tuple["Place | None", "int | str"]
 
 
-class Guarded(typesystem.Field):
+class SafeValidator(typesystem.Field):
     """Says "type" where typesystem fails with another error than its own: on infinity, lists, huge numbers."""
 
     def validate(self, value: Any) -> Any:
@@ -46,19 +46,19 @@ class Guarded(typesystem.Field):
             raise self.validation_error("type") from None
 
 
-class BooleanValidator(Guarded, typesystem.Boolean):
+class BooleanValidator(SafeValidator, typesystem.Boolean):
     """True or False."""
 
 
-class IntegerValidator(Guarded, typesystem.Integer):
+class IntegerValidator(SafeValidator, typesystem.Integer):
     """An int."""
 
 
-class FloatValidator(Guarded, typesystem.Float):
+class FloatValidator(SafeValidator, typesystem.Float):
     """A float."""
 
 
-class DecimalValidator(Guarded, typesystem.Decimal):
+class DecimalValidator(SafeValidator, typesystem.Decimal):
     """A decimal that a column of `max_digits` and `decimal_places` holds without rounding."""
 
     errors = {

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, TypeVar
 import sqlalchemy
 from sqlalchemy import ColumnElement, func
 
-from orm.database.sql.functions import Call, Gathering
+from orm.database.sql.functions import CollectionAggregate, SQLFunction
 from orm.exceptions import QueryError
 from orm.expressions.base import Condition, Expression, F, Func, Operand, Ordering, Value
 from orm.fields import JSON, Array, BigInteger, Decimal, Field, Float, Text
@@ -205,7 +205,7 @@ class Gathered(Aggregate[T]):
         self, field: Field[Any], condition: ColumnElement[bool] | None, *arguments: ColumnElement[Any]
     ) -> ColumnElement[Any]:
         """The SQL for rendered arguments, of rows that meet the condition; `field` is that of the first."""
-        return Gathering(
+        return CollectionAggregate(
             self.gathering, *arguments, distinct=self.distinct, descending=self.descending, condition=condition
         )
 
@@ -238,7 +238,9 @@ class StringAgg(Gathered[str]):
     ) -> ColumnElement[Any]:
         """The SQL for rendered arguments, of rows that meet the condition."""
         first, *others = arguments
-        return super().gather(field, condition, first if field.kind == "text" else Call("as_text", first), *others)
+        return super().gather(
+            field, condition, first if field.kind == "text" else SQLFunction("as_text", first), *others
+        )
 
     def result(self, *fields: Field[Any]) -> Field[Any]:
         """Text."""
@@ -268,7 +270,7 @@ class JSONAgg(Gathered["list[Any]"]):
         """The SQL for rendered arguments, of rows that meet the condition."""
         first, *others = arguments
         kind = "json" if field.kind.startswith("json") else field.kind
-        return super().gather(field, condition, Call("json_element", first, words=(kind,)), *others)
+        return super().gather(field, condition, SQLFunction("json_element", first, words=(kind,)), *others)
 
     def result(self, *fields: Field[Any]) -> Field[Any]:
         """JSON."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement
 
-from orm.database.sql.functions import Call
+from orm.database.sql.functions import SQLFunction
 from orm.expressions.base import Operand
 from orm.functions.base import NamedFunc
 
@@ -21,4 +21,4 @@ class ArraySlice(NamedFunc[Any]):
 
     def build(self, *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
         """The SQL for rendered arguments."""
-        return Call("array_slice_of" if len(arguments) > 2 else "array_slice", *arguments)
+        return SQLFunction("array_slice_of" if len(arguments) > 2 else "array_slice", *arguments)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, TypeVar
 
 from sqlalchemy import ColumnElement
 
-from orm.database.sql.functions import Call
+from orm.database.sql.functions import SQLFunction
 from orm.expressions.base import Func
 from orm.fields import Boolean, Decimal, Field, Float, Integer, Text
 
@@ -27,7 +27,7 @@ class NamedFunc(Func[T]):
 
     def build(self, *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
         """The SQL for rendered arguments."""
-        return Call(self.call, *arguments)
+        return SQLFunction(self.call, *arguments)
 
 
 class TextFunc(NamedFunc[str]):
@@ -53,4 +53,4 @@ class CountOfText(TextFunc):
 
 def as_text(field: Field[Any] | None, column: ColumnElement[Any]) -> ColumnElement[Any]:
     """The column, as text if it is anything else."""
-    return column if field is None or field.kind in ("text", "enum") else Call("as_text", column)
+    return column if field is None or field.kind in ("text", "enum") else SQLFunction("as_text", column)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement
 
-from orm.database.sql.functions import Call, Conversion
+from orm.database.sql.functions import CastTo, SQLFunction
 from orm.database.types import column_types
 from orm.exceptions import QueryError
 from orm.expressions.base import Operand
@@ -39,11 +39,11 @@ class Cast(NamedFunc[T]):
         (argument,) = arguments
         source = "" if fields[0] is None else kind_of(fields[0])
         column_type = self.target.column_type()
-        assert isinstance(column_type, column_types.Stored)
-        return Conversion(argument, source, kind_of(self.target), column_type)
+        assert isinstance(column_type, column_types.ORMType)
+        return CastTo(argument, source, kind_of(self.target), column_type)
 
 
-class Several(NamedFunc[Any]):
+class VariadicFunc(NamedFunc[Any]):
     """A function of at least two expressions."""
 
     def __init__(self, *expressions: Operand, output_field: Field[Any] | None = None) -> None:
@@ -58,19 +58,19 @@ class Several(NamedFunc[Any]):
         return super().result(*fields)
 
 
-class Coalesce(Several):
+class Coalesce(VariadicFunc):
     """The first value that is not NULL."""
 
     call = "coalesce"
 
 
-class Greatest(Several):
+class Greatest(VariadicFunc):
     """The greatest value. If one is NULL: NULL; on PostgreSQL the greatest of the others."""
 
     call = "greatest"
 
 
-class Least(Several):
+class Least(VariadicFunc):
     """The least value. If one is NULL: NULL; on PostgreSQL the least of the others."""
 
     call = "least"
@@ -107,4 +107,4 @@ class Collate(NamedFunc[str]):
 
     def build(self, *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
         """The SQL for rendered arguments."""
-        return Call("collate", *arguments, words=(self.collation,))
+        return SQLFunction("collate", *arguments, words=(self.collation,))

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from sqlalchemy import ColumnElement
 from sqlalchemy.types import TypeEngine
 
-from orm.database.sql.functions import Call
+from orm.database.sql.functions import SQLFunction
 from orm.database.types import column_types
 from orm.database.types.time_zones import UTC, zone_name
 from orm.exceptions import QueryError
@@ -65,7 +65,7 @@ def _instant_in(zone: str) -> DateTime[Any]:
     return INSTANT if zone == UTC else LocalDateTime(zone)
 
 
-class OfMoment(NamedFunc[Any]):
+class DateFunc(NamedFunc[Any]):
     """A function of a date or time, in a time zone."""
 
     def __init__(
@@ -88,7 +88,7 @@ class OfMoment(NamedFunc[Any]):
         return kind
 
 
-class Extract(OfMoment):
+class Extract(DateFunc):
     """A part of a date or time, as a whole number: ``Extract("created", "year")``.
 
     The parts are year, iso_year, quarter, month, week (of ISO 8601), day, week_day (1 is Sunday), iso_week_day
@@ -120,7 +120,7 @@ class Extract(OfMoment):
     def build_from(self, fields: tuple[Field[Any] | None, ...], *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
         """The SQL for rendered arguments of these fields."""
         kind = "naive" if fields[0] is None else kind_of(fields[0])
-        return Call("extract", *arguments, words=(self.unit, kind, self.zone))
+        return SQLFunction("extract", *arguments, words=(self.unit, kind, self.zone))
 
     def result(self, *fields: Field[Any]) -> Field[Any]:
         """A whole number."""
@@ -212,7 +212,7 @@ class ExtractSecond(Extract):
     lookup_name = "second"
 
 
-class TruncBase(OfMoment):
+class TruncBase(DateFunc):
     """When the unit that a date or time falls into began.
 
     Of an instant, by a clock in the time zone `tzinfo` (UTC by default), in which it is given too. `output_field`
@@ -238,7 +238,7 @@ class TruncBase(OfMoment):
         """The SQL for rendered arguments of these fields."""
         field = fields[0] or CLOCK
         words = (self.kind, kind_of(field), kind_of(self.result(field)), self.zone)
-        return Call("trunc", *arguments, words=words)
+        return SQLFunction("trunc", *arguments, words=words)
 
     def result(self, *fields: Field[Any]) -> Field[Any]:
         """A date, time or datetime."""
@@ -349,4 +349,4 @@ class Now(NamedFunc[datetime.datetime]):
 
     def build(self, *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
         """The SQL."""
-        return Call("now", words=(kind_of(self.output_field or INSTANT),))
+        return SQLFunction("now", words=(kind_of(self.output_field or INSTANT),))

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement
 
-from orm.database.sql.functions import Call
+from orm.database.sql.functions import SQLFunction
 from orm.exceptions import QueryError
 from orm.expressions.base import F, Operand, Value
 from orm.fields import JSON, Field
@@ -23,7 +23,7 @@ class JSONArray(NamedFunc[Any]):
 
     def build_from(self, fields: tuple[Field[Any] | None, ...], *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
         """The SQL for rendered arguments of these fields."""
-        return Call("json_array", *arguments, words=tuple(map(_kind, fields)))
+        return SQLFunction("json_array", *arguments, words=tuple(map(_kind, fields)))
 
     def result(self, *fields: Field[Any]) -> Field[Any]:
         """JSON."""
@@ -41,7 +41,7 @@ class JSONObject(NamedFunc[Any]):
 
     def build_from(self, fields: tuple[Field[Any] | None, ...], *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
         """The SQL for rendered arguments of these fields."""
-        return Call("json_object", *arguments, words=tuple(map(_kind, fields[1::2])))
+        return SQLFunction("json_object", *arguments, words=tuple(map(_kind, fields[1::2])))
 
     def result(self, *fields: Field[Any]) -> Field[Any]:
         """JSON."""

@@ -6,13 +6,13 @@ from typing import Any
 
 from sqlalchemy import ColumnElement
 
-from orm.database.sql.functions import Call
+from orm.database.sql.functions import SQLFunction
 from orm.expressions.base import Operand
 from orm.fields import Field
 from orm.functions.base import EXACT, REAL, NamedFunc
 
 
-class SameNumber(NamedFunc[Any]):
+class NumberFunc(NamedFunc[Any]):
     """A function of one number that gives one of the same kind."""
 
     def __init__(self, expression: Operand, *, output_field: Field[Any] | None = None) -> None:
@@ -29,46 +29,46 @@ class RealNumber(NamedFunc[float]):
         return EXACT if any(field.kind == "decimal" for field in fields) else REAL
 
 
-class OfOne(RealNumber):
+class UnaryFunc(RealNumber):
     """A function of one number."""
 
     def __init__(self, expression: Operand, *, output_field: Field[Any] | None = None) -> None:
         super().__init__(expression, output_field=output_field)
 
 
-class OfTwo(RealNumber):
+class BinaryFunc(RealNumber):
     """A function of two numbers."""
 
     def __init__(self, first: Operand, second: Operand, *, output_field: Field[Any] | None = None) -> None:
         super().__init__(first, second, output_field=output_field)
 
 
-class OfNone(RealNumber):
+class NullaryFunc(RealNumber):
     """A function without arguments."""
 
     def __init__(self, *, output_field: Field[Any] | None = None) -> None:
         super().__init__(output_field=output_field)
 
 
-class Abs(SameNumber):
+class Abs(NumberFunc):
     """The absolute value."""
 
     call = "abs"
 
 
-class Ceil(SameNumber):
+class Ceil(NumberFunc):
     """The smallest whole number that is not less."""
 
     call = "ceiling"
 
 
-class Floor(SameNumber):
+class Floor(NumberFunc):
     """The largest whole number that is not more."""
 
     call = "floor"
 
 
-class Sign(SameNumber):
+class Sign(NumberFunc):
     """-1, 0 or 1."""
 
     call = "sign"
@@ -85,112 +85,112 @@ class Round(NamedFunc[Any]):
     def build_from(self, fields: tuple[Field[Any] | None, ...], *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
         """The SQL for rendered arguments of these fields."""
         kind = "" if fields[0] is None else fields[0].kind
-        return Call(self.call, *arguments, words=(kind,))
+        return SQLFunction(self.call, *arguments, words=(kind,))
 
 
-class ACos(OfOne):
+class ACos(UnaryFunc):
     """The arc cosine."""
 
     call = "acos"
 
 
-class ASin(OfOne):
+class ASin(UnaryFunc):
     """The arc sine."""
 
     call = "asin"
 
 
-class ATan(OfOne):
+class ATan(UnaryFunc):
     """The arc tangent."""
 
     call = "atan"
 
 
-class ATan2(OfTwo):
+class ATan2(BinaryFunc):
     """The arc tangent of the first number divided by the second."""
 
     call = "atan2"
 
 
-class Cos(OfOne):
+class Cos(UnaryFunc):
     """The cosine."""
 
     call = "cos"
 
 
-class Cot(OfOne):
+class Cot(UnaryFunc):
     """The cotangent."""
 
     call = "cot"
 
 
-class Degrees(OfOne):
+class Degrees(UnaryFunc):
     """Radians in degrees."""
 
     call = "degrees"
 
 
-class Exp(OfOne):
+class Exp(UnaryFunc):
     """e to the power of the number."""
 
     call = "exp"
 
 
-class Ln(OfOne):
+class Ln(UnaryFunc):
     """The natural logarithm."""
 
     call = "ln"
 
 
-class Log(OfTwo):
+class Log(BinaryFunc):
     """The logarithm to the base of the first number, of the second."""
 
     call = "log"
 
 
-class Mod(OfTwo):
+class Mod(BinaryFunc):
     """What is left of the first number after division by the second; it has the first one's sign."""
 
     call = "mod"
 
 
-class Pi(OfNone):
+class Pi(NullaryFunc):
     """The number π."""
 
     call = "pi"
 
 
-class Power(OfTwo):
+class Power(BinaryFunc):
     """The first number to the power of the second."""
 
     call = "power"
 
 
-class Radians(OfOne):
+class Radians(UnaryFunc):
     """Degrees in radians."""
 
     call = "radians"
 
 
-class Random(OfNone):
+class Random(NullaryFunc):
     """A random number from 0 up to (and without) 1, another one for each row."""
 
     call = "random"
 
 
-class Sin(OfOne):
+class Sin(UnaryFunc):
     """The sine."""
 
     call = "sin"
 
 
-class Sqrt(OfOne):
+class Sqrt(UnaryFunc):
     """The square root."""
 
     call = "sqrt"
 
 
-class Tan(OfOne):
+class Tan(UnaryFunc):
     """The tangent."""
 
     call = "tan"

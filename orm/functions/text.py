@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement
 
-from orm.database.sql.functions import Call
+from orm.database.sql.functions import SQLFunction
 from orm.exceptions import QueryError
 from orm.expressions.base import Expression, Operand, Value
 from orm.fields import Field
@@ -217,7 +217,7 @@ class Substr(TextFunc):
 
     def build(self, *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
         """The SQL for rendered arguments."""
-        return Call("substr_of" if len(arguments) > 2 else "substr", *arguments)
+        return SQLFunction("substr_of" if len(arguments) > 2 else "substr", *arguments)
 
 
 def _check_number(number: Operand, least: int, name: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, TypeVar
 import sqlalchemy
 from sqlalchemy import ColumnElement, func
 
-from orm.database.sql.functions import NeighbourOr
+from orm.database.sql.functions import LagLeadWithDefault
 from orm.exceptions import QueryError
 from orm.expressions.base import Expression, F, Func, Operand
 from orm.fields import BigInteger, Field, Float
@@ -120,7 +120,7 @@ class WindowFunction(Func[T]):
         return found
 
 
-class Counting(WindowFunction[int]):
+class RankingFunc(WindowFunction[int]):
     """A window function that gives a whole number."""
 
     def __init__(self) -> None:
@@ -131,25 +131,25 @@ class Counting(WindowFunction[int]):
         return WHOLE
 
 
-class RowNumber(Counting):
+class RowNumber(RankingFunc):
     """The number of the row in its partition, from 1."""
 
     function = "row_number"
 
 
-class Rank(Counting):
+class Rank(RankingFunc):
     """The rank, equal rows sharing one and leaving a gap."""
 
     function = "rank"
 
 
-class DenseRank(Counting):
+class DenseRank(RankingFunc):
     """The rank, without gaps."""
 
     function = "dense_rank"
 
 
-class Ntile(Counting):
+class Ntile(RankingFunc):
     """Which of `num_buckets` equal buckets the row falls into, from 1."""
 
     def __init__(self, num_buckets: int = 1) -> None:
@@ -166,7 +166,7 @@ class Ntile(Counting):
         return func.ntile(sqlalchemy.literal_column(str(self.num_buckets)))
 
 
-class Share(WindowFunction[float]):
+class RatioFunc(WindowFunction[float]):
     """A window function that gives a share between 0 and 1."""
 
     def __init__(self) -> None:
@@ -177,19 +177,19 @@ class Share(WindowFunction[float]):
         return REAL
 
 
-class PercentRank(Share):
+class PercentRank(RatioFunc):
     """The rank as a share of the partition."""
 
     function = "percent_rank"
 
 
-class CumeDist(Share):
+class CumeDist(RatioFunc):
     """The share of rows up to and including this one."""
 
     function = "cume_dist"
 
 
-class Neighbour(WindowFunction[Any]):
+class OffsetFunc(WindowFunction[Any]):
     """The value of another row of the partition, `offset` rows away; `default` where there is no such row."""
 
     direction: ClassVar[int]
@@ -214,7 +214,7 @@ class Neighbour(WindowFunction[Any]):
         if not defaults:
             return super().over(call, **window)
         place = self.direction * self.offset
-        return NeighbourOr(
+        return LagLeadWithDefault(
             call.over(**window),
             super().build(value, offset).over(**window),
             func.count(sqlalchemy.literal_column("*")).over(**{**window, "rows": (place, place)}),
@@ -222,14 +222,14 @@ class Neighbour(WindowFunction[Any]):
         )
 
 
-class Lag(Neighbour):
+class Lag(OffsetFunc):
     """The value `offset` rows before."""
 
     function = "lag"
     direction = -1
 
 
-class Lead(Neighbour):
+class Lead(OffsetFunc):
     """The value `offset` rows after."""
 
     function = "lead"

@@ -16,8 +16,8 @@ from orm.query.conditions.base import EVERYTHING
 from orm.query.graph_sections import Section, sections_of, values_of
 from orm.query.plans.graph import graph_plan
 from orm.query.query import Query
-from orm.relations.attaching import way_back
-from orm.utils.gc_control import paused, tidy
+from orm.relations.attaching import reverse_attribute
+from orm.utils.gc_control import collect_if_grown, gc_paused
 
 if TYPE_CHECKING:
     from orm.mapping.model_info import ModelInfo
@@ -38,7 +38,7 @@ async def fetch_graph(
     """
     if query.is_empty:
         return []
-    tidy()
+    collect_if_grown()
     sections = sections_of(query, query.branches, most_rows)
     if not as_dicts:
         check_agreement(sections)
@@ -47,7 +47,7 @@ async def fetch_graph(
     statements = [ready(part, query, values) for part in plan.plans]
     async with Session(database) as session:
         results = await session.fetch_together(statements)
-    with paused(sum(len(rows) for rows in results)):
+    with gc_paused(sum(len(rows) for rows in results)):
         results = plan.divided(results)
         if most_rows is not None:
             _check_rows(sections, plan.outputs, results, most_rows)
@@ -132,6 +132,6 @@ def _contents(section: Section, sections: Sequence[Section]) -> Iterator[tuple[M
     else:
         narrowed = own.where is not EVERYTHING
         yield owner, branch.name, (relation, own.where.key, own.where.values) if narrowed else None
-    back = way_back(relation)
+    back = reverse_attribute(relation)
     if back is not None:
         yield query.info, back, None

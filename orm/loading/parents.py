@@ -1,4 +1,4 @@
-"""`Parents`: new instances whose relations to many are about to be loaded."""
+"""`PrefetchParents`: new instances whose relations to many are about to be loaded."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from orm.models import Model
 
 
-class Parents:
+class PrefetchParents:
     """New instances that are made ready, as they are read, for what will hang on them.
 
     Once all of a large result are there, they are far from the processor's cache, and to touch each again takes longer
@@ -28,7 +28,7 @@ class Parents:
         self._nothing: dict[str, list[Model]] = {accessor: [] for accessor in accessors}
 
     @classmethod
-    def of(cls, query: Query) -> Parents | None:
+    def of(cls, query: Query) -> PrefetchParents | None:
         """The instances of a query, if there will be rows that they share the values of the same fields with.
 
         None also where something may be noted of their relations by then.

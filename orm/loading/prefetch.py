@@ -9,15 +9,15 @@ import databases
 
 from orm import execution
 from orm.database.connections.server_dialect import dialect_of
-from orm.loading.parents import Parents
-from orm.query.prefetch_tree import Branch, Withheld
+from orm.loading.parents import PrefetchParents
+from orm.query.prefetch_tree import Branch, SuppressedRelation
 from orm.query.projection import Instances, Projection, Relations
 from orm.query.query import Query
-from orm.query.related_rows import belonging, is_whole, needs_keys
-from orm.relations import FORWARD, ManyToManyEnd
+from orm.query.related_rows import must_filter_by_owner, rows_of_owners, selects_whole_table
+from orm.relations import FORWARD, ManyToManySide
 from orm.relations.attaching import attach_lists, attach_one, attach_owner, keys_of, near_fields, not_loaded, related_to
-from orm.relations.instance_state import RAISING, Places, set_loaded
-from orm.utils.gc_control import paused
+from orm.relations.instance_state import RAISING, RowsByOwner, set_loaded
+from orm.utils.gc_control import gc_paused
 
 if TYPE_CHECKING:
     from orm.models import Model
@@ -46,7 +46,7 @@ async def complete(
     using: databases.Database | None,
     *,
     whole: bool = False,
-    parents: Parents | None = None,
+    parents: PrefetchParents | None = None,
 ) -> None:
     """Give the rows of a query what it says comes along with them.
 
@@ -73,7 +73,7 @@ def mark(rows: Iterable[Any], projection: Projection, using: databases.Database)
                 instance.__dict__["_database"] = using
 
 
-def withhold(rows: Iterable[Any], withheld: Iterable[Withheld]) -> None:
+def withhold(rows: Iterable[Any], withheld: Iterable[SuppressedRelation]) -> None:
     """Make relations of the instances read as empty, or raise."""
     for item in withheld:
         accessor = item.relation.accessor
@@ -103,7 +103,7 @@ async def load_branches(
     using: databases.Database | None,
     *,
     whole: bool = False,
-    parents: Parents | None = None,
+    parents: PrefetchParents | None = None,
 ) -> None:
     """Load what hangs on these instances, but for what they have already.
 
@@ -114,18 +114,20 @@ async def load_branches(
         ready = parents if parents is not None and parents.are_ready_for(branch) else None
         missing: Sequence[Model] = instances
         if ready is None and not (whole and relation.many):
-            with paused(len(instances)):
+            with gc_paused(len(instances)):
                 missing = not_loaded(relation, branch.to_attr, instances)
         all_new = len(missing) == len(instances)
-        owned = whole and not needs_keys(relation, branch.query) and _is_of_one_database(branch, using)
+        owned = whole and not must_filter_by_owner(relation, branch.query) and _is_of_one_database(branch, using)
         # What is found becomes parents, if there is nothing else among the instances of the next level.
-        children = Parents.of(branch.query.changed(branches=branch.branches)) if all_new and relation.many else None
+        children = (
+            PrefetchParents.of(branch.query.changed(branches=branch.branches)) if all_new and relation.many else None
+        )
         related: list[Model] = []
         if missing:
             related = await _load(branch, missing, using, whole=owned, parents=ready, children=children)
         if branch.branches:
             if not all_new:
-                with paused(len(instances)):
+                with gc_paused(len(instances)):
                     related = related_to(relation, branch.to_attr, instances)
             if related:
                 await load_branches(
@@ -139,7 +141,7 @@ async def load_branches(
 
 def _brings_all(query: Query) -> bool:
     """Whether a query has all rows, of which none has anything of its relations yet."""
-    return is_whole(query) and not query.withheld
+    return selects_whole_table(query) and not query.withheld
 
 
 def _is_of_one_database(branch: Branch, using: databases.Database | None) -> bool:
@@ -156,23 +158,23 @@ async def _load(
     using: databases.Database | None,
     *,
     whole: bool,
-    parents: Parents | None,
-    children: Parents | None,
+    parents: PrefetchParents | None,
+    children: PrefetchParents | None,
 ) -> list[Model]:
     """Load one branch for instances that have nothing of it; what was found.
 
     `whole`: it is of no other instances. `parents`: they are ready. `children` makes ready what is found.
     """
     relation = branch.relation
-    with paused(len(instances)):
+    with gc_paused(len(instances)):
         keys = keys_of(instances, near_fields(relation)) if parents is None else parents.keys
         by_key: dict[Any, Model] = dict(zip(keys, instances, strict=True))
         by_key.pop(None, None)
-        places = Places(by_key, lead_back=relation.many and not isinstance(relation, ManyToManyEnd))
+        places = RowsByOwner(by_key, lead_back=relation.many and not isinstance(relation, ManyToManySide))
     found: list[Model] = []
     if by_key:
         found = await _read(branch, places, branch.database or using, whole=whole, children=children)
-    with paused(len(instances) + len(found)):
+    with gc_paused(len(instances) + len(found)):
         lists = places.lists()
         if parents is not None and len(by_key) == len(instances):
             for key, rows in lists.items():
@@ -187,11 +189,11 @@ async def _load(
 
 async def _read(
     branch: Branch,
-    places: Places,
+    places: RowsByOwner,
     using: databases.Database | None,
     *,
     whole: bool,
-    children: Parents | None,
+    children: PrefetchParents | None,
 ) -> list[Model]:
     """Put the rows of a branch into the lists of the keys that they belong to, each with its way back; all of them."""
     query = prepared(branch.query.changed(branches=branch.branches))
@@ -202,10 +204,10 @@ async def _read(
     found: list[Model] = []
     seen: dict[Any, Model] = {}
     into: dict[str, Any] = {"places": places}
-    if isinstance(branch.relation, ManyToManyEnd):
+    if isinstance(branch.relation, ManyToManySide):
         into["seen"] = seen
     for part in parts:
-        asked = belonging(branch.relation, query, part)
+        asked = rows_of_owners(branch.relation, query, part)
         found += await execution.fetch(asked, database, into=into, note=None if children is None else children.add)
     if not (found or branch.branches):  # readers return only what more will hang on, and what rows share
         found = [row for rows, _ in places.values() for row in rows]

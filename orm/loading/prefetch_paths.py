@@ -16,7 +16,7 @@ from orm.query.related_rows import check_branch_query
 
 if TYPE_CHECKING:
     from orm.mapping.model_info import ModelInfo
-    from orm.queryset.chaining import Selection
+    from orm.queryset.chaining import ChainMethods
     from orm.queryset.queryset import QuerySet
     from orm.relations import Relation
 
@@ -33,7 +33,7 @@ class Prefetch:
     Raises `QueryError` for a query of values or raw SQL.
     """
 
-    def __init__(self, lookup: str, queryset: Selection[Any, Any] | None = None, to_attr: str | None = None) -> None:
+    def __init__(self, lookup: str, queryset: ChainMethods[Any, Any] | None = None, to_attr: str | None = None) -> None:
         if not isinstance(lookup, str) or not lookup:
             raise QueryError(f"Prefetch() takes the path of a relation as text, got {lookup!r}.")
         query = getattr(queryset, "_query", None)

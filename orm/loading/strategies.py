@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from orm.exceptions import FieldError, QueryError
 from orm.loading.prefetch_paths import Prefetch, add_branches, find_branch, relation_called
 from orm.query.paths import chosen_paths
-from orm.query.prefetch_tree import Withheld
+from orm.query.prefetch_tree import SuppressedRelation
 from orm.query.projection import Instances, Relations, joinable
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def _withholding(query: Query, path: str, parts: list[str], *, raises: bool) -> 
             raise FieldError(f"{path!r}: {part!r} is not loaded by this query, so nothing of it can be left out.")
         chain = (*chain, relation)
         info = relation.target._meta
-    item = Withheld(relation_called(info, parts[-1], path), raises, chain)
+    item = SuppressedRelation(relation_called(info, parts[-1], path), raises, chain)
     return query.changed(withheld=(*query.withheld, item))
 
 

@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement
 from sqlalchemy.types import TypeEngine
 
 from orm.database.sql import operators
-from orm.database.sql.functions import Call
+from orm.database.sql.functions import SQLFunction
 from orm.database.types import column_types
 from orm.exceptions import FieldError, QueryError
 from orm.lookups.transforms import names_for
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from orm.fields import Field
 
 
-class Truth(enum.Enum):
+class KnownResult(enum.Enum):
     """What a lookup's value says without asking the database."""
 
     NEVER = "never"
-    NOT_NULL = "whenever there is a value"
+    WHEN_NOT_NULL = "whenever there is a value"
 
 
 class Prepared(NamedTuple):
@@ -64,13 +64,13 @@ class Lookup:
     matches_null: ClassVar[bool] = False
     """Whether it can be true of NULL, so that a join must keep rows that have nothing to join."""
 
-    def prepare(self, field: Field[Any], value: Any) -> Prepared | Truth:
+    def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
         """The value made ready for `field`. Raises `FieldError` or `QueryError` if it makes no sense."""
         return Prepared((field.to_python(value),))
 
     def operand(self, field: Field[Any], variant: Hashable, bind: Bind) -> ColumnElement[Any]:
         """The value's place in the statement."""
-        return bind(lookup_type(field))
+        return bind(comparison_type(field))
 
     def render(self, column: ColumnElement[Any], operand: ColumnElement[Any], field: Field[Any]) -> ColumnElement[bool]:
         """The condition, for an operand that is a bound value or an expression."""
@@ -83,10 +83,10 @@ class Lookup:
         return self.render(column, self.operand(field, variant, bind), field)
 
 
-def lookup_type(field: Field[Any]) -> TypeEngine[Any]:
+def comparison_type(field: Field[Any]) -> TypeEngine[Any]:
     """The bind type for values that `field` is compared with."""
     column_type = field.column_type()
-    return column_type.lookup_type if isinstance(column_type, column_types.Stored) else column_type
+    return column_type.comparison_type if isinstance(column_type, column_types.ORMType) else column_type
 
 
 def refuse_null(lookup: Lookup, field: Field[Any], value: Any) -> None:
@@ -105,10 +105,10 @@ def label(field: Field[Any]) -> str:
 class Exact(Lookup):
     name = "exact"
 
-    def prepare(self, field: Field[Any], value: Any) -> Prepared | Truth:
+    def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
         converted = field.to_python(value)
         if type(converted) is int and not MIN_INTEGER <= converted <= MAX_INTEGER:
-            return Truth.NEVER
+            return KnownResult.NEVER
         return Prepared((converted,))
 
     def render(self, column: ColumnElement[Any], operand: ColumnElement[Any], field: Field[Any]) -> ColumnElement[bool]:
@@ -124,14 +124,14 @@ class Compared(Lookup):
     above: ClassVar[bool]
     rounds_up: ClassVar[bool]
 
-    def prepare(self, field: Field[Any], value: Any) -> Prepared | Truth:
+    def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
         refuse_null(self, field, value)
         if field.kind == "integer" and isinstance(value, (float, decimal.Decimal)) and _is_finite(value):
             # Between two whole numbers: n < 2.5 is n < 3, n > 2.5 is n > 2.
             value = math.ceil(value) if self.rounds_up else math.floor(value)
         converted = field.to_python(value)
         if type(converted) is int and not MIN_INTEGER <= converted <= MAX_INTEGER:
-            return Truth.NOT_NULL if (converted < 0) == self.above else Truth.NEVER
+            return KnownResult.WHEN_NOT_NULL if (converted < 0) == self.above else KnownResult.NEVER
         return Prepared((converted,))
 
     def render(self, column: ColumnElement[Any], operand: ColumnElement[Any], field: Field[Any]) -> ColumnElement[bool]:
@@ -193,7 +193,7 @@ class Range(Lookup):
     kinds = ORDERED
     takes_expression = False
 
-    def prepare(self, field: Field[Any], value: Any) -> Prepared | Truth:
+    def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
         if not isinstance(value, (tuple, list)) or len(value) != 2:
             raise QueryError(f"{label(field)}__range takes two values, (lowest, highest), got {type(value).__name__}.")
         for bound in value:
@@ -201,14 +201,14 @@ class Range(Lookup):
         low, high = (field.to_python(bound) for bound in value)
         if type(low) is int and type(high) is int:
             if low > MAX_INTEGER or high < MIN_INTEGER:
-                return Truth.NEVER
+                return KnownResult.NEVER
             low, high = max(low, MIN_INTEGER), min(high, MAX_INTEGER)
         return Prepared((low, high))
 
     def build(
         self, column: ColumnElement[Any], field: Field[Any], variant: Hashable, bind: Bind
     ) -> ColumnElement[bool]:
-        low, high = bind(lookup_type(field)), bind(lookup_type(field))
+        low, high = bind(comparison_type(field)), bind(comparison_type(field))
         return column.between(low, high)
 
 
@@ -217,22 +217,22 @@ class In(Lookup):
     takes_expression = False
     kinds = ORDERED | {"enum"}
 
-    def prepare(self, field: Field[Any], value: Any) -> Prepared | Truth:
+    def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
         if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
             raise QueryError(f"{label(field)}__in takes a list of values or a queryset, got {type(value).__name__}.")
         items = tuple(value)
-        plain = field.own_type
+        plain = field.exact_type
         if plain is None or set(map(type, items)) != {plain}:
             items = tuple([field.to_python(item) for item in items if item is not None])
         elif plain is not int or (min(items) >= MIN_INTEGER and max(items) <= MAX_INTEGER):
             return Prepared((items,))
         items = tuple([item for item in items if type(item) is not int or MIN_INTEGER <= item <= MAX_INTEGER])
-        return Prepared((items,)) if items else Truth.NEVER
+        return Prepared((items,)) if items else KnownResult.NEVER
 
     def build(
         self, column: ColumnElement[Any], field: Field[Any], variant: Hashable, bind: Bind
     ) -> ColumnElement[bool]:
-        return operators.InList(column, bind(operators.ListOf(lookup_type(field))))
+        return operators.InList(column, bind(operators.ListOf(comparison_type(field))))
 
 
 class IsNull(Lookup):
@@ -240,7 +240,7 @@ class IsNull(Lookup):
     takes_expression = False
     matches_null = True
 
-    def prepare(self, field: Field[Any], value: Any) -> Prepared | Truth:
+    def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
         if not isinstance(value, bool):
             raise QueryError(f"{label(field)}__isnull takes True or False, got {type(value).__name__}.")
         return Prepared((), variant=value)
@@ -257,7 +257,7 @@ class TextLookup(Lookup):
     kinds = TEXT_LIKE
     match: ClassVar[type[operators.TextMatch]]
 
-    def prepare(self, field: Field[Any], value: Any) -> Prepared | Truth:
+    def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
         refuse_null(self, field, value)
         text = value if isinstance(value, str) else str(value)
         beyond_ascii = self.match.ignore_case and not text.isascii()
@@ -273,14 +273,14 @@ class TextLookup(Lookup):
     def render(self, column: ColumnElement[Any], operand: ColumnElement[Any], field: Field[Any]) -> ColumnElement[bool]:
         text = column if field.kind == "text" else sqlalchemy.cast(column, sqlalchemy.Text())
         if self.match.ignore_case:
-            text, operand = Call("lower", text), Call("lower", operand)
+            text, operand = SQLFunction("lower", text), SQLFunction("lower", operand)
         # A column's value is no pattern: it is looked for as it is.
         if self.match.kind == "contains":
-            return Call("strindex", text, operand) > 0
+            return SQLFunction("strindex", text, operand) > 0
         if self.match.kind == "startswith":
-            return Call("left", text, Call("length", operand)) == operand
+            return SQLFunction("left", text, SQLFunction("length", operand)) == operand
         if self.match.kind == "endswith":
-            return Call("right", text, Call("length", operand)) == operand
+            return SQLFunction("right", text, SQLFunction("length", operand)) == operand
         return text == operand
 
 
@@ -325,7 +325,7 @@ class RegexLookup(Lookup):
     takes_expression = False
     construct: ClassVar[type[operators.Regex | operators.IRegex]] = operators.Regex
 
-    def prepare(self, field: Field[Any], value: Any) -> Prepared | Truth:
+    def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
         if not isinstance(value, str):
             raise QueryError(
                 f"{label(field)}__{self.name} takes a regular expression as str, got {type(value).__name__}."

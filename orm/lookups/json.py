@@ -14,12 +14,12 @@ import sqlalchemy
 from sqlalchemy import ColumnElement
 
 from orm.database.sql import operators
-from orm.database.sql.functions import Call
+from orm.database.sql.functions import SQLFunction
 from orm.database.types import column_types
 from orm.exceptions import QueryError
 from orm.fields import Field, Text
 from orm.lookups import base as lookups
-from orm.lookups.base import Bind, Lookup, Prepared, Truth, label, refuse_null, register
+from orm.lookups.base import Bind, KnownResult, Lookup, Prepared, label, refuse_null, register
 
 DOCUMENT = frozenset({"json"})
 KEY = frozenset({"json key"})
@@ -33,7 +33,7 @@ class KeyExact(lookups.Exact):
 
     kinds = KEY
 
-    def prepare(self, field: Field[Any], value: Any) -> Prepared | Truth:
+    def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
         """The value as JSON."""
         return Prepared((field.to_python(value),))
 
@@ -62,7 +62,7 @@ class KeyIsNull(Lookup):
         self, column: ColumnElement[Any], field: Field[Any], variant: Hashable, bind: Bind
     ) -> ColumnElement[bool]:
         """The condition."""
-        return Call("json_is_null", column)
+        return SQLFunction("json_is_null", column)
 
 
 KEY_IS_NULL = KeyIsNull()
@@ -70,7 +70,7 @@ KEY_IS_NULL = KeyIsNull()
 
 def as_operand(column: ColumnElement[Any], operand: ColumnElement[Any]) -> ColumnElement[Any]:
     """JSON as what it is compared with: its text, or its number."""
-    return Call(
+    return SQLFunction(
         "json_string" if isinstance(operand.type, (column_types.Text, column_types.String)) else "json_number", column
     )
 
@@ -99,7 +99,7 @@ class JSONCompared(lookups.Compared):
 
     kinds = JSON
 
-    def prepare(self, field: Field[Any], value: Any) -> Prepared | Truth:
+    def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
         """The number or text."""
         return Prepared((value,), variant=_scalar(self, field, value))
 
@@ -107,12 +107,12 @@ class JSONCompared(lookups.Compared):
         self, column: ColumnElement[Any], field: Field[Any], variant: Hashable, bind: Bind
     ) -> ColumnElement[bool]:
         """The condition."""
-        return _or_false(self.compare(Call(f"json_{variant}", column), _bound(variant, bind)), column)
+        return _or_false(self.compare(SQLFunction(f"json_{variant}", column), _bound(variant, bind)), column)
 
     def render(self, column: ColumnElement[Any], operand: ColumnElement[Any], field: Field[Any]) -> ColumnElement[bool]:
         """The condition, on an expression."""
         if isinstance(operand.type, column_types.JSON):
-            return self.compare(Call("json_number", column), Call("json_number", operand))
+            return self.compare(SQLFunction("json_number", column), SQLFunction("json_number", operand))
         return self.compare(as_operand(column, operand), operand)
 
 
@@ -142,7 +142,7 @@ class JSONRange(lookups.Range):
 
     kinds = JSON
 
-    def prepare(self, field: Field[Any], value: Any) -> Prepared | Truth:
+    def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
         """The two."""
         if not isinstance(value, (tuple, list)) or len(value) != 2:
             raise QueryError(f"{label(field)}__range takes two values, (lowest, highest), got {type(value).__name__}.")
@@ -157,7 +157,7 @@ class JSONRange(lookups.Range):
     ) -> ColumnElement[bool]:
         """The condition."""
         low, high = _bound(variant, bind), _bound(variant, bind)
-        return _or_false(Call(f"json_{variant}", column).between(low, high), column)
+        return _or_false(SQLFunction(f"json_{variant}", column).between(low, high), column)
 
 
 @register
@@ -166,19 +166,19 @@ class JSONIn(lookups.In):
 
     kinds = JSON
 
-    def prepare(self, field: Field[Any], value: Any) -> Prepared | Truth:
+    def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
         """The values, as one JSON document."""
         if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
             raise QueryError(f"{label(field)}__in takes a list of values, got {type(value).__name__}.")
         # Each in a list of its own, which is JSON that no database takes for anything else.
         listed = [[field.to_python(item)] for item in value if item is not None]
-        return Prepared((listed,)) if listed else Truth.NEVER
+        return Prepared((listed,)) if listed else KnownResult.NEVER
 
     def build(
         self, column: ColumnElement[Any], field: Field[Any], variant: Hashable, bind: Bind
     ) -> ColumnElement[bool]:
         """The condition."""
-        return Call("json_in", column, bind(column_types.JSON()))
+        return SQLFunction("json_in", column, bind(column_types.JSON()))
 
 
 class JSONHolds(Lookup):
@@ -186,7 +186,7 @@ class JSONHolds(Lookup):
 
     kinds = JSON
 
-    def prepare(self, field: Field[Any], value: Any) -> Prepared | Truth:
+    def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
         """The document."""
         refuse_null(self, field, value)
         return Prepared((field.to_python(value),))
@@ -204,7 +204,7 @@ class JSONContains(JSONHolds):
 
     def render(self, column: ColumnElement[Any], operand: ColumnElement[Any], field: Field[Any]) -> ColumnElement[bool]:
         """The condition."""
-        return Call("json_contains", column, operand)
+        return SQLFunction("json_contains", column, operand)
 
 
 @register
@@ -215,7 +215,7 @@ class JSONContainedBy(JSONHolds):
 
     def render(self, column: ColumnElement[Any], operand: ColumnElement[Any], field: Field[Any]) -> ColumnElement[bool]:
         """The condition."""
-        return Call("json_contains", operand, column)
+        return SQLFunction("json_contains", operand, column)
 
 
 @register
@@ -226,7 +226,7 @@ class HasKeys(JSONHolds):
     takes_expression = False
     call: ClassVar[str] = "json_has_keys"
 
-    def prepare(self, field: Field[Any], value: Any) -> Prepared | Truth:
+    def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
         """The keys."""
         if not isinstance(value, (list, tuple, set, frozenset)):
             raise QueryError(f"{label(field)}__{self.name} takes a list of keys, got {type(value).__name__}.")
@@ -234,7 +234,7 @@ class HasKeys(JSONHolds):
 
     def render(self, column: ColumnElement[Any], operand: ColumnElement[Any], field: Field[Any]) -> ColumnElement[bool]:
         """The condition."""
-        return Call(self.call, column, operand)
+        return SQLFunction(self.call, column, operand)
 
 
 @register
@@ -251,7 +251,7 @@ class HasKey(HasKeys):
 
     name = "has_key"
 
-    def prepare(self, field: Field[Any], value: Any) -> Prepared | Truth:
+    def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
         """The key."""
         if not isinstance(value, (str, int)):
             raise QueryError(f"{label(field)}__has_key takes a key, got {type(value).__name__}.")
@@ -267,7 +267,7 @@ class OfText(lookups.Lookup):
         self, column: ColumnElement[Any], field: Field[Any], variant: Hashable, bind: Bind
     ) -> ColumnElement[bool]:
         """The condition."""
-        return super().build(Call("json_text", column), TEXT, variant, bind)
+        return super().build(SQLFunction("json_text", column), TEXT, variant, bind)
 
 
 @register

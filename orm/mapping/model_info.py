@@ -22,7 +22,7 @@ from orm.relations import (
     CompositeForeignKey,
     ForeignKey,
     ManyToMany,
-    ManyToManyEnd,
+    ManyToManySide,
     Relation,
     ReverseRelation,
 )
@@ -103,7 +103,7 @@ class ModelInfo:
         # Declared in the spelling of orm 0.1 or 0.3, whose code relies on three odd behaviours: a null relation
         # is an instance without a key, a filter across a relation loads it, exclude(clause) filters.
         self.legacy = legacy
-        self.unset: dict[str, Any] = {}
+        self.fallback_descriptors: dict[str, Any] = {}
         """The descriptors of the fields whose values are ordinary attributes, by attribute. They are not put on the
         class, where they would slow down each value that is stored: what an instance does not have leads here."""
         self.table: sqlalchemy.Table | None = None
@@ -115,7 +115,7 @@ class ModelInfo:
         self.own_orders: dict[str, tuple[Any, ...]] = {}
         """What names of the model's own columns order by, worked out once."""
         self.objects: dict[Any, Any] = {}
-        self._ends: list[ReverseRelation | ManyToManyEnd] = []
+        self._ends: list[ReverseRelation | ManyToManySide] = []
 
     @property
     def registry(self) -> ModelRegistry:
@@ -124,7 +124,7 @@ class ModelInfo:
             raise FieldError(f"{self.name} is abstract and has no registry.")
         return self._registry
 
-    def add_relation(self, relation: ReverseRelation | ManyToManyEnd) -> None:
+    def add_relation(self, relation: ReverseRelation | ManyToManySide) -> None:
         """Take note of an end of a relation that is no field of the model: a way back, or a many-to-many one.
 
         Raises `FieldError` if its name, or that of its attribute, is taken. Models in the spelling of `orm` 0.x, which
@@ -144,7 +144,7 @@ class ModelInfo:
             self.drop_relation(other.relation)
         if taken is None:
             self._ends.append(relation)
-        self.forget_resolved()
+        self.clear_caches()
 
     def drop_relation(self, declared: ForeignKey[Any] | CompositeForeignKey[Any] | ManyToMany[Any]) -> None:
         """Undo `add_relation` for the ends of this relation, and take the attributes away."""
@@ -152,9 +152,9 @@ class ModelInfo:
             self._ends.remove(end)
             if getattr(vars(self.model).get(end.accessor), "relation", None) is end:
                 delattr(self.model, end.accessor)
-            self.forget_resolved()
+            self.clear_caches()
 
-    def forget_resolved(self) -> None:
+    def clear_caches(self) -> None:
         """Forget what was worked out from the relations of this model, and of those that it leads to."""
         self.__dict__.pop("relations", None)
         self.__dict__.pop("accessors", None)
@@ -164,7 +164,7 @@ class ModelInfo:
         self.default_order = self.pk_order = None
         self.own_orders.clear()
 
-    def _taken(self, relation: ReverseRelation | ManyToManyEnd) -> str | None:
+    def _taken(self, relation: ReverseRelation | ManyToManySide) -> str | None:
         """What is in the way of an end of a relation; None if nothing is."""
         names = [("the attribute", relation.accessor), ("the name in lookups", relation.name)]
         for what, name in names:
@@ -211,7 +211,7 @@ class ModelInfo:
             raise self.unknown(name, "a relation")
         return found
 
-    def kept_in(self, name: str) -> tuple[Field[Any], ...]:
+    def fields_for(self, name: str) -> tuple[Field[Any], ...]:
         """The fields that a name stands for where values are written: one, or those of a relation; none: unknown."""
         if name in self.composed:
             return self.composed[name].fields

@@ -98,16 +98,16 @@ def _given(number: int, key: str, field: Field[Any], names: dict[str, Any]) -> l
         "else:",
         f"    validated[{key!r}] = ask(validate{number}, {key!r}, v, messages)",
     ]
-    check = plain_check(field, "v", number, names) if key.isidentifier() else None
+    check = fast_check(field, "v", number, names) if key.isidentifier() else None
     return asked if check is None else [f"elif {check}:", f"    validated[{key!r}] = v", *asked]
 
 
-def plain_check(field: Field[Any], value: str, suffix: object, scope: dict[str, Any]) -> str | None:
+def fast_check(field: Field[Any], value: str, suffix: object, scope: dict[str, Any]) -> str | None:
     """Source of a condition: true only if the field's validator would return this variable as it is.
 
     What it refers to is put into `scope`. None if there is no such condition.
     """
-    inline = field.plain_check()
+    inline = field.fast_check()
     if inline is None:
         return None
     check = inline.write(value, suffix, scope)

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeEngine
 
 from orm.database.sql.operators import ONLY_ON
-from orm.database.types.column_types import Stored
+from orm.database.types.column_types import ORMType
 
 DIALECT = re.compile(r"sqlalchemy\.dialects\.(\w+)")
 
@@ -70,4 +70,4 @@ def _is_ours(column_type: TypeEngine[Any]) -> bool:
 
 def _plain(column_type: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
     """The type that one of the ORM's is stored as; one of its storage types (an array's item) is that already."""
-    return column_type.storage(dialect).sql_type if isinstance(column_type, Stored) else column_type
+    return column_type.storage(dialect).sql_type if isinstance(column_type, ORMType) else column_type

@@ -17,18 +17,18 @@ from orm.exceptions import NotSupportedError, QueryError
 from orm.fields import Field
 from orm.functions.math import Random
 from orm.lookups.base import Prepared
-from orm.query.conditions.base import EVERYTHING, IS_NULL, Match, Node, both
+from orm.query.conditions.base import EVERYTHING, IS_NULL, LookupPredicate, Predicate, both
 from orm.query.paths import resolve_path
 from orm.query.prefetch_tree import Branch
 from orm.query.projection import Columns, Instances
 from orm.query.query import Query
-from orm.query.related_rows import FirstOfEach, is_owned_wholly, is_whole, paths_to
-from orm.query.rendering import Binds, Rendering
+from orm.query.related_rows import LimitedPerOwner, is_owned_wholly, paths_to, selects_whole_table
+from orm.query.rendering import BindNumbering, Rendering
 from orm.query.resolving.resolve import primary_key_ordering
 from orm.query.set_operations import Combination
 from orm.query.terms.base import PathTerm, Term
 from orm.query.terms.computed import FuncTerm
-from orm.relations import ManyToManyEnd, Relation, fields_of
+from orm.relations import ManyToManySide, Relation, fields_of
 from orm.relations.attaching import far_fields, near_fields
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ Source = tuple[Literal["keys", "pairs"], int]
 """A table of keys: of what a section's rows lead to, or of the pairs that lead to them; and the section's number."""
 
 
-class KeyTables(Binds):
+class KeyTables(BindNumbering):
     """Binds of statements that share tables of keys."""
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class KeyTables(Binds):
         self.tables: dict[Source, sqlalchemy.CTE] = {}
 
 
-class AmongKeys(Node):
+class AmongKeys(Predicate):
     """Columns have the values of these columns of a row in a table of keys."""
 
     def __init__(self, terms: Sequence[Term], source: Source, columns: tuple[int, ...]) -> None:
@@ -157,7 +157,7 @@ class _Sections:
             query = query if self._most is None else query.slice(0, self._most + 1)
         rows = query.changed(branches=(), projection=needing(query, outgoing))
         keys = _keys(query, outgoing)
-        whole = is_whole(given)
+        whole = selects_whole_table(given)
         self._found.append(Section("", None, 0, given, rows, outgoing=outgoing, keys=keys, whole=whole))
         self._add_branches(branches, "", 0)
         return self._found
@@ -167,7 +167,7 @@ class _Sections:
             number = len(self._found)
             name = f"{path}__{branch.name}" if path else branch.name
             check_query(branch.query, name)
-            add = self._paired if isinstance(branch.relation, ManyToManyEnd) else self._linked
+            add = self._paired if isinstance(branch.relation, ManyToManySide) else self._linked
             self._found.append(add(branch, name, number, parent))
             self._add_branches(branch.branches, name, number)
 
@@ -179,18 +179,18 @@ class _Sections:
         rows = query.changed(projection=needing(query, (*far, *outgoing)))
         if query.is_limited:
             query = _settled(query)
-            rows = FirstOfEach.of(query.changed(projection=rows.projection), links)
-            keys: Query | None = FirstOfEach.of(_selecting(query, outgoing), links) if outgoing else None
+            rows = LimitedPerOwner.of(query.changed(projection=rows.projection), links)
+            keys: Query | None = LimitedPerOwner.of(_selecting(query, outgoing), links) if outgoing else None
         else:
             keys = _keys(query, outgoing)
-        whole = self._are_all_owned(branch.relation, parent) and is_whole(branch.query)
+        whole = self._are_all_owned(branch.relation, parent) and selects_whole_table(branch.query)
         near = near_fields(branch.relation)
         return Section(path, branch, parent, branch.query, rows, far, near, outgoing, keys, whole=whole)
 
     def _paired(self, branch: Branch, path: str, number: int, parent: int) -> Section:
         """The section of rows that another table pairs with those that they belong to."""
         relation = branch.relation
-        assert isinstance(relation, ManyToManyEnd)
+        assert isinstance(relation, ManyToManySide)
         target = relation.target._meta
         far = fields_of(target, relation.far.remote_columns)
         outgoing = outgoing_fields(branch.branches)
@@ -199,10 +199,10 @@ class _Sections:
         if _is_plain(query):
             pairing = self._through(relation, parent)
         else:
-            belonging, links = self._belonging(branch, parent)
-            paired = _selecting(_settled(belonging) if query.is_limited else belonging, far, links)
+            rows_of_owners, links = self._belonging(branch, parent)
+            paired = _selecting(_settled(rows_of_owners) if query.is_limited else rows_of_owners, far, links)
             if query.is_limited:
-                pairing = pairs = FirstOfEach.of(paired, links)
+                pairing = pairs = LimitedPerOwner.of(paired, links)
             else:
                 pairing = paired.changed(ordering=())
                 pairs = paired if paired.order else None
@@ -233,13 +233,13 @@ class _Sections:
         where = query.where
         if not self._are_all_owned(branch.relation, parent):
             where = both(where, AmongKeys(links, ("keys", parent), self._columns(branch.relation, parent)))
-        return query.using_names(names, where=where), links
+        return query.with_scope(names, where=where), links
 
     def _are_all_owned(self, relation: Relation, parent: int) -> bool:
         """Whether each row of the target surely belongs to a row of the section `parent`: no key need be looked for."""
         return is_owned_wholly(relation) and self._found[parent].whole
 
-    def _through(self, relation: ManyToManyEnd, parent: int) -> Query:
+    def _through(self, relation: ManyToManySide, parent: int) -> Query:
         """The pairs of keys, as their table has them."""
         info = relation.through._meta
         names = Query(info, Instances(info)).names()
@@ -250,11 +250,11 @@ class _Sections:
             )
             for key in (relation.near, relation.far)
         )
-        where: Node = EVERYTHING
+        where: Predicate = EVERYTHING
         if relation.near.allow_null or not self._found[parent].whole:
             where = AmongKeys(near, ("keys", parent), self._columns(relation, parent))
         for term in far if relation.far.allow_null else ():
-            where = both(where, Match(term, IS_NULL, Prepared((), variant=False)))
+            where = both(where, LookupPredicate(term, IS_NULL, Prepared((), variant=False)))
         terms = (*near, *far)
         return Query(info, Columns("tuples", tuple(f"c{i}" for i in range(len(terms))), terms), where, ordering=())
 
@@ -297,7 +297,7 @@ def _keys(query: Query, outgoing: tuple[Field[Any], ...]) -> Query | None:
 
 def _is_plain(query: Query) -> bool:
     """Whether the query is of all rows, in no order."""
-    return is_whole(query) and not query.order
+    return selects_whole_table(query) and not query.order
 
 
 def check_query(query: Query, path: str = "") -> None:

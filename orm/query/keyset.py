@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement
 from orm.exceptions import QueryError
 from orm.fields import Field
 from orm.lookups.base import Exact, GreaterThan, GreaterThanOrEqual, LessThan, LessThanOrEqual, Prepared
-from orm.query.conditions.base import IS_NULL, NOTHING, Match, Node, both, junction
+from orm.query.conditions.base import IS_NULL, NOTHING, LookupPredicate, Predicate, both, junction
 from orm.query.ordering import ClauseOrder, OrderTerm
 from orm.query.projection import Projection
 from orm.query.query import Query
@@ -34,7 +34,7 @@ SAME, ABOVE, BELOW, FROM, UP_TO = Exact(), GreaterThan(), LessThan(), GreaterTha
 
 
 @dataclass(frozen=True)
-class Placed(Projection):
+class WithPosition(Projection):
     """Another projection's rows, each with its place: pairs of both."""
 
     inner: Projection
@@ -115,12 +115,14 @@ class Keyset:
         """The query in this order, its rows with their places."""
         # A condition across a relation to many rows finds a row several times, always at the same place.
         distinct = query.distinct or (bool(query.scopes) and not query.grouped)
-        return query.changed(ordering=self.order, distinct=distinct, projection=Placed(query.projection, self.order))
+        return query.changed(
+            ordering=self.order, distinct=distinct, projection=WithPosition(query.projection, self.order)
+        )
 
-    def after(self, place: Place, *, inclusive: bool = False) -> Node:
+    def after(self, place: Place, *, inclusive: bool = False) -> Predicate:
         """The condition that a row comes after this place (or, `inclusive`, stands there)."""
-        branches: list[Node] = []
-        same: list[Node] = []
+        branches: list[Predicate] = []
+        same: list[Predicate] = []
         for term, last, value in zip(self.order, self.nulls_last, place, strict=True):
             branches.append(junction("AND", [*same, _beyond(term, value, nulls_last=last)]))
             same.append(_equal(term, value))
@@ -131,20 +133,20 @@ class Keyset:
         if value is None or (first.term.nullable and self.nulls_last[0]):
             return condition
         # It follows from the rest, and lets the database begin in the middle of an index.
-        bound = Match(first.term, UP_TO if first.descending else FROM, Prepared((value,)))
+        bound = LookupPredicate(first.term, UP_TO if first.descending else FROM, Prepared((value,)))
         return both(bound, condition)
 
 
-def _equal(term: OrderTerm, value: Any) -> Node:
+def _equal(term: OrderTerm, value: Any) -> Predicate:
     if value is None:
-        return Match(term.term, IS_NULL, Prepared((), variant=True))
-    return Match(term.term, SAME, Prepared((value,)))
+        return LookupPredicate(term.term, IS_NULL, Prepared((), variant=True))
+    return LookupPredicate(term.term, SAME, Prepared((value,)))
 
 
-def _beyond(term: OrderTerm, value: Any, *, nulls_last: bool) -> Node:
+def _beyond(term: OrderTerm, value: Any, *, nulls_last: bool) -> Predicate:
     if value is None:
-        return NOTHING if nulls_last else Match(term.term, IS_NULL, Prepared((), variant=False))
-    found: Node = Match(term.term, BELOW if term.descending else ABOVE, Prepared((value,)))
+        return NOTHING if nulls_last else LookupPredicate(term.term, IS_NULL, Prepared((), variant=False))
+    found: Predicate = LookupPredicate(term.term, BELOW if term.descending else ABOVE, Prepared((value,)))
     if term.term.nullable and nulls_last:
-        found = junction("OR", [found, Match(term.term, IS_NULL, Prepared((), variant=True))])
+        found = junction("OR", [found, LookupPredicate(term.term, IS_NULL, Prepared((), variant=True))])
     return found

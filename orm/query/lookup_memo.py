@@ -1,4 +1,4 @@
-"""`Direct`: what `get(name=value, …)` and `filter(name=value, …)` ask, worked out once for a query and a set of names.
+"""`LookupTemplate`: a `get(name=value, …)` or `filter(name=value, …)`, resolved once for a query and a set of names.
 
 To find rows by plain values is what a service does most. All that changes from one time to the next are the values, so
 what was worked out of the first ones serves the others, as long as each is as plain as the first was.
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from orm.lookups.base import Prepared
-from orm.query.conditions.base import Match, conjuncts, junction
+from orm.query.conditions.base import LookupPredicate, conjuncts, junction
 from orm.query.conditions.comparing import PLAIN_VALUES
 
 if TYPE_CHECKING:
@@ -22,12 +22,12 @@ MOST_KNOWN = 200
 MOST_TRIED = 5
 
 
-class Direct:
+class LookupTemplate:
     """A query, and how the values of its lookups become its arguments."""
 
     __slots__ = ("_clauses", "_matches", "_rest", "query")
 
-    def __init__(self, query: Query, matches: tuple[Match, ...], rest: tuple[Any, ...]) -> None:
+    def __init__(self, query: Query, matches: tuple[LookupPredicate, ...], rest: tuple[Any, ...]) -> None:
         self.query = query
         self._clauses: dict[str, Any] = {**query.changed().__dict__, "key": query.key}
         self._matches = tuple((match.lookup, match.term, match.variant) for match in matches)
@@ -51,7 +51,9 @@ class Direct:
         prepared = self._prepared(lookups)
         if prepared is None:
             return None
-        matches = [Match(term, lookup, part) for (lookup, term, _), part in zip(self._matches, prepared, strict=True)]
+        matches = [
+            LookupPredicate(term, lookup, part) for (lookup, term, _), part in zip(self._matches, prepared, strict=True)
+        ]
         where = matches[0] if len(matches) == 1 else junction("AND", matches)
         clauses = self._clauses.copy()
         clauses["where"] = where
@@ -69,8 +71,8 @@ class Direct:
         return found
 
 
-class Asked:
-    """What a query was asked by plain lookups, by their names: as a `Direct`, from the second time on.
+class LookupMemo:
+    """What a query was asked by plain lookups, by their names: as a `LookupTemplate`, from the second time on.
 
     Most querysets are asked once, and nothing is worked out for them.
     """
@@ -78,35 +80,35 @@ class Asked:
     __slots__ = ("_known",)
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, ...], Direct | int] = {}  # How often, while that is all there is to know.
+        self._known: dict[tuple[str, ...], LookupTemplate | int] = {}  # How often, while that is all there is to know.
 
-    def before(self, lookups: Mapping[str, Any]) -> Direct | None:
+    def before(self, lookups: Mapping[str, Any]) -> LookupTemplate | None:
         """What has been asked by these names before."""
         known = self._known.get(tuple(lookups))
-        return known if isinstance(known, Direct) else None
+        return known if isinstance(known, LookupTemplate) else None
 
     def remember(self, lookups: Mapping[str, Any], made: Callable[[], Query]) -> None:
         """Note that these lookups made this query."""
         names = tuple(lookups)
         known = self._known.get(names, 0)
-        if isinstance(known, Direct) or known > MOST_TRIED:
+        if isinstance(known, LookupTemplate) or known > MOST_TRIED:
             return
         if len(self._known) >= MOST_KNOWN:
             self._known.clear()
         self._known[names] = (direct(made(), lookups) if known else None) or known + 1
 
 
-def direct(query: Query, lookups: Mapping[str, Any]) -> Direct | None:
+def direct(query: Query, lookups: Mapping[str, Any]) -> LookupTemplate | None:
     """What serves other values in the place of these; None if the query has more than plain lookups of columns."""
     if query.annotations or query.projection.values or query.ctes or query.cte_joins:
         return None
     matches = conjuncts(query.where)
     if len(matches) != len(lookups) or not PLAIN_VALUES.issuperset(map(type, lookups.values())):
         return None
-    plain: list[Match] = []
+    plain: list[LookupPredicate] = []
     for name, match in zip(lookups, matches, strict=True):
         known = query.info.lookups.get(name)
-        if not isinstance(known, tuple) or not isinstance(match, Match):
+        if not isinstance(known, tuple) or not isinstance(match, LookupPredicate):
             return None
         path, steps, lookup = known
         # A value that is out of a column's range asks by another lookup.
@@ -116,4 +118,4 @@ def direct(query: Query, lookups: Mapping[str, Any]) -> Direct | None:
     bound = tuple(value for match in plain for value in match.values)
     if query.values[: len(bound)] != bound:
         return None
-    return Direct(query, tuple(plain), query.values[len(bound) :])
+    return LookupTemplate(query, tuple(plain), query.values[len(bound) :])

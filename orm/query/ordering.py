@@ -12,7 +12,7 @@ from orm.query.terms.base import PathTerm, Term
 
 if TYPE_CHECKING:
     from orm.query.rendering import Rendering
-    from orm.query.resolving.scope import Names
+    from orm.query.resolving.scope import Scope
 
 
 class OrderTerm:
@@ -27,7 +27,7 @@ class OrderTerm:
         self.key: Hashable = (term.key, descending, nulls)
         self.values = term.values
 
-    def settled(self, names: Names, shown: tuple[Term, ...]) -> OrderTerm:
+    def settled(self, names: Scope, shown: tuple[Term, ...]) -> OrderTerm:
         """The same, by the column of `shown` if it is there, else by the latest join of its relations."""
         if not isinstance(self.term, PathTerm):
             return self

@@ -43,7 +43,7 @@ class Path:
         self.many = any(hop.many for hop in relations)
         """Whether it may lead to several rows."""
         self.term: PathTerm | None = None
-        """Its column as a term, where it leads to a single row: see `Names.path_term`."""
+        """Its column as a term, where it leads to a single row: see `Scope.path_term`."""
         self._rests: dict[int, Path] = {}
 
     def after(self, count: int) -> Path:

@@ -1,4 +1,4 @@
-"""`Branch` and `Withheld`: what is loaded along with a query's rows, over which relation, and what is not."""
+"""`Branch` and `SuppressedRelation`: what is loaded along with a query's rows, over which relation, and what is not."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Branch:
 
 
 @dataclass(frozen=True)
-class Withheld:
+class SuppressedRelation:
     """A relation that is not to be read: of a query's instances, or of those that `chain` joins to them."""
 
     relation: Relation

@@ -14,12 +14,12 @@ from orm.fields import Field
 from orm.query.paths import check_name, chosen_paths, resolve_path
 from orm.query.resolving.composite_keys import key_parts
 from orm.query.resolving.resolve import resolve
-from orm.query.resolving.scope import Names
+from orm.query.resolving.scope import Scope
 from orm.query.terms.base import AnnotationTerm, PathTerm, Term
 from orm.relations import CompositeForeignKey, ForeignKey, Relation, ReverseRelation, fields_of
 from orm.rows.readers import (
     Entity,
-    Listed,
+    GroupBy,
     Process,
     Reader,
     read_dicts,
@@ -70,7 +70,7 @@ class Projection:
         """What it selects besides, for which groups of rows must be of one value."""
         return ()
 
-    def selected(self, names: Names) -> tuple[Term, ...]:
+    def selected(self, names: Scope) -> tuple[Term, ...]:
         """What makes one row of the query differ from another."""
         raise NotImplementedError
 
@@ -112,7 +112,7 @@ class Instances(Projection):
     def names(self) -> tuple[str, ...]:  # type: ignore[override]
         return (*(field.attname for field in self._fields(())), *self.annotations)
 
-    def selected(self, names: Names) -> tuple[Term, ...]:
+    def selected(self, names: Scope) -> tuple[Term, ...]:
         own = [
             names.path_term(
                 resolve_path(self.info, "__".join([*(hop.name for hop in chain), field.attname]), "a column")
@@ -228,7 +228,7 @@ class Instances(Projection):
 
     def reader(self, processors: Sequence[Process | None], hidden: int, links: int = 0) -> Reader:
         """The reader; with `links`, into lists: see `read_instances`."""
-        listed = Listed(self.listed_by, links, self.back, self.returned) if self.listed_by or links else None
+        listed = GroupBy(self.listed_by, links, self.back, self.returned) if self.listed_by or links else None
         return read_instances(self.entities(), processors, self.annotations, hidden, listed)
 
     def entities(self) -> list[Entity]:
@@ -295,7 +295,7 @@ class Columns(Projection):
     """How many of the terms each name has: several are a key of several columns, which is a tuple. None: one each."""
 
     @classmethod
-    def of(cls, names: Names, shape: Shape, fields: Iterable[Any], named: dict[str, Any]) -> Columns:
+    def of(cls, names: Scope, shape: Shape, fields: Iterable[Any], named: dict[str, Any]) -> Columns:
         """The columns of these names and expressions; of none, all of the model's."""
         keys: list[str] = []
         terms: list[tuple[Term, ...]] = []
@@ -330,7 +330,7 @@ class Columns(Projection):
         found: Field[Any] = term.field
         return found
 
-    def selected(self, names: Names) -> tuple[Term, ...]:
+    def selected(self, names: Scope) -> tuple[Term, ...]:
         return self.terms
 
     @property
@@ -370,7 +370,7 @@ class Columns(Projection):
         return (read_values if self.shape == "flat" else read_tuples)(processors, hidden, self.widths)
 
 
-def _column(names: Names, expression: Any) -> tuple[Term, ...]:
+def _column(names: Scope, expression: Any) -> tuple[Term, ...]:
     """The terms that an expression selects: of a key of several columns, which is a tuple, each one."""
     try:
         if isinstance(expression, str):

@@ -12,14 +12,23 @@ from typing_extensions import Self
 from orm.database.sql import operators
 from orm.exceptions import QueryError
 from orm.fields import Field
-from orm.query.conditions.base import EVERYTHING, Node, about_rows, both, constant, is_always, is_never, split
-from orm.query.lookup_memo import Asked
+from orm.query.conditions.base import (
+    EVERYTHING,
+    Predicate,
+    both,
+    constant,
+    is_always,
+    is_never,
+    split,
+    without_group_terms,
+)
+from orm.query.lookup_memo import LookupMemo
 from orm.query.ordering import OrderTerm
 from orm.query.paths import resolve_path
 from orm.query.projection import Columns, Instances, Projection, one_column
-from orm.query.rendering import Binds, Captured, Rendering
+from orm.query.rendering import BindNumbering, Rendering, SubqueryRendering
 from orm.query.resolving.resolve import default_ordering, primary_key_ordering
-from orm.query.resolving.scope import Names, Reached
+from orm.query.resolving.scope import Reached, Scope
 from orm.query.terms.base import AnnotationTerm, PathTerm, Term
 from orm.relations import ForeignKey, RelatedKey
 from orm.utils.memoized import once
@@ -29,7 +38,7 @@ if TYPE_CHECKING:
     from orm.mapping.model_info import ModelInfo
     from orm.models import Model
     from orm.query.locking import Lock
-    from orm.query.prefetch_tree import Branch, Withheld
+    from orm.query.prefetch_tree import Branch, SuppressedRelation
     from orm.relations import ReverseRelation
 
 
@@ -47,7 +56,7 @@ class Query:
 
     info: ModelInfo
     projection: Projection
-    where: Node = EVERYTHING
+    where: Predicate = EVERYTHING
     ordering: tuple[OrderTerm, ...] | None = None
     """None: the model's own ordering."""
     low: int = 0
@@ -62,7 +71,7 @@ class Query:
     grouping: tuple[Term, ...] | None = None
     """What the groups have in common; None: each row of the model is a group."""
     reached: Reached = field(default_factory=dict)
-    """The joins to many rows so far, and how many scopes they have: see `Names`."""
+    """The joins to many rows so far, and how many scopes they have: see `Scope`."""
     scopes: int = 0
     same_scope: bool = False
     """Whether the next ``filter()`` is about the row that the last one joined: see `ManyToManyManager`."""
@@ -71,19 +80,19 @@ class Query:
     """Whether ``all()`` said that every row is meant: see `ModelRegistry`."""
     ctes: tuple[CTE, ...] = ()
     """The common table expressions that the statement defines."""
-    cte_joins: tuple[tuple[CTE, Node], ...] = ()
+    cte_joins: tuple[tuple[CTE, Predicate], ...] = ()
     """Those that it joins, and on what."""
     filters: tuple[Filter, ...] = ()
     """The calls that made the condition, for ``&`` to make again on another query."""
     branches: tuple[Branch, ...] = ()
     """What is loaded along with its rows, each branch by a query of its own."""
-    withheld: tuple[Withheld, ...] = ()
+    withheld: tuple[SuppressedRelation, ...] = ()
     """The relations that ``noload()`` and ``raiseload()`` keep from its rows."""
     owner: tuple[ReverseRelation, Model] | None = None
     """The instance whose related rows these are, and how: they have it for their forward side."""
 
     @once
-    def conditions(self) -> tuple[Node, Node, Node]:
+    def conditions(self) -> tuple[Predicate, Predicate, Predicate]:
         """The conditions on rows, on groups of them, and on windows over them all."""
         return split(self.where)
 
@@ -138,14 +147,14 @@ class Query:
         return tuple(found)
 
     @once
-    def gets(self) -> Asked:
+    def get_memo(self) -> LookupMemo:
         """What `get()` was asked here, not on what was made of it."""
-        return Asked()
+        return LookupMemo()
 
     @once
-    def narrowings(self) -> Asked:
+    def filter_memo(self) -> LookupMemo:
         """What `filter()` was asked here."""
-        return Asked()
+        return LookupMemo()
 
     @once
     def distinct_terms(self) -> tuple[Term, ...]:
@@ -174,7 +183,7 @@ class Query:
     def changed(self, **changes: Any) -> Self:
         """The query with other clauses. What had been worked out of the old ones is forgotten."""
         clauses = {**self.__dict__, **changes}
-        for name in WORKED_OUT:
+        for name in DERIVED:
             clauses.pop(name, None)
         return self.made(clauses)
 
@@ -184,23 +193,23 @@ class Query:
         object.__setattr__(made, "__dict__", clauses)
         return made
 
-    def names(self, *, own_scope: bool = False, over_groups: bool = False) -> Names:
+    def names(self, *, own_scope: bool = False, over_groups: bool = False) -> Scope:
         """What names mean in the next call. `over_groups`: in a query over this one, where each group is a row."""
         annotations = self.annotations
         if over_groups:
             annotations = {name: term.of_a_row() for name, term in annotations.items()}
         scopes = self.scopes - 1 if own_scope and self.same_scope else self.scopes
-        return Names(self.info, annotations, self.reached, scopes, own_scope=own_scope)
+        return Scope(self.info, annotations, self.reached, scopes, own_scope=own_scope)
 
     def in_same_scope(self) -> Query:
         """The query, whose next ``filter()`` shares the joins of the last one."""
         return self.changed(same_scope=True)
 
-    def inlined_names(self) -> Names:
+    def inlined_names(self) -> Scope:
         """What names mean where there are no annotations to refer to: an annotation's name is its expression."""
-        return Names(self.info, {name: annotation.term for name, annotation in self.annotations.items()})
+        return Scope(self.info, {name: annotation.term for name, annotation in self.annotations.items()})
 
-    def using_names(self, names: Names, **changes: Any) -> Query:
+    def with_scope(self, names: Scope, **changes: Any) -> Query:
         """The query changed by what was resolved with these names."""
         scopes = max(self.scopes, names.scopes)
         return self.changed(reached=names.reached, scopes=scopes, same_scope=False, **changes)
@@ -211,7 +220,7 @@ class Query:
         return is_never(self.where) or (self.high is not None and self.high <= self.low)
 
     @once
-    def stands_alone(self) -> bool:
+    def needs_no_loading(self) -> bool:
         """Whether its rows are all that there is to load and to link."""
         return not (self.branches or self.withheld or self.owner is not None)
 
@@ -226,7 +235,7 @@ class Query:
         return self.distinct or self.is_limited or self.grouped or self.conditions[2] is not EVERYTHING
 
     @property
-    def starts_at_own_rows(self) -> bool:
+    def limits_before_joins(self) -> bool:
         """Whether it wants a few rows on which the model's own table decides alone, whatever is joined to them."""
         if not (self.is_limited and isinstance(self.projection, Instances) and self.projection.related):
             return False
@@ -242,7 +251,7 @@ class Query:
         """
         before = self.projection.terms if isinstance(self.projection, Columns) else ()
         joined = constant(True, *(leaf for term in before for leaf in term.leaves()))
-        return self.changed(projection=projection, where=both(self.where, about_rows(joined)), **changes)
+        return self.changed(projection=projection, where=both(self.where, without_group_terms(joined)), **changes)
 
     def with_order(self) -> Query:
         """The same query, ordered at least by the primary key."""
@@ -262,7 +271,7 @@ class Query:
             low = min(low, high)
         return self.changed(low=low, high=high)
 
-    def selecting_one(self, compared: Field[Any] | None) -> Query:
+    def as_single_column(self, compared: Field[Any] | None) -> Query:
         """The query as a subquery that selects one column, to hold against the field `compared`.
 
         Of instances that is the primary key, or the field that a foreign key points at.
@@ -306,7 +315,7 @@ class Query:
             )
         return self.changed(projection=projection, ordering=self.ordering if self.is_limited else ())
 
-    def probing(self) -> Query:
+    def as_exists(self) -> Query:
         """The query as a subquery of which only its having a row matters."""
         projection = self.projection if self.grouped or self.distinct else Instances(self.info, only=frozenset())
         return self.changed(projection=projection, ordering=self.ordering if self.is_limited else ())
@@ -379,7 +388,7 @@ class Query:
         labelled = [column.label(f"c{i}") for i, column in enumerate([*columns, *extra])]
         inner = self._select_rows(rendering, labelled, where, having).subquery()
         found: list[sqlalchemy.ColumnElement[Any]] = list(inner.columns)
-        outer = Captured(self.info, rendering.binds, dict(zip(leaves, found[len(columns) :], strict=True)))
+        outer = SubqueryRendering(self.info, rendering.binds, dict(zip(leaves, found[len(columns) :], strict=True)))
         condition = windows.render(outer, required=False, negated=False)
         order = [element for term in self.order for element in term.render(outer)]
         distinct_on = [outer.once(term) for term in self.distinct_terms]
@@ -438,7 +447,7 @@ class Query:
         return list({id(element): element for element in found}.values())
 
 
-WORKED_OUT = tuple(name for name, value in vars(Query).items() if isinstance(value, once))
+DERIVED = tuple(name for name, value in vars(Query).items() if isinstance(value, once))
 
 
 def _is_own(term: Term) -> bool:
@@ -455,7 +464,7 @@ def _cte_key(cte: CTE) -> Hashable:
     return cte.name, cte.query.key, None if cte.step is None else cte.step.key
 
 
-def _define_cte(cte: CTE, binds: Binds) -> None:
+def _define_cte(cte: CTE, binds: BindNumbering) -> None:
     """Add a common table expression to the statement."""
     found = _labelled(cte.query, binds).cte(cte.name, recursive=cte.step is not None)
     binds.ctes[cte] = found
@@ -463,7 +472,7 @@ def _define_cte(cte: CTE, binds: Binds) -> None:
         binds.ctes[cte] = found.union_all(_labelled(cte.step, binds))
 
 
-def _labelled(query: Query, binds: Binds) -> sqlalchemy.Select[Any]:
+def _labelled(query: Query, binds: BindNumbering) -> sqlalchemy.Select[Any]:
     statement = query.select(Rendering(query.info, binds))
     labelled = [column.label(f"c{i}") for i, column in enumerate(statement.selected_columns)]
     return statement.with_only_columns(*labelled, maintain_column_froms=True)

@@ -11,8 +11,8 @@ import sqlalchemy
 
 from orm.exceptions import NotSupportedError, QueryError
 from orm.lookups.base import In, Prepared
-from orm.query.conditions.base import EVERYTHING, Match, both
-from orm.query.conditions.related_to import link_paths
+from orm.query.conditions.base import EVERYTHING, LookupPredicate, both
+from orm.query.conditions.related_to import owner_key_paths
 from orm.query.ordering import ClauseOrder, OrderTerm
 from orm.query.paths import Path
 from orm.query.projection import Instances, Projection
@@ -20,18 +20,18 @@ from orm.query.query import Query
 from orm.query.rendering import Rendering
 from orm.query.set_operations import Combination
 from orm.query.terms.base import Term
-from orm.relations import ManyToManyEnd, Relation, ReverseRelation
+from orm.relations import ManyToManySide, Relation, ReverseRelation
 from orm.relations.attaching import way_back_of_new
 from orm.rows.readers import Process, Reader
 from orm.utils.memoized import once
 
 IN = In()
 # A path takes part in a query's shape by its identity.
-paths_to = lru_cache(2_000)(link_paths)
+paths_to = lru_cache(2_000)(owner_key_paths)
 
 
 @dataclass(frozen=True)
-class Linked(Projection):
+class WithOwnerKey(Projection):
     """Instances, each row with the key of the one that it belongs to, into whose list it goes.
 
     The same row of the database may belong to several, and is one instance then, unless what it has besides its
@@ -65,7 +65,7 @@ class Linked(Projection):
 
 
 @dataclass(frozen=True)
-class Beside(Projection):
+class WithExtraColumns(Projection):
     """Another projection's columns, and more that only the query around it reads."""
 
     inner: Projection
@@ -96,7 +96,7 @@ class Beside(Projection):
 
 
 @dataclass(frozen=True)
-class FirstOfEach(Query):
+class LimitedPerOwner(Query):
     """The rows `low` to `high` of each instance's rows in a query."""
 
     rows: Query | None = None
@@ -105,10 +105,10 @@ class FirstOfEach(Query):
     links: tuple[Term, ...] = ()
 
     @classmethod
-    def of(cls, query: Query, links: tuple[Term, ...]) -> FirstOfEach:
+    def of(cls, query: Query, links: tuple[Term, ...]) -> LimitedPerOwner:
         """The query's slice, taken of the rows of each instance that `links` tell apart."""
         order = query.with_order().order
-        beside = Beside(query.projection, (*(place.term for place in order), *links))
+        beside = WithExtraColumns(query.projection, (*(place.term for place in order), *links))
         rows = query.changed(projection=beside, ordering=(), low=0, high=None)
         return cls(query.info, query.projection, low=query.low, high=query.high, rows=rows, places=order, links=links)
 
@@ -177,11 +177,11 @@ def check_branch_query(relation: Relation, query: Query, what: str) -> None:
             raise QueryError(f"{of} has a slice: it is ordered by fields and expressions, not by SQLAlchemy clauses.")
 
 
-def belonging(relation: Relation, query: Query, keys: Sequence[Any] | None) -> Query:
+def rows_of_owners(relation: Relation, query: Query, keys: Sequence[Any] | None) -> Query:
     """The query's rows that belong to the instances with these keys, its slice taken of each one's rows.
 
     They are read into lists by key. For a key of several columns there may be rows too many, which belong to nobody.
-    `keys` may be None for all the instances that there are, unless `needs_keys` says otherwise.
+    `keys` may be None for all the instances that there are, unless `must_filter_by_owner` says otherwise.
     """
     paths: tuple[Path, ...] = paths_to(relation)
     # As in Django: what the query has joined of the relation already is about the same pair.
@@ -189,11 +189,11 @@ def belonging(relation: Relation, query: Query, keys: Sequence[Any] | None) -> Q
     links = tuple(names.path_term(path) for path in paths)
     where = query.where
     for link, values in zip(links, _by_column(keys, len(links)), strict=False):
-        where = both(where, Match(link, IN, Prepared((values,))))
+        where = both(where, LookupPredicate(link, IN, Prepared((values,))))
     projection = query.projection
     assert isinstance(projection, Instances)
-    if isinstance(relation, ManyToManyEnd):
-        found = query.using_names(names, where=where, projection=Linked(projection, links))
+    if isinstance(relation, ManyToManySide):
+        found = query.with_scope(names, where=where, projection=WithOwnerKey(projection, links))
     else:
         fields = [link.path.stored for link in links]
         projection = replace(
@@ -202,8 +202,8 @@ def belonging(relation: Relation, query: Query, keys: Sequence[Any] | None) -> Q
             back=way_back_of_new(relation, projection.related) if relation.many else None,
             returned=bool(query.branches),
         )
-        found = query.using_names(names, where=where, projection=projection)
-    return FirstOfEach.of(found, links) if query.is_limited else found
+        found = query.with_scope(names, where=where, projection=projection)
+    return LimitedPerOwner.of(found, links) if query.is_limited else found
 
 
 def _by_column(keys: Sequence[Any] | None, width: int) -> list[tuple[Any, ...]]:
@@ -213,7 +213,7 @@ def _by_column(keys: Sequence[Any] | None, width: int) -> list[tuple[Any, ...]]:
     return [tuple(keys)] if width == 1 else [tuple(dict.fromkeys(part)) for part in zip(*keys, strict=True)]
 
 
-def is_whole(query: Query) -> bool:
+def selects_whole_table(query: Query) -> bool:
     """Whether the query is of all rows of its model."""
     return (
         query.where is EVERYTHING
@@ -227,7 +227,7 @@ def is_whole(query: Query) -> bool:
     )
 
 
-def needs_keys(relation: Relation, query: Query) -> bool:
+def must_filter_by_owner(relation: Relation, query: Query) -> bool:
     """Whether these rows, for all the instances that there are, are others with their keys than without.
 
     Rows that belong to nobody are passed over. They must not have been locked, counted or taken for others before.

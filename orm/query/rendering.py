@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from orm.relations import Hop
 
 
-class Binds:
+class BindNumbering:
     """Numbers the bind parameters of a statement: the first is the fingerprint's first value."""
 
     def __init__(self) -> None:
@@ -80,7 +80,7 @@ class Join:
 class Rendering:
     """Where a query's parts render themselves: gives them columns (joining as needed) and binds."""
 
-    def __init__(self, info: ModelInfo, binds: Binds | None = None, outer: Rendering | None = None) -> None:
+    def __init__(self, info: ModelInfo, binds: BindNumbering | None = None, outer: Rendering | None = None) -> None:
         self.info = info
         self.outer = outer
         """The rendering of the query that this one is inside of."""
@@ -89,7 +89,7 @@ class Rendering:
             outer.has_subqueries = True
         table = info.require_table()
         # Inside of another query a table has another name, so that it cannot be taken for one of that query's.
-        self.binds = binds or Binds()
+        self.binds = binds or BindNumbering()
         self.table: FromClause = table if outer is None else self.binds.alias(table)
         self.bind = self.binds.bind
         self.selected = 0
@@ -209,10 +209,10 @@ class Rendering:
         return clause
 
 
-class Captured(Rendering):
+class SubqueryRendering(Rendering):
     """Renders terms over the columns of a subquery that has what they read."""
 
-    def __init__(self, info: ModelInfo, binds: Binds, columns: Mapping[Hashable, ColumnElement[Any]]) -> None:
+    def __init__(self, info: ModelInfo, binds: BindNumbering, columns: Mapping[Hashable, ColumnElement[Any]]) -> None:
         super().__init__(info, binds)
         self._columns = columns
 

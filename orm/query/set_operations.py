@@ -12,7 +12,7 @@ from orm.exceptions import QueryError
 from orm.query.ordering import OrderTerm
 from orm.query.projection import Projection
 from orm.query.query import Query
-from orm.query.rendering import Captured, Rendering
+from orm.query.rendering import Rendering, SubqueryRendering
 from orm.utils.memoized import once
 
 if TYPE_CHECKING:
@@ -63,15 +63,15 @@ class Combination(Query):
         parts = tuple(part.changed(projection=p) for part, p in zip(self.parts, projections, strict=True))
         return self.changed(projection=projections[0], parts=parts)
 
-    def selecting_one(self, compared: Field[Any] | None) -> Query:
-        """The same of each part: see `Query.selecting_one`."""
-        return self._of(tuple(part.selecting_one(compared) for part in self.parts))
+    def as_single_column(self, compared: Field[Any] | None) -> Query:
+        """The same of each part: see `Query.as_single_column`."""
+        return self._of(tuple(part.as_single_column(compared) for part in self.parts))
 
     def selecting_key(self, label: str, info: ModelInfo, fields: Sequence[Field[Any]]) -> Query:
         """The same of each part: see `Query.selecting_key`."""
         return self._of(tuple(part.selecting_key(label, info, fields) for part in self.parts))
 
-    def probing(self) -> Query:
+    def as_exists(self) -> Query:
         """Its rows are what its parts select."""
         return self.changed(ordering=self.ordering if self.is_limited else ())
 
@@ -126,7 +126,7 @@ class Combination(Query):
         combined = OPERATIONS[self.operation](*(self._part(part, rendering) for part in self.parts)).subquery()
         columns: list[Any] = list(combined.columns)
         rendering.selected = len(columns)
-        outer = Captured(self.info, rendering.binds, dict(zip(self._keys(), columns, strict=True)))
+        outer = SubqueryRendering(self.info, rendering.binds, dict(zip(self._keys(), columns, strict=True)))
         order = [element for term in self.order for element in self._ordered(term, outer)]
         return self._finish(sqlalchemy.select(*columns), rendering, order)
 
@@ -147,7 +147,7 @@ class Combination(Query):
         """What each column is, for an ordering to refer to."""
         return [term.key for term in self.projection.selected(self.parts[0].names())]
 
-    def _ordered(self, term: OrderTerm, outer: Captured) -> list[sqlalchemy.ColumnElement[Any]]:
+    def _ordered(self, term: OrderTerm, outer: SubqueryRendering) -> list[sqlalchemy.ColumnElement[Any]]:
         known = set(self._keys())
         for leaf in term.term.leaves():
             if leaf.key not in known:

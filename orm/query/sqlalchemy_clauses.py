@@ -19,13 +19,13 @@ from orm.exceptions import QueryError
 from orm.expressions.base import Combined, Comparison, Condition, FieldExpression, Func, Ordering, Q
 from orm.mapping.model_info import ModelInfo
 from orm.query.paths import Path
-from orm.query.rendering import Binds, Rendering
+from orm.query.rendering import BindNumbering, Rendering
 from orm.query.resolving.resolve import resolve, resolve_condition, resolve_ordering
-from orm.query.resolving.scope import Names
+from orm.query.resolving.scope import Scope
 from orm.relations import joined_on
 
 
-class Literals(Binds):
+class LiteralBinds(BindNumbering):
     """Binds that carry their values."""
 
     def __init__(self, values: Sequence[Any]) -> None:
@@ -37,11 +37,11 @@ class Literals(Binds):
         return sqlalchemy.bindparam(None, self._values[position], type_=type_, unique=True)
 
 
-class OutsideRendering(Rendering):
+class StandaloneRendering(Rendering):
     """Renders columns of related models as correlated subqueries, since nothing can be joined here."""
 
     def __init__(self, info: ModelInfo, values: Sequence[Any]) -> None:
-        super().__init__(info, Literals(values))
+        super().__init__(info, LiteralBinds(values))
 
     def column(self, path: Path, scope: int = 0, *, required: bool = False) -> ColumnElement[Any]:
         """The column of a path, seen from a row of the model's table."""
@@ -71,15 +71,15 @@ def to_clause(node: Any) -> ColumnElement[Any]:
             "use the model's own attributes, such as Note.views."
         )
     if isinstance(node, Condition):
-        condition = resolve_condition(Names(info), node)
-        rendering = OutsideRendering(info, condition.values)
+        condition = resolve_condition(Scope(info), node)
+        rendering = StandaloneRendering(info, condition.values)
         clause: ColumnElement[Any] = condition.render(rendering, required=False, negated=False)
     elif isinstance(node, Ordering):
-        (order,) = resolve_ordering(Names(info), [node])
-        clause = order.render(OutsideRendering(info, order.values))[-1]
+        (order,) = resolve_ordering(Scope(info), [node])
+        clause = order.render(StandaloneRendering(info, order.values))[-1]
     else:
-        term = resolve(Names(info), node, "an expression")
-        clause = term.render(OutsideRendering(info, term.values))
+        term = resolve(Scope(info), node, "an expression")
+        clause = term.render(StandaloneRendering(info, term.values))
     plain: ColumnElement[Any] = visitors.replacement_traverse(clause, {}, _plain_in)
     return plain
 

@@ -1,4 +1,4 @@
-"""`Selection`: what a queryset asks — which rows, in which order, with what — as an immutable value."""
+"""`ChainMethods`: what a queryset asks — which rows, in which order, with what — as an immutable value."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from orm.query.projection import Columns, Instances
 from orm.query.query import Query
 from orm.query.resolving.order_by import by_value
 from orm.query.resolving.resolve import resolve, resolve_conditions, resolve_ordering
-from orm.query.resolving.scope import Names
+from orm.query.resolving.scope import Scope
 from orm.query.set_operations import Combination, Operation
 from orm.query.terms.aggregates import WindowTerm
 from orm.query.terms.base import AnnotationTerm
@@ -42,7 +42,7 @@ M = TypeVar("M", bound="Model")
 R = DefaultTypeVar("R", default=Any)
 
 
-class Selection(Generic[M, R]):
+class ChainMethods(Generic[M, R]):
     """The half of a queryset that asks no database: every method returns a new one."""
 
     def __init__(self, query: Query, database: databases.Database | None = None) -> None:
@@ -52,18 +52,18 @@ class Selection(Generic[M, R]):
     def __repr__(self) -> str:
         return f"<QuerySet of {self._query.info.name}>"
 
-    def _with(self, query: Query) -> Self:
-        return self._on(query, self._using)
+    def _clone(self, query: Query) -> Self:
+        return self._clone_on(query, self._using)
 
-    def _on(self, query: Query, database: databases.Database | None) -> Self:
+    def _clone_on(self, query: Query, database: databases.Database | None) -> Self:
         return type(self)(query, database)
 
-    def _changed(self, what: str, names: Names, **changes: Any) -> Self:
+    def _replace(self, what: str, names: Scope, **changes: Any) -> Self:
         if isinstance(self._query, Combination):
             raise NotSupportedError(f"{what} cannot follow {self._query.operation}(): narrow the parts before.")
         if self._query.sliced:
             raise QueryError(f"{what} after a slice would change which rows were sliced: {what} first, then slice.")
-        return self._with(self._query.using_names(names, **changes))
+        return self._clone(self._query.with_scope(names, **changes))
 
     # What the queryset is of.
 
@@ -115,11 +115,11 @@ class Selection(Generic[M, R]):
             return self.filter(**lookups)
         if not self._query.info.registry.require_all:
             return self
-        return self._with(self._query.changed(whole=True))
+        return self._clone(self._query.changed(whole=True))
 
     def none(self) -> Self:
         """A query that finds nothing and asks no database."""
-        return self._with(self._query.changed(where=NOTHING))
+        return self._clone(self._query.changed(where=NOTHING))
 
     def filter(self, /, *conditions: Logical | sqlalchemy.ColumnElement[bool] | bool, **lookups: Any) -> Self:
         """Only rows that meet every condition: lookups, `Q` objects, typed comparisons, expressions that are true or
@@ -130,12 +130,12 @@ class Selection(Generic[M, R]):
         query = self._query
         if conditions or query.where is not EVERYTHING or query.info.legacy:
             return self._narrowed("filter()", conditions, lookups, negated=False)
-        known = query.narrowings.before(lookups)
+        known = query.filter_memo.before(lookups)
         again = known.narrowed(query, lookups) if known is not None else None
         if again is not None:
-            return self._with(again)
+            return self._clone(again)
         found = self._narrowed("filter()", conditions, lookups, negated=False)
-        query.narrowings.remember(lookups, lambda: found._query)
+        query.filter_memo.remember(lookups, lambda: found._query)
         return found
 
     def exclude(self, /, *conditions: Logical | sqlalchemy.ColumnElement[bool] | bool, **lookups: Any) -> Self:
@@ -152,7 +152,7 @@ class Selection(Generic[M, R]):
         if found.aggregate and not query.grouped:
             raise FieldError(f"{what} takes an aggregate only of rows in groups: annotate() it first.")
         filters = (*query.filters, (tuple(conditions), tuple(lookups.items()), negated))
-        narrowed = self._changed(what, names, where=both(query.where, found), filters=filters)
+        narrowed = self._replace(what, names, where=both(query.where, found), filters=filters)
         if query.info.legacy and isinstance(query.projection, Instances):
             # Code written for orm 0.3 relies on it that a filter across a relation loads it too.
             implied = relations_of(query.info, lookups)
@@ -175,17 +175,17 @@ class Selection(Generic[M, R]):
         """Ordered by these, and by nothing else: ``"name"``, ``"-album__name"``, expressions. None: unordered."""
         names = self._query.names()
         if isinstance(self._query, Combination):
-            return self._with(self._query.changed(ordering=resolve_ordering(names, terms)))
+            return self._clone(self._query.changed(ordering=resolve_ordering(names, terms)))
         ordering = resolve_ordering(names, terms)
         if not self._query.grouped and any(term.term.aggregate for term in ordering):
             raise FieldError("order_by() takes an aggregate only of rows in groups: annotate() it first.")
-        return self._changed("order_by()", self._query.names(), ordering=ordering)
+        return self._replace("order_by()", self._query.names(), ordering=ordering)
 
     def reverse(self) -> Self:
         """The opposite order."""
         if self._query.sliced:
             raise QueryError("reverse() after a slice would change which rows were sliced.")
-        return self._with(self._query.reversed() if self._query.order else self._query)
+        return self._clone(self._query.reversed() if self._query.order else self._query)
 
     def distinct(self, *fields: str) -> Self:
         """No row twice; with fields, of the rows that agree in these only the first.
@@ -196,7 +196,7 @@ class Selection(Generic[M, R]):
         for field in fields:
             check_name(field, "A field of distinct()")
         terms = tuple(part for field in fields for part in by_value(names.term(field, "a field of distinct()")))
-        return self._changed("distinct()", names, distinct=True, distinct_on=terms)
+        return self._replace("distinct()", names, distinct=True, distinct_on=terms)
 
     def select_for_update(
         self, *, nowait: bool = False, skip_locked: bool = False, of: Sequence[str] = (), no_key: bool = False
@@ -220,7 +220,7 @@ class Selection(Generic[M, R]):
         if isinstance(of, str):
             raise QueryError(f"of is a list of relations, such as [{of!r}].")
         lock = Lock(nowait=nowait, skip_locked=skip_locked, of=tuple(of), **kind)
-        return self._with(self._query.changed(lock=lock))
+        return self._clone(self._query.changed(lock=lock))
 
     def limit(self, count: int, *, per: Operand | Sequence[Operand] | None = None) -> Self:
         """At most so many rows. Unlike a slice, it may be followed by `filter()` and `order_by()`.
@@ -235,8 +235,8 @@ class Selection(Generic[M, R]):
         if per is not None:
             return self._limited_per(count, [per] if isinstance(per, (str, Expression)) else per)
         if query.sliced:
-            return self._with(query.slice(0, count))
-        return self._with(query.changed(high=query.low + count))
+            return self._clone(query.slice(0, count))
+        return self._clone(query.changed(high=query.low + count))
 
     def _limited_per(self, count: int, per: Sequence[Operand]) -> Self:
         query = self._query
@@ -250,7 +250,7 @@ class Selection(Generic[M, R]):
         place = WindowTerm(FuncTerm(RowNumber(), ()), partition, query.with_order().order, None)
         first = Comparison(F(window), "lte", count)
         annotations = {**query.annotations, window: AnnotationTerm(window, place, selectable=False)}
-        placed = self._changed("limit(per=)", names, annotations=annotations)
+        placed = self._replace("limit(per=)", names, annotations=annotations)
         return placed._narrowed("limit(per=)", (first,), {}, negated=False)
 
     def offset(self, count: int) -> Self:
@@ -258,45 +258,45 @@ class Selection(Generic[M, R]):
         check_index(count, "offset()")
         query = self._query
         if query.sliced:
-            return self._with(query.slice(count, None))
+            return self._clone(query.slice(count, None))
         high = None if query.high is None else query.high - query.low + count
-        return self._with(query.changed(low=count, high=high))
+        return self._clone(query.changed(low=count, high=high))
 
     def with_cte(self, *ctes: CTE) -> Self:
         """The query with these common table expressions in front: see `orm.CTE`."""
         for cte in ctes:
             if not isinstance(cte, CTE):
                 raise QueryError(f"with_cte() takes an orm.CTE, got {type(cte).__name__}.")
-        return self._with(self._query.changed(ctes=(*self._query.ctes, *ctes)))
+        return self._clone(self._query.changed(ctes=(*self._query.ctes, *ctes)))
 
     def _joined_to(self, cte: CTE, lookups: Mapping[str, Any]) -> Self:
         query = self._query
         names = query.names(own_scope=True)
         condition = resolve_conditions(names, (), lookups.items())
-        return self._with(query.using_names(names, cte_joins=(*query.cte_joins, (cte, condition))))
+        return self._clone(query.with_scope(names, cte_joins=(*query.cte_joins, (cte, condition))))
 
-    def union(self, *others: Selection[Any, Any], all: bool = False) -> Self:
+    def union(self, *others: ChainMethods[Any, Any], all: bool = False) -> Self:
         """The rows of this query and of the others, each once (`all=True`: as often as they come).
 
         What comes out can be ordered by its columns, sliced, counted, and given other `values()`; nothing else.
         """
         return self._combined("union_all" if all else "union", others)
 
-    def intersection(self, *others: Selection[Any, Any]) -> Self:
+    def intersection(self, *others: ChainMethods[Any, Any]) -> Self:
         """The rows that this query and all the others have."""
         return self._combined("intersection", others)
 
-    def difference(self, *others: Selection[Any, Any]) -> Self:
+    def difference(self, *others: ChainMethods[Any, Any]) -> Self:
         """The rows of this query that none of the others has."""
         return self._combined("difference", others)
 
-    def _combined(self, operation: Operation, others: Sequence[Selection[Any, Any]]) -> Self:
+    def _combined(self, operation: Operation, others: Sequence[ChainMethods[Any, Any]]) -> Self:
         for other in others:
-            if not isinstance(other, Selection):
+            if not isinstance(other, ChainMethods):
                 raise QueryError(f"{operation}() takes querysets, got {type(other).__name__}.")
-        return self._with(Combination.of(operation, (self._query, *(other._query for other in others))))
+        return self._clone(Combination.of(operation, (self._query, *(other._query for other in others))))
 
-    def __and__(self, other: Selection[M, Any]) -> Self:
+    def __and__(self, other: ChainMethods[M, Any]) -> Self:
         """Rows that both queries have."""
         self._check_same(other)
         found = self
@@ -304,24 +304,24 @@ class Selection(Generic[M, R]):
             found = found._narrowed("filter()", conditions, dict(lookups), negated=negated)
         return found
 
-    def __or__(self, other: Selection[M, Any]) -> Self:
+    def __or__(self, other: ChainMethods[M, Any]) -> Self:
         """Rows that either query has."""
         return self._either("OR", other)
 
-    def __xor__(self, other: Selection[M, Any]) -> Self:
+    def __xor__(self, other: ChainMethods[M, Any]) -> Self:
         """Rows that one of the two queries has and the other has not."""
         return self._either("XOR", other)
 
-    def _either(self, connector: Literal["OR", "XOR"], other: Selection[M, Any]) -> Self:
+    def _either(self, connector: Literal["OR", "XOR"], other: ChainMethods[M, Any]) -> Self:
         self._check_same(other)
         mine, theirs = self._query, other._query
         where = junction(connector, [mine.where, theirs.where])
         reached = {**mine.reached, **theirs.reached}
         found = mine.changed(where=where, reached=reached, scopes=max(mine.scopes, theirs.scopes))
-        return self._with(found)
+        return self._clone(found)
 
-    def _check_same(self, other: Selection[M, Any]) -> None:
-        if not isinstance(other, Selection) or other._query.info is not self._query.info:
+    def _check_same(self, other: ChainMethods[M, Any]) -> None:
+        if not isinstance(other, ChainMethods) or other._query.info is not self._query.info:
             raise QueryError(f"Querysets of {self._query.info.name} combine with others of the same model only.")
         for query in (self._query, other._query):
             if query.is_limited or isinstance(query, Combination):
@@ -338,10 +338,10 @@ class Selection(Generic[M, R]):
         """
         projection = self._instances("select_related()")
         if relations == (None,):
-            return self._with(self._query.changed(projection=replace(projection, related=())))
+            return self._clone(self._query.changed(projection=replace(projection, related=())))
         names = [name for given in relations for name in ([given] if isinstance(given, str) else given or [])]
         changed = projection.with_related(names) if names else projection.all_related()
-        return self._with(self._query.changed(projection=changed))
+        return self._clone(self._query.changed(projection=changed))
 
     def prefetch_related(self, *lookups: str | Prefetch | None) -> Self:
         """Load these relations too, by one statement for each: ``"tracks__artist"``, ``Prefetch("tracks", …)``.
@@ -357,7 +357,7 @@ class Selection(Generic[M, R]):
         if isinstance(query, Combination):
             raise NotSupportedError(f"prefetch_related() cannot follow {query.operation}().")
         branches = () if lookups == (None,) else add_branches(query.info, query.branches, lookups)
-        return self._with(query.changed(branches=branches))
+        return self._clone(query.changed(branches=branches))
 
     def options(self, *strategies: Strategy) -> Self:
         """Load relations in these ways: `orm.joined()`, `orm.selectin()`, `orm.noload()`, `orm.raiseload()`."""
@@ -366,17 +366,17 @@ class Selection(Generic[M, R]):
             if not isinstance(strategy, Strategy):
                 raise QueryError(f"options() takes orm.joined(…) and its like, got {type(strategy).__name__}.")
             query = strategy.applied(query)
-        return self._with(query)
+        return self._clone(query)
 
     def only(self, *names: str) -> Self:
         """Load only these fields (and the primary key); reading another raises AttributeError."""
         changed = self._instances("only()").loading(names)
-        return self._with(self._query.changed(projection=changed))
+        return self._clone(self._query.changed(projection=changed))
 
     def defer(self, *names: str) -> Self:
         """Load all but these fields."""
         changed = self._instances("defer()").deferring(names)
-        return self._with(self._query.changed(projection=changed))
+        return self._clone(self._query.changed(projection=changed))
 
     def _instances(self, what: str) -> Instances:
         projection = self._query.projection
@@ -426,12 +426,12 @@ class Selection(Generic[M, R]):
                 changes["projection"] = replace(query.projection, annotations=shown)
             elif selected and isinstance(query.projection, Columns):
                 changes["projection"] = query.projection.adding(name, term)
-            query = query.using_names(names, **changes)
-        return self._with(query)
+            query = query.with_scope(names, **changes)
+        return self._clone(query)
 
     def using(self, database: databases.Database) -> Self:
         """The same query on another database; what it finds is saved there too."""
-        return self._on(self._query, database)
+        return self._clone_on(self._query, database)
 
 
 def check_annotation_name(info: ModelInfo, name: str) -> None:

@@ -84,5 +84,5 @@ class Manager(Objects, QuerySet[M, M]):
     def _using(self) -> databases.Database | None:  # type: ignore[override]
         return self._base._using
 
-    def _on(self, query: Query, database: databases.Database | None) -> Any:
-        return self._base._on(query, database)
+    def _clone_on(self, query: Query, database: databases.Database | None) -> Any:
+        return self._base._clone_on(query, database)

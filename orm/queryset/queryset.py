@@ -22,7 +22,7 @@ from orm.query.set_operations import Combination
 from orm.queryset import dates as date_querysets
 from orm.queryset.descriptors import QuerySetObjects
 from orm.queryset.raw import RawQuerySet
-from orm.queryset.reading import Reading
+from orm.queryset.reading import ReadMethods
 from orm.writing import bulk
 from orm.writing.create_graph import create_graph
 from orm.writing.delete_preview import DeletePlan, collect_delete
@@ -37,7 +37,7 @@ M = TypeVar("M", bound="Model")
 R = DefaultTypeVar("R", default=Any)
 
 
-class QuerySet(Reading[M, R]):
+class QuerySet(ReadMethods[M, R]):
     """A query of `M`, whose rows come as `R` (instances, unless `values()` says otherwise).
 
     Every method that narrows or orders returns a new queryset. Await one for a list, loop over it with
@@ -82,12 +82,12 @@ class QuerySet(Reading[M, R]):
     ) -> QuerySet[M, Any]:
         query = self._query
         if isinstance(query, Combination):
-            return self._with(
+            return self._clone(
                 query.choosing(tuple(Columns.of(part.names(), shape, fields, named) for part in query.parts))
             )
         names = query.names()
         columns = Columns.of(names, shape, fields, named)
-        return self._with(self._query.using_names(names, projection=columns))
+        return self._clone(self._query.with_scope(names, projection=columns))
 
     def dates(self, field: str, kind: str, order: Literal["ASC", "DESC"] = "ASC") -> QuerySet[M, datetime.date]:
         """Each year, month, week or day (`kind`) that the rows fall into once, as its first date; NULLs in none."""
@@ -260,7 +260,9 @@ class QuerySet(Reading[M, R]):
             raise QueryError("update() was given nothing to set.")
         if wanted is None:
             return await execution.update(self._query, assignments, self.database)
-        return self._marked(await execution.update_returning(self._query, assignments, wanted, self.database), wanted)
+        return self._remember_database(
+            await execution.update_returning(self._query, assignments, wanted, self.database), wanted
+        )
 
     @overload
     async def delete(self, *, returning: None = ...) -> int: ...
@@ -282,7 +284,7 @@ class QuerySet(Reading[M, R]):
         if returning is None:
             return await execution.delete(self._query, self.database)
         wanted = resolve_returning(self._query.info, returning)
-        found = self._marked(await execution.delete_returning(self._query, wanted, self.database), wanted)
+        found = self._remember_database(await execution.delete_returning(self._query, wanted, self.database), wanted)
         if isinstance(wanted, Instances):
             for instance in found:
                 instance.__dict__["_persisted"] = False

@@ -1,4 +1,4 @@
-"""`Reading`: the part of a queryset that asks the database, and changes nothing there."""
+"""`ReadMethods`: the part of a queryset that asks the database, and changes nothing there."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing_extensions import TypeVar as DefaultTypeVar
 from orm import execution
 from orm.exceptions import FieldError, QueryError
 from orm.functions.aggregates import Aggregate
-from orm.loading.parents import Parents
+from orm.loading.parents import PrefetchParents
 from orm.loading.prefetch import complete, mark, prepared
 from orm.query.projection import Projection
 from orm.query.resolving.resolve import resolve
-from orm.queryset.chaining import Selection, check_index
+from orm.queryset.chaining import ChainMethods, check_index
 from orm.queryset.paging import Page, batches, fetch_page
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ M = TypeVar("M", bound="Model")
 R = DefaultTypeVar("R", default=Any)
 
 
-class Reading(Selection[M, R]):
+class ReadMethods(ChainMethods[M, R]):
     """What a queryset reads: its rows, one of them, how many there are."""
 
     def __iter__(self) -> Iterator[R]:
@@ -50,7 +50,7 @@ class Reading(Selection[M, R]):
             start = 0 if index.start is None else check_index(index.start, "a slice")
             stop = None if index.stop is None else check_index(index.stop, "a slice")
             sliced = self._query.slice(start, None if stop is None else max(start, stop))
-            return self._with(sliced.changed(sliced=True))
+            return self._clone(sliced.changed(sliced=True))
         return self._at(check_index(index, "an index"))
 
     async def _at(self, index: int) -> R:
@@ -78,9 +78,9 @@ class Reading(Selection[M, R]):
     async def _fetch(self) -> list[R]:
         query = prepared(self._query)
         found: list[R]
-        if self._using is None and query.stands_alone:
+        if self._using is None and query.needs_no_loading:
             return await execution.fetch(query, self.database)
-        parents = Parents.of(query)
+        parents = PrefetchParents.of(query)
         found = await execution.fetch(query, self.database, note=None if parents is None else parents.add)
         await complete(query, found, self._using, whole=True, parents=parents)
         return found
@@ -94,7 +94,7 @@ class Reading(Selection[M, R]):
                 while batch:  # What the caller has no more use for is gone before the next batch.
                     yield batch.pop()
 
-    def _marked(self, found: list[R], projection: Projection) -> list[R]:
+    def _remember_database(self, found: list[R], projection: Projection) -> list[R]:
         if self._using is not None:
             mark(found, projection, self._using)
         return found
@@ -106,21 +106,21 @@ class Reading(Selection[M, R]):
         (a `MultipleMatches`) if there are several.
         """
         # What one before has asked, with other values?
-        known = self._query.gets.before(lookups) if lookups and not conditions else None
+        known = self._query.get_memo.before(lookups) if lookups and not conditions else None
         values = known.arguments(lookups) if known is not None else None
         rows: list[R]
         if known is not None and values is not None:
             rows = await execution.fetch(known.query, self.database, values)
-            if self._using is not None or not known.query.stands_alone:
+            if self._using is not None or not known.query.needs_no_loading:
                 await complete(known.query, rows, self._using)
         else:
             found = self.filter(*conditions, **lookups) if conditions or lookups else self
             query = found._query
             if not query.is_limited:
-                found = found._with(query.changed(high=2, ordering=()))
+                found = found._clone(query.changed(high=2, ordering=()))
             rows = await found
             if lookups and not conditions:
-                self._query.gets.remember(lookups, lambda: prepared(found._query))
+                self._query.get_memo.remember(lookups, lambda: prepared(found._query))
         if len(rows) == 1:
             return rows[0]
         name = self._query.info.name
@@ -132,7 +132,7 @@ class Reading(Selection[M, R]):
         """The first row (by primary key, if the query has no order), None if there is none."""
         found = self.filter(*conditions, **lookups) if conditions or lookups else self
         query = found._query if found._query.is_limited else found._query.with_order()
-        rows = await found._with(query.slice(0, 1))
+        rows = await found._clone(query.slice(0, 1))
         return rows[0] if rows else None
 
     async def last(self, /, *conditions: Any, **lookups: Any) -> R | None:
@@ -140,7 +140,7 @@ class Reading(Selection[M, R]):
         found = self.filter(*conditions, **lookups) if conditions or lookups else self
         if found._query.is_limited:
             raise QueryError("last() after a slice or a limit: reverse() and slice instead.")
-        rows = await found._with(found._query.reversed().slice(0, 1))
+        rows = await found._clone(found._query.reversed().slice(0, 1))
         return rows[0] if rows else None
 
     async def earliest(self, *fields: str) -> R:
@@ -148,16 +148,16 @@ class Reading(Selection[M, R]):
 
         Raises `Model.DoesNotExist` if there is none.
         """
-        return await self._extreme("earliest()", fields, reverse=False)
+        return await self._first_by("earliest()", fields, reverse=False)
 
     async def latest(self, *fields: str) -> R:
         """The last row in the order of these fields (or of ``Meta.get_latest_by``).
 
         Raises `Model.DoesNotExist` if there is none.
         """
-        return await self._extreme("latest()", fields, reverse=True)
+        return await self._first_by("latest()", fields, reverse=True)
 
-    async def _extreme(self, what: str, fields: tuple[str, ...], *, reverse: bool) -> R:
+    async def _first_by(self, what: str, fields: tuple[str, ...], *, reverse: bool) -> R:
         by = fields or self._query.info.options.get_latest_by
         if not by:
             raise QueryError(f"{what} needs fields, or get_latest_by in the Meta of {self._query.info.name}.")
@@ -165,7 +165,7 @@ class Reading(Selection[M, R]):
             raise QueryError(f"{what} after a slice or a limit would change which rows were sliced.")
         ordered = self.order_by(*by)
         query = ordered._query.reversed() if reverse else ordered._query
-        return await ordered._with(query.slice(0, 1)).get()
+        return await ordered._clone(query.slice(0, 1)).get()
 
     async def contains(self, obj: M) -> bool:
         """Whether this instance's row is among the rows. Raises `QueryError` for an instance that is not saved."""

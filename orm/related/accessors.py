@@ -110,7 +110,7 @@ def _set_accessor(model: type[Model], relation: Relation) -> None:
     setattr(model, relation.accessor, OneAccessor(relation) if one else ManyAccessor(relation))  # type: ignore[arg-type]
 
 
-def link_many_to_many(relation: ManyToMany[Any]) -> None:
+def install_many_to_many(relation: ManyToMany[Any]) -> None:
     """Make both ends of the relation known, and its through model if none was given.
 
     Raises `FieldError` for a through model that does not fit, and for names that are taken.
@@ -128,7 +128,7 @@ def link_many_to_many(relation: ManyToMany[Any]) -> None:
 
 
 def unlink_many_to_many(relation: ManyToMany[Any]) -> None:
-    """Undo `link_many_to_many`, but for the through model."""
+    """Undo `install_many_to_many`, but for the through model."""
     relation.linked = False
     relation.model._meta.drop_relation(relation)
     target = find_target(relation.to, relation.model)

@@ -11,14 +11,14 @@ import databases
 from typing_extensions import Self
 
 from orm.exceptions import QueryError
-from orm.query.conditions.related_to import LinkedTo, link_paths
+from orm.query.conditions.related_to import RelatedTo, owner_key_paths
 from orm.query.paths import Path
 from orm.query.projection import Instances
 from orm.query.query import Query
 from orm.queryset.managers import Manager
 from orm.queryset.queryset import QuerySet
 from orm.related.through_rows import Pairs
-from orm.relations import ManyToManyEnd, Relation, ReverseRelation, fields_of, related_key
+from orm.relations import ManyToManySide, Relation, ReverseRelation, fields_of, key_value
 from orm.relations.instance_state import forget, get_loaded
 from orm.writing.create_graph import create_graph
 
@@ -85,7 +85,7 @@ class RelatedManager(QuerySet[T, T], Generic[T]):
         query = start._query
         if isinstance(self._relation, ReverseRelation):
             query = query.changed(owner=(self._relation, self._instance))
-        return start._on(query, database or start._using).filter(LinkedTo(self._paths, self._values))
+        return start._clone_on(query, database or start._using).filter(RelatedTo(self._paths, self._values))
 
     def get_queryset(self) -> QuerySet[T, T]:
         """The queryset of the related rows, with which every query of this manager begins."""
@@ -99,8 +99,8 @@ class RelatedManager(QuerySet[T, T], Generic[T]):
     def _using(self) -> databases.Database | None:  # type: ignore[override]
         return self._base._using
 
-    def _on(self, query: Query, database: databases.Database | None) -> Any:
-        return self._base._on(query, database)
+    def _clone_on(self, query: Query, database: databases.Database | None) -> Any:
+        return self._base._clone_on(query, database)
 
     # What was prefetched.
 
@@ -318,9 +318,9 @@ class RelatedManager(QuerySet[T, T], Generic[T]):
             if obj is None:
                 raise QueryError(f"{self._label} takes {info.name} instances and keys, got None.")
             if len(info.pk_fields) == 1:
-                found.append(related_key(self._label, self.model, info.pk_fields[0], obj))
+                found.append(key_value(self._label, self.model, info.pk_fields[0], obj))
             elif isinstance(obj, self.model):
-                found.append(tuple(related_key(self._label, self.model, field, obj) for field in info.pk_fields))
+                found.append(tuple(key_value(self._label, self.model, field, obj) for field in info.pk_fields))
             else:
                 found.append(info.split_pk(obj))
             if isinstance(obj, self.model) and not obj._persisted:
@@ -344,11 +344,11 @@ class ManyToManyManager(RelatedManager[T]):
     def _base(self) -> QuerySet[T, T]:
         base = super()._base
         # As in Django: the first filter() is about the pairs of this instance.
-        return base._with(base._query.in_same_scope())
+        return base._clone(base._query.in_same_scope())
 
     @cached_property
     def _pairs(self) -> Pairs:
-        assert isinstance(self._relation, ManyToManyEnd)
+        assert isinstance(self._relation, ManyToManySide)
         return Pairs(self._relation, self._values, self._using)
 
     def _with_defaults(self, through_defaults: Mapping[str, Any] | None) -> Self:
@@ -472,7 +472,7 @@ class ManyToManyManager(RelatedManager[T]):
 
 def manager_class(relation: Relation) -> type[RelatedManager[Any]]:
     """The class of a relation's managers: with the methods of the target's own `objects`."""
-    kind: type[RelatedManager[Any]] = ManyToManyManager if isinstance(relation, ManyToManyEnd) else RelatedManager
+    kind: type[RelatedManager[Any]] = ManyToManyManager if isinstance(relation, ManyToManySide) else RelatedManager
     first = relation.hops[0]
     owner = relation.relation.target if isinstance(relation, ReverseRelation) else relation.model  # type: ignore[attr-defined]
     objects = type(relation.target.objects)
@@ -480,7 +480,7 @@ def manager_class(relation: Relation) -> type[RelatedManager[Any]]:
     members = {
         "__module__": kind.__module__,
         "_relation": relation,
-        "_paths": link_paths(relation),
+        "_paths": owner_key_paths(relation),
         "_near": fields_of(owner._meta, first.local_columns),
     }
     return type(f"{relation.target.__name__}{kind.__name__}", bases, members)

@@ -14,7 +14,7 @@ from orm.query.on_conflict import Conflict
 from orm.query.projection import Instances
 from orm.query.query import Query
 from orm.queryset.queryset import QuerySet
-from orm.relations import ManyToManyEnd, fields_of, related_keys
+from orm.relations import ManyToManySide, fields_of, key_values
 from orm.writing import bulk
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ Key = tuple[Any, ...]
 class Pairs:
     """The rows of a through model that belong to one instance, whose values `near` they hold."""
 
-    def __init__(self, end: ManyToManyEnd, near: Key, database: databases.Database | None) -> None:
+    def __init__(self, end: ManyToManySide, near: Key, database: databases.Database | None) -> None:
         through = end.through._meta
         self.end = end
         self.label = f"{end.model.__name__}.{end.accessor}"
@@ -44,7 +44,7 @@ class Pairs:
         for obj in objs:
             if obj is None:
                 raise QueryError(f"{self.label} takes {target.__name__} instances and keys, got None.")
-            found[related_keys(self.label, target, fields, obj)] = None
+            found[key_values(self.label, target, fields, obj)] = None
         return list(found)
 
     async def add(self, objs: Iterable[Any], through_defaults: Mapping[str, Any] | None) -> None:

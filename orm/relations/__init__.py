@@ -1,12 +1,12 @@
 """Relations between models: `ForeignKey`, `OneToOne`, `ManyToMany`, and their ways back."""
 
-from orm.relations.base import Hop, Relation, fields_of, joined_on, pairs, related_key, related_keys
+from orm.relations.base import Hop, Relation, fields_of, joined_on, key_value, key_values, pairs
 from orm.relations.composed import Composed
 from orm.relations.composite_foreign_key import CompositeForeignKey
 from orm.relations.expressions import RelationExpression
 from orm.relations.foreign_key import ForeignKey, OneToOne
 from orm.relations.generic_foreign_key import GenericExpression, GenericForeignKey
-from orm.relations.many_to_many import ManyToMany, ManyToManyEnd
+from orm.relations.many_to_many import ManyToMany, ManyToManySide
 from orm.relations.reverse import RelatedKey, ReverseRelation
 from orm.relations.to_one import CASCADE, NO_ACTION, RESTRICT, SET_DEFAULT, SET_NULL
 
@@ -27,7 +27,7 @@ __all__ = [
     "GenericForeignKey",
     "Hop",
     "ManyToMany",
-    "ManyToManyEnd",
+    "ManyToManySide",
     "OneToOne",
     "RelatedKey",
     "Relation",
@@ -35,7 +35,7 @@ __all__ = [
     "ReverseRelation",
     "fields_of",
     "joined_on",
+    "key_value",
+    "key_values",
     "pairs",
-    "related_key",
-    "related_keys",
 ]

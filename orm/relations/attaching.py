@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from orm.fields import Field
 from orm.relations import FORWARD, ForeignKey, Relation, ReverseRelation, fields_of
-from orm.relations.instance_state import OWNER, SPARSE, Owner, get_loaded, set_loaded
+from orm.relations.instance_state import KEY_ONLY, OWNER, WeakParent, get_loaded, set_loaded
 
 if TYPE_CHECKING:
     from orm.models import Model
@@ -34,7 +34,7 @@ def far_fields(relation: Relation) -> tuple[Field[Any], ...]:
     return fields_of(hop.target._meta, hop.remote_columns)
 
 
-def way_back(relation: Relation) -> str | None:
+def reverse_attribute(relation: Relation) -> str | None:
     """The attribute under which a related row has the one instance that it belongs to, if it belongs to only one."""
     if isinstance(relation, ReverseRelation):
         return relation.relation.accessor
@@ -73,14 +73,14 @@ def attach_lists(
 def attach_many(relation: Relation, instance: Model, rows: list[Model]) -> None:
     """Give an instance its rows at the far end of a relation to many, and each row its way back."""
     set_loaded(instance, relation.accessor, rows)
-    back = way_back(relation)
+    back = reverse_attribute(relation)
     if back is not None:
         for row in rows:
             row.__dict__[back] = instance
 
 
 def way_back_of_new(relation: Relation, joined: Collection[Sequence[Relation]]) -> str | None:
-    """`way_back` for new rows, to which these chains of relations are joined.
+    """`reverse_attribute` for new rows, to which these chains of relations are joined.
 
     `OWNER` will do where the key that leads back is a single column's, and nothing is joined over it that it had to
     replace.
@@ -88,7 +88,7 @@ def way_back_of_new(relation: Relation, joined: Collection[Sequence[Relation]]) 
     forward = relation.relation if isinstance(relation, ReverseRelation) else None
     if isinstance(forward, ForeignKey) and all(first is not forward for first, *_ in joined):
         return OWNER
-    return way_back(relation)
+    return reverse_attribute(relation)
 
 
 def attach_owner(relation: ReverseRelation, owner: Model, rows: Iterable[Model]) -> None:
@@ -112,7 +112,7 @@ def attach_one(
 
     An instance whose foreign key is NULL need not be among them, but for a `to_attr`: the key says it all.
     """
-    accessor, back = relation.accessor, way_back(relation)
+    accessor, back = relation.accessor, reverse_attribute(relation)
     for instance, row in zip(instances, rows, strict=True):
         if to_attr is not None:
             instance.__dict__[to_attr] = row
@@ -159,7 +159,7 @@ def _held(relation: Relation, instance: Model) -> Model | None:
     held: Model | None = own.get(relation.accessor)
     if held is not None or not isinstance(relation, ForeignKey):
         return held
-    owner: Owner | None = own.get(OWNER)
+    owner: WeakParent | None = own.get(OWNER)
     if owner is None:
         return None
     held = owner.get()
@@ -171,7 +171,9 @@ def _held(relation: Relation, instance: Model) -> Model | None:
 
 def _is_filled(relation: Relation, related: Model | None, key: Any) -> bool:
     """Whether the related instance of a foreign key is the one that the key is of, and holds more than that."""
-    return related is not None and SPARSE not in related.__dict__ and keys_of([related], far_fields(relation)) == [key]
+    return (
+        related is not None and KEY_ONLY not in related.__dict__ and keys_of([related], far_fields(relation)) == [key]
+    )
 
 
 def related_to(relation: Relation, to_attr: str | None, instances: Iterable[Model]) -> list[Model]:

@@ -142,13 +142,13 @@ def check_related_name(name: str | None, what: str) -> None:
         )
 
 
-def related_keys(label: str, target: type[Model], fields: Sequence[Field[Any]], value: Any) -> tuple[Any, ...]:
+def key_values(label: str, target: type[Model], fields: Sequence[Field[Any]], value: Any) -> tuple[Any, ...]:
     """The values of the target's `fields` that `value` stands for: an instance, a key, or a tuple of its parts.
 
-    Raises `QueryError` as `related_key` does, and for a tuple of the wrong length.
+    Raises `QueryError` as `key_value` does, and for a tuple of the wrong length.
     """
     if len(fields) == 1 or hasattr(value, "_meta"):
-        return tuple(related_key(label, target, field, value) for field in fields)
+        return tuple(key_value(label, target, field, value) for field in fields)
     if not isinstance(value, (tuple, list)) or len(value) != len(fields):
         names = ", ".join(field.name for field in fields)
         raise QueryError(
@@ -157,7 +157,7 @@ def related_keys(label: str, target: type[Model], fields: Sequence[Field[Any]], 
     return tuple(field.to_python(part) for field, part in zip(fields, value, strict=True))
 
 
-def related_key(label: str, target: type[Model], field: Field[Any], value: Any) -> Any:
+def key_value(label: str, target: type[Model], field: Field[Any], value: Any) -> Any:
     """The key that a relation is compared with: of an instance the value of `field`, else what `field` makes of it.
 
     Raises `QueryError` for an instance of another model and for one that is not saved.

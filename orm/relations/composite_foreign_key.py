@@ -10,10 +10,10 @@ import sqlalchemy
 
 from orm.exceptions import FieldError, QueryError
 from orm.fields import Field
-from orm.relations.base import related_keys
+from orm.relations.base import key_values
 from orm.relations.composed import Composed
 from orm.relations.expressions import RelationExpression
-from orm.relations.instance_state import SPARSE, check_touchable, get_loaded
+from orm.relations.instance_state import KEY_ONLY, check_touchable, get_loaded
 from orm.relations.reverse import RelatedKey
 from orm.relations.to_one import NO_ACTION, SET_NULL, Forward
 
@@ -198,7 +198,7 @@ class CompositeForeignKey(Forward, Composed, Generic[M]):
         """The parts of a key, by the names of the fields here."""
         if value is None:
             return dict.fromkeys(self.field_names)
-        parts = related_keys(self.label, self.target, self.target_fields, value)
+        parts = key_values(self.label, self.target, self.target_fields, value)
         return dict(zip(self.field_names, parts, strict=True))
 
     def adopt(self, instance: Model) -> None:
@@ -235,6 +235,6 @@ class CompositeForeignKey(Forward, Composed, Generic[M]):
             return loaded
         made = self.target.__new__(self.target)
         made.__dict__.update(zip(names, parts, strict=True))
-        made.__dict__[SPARSE] = self.label
+        made.__dict__[KEY_ONLY] = self.label
         own[self.name] = made
         return made

@@ -13,9 +13,9 @@ from sqlalchemy.types import TypeEngine
 from orm.exceptions import FieldError, NoMatch
 from orm.expressions.base import FieldExpression
 from orm.fields import Field
-from orm.relations.base import related_key
+from orm.relations.base import key_value
 from orm.relations.expressions import RelationExpression
-from orm.relations.instance_state import OWNER, SPARSE, Owner, check_touchable, get_loaded
+from orm.relations.instance_state import KEY_ONLY, OWNER, WeakParent, check_touchable, get_loaded
 from orm.relations.to_one import NO_ACTION, Forward
 from orm.utils.codegen import Inline
 
@@ -254,17 +254,17 @@ class ForeignKey(Forward, Field[M], Generic[M]):
         """A validator of the raw key."""
         return RelationValidator(self, **options)
 
-    def plain_check(self) -> Inline | None:
+    def fast_check(self) -> Inline | None:
         """The related field's own check; without one, its validator is asked."""
         if not self.is_resolved() or self.target_field.choices is not None:
             return None
-        check: Inline | None = self.target_field.plain_check()
+        check: Inline | None = self.target_field.fast_check()
         return check
 
     @property
-    def own_type(self) -> type | None:  # type: ignore[override]
+    def exact_type(self) -> type | None:  # type: ignore[override]
         """The type whose values `to_python` gives back as they are: the related field's."""
-        plain: type | None = self.target_field.own_type
+        plain: type | None = self.target_field.exact_type
         return plain
 
     def column_type(self) -> TypeEngine[Any]:
@@ -290,7 +290,7 @@ class ForeignKey(Forward, Field[M], Generic[M]):
 
         Raises `QueryError` for an instance of another model and for one that is not saved.
         """
-        return related_key(self.label, self.target, self.target_field, value)
+        return key_value(self.label, self.target, self.target_field, value)
 
     def related(self, instance: Model) -> Model | None:
         """The related instance, as `track.album` reads it: loaded, sparse, or None."""
@@ -306,7 +306,7 @@ class ForeignKey(Forward, Field[M], Generic[M]):
         far = self.target_field.attname
         if loaded is not None and loaded.__dict__.get(far) == key:
             return loaded
-        owner: Owner | None = own.get(OWNER)
+        owner: WeakParent | None = own.get(OWNER)
         if owner is not None:
             # It is not put under the relation's name, where the row would hold what holds it.
             loaded = owner.get()
@@ -331,7 +331,7 @@ class ForeignKey(Forward, Field[M], Generic[M]):
         target = self.target
         made = target.__new__(target)
         made.__dict__[self.target_field.attname] = key
-        made.__dict__[SPARSE] = self.label
+        made.__dict__[KEY_ONLY] = self.label
         return made
 
 

@@ -16,10 +16,10 @@ LOADED = "_loaded"
 
 Instances may share the dict, and the lists in it, so neither is ever changed.
 """
-SPARSE = "_sparse"
+KEY_ONLY = "_sparse"
 """On an instance that holds only its key: which relation it was read from."""
 OWNER = "_owner"
-"""The `Owner` of a row that was loaded for an instance, which is at the other end of one of its foreign keys. Kept
+"""The `WeakParent` of a row that was loaded for an instance, which is at the other end of one of its foreign keys. Kept
 beside them, for an attribute that is no descriptor's takes a third of the time."""
 RAISING = "_raising"
 """The relations, by accessor, that raise when they are touched."""
@@ -40,7 +40,7 @@ def settle(model: type, names: Iterable[str]) -> None:
         attributes[name] = None  # not with update(), which would give the empty dict keys of its own
 
 
-class Owner(ref["Model"]):
+class WeakParent(ref["Model"]):
     """The instance that rows were loaded for, as the rows know it: see `owner_of`.
 
     They do not hold it, for it holds them: they would all become garbage that only the cyclic collector finds. For a
@@ -55,9 +55,9 @@ class Owner(ref["Model"]):
 
     def get(self) -> Model:
         """The instance."""
-        return self() or self.made or self._made_again()
+        return self() or self.made or self._rebuild()
 
-    def _made_again(self) -> Model:
+    def _rebuild(self) -> Model:
         self.made = made = self.model.__new__(self.model)
         object.__setattr__(made, "__dict__", self.attributes)
         return made
@@ -65,36 +65,36 @@ class Owner(ref["Model"]):
     def __reduce__(self) -> tuple[Any, ...]:
         return owner_of, (self.get(),)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Owner:
+    def __deepcopy__(self, memo: dict[int, Any]) -> WeakParent:
         return owner_of(copy.deepcopy(self.get(), memo))
 
 
-def owner_of(instance: Model) -> Owner:
+def owner_of(instance: Model) -> WeakParent:
     """The instance as the rows know it that are loaded for it."""
     # There may be one for each row of a large result: a constructor in Python would take twice the time.
-    made = Owner(instance, _let_go)
+    made = WeakParent(instance, _let_go)
     made.model = type(instance)
     made.attributes = instance.__dict__
     made.made = None
     return made
 
 
-def _let_go(owner: Owner) -> None:
+def _let_go(owner: WeakParent) -> None:
     owner.attributes.pop(LOADED, None)
 
 
-class Owners(dict[Any, Owner]):
+class WeakParents(dict[Any, WeakParent]):
     """The owners of rows, by the key that rows and owner share; each is made for the first of its rows."""
 
     def __init__(self, instances: Mapping[Any, Model]) -> None:
         self.instances = instances
 
-    def __missing__(self, key: Any) -> Owner:
+    def __missing__(self, key: Any) -> WeakParent:
         made = self[key] = owner_of(self.instances[key])
         return made
 
 
-class Places(dict[Any, tuple[list[Any], "Owner | None"]]):
+class RowsByOwner(dict[Any, tuple[list[Any], "WeakParent | None"]]):
     """Where rows go: the list of each key, with the owner of all in it. They are made for the first of its rows.
 
     `instances` has the owners by key, and there is no place for other keys. Without `lead_back` no row asks for them.
@@ -104,7 +104,7 @@ class Places(dict[Any, tuple[list[Any], "Owner | None"]]):
         self.instances = instances
         self._lead_back = lead_back
 
-    def __missing__(self, key: Any) -> tuple[list[Any], Owner | None]:
+    def __missing__(self, key: Any) -> tuple[list[Any], WeakParent | None]:
         instance = self.instances[key]
         made = self[key] = [], owner_of(instance) if self._lead_back else None
         return made

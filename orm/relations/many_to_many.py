@@ -89,7 +89,7 @@ class ManyToMany(Generic[T]):
             self.model._meta.registry.require(self)
             return getattr(owner if instance is None else instance, self.name)
 
-    def unmake(self) -> None:
+    def reset(self) -> None:
         """Forget the through model that was made, and what follows from it."""
         self.linked = False
         if self.made is not None:
@@ -185,12 +185,12 @@ class ManyToMany(Generic[T]):
         return sources[0], targets[0]
 
     @cached_property
-    def forward(self) -> ManyToManyEnd:
+    def forward(self) -> ManyToManySide:
         """The relation as instances of this model have it."""
-        return ManyToManyEnd(self, self.name, self.name, self.model, *self.keys)
+        return ManyToManySide(self, self.name, self.name, self.model, *self.keys)
 
     @cached_property
-    def backward(self) -> ManyToManyEnd:
+    def backward(self) -> ManyToManySide:
         """The relation as instances of the other model have it; its name ends with a plus where it is hidden."""
         source, target = self.keys
         owner = self.model.__name__
@@ -199,13 +199,13 @@ class ManyToMany(Generic[T]):
         accessor = related_name or f"{owner.lower()}_set"
         if self.symmetrical:
             name = accessor = f"{self.name}+"
-        return ManyToManyEnd(self, name, accessor, self.target, target, source)
+        return ManyToManySide(self, name, accessor, self.target, target, source)
 
 
 class PairedKey(RelatedKey):
     """What ``filter(tags=...)`` compares: the key of the other side that the through model keeps."""
 
-    relation: ManyToManyEnd
+    relation: ManyToManySide
 
     @property
     def target_field(self) -> Field[Any]:
@@ -214,7 +214,7 @@ class PairedKey(RelatedKey):
         return field
 
 
-class ManyToManyEnd:
+class ManyToManySide:
     """One side's view of a `ManyToMany`: from its rows over the through model's to the other side's."""
 
     many = True
@@ -240,7 +240,7 @@ class ManyToManyEnd:
         self.key = PairedKey(self, model)
 
     def __repr__(self) -> str:
-        return f"<ManyToManyEnd {self.model.__name__}.{self.accessor}>"
+        return f"<ManyToManySide {self.model.__name__}.{self.accessor}>"
 
     @property
     def through(self) -> type[Model]:

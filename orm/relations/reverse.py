@@ -9,7 +9,7 @@ from sqlalchemy.types import TypeEngine
 
 from orm.exceptions import QueryError
 from orm.fields import Field
-from orm.relations.base import Hop, Relation, given_name, related_key
+from orm.relations.base import Hop, Relation, given_name, key_value
 from orm.relations.instance_state import forget
 
 if TYPE_CHECKING:
@@ -106,4 +106,4 @@ class RelatedKey(Field[Any]):
 
     def to_python(self, value: Any) -> Any:
         """The key for a lookup's value."""
-        return None if value is None else related_key(self.label, self.target, self.target_field, value)
+        return None if value is None else key_value(self.label, self.target, self.target_field, value)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from itertools import repeat
 
 from orm.relations import ForeignKey, ReverseRelation
-from orm.relations.attaching import set_missing, way_back
-from orm.relations.instance_state import LOADED, OWNER, Owners, set_loaded
+from orm.relations.attaching import reverse_attribute, set_missing
+from orm.relations.instance_state import LOADED, OWNER, WeakParents, set_loaded
 from orm.rows.graph_readers import PLAIN_LOOP, Described, GraphReader, Writer, firsts_of
 from orm.rows.readers import Entity, attribute_of
 
@@ -22,7 +22,7 @@ class _InstanceWriter(Writer):
 
     def __init__(self, sections: Sequence[Described], *, marking: bool) -> None:
         super().__init__(sections)
-        self.scope.update(missing=set_missing, repeat=repeat, set_loaded=set_loaded, Owners=Owners)
+        self.scope.update(missing=set_missing, repeat=repeat, set_loaded=set_loaded, WeakParents=WeakParents)
         self.marking = marking
         everywhere = [entity.model for section in sections for entity in section.instances.entities()]
         self.models = list(dict.fromkeys(everywhere))
@@ -49,7 +49,7 @@ class _InstanceWriter(Writer):
         if self.sections[number].asked:
             self.write(f"asked{number} = []")
         if self.has_owner(number):
-            self.write(f"back{number} = Owners({self.instances_of(number)})")
+            self.write(f"back{number} = WeakParents({self.instances_of(number)})")
         for child in self.children[number]:
             if self.sections[child].is_many and self.needs_owner(child):
                 self.write(f"owner{child} = {{}}")
@@ -89,7 +89,7 @@ class _InstanceWriter(Writer):
         return section.is_many and section.to_attr is None
 
     def has_owner(self, number: int) -> bool:
-        """Whether the section's rows have an `Owner` for the way back."""
+        """Whether the section's rows have an `WeakParent` for the way back."""
         section = self.sections[number]
         relation = section.relation
         direct = isinstance(relation, ReverseRelation) and relation.many and isinstance(relation.relation, ForeignKey)
@@ -99,10 +99,10 @@ class _InstanceWriter(Writer):
         """The dict of what the section's rows belong to."""
         return f"owner{number}" if self.needs_owner(number) else self.known(self.parent(number).instances.info.model)
 
-    def way_back(self, number: int, key: str, owner: str | None) -> None:
+    def reverse_attribute(self, number: int, key: str, owner: str | None) -> None:
         section = self.sections[number]
         assert section.relation is not None
-        back = way_back(section.relation)
+        back = reverse_attribute(section.relation)
         if self.has_owner(number):
             self.write(f"o0.{OWNER} = back{number}[{key}]")
         elif back is not None:
@@ -221,7 +221,7 @@ class _InstanceWriter(Writer):
         section = self.sections[child]
         relation = section.relation
         assert relation is not None
-        back = way_back(relation)
+        back = reverse_attribute(relation)
         self.write(f"there = one{child}.get({key})")
         if section.to_attr is not None:
             self.write(f"{attribute_of('o0', section.to_attr)} = there")

@@ -28,7 +28,7 @@ PLAIN_LOOP = "for {columns} in {rows}:"
 
 
 @dataclass(frozen=True)
-class Layout:
+class ColumnLayout:
     """Where the columns of an output are in its rows."""
 
     number: int
@@ -53,8 +53,8 @@ class Described:
     links: tuple[str, ...]
     """The attributes by which a row is attached, and of what it is attached to."""
     near: tuple[str, ...]
-    rows: Layout
-    pairs: Layout | None
+    rows: ColumnLayout
+    pairs: ColumnLayout | None
     unique: bool
     """Whether no row comes twice."""
     asked: bool
@@ -102,7 +102,7 @@ class Writer:
         """The code for the list of a section's rows that an owner has."""
         raise NotImplementedError
 
-    def way_back(self, number: int, key: str, owner: str | None) -> None:
+    def reverse_attribute(self, number: int, key: str, owner: str | None) -> None:
         """The code that gives a row what it belongs to, which may be known."""
 
     def prepare(self, number: int) -> None:
@@ -167,13 +167,13 @@ class Writer:
             self.find(f"rows = many{number}[{key}]" if owners is None else f"owner = {owners}[{key}]")
             self.row(number, entities)
             self.write("rows.append(o0)" if owners is None else f"{self.list_of(number, 'owner')}.append(o0)")
-            self.way_back(number, key, None if owners is None else "owner")
+            self.reverse_attribute(number, key, None if owners is None else "owner")
         else:
             self.row(number, entities)
             self.write(f"{'far' if section.is_many else 'one'}{number}[{key}] = o0" if number else "found.append(o0)")
         self.depth -= 1
 
-    def read_pairs(self, number: int, layout: Layout) -> None:
+    def read_pairs(self, number: int, layout: ColumnLayout) -> None:
         """The loop that puts rows where their pairs say."""
         self.loop(layout, PLAIN_LOOP)
         width = len(self.sections[number].near)
@@ -210,7 +210,7 @@ class Writer:
         info = self.sections[section.parent].instances.info
         return self.owners(child) if section.near == tuple(field.attname for field in info.pk_fields) else None
 
-    def loop(self, layout: Layout, header: str) -> None:
+    def loop(self, layout: ColumnLayout, header: str) -> None:
         self.layout = layout
         self.ready = set()
         self.write(header.format(columns=layout.targets(), rows=f"results[{layout.number}]"))

@@ -42,7 +42,7 @@ class Entity:
 
 
 @dataclass(frozen=True)
-class Listed:
+class GroupBy:
     """By which key a reader puts instances into lists."""
 
     by: tuple[str, ...] = ()
@@ -54,7 +54,7 @@ class Listed:
     returned: bool = False
     """Whether the reader also returns the instances that it puts into lists by a key of their own."""
 
-    def way_back(self) -> list[str]:
+    def reverse_attribute(self) -> list[str]:
         """Lines that give `o0` the owner of its list."""
         if self.back is None:
             return []
@@ -69,14 +69,14 @@ def read_instances(
     processors: Sequence[Process | None],
     extra: Sequence[str] = (),
     hidden: int = 0,
-    listed: Listed | None = None,
+    listed: GroupBy | None = None,
 ) -> Reader:
     """A reader of model instances: of the first entity, with the others attached.
 
     The columns after the entities' become attributes of the first, by the names in `extra`; `hidden` columns at the end
     of each row are passed over.
 
-    With `listed` it also takes `Places`, and puts each instance into the list of its key. A row of another key is
+    With `listed` it also takes `RowsByOwner`, and puts each instance into the list of its key. A row of another key is
     passed over. Where the key is of the columns after those, it takes a dict in which instances are kept by primary
     key: rows of the same one share an instance, unless there is `extra`. The new ones are returned.
     """
@@ -143,7 +143,7 @@ def read_instances(
     find = [*ready, "try:", f"    mine, owner = places[{key}]", "except KeyError:", "    continue"]
     before.append("found = []")
     if not listed.links:
-        body = [*find, *body[1:], *listed.way_back(), "mine.append(o0)"]
+        body = [*find, *body[1:], *listed.reverse_attribute(), "mine.append(o0)"]
         if listed.returned:
             before.append("append = found.append")
             body.append("append(o0)")

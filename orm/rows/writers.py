@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from typesystem import ValidationError
 
-from orm.database.types.storage import Unstorable
+from orm.database.types.storage import UnstorableValue
 from orm.exceptions import QueryError
 from orm.fields import NO_DEFAULT, Field
-from orm.mapping.validators import plain_check
+from orm.mapping.validators import fast_check
 from orm.relations import ForeignKey
 from orm.utils.codegen import generate, written
 
@@ -52,27 +52,27 @@ def write_inserts(info: ModelInfo, fields: Sequence[Field[Any]], processors: Seq
 
     Validated values are put into the instances. Where an instance is not plain, its row is what `other` makes of it.
     """
-    scope: dict[str, Any] = {"missing": NO_DEFAULT, "refused": (KeyError, ValidationError, Unstorable)}
+    scope: dict[str, Any] = {"missing": NO_DEFAULT, "refused": (KeyError, ValidationError, UnstorableValue)}
     scope["composed"] = tuple(info.composed.values())
     read: list[str] = []
-    stamps: list[str] = []
+    sets_on_save: list[str] = []
     store: list[str] = []
     row: list[str] = []
     for i, (field, process) in enumerate(zip(fields, processors, strict=True)):
         key = field.attname
         if isinstance(field, ForeignKey):
-            scope[f"adopt{i}"] = adopting(field)
+            scope[f"adopt{i}"] = copy_saved_keys(field)
             read.append(f"v{i} = own[{key!r}] if {key!r} in own else adopt{i}(own)")
         else:
             read.append(f"v{i} = own[{key!r}]")
         scope[f"validate{i}"] = field.validator.validate
         asked = [f"v{i} = validate{i}(v{i})", "asked = True"]
-        check = plain_check(field, f"v{i}", i, scope)
+        check = fast_check(field, f"v{i}", i, scope)
         read += asked if check is None else [f"if not ({check}):", *(f"    {line}" for line in asked)]
-        if field.stamps(creating=True):
+        if field.sets_on_save(creating=True):
             scope[f"stamp{i}"] = field.pre_save
             read += [f"stamp = stamp{i}(True)", f"if stamp is not missing: v{i} = stamp"]
-            stamps.append(f"own[{key!r}] = v{i}")
+            sets_on_save.append(f"own[{key!r}] = v{i}")
         store.append(f"own[{key!r}] = v{i}")
         row.append(f"{written(process, f'v{i}', f'bind{i}', scope)}, ")
     for field in info.fields.values():
@@ -98,7 +98,7 @@ def write_inserts(info: ModelInfo, fields: Sequence[Field[Any]], processors: Seq
         "        if asked:",
         *(f"            {line}" for line in store),
         "            asked = False",
-        *(f"        {line}" for line in stamps),
+        *(f"        {line}" for line in sets_on_save),
         "        append(row)",
         "    return rows",
     ]
@@ -106,7 +106,7 @@ def write_inserts(info: ModelInfo, fields: Sequence[Field[Any]], processors: Seq
     return writer
 
 
-def adopting(field: ForeignKey[Any]) -> Callable[[dict[str, Any]], Any]:
+def copy_saved_keys(field: ForeignKey[Any]) -> Callable[[dict[str, Any]], Any]:
     """A function that takes the key of a related instance that was saved since it was set, in an instance's dict.
 
     It raises `KeyError` where no instance was set, `QueryError` where it still is not saved and would be lost.

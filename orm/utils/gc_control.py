@@ -12,27 +12,27 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 Items = TypeVar("Items", bound=Sized)
 
-FEW = 500
+MIN_OBJECTS = 500
 # How often to look at what arrives, and after how many collections of the middle generation to step in: the tenth would
 # be followed by a full one.
-LOOK_SECONDS = 0.005
+POLL_SECONDS = 0.005
 MIDDLE_COLLECTIONS = 4
 # Blocks of memory, some tens of bytes each, that are not worth a full collection.
-LEAST_GROWTH = 200_000
+MIN_GROWTH_BLOCKS = 200_000
 # CPython 3.12 begins with some hundred frozen objects of its own. More is a program's, which wants them to stay so.
 FROZEN_AT_START = 1_000 if sys.version_info[:2] == (3, 12) else 0
 # A query that takes so many looks without an end is no large result but a slow one.
-MOST_LOOKS = 400
+MAX_POLLS = 400
 
 
 @contextmanager
-def paused(count: int) -> Iterator[None]:
+def gc_paused(count: int) -> Iterator[None]:
     """Make so many rows into instances without the cyclic garbage collector running in between.
 
     It would run every 700 new objects and find no garbage among them, which takes several times as long as making them.
     Nothing may be awaited inside. Few rows are not worth it.
     """
-    if count < FEW or not gc.isenabled():
+    if count < MIN_OBJECTS or not gc.isenabled():
         yield
         return
     gc.disable()
@@ -63,7 +63,7 @@ class _Memory:
 _memory = _Memory()
 
 
-def tidy() -> None:
+def collect_if_grown() -> None:
     """Collect all garbage if memory has grown by a quarter since the last time: what was settled may be some by now.
 
     It is for before a query, when what the one before has brought may be gone.
@@ -75,18 +75,18 @@ def tidy() -> None:
         if _memory.most:
             gc.collect()
         blocks = sys.getallocatedblocks()
-        _memory.most = blocks + max(blocks // 4, LEAST_GROWTH)
+        _memory.most = blocks + max(blocks // 4, MIN_GROWTH_BLOCKS)
 
 
-def undisturbed(function: Callable[..., T], items: Items, *args: Any) -> T:
+def call_with_gc_paused(function: Callable[..., T], items: Items, *args: Any) -> T:
     """What a function makes of many items, called with the collector paused."""
-    if len(items) < FEW:
+    if len(items) < MIN_OBJECTS:
         return function(items, *args)
-    with paused(len(items)):
+    with gc_paused(len(items)):
         return function(items, *args)
 
 
-class Arrivals:
+class PendingResultGCGuard:
     """The results that a driver is reading, whose rows are objects that the collector counts.
 
     A full collection in the middle of a large one would keep the event loop from everything else for as long as it
@@ -107,7 +107,7 @@ class Arrivals:
             if self._loop is not None:
                 self._awaited = {number: 0}  # whoever waited on a loop that is gone waits no more
             self._loop = loop
-            loop.call_later(LOOK_SECONDS, self._look)
+            loop.call_later(POLL_SECONDS, self._look)
         return number
 
     def end(self, number: int) -> None:
@@ -122,7 +122,7 @@ class Arrivals:
         large = False
         for number, looks in awaited.items():
             awaited[number] = looks + 1
-            large = large or 0 < looks < MOST_LOOKS
+            large = large or 0 < looks < MAX_POLLS
         if large and gc.get_count()[2] >= MIDDLE_COLLECTIONS:
             settle()
-        asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look)
+        asyncio.get_running_loop().call_later(POLL_SECONDS, self._look)

@@ -8,21 +8,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from orm.utils.gc_control import undisturbed
+from orm.utils.gc_control import call_with_gc_paused
 
-Read = Callable[[Sequence[Any]], list[Any]]
+RowReader = Callable[[Sequence[Any]], list[Any]]
 """What makes instances, or anything else, of rows."""
 
 # Rows that are read in a few milliseconds: whoever else waits for the event loop waits no longer.
-PIECE = 2_000
+BATCH_ROWS = 2_000
 
 
-class Found(list[Any]):
+class BatchedObjects(list[Any]):
     """What was made of a large result's rows as they came, in their place."""
 
-    def add(self, read: Read, rows: Sequence[Any]) -> None:
+    def add(self, read: RowReader, rows: Sequence[Any]) -> None:
         """Read one more piece."""
-        self += undisturbed(read, rows)
+        self += call_with_gc_paused(read, rows)
 
     def taken(self) -> list[Any]:
         """All of it, in a plain list; this one, which a driver's thread may hold on to, is empty then."""

@@ -10,7 +10,7 @@ import databases
 
 from orm import execution
 from orm.database.connections.server_dialect import dialect_of
-from orm.database.connections.session import Session, known_kind
+from orm.database.connections.session import Session, known_server
 from orm.database.dialect import Dialect
 from orm.exceptions import QueryError
 from orm.fields import Field
@@ -29,9 +29,9 @@ from orm.query.plans.write import (
 )
 from orm.query.query import Query
 from orm.rows.writers import inserted_fields
-from orm.utils.gc_control import tidy, undisturbed
+from orm.utils.gc_control import call_with_gc_paused, collect_if_grown
 from orm.utils.memoized import once
-from orm.writing.instances import adopt_related_keys, prepare_insert, row_query, split_update
+from orm.writing.instances import copy_related_keys, prepare_insert, row_query, split_update
 
 if TYPE_CHECKING:
     from orm.mapping.model_info import ModelInfo
@@ -73,7 +73,7 @@ async def create(
     conflict: Conflict | None,
 ) -> None:
     """Insert the instances in one transaction, and give them what the database filled in."""
-    if known_kind(database) is None:
+    if known_server(database) is None:
         # Which database it is must be asked of it, and invalid values are refused before that.
         for instance in instances:
             prepare_insert(instance)
@@ -102,15 +102,15 @@ def _batches(info: ModelInfo, instances: Sequence[Model], dialect: Dialect, conf
         try:
             row = batch.bulk.converted([*validated.values()])
         except UnstorableArgument as error:
-            raise execution.unstorable([(fields[error.position], error.reason)]) from error
+            raise execution.unstorable_value_error([(fields[error.position], error.reason)]) from error
         if batch is first:
             return row
         batch.held.append(instance.__dict__)
         batch.rows.append(row)
         return None
 
-    tidy()
-    rows = undisturbed(first.bulk.write, instances, other)
+    collect_if_grown()
+    rows = call_with_gc_paused(first.bulk.write, instances, other)
     if len(batches) == 1:
         first.held = [instance.__dict__ for instance in instances]
         first.rows = cast("list[tuple[Any, ...]]", rows)
@@ -133,7 +133,7 @@ def batches_of(dialect: Dialect, info: ModelInfo, rows: Sequence[dict[str, Any]]
         try:
             batch.rows.append(batch.bulk.converted([*row.values()]))
         except UnstorableArgument as error:
-            raise execution.unstorable([(batch.fields[error.position], error.reason)]) from error
+            raise execution.unstorable_value_error([(batch.fields[error.position], error.reason)]) from error
         batch.held.append(row)
     return [*batches.values()]
 
@@ -181,7 +181,7 @@ class Batch:
         self.fields = fields
         self.held: list[dict[str, Any]] = []
         self.rows: list[tuple[Any, ...]] = []
-        self.missing = execution.filled_in(info, fields)
+        self.missing = execution.database_generated_fields(info, fields)
         returning: tuple[Field[Any], ...] = ()
         if conflict is None:
             returning = (*info.pk_fields, *self.missing) if self.missing else ()
@@ -222,7 +222,7 @@ class _Chunk:
         self.batch = batch
         self.held = held
         self.sql, self.arguments, self.plan = batch.bulk.statement(rows)
-        self.filled_in: tuple[str, ...] = ()
+        self.database_generated_fields: tuple[str, ...] = ()
         """The attributes that the database filled in."""
         self.found: Iterable[tuple[Any, ...]] | None = None
         """Their values for each row, once inserted. None: it does not tell which rows are there, or their keys."""
@@ -239,22 +239,24 @@ class _Chunk:
             self.found = repeat((), len(self.held))
             if conflict is None and generated is not None and generates and outcome.lastrowid:
                 # One statement's generated keys follow each other, all as far apart.
-                self.filled_in = (generated.attname,)
+                self.database_generated_fields = (generated.attname,)
                 self.found = zip(bulk.dialect.numbered(outcome.lastrowid, len(self.held), self.batch.step))
             return
         returned = self.plan.reader(await session.fetch(self.sql, self.arguments))
-        self.filled_in = tuple(field.attname for field in bulk.returning)
+        self.database_generated_fields = tuple(field.attname for field in bulk.returning)
         if generated is not None and generates and conflict is None:
             self.found = bulk.dialect.as_inserted(returned, bulk.returning.index(generated))
         else:
             same = conflict.unique if conflict is not None else bulk.info.pk_fields
-            self.found = _as_given(returned, self.filled_in, self.held, [field.attname for field in same])
+            self.found = _as_given(
+                returned, self.database_generated_fields, self.held, [field.attname for field in same]
+            )
 
     def finish(self) -> None:
         """Give the instances what the database filled in."""
         if self.found is None:
             return
-        names = self.filled_in
+        names = self.database_generated_fields
         if len(names) == 1:
             name = names[0]
             for own, (value,) in zip(self.held, self.found, strict=True):
@@ -294,7 +296,7 @@ def named_fields(info: ModelInfo, rows: Iterable[Model | Mapping[str, Any]], uni
     unique = set(unique_fields)
     found: dict[str, None] = {}
     for name in given:
-        for field in info.kept_in(name):
+        for field in info.fields_for(name):
             if not field.primary_key and not {field.name, field.attname} & unique:
                 found[field.name] = None
     return list(found)
@@ -351,7 +353,7 @@ def _updated_fields(info: ModelInfo, names: Sequence[str]) -> tuple[Field[Any], 
         raise QueryError("bulk_update() takes the names of the fields to write, as a list.")
     found = []
     for name in names:
-        kept = info.kept_in(name)
+        kept = info.fields_for(name)
         if not kept:
             raise info.unknown(name, "a field of bulk_update()")
         for field in kept:
@@ -363,7 +365,7 @@ def _updated_fields(info: ModelInfo, names: Sequence[str]) -> tuple[Field[Any], 
 
 def _prepare_update(query: Query, instance: Model, fields: Sequence[Field[Any]]) -> Assignments:
     info = query.info
-    adopt_related_keys(instance)
+    copy_related_keys(instance)
     own = instance.__dict__
     for field in fields:
         if field.attname not in own:
@@ -395,13 +397,13 @@ def _row(info: ModelInfo, instance: Model, assignments: Assignments) -> tuple[An
 def _single(dialect: Dialect, query: Query, instance: Model, assignments: Assignments) -> tuple[str, Sequence[Any]]:
     """The UPDATE of one row, for what does not fit into a table of values."""
     own = matching(query.changed(where=both(query.where, row_query(instance).where)))
-    return execution.ready_update(update_plan(dialect, own, assignments), own, assignments)
+    return execution.bind_update(update_plan(dialect, own, assignments), own, assignments)
 
 
 def _unstorable(info: ModelInfo, assignments: Assignments, error: UnstorableArgument) -> Exception:
     columns = [*info.pk_fields, *(field for field, term in assignments for _ in term.values)]
     if error.position < len(columns):
-        return execution.unstorable([(columns[error.position], error.reason)])
+        return execution.unstorable_value_error([(columns[error.position], error.reason)])
     return QueryError(f"A value in this query of {info.name} is not one that the database can hold: {error.reason}")
 
 

@@ -20,7 +20,7 @@ Row = Hashable
 
 
 @dataclass(eq=False)
-class Pull:
+class ForeignKeyEffect:
     """A relation as the rows that it leads to have it: which rows go, or stand in the way, when one of those goes."""
 
     relation: Forward
@@ -48,7 +48,7 @@ class Refusal:
 
 
 def first_refusal(
-    rules: DeleteRules, first: Sequence[Row], pulls: Mapping[Row, Sequence[Pull]]
+    rules: DeleteRules, first: Sequence[Row], pulls: Mapping[Row, Sequence[ForeignKeyEffect]]
 ) -> tuple[Refusal | None, list[Row]]:
     """What the database would stop at when it deletes the `first` rows, if it would; and the rows at the deepest level.
 
@@ -63,16 +63,16 @@ def first_refusal(
     def visit(row: Row, depth: int) -> Iterator[Row | Refusal]:
         """The rows to delete with this one, or what stands in the way."""
         begun.add(row)
-        if not rules.counts_itself:
+        if not rules.self_reference_blocks:
             gone.add(row)
-        if rules.deepest is not None and depth > rules.deepest:
+        if rules.max_cascade_depth is not None and depth > rules.max_cascade_depth:
             lowest.append(row)
         for pull in pulls[row]:
             pointing = pull.pointing.get(row, ())
             if pull.cascades:
                 for other in pointing:
                     if other not in begun:
-                        if rules.deepest is not None and depth > rules.deepest:
+                        if rules.max_cascade_depth is not None and depth > rules.max_cascade_depth:
                             yield Refusal(pull.relation, len(pointing))
                         yield other
             elif pull.checks:
@@ -94,7 +94,7 @@ def first_refusal(
     return None, lowest
 
 
-def _level_by_level(first: Sequence[Row], pulls: Mapping[Row, Sequence[Pull]]) -> Refusal | None:
+def _level_by_level(first: Sequence[Row], pulls: Mapping[Row, Sequence[ForeignKeyEffect]]) -> Refusal | None:
     gone = set(first)
     pointing = {pull: dict(pull.pointing) for every in pulls.values() for pull in every}
     # What is to be looked at: a row that goes, or (the last one says so) one that was set to its default.

@@ -14,13 +14,21 @@ from orm.relations import (
     CompositeForeignKey,
     ForeignKey,
     GenericForeignKey,
-    ManyToManyEnd,
+    ManyToManySide,
     Relation,
     ReverseRelation,
     fields_of,
 )
 from orm.relations.attaching import attach_many, attach_one, far_fields, near_fields
-from orm.writing.dependent_inserts import Entry, Move, Place, insert_entries, leads_to, place_of, unsaved_parents
+from orm.writing.dependent_inserts import (
+    PendingRow,
+    Place,
+    Repoint,
+    insert_entries,
+    leads_to,
+    place_of,
+    unsaved_parents,
+)
 from orm.writing.insert_order import Forward
 
 if TYPE_CHECKING:
@@ -39,7 +47,7 @@ async def create_graph(
 
     `given` are values of every one of `rows`, whatever they say.
     """
-    graph = NewRows(model, rows, given)
+    graph = NestedInput(model, rows, given)
     messages = graph.messages
     noted = {place_of(message) for message in messages}
     for entry in graph.entries:
@@ -54,7 +62,7 @@ async def create_graph(
     return instances[0] if graph.is_one else instances
 
 
-class NewRows:
+class NestedInput:
     """The rows that nested values ask for, and what each relation that they name leads to.
 
     Raises `FieldError` for an unknown name, `QueryError` for a row that would have to be in two places. Values of the
@@ -62,17 +70,17 @@ class NewRows:
     """
 
     def __init__(self, model: type[Model], rows: Any, given: Mapping[str, Any]) -> None:
-        self.entries: list[Entry] = []
-        self.moves: list[Move] = []
+        self.entries: list[PendingRow] = []
+        self.moves: list[Repoint] = []
         self.messages: list[typesystem.Message] = []
         self._given = given
         # By the identity of what was given, which is kept: another object could have its id later.
-        self._known: dict[Hashable, tuple[Entry, Any]] = {}
-        self._todo: deque[tuple[Entry, Mapping[str, Any]]] = deque()
-        self._many: dict[tuple[Entry, Relation], list[Any]] = {}
-        self._one: dict[tuple[Entry, Relation], Any] = {}
-        self._pairs: dict[Hashable, tuple[ManyToManyEnd, Any, Any, Place]] = {}
-        self._moved: dict[Hashable, Entry] = {}
+        self._known: dict[Hashable, tuple[PendingRow, Any]] = {}
+        self._todo: deque[tuple[PendingRow, Mapping[str, Any]]] = deque()
+        self._many: dict[tuple[PendingRow, Relation], list[Any]] = {}
+        self._one: dict[tuple[PendingRow, Relation], Any] = {}
+        self._pairs: dict[Hashable, tuple[ManyToManySide, Any, Any, Place]] = {}
+        self._moved: dict[Hashable, PendingRow] = {}
         self.is_one = isinstance(rows, Mapping) or hasattr(rows, "_meta")
         self.roots = [self._root(model, row, place) for row, place in _placed(model, rows, self.is_one)]
         while self._todo:
@@ -83,14 +91,14 @@ class NewRows:
 
     # Reading what was given.
 
-    def _root(self, model: type[Model], row: Any, place: Place) -> Entry:
+    def _root(self, model: type[Model], row: Any, place: Place) -> PendingRow:
         if not isinstance(row, (Mapping, model)):
             raise QueryError(f"create_graph() takes dicts and {model.__name__} instances, got {type(row).__name__}.")
         if isinstance(row, model) and row._persisted:
             raise QueryError(f"create_graph() makes new rows, and {row!r} is saved: it can be nested in one.")
         return self._new(model, row, place, self._given)
 
-    def _new(self, model: type[Model], value: Any, place: Place, given: Mapping[str, Any]) -> Entry:
+    def _new(self, model: type[Model], value: Any, place: Place, given: Mapping[str, Any]) -> PendingRow:
         """The entry of a dict or an unsaved instance."""
         known = self._known.get((model, id(value)))
         if known is not None:
@@ -105,7 +113,7 @@ class NewRows:
                 setattr(instance, name, related)
             nested = {relation.name: related for relation, related in unsaved_parents(instance)}
             nested.update(_unsaved_reverse(instance))
-        entry = Entry(instance, place)
+        entry = PendingRow(instance, place)
         self._known[model, id(value)] = entry, value
         self.entries.append(entry)
         self._todo.append((entry, nested))
@@ -142,17 +150,17 @@ class NewRows:
                 raise info.unknown(str(name), f"a value of create_graph() at {at!r}", info.accessors)
         return plain, nested
 
-    def _nested(self, entry: Entry, name: str, value: Any, place: Place) -> None:
+    def _nested(self, entry: PendingRow, name: str, value: Any, place: Place) -> None:
         """Take what a relation of the entry is to lead to."""
         info = entry.instance._meta
         relation: Any = info.accessors.get(name) or info.relations[name]
         if isinstance(relation, (ForeignKey, CompositeForeignKey)):
             found = self._row(relation.target, value, place, far_fields(relation))
-            if isinstance(found, Entry):
-                self._point(entry, relation, found, place)
+            if isinstance(found, PendingRow):
+                self._set_parent(entry, relation, found, place)
         elif relation.many:
             if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
-                self._say("Must be a list.", place)
+                self._add_message("Must be a list.", place)
                 return
             fields = _keys(relation)
             rows = [self._row(relation.target, item, (*place, i), fields) for i, item in enumerate(value)]
@@ -161,12 +169,12 @@ class NewRows:
             for i, row in enumerate(rows):
                 if row is not None and not any(row is other for other in kept):
                     kept.append(row)
-                    self._lead(entry, relation, row, (*place, i))
+                    self._connect(entry, relation, row, (*place, i))
         else:
             row = None if value is None else self._row(relation.target, value, place, _keys(relation))
             self._one[entry, relation] = row
             if row is not None:
-                self._lead(entry, relation, row, place)
+                self._connect(entry, relation, row, place)
 
     def _row(self, model: type[Model], value: Any, place: Place, key: tuple[Field[Any], ...]) -> Any:
         """The entry or the instance that a nested value stands for; None if it stands for nothing, which is noted."""
@@ -176,15 +184,15 @@ class NewRows:
             if not value._persisted:
                 return self._new(model, value, place, {})
             if any(value.__dict__.get(field.attname) is None for field in key):
-                self._say(f"This {model.__name__} was loaded without the key that is needed here.", place)
+                self._add_message(f"This {model.__name__} was loaded without the key that is needed here.", place)
                 return None
             return value
         if value is None or _is_instance(value) or isinstance(value, (list, set)):
-            self._say(f"Must be a dict, an instance of {model.__name__} or its key.", place)
+            self._add_message(f"Must be a dict, an instance of {model.__name__} or its key.", place)
             return None
         parts = value if len(key) > 1 and isinstance(value, tuple) else (value,)
         if len(parts) != len(key):
-            self._say(f"Must be a key of {len(key)} values.", place)
+            self._add_message(f"Must be a key of {len(key)} values.", place)
             return None
         found = model.__new__(model)
         for field, part in zip(key, parts, strict=True):
@@ -192,50 +200,50 @@ class NewRows:
                 found.__dict__[field.attname] = field.validator.validate(part)
             except typesystem.ValidationError as error:
                 for message in error.messages():
-                    self._say(message.text, place, message.code)
+                    self._add_message(message.text, place, message.code)
                 return None
         return found
 
-    def _say(self, text: str, place: Place, code: str = "type") -> None:
+    def _add_message(self, text: str, place: Place, code: str = "type") -> None:
         self.messages.append(typesystem.Message(text=text, code=code, index=list(place)))
 
     # What follows from it.
 
-    def _lead(self, entry: Entry, relation: Any, row: Any, place: Place) -> None:
+    def _connect(self, entry: PendingRow, relation: Any, row: Any, place: Place) -> None:
         """Have a relation of the entry, other than a foreign key, lead to the row."""
-        if isinstance(relation, ManyToManyEnd):
-            self._pair(entry, relation, row, place)
-        elif isinstance(row, Entry):
-            self._point(row, relation.relation, entry, place)
+        if isinstance(relation, ManyToManySide):
+            self._add_pair(entry, relation, row, place)
+        elif isinstance(row, PendingRow):
+            self._set_parent(row, relation.relation, entry, place)
         else:
             known = self._moved.setdefault((relation, row.pk), entry)
             if known is not entry:
-                raise self._twice(relation.relation, place)
-            self.moves.append(Move(row, relation.relation, entry, place))
+                raise self._conflict_error(relation.relation, place)
+            self.moves.append(Repoint(row, relation.relation, entry, place))
 
-    def _point(self, child: Entry, relation: Forward, parent: Entry, place: Place) -> None:
+    def _set_parent(self, child: PendingRow, relation: Forward, parent: PendingRow, place: Place) -> None:
         """Have a foreign key of a new row point at a new row."""
         known = child.parents.setdefault(relation, parent)
         own = child.instance.__dict__
         key = [own.get(near.attname) for near in near_fields(relation) if not near.has_default()]
         given = bool(key) and None not in key and not leads_to(relation, child.instance, parent.instance)
         if known is not parent or given:
-            raise self._twice(relation, place)
+            raise self._conflict_error(relation, place)
 
-    def _twice(self, relation: Forward, place: Place) -> QueryError:
+    def _conflict_error(self, relation: Forward, place: Place) -> QueryError:
         return QueryError(
             f"create_graph(): the row at {'.'.join(map(str, place))!r} is given two different values for "
             f"{relation.label}, of which a row has one."
         )
 
-    def _pair(self, entry: Entry, end: ManyToManyEnd, row: Any, place: Place) -> None:
+    def _add_pair(self, entry: PendingRow, end: ManyToManySide, row: Any, place: Place) -> None:
         """Note a new row of the through model; the same pair may be given from both sides."""
         for near, far in ((entry, row), (row, entry)) if end.symmetrical else ((entry, row),):
             sides = {end.near.name: self._identity(near, end.near), end.far.name: self._identity(far, end.far)}
             self._pairs.setdefault((end.through, frozenset(sides.items())), (end, near, far, place))
 
     def _identity(self, row: Any, key: Forward) -> Hashable:
-        if isinstance(row, Entry):
+        if isinstance(row, PendingRow):
             return row
         return tuple(row.__dict__[field.attname] for field in far_fields(key))
 
@@ -243,11 +251,11 @@ class NewRows:
         """Make the pairs' rows; and have what a relation leads to from the other side among what it is said to."""
         for entry in tuple(self.entries):
             for relation, parent in entry.parents.items():
-                self._list(parent, relation.reverse, entry)
+                self._append_related(parent, relation.reverse, entry)
         for end, near, far, place in self._pairs.values():
-            pair = Entry(end.through(), place)
+            pair = PendingRow(end.through(), place)
             for key, row in ((end.near, near), (end.far, far)):
-                if isinstance(row, Entry):
+                if isinstance(row, PendingRow):
                     pair.parents[key] = row
                 else:
                     for field, there in zip(near_fields(key), far_fields(key), strict=True):
@@ -257,10 +265,10 @@ class NewRows:
             ends = (whole.forward,) if whole.symmetrical else (whole.forward, whole.backward)
             for side in ends:
                 here, there = (near, far) if side.near is end.near else (far, near)
-                if isinstance(here, Entry):
-                    self._list(here, side, there)
+                if isinstance(here, PendingRow):
+                    self._append_related(here, side, there)
 
-    def _list(self, entry: Entry, relation: Relation, row: Any) -> None:
+    def _append_related(self, entry: PendingRow, relation: Relation, row: Any) -> None:
         rows = self._many.get((entry, relation))
         if rows is not None and not any(row is other for other in rows):
             rows.append(row)
@@ -288,14 +296,14 @@ def _is_instance(value: Any) -> bool:
 
 
 def _instance(row: Any) -> Model:
-    found: Model = row.instance if isinstance(row, Entry) else row
+    found: Model = row.instance if isinstance(row, PendingRow) else row
     return found
 
 
 def _keys(relation: Any) -> tuple[Field[Any], ...]:
     """What tells a row at the far end: what the through model points at, or its primary key."""
     info = relation.target._meta
-    if isinstance(relation, ManyToManyEnd):
+    if isinstance(relation, ManyToManySide):
         return fields_of(info, relation.far.remote_columns)
     keys: tuple[Field[Any], ...] = info.pk_fields
     return keys

@@ -18,10 +18,10 @@ from orm.query.plans.write import chunks, matching
 from orm.query.projection import Columns, Instances
 from orm.query.query import Query
 from orm.query.resolving.resolve import resolve_conditions
-from orm.query.resolving.scope import Names
+from orm.query.resolving.scope import Scope
 from orm.relations import CASCADE, NO_ACTION, SET_DEFAULT, SET_NULL
 from orm.relations.attaching import far_fields, near_fields
-from orm.writing.cascades import Pull, first_refusal
+from orm.writing.cascades import ForeignKeyEffect, first_refusal
 from orm.writing.insert_order import Forward
 
 if TYPE_CHECKING:
@@ -61,11 +61,11 @@ class DeletePlan:
 
 async def collect_delete(query: Query, database: databases.Database) -> DeletePlan:
     """What deleting the rows that the query matches would do."""
-    return await _Collector(query, await dialect_of(database), database).plan()
+    return await DeletePreview(query, await dialect_of(database), database).plan()
 
 
 @dataclass(eq=False)
-class _Table:
+class DeletedRows:
     """The rows of one model that would be deleted, by primary key."""
 
     info: ModelInfo
@@ -77,7 +77,7 @@ class _Table:
         return tuple(row[self.fields.index(one)] for one in fields)
 
 
-class _Collector:
+class DeletePreview:
     """Follows the foreign keys that cascade, level by level.
 
     Of rows that something points at, the keys are read; the others are only counted.
@@ -92,7 +92,9 @@ class _Collector:
         """The relations that point at each model of which rows may be deleted."""
         self.defaults: dict[Forward, list[Key] | None] = {}
         """The rows that SET DEFAULT leads to; None: it is SET NULL."""
-        self.tables = {info: _Table(info, self._read_fields(info)) for info in self.pointing if not self._counted(info)}
+        self.tables = {
+            info: DeletedRows(info, self._read_fields(info)) for info in self.pointing if not self._counted(info)
+        }
 
     def _checks(self, relation: Forward) -> bool:
         """Whether a relation refuses: RESTRICT and NO ACTION, and what the database takes for it."""
@@ -137,7 +139,9 @@ class _Collector:
                     stays = rows is None or any(key not in table.rows for key in rows)
                     where = "set_default" if stays else "refused"
                 # A row that goes keeps nothing, in the end; whether it does before depends on the order.
-                patient = relation.on_delete == SET_NULL or (self.rules.waits and relation.on_delete == NO_ACTION)
+                patient = relation.on_delete == SET_NULL or (
+                    self.rules.checks_at_end and relation.on_delete == NO_ACTION
+                )
                 doubtful = doubtful or (going > 0 and not patient)
                 if staying:
                     found[where][relation.label] = staying
@@ -152,7 +156,7 @@ class _Collector:
         query = matching(self.query)
         names = query.names()
         columns = Columns.of(names, "tuples", [one.attname for one in self.tables[info].fields], {})
-        query = query.using_names(names, projection=columns)
+        query = query.with_scope(names, projection=columns)
         self.first: list[Key] = []
         self._deep = False
         level = {info: self._added(info, await execution.fetch(query, self.database))}
@@ -169,7 +173,7 @@ class _Collector:
                         found.setdefault(child, []).extend(self._added(child, await self._rows(relation, held)))
             level = found
             levels += 1
-        self._deep = self.rules.deepest is not None and levels > self.rules.deepest
+        self._deep = self.rules.max_cascade_depth is not None and levels > self.rules.max_cascade_depth
 
     def _added(self, info: ModelInfo, rows: Iterable[Key]) -> list[Key]:
         """Take the rows that are new; returns their keys."""
@@ -186,11 +190,11 @@ class _Collector:
     async def _rows(self, relation: Forward, held: Sequence[Key]) -> list[Key]:
         """The rows that point with the relation at one of the held keys."""
         info = relation.model._meta
-        names = Names(info)
+        names = Scope(info)
         columns = Columns.of(names, "tuples", [one.attname for one in self.tables[info].fields], {})
         found: list[Key] = []
         for condition in self._pointing_at(relation, held):
-            where = resolve_conditions(Names(info), (condition,), ())
+            where = resolve_conditions(Scope(info), (condition,), ())
             found += await execution.fetch(Query(info, columns, where=where, ordering=()), self.database)
         return found
 
@@ -220,7 +224,7 @@ class _Collector:
         info = relation.model._meta
         count = 0
         for condition in self._pointing_at(relation, self._held(relation)):
-            where = resolve_conditions(Names(info), (condition, *others), ())
+            where = resolve_conditions(Scope(info), (condition, *others), ())
             count += await execution.count(Query(info, Instances(info), where=where), self.database)
         return count
 
@@ -262,9 +266,9 @@ class _Collector:
                 conditions.append(Q(**{there.attname: default}))
             else:
                 conditions.append(Q(info.require_table().c[there.column_name] == default))
-        names = Names(info)
+        names = Scope(info)
         columns = Columns.of(names, "tuples", [one.attname for one in info.pk_fields], {})
-        where = resolve_conditions(Names(info), conditions, ())
+        where = resolve_conditions(Scope(info), conditions, ())
         found: list[Key] = await execution.fetch(Query(info, columns, where=where, ordering=()), self.database)
         return found
 
@@ -275,7 +279,9 @@ class _Collector:
         async with Session(self.database) as session:
             names = [tuple(row) for row in await session.fetch(self.rules.order)]
         ranks = {name: rank for rank, name in reversed(list(enumerate(names)))}
-        pulls: dict[Any, list[Pull]] = {(info, key): [] for info, table in self.tables.items() for key in table.rows}
+        pulls: dict[Any, list[ForeignKeyEffect]] = {
+            (info, key): [] for info, table in self.tables.items() for key in table.rows
+        }
         relations = [relation for info in self.tables for relation in self.pointing[info]]
         relations.sort(key=lambda one: ranks.get((one.model._meta.tablename, one.local_columns[0]), len(ranks)))
         for relation in relations:
@@ -299,10 +305,10 @@ class _Collector:
             return await self._below(lowest)
         return {}
 
-    def _pull(self, relation: Forward) -> Pull:
+    def _pull(self, relation: Forward) -> ForeignKeyEffect:
         """How the relation pulls rows along, as yet without them."""
-        waits = self.rules.waits and relation.on_delete == NO_ACTION
-        pull = Pull(relation, checks=self._checks(relation) and not waits)
+        checks_at_end = self.rules.checks_at_end and relation.on_delete == NO_ACTION
+        pull = ForeignKeyEffect(relation, checks=self._checks(relation) and not checks_at_end)
         rows = self.defaults.get(relation)
         if rows is not None:
             info = relation.target._meta
@@ -324,7 +330,7 @@ class _Collector:
                     count = 0
                     for condition in self._pointing_at(relation, held):
                         child = relation.model._meta
-                        where = resolve_conditions(Names(child), (condition,), ())
+                        where = resolve_conditions(Scope(child), (condition,), ())
                         count += await execution.count(Query(child, Instances(child), where=where), self.database)
                     if count:
                         found[relation.label] = count

@@ -29,7 +29,7 @@ Place = tuple[str | int, ...]
 
 
 @dataclass(eq=False)
-class Entry:
+class PendingRow:
     """A new row in the making. Its instance stays as it is until the row is there.
 
     `parents` are the new rows that its relations point at.
@@ -37,7 +37,7 @@ class Entry:
 
     instance: Model
     place: Place = ()
-    parents: dict[Forward, Entry] = field(default_factory=dict)
+    parents: dict[Forward, PendingRow] = field(default_factory=dict)
     row: dict[str, Any] = field(default_factory=dict)
 
     def validate(self) -> list[typesystem.Message]:
@@ -81,12 +81,12 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Move:
+class Repoint:
     """A row that is there already is to point at a new one."""
 
     instance: Model
     relation: Forward
-    parent: Entry
+    parent: PendingRow
     place: Place
 
 
@@ -148,15 +148,15 @@ async def create_with_parents(
 
     Raises `orm.ValidationError` before anything is sent, with the path to the parent where it is about one.
     """
-    entries: dict[int, Entry] = {}
+    entries: dict[int, PendingRow] = {}
     for instance in instances:
         if id(instance) not in entries:
-            entries[id(instance)] = Entry(instance)
+            entries[id(instance)] = PendingRow(instance)
     for entry in (found := list(entries.values())):  # It grows meanwhile.
         for relation, parent in unsaved_parents(entry.instance):
             known = entries.get(id(parent))
             if known is None and is_new(parent):
-                known = entries[id(parent)] = Entry(parent, (*entry.place, relation.name))
+                known = entries[id(parent)] = PendingRow(parent, (*entry.place, relation.name))
                 found.append(known)
             if known is not None:
                 entry.parents[relation] = known
@@ -169,17 +169,17 @@ async def create_with_parents(
 
 
 async def insert_entries(
-    entries: Sequence[Entry], moves: Sequence[Move], database: databases.Database, batch_size: int | None = None
+    entries: Sequence[PendingRow], moves: Sequence[Repoint], database: databases.Database, batch_size: int | None = None
 ) -> None:
     """Insert the rows of validated entries, parents first, then make the moves; all of it, or nothing.
 
-    The instances are as before afterwards: `Entry.finish` tells them. Raises `DoesNotExist` for a moved row that is
-    not there.
+    The instances are as before afterwards: `PendingRow.finish` tells them. Raises `DoesNotExist` for a moved row
+    that is not there.
     """
     batches, late = arrange([entry.instance._meta for entry in entries], list(_dependencies(entries)))
     if not batches:
         return
-    moves = [*moves, *(Move(entries[one.child].instance, one.relation, entries[one.parent], ()) for one in late)]
+    moves = [*moves, *(Repoint(entries[one.child].instance, one.relation, entries[one.parent], ()) for one in late)]
     dialect = await dialect_of(database)
     postponed: dict[int, list[Forward]] = {}
     for one in late:
@@ -199,7 +199,7 @@ async def insert_entries(
             await _move(moves, {id(entry.instance): entry for entry in entries}, database, batch_size)
 
 
-def _dependencies(entries: Sequence[Entry]) -> Iterator[Dependency]:
+def _dependencies(entries: Sequence[PendingRow]) -> Iterator[Dependency]:
     positions = {id(entry): position for position, entry in enumerate(entries)}
     for position, entry in enumerate(entries):
         for relation, parent in entry.parents.items():
@@ -214,7 +214,7 @@ def _dependencies(entries: Sequence[Entry]) -> Iterator[Dependency]:
 
 def _insertion(
     dialect: Dialect,
-    entries: Sequence[Entry],
+    entries: Sequence[PendingRow],
     batch: Sequence[int],
     postponed: dict[int, list[Forward]],
     batch_size: int | None,
@@ -239,7 +239,7 @@ def _insertion(
 class _Inserted:
     """Rows of one model on their way."""
 
-    def __init__(self, dialect: Dialect, entries: Sequence[Entry], batch_size: int | None) -> None:
+    def __init__(self, dialect: Dialect, entries: Sequence[PendingRow], batch_size: int | None) -> None:
         info = entries[0].instance._meta
         self._entries = entries
         self._names = {field.attname: name for name, field in info.fields.items()}
@@ -255,10 +255,10 @@ class _Inserted:
 
 
 async def _move(
-    moves: Iterable[Move], new: dict[int, Entry], database: databases.Database, batch_size: int | None
+    moves: Iterable[Repoint], new: dict[int, PendingRow], database: databases.Database, batch_size: int | None
 ) -> None:
     """Have rows that are there point at new ones: a statement for each foreign key."""
-    by_relation: dict[Forward, list[Move]] = {}
+    by_relation: dict[Forward, list[Repoint]] = {}
     for move in moves:
         by_relation.setdefault(move.relation, []).append(move)
     for relation, given in by_relation.items():

@@ -14,10 +14,10 @@ from orm.query.plans.write import resolve_assignments
 from orm.query.projection import Instances
 from orm.query.query import Query
 from orm.query.resolving.resolve import is_expression, resolve_conditions
-from orm.query.resolving.scope import Names
+from orm.query.resolving.scope import Scope
 from orm.relations import ForeignKey
-from orm.relations.instance_state import SPARSE, forget_all
-from orm.rows.writers import adopting
+from orm.relations.instance_state import KEY_ONLY, forget_all
+from orm.rows.writers import copy_saved_keys
 
 if TYPE_CHECKING:
     from orm.models import Model
@@ -39,10 +39,10 @@ def row_query(instance: Model) -> Query:
         name, key = (held[0], getattr(instance, held[0])) if held else (name, key)
     if key is None:
         raise QueryError(f"This {info.name} has no primary key yet: save it first.")
-    return Query(info, Instances(info), where=resolve_conditions(Names(info), (), [(name, key)]))
+    return Query(info, Instances(info), where=resolve_conditions(Scope(info), (), [(name, key)]))
 
 
-def adopt_related_keys(instance: Model) -> None:
+def copy_related_keys(instance: Model) -> None:
     """Take the keys of related instances that were saved since they were set.
 
     Raises `QueryError` for one that still is not saved, which would be lost.
@@ -50,7 +50,7 @@ def adopt_related_keys(instance: Model) -> None:
     own = instance.__dict__
     for field in instance._meta.foreign_keys:
         if field.attname not in own and field.name in own:
-            adopting(field)(own)
+            copy_saved_keys(field)(own)
     for relation in instance._meta.composed.values():
         relation.adopt(instance)
 
@@ -63,7 +63,7 @@ def values_of(instance: Model) -> dict[str, Any]:
 
 def stamped(fields: Iterable[Field[Any]], *, creating: bool) -> dict[str, Any]:
     """What saving sets by itself: `auto_now` and `auto_now_add`."""
-    found = {field.name: field.pre_save(creating) for field in fields if field.stamps(creating=creating)}
+    found = {field.name: field.pre_save(creating) for field in fields if field.sets_on_save(creating=creating)}
     return {name: value for name, value in found.items() if value is not NO_DEFAULT}
 
 
@@ -78,16 +78,16 @@ def set_values(instance: Model, values: Mapping[str, Any]) -> None:
 def prepare_insert(instance: Model) -> dict[str, Any]:
     """The validated values of a new row. Raises `orm.ValidationError` with every message."""
     info = instance._meta
-    adopt_related_keys(instance)
+    copy_related_keys(instance)
     validated = info.validator.create(values_of(instance))
     validated.update(stamped(info.fields.values(), creating=True))
     set_values(instance, validated)
     return validated
 
 
-def finish_insert(instance: Model, filled_in: Mapping[str, Any]) -> None:
+def finish_insert(instance: Model, database_generated_fields: Mapping[str, Any]) -> None:
     """Take over what the database filled in."""
-    set_values(instance, filled_in)
+    set_values(instance, database_generated_fields)
     instance.__dict__.pop("_persisted", None)
 
 
@@ -118,7 +118,7 @@ async def save_instance(instance: Model, update_fields: Iterable[str] | None) ->
 async def _update_existing(instance: Model, database: databases.Database) -> bool:
     """Write every field that the instance holds over its row; whether there was one."""
     info = instance._meta
-    adopt_related_keys(instance)
+    copy_related_keys(instance)
     values = values_of(instance)
     for field in info.pk_fields:
         values.pop(field.name, None)
@@ -127,7 +127,7 @@ async def _update_existing(instance: Model, database: databases.Database) -> boo
     query = row_query(instance)
     if not validated:
         return await execution.exists(query, database)
-    assignments = resolve_assignments(Names(info), validated, {})
+    assignments = resolve_assignments(Scope(info), validated, {})
     matched = await execution.update(query, assignments, database)
     if matched:
         finish_insert(instance, validated)
@@ -136,10 +136,10 @@ async def _update_existing(instance: Model, database: databases.Database) -> boo
 
 async def _save_fields(instance: Model, names: list[str], database: databases.Database) -> None:
     info = instance._meta
-    adopt_related_keys(instance)
+    copy_related_keys(instance)
     fields: list[Field[Any]] = []
     for name in names:
-        kept = info.kept_in(name)
+        kept = info.fields_for(name)
         if not kept:
             raise info.unknown(name, "one of update_fields")
         if any(field.primary_key for field in kept):
@@ -153,7 +153,7 @@ async def _save_fields(instance: Model, names: list[str], database: databases.Da
             raise instance._missing_attribute(field)
     validated = info.validator.update({field.name: own[field.attname] for field in fields})
     validated.update(stamped(fields, creating=False))
-    matched = await execution.update(row_query(instance), resolve_assignments(Names(info), validated, {}), database)
+    matched = await execution.update(row_query(instance), resolve_assignments(Scope(info), validated, {}), database)
     if not matched:
         raise info.model.DoesNotExist(f"The row of this {info.name} is gone: nothing was saved.")
     set_values(instance, validated)
@@ -165,7 +165,7 @@ async def update_instance(instance: Model, values: Mapping[str, Any]) -> None:
     plain, expressions, given = split_update(instance, values)
     validated = info.validator.update(plain)
     validated.update(stamped([f for f in info.fields.values() if not f.primary_key], creating=False))
-    assignments = resolve_assignments(Names(info), validated, expressions)
+    assignments = resolve_assignments(Scope(info), validated, expressions)
     if not assignments:
         return
     matched = await execution.update(row_query(instance), assignments, database_of(instance))
@@ -230,5 +230,5 @@ async def load_instance(instance: Model) -> None:
     own.update(found[0].__dict__)
     # What was loaded over its relations may be as old as the values were.
     forget_all(instance)
-    for known in ("_persisted", SPARSE):
+    for known in ("_persisted", KEY_ONLY):
         own.pop(known, None)

@@ -65,7 +65,7 @@ async def test_the_same_as_filter(world: Database, tried: list[dict[str, Any]], 
     for lookups in tried * 3:
         assert await outcome(queryset.get(**lookups)) == await outcome(filtered(queryset, lookups)), lookups
     names = tuple(tried[0])
-    assert isinstance(queryset._query.gets._known.get(names), Direct) is remembered
+    assert isinstance(queryset._query.get_memo._known.get(names), Direct) is remembered
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ async def test_what_others_name_is_not_remembered_without_end(world: Database) -
     lookups = ["id", "rank", "id__gt", "rank__gt", "id__gte", "rank__gte", "id__lt", "rank__lt"]
     for names in itertools.islice(itertools.permutations(lookups), 2 * MOST_KNOWN):
         queryset.filter(**dict.fromkeys(names, 1))
-    assert len(queryset._query.narrowings._known) <= MOST_KNOWN
+    assert len(queryset._query.filter_memo._known) <= MOST_KNOWN
 
 
 @pytest.mark.parametrize("lookups", [{"name": "Ann"}, {"rank__gte": 3, "team__org__name": "Acme"}])
@@ -142,7 +142,7 @@ async def test_a_filter_that_is_repeated(world: Database, lookups: dict[str, Any
         assert await again.exclude(rank=3).values_list("id") == await first.exclude(rank=3).values_list("id")
         assert await (again | queryset.filter(id=2)).count() == await (first | queryset.filter(id=2)).count()
         assert await again.filter(rank=3).count() == await first.filter(rank=3).count()
-    assert isinstance(queryset._query.narrowings.before(lookups), Direct)
+    assert isinstance(queryset._query.filter_memo.before(lookups), Direct)
     other = dict.fromkeys(lookups, "5")
     assert await queryset.filter(**other) == await Player.objects.order_by("-id").filter(orm.Q(**other))
 

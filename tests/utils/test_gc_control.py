@@ -10,7 +10,7 @@ import pytest
 
 import orm
 from orm.database.connections.database import Database
-from orm.utils.gc_control import FEW, LEAST_GROWTH, paused, tidy, undisturbed
+from orm.utils.gc_control import MIN_GROWTH_BLOCKS, MIN_OBJECTS, call_with_gc_paused, collect_if_grown, gc_paused
 
 models = orm.ModelRegistry()
 
@@ -24,21 +24,21 @@ class Album(orm.Model):
 
 def test_it_waits_while_many_are_made() -> None:
     assert gc.isenabled()
-    assert undisturbed(lambda items: (len(items), gc.isenabled()), [None] * FEW) == (FEW, False)
+    assert call_with_gc_paused(lambda items: (len(items), gc.isenabled()), [None] * MIN_OBJECTS) == (MIN_OBJECTS, False)
     assert gc.isenabled()
-    assert undisturbed(lambda items, more: (more, gc.isenabled()), [None], "more") == ("more", True)
+    assert call_with_gc_paused(lambda items, more: (more, gc.isenabled()), [None], "more") == ("more", True)
 
 
 def test_an_error_lets_it_go_on() -> None:
     with pytest.raises(ZeroDivisionError):
-        undisturbed(lambda items: 1 // 0, [None] * FEW)
+        call_with_gc_paused(lambda items: 1 // 0, [None] * MIN_OBJECTS)
     assert gc.isenabled()
 
 
 def test_who_turned_it_off_keeps_it_off() -> None:
     gc.disable()
     try:
-        with paused(FEW):
+        with gc_paused(MIN_OBJECTS):
             assert not gc.isenabled()
         assert not gc.isenabled()
     finally:
@@ -55,18 +55,18 @@ class Node:
 
 def fifth_of_growth() -> int:
     """A fifth of how many blocks of memory are worth a full collection."""
-    return max(LEAST_GROWTH, sys.getallocatedblocks() // 4) // 5
+    return max(MIN_GROWTH_BLOCKS, sys.getallocatedblocks() // 4) // 5
 
 
 def test_what_became_garbage_is_collected_all_the_same() -> None:
     """Many loads one after the other begin the collector's own counts anew each time."""
-    tidy()
+    collect_if_grown()
     nodes: weakref.WeakSet[Node] = weakref.WeakSet()
     size = fifth_of_growth()
     for _ in range(20):
         nodes.add(Node(size))
-        undisturbed(len, [None] * FEW)
-        tidy()
+        call_with_gc_paused(len, [None] * MIN_OBJECTS)
+        collect_if_grown()
     assert len(nodes) < 15
 
 
@@ -74,11 +74,11 @@ def test_what_became_garbage_is_collected_all_the_same() -> None:
 async def test_a_service_that_loads_much_does_not_grow() -> None:
     async with Database("sqlite://") as models.database:
         await models.create_all()
-        await Album.objects.bulk_create([Album(name=f"album {n}") for n in range(FEW)])
-        tidy()
+        await Album.objects.bulk_create([Album(name=f"album {n}") for n in range(MIN_OBJECTS)])
+        collect_if_grown()
         nodes: weakref.WeakSet[Node] = weakref.WeakSet()
         size = fifth_of_growth()
         for _ in range(20):
             nodes.add(Node(size))
-            assert len(await Album.objects.all()) == FEW
+            assert len(await Album.objects.all()) == MIN_OBJECTS
         assert len(nodes) < 15

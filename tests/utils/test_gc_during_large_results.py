@@ -11,7 +11,7 @@ import pytest
 
 from orm.database.connections.database import Database
 from orm.database.connections.session import fetch_rows
-from orm.utils.gc_control import LOOK_SECONDS, MOST_LOOKS, Arrivals
+from orm.utils.gc_control import MAX_POLLS, POLL_SECONDS, PendingResultGCGuard
 
 pytestmark = pytest.mark.anyio
 
@@ -43,27 +43,27 @@ async def test_rows_that_arrive_are_not_looked_through(postgresql_url: str) -> N
 
 
 async def test_what_takes_long_for_another_reason_is_left_alone() -> None:
-    arrivals = Arrivals()
+    arrivals = PendingResultGCGuard()
     number = arrivals.begin()
-    arrivals._awaited[number] = MOST_LOOKS
+    arrivals._awaited[number] = MAX_POLLS
     kept: list[list[int]] = []
     with full_collections() as collections:
         while not collections and len(kept) < 1_000_000:
             kept += [[i] for i in range(2_000)]
-            await asyncio.sleep(LOOK_SECONDS / 2)
+            await asyncio.sleep(POLL_SECONDS / 2)
     arrivals.end(number)
     assert collections
 
 
 async def test_nothing_goes_on_when_nothing_is_awaited() -> None:
-    arrivals = Arrivals()
+    arrivals = PendingResultGCGuard()
     arrivals.end(arrivals.begin())
-    await asyncio.sleep(3 * LOOK_SECONDS)
+    await asyncio.sleep(3 * POLL_SECONDS)
     assert arrivals._loop is None
     first, second = arrivals.begin(), arrivals.begin()
     arrivals.end(first)
-    await asyncio.sleep(3 * LOOK_SECONDS)
+    await asyncio.sleep(3 * POLL_SECONDS)
     assert arrivals._loop is asyncio.get_running_loop()
     arrivals.end(second)
-    await asyncio.sleep(3 * LOOK_SECONDS)
+    await asyncio.sleep(3 * POLL_SECONDS)
     assert arrivals._loop is None

@@ -13,10 +13,10 @@ import orm
 from orm.database.connections.database import Database
 from orm.database.connections.session import fetch_rows
 from orm.execution import read_rows
-from orm.utils.row_batches import Found
+from orm.utils.row_batches import BatchedObjects
 
 pytestmark = pytest.mark.anyio
-PIECE = 40
+BATCH_ROWS = 40
 models = orm.ModelRegistry()
 
 
@@ -35,7 +35,7 @@ SQL = "SELECT id FROM piecemeal ORDER BY id"
 async def rows(database: Database, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Database]:
     """A table of a hundred rows, in a world where forty are many."""
     for module in ("orm.execution", "orm.database.sqlite.driver", "orm.database.mysql.driver"):
-        monkeypatch.setattr(f"{module}.PIECE", PIECE)
+        monkeypatch.setattr(f"{module}.BATCH_ROWS", BATCH_ROWS)
     models.database = database
     await models.create_all()
     await Row.objects.bulk_create([Row(data=[n]) for n in range(100)])
@@ -74,7 +74,7 @@ async def test_in_pieces(rows: Database) -> None:
 
 async def test_a_failure_in_the_middle_leaves_the_connection_as_it_was(rows: Database) -> None:
     def read(found: Sequence[Any]) -> list[Any]:
-        if found[0][0] > PIECE:
+        if found[0][0] > BATCH_ROWS:
             raise ValueError("no more")
         return list(found)
 
@@ -108,6 +108,6 @@ async def test_whoever_is_cancelled_in_the_middle_takes_nobody_along(rows: Datab
 
 
 def test_what_was_found_is_not_held() -> None:
-    found = Found()
+    found = BatchedObjects()
     found.add(list, [1, 2])
     assert found.taken() == [1, 2] and not found

@@ -13,13 +13,13 @@ import pytest
 import orm
 from orm.database.connections.database import Database
 from orm.utils import row_batches
-from orm.utils.row_batches import PIECE
+from orm.utils.row_batches import BATCH_ROWS
 from tests.sample_models import players as world_module
 from tests.sample_models.players import Org, Player, Tag, Team
 from tests.statement_recorder import recorded
 
 pytestmark = pytest.mark.anyio
-MANY = 3 * PIECE
+MANY = 3 * BATCH_ROWS
 
 
 @pytest.fixture
@@ -41,13 +41,13 @@ async def test_other_tasks_run_while_a_large_result_is_read(tables: Database, mo
             await asyncio.sleep(0)
 
     seen: list[int] = []
-    read = row_batches.undisturbed
+    read = row_batches.call_with_gc_paused
 
     def noting(*args: Any) -> Any:
         seen.append(turns)
         return read(*args)
 
-    monkeypatch.setattr(row_batches, "undisturbed", noting)
+    monkeypatch.setattr(row_batches, "call_with_gc_paused", noting)
     task = asyncio.create_task(other())
     found = await Tag.objects.order_by("uses")
     task.cancel()

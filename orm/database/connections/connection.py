@@ -15,9 +15,9 @@ from orm.database.connections.driver import Driver, Outcome
 from orm.database.connections.errors import connecting, translating
 from orm.database.connections.pool import Pool
 from orm.database.connections.transactions import Options, SQLTransaction, Transaction
-from orm.database.query_log.events import QueryLog, calling
+from orm.database.query_log.events import QueryLog, count_round_trip
 from orm.exceptions import InterfaceError
-from orm.utils.row_batches import Read
+from orm.utils.row_batches import RowReader
 
 if TYPE_CHECKING:
     from orm.database.connections.database import Database
@@ -50,15 +50,15 @@ class ManagedBackend(DatabaseBackend):
             raise InterfaceError(f"{self.place} is not connected")
         return pool
 
-    async def fetch_alone(self, sql: str, args: Sequence[Any], read: Read | None = None) -> Sequence[Any]:
+    async def fetch_autocommit(self, sql: str, args: Sequence[Any], read: RowReader | None = None) -> Sequence[Any]:
         """The rows of a statement of the ORM's own in no transaction, or what `read` makes of many."""
-        return await self.run_alone(self.driver.fetch, sql, args, read)
+        return await self.run_autocommit(self.driver.fetch, sql, args, read)
 
-    async def execute_alone(self, sql: str, args: Sequence[Any]) -> Outcome:
+    async def execute_autocommit(self, sql: str, args: Sequence[Any]) -> Outcome:
         """Run a statement of the ORM's own in no transaction."""
-        return await self.run_alone(self.driver.execute, sql, args)
+        return await self.run_autocommit(self.driver.execute, sql, args)
 
-    async def run_alone(self, call: Callable[..., Awaitable[ResultT]], *args: Any) -> ResultT:
+    async def run_autocommit(self, call: Callable[..., Awaitable[ResultT]], *args: Any) -> ResultT:
         """`call(raw, *args)` on whichever connection is free: a statement of the ORM's own in no transaction."""
         pool = self.pool
         raw = pool.take()
@@ -69,14 +69,14 @@ class ManagedBackend(DatabaseBackend):
             with translating:
                 result = await call(raw, *args)
         except BaseException:
-            await self.take_back(raw, dirty=False)
+            await self.check_in(raw, dirty=False)
             raise
         if not pool.give(raw):
-            await self.take_back(raw, dirty=False)
+            await self.check_in(raw, dirty=False)
         return result
 
     @abstractmethod
-    async def take_back(self, raw: Any, *, dirty: bool) -> None:
+    async def check_in(self, raw: Any, *, dirty: bool) -> None:
         """Return a connection to the pool, clean. `dirty`: something may have been left on it."""
 
     @abstractmethod
@@ -120,7 +120,7 @@ class ManagedConnection(ConnectionBackend):
         """Give the connection back, clean."""
         raw, self._connection = self._connection, None
         dirty, self.dirty = self.dirty, False
-        await self.manager.take_back(raw, dirty=dirty)
+        await self.manager.check_in(raw, dirty=dirty)
 
     @abstractmethod
     async def begin(self, options: Options) -> None:
@@ -161,7 +161,7 @@ class ManagedConnection(ConnectionBackend):
         rows = 0
         with self.manager.log.watch(sql, args) as watch, translating:
             if not self.own_cursors:
-                calling()
+                count_round_trip()
             async for record in super().iterate(query):
                 rows += 1
                 watch.rows = rows
@@ -169,7 +169,7 @@ class ManagedConnection(ConnectionBackend):
 
     async def around(self, sql: str, call: Callable[[], Awaitable[ResultT]]) -> ResultT:
         """Run one statement's `call`, which is one of the driver; a place for a backend to take its turn first."""
-        calling()
+        count_round_trip()
         return await call()
 
     async def _observed(
@@ -209,14 +209,14 @@ class Connection(databases.core.Connection):
         """Whether it is checked out."""
         return bool(self._connection_counter)
 
-    async def fetch_alone(self, sql: str, args: Sequence[Any], read: Read | None = None) -> Sequence[Any]:
+    async def fetch_autocommit(self, sql: str, args: Sequence[Any], read: RowReader | None = None) -> Sequence[Any]:
         """The rows of a statement of the ORM's own, or what `read` makes of many.
 
         The connection is checked out, and nobody watches.
         """
         return await self._run_alone(self._backend.driver.fetch, sql, args, read)
 
-    async def execute_alone(self, sql: str, args: Sequence[Any]) -> Outcome:
+    async def execute_autocommit(self, sql: str, args: Sequence[Any]) -> Outcome:
         """Run a statement of the ORM's own. The connection is checked out, and nobody watches."""
         return await self._run_alone(self._backend.driver.execute, sql, args)
 

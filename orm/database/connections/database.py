@@ -13,7 +13,7 @@ from orm.database.connections.connection import Connection, ManagedBackend
 from orm.database.connections.errors import connecting
 from orm.database.connections.on_commit import read_callback
 from orm.database.connections.transactions import Transaction
-from orm.database.query_log.events import Hook, QueryLog, make_visible, open_trackers, print_event
+from orm.database.query_log.events import Hook, QueryLog, configure_logging, open_trackers, print_event
 from orm.database.query_log.repeated_queries import Repeats
 from orm.exceptions import InterfaceError, NotSupportedError
 
@@ -101,7 +101,7 @@ class Database(databases.Database):
     @echo.setter
     def echo(self, on: bool) -> None:
         if on and not self.echo:
-            make_visible()
+            configure_logging()
             self.query_log.add(print_event)
         elif not on and self.echo:
             self.query_log.remove(print_event)

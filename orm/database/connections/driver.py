@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 import databases
 
 from orm.exceptions import NotSupportedError
-from orm.utils.row_batches import Read
+from orm.utils.row_batches import RowReader
 
 
 class Outcome(NamedTuple):
@@ -47,8 +47,8 @@ class Driver(Protocol):
     async def prepare(self, raw: Any) -> None:
         """Make a connection that the ORM did not open fit for its SQL."""
 
-    async def fetch(self, raw: Any, sql: str, args: Sequence[Any], read: Read | None = None) -> Sequence[Any]:
-        """The rows of a statement. Where they are many, it may be what `read` makes of them instead: a `Found`."""
+    async def fetch(self, raw: Any, sql: str, args: Sequence[Any], read: RowReader | None = None) -> Sequence[Any]:
+        """The rows of a statement; of a large result it may be a `BatchedObjects` instead, which `read` filled."""
 
     async def fetch_named(self, raw: Any, sql: str, args: Sequence[Any]) -> tuple[Sequence[str], Sequence[Any]]:
         """The names of the columns, and the rows, of a statement that somebody else wrote."""

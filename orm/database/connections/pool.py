@@ -48,7 +48,7 @@ class Pool(Generic[ConnectionT]):
     """Up to `max_size` connections, the last one used first. Whoever finds none free waits in line.
 
     `make` opens one, `close` ends one, `usable` tells whether a kept one still is. A kept connection unused for
-    `recycle` seconds is replaced. Waiting longer than `patience` seconds for a free one (None: for ever) raises
+    `recycle` seconds is replaced. Waiting longer than `acquire_timeout` seconds for a free one (None: for ever) raises
     LockNotAvailable. The pool belongs to the event loop that runs when it is made.
     """
 
@@ -60,7 +60,7 @@ class Pool(Generic[ConnectionT]):
         *,
         max_size: int,
         recycle: float | None = None,
-        patience: float | None = None,
+        acquire_timeout: float | None = None,
     ) -> None:
         if max_size < 1:
             raise InterfaceError(f"a pool needs room for at least one connection, not max_size={max_size}")
@@ -68,7 +68,7 @@ class Pool(Generic[ConnectionT]):
         self._close = close
         self._usable = usable
         self._recycle = recycle
-        self._patience = patience
+        self._acquire_timeout = acquire_timeout
         self._idle: list[tuple[ConnectionT, float]] = []
         self._room = max_size
         self._waiters: deque[asyncio.Future[ConnectionT | None]] = deque()
@@ -176,7 +176,9 @@ class Pool(Generic[ConnectionT]):
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[ConnectionT | None] = loop.create_future()
         self._waiters.append(waiter)
-        patience = None if self._patience is None else loop.call_later(self._patience, self._lose_patience, waiter)
+        timer = (
+            None if self._acquire_timeout is None else loop.call_later(self._acquire_timeout, self._fail_waiter, waiter)
+        )
         try:
             # What wakes a waiter is already the waiter's: nobody can slip in between.
             return await waiter
@@ -187,15 +189,15 @@ class Pool(Generic[ConnectionT]):
                 await self._pass_on(waiter.result())
             raise
         finally:
-            if patience is not None:
-                patience.cancel()
+            if timer is not None:
+                timer.cancel()
 
-    def _lose_patience(self, waiter: asyncio.Future[ConnectionT | None]) -> None:
+    def _fail_waiter(self, waiter: asyncio.Future[ConnectionT | None]) -> None:
         if not waiter.done():
             self._waiters.remove(waiter)
             error = LockNotAvailable(
-                f"no connection became free within {self._patience:g} seconds: other tasks hold them, or this task"
-                " waits inside a transaction for another task that needs one"
+                f"no connection became free within {self._acquire_timeout:g} seconds: other tasks hold them, or this"
+                " task waits inside a transaction for another task that needs one"
             )
             waiter.set_exception(error)
 

@@ -13,12 +13,12 @@ from orm.database.connections.database import Database
 from orm.database.connections.driver import Driver, Outcome, driver_of
 from orm.database.connections.errors import connecting, translating
 from orm.database.query_log.events import QueryLog, open_trackers
-from orm.utils.row_batches import Read
+from orm.utils.row_batches import RowReader
 
-__all__ = ["Outcome", "Session", "adopt", "database_kind", "fetch_rows", "known_kind", "run_sql"]
+__all__ = ["Outcome", "Session", "adopt", "database_kind", "fetch_rows", "known_server", "run_sql"]
 
 
-class _Adopted:
+class _DatabaseState:
     """What the ORM keeps of a database it has met."""
 
     __slots__ = ("driver", "kind", "lock", "log", "loop", "plain", "ready")
@@ -47,10 +47,10 @@ class _Adopted:
                 await database.connect()
 
 
-def _of(database: databases.Database) -> _Adopted:
-    found: _Adopted | None = database.__dict__.get("_adopted")
+def _of(database: databases.Database) -> _DatabaseState:
+    found: _DatabaseState | None = database.__dict__.get("_adopted")
     if found is None:
-        found = database.__dict__["_adopted"] = _Adopted(database)
+        found = database.__dict__["_adopted"] = _DatabaseState(database)
     return found
 
 
@@ -72,24 +72,24 @@ async def database_kind(database: databases.Database) -> str:
     return found.kind
 
 
-def known_kind(database: databases.Database) -> str | None:
+def known_server(database: databases.Database) -> str | None:
     """What `database_kind` has found; None while it has not been asked."""
-    found: _Adopted | None = database.__dict__.get("_adopted")
+    found: _DatabaseState | None = database.__dict__.get("_adopted")
     return found.kind if found is not None else None
 
 
 def fetch_rows(
-    database: databases.Database, sql: str, args: Sequence[Any] = (), read: Read | None = None
+    database: databases.Database, sql: str, args: Sequence[Any] = (), read: RowReader | None = None
 ) -> Coroutine[Any, Any, Sequence[Any]]:
     """`Session.fetch` of one statement. Outside of transactions it needs no connection of the task's own."""
     place = _place_of(database)
-    return _fetch_in_session(database, sql, args, read) if place is None else place.fetch_alone(sql, args, read)
+    return _fetch_in_session(database, sql, args, read) if place is None else place.fetch_autocommit(sql, args, read)
 
 
 def run_sql(database: databases.Database, sql: str, args: Sequence[Any] = ()) -> Coroutine[Any, Any, Outcome]:
     """`Session.execute` of one statement. Outside of transactions it needs no connection of the task's own."""
     place = _place_of(database)
-    return _execute_in_session(database, sql, args) if place is None else place.execute_alone(sql, args)
+    return _execute_in_session(database, sql, args) if place is None else place.execute_autocommit(sql, args)
 
 
 def _place_of(database: databases.Database) -> ManagedBackend | Connection | None:
@@ -100,7 +100,7 @@ def _place_of(database: databases.Database) -> ManagedBackend | Connection | Non
 
 
 async def _fetch_in_session(
-    database: databases.Database, sql: str, args: Sequence[Any], read: Read | None
+    database: databases.Database, sql: str, args: Sequence[Any], read: RowReader | None
 ) -> Sequence[Any]:
     async with Session(database) as session:
         return await session.fetch(sql, args, read)
@@ -176,10 +176,10 @@ class Session:
         transaction: databases.core.Transaction = self._connection.transaction(**options)
         return transaction
 
-    async def fetch(self, sql: str, args: Sequence[Any] = (), read: Read | None = None) -> Sequence[Any]:
+    async def fetch(self, sql: str, args: Sequence[Any] = (), read: RowReader | None = None) -> Sequence[Any]:
         """The rows of a statement: tuples, or asyncpg's records, in column order.
 
-        Where they are many, it may be what `read` makes of them instead: a `Found`.
+        Where they are many, it may be what `read` makes of them instead: a `BatchedObjects`.
         """
         log = self._log
         if log.active or open_trackers:
@@ -264,7 +264,9 @@ class Session:
                         with translating:
                             await rows.close()
 
-    async def _fetch_logged(self, log: QueryLog, sql: str, args: Sequence[Any], read: Read | None) -> Sequence[Any]:
+    async def _fetch_logged(
+        self, log: QueryLog, sql: str, args: Sequence[Any], read: RowReader | None
+    ) -> Sequence[Any]:
         async with self._lock:
             with log.watch(sql, args) as watch, translating:
                 rows = await self._driver.fetch(self._raw, sql, args, read)

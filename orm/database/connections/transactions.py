@@ -27,7 +27,7 @@ ISOLATION_LEVELS = {
 }
 _savepoint_numbers = itertools.count(1)
 # The transactions that this task, and the one that started it, began in a scope that rolls back at the end.
-_open_here: ContextVar[tuple["Transaction", ...]] = ContextVar("orm.open_here", default=())
+_visible_transactions: ContextVar[tuple["Transaction", ...]] = ContextVar("orm.open_here", default=())
 
 
 class Options(NamedTuple):
@@ -137,7 +137,7 @@ class Transaction(databases.core.Transaction):
         try:
             while not self.is_open:
                 async with connection._transaction_lock:
-                    other = self._in_the_way(connection)
+                    other = self._blocking_transaction(connection)
                     if other is None:
                         await self._begin(connection)
                 if other is not None:
@@ -151,7 +151,7 @@ class Transaction(databases.core.Transaction):
         stack = connection._transaction_stack
         options = self._extra_options
         if connection.is_global and stack:
-            _open_here.set((*(one for one in _open_here.get() if one.is_open), self))
+            _visible_transactions.set((*(one for one in _visible_transactions.get() if one.is_open), self))
             if len(stack) == 1:
                 # Here is the outermost level as far as the program knows, so options are in place; but a savepoint,
                 # which it is in truth, cannot have them.
@@ -219,7 +219,7 @@ class Transaction(databases.core.Transaction):
             self._over = asyncio.Event()
         await self._over.wait()
 
-    def _in_the_way(self, connection: "Connection") -> "Transaction | None":
+    def _blocking_transaction(self, connection: "Connection") -> "Transaction | None":
         """The open transaction of another task that has to end before this one can begin.
 
         In the scope that rolls back at the end, all tasks share one connection, whose savepoints must end in the
@@ -232,6 +232,6 @@ class Transaction(databases.core.Transaction):
         innermost = stack[-1]
         assert isinstance(innermost, Transaction)
         task = innermost._task
-        if innermost in _open_here.get() or task is None or task is asyncio.current_task() or task.done():
+        if innermost in _visible_transactions.get() or task is None or task is asyncio.current_task() or task.done():
             return None
         return innermost

@@ -66,7 +66,7 @@ class MySQLBackend(ManagedBackend):
         if pool is not None:
             await pool.close()
 
-    async def take_back(self, raw: Any, *, dirty: bool) -> None:
+    async def check_in(self, raw: Any, *, dirty: bool) -> None:
         """Return a connection to the pool. One that may carry state, or a transaction, is closed instead."""
         pool = self._pool
         if pool is None:

@@ -44,10 +44,10 @@ class MySQLDialect(Dialect):
             "WHERE referenced_table_schema = DATABASE() AND ordinal_position = 1 ORDER BY BINARY constraint_name"
         ),
         row_by_row=True,
-        waits=False,
-        counts_itself=True,
+        checks_at_end=False,
+        self_reference_blocks=True,
         sets_default=False,
-        deepest=13,
+        max_cascade_depth=13,
         deepest_of_all=True,
     )
 

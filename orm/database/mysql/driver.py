@@ -10,8 +10,8 @@ import databases
 
 from orm.database.connections.driver import CursorStream, Outcome, RowStream
 from orm.database.mysql.prepared_statements import can_be_prepared
-from orm.database.query_log.events import calling
-from orm.utils.row_batches import PIECE, Found, Read
+from orm.database.query_log.events import count_round_trip
+from orm.utils.row_batches import BATCH_ROWS, BatchedObjects, RowReader
 
 MOST_KNOWN = 1024
 FOUND_ROWS = 2  # CLIENT.FOUND_ROWS of the protocol: count the rows matched, not those that changed
@@ -65,12 +65,12 @@ class MySQLDriver(ABC):
         """Nothing is needed: `adopt` has seen to the connection."""
         return
 
-    async def fetch(self, raw: Any, sql: str, args: Sequence[Any], read: Read | None = None) -> Sequence[Any]:
+    async def fetch(self, raw: Any, sql: str, args: Sequence[Any], read: RowReader | None = None) -> Sequence[Any]:
         """The rows of a statement, as tuples, or what `read` makes of many."""
         if read is not None and self.managed and sql not in self._small:
             return await self._fetch_in_pieces(raw, sql, args, read)
         rows = await self.fetch_at_once(raw, sql, args)
-        if len(rows) >= PIECE:
+        if len(rows) >= BATCH_ROWS:
             self._small.discard(sql)
         return rows
 
@@ -81,17 +81,17 @@ class MySQLDriver(ABC):
         await cursor.close()
         return rows
 
-    async def _fetch_in_pieces(self, raw: Any, sql: str, args: Sequence[Any], read: Read) -> Sequence[Any]:
+    async def _fetch_in_pieces(self, raw: Any, sql: str, args: Sequence[Any], read: RowReader) -> Sequence[Any]:
         """What `read` makes of the rows, while the server sends the next ones."""
-        found = Found()
+        found = BatchedObjects()
         stream = await self.stream(raw, sql, args, in_transaction=raw.get_transaction_status())
         try:
-            while rows := await stream.read(PIECE):
+            while rows := await stream.read(BATCH_ROWS):
                 found.add(read, rows)
                 await asyncio.sleep(0)
         finally:
             await stream.close()
-        if len(found) < PIECE:
+        if len(found) < BATCH_ROWS:
             if len(self._small) >= MOST_KNOWN:
                 self._small.clear()
             self._small.add(sql)
@@ -141,7 +141,7 @@ class MySQLDriver(ABC):
         if CursorStream.running:
             await CursorStream.settle(raw)
         cursor = await self.cursor(raw, "Cursor")
-        calling()
+        count_round_trip()
         count = await cursor.executemany(sql, args)
         await cursor.close()
         return count or 0
@@ -150,7 +150,7 @@ class MySQLDriver(ABC):
         """Begin a query whose rows stay on the wire until they are read; on a plain database, in memory."""
         await CursorStream.settle(raw)
         cursor = await self.cursor(raw, "SSCursor" if self.managed else "Cursor")
-        calling()
+        count_round_trip()
         await cursor.execute(sql, tuple(args))
         self.pause(raw)
 
@@ -188,7 +188,7 @@ class MySQLDriver(ABC):
         if CursorStream.running:
             await CursorStream.settle(raw)
         cursor = await self.cursor(raw, "Cursor")
-        calling()
+        count_round_trip()
         await cursor.execute(sql, tuple(args))
         return cursor
 
@@ -206,7 +206,7 @@ class AsyncmyDriver(MySQLDriver):
         if CursorStream.running:
             await CursorStream.settle(raw)
         cursor = raw.cursor()
-        calling()
+        count_round_trip()
         if can_be_prepared(sql, args):
             await cursor.execute(sql, tuple(args))
         else:
@@ -219,7 +219,7 @@ class AsyncmyDriver(MySQLDriver):
         if CursorStream.running:
             await CursorStream.settle(raw)
         cursor = raw.cursor()
-        calling()
+        count_round_trip()
         if can_be_prepared(sql, args):
             await cursor.execute(sql, tuple(args))
         else:

@@ -10,8 +10,8 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from orm.database.sql import functions as sql_functions
-from orm.database.sql.functions import Conversion, Gathering, NeighbourOr, not_supported
-from orm.database.types.storage import Unstorable
+from orm.database.sql.functions import CastTo, CollectionAggregate, LagLeadWithDefault, not_supported
+from orm.database.types.storage import UnstorableValue
 from orm.database.types.time_zones import clock_changes, fixed_offset
 from orm.exceptions import NotSupportedError
 
@@ -245,7 +245,7 @@ def _encode_path(keys: tuple[str, ...]) -> str:
 
 def _encode_mariadb_path(keys: tuple[str, ...]) -> str:
     if any(key.startswith("-") for key in keys):
-        raise Unstorable("A path of MariaDB's cannot name a key that begins with a hyphen.")
+        raise UnstorableValue("A path of MariaDB's cannot name a key that begins with a hyphen.")
     return _encode_path(keys)
 
 
@@ -267,8 +267,8 @@ CASTS = {
 }
 
 
-@compiles(Conversion, *NAMES)
-def _conversion(element: Conversion, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(CastTo, *NAMES)
+def _conversion(element: CastTo, compiler: SQLCompiler, **kw: Any) -> str:
     (argument,) = element.clauses
     value = compiler.process(argument, **kw)
     if element.target in CASTS:
@@ -281,15 +281,15 @@ def _conversion(element: Conversion, compiler: SQLCompiler, **kw: Any) -> str:
     return f"LEFT(CAST({value} AS CHAR), {length})" if length else f"CAST({value} AS CHAR)"
 
 
-@compiles(NeighbourOr, "mariadb")
-def _neighbour_or(element: NeighbourOr, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(LagLeadWithDefault, "mariadb")
+def _neighbour_or(element: LagLeadWithDefault, compiler: SQLCompiler, **kw: Any) -> str:
     # LAG() and LEAD() have no default there. A row that is not there is not one whose value is NULL.
     bare, there, default = (compiler.process(clause, **kw) for clause in list(element.clauses)[1:])
     return f"CASE WHEN {there} = 0 THEN {default} ELSE {bare} END"
 
 
-@compiles(Gathering, *NAMES)
-def _gathering(element: Gathering, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(CollectionAggregate, *NAMES)
+def _gathering(element: CollectionAggregate, compiler: SQLCompiler, **kw: Any) -> str:
     if element.function == "array_agg":
         return not_supported(element, compiler, **kw)
     (value, *delimiter), keys, condition = element.parts(compiler, **kw)

@@ -9,8 +9,8 @@ from sqlalchemy.dialects import mysql
 
 from orm.database.types.storage import (
     Storage,
-    Types,
-    Unstorable,
+    StorageTypes,
+    UnstorableValue,
     aware_to_naive_utc,
     bind_naive,
     bind_text,
@@ -26,7 +26,7 @@ MAX_VARBINARY = 255
 MIDNIGHT = datetime.datetime.min
 
 
-class MariaDBTypes(Types):
+class MariaDBTypes(StorageTypes):
     """Storage on MariaDB, where JSON is text."""
 
     def float(self) -> Storage:
@@ -82,4 +82,4 @@ def refuse_large_integers(value: Any) -> None:
         for item in value:
             refuse_large_integers(item)
     elif isinstance(value, int) and not -(1 << 63) <= value < 1 << 64:
-        raise Unstorable("Must not have integers of more than 64 bits in JSON on MySQL.")
+        raise UnstorableValue("Must not have integers of more than 64 bits in JSON on MySQL.")

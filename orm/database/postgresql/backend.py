@@ -19,7 +19,7 @@ from orm.database.connections.errors import translating
 from orm.database.connections.pool import Pool
 from orm.database.connections.transactions import Options
 from orm.database.postgresql.driver import AsyncpgDriver
-from orm.database.query_log.events import calling
+from orm.database.query_log.events import count_round_trip
 from orm.exceptions import TransactionError
 
 MAX_SIZE = 10
@@ -88,7 +88,7 @@ class PostgreSQLBackend(postgres.PostgresBackend, ManagedBackend):
         if pool is not None:
             await pool.close()
 
-    async def take_back(self, raw: Any, *, dirty: bool) -> None:
+    async def check_in(self, raw: Any, *, dirty: bool) -> None:
         """Return a connection to the pool, clean; end one that is in a transaction or in the middle of something."""
         pool = self._pool
         if pool is None:  # abandoned or closed meanwhile
@@ -103,7 +103,7 @@ class PostgreSQLBackend(postgres.PostgresBackend, ManagedBackend):
             elif raw.is_in_transaction():
                 raw.terminate()
             elif dirty:
-                calling()
+                count_round_trip()
                 await raw.reset()
         except BaseException:
             raw.terminate()
@@ -169,7 +169,7 @@ class PostgreSQLConnection(ManagedConnection, _OwnCursors):
     async def commit(self) -> None:
         """Commit the outermost transaction; TransactionError when a failed statement has broken it."""
         with self.manager.log.watch("COMMIT", ()), translating:
-            calling()
+            count_round_trip()
             # PostgreSQL answers a COMMIT of a broken transaction with a rollback, and no error.
             if await self._connection.execute("COMMIT") == "ROLLBACK":
                 raise TransactionError(

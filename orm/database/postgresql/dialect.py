@@ -18,7 +18,7 @@ from orm.database.postgresql import sql_functions as sql_functions
 from orm.database.postgresql.storage import PostgreSQLTypes
 from orm.database.sql import operators
 from orm.database.sql.operators import LIKE_ESCAPE, like_pattern
-from orm.database.types.column_types import Stored
+from orm.database.types.column_types import ORMType
 from orm.database.types.storage import TYPES
 from orm.exceptions import QueryError
 
@@ -49,8 +49,8 @@ class PostgreSQLDialect(Dialect):
             "WHERE trigger.tgrelid = keys.confrelid ORDER BY trigger.tgname"
         ),
         row_by_row=False,
-        waits=False,
-        counts_itself=False,
+        checks_at_end=False,
+        self_reference_blocks=False,
         sets_default=True,
     )
 
@@ -112,9 +112,9 @@ TYPES["postgresql"] = PostgreSQLTypes()
 
 
 def _element_type(type_: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
-    if isinstance(type_, Stored):
-        unlimited = type_.lookup_type
-        type_ = unlimited.storage(dialect.sqlalchemy).sql_type if isinstance(unlimited, Stored) else type_
+    if isinstance(type_, ORMType):
+        unlimited = type_.comparison_type
+        type_ = unlimited.storage(dialect.sqlalchemy).sql_type if isinstance(unlimited, ORMType) else type_
     return sqlalchemy.Text() if isinstance(type_, sqlalchemy.String) else type_
 
 

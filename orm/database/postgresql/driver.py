@@ -9,9 +9,9 @@ import asyncpg
 import databases
 
 from orm.database.connections.driver import Outcome, RowStream
-from orm.database.query_log.events import calling
-from orm.utils.gc_control import Arrivals
-from orm.utils.row_batches import Read
+from orm.database.query_log.events import count_round_trip
+from orm.utils.gc_control import PendingResultGCGuard
+from orm.utils.row_batches import RowReader
 
 _cursor_numbers = itertools.count(1)
 
@@ -35,10 +35,10 @@ class _ServerCursor:
             return []
         if self._count != count:
             # Prepared apart from the connection's statement cache, where it would push a useful one out.
-            calling()
+            count_round_trip()
             self._fetch = await self._raw.prepare(f"FETCH {count} FROM {self._name}")
             self._count = count
-        calling()
+        count_round_trip()
         rows: Sequence[Any] = await self._fetch.fetch()
         if len(rows) < count:
             await self._end()
@@ -54,7 +54,7 @@ class _ServerCursor:
         self._closed = True
         # A transaction that was broken or ended in between has taken its cursors along.
         with contextlib.suppress(asyncpg.InFailedSQLTransactionError, asyncpg.InvalidCursorNameError):
-            calling()
+            count_round_trip()
             await self._raw.execute(f"CLOSE {self._name}")
 
 
@@ -65,7 +65,7 @@ class AsyncpgDriver:
 
     def __init__(self, *, managed: bool) -> None:
         self.managed = managed
-        self._arrivals = Arrivals()
+        self._arrivals = PendingResultGCGuard()
 
     async def server(self, raw: Any) -> str:
         """ "postgresql"."""
@@ -74,9 +74,9 @@ class AsyncpgDriver:
     async def prepare(self, raw: Any) -> None:
         """Nothing is needed."""
 
-    async def fetch(self, raw: Any, sql: str, args: Sequence[Any], read: Read | None = None) -> Sequence[Any]:
+    async def fetch(self, raw: Any, sql: str, args: Sequence[Any], read: RowReader | None = None) -> Sequence[Any]:
         """The rows of a statement, as asyncpg's records, which come all at once."""
-        calling()
+        count_round_trip()
         number = self._arrivals.begin()
         try:
             rows: Sequence[Any] = await raw.fetch(sql, *args)
@@ -86,9 +86,9 @@ class AsyncpgDriver:
 
     async def fetch_named(self, raw: Any, sql: str, args: Sequence[Any]) -> tuple[Sequence[str], Sequence[Any]]:
         """The names of the columns, and the rows."""
-        calling()
+        count_round_trip()
         statement = await raw.prepare(sql)
-        calling()
+        count_round_trip()
         rows: Sequence[Any] = await statement.fetch(*args)
         return [attribute.name for attribute in statement.get_attributes()], rows
 
@@ -99,14 +99,14 @@ class AsyncpgDriver:
 
     async def execute(self, raw: Any, sql: str, args: Sequence[Any]) -> Outcome:
         """Run a statement whose rows nobody wants."""
-        calling()
+        count_round_trip()
         tag: str = await raw.execute(sql, *args)
         count = tag.rpartition(" ")[2]
         return Outcome(int(count) if count.isdecimal() else -1, None)
 
     async def execute_many(self, raw: Any, sql: str, args: Sequence[Sequence[Any]]) -> int:
         """Run one statement for each row of values, all or none of them; the number of rows of values."""
-        calling()
+        count_round_trip()
         await raw.executemany(sql, args)
         return len(args)
 
@@ -114,9 +114,9 @@ class AsyncpgDriver:
         """Begin a query whose rows are read piece by piece, in or outside a transaction."""
         name = f"orm_stream_{next(_cursor_numbers)}"
         hold = "" if in_transaction else " WITH HOLD"
-        calling()
+        count_round_trip()
         declare = await raw.prepare(f"DECLARE {name} NO SCROLL CURSOR{hold} FOR {sql}")
-        calling()
+        count_round_trip()
         await declare.fetch(*args)
         return _ServerCursor(raw, name, managed=self.managed)
 

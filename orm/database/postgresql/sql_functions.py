@@ -9,7 +9,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from orm.database.sql import functions as sql_functions
-from orm.database.sql.functions import Conversion, Gathering
+from orm.database.sql.functions import CastTo, CollectionAggregate
 from orm.database.types.time_zones import UTC, fixed_offset
 
 NAME = "postgresql"
@@ -114,7 +114,7 @@ sql_functions.spellings[NAME] = {
     "trim": "BTRIM({0})",
     "collate": _collate,
     # Windows
-    "excluding": sql_functions.excluding,
+    "excluding": sql_functions.with_frame_exclusion,
     # Numbers
     "log": _numeric("LOG"),
     "mod": _numeric("MOD"),
@@ -147,8 +147,8 @@ sql_functions.spellings[NAME] = {
 sql_functions.path_encoders[NAME] = list
 
 
-@compiles(Conversion, NAME)
-def _conversion(element: Conversion, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(CastTo, NAME)
+def _conversion(element: CastTo, compiler: SQLCompiler, **kw: Any) -> str:
     (argument,) = element.clauses
     value = compiler.process(argument, **kw)
     if element.source == "aware" and element.target in ("date", "time", "naive", "text"):
@@ -162,8 +162,8 @@ def _conversion(element: Conversion, compiler: SQLCompiler, **kw: Any) -> str:
 AGGREGATES = {"string_agg": "STRING_AGG", "array_agg": "ARRAY_AGG", "json_agg": "JSONB_AGG"}
 
 
-@compiles(Gathering, NAME)
-def _gathering(element: Gathering, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(CollectionAggregate, NAME)
+def _gathering(element: CollectionAggregate, compiler: SQLCompiler, **kw: Any) -> str:
     values, keys, condition = element.parts(compiler, **kw)
     distinct = "DISTINCT " if element.only_distinct else ""
     found = f"{AGGREGATES[element.function]}({distinct}{', '.join(values)}{element.ordered(keys)})"

@@ -20,8 +20,8 @@ from orm.database.types.storage import (
     IPAddress,
     Process,
     Storage,
-    Types,
-    Unstorable,
+    StorageTypes,
+    UnstorableValue,
     bind_naive,
     bind_text,
     decode_json,
@@ -61,7 +61,7 @@ class UncastString(sqltypes.String):
         return UncastString(self.length)
 
 
-class PostgreSQLTypes(Types):
+class PostgreSQLTypes(StorageTypes):
     """Storage on PostgreSQL."""
 
     def float(self) -> Storage:
@@ -125,7 +125,7 @@ written_out = Inline("None if {v} is None else {write}({v})", write=_written_out
 
 def _bind_text_without_nul(value: Any) -> Any:
     if value is not None and "\0" in value:
-        raise Unstorable("Must not have NUL characters on PostgreSQL.")
+        raise UnstorableValue("Must not have NUL characters on PostgreSQL.")
     return bind_text(value)
 
 
@@ -143,7 +143,7 @@ def limit(bind: Process | None, length: int) -> Process:
     def bind_limited(value: Any) -> Any:
         stored = value if convert is None else convert(value)
         if stored is not None and len(stored) > length:
-            raise Unstorable(f"Must have no more than {length} characters.")
+            raise UnstorableValue(f"Must have no more than {length} characters.")
         return stored
 
     return bind_limited
@@ -160,7 +160,7 @@ def json_to_jsonb(value: Any) -> str | None:
     if text is None:
         return None
     if ESCAPED_NUL.search(text):
-        raise Unstorable("Must not have NUL characters on PostgreSQL.")
+        raise UnstorableValue("Must not have NUL characters on PostgreSQL.")
     return STRING_OR_LARGE_FLOAT.sub(_with_point, text) if "e+" in text else text
 
 

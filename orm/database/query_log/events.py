@@ -80,7 +80,7 @@ open_trackers: set[Tracker] = set()
 trackers_here: ContextVar[tuple[Tracker, ...]] = ContextVar("orm.trackers", default=())
 
 
-def calling() -> None:
+def count_round_trip() -> None:
     """Count one call of the real driver: on a server a round trip, on SQLite a hop to the connection's thread."""
     if open_trackers:
         for tracker in trackers_here.get():
@@ -97,7 +97,7 @@ def print_event(event: QueryEvent) -> None:
     logger.info("%s %r  -- %.2f ms%s", event.sql, event.values, event.seconds * 1000, outcome and f", {outcome}")
 
 
-def make_visible() -> None:
+def configure_logging() -> None:
     """Let the `orm.sql` logger reach the eye: to standard error, unless the program has set up logging itself."""
     if not logger.isEnabledFor(logging.INFO):
         logger.setLevel(logging.INFO)
@@ -141,12 +141,12 @@ class QueryLog:
         self.hooks = tuple(hooks)
         self.active = bool(hooks) or self._observer is not None
 
-    def watch(self, sql: str, values: Any) -> "Watch":
+    def watch(self, sql: str, values: Any) -> "StatementTimer":
         """`with log.watch(sql, values) as watch:` reports the statement that runs in its block; set `watch.rows`."""
-        return Watch(self, sql, values) if self.active or open_trackers else unwatched
+        return StatementTimer(self, sql, values) if self.active or open_trackers else null_timer
 
 
-class Watch:
+class StatementTimer:
     """One statement being timed."""
 
     __slots__ = ("_log", "_query", "_sql", "_started", "_values", "rows")
@@ -158,7 +158,7 @@ class Watch:
         self._query: TrackedQuery | None = None
         self.rows: int | None = None
 
-    def __enter__(self) -> "Watch":
+    def __enter__(self) -> "StatementTimer":
         if open_trackers or self._log.observer is not None:
             self._announce()
         self._started = time.perf_counter()
@@ -192,7 +192,7 @@ class Watch:
             observer(query)
 
 
-class _Unwatched(Watch):
+class _Unwatched(StatementTimer):
     """What nobody wants to hear of. It is shared, and means nothing."""
 
     __slots__ = ()
@@ -200,7 +200,7 @@ class _Unwatched(Watch):
     def __init__(self) -> None:
         self.rows = 0
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> StatementTimer:
         return self
 
     def __exit__(
@@ -209,4 +209,4 @@ class _Unwatched(Watch):
         return None
 
 
-unwatched = _Unwatched()
+null_timer = _Unwatched()

@@ -1,6 +1,6 @@
 """Functions that databases spell their own way, as SQLAlchemy constructs.
 
-A `Call` has the ORM's own name for a function; the tables of `spellings`, filled in by
+A `SQLFunction` has the ORM's own name for a function; the tables of `spellings`, filled in by
 `orm/database/<dialect>/sql_functions.py`, say how each database writes it. What no table names is standard SQL.
 """
 
@@ -35,7 +35,7 @@ def _parts(**parts: InternalTraversal) -> Any:
     return [*FunctionElement._traverse_internals, *parts.items()]
 
 
-class Call(FunctionElement[Any]):
+class SQLFunction(FunctionElement[Any]):
     """A function by its name. `words` are fixed parts of its spelling, such as a unit: never a user's text."""
 
     inherit_cache = True
@@ -49,7 +49,7 @@ class Call(FunctionElement[Any]):
         super().__init__(*arguments)
 
 
-class Conversion(FunctionElement[Any]):
+class CastTo(FunctionElement[Any]):
     """A value made one of another type. `source` is the kind of field that it comes from."""
 
     inherit_cache = True
@@ -64,7 +64,7 @@ class Conversion(FunctionElement[Any]):
         super().__init__(argument)
 
 
-class Gathering(FunctionElement[Any]):
+class CollectionAggregate(FunctionElement[Any]):
     """An aggregate that makes one value of many: (value, delimiter if it takes one, what to order by ...).
 
     Only rows that meet `condition` take part.
@@ -105,7 +105,7 @@ class Gathering(FunctionElement[Any]):
         return f" ORDER BY {', '.join(terms)}" if terms else ""
 
 
-class NeighbourOr(FunctionElement[Any]):
+class LagLeadWithDefault(FunctionElement[Any]):
     """LAG() or LEAD() with a default: (the call with it, the call without, how many rows are there, the default).
 
     All three calls are over the same window.
@@ -114,18 +114,18 @@ class NeighbourOr(FunctionElement[Any]):
     inherit_cache = True
 
 
-spelled_by_kind(Conversion, Gathering)
+spelled_by_kind(CastTo, CollectionAggregate)
 
 
-@compiles(NeighbourOr)
+@compiles(LagLeadWithDefault)
 @unless_spelled
-def _neighbour_or(element: NeighbourOr, compiler: SQLCompiler, **kw: Any) -> str:
+def _neighbour_or(element: LagLeadWithDefault, compiler: SQLCompiler, **kw: Any) -> str:
     whole, *_ = element.clauses
     return compiler.process(whole, **kw)
 
 
-@compiles(Call)
-def _call(element: Call, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(SQLFunction)
+def _call(element: SQLFunction, compiler: SQLCompiler, **kw: Any) -> str:
     arguments = [compiler.process(clause, **kw) for clause in element.clauses]
     known = spellings.find(compiler.dialect.name) or {}
     if element.function not in known:
@@ -138,13 +138,13 @@ def _call(element: Call, compiler: SQLCompiler, **kw: Any) -> str:
     return f"({spelling.format(*arguments, all=', '.join(arguments))})"
 
 
-def excluding(rows: str, over: str) -> str:
+def with_frame_exclusion(rows: str, over: str) -> str:
     """A window function whose frame leaves some of its rows out; which, is in SQL's words."""
     # SQLAlchemy 2.0 knows no EXCLUDE. What it makes of a window ends with the frame.
     return f"{over.removesuffix(')')} EXCLUDE {rows})"
 
 
-def not_supported(element: Gathering, compiler: SQLCompiler, **kw: Any) -> str:
+def not_supported(element: CollectionAggregate, compiler: SQLCompiler, **kw: Any) -> str:
     """Refuse an aggregate that the database does not have."""
     raise NotSupportedError(f"{compiler.dialect.name} has no aggregate for {element.function}.")
 

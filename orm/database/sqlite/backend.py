@@ -19,12 +19,12 @@ from orm.database.connections.driver import CursorStream
 from orm.database.connections.errors import translating
 from orm.database.connections.pool import Pool
 from orm.database.connections.transactions import Options
-from orm.database.query_log.events import calling
-from orm.database.sqlite.driver import EquippedConnection, execute, fetch, first_word, hop, is_write
+from orm.database.query_log.events import count_round_trip
+from orm.database.sqlite.driver import ORMConnection, execute, fetch, first_word, hop, is_write
 from orm.database.sqlite.statement_sharing import SharedConnections
-from orm.database.sqlite.writer_lock import QueueingDriver, WriterTurn
+from orm.database.sqlite.writer_lock import SerializedWriterDriver, WriterLock
 from orm.exceptions import NotSupportedError
-from orm.utils.row_batches import Read
+from orm.utils.row_batches import RowReader
 
 ResultT = TypeVar("ResultT")
 
@@ -43,7 +43,7 @@ class SQLiteBackend(sqlite.SQLiteBackend, ManagedBackend):
     a connection. The others go to `sqlite3.connect`.
     """
 
-    driver: QueueingDriver
+    driver: SerializedWriterDriver
 
     def __init__(self, database_url: DatabaseURL | str, **options: Any) -> None:
         url = DatabaseURL(database_url)
@@ -64,16 +64,16 @@ class SQLiteBackend(sqlite.SQLiteBackend, ManagedBackend):
         self._pool: Any = None
         self._shared: SharedConnections | None = None
         self.place = "sqlite in memory" if self.in_memory else f"sqlite at {url.database}"
-        self.driver = QueueingDriver(self._timeout)
+        self.driver = SerializedWriterDriver(self._timeout)
 
     async def connect(self) -> None:
         """Open the first connections; a file database is switched to WAL."""
         least, most = (1, 1) if self.in_memory else self._sizes
-        self.driver.turn = WriterTurn(self._timeout)
-        self._pool = Pool(self._make, self._close, self._is_usable, max_size=most, patience=self._timeout)
+        self.driver.turn = WriterLock(self._timeout)
+        self._pool = Pool(self._make, self._close, self._is_usable, max_size=most, acquire_timeout=self._timeout)
         self._pool.adopt(self._take_left())
         self._shared = SharedConnections(
-            self._pool, functools.partial(self.take_back, dirty=False), self.place, self.driver.pace
+            self._pool, functools.partial(self.check_in, dirty=False), self.place, self.driver.pace
         )
         await self._pool.fill(max(least, 1))
 
@@ -89,7 +89,7 @@ class SQLiteBackend(sqlite.SQLiteBackend, ManagedBackend):
         if kept is not None:
             await kept.close()
 
-    async def fetch_alone(self, sql: str, args: Sequence[Any], read: Read | None = None) -> Sequence[Any]:
+    async def fetch_autocommit(self, sql: str, args: Sequence[Any], read: RowReader | None = None) -> Sequence[Any]:
         """The rows of a statement of the ORM's own in no transaction, or what `read` makes of many."""
         shared, pace = self._shared, self.driver.pace
         writes, raw = is_write(sql), None
@@ -101,18 +101,18 @@ class SQLiteBackend(sqlite.SQLiteBackend, ManagedBackend):
                     rows = pace.read_here(raw._conn, fetch, sql, args)
             finally:
                 if not self.pool.give(raw):
-                    await self.take_back(raw, dirty=False)
-            if pace.is_turn_over():
+                    await self.check_in(raw, dirty=False)
+            if pace.should_yield():
                 await asyncio.sleep(0)
             if rows is not None:
                 return rows
         if shared is None or writes or pace.is_quick(sql) or pace.is_long(sql):
-            return await self.run_alone(self.driver.fetch, sql, args, read)
+            return await self.run_autocommit(self.driver.fetch, sql, args, read)
         with translating:
             found: Sequence[Any] = await shared.run(functools.partial(fetch, read=read), sql, args)
             return found
 
-    async def take_back(self, raw: aiosqlite.Connection, *, dirty: bool) -> None:
+    async def check_in(self, raw: aiosqlite.Connection, *, dirty: bool) -> None:
         """Return a connection to the pool, clean; close one that may carry state."""
         pool = self._pool
         usable = False
@@ -153,7 +153,7 @@ class SQLiteBackend(sqlite.SQLiteBackend, ManagedBackend):
         options = {
             "isolation_level": None,
             "timeout": self._timeout,
-            "factory": EquippedConnection,
+            "factory": ORMConnection,
             "check_same_thread": False,
         }
         connection = aiosqlite.connect(
@@ -227,7 +227,7 @@ class _OneHop(sqlite.SQLiteConnection):
     @staticmethod
     def _count_hops() -> None:
         for _ in ("execute", "fetch", "close"):
-            calling()
+            count_round_trip()
 
 
 class SQLiteConnection(ManagedConnection, _OneHop):

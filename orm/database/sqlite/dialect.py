@@ -45,10 +45,10 @@ class SQLiteDialect(Dialect):
             "WHERE tables.type = 'table' AND keys.seq = 0 ORDER BY tables.rowid DESC, keys.id"
         ),
         row_by_row=True,
-        waits=True,
-        counts_itself=False,
+        checks_at_end=True,
+        self_reference_blocks=False,
         sets_default=True,
-        deepest=998,
+        max_cascade_depth=998,
     )
 
     foreign_keys_enforced = "PRAGMA foreign_keys"

@@ -11,9 +11,9 @@ import aiosqlite
 import databases
 
 from orm.database.connections.driver import CursorStream, Outcome, RowStream
-from orm.database.query_log.events import calling
+from orm.database.query_log.events import count_round_trip
 from orm.database.sqlite import python_functions
-from orm.utils.row_batches import PIECE, Found, Read
+from orm.utils.row_batches import BATCH_ROWS, BatchedObjects, RowReader
 
 ResultT = TypeVar("ResultT")
 
@@ -56,7 +56,7 @@ def _casefold(value: Any) -> Any:
     return value.casefold() if isinstance(value, str) else value
 
 
-def equip(connection: sqlite3.Connection) -> None:
+def register_functions(connection: sqlite3.Connection) -> None:
     """Give a connection the functions that the ORM's SQL uses, and switch foreign keys on.
 
     The switch has no effect inside a transaction.
@@ -67,16 +67,16 @@ def equip(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA foreign_keys = ON")
 
 
-class EquippedConnection(sqlite3.Connection):
+class ORMConnection(sqlite3.Connection):
     """A connection of the standard library that comes equipped."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.patience = round(options.get("timeout", 5.0) * 1000)
+        self.acquire_timeout = round(options.get("timeout", 5.0) * 1000)
         """How long it waits for a lock, in milliseconds."""
         self.changes_before = 0
         """Its `total_changes` when the transaction began."""
-        equip(self)
+        register_functions(self)
 
 
 async def hop(raw: aiosqlite.Connection, function: Callable[..., ResultT], *args: Any) -> ResultT:
@@ -87,7 +87,7 @@ async def hop(raw: aiosqlite.Connection, function: Callable[..., ResultT], *args
     connection = raw._conn
     # The thread holds on to what it was given until it is given something else: that should not be all that was read.
     job = [functools.partial(function, connection, *args)]
-    calling()
+    count_round_trip()
     try:
         result: ResultT = await raw._execute(_run, job)  # type: ignore[no-untyped-call]
     except asyncio.CancelledError:
@@ -113,18 +113,18 @@ def _fetch_named(connection: sqlite3.Connection, sql: str, args: Sequence[Any]) 
     return [column[0] for column in cursor.description or ()], cursor.fetchall()
 
 
-def fetch(connection: sqlite3.Connection, sql: str, args: Sequence[Any], read: Read | None = None) -> list[Any]:
+def fetch(connection: sqlite3.Connection, sql: str, args: Sequence[Any], read: RowReader | None = None) -> list[Any]:
     """The rows of a statement, or what `read` makes of many, in the connection's thread."""
     cursor = connection.execute(sql, args)
     if read is None:
         return cursor.fetchall()
-    rows = cursor.fetchmany(PIECE)
-    if len(rows) < PIECE:
+    rows = cursor.fetchmany(BATCH_ROWS)
+    if len(rows) < BATCH_ROWS:
         return rows
-    found = Found()
+    found = BatchedObjects()
     while rows:
         found.add(read, rows)
-        rows = cursor.fetchmany(PIECE)
+        rows = cursor.fetchmany(BATCH_ROWS)
     return found
 
 
@@ -179,11 +179,11 @@ class AiosqliteDriver:
 
     async def prepare(self, raw: aiosqlite.Connection) -> None:
         """Equip a connection that was opened before the ORM saw its database."""
-        if not isinstance(raw._conn, EquippedConnection):
-            await hop(raw, equip)
+        if not isinstance(raw._conn, ORMConnection):
+            await hop(raw, register_functions)
 
     async def fetch(
-        self, raw: aiosqlite.Connection, sql: str, args: Sequence[Any], read: Read | None = None
+        self, raw: aiosqlite.Connection, sql: str, args: Sequence[Any], read: RowReader | None = None
     ) -> Sequence[Any]:
         """The rows of a statement, as tuples, or what `read` makes of many."""
         if CursorStream.running and is_write(sql):
@@ -235,4 +235,4 @@ class AiosqliteDriver:
 
     async def adopt(self, database: databases.Database) -> None:
         """Have a plain `databases.Database` open equipped connections from now on."""
-        database._backend._pool._options.setdefault("factory", EquippedConnection)
+        database._backend._pool._options.setdefault("factory", ORMConnection)

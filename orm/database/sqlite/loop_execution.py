@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from orm.database.query_log.events import calling
-from orm.database.sqlite.driver import EquippedConnection
+from orm.database.query_log.events import count_round_trip
+from orm.database.sqlite.driver import ORMConnection
 
 ResultT = TypeVar("ResultT")
 Function = Callable[[sqlite3.Connection, str, Sequence[Any]], ResultT]
@@ -80,7 +80,7 @@ class Pace:
         self, connection: sqlite3.Connection, function: Function[ResultT], sql: str, args: Sequence[Any]
     ) -> ResultT | None:
         """`function(connection, sql, args)` in this thread; None if it took too many steps, and has done nothing."""
-        calling()
+        count_round_trip()
         connection.set_progress_handler([True, *[False] * MOST_QUESTIONS].pop, STEPS)
         before = time.perf_counter()
         try:
@@ -101,7 +101,7 @@ class Pace:
         return result
 
     def write_here(
-        self, connection: EquippedConnection, function: Function[ResultT], sql: str, args: Sequence[Any]
+        self, connection: ORMConnection, function: Function[ResultT], sql: str, args: Sequence[Any]
     ) -> ResultT | None:
         """The same for a statement that writes outside a transaction; None also where another process is writing.
 
@@ -115,9 +115,9 @@ class Pace:
                 raise
             return None
         finally:
-            connection.execute(f"PRAGMA busy_timeout = {connection.patience}")
+            connection.execute(f"PRAGMA busy_timeout = {connection.acquire_timeout}")
 
-    def is_turn_over(self) -> bool:
+    def should_yield(self) -> bool:
         """Whether to let other tasks go on, as if there had been something to wait for."""
         if self._in_a_row < TURN and self._seconds_in_a_row < TURN_SECONDS:
             return False

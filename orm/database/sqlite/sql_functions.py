@@ -9,7 +9,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from orm.database.sql import functions as sql_functions
-from orm.database.sql.functions import Conversion, Gathering, not_supported
+from orm.database.sql.functions import CastTo, CollectionAggregate, not_supported
 
 NAME = "sqlite"
 DURATIONS = {
@@ -91,7 +91,7 @@ sql_functions.spellings[NAME] = {
     "substr_of": "SUBSTR({0}, {1}, {2})",
     "collate": _collate,
     # Windows
-    "excluding": sql_functions.excluding,
+    "excluding": sql_functions.with_frame_exclusion,
     # Comparison
     "greatest": "MAX({all})",
     "least": "MIN({all})",
@@ -146,8 +146,8 @@ CASTS = {
 }
 
 
-@compiles(Conversion, NAME)
-def _conversion(element: Conversion, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(CastTo, NAME)
+def _conversion(element: CastTo, compiler: SQLCompiler, **kw: Any) -> str:
     (argument,) = element.clauses
     value = compiler.process(argument, **kw)
     if element.target in CASTS:
@@ -160,8 +160,8 @@ def _conversion(element: Conversion, compiler: SQLCompiler, **kw: Any) -> str:
     return f"SUBSTR(CAST({value} AS TEXT), 1, {length})" if length else f"CAST({value} AS TEXT)"
 
 
-@compiles(Gathering, NAME)
-def _gathering(element: Gathering, compiler: SQLCompiler, **kw: Any) -> str:
+@compiles(CollectionAggregate, NAME)
+def _gathering(element: CollectionAggregate, compiler: SQLCompiler, **kw: Any) -> str:
     if element.function == "array_agg":
         return not_supported(element, compiler, **kw)
     values, keys, condition = element.parts(compiler, **kw)

@@ -18,7 +18,7 @@ import aiosqlite
 
 from orm.database.connections.errors import connecting
 from orm.database.connections.pool import Pool
-from orm.database.query_log.events import calling
+from orm.database.query_log.events import count_round_trip
 from orm.database.sqlite.loop_execution import Function, Pace
 
 Job = tuple["asyncio.Future[Any]", Function[Any], str, Sequence[Any]]
@@ -134,18 +134,18 @@ class Worker:
 class SharedConnections:
     """The connections of a pool that are at work for everybody. It belongs to the event loop that runs when it is made.
 
-    `take_back` returns a connection that the pool refuses at once; `place` names the database in messages.
+    `check_in` returns a connection that the pool refuses at once; `place` names the database in messages.
     """
 
     def __init__(
         self,
         pool: Pool[aiosqlite.Connection],
-        take_back: Callable[[aiosqlite.Connection], Awaitable[None]],
+        check_in: Callable[[aiosqlite.Connection], Awaitable[None]],
         place: str,
         pace: Pace,
     ) -> None:
         self._pool = pool
-        self._take_back = take_back
+        self._take_back = check_in
         self._place = place
         self._loop = asyncio.get_running_loop()
         self._jobs: deque[Job] = deque()
@@ -167,7 +167,7 @@ class SharedConnections:
         self._jobs.append((future, function, sql, args))
         if not self._workers:
             self._hire()
-        calling()
+        count_round_trip()
         try:
             return await future
         except asyncio.CancelledError:

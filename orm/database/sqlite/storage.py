@@ -13,8 +13,8 @@ from orm.database.types.storage import (
     UTC,
     Process,
     Storage,
-    Types,
-    Unstorable,
+    StorageTypes,
+    UnstorableValue,
     as_bool,
     bind_decimal,
     bind_integer,
@@ -33,7 +33,7 @@ from orm.utils.codegen import Inline, function_of
 DIGITS = 15
 
 
-class SQLiteTypes(Types):
+class SQLiteTypes(StorageTypes):
     """Storage on SQLite. Dates and times are ISO text, in the formats of SQLAlchemy."""
 
     def integer(self, bits: int, primary_key: bool) -> Storage:
@@ -84,7 +84,7 @@ def bind_number(max_digits: int | None, decimal_places: int | None) -> Process:
         if decimal == decimal.to_integral_value() and abs(decimal) < 1 << 63:
             return int(decimal)
         if column and len(decimal.normalize().as_tuple().digits) > DIGITS:
-            raise Unstorable(f"Must have no more than {DIGITS} significant digits on SQLite.")
+            raise UnstorableValue(f"Must have no more than {DIGITS} significant digits on SQLite.")
         return float(decimal)
 
     if max_digits is None or decimal_places is None:

@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 import aiosqlite
 
 from orm.database.connections.driver import CursorStream, Outcome
-from orm.database.query_log.events import calling
-from orm.database.sqlite.driver import AiosqliteDriver, EquippedConnection, execute, fetch, first_word, hop, is_write
+from orm.database.query_log.events import count_round_trip
+from orm.database.sqlite.driver import AiosqliteDriver, ORMConnection, execute, fetch, first_word, hop, is_write
 from orm.database.sqlite.loop_execution import MOST_KNOWN, Function, Pace
 from orm.exceptions import LockNotAvailable
-from orm.utils.row_batches import Read
+from orm.utils.row_batches import RowReader
 
 ResultT = TypeVar("ResultT")
 
@@ -25,14 +25,14 @@ COMMITS_PER_CHECKPOINT = 250
 BY_KEY = re.compile(r"SEARCH \S+ USING INTEGER PRIMARY KEY \(rowid=\?\)")
 
 
-class WriterTurn:
+class WriterLock:
     """The right to write to a database file, handed from task to task in the order of asking.
 
     SQLite's own waiting is a poll, and unfair. Other processes are still waited for that way.
     """
 
-    def __init__(self, patience: float) -> None:
-        self._patience = patience
+    def __init__(self, acquire_timeout: float) -> None:
+        self._acquire_timeout = acquire_timeout
         self._lock = asyncio.Lock()
 
     async def take(self) -> None:
@@ -41,11 +41,11 @@ class WriterTurn:
             await self._lock.acquire()
             return
         try:
-            await asyncio.wait_for(self._lock.acquire(), self._patience)
+            await asyncio.wait_for(self._lock.acquire(), self._acquire_timeout)
         except asyncio.TimeoutError:
             raise LockNotAvailable(
-                f"the database is locked: another task's transaction has been writing for {self._patience:g} seconds"
-                " (or waits for this one)"
+                f"the database is locked: another task's transaction has been writing for"
+                f" {self._acquire_timeout:g} seconds (or waits for this one)"
             ) from None
 
     def give_back(self) -> None:
@@ -63,18 +63,18 @@ class WriterTurn:
             self.give_back()
 
 
-class QueueingDriver(AiosqliteDriver):
+class SerializedWriterDriver(AiosqliteDriver):
     """aiosqlite, with writes outside a transaction in their turn, and without a hop for what is quick."""
 
-    def __init__(self, patience: float) -> None:
+    def __init__(self, acquire_timeout: float) -> None:
         super().__init__(managed=True)
-        self.turn = WriterTurn(patience)
+        self.turn = WriterLock(acquire_timeout)
         self.pace = Pace()
         self._commits = 0
         self._few: dict[str, bool] = {}
 
     async def fetch(
-        self, raw: aiosqlite.Connection, sql: str, args: Sequence[Any], read: Read | None = None
+        self, raw: aiosqlite.Connection, sql: str, args: Sequence[Any], read: RowReader | None = None
     ) -> Sequence[Any]:
         """The rows of a statement, as tuples, or what `read` makes of many."""
         if is_write(sql):
@@ -82,7 +82,7 @@ class QueueingDriver(AiosqliteDriver):
         pace = self.pace
         if pace.is_quick(sql):
             rows = pace.read_here(raw._conn, fetch, sql, args)
-            if pace.is_turn_over():
+            if pace.should_yield():
                 await asyncio.sleep(0)
             if rows is not None:
                 return rows
@@ -93,7 +93,7 @@ class QueueingDriver(AiosqliteDriver):
         if is_write(sql):
             return await self._write(raw, execute, sql, args)
         connection = raw._conn
-        if self.pace.on and isinstance(connection, EquippedConnection) and _is_light(connection, sql):
+        if self.pace.on and isinstance(connection, ORMConnection) and _is_light(connection, sql):
             outcome = self.pace.write_here(connection, execute, sql, args)
             if outcome is not None:
                 self._commits += sql == "COMMIT"
@@ -102,7 +102,7 @@ class QueueingDriver(AiosqliteDriver):
 
     async def execute_many(self, raw: aiosqlite.Connection, sql: str, args: Sequence[Sequence[Any]]) -> int:
         """Run one statement for each row of values, all or none of them."""
-        return await self.turn.during(raw, lambda: super(QueueingDriver, self).execute_many(raw, sql, args))
+        return await self.turn.during(raw, lambda: super(SerializedWriterDriver, self).execute_many(raw, sql, args))
 
     async def _write(
         self, raw: aiosqlite.Connection, function: Function[ResultT], sql: str, args: Sequence[Any]
@@ -114,13 +114,13 @@ class QueueingDriver(AiosqliteDriver):
         if raw.in_transaction:
             # What takes too long cannot be ended there: the whole transaction would be.
             if quick and self._writes_few(connection, sql, args):
-                calling()
+                count_round_trip()
                 return function(connection, sql, args)
             return await hop(raw, self.pace.timed, function, sql, args)
         await self.turn.take()
         try:
             result = None
-            if quick and isinstance(connection, EquippedConnection):
+            if quick and isinstance(connection, ORMConnection):
                 result = self.pace.write_here(connection, function, sql, args)
             if result is None:
                 return await hop(raw, self.pace.timed, function, sql, args)
@@ -144,11 +144,11 @@ class QueueingDriver(AiosqliteDriver):
         if self._commits >= COMMITS_PER_CHECKPOINT:
             self._commits = 0
             await hop(raw, _checkpoint)
-        elif self.pace.is_turn_over():
+        elif self.pace.should_yield():
             await asyncio.sleep(0)
 
 
-def _is_light(connection: EquippedConnection, sql: str) -> bool:
+def _is_light(connection: ORMConnection, sql: str) -> bool:
     """Whether a statement begins or ends a transaction, or a part of one, with little to do."""
     if sql.startswith("BEGIN"):
         connection.changes_before = connection.total_changes

@@ -1,7 +1,7 @@
 """The column types of `orm`: SQLAlchemy types that look the same on every database.
 
-Each type asks the database's `Types` (see `orm/database/types/storage.py`) how it is stored there, so a table of these
-types can be used with plain SQLAlchemy Core and `databases`, and by Alembic, on any dialect.
+Each type asks the database's `StorageTypes` (see `orm/database/types/storage.py`) how it is stored there, so a table of
+these types can be used with plain SQLAlchemy Core and `databases`, and by Alembic, on any dialect.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sqlalchemy import types as sqltypes
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from orm.database.types.storage import TYPES, Process, Storage, Types, Unstorable
+from orm.database.types.storage import TYPES, Process, Storage, StorageTypes, UnstorableValue
 from orm.database.types.time_zones import zone_of
 from orm.utils.codegen import Inline, function_of
 
@@ -36,18 +36,18 @@ __all__ = [
     "IPAddress",
     "Integer",
     "LocalDateTime",
+    "ORMType",
     "SmallInteger",
-    "Stored",
     "String",
     "Text",
     "Time",
-    "Unstorable",
+    "UnstorableValue",
 ]
 
-PORTABLE = Types()
+PORTABLE = StorageTypes()
 
 
-def types_for(dialect: Dialect) -> Types:
+def types_for(dialect: Dialect) -> StorageTypes:
     """How the dialect's database stores values; portably, if it is none that `orm` knows."""
     return TYPES.find(server_kind(dialect)) or PORTABLE
 
@@ -57,7 +57,7 @@ def server_kind(dialect: Dialect) -> str:
     return "mariadb" if getattr(dialect, "is_mariadb", False) else dialect.name
 
 
-class Stored(TypeDecorator[Any]):
+class ORMType(TypeDecorator[Any]):
     """A column type whose storage depends on the database."""
 
     impl: Any = sqltypes.NullType
@@ -75,12 +75,12 @@ class Stored(TypeDecorator[Any]):
         """The column's SQL type on the dialect's database, and the conversion of values to and from its driver's."""
         return self.stored_by(types_for(dialect))
 
-    def stored_by(self, types: Types) -> Storage:
+    def stored_by(self, types: StorageTypes) -> Storage:
         """Ask `types` for the storage of this type."""
         raise NotImplementedError
 
     @property
-    def lookup_type(self) -> Stored:
+    def comparison_type(self) -> ORMType:
         """The type of a value that the column is compared or computed with: not limited as a stored one is."""
         return self
 
@@ -112,7 +112,7 @@ class Stored(TypeDecorator[Any]):
         return literal
 
     def coerce_compared_value(self, op: Any, value: Any) -> TypeEngine[Any]:
-        return self.lookup_type
+        return self.comparison_type
 
     def __repr__(self) -> str:
         arguments = [
@@ -127,7 +127,7 @@ def _source(value: object) -> str:
     return value.__qualname__ if isinstance(value, type) else repr(value)
 
 
-class Integer(Stored):
+class Integer(ORMType):
     """A 32-bit integer; `primary_key` lets it count up by itself on every database."""
 
     impl = sqltypes.Integer
@@ -137,17 +137,17 @@ class Integer(Stored):
         super().__init__()
         self.primary_key = primary_key
 
-    def stored_by(self, types: Types) -> Storage:
+    def stored_by(self, types: StorageTypes) -> Storage:
         return types.integer(self.bits, self.primary_key)
 
     @property
-    def lookup_type(self) -> Stored:
+    def comparison_type(self) -> ORMType:
         return BigInteger()
 
     def coerce_compared_value(self, op: Any, value: Any) -> TypeEngine[Any]:
         if isinstance(value, float):
             return Float()
-        return Decimal() if isinstance(value, decimal.Decimal) else self.lookup_type
+        return Decimal() if isinstance(value, decimal.Decimal) else self.comparison_type
 
 
 class SmallInteger(Integer):
@@ -164,16 +164,16 @@ class BigInteger(Integer):
     bits = 64
 
 
-class Float(Stored):
+class Float(ORMType):
     """A double precision float."""
 
     impl = sqltypes.Double
 
-    def stored_by(self, types: Types) -> Storage:
+    def stored_by(self, types: StorageTypes) -> Storage:
         return types.float()
 
 
-class Decimal(Stored):
+class Decimal(ORMType):
     """A decimal of at most `max_digits` digits, `decimal_places` of them after the point; any decimal without them."""
 
     impl = sqltypes.Numeric
@@ -183,26 +183,26 @@ class Decimal(Stored):
         self.max_digits = max_digits
         self.decimal_places = decimal_places
 
-    def stored_by(self, types: Types) -> Storage:
+    def stored_by(self, types: StorageTypes) -> Storage:
         return types.decimal(self.max_digits, self.decimal_places)
 
     @property
-    def lookup_type(self) -> Stored:
+    def comparison_type(self) -> ORMType:
         return Decimal()
 
 
-class Boolean(Stored):
+class Boolean(ORMType):
     """True or False."""
 
     impl = sqltypes.Boolean
     # `column.is_(True)` is SQL's IS true, which takes no parameter.
     coerce_to_is_types = (bool, type(None))
 
-    def stored_by(self, types: Types) -> Storage:
+    def stored_by(self, types: StorageTypes) -> Storage:
         return types.boolean()
 
 
-class String(Stored):
+class String(ORMType):
     """Text of at most `length` characters."""
 
     impl = sqltypes.String
@@ -211,24 +211,24 @@ class String(Stored):
         super().__init__(length)
         self.length = length
 
-    def stored_by(self, types: Types) -> Storage:
+    def stored_by(self, types: StorageTypes) -> Storage:
         return types.string(self.length)
 
     @property
-    def lookup_type(self) -> Stored:
+    def comparison_type(self) -> ORMType:
         return Text()
 
 
-class Text(Stored):
+class Text(ORMType):
     """Text of any length."""
 
     impl = sqltypes.Text
 
-    def stored_by(self, types: Types) -> Storage:
+    def stored_by(self, types: StorageTypes) -> Storage:
         return types.text()
 
 
-class Moment(Stored):
+class Moment(ORMType):
     """A point in time, from which durations can be subtracted."""
 
     def coerce_compared_value(self, op: Any, value: Any) -> TypeEngine[Any]:
@@ -240,7 +240,7 @@ class Date(Moment):
 
     impl = sqltypes.Date
 
-    def stored_by(self, types: Types) -> Storage:
+    def stored_by(self, types: StorageTypes) -> Storage:
         return types.date()
 
 
@@ -249,7 +249,7 @@ class Time(Moment):
 
     impl = sqltypes.Time
 
-    def stored_by(self, types: Types) -> Storage:
+    def stored_by(self, types: StorageTypes) -> Storage:
         return types.time()
 
 
@@ -262,7 +262,7 @@ class DateTime(Moment):
         super().__init__(timezone)
         self.timezone = timezone
 
-    def stored_by(self, types: Types) -> Storage:
+    def stored_by(self, types: StorageTypes) -> Storage:
         return types.datetime(self.timezone)
 
 
@@ -286,25 +286,25 @@ class LocalDateTime(DateTime):
         return result
 
 
-class Duration(Stored):
+class Duration(ORMType):
     """A timedelta in microseconds."""
 
     impl = sqltypes.Interval
 
-    def stored_by(self, types: Types) -> Storage:
+    def stored_by(self, types: StorageTypes) -> Storage:
         return types.duration()
 
 
-class JSON(Stored):
+class JSON(ORMType):
     """A JSON value; None is NULL."""
 
     impl = sqltypes.JSON
 
-    def stored_by(self, types: Types) -> Storage:
+    def stored_by(self, types: StorageTypes) -> Storage:
         return types.json()
 
 
-class Binary(Stored):
+class Binary(ORMType):
     """Bytes, at most `length` of them."""
 
     impl = sqltypes.LargeBinary
@@ -313,29 +313,29 @@ class Binary(Stored):
         super().__init__(length)
         self.length = length
 
-    def stored_by(self, types: Types) -> Storage:
+    def stored_by(self, types: StorageTypes) -> Storage:
         return types.binary(self.length)
 
 
-class UUID(Stored):
+class UUID(ORMType):
     """A uuid.UUID."""
 
     impl = sqltypes.Uuid
 
-    def stored_by(self, types: Types) -> Storage:
+    def stored_by(self, types: StorageTypes) -> Storage:
         return types.uuid()
 
 
-class IPAddress(Stored):
+class IPAddress(ORMType):
     """An ipaddress.IPv4Address or IPv6Address."""
 
     impl = sqltypes.String
 
-    def stored_by(self, types: Types) -> Storage:
+    def stored_by(self, types: StorageTypes) -> Storage:
         return types.ip()
 
 
-class Enum(Stored):
+class Enum(ORMType):
     """A member of an enum: stored by name, members of an integer enum by value."""
 
     impl: Any = sqltypes.String
@@ -346,25 +346,25 @@ class Enum(Stored):
         if issubclass(enum_class, int):
             self.impl = sqltypes.Integer()
 
-    def stored_by(self, types: Types) -> Storage:
+    def stored_by(self, types: StorageTypes) -> Storage:
         return types.enum(self.enum_class)
 
 
-class Array(Stored):
+class Array(ORMType):
     """A list of values of one type (PostgreSQL)."""
 
     impl = sqltypes.ARRAY
 
-    def __init__(self, item: Stored) -> None:
+    def __init__(self, item: ORMType) -> None:
         super().__init__(item)
         self.item = item
 
-    def stored_by(self, types: Types) -> Storage:
+    def stored_by(self, types: StorageTypes) -> Storage:
         # It is its own lookup type: PostgreSQL compares integer[] with integer[] alone.
         return types.array(self.item.stored_by(types))
 
 
-class Computed(TypeDecorator[Any]):
+class ComputedResult(TypeDecorator[Any]):
     """A number or truth that SQL computed, as Python's own type: drivers answer sums and means as they please."""
 
     impl = sqltypes.NullType

@@ -1,6 +1,6 @@
 """How a database keeps a kind of value: the vocabulary, and the portable answers.
 
-`Types` answers "how is this stored?" for each kind of column, in a way any SQL database understands.
+`StorageTypes` answers "how is this stored?" for each kind of column, in a way any SQL database understands.
 The databases that can do better, or that need other values, have a subclass of their own in
 `orm/database/<dialect>/types.py`.
 """
@@ -36,7 +36,7 @@ EXACT = Context(prec=2000, rounding=ROUND_HALF_UP)
 MIN_ENUM_LENGTH = 32
 
 
-class Unstorable(ValueError):
+class UnstorableValue(ValueError):
     """The database cannot hold this value; the message says why. The value itself is not in it."""
 
 
@@ -50,7 +50,7 @@ class Storage(NamedTuple):
     result: Process | None = None
 
 
-class Types:
+class StorageTypes:
     """Portable storage: what any SQL database and driver can be expected to do."""
 
     def integer(self, bits: int, primary_key: bool) -> Storage:
@@ -108,7 +108,7 @@ class Types:
         return Storage(sqltypes.ARRAY(item.sql_type), each(item.bind), each(item.result))
 
 
-TYPES: ByKind[Types] = ByKind()
+TYPES: ByKind[StorageTypes] = ByKind()
 
 
 # Integers
@@ -132,7 +132,7 @@ def bind_integer(bits: int) -> Process:
         number: int = value if type(value) is int else int(operator.index(value))
         if low <= number <= high:
             return number
-        raise Unstorable(f"Must be between {low} and {high}: the column has {bits} bits.")
+        raise UnstorableValue(f"Must be between {low} and {high}: the column has {bits} bits.")
 
     return Inline(f"{{v}} if type({{v}}) is int and {low} <= {{v}} <= {high} else {{bind}}({{v}})", bind=bind)
 
@@ -176,8 +176,8 @@ def bind_decimal(max_digits: int | None, decimal_places: int | None) -> Process:
         if fits(number, max_digits, decimal_places):
             return number
         if not number.is_finite():
-            raise Unstorable("Must be finite.")
-        raise Unstorable(f"Must have no more than {max_digits} digits, {decimal_places} of them after the point.")
+            raise UnstorableValue("Must be finite.")
+        raise UnstorableValue(f"Must have no more than {max_digits} digits, {decimal_places} of them after the point.")
 
     test, names = fits_source(max_digits, decimal_places)
     return Inline(f"{{v}} if type({{v}}) is {{Decimal}} and {test} else {{bind}}({{v}})", bind=bind, **names)
@@ -199,7 +199,7 @@ def _bind_finite_float(value: Any) -> float | None:
         return None
     if math.isfinite(value):
         return float(value)
-    raise Unstorable("Must be finite.")
+    raise UnstorableValue("Must be finite.")
 
 
 #: Refuses NaN and the infinities, which SQL has no standard way to store: their differences to themselves are NaN.
@@ -217,7 +217,7 @@ def _bind_text(value: Any) -> Any:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise Unstorable("Must not have lone surrogates: it is no valid Unicode text.") from None
+        raise UnstorableValue("Must not have lone surrogates: it is no valid Unicode text.") from None
     return value
 
 
@@ -231,7 +231,7 @@ bind_text = Inline("{v} if {v} is None or {v}.isascii() else {bind}({v})", bind=
 def _bind_naive(value: Any) -> Any:
     if value is None or value.tzinfo is None:
         return value
-    raise Unstorable("Must not have a timezone: the column is declared without `timezone=True`.")
+    raise UnstorableValue("Must not have a timezone: the column is declared without `timezone=True`.")
 
 
 #: Refuses datetimes with a timezone, which the column would forget.
@@ -241,7 +241,7 @@ bind_naive = Inline("{v} if {v} is None or {v}.tzinfo is None else {bind}({v})",
 def require_aware(value: datetime.datetime) -> datetime.datetime:
     """Refuse datetimes without a timezone."""
     if value.utcoffset() is None:
-        raise Unstorable("Must have a timezone: the column is declared with `timezone=True`.")
+        raise UnstorableValue("Must have a timezone: the column is declared with `timezone=True`.")
     return value
 
 
@@ -250,7 +250,7 @@ def to_utc(value: datetime.datetime) -> datetime.datetime:
     try:
         return require_aware(value).astimezone(UTC)
     except OverflowError:
-        raise Unstorable("Must be between the years 1 and 9999 in UTC.") from None
+        raise UnstorableValue("Must be between the years 1 and 9999 in UTC.") from None
 
 
 aware_to_naive_utc = Inline("None if {v} is None else {to_utc}({v}).replace(tzinfo=None)", to_utc=to_utc)
@@ -264,7 +264,7 @@ def duration_to_microseconds(value: Any) -> int | None:
     microseconds: int = value // MICROSECOND
     if -(1 << 63) <= microseconds < 1 << 63:
         return microseconds
-    raise Unstorable("Must be within 292471 years: durations are kept as 64-bit microseconds.")
+    raise UnstorableValue("Must be within 292471 years: durations are kept as 64-bit microseconds.")
 
 
 microseconds_to_duration = Inline("None if {v} is None else {timedelta}(0, 0, int({v}))", timedelta=datetime.timedelta)
@@ -285,7 +285,7 @@ def json_to_text(value: Any) -> str | None:
     try:
         text = _encode(value)
     except (TypeError, ValueError, RecursionError) as error:
-        raise Unstorable(f"Must be valid JSON: {error}") from None
+        raise UnstorableValue(f"Must be valid JSON: {error}") from None
     return str(bind_text(text))
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 IS_NULL = lookups[IsNull.name]
 
 
-class Node:
+class Predicate:
     """A condition of a query."""
 
     key: Hashable
@@ -55,7 +55,7 @@ class Node:
         raise NotImplementedError
 
 
-class Constant(Node):
+class Constant(Predicate):
     """Always true or never true. EVERYTHING and NOTHING are the plain ones."""
 
     truth: bool
@@ -94,14 +94,14 @@ EVERYTHING = Constant(True)
 NOTHING = Constant(False)
 
 
-def conjuncts(node: Node) -> tuple[Node, ...]:
+def conjuncts(node: Predicate) -> tuple[Predicate, ...]:
     """The conditions that must all be true for this one to be."""
-    if isinstance(node, Junction) and node.connector == "AND" and not node.negated:
+    if isinstance(node, BooleanPredicate) and node.connector == "AND" and not node.negated:
         return node.children
     return (node,)
 
 
-class Match(Node):
+class LookupPredicate(Predicate):
     """A term held against a prepared value by a lookup."""
 
     __slots__ = ("aggregate", "key", "lookup", "term", "values", "variant", "window")
@@ -127,7 +127,7 @@ class Match(Node):
         return found
 
 
-class TermMatch(Node):
+class TermPredicate(Predicate):
     """A term held against another term by a lookup."""
 
     def __init__(self, term: Term, lookup: Lookup, other: Term) -> None:
@@ -149,7 +149,7 @@ class TermMatch(Node):
         return _null_is_false(found, rendering, self.term, self.other) if negated else found
 
 
-class InQuery(Node):
+class InQuery(Predicate):
     """Terms are, together, among the values that another query selects."""
 
     def __init__(self, terms: tuple[Term, ...], query: Query, outside: bool = False) -> None:
@@ -174,7 +174,7 @@ class InQuery(Node):
         return _null_is_false(found, rendering, *self.terms) if negated else found
 
 
-class Clause(Node):
+class Clause(Predicate):
     """A condition in SQLAlchemy's own terms."""
 
     has_clause = True
@@ -188,10 +188,10 @@ class Clause(Node):
         return self.term.render(rendering)
 
 
-class Junction(Node):
+class BooleanPredicate(Predicate):
     """Conditions joined by AND, OR or XOR, perhaps negated."""
 
-    def __init__(self, connector: Literal["AND", "OR", "XOR"], children: tuple[Node, ...], negated: bool) -> None:
+    def __init__(self, connector: Literal["AND", "OR", "XOR"], children: tuple[Predicate, ...], negated: bool) -> None:
         self.connector = connector
         self.children = children
         self.negated = negated
@@ -237,32 +237,32 @@ def constant(truth: bool, *reads: Term, aggregate: bool = False) -> Constant:
     return EVERYTHING if truth else NOTHING
 
 
-def about_rows(node: Node) -> Node:
+def without_group_terms(node: Predicate) -> Predicate:
     """The condition, where no groups are asked: of what is always or never true only the joins to many rows count."""
     if not node.has_constant:
         return node
     if isinstance(node, Constant):
         return constant(node.truth, *(term for read in node.reads for term in read.reads or (read,) if term.many))
-    if isinstance(node, Junction):
-        return junction(node.connector, map(about_rows, node.children), node.negated)
+    if isinstance(node, BooleanPredicate):
+        return junction(node.connector, map(without_group_terms, node.children), node.negated)
     return node
 
 
-def is_always(node: Node) -> bool:
+def is_always(node: Predicate) -> bool:
     """Whether it is known, without asking, that every row meets the condition."""
     return node.truth is True
 
 
-def is_never(node: Node) -> bool:
+def is_never(node: Predicate) -> bool:
     """Whether it is known, without asking, that no row meets the condition."""
     return node.truth is False
 
 
-def junction(connector: Literal["AND", "OR", "XOR"], children: Iterable[Node], negated: bool = False) -> Node:
+def junction(connector: Literal["AND", "OR", "XOR"], children: Iterable[Predicate], negated: bool = False) -> Predicate:
     """The children joined; what is always or never true is worked out here."""
     nodes = tuple(children)
     aggregate = any(child.aggregate for child in nodes)
-    kept: list[Node] = []
+    kept: list[Predicate] = []
     truth: bool | None = None
     for child in nodes:
         if isinstance(child, Constant):
@@ -289,33 +289,33 @@ def junction(connector: Literal["AND", "OR", "XOR"], children: Iterable[Node], n
         only = kept[0]
         if not negated:
             return only
-        if isinstance(only, Junction) and not aggregate:
-            return Junction(only.connector, only.children, not only.negated)
-    return Junction(connector, tuple(kept), negated)
+        if isinstance(only, BooleanPredicate) and not aggregate:
+            return BooleanPredicate(only.connector, only.children, not only.negated)
+    return BooleanPredicate(connector, tuple(kept), negated)
 
 
-def _leaves(nodes: Iterable[Node]) -> Iterator[Term]:
+def _leaves(nodes: Iterable[Predicate]) -> Iterator[Term]:
     return (leaf for node in nodes for leaf in node.leaves())
 
 
-def both(left: Node, right: Node) -> Node:
+def both(left: Predicate, right: Predicate) -> Predicate:
     """Both conditions hold."""
     if left is EVERYTHING:
         return right
     if right is EVERYTHING:
         return left
-    if isinstance(left, Junction) and left.connector == "AND" and not left.negated:
+    if isinstance(left, BooleanPredicate) and left.connector == "AND" and not left.negated:
         return junction("AND", (*left.children, right))
     return junction("AND", (left, right))
 
 
-def split(node: Node) -> tuple[Node, Node, Node]:
+def split(node: Predicate) -> tuple[Predicate, Predicate, Predicate]:
     """A condition as one on rows, one on groups of them and one on windows over all; all three must hold."""
     rows, groups, windows = _split(node, negated=False)
-    return about_rows(rows or EVERYTHING), groups or EVERYTHING, windows or EVERYTHING
+    return without_group_terms(rows or EVERYTHING), groups or EVERYTHING, windows or EVERYTHING
 
 
-def _split(node: Node, *, negated: bool) -> tuple[Node | None, Node | None, Node | None]:
+def _split(node: Predicate, *, negated: bool) -> tuple[Predicate | None, Predicate | None, Predicate | None]:
     """The three; None for one of which nothing is said. `negated`: it stands under an odd number of NOTs.
 
     As in Django, which groups by what is asked beside aggregates: what an AND holds together comes apart, and so
@@ -324,11 +324,11 @@ def _split(node: Node, *, negated: bool) -> tuple[Node | None, Node | None, Node
     if not (node.aggregate or node.window):
         return node, None, None
     connector: Literal["AND", "OR", "XOR"] = "XOR"
-    children: tuple[Node, ...] = ()
+    children: tuple[Predicate, ...] = ()
     inverted = False
     if isinstance(node, Constant) and node.parts:
         connector, children = "AND" if node.truth else "OR", node.parts
-    elif isinstance(node, Junction):
+    elif isinstance(node, BooleanPredicate):
         connector, children, inverted = node.connector, node.children, node.negated
     if connector != ("OR" if negated ^ inverted else "AND"):
         return (None, None, node) if node.window else (None, node, None)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from orm.exceptions import QueryError
 from orm.functions import Extract
-from orm.lookups.base import Lookup, Prepared, Truth, lookup_for
-from orm.query.conditions.base import IS_NULL, InQuery, Match, Node, constant
+from orm.lookups.base import KnownResult, Lookup, Prepared, lookup_for
+from orm.query.conditions.base import IS_NULL, InQuery, LookupPredicate, Predicate, constant
 from orm.query.terms.base import Term
 from orm.query.terms.transforms import TransformTerm
 
@@ -26,24 +26,26 @@ PLAIN_VALUES = frozenset(
 YEAR_BOUNDS = {"exact": 0, "gt": 1, "gte": 0, "lt": 0, "lte": 1}
 
 
-def prepared(term: Term, lookup: Lookup, value: Any) -> Node:
+def prepared(term: Term, lookup: Lookup, value: Any) -> Predicate:
     """A term held against a value."""
     found = lookup.prepare(term.field, value)
-    if found is Truth.NEVER:
+    if found is KnownResult.NEVER:
         return constant(False, *term.leaves(), aggregate=term.aggregate)
-    if found is Truth.NOT_NULL:
-        return Match(term, IS_NULL, Prepared((), variant=False))
+    if found is KnownResult.WHEN_NOT_NULL:
+        return LookupPredicate(term, IS_NULL, Prepared((), variant=False))
     assert isinstance(found, Prepared)
-    return Match(term, lookup, found)
+    return LookupPredicate(term, lookup, found)
 
 
-def within_year(term: TransformTerm, extract: Extract, name: str, year: Any) -> Node | None:
+def within_year(term: TransformTerm, extract: Extract, name: str, year: Any) -> Predicate | None:
     """A comparison of the year as one of the column itself, which an index serves; None where that cannot be."""
     bounds = extract.as_bounds(term.term.field, year)
     if bounds is None or name not in YEAR_BOUNDS:
         return None
     values = bounds if name == "exact" else (bounds[YEAR_BOUNDS[name]],)
-    return Match(term.term, lookup_for(term.term.field, "range" if name == "exact" else name), Prepared(values))
+    return LookupPredicate(
+        term.term, lookup_for(term.term.field, "range" if name == "exact" else name), Prepared(values)
+    )
 
 
 def one_row(query: Query, name: str) -> Query:
@@ -56,8 +58,8 @@ def one_row(query: Query, name: str) -> Query:
     return query
 
 
-def in_query(term: Term, query: Query, *, outside: bool = False) -> Node:
+def in_query(term: Term, query: Query, *, outside: bool = False) -> Predicate:
     """``__in=queryset``: one statement, whose inner query selects the keys. `outside`: see `_from_outside`."""
     if query.is_empty:
         return constant(False, *term.leaves(), aggregate=term.aggregate)
-    return InQuery((term,), query.selecting_one(term.field), outside)
+    return InQuery((term,), query.as_single_column(term.field), outside)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy
 from sqlalchemy import ColumnElement
 
-from orm.query.conditions.base import Node
+from orm.query.conditions.base import Predicate
 from orm.query.terms.base import PathTerm, Term
 from orm.relations import pairs
 
@@ -27,7 +27,7 @@ def near_columns(rendering: Rendering, hops: tuple[Hop, ...]) -> list[ColumnElem
     return [table.c[name] for name in names]
 
 
-class LinkTerm(Term):
+class JoinKeyTerm(Term):
     """A column that rows at the far end of a relation point at, on this side."""
 
     def __init__(self, hops: tuple[Hop, ...], position: int) -> None:
@@ -42,9 +42,9 @@ class LinkTerm(Term):
         return (self,)
 
 
-def links(hops: tuple[Hop, ...]) -> tuple[LinkTerm, ...]:
+def links(hops: tuple[Hop, ...]) -> tuple[JoinKeyTerm, ...]:
     """Every column of this side that the far end points at."""
-    return tuple(LinkTerm(hops, position) for position in range(len(hops[-1].local_columns)))
+    return tuple(JoinKeyTerm(hops, position) for position in range(len(hops[-1].local_columns)))
 
 
 class JoinedKeyTerm(Term):
@@ -78,7 +78,7 @@ class RowExists(Term):
 
     nullable = False
 
-    def __init__(self, hops: tuple[Hop, ...], condition: Node, joined: int, outside: tuple[Term, ...]) -> None:
+    def __init__(self, hops: tuple[Hop, ...], condition: Predicate, joined: int, outside: tuple[Term, ...]) -> None:
         self.hops = hops
         self.condition = condition
         self.joined = joined
@@ -109,12 +109,12 @@ class RowExists(Term):
         return _probe(inner, condition, *found)
 
 
-class RowMissing(Term):
+class RelatedNull(Term):
     """Whether something at the far end of a relation that leads to many rows is NULL, or no row is there."""
 
     nullable = False
 
-    def __init__(self, hops: tuple[Hop, ...], condition: Node) -> None:
+    def __init__(self, hops: tuple[Hop, ...], condition: Predicate) -> None:
         self.hops = hops
         self.condition = condition
         self.key = ("missing", hops, condition.key)
@@ -146,14 +146,14 @@ def _probe(inner: Rendering, *conditions: ColumnElement[bool]) -> ColumnElement[
     return statement.correlate_except(*inner.tables).exists()
 
 
-class Certain(Node):
+class NullAsFalse(Predicate):
     """A condition that is false where it would be NULL.
 
     Inside of an EXISTS, MariaDB makes one row comparison of all that is equal to something outside, and then cannot
     have a subquery in it: an equality under IS TRUE is none.
     """
 
-    def __init__(self, condition: Node) -> None:
+    def __init__(self, condition: Predicate) -> None:
         self.condition = condition
         self.key = ("certain", condition.key)
         self.values = condition.values
@@ -165,10 +165,10 @@ class Certain(Node):
         return self.condition.render(rendering, required=required, negated=negated).is_(sqlalchemy.true())
 
 
-class AboutRows(Node):
+class RelationPredicate(Predicate):
     """A condition on the rows of a relation that leads to many, as a whole; never NULL."""
 
-    def __init__(self, term: RowExists | RowMissing) -> None:
+    def __init__(self, term: RowExists | RelatedNull) -> None:
         self.term = term
         self.key = term.key
         self.values = term.values
@@ -180,7 +180,7 @@ class AboutRows(Node):
         return rendering.once(self.term)
 
 
-class ExistsQuery(Node):
+class ExistsQuery(Predicate):
     """Another query has a row."""
 
     def __init__(self, query: Query) -> None:

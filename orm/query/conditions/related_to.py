@@ -1,4 +1,4 @@
-"""`LinkedTo`: the condition of a related manager, for relations that have no name in lookups too."""
+"""`RelatedTo`: the condition of a related manager, for relations that have no name in lookups too."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from orm.expressions.base import Condition
 from orm.query.paths import Path
-from orm.relations import ManyToManyEnd, Relation, fields_of
+from orm.relations import ManyToManySide, Relation, fields_of
 
 if TYPE_CHECKING:
     from orm.query.query import Query
     from orm.relations import Hop
 
 
-class LinkedTo(Condition):
+class RelatedTo(Condition):
     """The rows that one instance leads to: each of these paths has its value."""
 
     __slots__ = ("links",)
@@ -23,10 +23,10 @@ class LinkedTo(Condition):
         self.links = tuple(zip(paths, values, strict=True))
 
     def __repr__(self) -> str:
-        return f"LinkedTo({', '.join(path.name for path, _ in self.links)})"
+        return f"RelatedTo({', '.join(path.name for path, _ in self.links)})"
 
 
-class LinkedIn(Condition):
+class RelatedIn(Condition):
     """The rows whose key, these paths, is one that a query selects; None: one of none. `lookup`: exact or in."""
 
     __slots__ = ("lookup", "paths", "query")
@@ -37,12 +37,12 @@ class LinkedIn(Condition):
         self.lookup = lookup
 
     def __repr__(self) -> str:
-        return f"LinkedIn({', '.join(path.name for path in self.paths)})"
+        return f"RelatedIn({', '.join(path.name for path in self.paths)})"
 
 
-def link_paths(relation: Relation) -> tuple[Path, ...]:
+def owner_key_paths(relation: Relation) -> tuple[Path, ...]:
     """The columns, seen from the relation's target, that hold the key of an instance that has the relation."""
     first = relation.hops[0]
-    back: tuple[Hop, ...] = (relation.far.reverse,) if isinstance(relation, ManyToManyEnd) else ()
+    back: tuple[Hop, ...] = (relation.far.reverse,) if isinstance(relation, ManyToManySide) else ()
     fields = fields_of(first.target._meta, first.remote_columns)
     return tuple(Path(f"{relation.accessor}+", back, field, field) for field in fields)

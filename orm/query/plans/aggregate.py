@@ -13,7 +13,7 @@ from orm.query.plans.plan import Plan, make_plan, result_processors
 from orm.query.plans.select import rows_plan
 from orm.query.projection import Columns
 from orm.query.query import Query
-from orm.query.rendering import Captured, Rendering
+from orm.query.rendering import Rendering, SubqueryRendering
 from orm.query.terms.aggregates import AggregateTerm
 from orm.query.terms.base import AnnotationTerm, Term
 from orm.rows.readers import read_dicts
@@ -74,7 +74,7 @@ class Aggregation:
         labelled = [column.label(f"c{i}") for i, column in enumerate(statement.selected_columns)]
         inner = statement.with_only_columns(*labelled, maintain_column_froms=True).subquery()
         columns = dict(zip(self.leaves, inner.columns, strict=False))  # Others only make rows distinct.
-        outer = Captured(self.query.info, rendering.binds, columns)
+        outer = SubqueryRendering(self.query.info, rendering.binds, columns)
         found = [term.render(outer) for term in self.terms]
         reader = read_dicts(self.names, result_processors(dialect, found))
         return make_plan(dialect, sqlalchemy.select(*found).select_from(inner), reader)

@@ -18,9 +18,9 @@ from orm.database.dialect import Dialect
 from orm.database.sql.operators import ListOf
 from orm.query.plans.cache import plans
 from orm.query.plans.plan import Plan, make_plan
-from orm.query.plans.write import Assignments, matching, restricted
+from orm.query.plans.write import Assignments, matching, with_where
 from orm.query.query import Query
-from orm.query.rendering import Binds, Rendering
+from orm.query.rendering import BindNumbering, Rendering
 
 if TYPE_CHECKING:
     from orm.mapping.model_info import ModelInfo
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 ONE_ROW = re.compile(r"\(SELECT (?P<first>(?:\?|%s) AS c0(?:, (?:\?|%s) AS c\d+)*)(?=\) AS new_values)")
 
 
-class RowBinds(Binds):
+class RowBinds(BindNumbering):
     """Takes each value from a column of the table of new values, and notes the columns' types."""
 
     def __init__(self, types: list[TypeEngine[Any]], rows: FromClause | None = None) -> None:
@@ -88,13 +88,15 @@ class BatchUpdate:
             return self._update(info, types, rows), None
         if self.dialect.numbered_parameters or any(isinstance(type_, ListOf) for type_ in types):
             return None, None
-        binds = Binds()
+        binds = BindNumbering()
         values = [binds.bind(type_) for type_ in types]
         labelled = sqlalchemy.select(*(value.label(f"c{i}") for i, value in enumerate(values)))
         one_row = make_plan(self.dialect, labelled)
         return self._update(info, types, labelled.subquery("new_values")), one_row
 
-    def _assigned(self, info: ModelInfo, binds: Binds) -> tuple[list[ColumnElement[Any]], dict[str, Any], Rendering]:
+    def _assigned(
+        self, info: ModelInfo, binds: BindNumbering
+    ) -> tuple[list[ColumnElement[Any]], dict[str, Any], Rendering]:
         """What the key is compared with, and what each column is set to."""
         rendering = Rendering(info, binds)
         keys: list[ColumnElement[Any]] = [binds.bind(field.column_type()) for field in info.pk_fields]
@@ -106,7 +108,7 @@ class BatchUpdate:
         statement = sqlalchemy.update(table).values(sets)
         for field, key in zip(info.pk_fields, keys, strict=True):
             statement = statement.where(table.c[field.column_name] == key)
-        rendering.binds = Binds()
+        rendering.binds = BindNumbering()
         rendering.bind = rendering.binds.bind
         rendering.binds.reserve(len(types))
-        return make_plan(self.dialect, restricted(statement.inline(), self.query, rendering))
+        return make_plan(self.dialect, with_where(statement.inline(), self.query, rendering))

@@ -14,16 +14,16 @@ from sqlalchemy import ColumnElement, Select
 from sqlalchemy.types import TypeEngine
 
 from orm.database.dialect import Dialect
-from orm.database.types.column_types import Computed
+from orm.database.types.column_types import ComputedResult
 from orm.query.graph_sections import KeyTables, Section
 from orm.query.plans.cache import plans
 from orm.query.plans.plan import Plan, make_plan, result_processors
 from orm.query.query import Query
-from orm.query.related_rows import FirstOfEach
+from orm.query.related_rows import LimitedPerOwner
 from orm.query.rendering import Rendering
 from orm.rows.graph_dicts import dict_reader
 from orm.rows.graph_instances import instance_reader
-from orm.rows.graph_readers import Described, GraphReader, Layout
+from orm.rows.graph_readers import ColumnLayout, Described, GraphReader
 
 # What SQL computes has a type of its own on each database; a NULL in its place needs one that goes together with it.
 BESIDE: dict[str, TypeEngine[Any]] = {
@@ -69,7 +69,7 @@ class GraphPlan:
             width = 0
         widths = [width or len(output.statement.selected_columns) for output in found]
         layouts = {
-            where: Layout(number, place, size, tuple(process))
+            where: ColumnLayout(number, place, size, tuple(process))
             for number, (where, place, size, process) in enumerate(
                 zip(self.outputs, places, widths, processors, strict=True)
             )
@@ -146,7 +146,7 @@ def _rendered(query: Query, binds: KeyTables, most: int | None) -> tuple[Select[
     """A query's SELECT with columns c0, c1, …, and how many of them it is for."""
     rendering = Rendering(query.info, binds)
     statement = query.select(rendering)
-    if most is not None and (isinstance(query, FirstOfEach) or not query.is_limited):
+    if most is not None and (isinstance(query, LimitedPerOwner) or not query.is_limited):
         # As a number, which PostgreSQL plans with: of a parameter it assumes that most rows are cut off.
         statement = statement.limit(sqlalchemy.literal_column(str(most + 1)))
     labelled = [column.label(f"c{i}") for i, column in enumerate(statement.selected_columns)]
@@ -194,6 +194,6 @@ def _united(dialect: Dialect, outputs: Sequence[Output]) -> tuple[Any, list[tupl
 
 def _type_of(dialect: Dialect, column: ColumnElement[Any]) -> tuple[str, TypeEngine[Any]]:
     type_ = column.type
-    if isinstance(type_, Computed):
+    if isinstance(type_, ComputedResult):
         type_ = BESIDE[type_.kind]
     return type_.compile(dialect=dialect.sqlalchemy), type_

@@ -10,7 +10,7 @@ import sqlalchemy
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from orm.database.dialect import LIST_SLOT, Dialect
-from orm.database.types.column_types import Unstorable
+from orm.database.types.column_types import UnstorableValue
 from orm.utils.codegen import function_of
 
 Process = Callable[[Any], Any]
@@ -62,12 +62,12 @@ class Plan:
             values = (*values, *self._constants)
         try:
             return [values[i] if p is None else p(values[i]) for i, p in self._binds]
-        except Unstorable:
+        except UnstorableValue:
             for i, process in self._binds:
                 try:
                     if process is not None:
                         process(values[i])
-                except Unstorable as error:
+                except UnstorableValue as error:
                     raise UnstorableArgument(i, str(error)) from None
             raise
 
@@ -101,7 +101,7 @@ def make_plan(
     statement: sqlalchemy.ClauseElement,
     reader: Callable[[Any], list[Any]] | None = None,
 ) -> Plan:
-    """Compile a statement whose bind parameters are named by `Binds`."""
+    """Compile a statement whose bind parameters are named by `BindNumbering`."""
     compiled = dialect.compile(statement)
     names = compiled.positiontup or []
     # Some binds are SQLAlchemy's own, such as SQLite's OFFSET 0: they follow the values, counted from the end.

@@ -21,7 +21,7 @@ def rows_plan(dialect: Dialect, query: Query) -> Plan:
     def make() -> Plan:
         rendering = Rendering(query.info)
         statement = query.select(rendering)
-        if query.starts_at_own_rows:
+        if query.limits_before_joins:
             statement = dialect.own_rows_first(statement)
         if query.lock is not None:
             statement = locked(dialect, statement, query.lock, query, rendering)
@@ -61,6 +61,6 @@ def counted(query: Query) -> Query:
     return query.changed(ordering=query.ordering if ordered else (), lock=None)
 
 
-def probed(query: Query) -> Query:
+def exists_query(query: Query) -> Query:
     """What is left of a query to see whether it has a row: the key of the first one."""
     return counted(query).changed(lock=query.lock).slice(0, 1)

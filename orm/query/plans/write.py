@@ -11,7 +11,7 @@ import sqlalchemy
 from sqlalchemy import ColumnElement
 
 from orm.database.dialect import Dialect
-from orm.database.types.column_types import Unstorable
+from orm.database.types.column_types import UnstorableValue
 from orm.exceptions import FieldError, NotSupportedError
 from orm.fields import Field
 from orm.query.conditions.base import EVERYTHING
@@ -20,9 +20,9 @@ from orm.query.plans.cache import plans
 from orm.query.plans.plan import Plan, Process, UnstorableArgument, make_plan, result_processors
 from orm.query.projection import Instances, Projection
 from orm.query.query import Query
-from orm.query.rendering import Binds, Rendering
+from orm.query.rendering import BindNumbering, Rendering
 from orm.query.resolving.resolve import resolve
-from orm.query.resolving.scope import Names
+from orm.query.resolving.scope import Scope
 from orm.query.terms.base import PathTerm, Term
 from orm.rows.readers import read_tuples
 from orm.rows.writers import write_inserts
@@ -62,7 +62,7 @@ def insert_plan(
 
     def make() -> Plan:
         table = info.require_table()
-        binds = Binds()
+        binds = BindNumbering()
         row = {field.column_name: binds.bind(field.column_type()) for field in fields}
         # Without values SQLAlchemy would name every column; of one empty row it makes DEFAULT VALUES.
         insert = dialect.insert(table).values(row or [{}])
@@ -165,7 +165,7 @@ class BulkInsert:
         for position, (process, value) in enumerate(zip(self._processors, values, strict=True)):
             try:
                 found.append(value if process is None else process(value))
-            except Unstorable as error:
+            except UnstorableValue as error:
                 raise UnstorableArgument(position, str(error)) from None
         return tuple(found)
 
@@ -198,7 +198,7 @@ class BulkInsert:
     def _plan_rows(self, count: int) -> Plan:
         def make() -> Plan:
             table = self.info.require_table()
-            binds = Binds()
+            binds = BindNumbering()
             rows = [{field.column_name: binds.bind(field.column_type()) for field in self.fields} for _ in range(count)]
             insert = self.dialect.insert(table).values(rows)
             return _returning_plan(self.dialect, table, insert.inline(), self.returning, self.conflict)
@@ -210,7 +210,7 @@ class BulkInsert:
 Assignments = tuple[tuple[Field[Any], Term], ...]
 
 
-def resolve_assignments(names: Names, validated: Mapping[str, Any], expressions: Mapping[str, Any]) -> Assignments:
+def resolve_assignments(names: Scope, validated: Mapping[str, Any], expressions: Mapping[str, Any]) -> Assignments:
     """What an UPDATE sets: validated values by field name, and expressions over the row itself."""
     info = names.info
     found: list[tuple[Field[Any], Term]] = []
@@ -248,7 +248,7 @@ def update_plan(dialect: Dialect, query: Query, assignments: Assignments, return
         rendering = Rendering(query.info)
         sets = {field.column_name: term.render(rendering) for field, term in assignments}
         statement = sqlalchemy.update(query.info.require_table()).values(sets).inline()
-        statement = restricted(statement, query, rendering)
+        statement = with_where(statement, query, rendering)
         return _returning(dialect, statement, query.info, returning, can=dialect.update_returning)
 
     shape: Hashable = tuple((field, term.key) for field, term in assignments)
@@ -260,7 +260,7 @@ def delete_plan(dialect: Dialect, query: Query, returning: Projection | None = N
 
     def make() -> Plan:
         rendering = Rendering(query.info)
-        statement = restricted(sqlalchemy.delete(query.info.require_table()), query, rendering)
+        statement = with_where(sqlalchemy.delete(query.info.require_table()), query, rendering)
         return _returning(dialect, statement, query.info, returning, can=dialect.delete_returning)
 
     return plans.get((dialect.name, "delete", query.key, returning and returning.key), make)
@@ -277,7 +277,7 @@ def _returning(dialect: Dialect, statement: Any, info: ModelInfo, returning: Pro
     return make_plan(dialect, statement.returning(*columns), reader)
 
 
-def restricted(statement: Any, query: Query, rendering: Rendering) -> Any:
+def with_where(statement: Any, query: Query, rendering: Rendering) -> Any:
     """The statement, restricted to the rows that match; by their keys, if more than the table itself is read."""
     position = rendering.binds.count
     if not query.annotations:

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 from orm.exceptions import QueryError
 from orm.expressions.base import Expression, F, FieldExpression, Q
 from orm.expressions.subqueries import OuterRef
-from orm.query.conditions.related_to import LinkedIn, LinkedTo
+from orm.query.conditions.related_to import RelatedIn, RelatedTo
 from orm.query.paths import goes_on, resolve_path
 from orm.relations import (
     CompositeForeignKey,
     ForeignKey,
     GenericForeignKey,
-    ManyToManyEnd,
+    ManyToManySide,
     Relation,
     fields_of,
-    related_keys,
+    key_values,
 )
 
 if TYPE_CHECKING:
@@ -54,14 +54,14 @@ class Spread:
                 "list or a query of them (__in), and with NULL (__isnull)."
             )
         if hasattr(value, "_query"):
-            return LinkedIn(paths, value._query.selecting_key(self._label, self._target, self._fields), self.lookup)
+            return RelatedIn(paths, value._query.selecting_key(self._label, self._target, self._fields), self.lookup)
         if self.lookup == "exact":
-            return LinkedTo(paths, self._parts(value))
+            return RelatedTo(paths, self._parts(value))
         found = Q()
         for item in value:
             if item is not None:
-                found = found | LinkedTo(paths, self._parts(item))
-        return found if found.children else LinkedIn(paths, None, "in")
+                found = found | RelatedTo(paths, self._parts(item))
+        return found if found.children else RelatedIn(paths, None, "in")
 
     @property
     def bare(self) -> str:
@@ -96,7 +96,7 @@ class Spread:
 
     def _parts(self, value: Any) -> tuple[Any, ...]:
         found = compared_parts(self.info, self._label, self._fields, value)
-        return found or related_keys(self._label, self._target.model, self._fields, value)
+        return found or key_values(self._label, self._target.model, self._fields, value)
 
 
 def compared_parts(info: ModelInfo, label: str, fields: Sequence[Field[Any]], value: Any) -> tuple[Any, ...] | None:
@@ -149,7 +149,7 @@ def key_fields(relation: Relation) -> tuple[Field[Any], ...]:
     """The fields of the target that a comparison with the relation compares."""
     if isinstance(relation, (ForeignKey, CompositeForeignKey)):
         return fields_of(relation.target._meta, relation.remote_columns)
-    if isinstance(relation, ManyToManyEnd):
+    if isinstance(relation, ManyToManySide):
         return fields_of(relation.target._meta, relation.far.remote_columns)
     return relation.target._meta.pk_fields
 

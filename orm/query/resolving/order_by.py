@@ -12,7 +12,7 @@ from orm.functions.json import KeyNumber
 from orm.query.ordering import OrderTerm
 from orm.query.paths import Path, split_path
 from orm.query.resolving.composite_keys import find_spread
-from orm.query.resolving.scope import Names
+from orm.query.resolving.scope import Scope
 from orm.query.terms.base import PathTerm, Term
 from orm.query.terms.computed import FuncTerm
 from orm.query.terms.transforms import KeyTerm
@@ -34,7 +34,7 @@ def by_value(term: Term) -> tuple[Term, ...]:
     return (FuncTerm(KEY_NUMBER, (term,)), term) if isinstance(term, KeyTerm) else (term,)
 
 
-def named_ordering(names: Names, name: str) -> tuple[OrderTerm, ...]:
+def named_ordering(names: Scope, name: str) -> tuple[OrderTerm, ...]:
     """The terms that a name, such as ``-album__name``, orders by. Raises `FieldError`."""
     if names.annotations:
         return tuple(_ordering(names, name, 0))
@@ -46,7 +46,7 @@ def named_ordering(names: Names, name: str) -> tuple[OrderTerm, ...]:
     return known
 
 
-def _ordering(names: Names, name: str, depth: int) -> Iterable[OrderTerm]:
+def _ordering(names: Scope, name: str, depth: int) -> Iterable[OrderTerm]:
     info = names.info
     descending = name.startswith("-")
     bare = name[1:] if name[:1] in "-+" and name else name
@@ -77,7 +77,7 @@ def _ordering(names: Names, name: str, depth: int) -> Iterable[OrderTerm]:
 
 
 def _related_ordering(
-    names: Names, bare: str, descending: bool, related: ModelInfo, keys: Iterable[Path], depth: int
+    names: Scope, bare: str, descending: bool, related: ModelInfo, keys: Iterable[Path], depth: int
 ) -> Iterable[OrderTerm]:
     """As in Django: ordering by a relation orders by the related model's own ordering, or its key."""
     info = names.info

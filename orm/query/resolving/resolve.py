@@ -43,22 +43,22 @@ from orm.query.conditions.base import (
     NOTHING,
     Clause,
     InQuery,
-    Match,
-    Node,
-    TermMatch,
-    about_rows,
+    LookupPredicate,
+    Predicate,
+    TermPredicate,
     constant,
     is_never,
     junction,
+    without_group_terms,
 )
 from orm.query.conditions.comparing import PLAIN_VALUES, in_query, one_row, prepared, within_year
-from orm.query.conditions.exists import AboutRows, Certain, ExistsQuery, RowExists, RowMissing, near_terms
-from orm.query.conditions.related_to import LinkedIn, LinkedTo
+from orm.query.conditions.exists import ExistsQuery, NullAsFalse, RelatedNull, RelationPredicate, RowExists, near_terms
+from orm.query.conditions.related_to import RelatedIn, RelatedTo
 from orm.query.ordering import ClauseOrder, OrderTerm
 from orm.query.paths import MAX_CACHED, Path, resolve_path, split_path
 from orm.query.resolving.composite_keys import Spread, compared_parts, find_spread
 from orm.query.resolving.order_by import KEY_NUMBER, named_ordering
-from orm.query.resolving.scope import Names
+from orm.query.resolving.scope import Scope
 from orm.query.terms.aggregates import AggregateTerm, WindowTerm
 from orm.query.terms.base import DECIMAL, NULL, ClauseTerm, NullTerm, PathTerm, RowTerm, Term, ValueTerm, value_field
 from orm.query.terms.computed import CaseTerm, CombinedTerm, ConditionTerm, FuncTerm
@@ -69,7 +69,7 @@ from orm.relations import RelationExpression
 if TYPE_CHECKING:
     from orm.mapping.model_info import ModelInfo
 
-Resolver = Callable[[Names, Any, str], Term]
+Resolver = Callable[[Scope, Any, str], Term]
 
 KEY_STRING = KeyString(F("key"))
 SLICES = {"text": Substr(F("text"), 1), "array": ArraySlice(F("array"), 1)}
@@ -77,7 +77,7 @@ SLICES = {"text": Substr(F("text"), 1), "array": ArraySlice(F("array"), 1)}
 NO_NUMBERS = ("text", "enum", "boolean", "binary", "uuid", "ip", "array")
 
 
-def resolve(names: Names, node: Any, what: str) -> Term:
+def resolve(names: Scope, node: Any, what: str) -> Term:
     """Resolve an expression (or a plain value) against a model.
 
     Raises `FieldError` for a name that is no field or a field of another model.
@@ -90,32 +90,32 @@ def _resolver_of(kind: type) -> Resolver:
     return next((resolver for base, resolver in RESOLVERS if issubclass(kind, base)), _other)
 
 
-def _field(names: Names, node: FieldExpression[Any], what: str) -> Term:
+def _field(names: Scope, node: FieldExpression[Any], what: str) -> Term:
     check_model(names.info, node, what)
     return names.path_term(resolve_path(names.info, "__".join(node._path), what))
 
 
-def _value(names: Names, node: Value[Any], what: str) -> Term:
+def _value(names: Scope, node: Value[Any], what: str) -> Term:
     if node.value is None:
         return NULL if node.output_field is None else NullTerm(node.output_field)
     return ValueTerm(node.value, node.output_field or value_field(node.value))
 
 
-def _window_function(names: Names, node: WindowFunction[Any], what: str) -> Term:
+def _window_function(names: Scope, node: WindowFunction[Any], what: str) -> Term:
     raise QueryError(f"{node!r} needs a Window(...) around it.")
 
 
-def _func(names: Names, node: Func[Any], what: str) -> Term:
+def _func(names: Scope, node: Func[Any], what: str) -> Term:
     return FuncTerm(node, tuple(resolve(names, argument, what) for argument in node.arguments))
 
 
-def _unusable(names: Names, node: Expression[Any], what: str) -> Term:
+def _unusable(names: Scope, node: Expression[Any], what: str) -> Term:
     raise QueryError(f"{node!r} cannot be used as {what}.")
 
 
-def _other(names: Names, node: Any, what: str) -> Term:
+def _other(names: Scope, node: Any, what: str) -> Term:
     if is_queryset(node):
-        return SubqueryTerm(node._query.selecting_one(None))
+        return SubqueryTerm(node._query.as_single_column(None))
     return NULL if node is None else ValueTerm(node, value_field(node))
 
 
@@ -129,7 +129,7 @@ def check_model(info: ModelInfo, node: FieldExpression[Any], what: str) -> None:
         )
 
 
-def _combined(names: Names, node: Combined[Any], what: str) -> CombinedTerm:
+def _combined(names: Scope, node: Combined[Any], what: str) -> CombinedTerm:
     left, right = node.left, node.right
     left_term = resolve(names, left, what) if is_expression(left) else None
     right_term = resolve(names, right, what) if is_expression(right) else _beside(right, left_term)
@@ -148,7 +148,7 @@ def _combined(names: Names, node: Combined[Any], what: str) -> CombinedTerm:
     return CombinedTerm(node.operator, left_term, right_term)
 
 
-def _sliced(names: Names, node: Sliced[Any], what: str) -> FuncTerm:
+def _sliced(names: Scope, node: Sliced[Any], what: str) -> FuncTerm:
     term = resolve(names, node.expression, what)
     kind = term.field.kind if term.typed else "text"
     if kind not in SLICES:
@@ -171,7 +171,7 @@ def _beside(value: Any, other: Term | None) -> ValueTerm:
     return ValueTerm(value, value_field(value))
 
 
-def _aggregate(names: Names, node: Aggregate[Any], what: str) -> AggregateTerm:
+def _aggregate(names: Scope, node: Aggregate[Any], what: str) -> AggregateTerm:
     expression, *others = node.arguments
     argument = RowTerm() if isinstance(expression, AllRows) else resolve(names, expression, what)
     simple = not others and node.filter is None and node.default is None and node.output_field is None
@@ -189,7 +189,7 @@ def _aggregate(names: Names, node: Aggregate[Any], what: str) -> AggregateTerm:
     return AggregateTerm(node, argument, condition, default, rest)
 
 
-def _window(names: Names, node: Window[Any], what: str) -> WindowTerm:
+def _window(names: Scope, node: Window[Any], what: str) -> WindowTerm:
     function = node.expression
     inner: FuncTerm | AggregateTerm
     if isinstance(function, Aggregate):
@@ -200,7 +200,7 @@ def _window(names: Names, node: Window[Any], what: str) -> WindowTerm:
     return WindowTerm(inner, partition, resolve_ordering(names, node.order_by), node.frame)
 
 
-def _case(names: Names, node: Case[Any], what: str) -> CaseTerm:
+def _case(names: Scope, node: Case[Any], what: str) -> CaseTerm:
     branches = tuple(
         (resolve_condition(names, branch.condition), resolve(names, branch.then, what)) for branch in node.branches
     )
@@ -208,13 +208,13 @@ def _case(names: Names, node: Case[Any], what: str) -> CaseTerm:
 
 
 def resolve_conditions(
-    names: Names,
+    names: Scope,
     args: Sequence[Any],
     lookups: Iterable[tuple[str, Any]],
     *,
     negated: bool = False,
     grouped: bool = False,
-) -> Node:
+) -> Predicate:
     """The condition that ``filter(*args, **lookups)`` states (or ``exclude``, negated); `grouped`: of groups."""
     given = [*args, *lookups]
     for argument in args:
@@ -223,16 +223,16 @@ def resolve_conditions(
         found = _resolved(names, given[0], negated=False) or EVERYTHING
     else:
         found = _joined(names, "AND", given, negated, negated) or EVERYTHING
-    return found if grouped else about_rows(found)
+    return found if grouped else without_group_terms(found)
 
 
-def resolve_condition(names: Names, condition: Any) -> Node:
+def resolve_condition(names: Scope, condition: Any) -> Predicate:
     """One condition, resolved. Raises `FieldError` or `QueryError` for what makes no sense."""
     check_condition(condition)
     return _resolved(names, condition, negated=False) or EVERYTHING
 
 
-def _joined(names: Names, connector: Any, children: Iterable[Any], negated: bool, below: bool) -> Node | None:
+def _joined(names: Scope, connector: Any, children: Iterable[Any], negated: bool, below: bool) -> Predicate | None:
     """The children of a `Q`; None if they state nothing, which negated states nothing either.
 
     `below`: they stand under a NOT, where a relation that leads to many rows is asked about as a whole.
@@ -242,7 +242,7 @@ def _joined(names: Names, connector: Any, children: Iterable[Any], negated: bool
     return junction(connector, stated, negated) if stated else None
 
 
-def _resolved(names: Names, condition: Any, negated: bool) -> Node | None:
+def _resolved(names: Scope, condition: Any, negated: bool) -> Predicate | None:
     """A condition, or a keyword with its value; None for an empty `Q`."""
     if isinstance(condition, tuple):
         return _keyword(names, condition[0], condition[1], negated)
@@ -250,10 +250,10 @@ def _resolved(names: Names, condition: Any, negated: bool) -> Node | None:
         below = negated or condition.negated
         return _joined(names, condition.connector, condition.children, condition.negated, below)
     if isinstance(condition, Exists):
-        return NOTHING if condition.query.is_empty else ExistsQuery(condition.query.probing())
-    if isinstance(condition, LinkedTo):
+        return NOTHING if condition.query.is_empty else ExistsQuery(condition.query.as_exists())
+    if isinstance(condition, RelatedTo):
         return _linked(names, condition, negated)
-    if isinstance(condition, LinkedIn):
+    if isinstance(condition, RelatedIn):
         return _linked_in(names, condition, negated)
     if isinstance(condition, Comparison):
         expression = condition.expression
@@ -272,7 +272,7 @@ def _resolved(names: Names, condition: Any, negated: bool) -> Node | None:
     return Clause(condition)
 
 
-def _linked(names: Names, condition: LinkedTo, negated: bool) -> Node:
+def _linked(names: Scope, condition: RelatedTo, negated: bool) -> Predicate:
     """All the columns of a key have their values: of the same row, if there may be many."""
     links = condition.links
     path = links[0][0]
@@ -282,18 +282,18 @@ def _linked(names: Names, condition: LinkedTo, negated: bool) -> Node:
         )
     count = path.first_many()
     hops = path.relations[:count]
-    inner_names = Names(hops[-1].target._meta, own_scope=True)
-    found: list[Node] = []
+    inner_names = Scope(hops[-1].target._meta, own_scope=True)
+    found: list[Predicate] = []
     outside: tuple[Term, ...] = ()
     for linked, value in links:
         term, exact = inner_names.path_term(linked.after(count)), lookup_for(linked.field, "exact")
         known, reads = _from_outside(names, term, exact, value)
         found.append(_match(inner_names, term, exact, known))
         outside += reads
-    return AboutRows(RowExists(hops, junction("AND", found), names.joined_here(hops), outside))
+    return RelationPredicate(RowExists(hops, junction("AND", found), names.joined_here(hops), outside))
 
 
-def _linked_in(names: Names, condition: LinkedIn, negated: bool) -> Node:
+def _linked_in(names: Scope, condition: RelatedIn, negated: bool) -> Predicate:
     """A key of several columns is one that a query selects."""
     paths, query = condition.paths, condition.query
     if query is not None and not query.is_empty:
@@ -307,14 +307,14 @@ def _linked_in(names: Names, condition: LinkedIn, negated: bool) -> Node:
     hops = paths[0].relations[:count]
     if query is None:
         return constant(False, *near_terms(hops, names.joined_here(hops)))
-    inner_names = Names(hops[-1].target._meta, own_scope=True)
+    inner_names = Scope(hops[-1].target._meta, own_scope=True)
     inner = InQuery(tuple(inner_names.path_term(path.after(count)) for path in paths), query, outside=True)
-    return AboutRows(RowExists(hops, inner, names.joined_here(hops), ()))
+    return RelationPredicate(RowExists(hops, inner, names.joined_here(hops), ()))
 
 
-def _truth(names: Names, expression: Expression[Any], negated: bool) -> Node:
+def _truth(names: Scope, expression: Expression[Any], negated: bool) -> Predicate:
     """An expression that is a condition by itself: that it is true."""
-    field = resolve(Names(names.info, names.annotations), expression, "a condition").field
+    field = resolve(Scope(names.info, names.annotations), expression, "a condition").field
     if field.kind != "boolean":
         raise QueryError(
             f"{names.info.name}: {expression!r} is of type {type(field).__name__} and no condition by itself: "
@@ -325,7 +325,7 @@ def _truth(names: Names, expression: Expression[Any], negated: bool) -> Node:
     return found
 
 
-def _keyword(names: Names, name: str, value: Any, negated: bool) -> Node:
+def _keyword(names: Scope, name: str, value: Any, negated: bool) -> Predicate:
     info = names.info
     if len(info.pk_fields) > 1 and name in ("pk", "pk__exact", "pk__in"):
         return _composite(names, name, value)
@@ -349,13 +349,13 @@ def _keyword(names: Names, name: str, value: Any, negated: bool) -> Node:
     return _path_match(names, *known, value, negated)
 
 
-def _composite(names: Names, name: str, value: Any) -> Node:
+def _composite(names: Scope, name: str, value: Any) -> Predicate:
     """A composite key against one tuple, or one of several."""
     info = names.info
     paths = tuple(resolve_path(info, field.attname, "a lookup") for field in info.pk_fields)
     if is_queryset(value):
         query = value._query.selecting_key(f"{info.name}.pk", info, info.pk_fields)
-        return _linked_in(names, LinkedIn(paths, query, "in" if name == "pk__in" else "exact"), False)
+        return _linked_in(names, RelatedIn(paths, query, "in" if name == "pk__in" else "exact"), False)
     keys = list(value) if name == "pk__in" else [value]
     if not keys:
         return constant(False, *map(names.path_term, paths))
@@ -373,13 +373,13 @@ def _composite(names: Names, name: str, value: Any) -> Node:
     return junction("OR", rows)
 
 
-def _path_match(names: Names, path: Path, steps: Steps, lookup: Lookup, value: Any, negated: bool) -> Node:
+def _path_match(names: Scope, path: Path, steps: Steps, lookup: Lookup, value: Any, negated: bool) -> Predicate:
     if negated and path.many:
         return _exists(names, path, steps, lookup, value)
     return _match(names, with_steps(names.path_term(path), steps), lookup, value)
 
 
-def _exists(names: Names, path: Path, steps: Steps, lookup: Lookup, value: Any) -> Node:
+def _exists(names: Scope, path: Path, steps: Steps, lookup: Lookup, value: Any) -> Predicate:
     """What is excluded over a relation that leads to many rows: that one of them matches."""
     count = path.first_many()
     hops = path.relations[:count]
@@ -391,7 +391,7 @@ def _exists(names: Names, path: Path, steps: Steps, lookup: Lookup, value: Any) 
     else:
         start = hops[-1].target._meta
         inner_path = path.after(count)
-    inner_names = Names(start, own_scope=True)
+    inner_names = Scope(start, own_scope=True)
     term = with_steps(inner_names.path_term(inner_path), steps)
     value, outside = _from_outside(names, term, lookup, value)
     if lookup.name == "in" and is_queryset(value):
@@ -399,12 +399,12 @@ def _exists(names: Names, path: Path, steps: Steps, lookup: Lookup, value: Any) 
     else:
         inner = _match(inner_names, term, lookup, value)
     if lookup.name == "exact" and isinstance(value, Outside) and not isinstance(value.term.term, PathTerm):
-        inner = Certain(inner)
+        inner = NullAsFalse(inner)
     if is_never(inner):
         return constant(False, *near_terms(hops, names.joined_here(hops)))
     # Asked last: what the value reads may have joined the relation, too.
     joined = names.joined_here(hops)
-    return AboutRows(RowMissing(hops, inner) if outer else RowExists(hops, inner, joined, outside))
+    return RelationPredicate(RelatedNull(hops, inner) if outer else RowExists(hops, inner, joined, outside))
 
 
 class Outside(Expression[Any]):
@@ -414,10 +414,10 @@ class Outside(Expression[Any]):
         self.term = OuterTerm(term)
 
 
-def _from_outside(names: Names, term: Term, lookup: Lookup, value: Any) -> tuple[Any, tuple[Term, ...]]:
+def _from_outside(names: Scope, term: Term, lookup: Lookup, value: Any) -> tuple[Any, tuple[Term, ...]]:
     """A value for a condition inside of an EXISTS, where its names are those outside; and what it reads there."""
     if is_queryset(value) and lookup.takes_expression:
-        return Outside(SubqueryTerm(one_row(value._query, lookup.name).selecting_one(term.field))), ()
+        return Outside(SubqueryTerm(one_row(value._query, lookup.name).as_single_column(term.field))), ()
     if isinstance(value, (list, tuple, set, frozenset)) and any(isinstance(item, Expression) for item in value):
         found = [_from_outside(names, term, lookup, v) if isinstance(v, Expression) else (v, ()) for v in value]
         return [item for item, _ in found], tuple(leaf for _, leaves in found for leaf in leaves)
@@ -427,7 +427,7 @@ def _from_outside(names: Names, term: Term, lookup: Lookup, value: Any) -> tuple
     return value, ()
 
 
-def _match(names: Names, term: Term, lookup: Lookup, value: Any) -> Node:
+def _match(names: Scope, term: Term, lookup: Lookup, value: Any) -> Predicate:
     field = term.field
     if type(value) in PLAIN_VALUES and type(term) is PathTerm:
         return prepared(term, lookup, value)
@@ -440,7 +440,7 @@ def _match(names: Names, term: Term, lookup: Lookup, value: Any) -> Node:
     if spread is not None:
         return spread
     if lookup.takes_expression and getattr(value, "_query", None) is not None:
-        return TermMatch(term, lookup, SubqueryTerm(one_row(value._query, name).selecting_one(field)))
+        return TermPredicate(term, lookup, SubqueryTerm(one_row(value._query, name).as_single_column(field)))
     if isinstance(value, (Expression, ClauseElement)) and not hasattr(value, "_meta"):
         other = resolve(names, value, f"a value for {name}")
         if not lookup.takes_expression:
@@ -448,10 +448,10 @@ def _match(names: Names, term: Term, lookup: Lookup, value: Any) -> Node:
         if isinstance(other, KeyTerm) and not field.kind.startswith("json"):
             # SQL compares no JSON with numbers and texts.
             other = FuncTerm(KEY_STRING if field.kind == "text" else KEY_NUMBER, (other,))
-        return TermMatch(term, lookup, other)
+        return TermPredicate(term, lookup, other)
     if name in ("exact", "iexact") and value is None:
         null_key = name == "exact" and isinstance(term, KeyTerm)
-        return Match(term, KEY_IS_NULL if null_key else IS_NULL, Prepared((), variant=True))
+        return LookupPredicate(term, KEY_IS_NULL if null_key else IS_NULL, Prepared((), variant=True))
     if isinstance(term, TransformTerm) and isinstance(term.function, Extract):
         found = within_year(term, term.function, name, value)
         if found is not None:
@@ -459,7 +459,7 @@ def _match(names: Names, term: Term, lookup: Lookup, value: Any) -> Node:
     return prepared(term, lookup, value)
 
 
-def _spread(names: Names, term: Term, name: str, value: Any) -> Node | None:
+def _spread(names: Scope, term: Term, name: str, value: Any) -> Predicate | None:
     """A list or a range with expressions in it, as one condition for each; None if there is none in it."""
     if name not in ("in", "range") or not isinstance(value, (list, tuple, set, frozenset)):
         return None
@@ -475,7 +475,7 @@ def _spread(names: Names, term: Term, name: str, value: Any) -> Node | None:
     return junction("AND", [_match(names, term, lookup_for(term.field, bound), item) for bound, item in bounds])
 
 
-def resolve_ordering(names: Names, terms: Iterable[Any]) -> tuple[OrderTerm, ...]:
+def resolve_ordering(names: Scope, terms: Iterable[Any]) -> tuple[OrderTerm, ...]:
     """The terms of ``order_by(...)`` or ``Meta.ordering``. Raises `FieldError` or `QueryError`."""
     found: list[OrderTerm] = []
     for term in terms:
@@ -498,14 +498,14 @@ def resolve_ordering(names: Names, terms: Iterable[Any]) -> tuple[OrderTerm, ...
 def default_ordering(info: ModelInfo) -> tuple[OrderTerm, ...]:
     """The model's `Meta.ordering`, resolved once."""
     if info.default_order is None:
-        info.default_order = resolve_ordering(Names(info), info.options.ordering)
+        info.default_order = resolve_ordering(Scope(info), info.options.ordering)
     return info.default_order
 
 
 def primary_key_ordering(info: ModelInfo) -> tuple[OrderTerm, ...]:
     """By primary key; resolved once."""
     if info.pk_order is None:
-        info.pk_order = resolve_ordering(Names(info), [field.attname for field in info.pk_fields])
+        info.pk_order = resolve_ordering(Scope(info), [field.attname for field in info.pk_fields])
     return info.pk_order
 
 
@@ -524,7 +524,7 @@ RESOLVERS: tuple[tuple[type, Resolver], ...] = (
     (Aggregate, _aggregate),
     (Func, _func),
     (Case, _case),
-    (Subquery, lambda names, node, what: SubqueryTerm(node.query.selecting_one(None))),
+    (Subquery, lambda names, node, what: SubqueryTerm(node.query.as_single_column(None))),
     (Condition, lambda names, node, what: ConditionTerm(resolve_condition(names, node))),
     (Expression, _unusable),
     (ClauseElement, lambda names, node, what: ClauseTerm(node)),

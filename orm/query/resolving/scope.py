@@ -1,4 +1,4 @@
-"""`Names`: what names mean at one point of a query — fields, relations, annotations — and which joins they share."""
+"""`Scope`: what names mean at one point of a query — fields, relations, annotations — and which joins they share."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Reached = Mapping["tuple[Hop, ...]", int]
 
 
-class Names:
+class Scope:
     """Resolves the names in one call of a queryset's method.
 
     A relation that leads to many rows is joined once for all conditions of one ``filter()`` call, and again
@@ -42,7 +42,7 @@ class Names:
         self.scopes = scopes
         self._own = scopes + 1 if own_scope else 0
 
-    def scope_of(self, path: Path) -> int:
+    def join_number(self, path: Path) -> int:
         """The scope in which a path is joined; 0 for one that leads to a single row."""
         if not path.many:
             return 0
@@ -80,7 +80,7 @@ class Names:
     def path_term(self, path: Path) -> PathTerm:
         """The column of a path, in the scope that is right here."""
         if path.many:
-            return PathTerm(path, self.scope_of(path))
+            return PathTerm(path, self.join_number(path))
         found = path.term
         if found is None:
             found = path.term = PathTerm(path)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import sqlalchemy
 from sqlalchemy import ColumnElement
 
-from orm.database.sql.functions import Call
+from orm.database.sql.functions import SQLFunction
 from orm.functions.aggregates import Gathered
 from orm.functions.result_types import common_field
 from orm.functions.windows import WindowFunction
@@ -136,7 +136,7 @@ class WindowTerm(Term):
         function = self.inner.function
         found = function.over(call, **window) if isinstance(function, WindowFunction) else call.over(**window)
         if self.frame is not None and self.frame.exclusion is not None:
-            found = Call("excluding", found, words=(self.frame.exclusion.value,))
+            found = SQLFunction("excluding", found, words=(self.frame.exclusion.value,))
         return sqlalchemy.type_coerce(found, result_type(self.field))
 
     def leaves(self) -> tuple[Term, ...]:

@@ -18,8 +18,8 @@ from sqlalchemy.sql import visitors
 from sqlalchemy.types import TypeEngine
 
 from orm.database.sql import operators
-from orm.database.sql.functions import Call
-from orm.database.types.column_types import Computed
+from orm.database.sql.functions import SQLFunction
+from orm.database.types.column_types import ComputedResult
 from orm.exceptions import QueryError
 from orm.fields import (
     BigInteger,
@@ -34,7 +34,7 @@ from orm.fields import (
     Text,
     Time,
 )
-from orm.lookups.base import lookup_type
+from orm.lookups.base import comparison_type
 from orm.query.paths import Path
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class PathTerm(Term):
         self.aggregates: dict[Hashable, AggregateTerm] = {}
         """What has been resolved of it: aggregates without a condition, by their shape."""
         self.scope = scope
-        """Which join of its relations it reads, where they lead to many rows: see `Names`."""
+        """Which join of its relations it reads, where they lead to many rows: see `Scope`."""
         self.key = (path, scope)
         self.field = path.field
         self.nullable = path.nullable
@@ -134,14 +134,14 @@ class ValueTerm(Term):
     def __init__(self, value: Any, field: Field[Any]) -> None:
         self.values = (value,)
         self.field = field
-        self.key = ("value", repr(lookup_type(field)))
+        self.key = ("value", repr(comparison_type(field)))
 
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
-        type_ = lookup_type(self.field)
+        type_ = comparison_type(self.field)
         bound = rendering.bind(type_)
         if self.field.kind not in TEMPORAL:
             return bound
-        return Call("typed", bound, words=(self.field.kind,), type_=type_)
+        return SQLFunction("typed", bound, words=(self.field.kind,), type_=type_)
 
 
 class RowTerm(Term):
@@ -257,7 +257,7 @@ def _value_of(parameter: sqlalchemy.BindParameter[Any]) -> Any:
 
 
 class Condition(Protocol):
-    """What a term needs to know of a condition inside it: see `orm.query.conditions.base.Node`."""
+    """What a term needs to know of a condition inside it: see `orm.query.conditions.base.Predicate`."""
 
     key: Hashable
     values: tuple[Any, ...]
@@ -277,7 +277,7 @@ class Condition(Protocol):
 
 def lookup_key(field: Field[Any]) -> Hashable:
     """What tells one result type from another, for a query's shape."""
-    if field.kind in Computed.PYTHON:
+    if field.kind in ComputedResult.PYTHON:
         return field.kind
     found: Hashable = field.__dict__.get("_lookup_key")
     if found is None:
@@ -287,9 +287,9 @@ def lookup_key(field: Field[Any]) -> Hashable:
 
 def result_type(field: Field[Any]) -> TypeEngine[Any]:
     """The type that reads a computed value as the field's: drivers answer sums and means as they please."""
-    if field.kind in Computed.PYTHON:
-        return Computed(field.kind)
-    return lookup_type(field)
+    if field.kind in ComputedResult.PYTHON:
+        return ComputedResult(field.kind)
+    return comparison_type(field)
 
 
 def value_field(value: Any) -> Field[Any]:

@@ -10,12 +10,12 @@ import sqlalchemy
 from sqlalchemy import ColumnElement
 from sqlalchemy.sql.elements import Grouping
 
-from orm.database.sql.functions import Call
-from orm.database.types.column_types import Computed
+from orm.database.sql.functions import SQLFunction
+from orm.database.types.column_types import ComputedResult
 from orm.exceptions import QueryError
 from orm.fields import Field
 from orm.functions.result_types import common_field
-from orm.lookups.base import lookup_type
+from orm.lookups.base import comparison_type
 from orm.query.terms.base import NULL, VALUE_FIELDS, Condition, PathTerm, Term, lookup_key, result_type
 from orm.query.terms.date_arithmetic import moment_arithmetic, moment_field
 
@@ -25,12 +25,14 @@ if TYPE_CHECKING:
     from orm.query.rendering import Rendering
 
 ARITHMETIC: dict[str, Callable[[Any, Any], ColumnElement[Any]]] = {
-    "&": lambda left, right: Call("signed", left.bitwise_and(right)),
-    "|": lambda left, right: Call("signed", left.bitwise_or(right)),
+    "&": lambda left, right: SQLFunction("signed", left.bitwise_and(right)),
+    "|": lambda left, right: SQLFunction("signed", left.bitwise_or(right)),
     # Not every database has an operator for it.
-    "^": lambda left, right: Call("signed", left.bitwise_or(right)) - Call("signed", left.bitwise_and(right)),
-    "<<": lambda left, right: Call("signed", left.bitwise_lshift(sqlalchemy.cast(right, sqlalchemy.Integer()))),
-    ">>": lambda left, right: Call("shifted_right", left, sqlalchemy.cast(right, sqlalchemy.Integer())),
+    "^": lambda left, right: (
+        SQLFunction("signed", left.bitwise_or(right)) - SQLFunction("signed", left.bitwise_and(right))
+    ),
+    "<<": lambda left, right: SQLFunction("signed", left.bitwise_lshift(sqlalchemy.cast(right, sqlalchemy.Integer()))),
+    ">>": lambda left, right: SQLFunction("shifted_right", left, sqlalchemy.cast(right, sqlalchemy.Integer())),
     "**": sqlalchemy.func.power,
     "+": operator.add,
     "-": operator.sub,
@@ -63,10 +65,10 @@ class CombinedTerm(Term):
         right = self.right.render(rendering, required=required)
         if self.is_moment:
             found = moment_arithmetic(self.symbol, self.left.field, self.right.field, left, right)
-            return sqlalchemy.type_coerce(found, lookup_type(self.field))
+            return sqlalchemy.type_coerce(found, comparison_type(self.field))
         combined = ARITHMETIC[self.symbol](left, right)
         # A power of whole numbers is a float to most databases, their sum a decimal to MySQL.
-        type_ = result_type(self.field) if self.field.kind in ("integer", "float") else lookup_type(self.field)
+        type_ = result_type(self.field) if self.field.kind in ("integer", "float") else comparison_type(self.field)
         return sqlalchemy.type_coerce(combined, type_).self_group()
 
     def columns(self) -> tuple[PathTerm, ...]:
@@ -162,7 +164,7 @@ class ConditionTerm(Term):
 
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
         condition = self.condition.render(rendering, required=False, negated=False)
-        return sqlalchemy.type_coerce(Grouping(condition), Computed("boolean"))
+        return sqlalchemy.type_coerce(Grouping(condition), ComputedResult("boolean"))
 
     def leaves(self) -> tuple[Term, ...]:
         return self.condition.leaves()

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement
 
-from orm.database.sql.functions import Call
+from orm.database.sql.functions import SQLFunction
 from orm.exceptions import QueryError
 from orm.fields import DateTime, Duration, Field
 
@@ -36,7 +36,7 @@ def moment_arithmetic(
 ) -> ColumnElement[Any]:
     """The SQL, for fields of which `moment_field` made sense."""
     if left.kind == right.kind:
-        return Call(f"{left.kind}_gap", first, second)
+        return SQLFunction(f"{left.kind}_gap", first, second)
     if left.kind == "duration":
         left, first, second = right, second, first
-    return Call(f"{left.kind}_{'before' if symbol == '-' else 'after'}", first, second)
+    return SQLFunction(f"{left.kind}_{'before' if symbol == '-' else 'after'}", first, second)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy
 from sqlalchemy import ColumnElement
 
-from orm.database.sql.functions import Call, JSONPath
+from orm.database.sql.functions import JSONPath, SQLFunction
 from orm.database.types import column_types
 from orm.exceptions import FieldError
 from orm.expressions.base import Func
@@ -79,9 +79,11 @@ class KeyTerm(Term):
         for number, run in self.runs:
             if number:
                 for _ in run:
-                    found = Call("json_item", found, rendering.bind(column_types.Text()), type_=column_types.JSON())
+                    found = SQLFunction(
+                        "json_item", found, rendering.bind(column_types.Text()), type_=column_types.JSON()
+                    )
             else:
-                found = Call("json_at", found, rendering.bind(JSONPath()), type_=column_types.JSON())
+                found = SQLFunction("json_at", found, rendering.bind(JSONPath()), type_=column_types.JSON())
         return found
 
     def columns(self) -> tuple[PathTerm, ...]:

@@ -10,7 +10,7 @@ from tests.conformance.loaded_trees import tree
 
 case = Area("related instances")
 
-SPARSE = "nothing loads behind your back: ours raises and names the call, Django sends a statement"
+NOT_LOADED = "nothing loads behind your back: ours raises and names the call, Django sends a statement"
 UPDATED = "ours is one statement"
 KEY = "the key of a relation is there without asking; Django loads the row"
 
@@ -167,9 +167,9 @@ for _name, _ask in {
     "a one to one backward": lambda e, a: a.profile.bio,
     "an absent one to one backward": lambda e, a: e.author.profile.bio,
 }.items():
-    case(f"not loaded: {_name}", unread(_ask), differs=SPARSE)
+    case(f"not loaded: {_name}", unread(_ask), differs=NOT_LOADED)
 
-case("not loaded: a deferred column", lambda m, o: _deferred(m), differs=SPARSE)
+case("not loaded: a deferred column", lambda m, o: _deferred(m), differs=NOT_LOADED)
 case("the key of a relation", lambda m, o: _keys(m, lambda e: (e.blog_id, e.author_id)), ordered=True)
 case(
     "the pk of a relation",

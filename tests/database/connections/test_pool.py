@@ -39,8 +39,10 @@ class Maker:
         await asyncio.sleep(0)
         connection.open = False
 
-    def pool(self, size: int, patience: float | None = None) -> Pool[Connection]:
-        return Pool(self.make, self.close, lambda connection: connection.open, max_size=size, patience=patience)
+    def pool(self, size: int, acquire_timeout: float | None = None) -> Pool[Connection]:
+        return Pool(
+            self.make, self.close, lambda connection: connection.open, max_size=size, acquire_timeout=acquire_timeout
+        )
 
 
 async def settle() -> None:
@@ -126,7 +128,7 @@ async def test_a_waiter_cancelled_when_it_was_just_served_passes_it_on(usable: b
 
 
 async def test_patience_has_an_end() -> None:
-    pool = Maker().pool(1, patience=0.01)
+    pool = Maker().pool(1, acquire_timeout=0.01)
     first = await pool.acquire()
     with pytest.raises(LockNotAvailable, match=r"no connection became free within 0\.01 seconds"):
         await pool.acquire()
@@ -144,7 +146,7 @@ async def slow(database: Database) -> object:
     }[database.url.dialect]
     backend = database.idle_backend()
     assert backend is not None
-    return await backend.run_alone(backend.driver.fetch, text, ())
+    return await backend.run_autocommit(backend.driver.fetch, text, ())
 
 
 async def stopped(work: Callable[[], Awaitable[object]], passes: int) -> None:

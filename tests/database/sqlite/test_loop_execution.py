@@ -14,7 +14,7 @@ import pytest
 from orm.database.connections.database import Database
 from orm.database.connections.session import fetch_rows, run_sql
 from orm.database.sqlite.loop_execution import PROBATION
-from orm.database.sqlite.writer_lock import COMMITS_PER_CHECKPOINT, QueueingDriver
+from orm.database.sqlite.writer_lock import COMMITS_PER_CHECKPOINT, SerializedWriterDriver
 from orm.exceptions import UniqueViolation
 
 pytestmark = pytest.mark.anyio
@@ -29,9 +29,9 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "pace.db"
 
 
-def driver_of(database: Database) -> QueueingDriver:
+def driver_of(database: Database) -> SerializedWriterDriver:
     driver = database._backend.driver
-    assert isinstance(driver, QueueingDriver)
+    assert isinstance(driver, SerializedWriterDriver)
     return driver
 
 
