@@ -23,13 +23,15 @@ test: $(VENV)/.dev  ## Run the suite on SQLite, PostgreSQL and MySQL/MariaDB (AR
 	@PYTHONDEVMODE=1 PYTHONWARNINGS=error $(BIN)/python -X dev -W error \
 		-m pytest -n $(JOBS) --maxprocesses 4 --dist worksteal $(ARGS)
 
-check: $(VENV)/.dev  ## Check style and types: ruff, mypy --strict, pyright
+check: $(VENV)/.dev  ## Check style, layers, vocabulary and types
 	@echo "==> ruff check"
 	@$(BIN)/ruff check .
 	@echo "==> ruff format --check"
 	@$(BIN)/ruff format --check .
-	@echo "==> mypy --strict orm"
-	@$(BIN)/mypy --strict orm
+	@echo "==> lint-imports (the layers of orm)"
+	@$(BIN)/lint-imports
+	@echo "==> mypy --strict orm tools"
+	@$(BIN)/mypy --strict orm tools
 	@echo "==> mypy --strict tests/typing"
 	@$(BIN)/mypy --strict tests/typing
 	@echo "==> pyright tests/typing"

@@ -1,0 +1,1 @@
+"""Tests of the checks that hold the layers and the vocabulary of `orm`."""
