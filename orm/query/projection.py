@@ -8,6 +8,7 @@ from keyword import iskeyword
 from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import ColumnElement
+from sqlalchemy.util import memoized_property
 
 from orm.exceptions import FieldError, QueryError
 from orm.fields import Field
@@ -28,7 +29,6 @@ from orm.rows.readers import (
     read_tuples,
     read_values,
 )
-from orm.utils.memoized import once
 
 if TYPE_CHECKING:
     from orm.mapping.model_info import ModelInfo
@@ -102,7 +102,7 @@ class Instances(Projection):
     returned: bool = False
     """Whether they are returned besides."""
 
-    @once
+    @memoized_property
     def key(self) -> Hashable:
         needed = self.needed if self.only is not None or self.defer else None
         listed = (self.listed_by, self.back, self.returned)
@@ -351,7 +351,7 @@ class Columns(Projection):
             raise QueryError(f"{name!r} is a key of several columns: name one of its fields.")
         return sum(self.widths[:at])
 
-    @once
+    @memoized_property
     def key(self) -> Hashable:
         return (self.shape, self.names, tuple(term.key for term in self.terms), self.widths)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
+from sqlalchemy.util import memoized_property
 from typing_extensions import Self
 
 from orm.database.sql import operators
@@ -31,7 +32,6 @@ from orm.query.resolving.resolve import default_ordering, primary_key_ordering
 from orm.query.resolving.scope import Reached, Scope
 from orm.query.terms.base import AnnotationTerm, PathTerm, Term
 from orm.relations import ForeignKey, RelatedKey
-from orm.utils.memoized import once
 
 if TYPE_CHECKING:
     from orm.expressions.ctes import CTE
@@ -91,12 +91,12 @@ class Query:
     owner: tuple[ReverseRelation, Model] | None = None
     """The instance whose related rows these are, and how: they have it for their forward side."""
 
-    @once
+    @memoized_property
     def conditions(self) -> tuple[Predicate, Predicate, Predicate]:
         """The conditions on rows, on groups of them, and on windows over them all."""
         return split(self.where)
 
-    @once
+    @memoized_property
     def key(self) -> Hashable:
         """The shape: the model, what is selected, the condition; and by its name, each further clause that is there."""
         found: list[Hashable] = [self.info, self.projection.key, self.where.key]
@@ -122,7 +122,7 @@ class Query:
             found.append(tuple((cte.name, node.key) for cte, node in self.cte_joins))
         return tuple(found)
 
-    @once
+    @memoized_property
     def values(self) -> tuple[Any, ...]:
         """The arguments."""
         found: list[Any] = []
@@ -146,17 +146,17 @@ class Query:
             found.append(self.low)
         return tuple(found)
 
-    @once
+    @memoized_property
     def get_memo(self) -> LookupMemo:
         """What `get()` was asked here, not on what was made of it."""
         return LookupMemo()
 
-    @once
+    @memoized_property
     def filter_memo(self) -> LookupMemo:
         """What `filter()` was asked here."""
         return LookupMemo()
 
-    @once
+    @memoized_property
     def distinct_terms(self) -> tuple[Term, ...]:
         """What `distinct_on` has; where the ordering has the same, that, for their values must be the same binds."""
         return tuple(
@@ -164,11 +164,11 @@ class Query:
             for term in self.distinct_on
         )
 
-    @once
+    @memoized_property
     def _ordered_by(self) -> tuple[Term, ...]:
         return tuple(term.term for term in self.order)
 
-    @once
+    @memoized_property
     def order(self) -> tuple[OrderTerm, ...]:
         """The ordering in force. The model's own is not one of groups."""
         if self.ordering is None:
@@ -219,7 +219,7 @@ class Query:
         """Whether it is known, without asking, that no row can be found."""
         return is_never(self.where) or (self.high is not None and self.high <= self.low)
 
-    @once
+    @memoized_property
     def needs_no_loading(self) -> bool:
         """Whether its rows are all that there is to load and to link."""
         return not (self.branches or self.withheld or self.owner is not None)
@@ -447,7 +447,7 @@ class Query:
         return list({id(element): element for element in found}.values())
 
 
-DERIVED = tuple(name for name, value in vars(Query).items() if isinstance(value, once))
+DERIVED = tuple(name for name, value in vars(Query).items() if isinstance(value, memoized_property))
 
 
 def _is_own(term: Term) -> bool:

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 import sqlalchemy
+from sqlalchemy.util import memoized_property
 
 from orm.exceptions import NotSupportedError, QueryError
 from orm.lookups.base import In, Prepared
@@ -23,7 +24,6 @@ from orm.query.terms.base import Term
 from orm.relations import ManyToManySide, Relation, ReverseRelation
 from orm.relations.attaching import way_back_of_new
 from orm.rows.readers import Process, Reader
-from orm.utils.memoized import once
 
 IN = In()
 # A path takes part in a query's shape by its identity.
@@ -112,14 +112,14 @@ class LimitedPerOwner(Query):
         rows = query.changed(projection=beside, ordering=(), low=0, high=None)
         return cls(query.info, query.projection, low=query.low, high=query.high, rows=rows, places=order, links=links)
 
-    @once
+    @memoized_property
     def key(self) -> Hashable:
         """The shape."""
         assert self.rows is not None
         places = tuple((place.descending, place.nulls) for place in self.places)
         return ("first of each", self.rows.key, places, self.low > 0, self.high is None)
 
-    @once
+    @memoized_property
     def values(self) -> tuple[Any, ...]:
         """The arguments: the rows', and the bounds."""
         assert self.rows is not None

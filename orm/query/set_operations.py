@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import sqlalchemy
+from sqlalchemy.util import memoized_property
 
 from orm.exceptions import QueryError
 from orm.query.ordering import OrderTerm
 from orm.query.projection import Projection
 from orm.query.query import Query
 from orm.query.rendering import Rendering, SubqueryRendering
-from orm.utils.memoized import once
 
 if TYPE_CHECKING:
     from orm.fields import Field
@@ -101,7 +101,7 @@ class Combination(Query):
             found = any(nothing)
         return found or (self.high is not None and self.high <= self.low)
 
-    @once
+    @memoized_property
     def key(self) -> Hashable:
         """The shape."""
         return (
@@ -109,7 +109,7 @@ class Combination(Query):
             *(self.low > 0, self.high is not None),
         )
 
-    @once
+    @memoized_property
     def values(self) -> tuple[Any, ...]:
         """The arguments: of each part, of the ordering, of the slice."""
         found = [value for part in self.parts for value in part.values]

@@ -7,6 +7,7 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import databases
+from sqlalchemy.util import memoized_property
 
 from orm import execution
 from orm.database.connections.server_dialect import dialect_of
@@ -30,7 +31,6 @@ from orm.query.plans.write import (
 from orm.query.query import Query
 from orm.rows.writers import inserted_fields
 from orm.utils.gc_control import call_with_gc_paused, collect_if_grown
-from orm.utils.memoized import once
 from orm.writing.instances import copy_related_keys, prepare_insert, row_query, split_update
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ class Insertion:
         for batch in self._batches:
             await batch.prepare(session)
 
-    @once
+    @memoized_property
     def _chunks(self) -> list[_Chunk]:
         return [chunk for batch in self._batches for chunk in batch.chunks(self._batch_size)]
 

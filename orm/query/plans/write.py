@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
 from sqlalchemy import ColumnElement
+from sqlalchemy.util import memoized_property
 
 from orm.database.dialect import Dialect
 from orm.database.types.column_types import UnstorableValue
@@ -26,7 +27,6 @@ from orm.query.resolving.scope import Scope
 from orm.query.terms.base import PathTerm, Term
 from orm.rows.readers import read_tuples
 from orm.rows.writers import write_inserts
-from orm.utils.memoized import once
 
 if TYPE_CHECKING:
     from orm.mapping.model_info import ModelInfo
@@ -123,12 +123,12 @@ class BulkInsert:
         """Makes the rows of instances that have these fields."""
         self._arrays = self._plan_arrays()
 
-    @once
+    @memoized_property
     def _one(self) -> Plan:
         """The plan of a single row, whose text holds the placeholders of any number of them."""
         return insert_plan(self.dialect, self.info, self.fields, self.returning, self.conflict)
 
-    @once
+    @memoized_property
     def numbering(self) -> Plan | None:
         """The plan of a query of whether many rows can be inserted without RETURNING, and their keys still be told."""
         generated = self.info.generated
@@ -137,7 +137,7 @@ class BulkInsert:
         statement = self.dialect.numbering(self.info.require_table().c[generated.column_name])
         return None if statement is None else make_plan(self.dialect, statement)
 
-    @once
+    @memoized_property
     def unreturned(self) -> BulkInsert:
         """The same without RETURNING."""
         return BulkInsert(self.dialect, self.info, self.fields, (), self.conflict)
