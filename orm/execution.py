@@ -60,7 +60,7 @@ def ready(plan: Plan, query: Query, values: Sequence[Any]) -> tuple[str, Sequenc
     except UnstorableArgument as error:
         raise QueryError(
             f"A value of type {type(values[error.position]).__name__} in a query of {query.info.name} "
-            f"is not one that the database can hold: {error.reason}"
+            f"cannot be sent to the database: {error.reason}"
         ) from error
 
 

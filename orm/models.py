@@ -189,7 +189,7 @@ def _fields_of(name: str, declared: Mapping[str, Any]) -> dict[str, Field[Any]]:
             made.update(value.make_fields(key, name))
         for each in made:
             if each in fields or (each != key and each in declared):
-                raise FieldError(f"{name}.{key} makes the field {each!r}, which is there already. Rename one of them.")
+                raise FieldError(f"{name}.{key} adds the field {each!r}, which already exists. Rename one of them.")
         fields.update(made)
     return fields
 
@@ -204,13 +204,13 @@ def _check_names(name: str, fields: Mapping[str, Any]) -> None:
     for key in fields:
         if key in own:
             raise FieldError(
-                f"{name}.{key}: a field cannot be called {key!r}, because every model has a {key!r} of "
-                f"its own. Call it {key}_ or so, with column={key!r} to keep the column's name."
+                f"{name}.{key}: a field cannot be called {key!r}, because every model has an attribute of that "
+                f"name. Call it {key}_, for example, with column={key!r} to keep the column's name."
             )
         if "__" in key or key.startswith("_") or not key.isidentifier() or keyword.iskeyword(key):
             raise FieldError(
-                f"{name}: {key!r} cannot be a field's name. It must be a Python identifier that does not "
-                "begin with an underscore and has no two in a row, because lookups are split there; "
+                f"{name}: {key!r} cannot be a field's name. It must be a Python identifier that does not begin "
+                "with an underscore and has no double underscore, at which lookups are split; "
                 "column= gives the column another name."
             )
 
@@ -318,13 +318,13 @@ class Model(metaclass=ModelMetaclass):
         if sparse is not None:
             owner, _, relation = sparse.partition(".")
             return AttributeError(
-                f"{name} was not loaded, and nothing loads behind your back: {sparse} holds only its key. Use "
+                f"{name} was not loaded, and relations are not loaded implicitly: {sparse} holds only its key. Use "
                 f"`await instance.load()`, `await orm.load({owner.lower()}, {relation!r})` for one or many, or have "
                 f"the query bring it: {owner}.objects.select_related({relation!r}) or prefetch_related({relation!r})."
             )
         if self._persisted:
             return AttributeError(
-                f"{name} was not loaded, and nothing loads behind your back. Use `await instance.load()`, "
+                f"{name} was not loaded, and fields are not loaded implicitly. Use `await instance.load()`, "
                 f"or have the query bring it: only() or defer() left it out."
             )
         return AttributeError(f"{name} has no value yet: it was not given and has no default.")

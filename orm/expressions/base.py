@@ -447,11 +447,11 @@ class Func(Expression[T]):
         if function is not None:
             if not isinstance(function, str) or not FUNCTION.fullmatch(function):
                 raise QueryError(
-                    f"{function!r} is no name of a function: those are at most 63 letters, digits and _ of ASCII, and "
-                    "no words of SQL's own."
+                    f"{function!r} is not a valid function name: use at most 63 ASCII letters, digits and underscores, "
+                    "and no SQL keyword."
                 )
             if type(self).build is not Func.build:
-                raise QueryError(f"{type(self).__name__}() is a function already: it takes no function=.")
+                raise QueryError(f"{type(self).__name__}() defines its own function: it takes no function=.")
             self.function = function
         if type(self) is Func and not self.function:
             raise QueryError("Func() needs the name of a function of the database: Func('views', function='ABS').")

@@ -36,7 +36,7 @@ class CTE:
 
     def __init__(self, name: str, queryset: QuerySet[Any, Any]) -> None:
         if not isinstance(name, str) or not NAME.fullmatch(name):
-            raise QueryError(f"The name of a CTE is at most 60 letters, digits and _ of ASCII, got {name!r}.")
+            raise QueryError(f"The name of a CTE is at most 60 ASCII letters, digits and underscores, got {name!r}.")
         self.name = name
         self.query: Query = queryset._query
         self.step: Query | None = None

@@ -79,7 +79,7 @@ class Count(Aggregate[int]):
     def __init__(self, expression: Operand = "*", *, distinct: bool = False, filter: Condition | None = None) -> None:
         star = isinstance(expression, str) and expression == "*"
         if star and distinct:
-            raise QueryError('Count("*", distinct=True) makes no sense: name the field whose values to count.')
+            raise QueryError('Count("*", distinct=True) is not possible: name the field to count.')
         super().__init__(AllRows() if star else expression, distinct=distinct, filter=filter)
 
     def result(self, *fields: Field[Any]) -> Field[Any]:
@@ -215,7 +215,7 @@ def _ordering(term: str | Expression[Any] | Ordering) -> Ordering:
         return Ordering(F(term.removeprefix("-")), term.startswith("-"))
     if isinstance(term, Ordering):
         if term.nulls is not None:
-            raise QueryError("An aggregate's order_by= takes no nulls_first and nulls_last.")
+            raise QueryError("An aggregate's order_by= does not support nulls_first and nulls_last.")
         return term
     if not isinstance(term, Expression):
         raise QueryError(f"order_by= takes names and expressions, got {type(term).__name__}.")

@@ -25,7 +25,7 @@ class Cast(NamedFunc[T]):
 
     def __init__(self, expression: Operand, output_field: Field[T]) -> None:
         if not isinstance(output_field, Field):
-            raise QueryError(f"Cast() takes the field to become, such as orm.Integer(); got {output_field!r}.")
+            raise QueryError(f"Cast() takes a field as the target type, such as orm.Integer(); got {output_field!r}.")
         super().__init__(expression, output_field=output_field)
         self.target = output_field
 
@@ -96,7 +96,7 @@ class Collate(NamedFunc[str]):
 
     def __init__(self, expression: Operand, collation: str) -> None:
         if not isinstance(collation, str) or not COLLATION.fullmatch(collation):
-            raise QueryError(f"{collation!r} is no name of a collation: those are letters, digits, _ and -.")
+            raise QueryError(f"{collation!r} is not a valid collation name: use letters, digits, _ and - only.")
         self.collation = collation
         super().__init__(expression)
 

@@ -27,7 +27,7 @@ def common_field(what: object, fields: Sequence[Field[Any]]) -> Field[Any]:
     families = {_family(field) for field in stored}
     if len(families) > 1:
         kinds = ", ".join(dict.fromkeys(type(field).__name__ for field in fields))
-        raise FieldError(f"{what!r} mixes {kinds}: make them one by Cast(), or give output_field=.")
+        raise FieldError(f"{what!r} mixes {kinds}: convert them to one type with Cast(), or give output_field=.")
     if families == {NUMBERS}:
         return max(stored, key=lambda field: NUMBERS.index(field.kind) if field.kind in NUMBERS else 0)
     return fields[0]

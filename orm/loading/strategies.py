@@ -26,7 +26,7 @@ class Strategy:
         """The query that loads the relations so. Raises `FieldError` for a path that is no relation."""
         projection = query.projection
         if not isinstance(projection, Instances):
-            raise QueryError("options() says how instances are loaded, and this query has values.")
+            raise QueryError("options() applies to instances, and this query selects values().")
         if self.kind == "joined":
             return query.changed(projection=projection.with_related(str(path) for path in self.paths))
         if self.kind == "selectin":

@@ -137,7 +137,7 @@ class ModelInfo:
             declared = relation.relation.label
             raise FieldError(
                 f"{declared} gives {self.name} {taken}. Give {declared} another related_name=, or "
-                f"related_name='+' for no way back."
+                f"related_name='+' for no reverse relation."
             )
         same = [end for end in self._ends if end.name == relation.name or end.accessor == relation.accessor]
         for other in same:

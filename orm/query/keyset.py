@@ -98,7 +98,7 @@ class Keyset:
             if term.term.field.kind in WITHOUT_ORDER:
                 raise QueryError(f"Pages cannot be ordered by a {type(term.term.field).__name__}.")
             if any(isinstance(leaf, PathTerm) and leaf.path.many for leaf in leaves):
-                raise QueryError("Pages cannot be ordered by a relation to many rows: a row would have many places.")
+                raise QueryError("Pages cannot be ordered by a relation to many rows: a row would have many positions.")
         known = {term.term.key for term in query.order}
         keys = [term for term in primary_key_ordering(query.info) if term.term.key not in known]
         order = (*query.order, *keys)

@@ -56,7 +56,7 @@ def resolve_conflict(
             raise QueryError("update_fields and unique_fields are for bulk_create(update_conflicts=True).")
         return Conflict() if ignore else None
     if not updated:
-        raise QueryError("update_conflicts=True needs update_fields: what a row that is there takes from the new one.")
+        raise QueryError("update_conflicts=True needs update_fields: the fields to copy from the new row.")
     keys = [field.name for field in updated if field.primary_key]
     if keys:
         raise QueryError(f"update_fields cannot hold the primary key ({', '.join(keys)}).")

@@ -75,7 +75,7 @@ def resolve_path(info: ModelInfo, name: str, what: str) -> Path:
     if rest:
         raise FieldError(
             f"{info.name}: {name!r}, given as {what}, goes on past the field {path.field.name!r} "
-            f"of {path.field.model.__name__}, which is no relation."
+            f"of {path.field.model.__name__}, which is not a relation."
         )
     return path
 

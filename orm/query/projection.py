@@ -387,7 +387,7 @@ def _check_attributes(names: Sequence[str]) -> None:
     """Raise `QueryError` unless these can be the attributes of a named tuple."""
     for position, name in enumerate(names):
         if not name.isidentifier() or iskeyword(name) or name.startswith("_") or name in names[:position]:
-            raise QueryError(f"values_list(named=True): {name!r} cannot be an attribute, or is there twice.")
+            raise QueryError(f"values_list(named=True): {name!r} is not a valid attribute name, or occurs twice.")
 
 
 def one_column(info: ModelInfo, field: Field[Any] | None) -> Columns:

@@ -21,7 +21,7 @@ def resolve_returning(info: ModelInfo, returning: Sequence[str] | Literal[True])
     if isinstance(returning, str) or not isinstance(returning, Sequence):
         raise QueryError(f"returning is True or a list of field names, got {type(returning).__name__}.")
     if not returning:
-        raise QueryError("returning=[] names no field to give back.")
+        raise QueryError("returning=[] names no field to return.")
     columns = Columns.of(Scope(info), "dicts", returning, {})
     for name, term in zip(columns.names, columns.terms, strict=True):
         if not isinstance(term, PathTerm) or term.path.relations:

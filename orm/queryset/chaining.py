@@ -216,7 +216,7 @@ class ChainMethods(Generic[M, R]):
 
     def _locking(self, nowait: bool, skip_locked: bool, of: Sequence[str], **kind: bool) -> Self:
         if nowait and skip_locked:
-            raise QueryError("A locked row either raises (nowait) or is passed over (skip_locked), not both.")
+            raise QueryError("nowait and skip_locked exclude each other: a locked row either raises or is skipped.")
         if isinstance(of, str):
             raise QueryError(f"of is a list of relations, such as [{of!r}].")
         lock = Lock(nowait=nowait, skip_locked=skip_locked, of=tuple(of), **kind)
@@ -325,11 +325,14 @@ class ChainMethods(Generic[M, R]):
             raise QueryError(f"Querysets of {self._query.info.name} combine with others of the same model only.")
         for query in (self._query, other._query):
             if query.is_limited or isinstance(query, Combination):
-                raise QueryError("Querysets combine before they are sliced, and not after union() and its like.")
+                raise QueryError(
+                    "Querysets can be combined with &, | and ^ only before they are sliced, and not after union(), "
+                    "intersection() or difference()."
+                )
         if self._query.distinct != other._query.distinct:
-            raise QueryError("A distinct queryset does not combine with one that is not.")
+            raise QueryError("A distinct queryset cannot be combined with one that is not distinct.")
         if self._query.annotations.keys() != other._query.annotations.keys():
-            raise QueryError("Querysets with different annotations do not combine: annotate afterwards.")
+            raise QueryError("Querysets with different annotations cannot be combined: annotate afterwards.")
 
     def select_related(self, *relations: str | Sequence[str] | None) -> Self:
         """Load these relations in the same query, as joins: ``"album"``, ``"team__org"``.
@@ -364,7 +367,10 @@ class ChainMethods(Generic[M, R]):
         query = self._query
         for strategy in strategies:
             if not isinstance(strategy, Strategy):
-                raise QueryError(f"options() takes orm.joined(…) and its like, got {type(strategy).__name__}.")
+                raise QueryError(
+                    "options() takes orm.joined(…), selectin(…), noload(…) and raiseload(…), "
+                    f"got {type(strategy).__name__}."
+                )
             query = strategy.applied(query)
         return self._clone(query)
 
@@ -381,7 +387,7 @@ class ChainMethods(Generic[M, R]):
     def _instances(self, what: str) -> Instances:
         projection = self._query.projection
         if not isinstance(projection, Instances):
-            raise QueryError(f"{what} says how instances are loaded, and this query has values.")
+            raise QueryError(f"{what} applies to instances, and this query selects values().")
         return projection
 
     def annotate(self, /, *aggregates: Aggregate[Any], **expressions: Any) -> Self:

@@ -62,7 +62,7 @@ def encode_cursor(model: str, order: Sequence[OrderTerm], cursor: Cursor) -> str
 
 def decode_cursor(model: str, order: Sequence[OrderTerm], text: str) -> Cursor:
     """What a cursor says. Raises `QueryError` for one that is damaged, or of another model or order."""
-    wrong = QueryError(f"This is no cursor of this query of {model}: it was damaged, or is of another order.")
+    wrong = QueryError(f"This cursor is not of this query of {model}: it is damaged, or was made for another order.")
     if not isinstance(text, str):
         raise wrong
     try:

@@ -40,7 +40,7 @@ def datetimes(
     period = Trunc(field, kind, tzinfo=tzinfo)
     found = resolve(rows._query.names(), period, "datetimes()").field
     if found.kind != "datetime":
-        raise QueryError(f"datetimes() takes a DateTime, and {rows.model.__name__}.{field} is none: use dates().")
+        raise QueryError(f"datetimes() takes a DateTime, and {rows.model.__name__}.{field} is not one: use dates().")
     return _periods(rows, field, period, order)
 
 

@@ -42,7 +42,7 @@ class QuerySetObjects(Objects, Generic[Rows]):
 def managed(instance: Model | None, owner: type[Model]) -> ModelInfo:
     """The model that a manager is reached on. Raises if it is an instance, or abstract."""
     if instance is not None:
-        raise AttributeError(f"A manager is reached on the class {owner.__name__}, not on an instance.")
+        raise AttributeError(f"Managers are accessible on the class {owner.__name__}, not on its instances.")
     if owner._meta.abstract:
         raise FieldError(f"{owner.__name__} is abstract and has no rows to query.")
     return owner._meta

@@ -55,7 +55,7 @@ def check_pageable(query: Query, what: str) -> None:
     if isinstance(query, Combination):
         raise NotSupportedError(f"{what} cannot follow {query.operation}().")
     if query.is_limited:
-        raise QueryError(f"{what} after a slice or a limit: it chooses the rows itself.")
+        raise QueryError(f"{what} cannot follow a slice or a limit: it selects the rows itself.")
     if query.distinct_on:
         raise QueryError(f"{what} after distinct() with fields: which row is the first depends on where it begins.")
 
@@ -67,7 +67,7 @@ async def fetch_page(
     check_pageable(query, "page()")
     check_size(size, "page()")
     if after is not None and before is not None:
-        raise QueryError("A page is after one cursor or before one, not both.")
+        raise QueryError("page() takes either after= or before=, not both.")
     name = query.info.name
     dialect = await dialect_of(database)
     keyset = Keyset.of(query, nulls_high=dialect.nulls_high)

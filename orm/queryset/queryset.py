@@ -308,7 +308,7 @@ class QuerySet(ReadMethods[M, R]):
         query = self._query
         if query.info.registry.require_all and query.where is EVERYTHING and not query.whole:
             raise QueryError(
-                f"{what} of every {query.info.name} there is: say so with {query.info.name}.objects.all(), "
+                f"{what} of every {query.info.name}: confirm it with {query.info.name}.objects.all(), "
                 "which this registry requires (require_all=True)."
             )
 

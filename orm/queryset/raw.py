@@ -86,7 +86,7 @@ class RawQuerySet(Generic[M]):
             sql, arguments = plan.statement(tuple(self._values.values()))
         except UnstorableArgument as error:
             raise QueryError(
-                f"{self._info.name}.raw(): the value {names[error.position]!r} is not one that the database can hold: "
+                f"{self._info.name}.raw(): the value {names[error.position]!r} cannot be sent to the database: "
                 f"{error.reason}"
             ) from error
         async with Session(database) as session:

@@ -177,7 +177,7 @@ class ReadMethods(ChainMethods[M, R]):
         if obj.pk is None:
             raise QueryError(f"contains() takes a saved instance, and this {obj._meta.name} has no primary key.")
         if self._query.is_limited:
-            raise QueryError("contains() after a slice or a limit: compare with the rows that it finds.")
+            raise QueryError("contains() cannot follow a slice or a limit: search the rows that it returns.")
         return await self.filter(pk=obj.pk).exists()
 
     async def page(self, *, after: str | None = None, before: str | None = None, size: int = 50) -> Page[R]:

@@ -68,7 +68,7 @@ class OneAccessor:
         if get_loaded(instance, name) is not None:
             raise self.missing(f"{label}: no {self.relation.target.__name__} points at this {owner.__name__}.")
         raise AttributeError(
-            f"{label} was not loaded, and nothing loads behind your back. Use select_related({name!r}) or "
+            f"{label} was not loaded, and relations are not loaded implicitly. Use select_related({name!r}) or "
             f"prefetch_related({name!r}) so that the query brings it, or `await orm.load(instance, {name!r})`."
         )
 

@@ -136,9 +136,9 @@ def check_related_name(name: str | None, what: str) -> None:
     bare = name.replace("%(class)s", "x") if isinstance(name, str) else ""
     if not bare.isidentifier() or keyword.iskeyword(bare) or bare.startswith("_") or "__" in bare or bare.endswith("_"):
         raise FieldError(
-            f"{what}={name!r} cannot be the name of a way back: it must be a Python identifier that neither begins nor "
-            "ends with an underscore and has no two in a row, because lookups are split there. A plus at its end "
-            "hides the way back."
+            f"{what}={name!r} cannot be the name of a reverse relation: it must be a Python identifier that "
+            "neither begins nor ends with an underscore and has no double underscore, at which lookups are split. "
+            "A plus at its end hides the reverse relation."
         )
 
 

@@ -404,7 +404,7 @@ def _unstorable(info: ModelInfo, assignments: Assignments, error: UnstorableArgu
     columns = [*info.pk_fields, *(field for field, term in assignments for _ in term.values)]
     if error.position < len(columns):
         return execution.unstorable_value_error([(columns[error.position], error.reason)])
-    return QueryError(f"A value in this query of {info.name} is not one that the database can hold: {error.reason}")
+    return QueryError(f"A value in this query of {info.name} cannot be sent to the database: {error.reason}")
 
 
 def _finish_update(instance: Model, assignments: Assignments) -> None:

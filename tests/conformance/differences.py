@@ -61,7 +61,7 @@ ANSWERS: dict[str, str] = {
     ),
     "Django refuses F() as a condition by itself": "A boolean field is a condition",
     "Django refuses numbers of two kinds; the result is of the wider one": "take numbers of different types",
-    "nothing loads behind your back: ours raises and names the call, Django sends a statement": (
+    "nothing is loaded implicitly: ours raises and names the call, Django sends a statement": (
         "Reading a relation or a column that was not loaded raises"
     ),
     "a key will do, as for many-to-many relations; Django wants an instance": "`add()` over a foreign key takes keys",

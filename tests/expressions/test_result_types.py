@@ -91,7 +91,7 @@ def test_names_of_functions_are_identifiers(name: Any) -> None:
 
 
 def test_functions_that_have_a_name() -> None:
-    with pytest.raises(orm.QueryError, match="function already"):
+    with pytest.raises(orm.QueryError, match="defines its own function"):
         Lower("name", function="UPPER")
     with pytest.raises(orm.QueryError, match="needs the name"):
         orm.Func("count")

@@ -204,7 +204,7 @@ def plain(row: Any, related: bool) -> Any:
 @pytest.fixture
 async def both(world: Database) -> AsyncIterator[Database]:
     """The world, and Django connected to it."""
-    with django_players.connected(str(players.url)):
+    with django_players.connected(str(world.url)):
         yield world
 
 

@@ -120,7 +120,11 @@ case("friends of friends", lambda m, o: m.Author.objects.filter(friends__friends
 case("no friends", lambda m, o: m.Author.objects.filter(friends=None), point=3)
 case("friends, excluded", lambda m, o: m.Author.objects.exclude(friends__age__gt=30), point=2)
 case("friends' mentors", lambda m, o: m.Author.objects.filter(friends__mentor__name="Ann").order_by("id"))
-case("there is no way back of friends", lambda m, o: m.Author.objects.filter(friends_rel__name="x"), point=6)
+case(
+    "friends is symmetrical: no reverse relation",
+    lambda m, o: m.Author.objects.filter(friends_rel__name="x"),
+    point=6,
+)
 case("follows", lambda m, o: m.Author.objects.filter(follows__name="Ann"))
 case("followers", lambda m, o: m.Author.objects.filter(followers__name="Ann"))
 case("follows by key", lambda m, o: m.Author.objects.filter(follows=1))

@@ -10,7 +10,7 @@ from tests.conformance.loaded_trees import tree
 
 case = Area("related instances")
 
-NOT_LOADED = "nothing loads behind your back: ours raises and names the call, Django sends a statement"
+NOT_LOADED = "nothing is loaded implicitly: ours raises and names the call, Django sends a statement"
 UPDATED = "ours is one statement"
 KEY = "the key of a relation is there without asking; Django loads the row"
 
