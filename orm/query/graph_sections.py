@@ -124,7 +124,9 @@ class Section:
         """Its share of the graph's shape."""
         where = None if self.branch is None else (self.branch.relation, self.branch.to_attr)
         parts = (self.pairing, self.pairs, self.keys, self.query)
-        return (where, self.parent, tuple(None if query is None else query.key for query in parts))
+        # Of suppressed relations the reader only knows whether there are any: it then returns the instances.
+        suppressed = bool(self.given.withheld)
+        return (where, self.parent, suppressed, tuple(None if query is None else query.key for query in parts))
 
 
 def sections_of(query: Query, branches: Iterable[Branch], most: int | None) -> list[Section]:

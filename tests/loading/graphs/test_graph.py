@@ -189,6 +189,27 @@ async def test_withheld_relations(world: Database) -> None:
         _ = (await Credit.objects.graph({"track": Track.objects.options(orm.raiseload("album"))}))[0].track.album
 
 
+@pytest.mark.parametrize("option", [orm.noload("cover"), orm.raiseload("cover")])
+async def test_graph_suppresses_a_relation_after_the_same_graph_without_the_option(
+    world: Database, option: Any
+) -> None:
+    def query(*options: Any) -> Any:
+        return Album.objects.filter(id=2).options(*options).graph("tracks")
+
+    async def cover(*options: Any) -> Any:
+        (album,) = await query(*options)
+        try:
+            return album.cover
+        except AttributeError as error:
+            return "raiseload" in str(error)
+
+    orm.plan_cache_clear()
+    assert await cover() is False
+    suppressed = await cover(option)
+    assert suppressed is (None if option.kind == "noload" else True)
+    assert await cover() is False
+
+
 async def test_instances_remember_the_database(world: Database) -> None:
     albums = await Album.objects.using(world).select_related("label").graph("tracks__tags")
     track = loaded(albums[0], "tracks")[0]
