@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from orm.lookups.base import Prepared
-from orm.query.conditions.base import LookupPredicate, conjuncts, junction
+from orm.query.conditions.base import FilterCall, LookupPredicate, conjuncts, junction
 from orm.query.conditions.comparing import PLAIN_VALUES
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class LookupTemplate:
         where = matches[0] if len(matches) == 1 else junction("AND", matches)
         clauses = self._clauses.copy()
         clauses["where"] = where
-        clauses["filters"] = (*before.filters, ((), tuple(lookups.items()), False))
+        clauses["filters"] = (*before.filters, FilterCall((), tuple(lookups.items())))
         clauses["values"] = where.values + self._rest
         return before.made(clauses)
 

@@ -15,6 +15,7 @@ from orm.exceptions import QueryError
 from orm.fields import Field
 from orm.query.conditions.base import (
     EVERYTHING,
+    FilterCall,
     Predicate,
     both,
     constant,
@@ -40,10 +41,6 @@ if TYPE_CHECKING:
     from orm.query.locking import Lock
     from orm.query.prefetch_tree import Branch, SuppressedRelation
     from orm.relations import ReverseRelation
-
-
-# The conditions and lookups of one filter() or exclude(), and whether it was the latter.
-Filter = tuple[tuple[Any, ...], tuple[tuple[str, Any], ...], bool]
 
 
 @dataclass(frozen=True)
@@ -82,8 +79,8 @@ class Query:
     """The common table expressions that the statement defines."""
     cte_joins: tuple[tuple[CTE, Predicate], ...] = ()
     """Those that it joins, and on what."""
-    filters: tuple[Filter, ...] = ()
-    """The calls that made the condition, for ``&`` to make again on another query."""
+    filters: tuple[FilterCall, ...] = ()
+    """The calls that made the condition."""
     branches: tuple[Branch, ...] = ()
     """What is loaded along with its rows, each branch by a query of its own."""
     withheld: tuple[SuppressedRelation, ...] = ()

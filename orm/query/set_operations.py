@@ -10,6 +10,7 @@ import sqlalchemy
 from sqlalchemy.util import memoized_property
 
 from orm.exceptions import QueryError
+from orm.query.conditions.base import is_never
 from orm.query.ordering import OrderTerm
 from orm.query.projection import Projection
 from orm.query.query import Query
@@ -99,7 +100,7 @@ class Combination(Query):
         found = nothing[0] if self.operation == "difference" else all(nothing)
         if self.operation == "intersection":
             found = any(nothing)
-        return found or (self.high is not None and self.high <= self.low)
+        return found or is_never(self.where) or (self.high is not None and self.high <= self.low)
 
     @memoized_property
     def key(self) -> Hashable:

@@ -19,7 +19,7 @@ from orm.functions.aggregates import Aggregate
 from orm.functions.windows import RowNumber
 from orm.loading.prefetch_paths import Prefetch, add_branches
 from orm.loading.strategies import Strategy
-from orm.query.conditions.base import EVERYTHING, NOTHING, both, junction
+from orm.query.conditions.base import EVERYTHING, MATCHES_NOTHING, NOTHING, FilterCall, both, junction
 from orm.query.locking import Lock
 from orm.query.paths import check_name, relations_of
 from orm.query.projection import Columns, Instances
@@ -119,7 +119,8 @@ class ChainMethods(Generic[M, R]):
 
     def none(self) -> Self:
         """A query that finds nothing and asks no database."""
-        return self._clone(self._query.changed(where=NOTHING))
+        query = self._query
+        return self._clone(query.changed(where=NOTHING, filters=(*query.filters, MATCHES_NOTHING)))
 
     def filter(self, /, *conditions: Logical | sqlalchemy.ColumnElement[bool] | bool, **lookups: Any) -> Self:
         """Only rows that meet every condition: lookups, `Q` objects, typed comparisons, expressions that are true or
@@ -151,8 +152,8 @@ class ChainMethods(Generic[M, R]):
         found = resolve_conditions(names, conditions, lookups.items(), negated=negated, grouped=query.grouped)
         if found.aggregate and not query.grouped:
             raise FieldError(f"{what} takes an aggregate only of rows in groups: annotate() it first.")
-        filters = (*query.filters, (tuple(conditions), tuple(lookups.items()), negated))
-        narrowed = self._replace(what, names, where=both(query.where, found), filters=filters)
+        call = FilterCall(tuple(conditions), tuple(lookups.items()), negated, query.same_scope)
+        narrowed = self._replace(what, names, where=both(query.where, found), filters=(*query.filters, call))
         if query.info.legacy and isinstance(query.projection, Instances):
             # Code written for orm 0.3 relies on it that a filter across a relation loads it too.
             implied = relations_of(query.info, lookups)
@@ -299,10 +300,11 @@ class ChainMethods(Generic[M, R]):
     def __and__(self, other: ChainMethods[M, Any]) -> Self:
         """Rows that both queries have."""
         self._check_same(other)
-        found = self
-        for conditions, lookups, negated in other._query.filters:
-            found = found._narrowed("filter()", conditions, dict(lookups), negated=negated)
-        return found
+        both_queries = self
+        for call in other._query.filters:
+            scoped = both_queries._clone(both_queries._query.changed(same_scope=call.same_scope))
+            both_queries = scoped._narrowed("filter()", call.conditions, dict(call.lookups), negated=call.negated)
+        return both_queries
 
     def __or__(self, other: ChainMethods[M, Any]) -> Self:
         """Rows that either query has."""

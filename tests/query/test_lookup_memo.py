@@ -10,7 +10,7 @@ import pytest
 
 import orm
 from orm.database.connections.database import Database
-from orm.query.lookup_memo import MOST_KNOWN, Direct
+from orm.query.lookup_memo import MOST_KNOWN, LookupTemplate
 from tests.sample_models.players import Org, Player, Team
 
 pytestmark = pytest.mark.anyio
@@ -65,7 +65,7 @@ async def test_the_same_as_filter(world: Database, tried: list[dict[str, Any]], 
     for lookups in tried * 3:
         assert await outcome(queryset.get(**lookups)) == await outcome(filtered(queryset, lookups)), lookups
     names = tuple(tried[0])
-    assert isinstance(queryset._query.get_memo._known.get(names), Direct) is remembered
+    assert isinstance(queryset._query.get_memo._known.get(names), LookupTemplate) is remembered
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ async def test_a_filter_that_is_repeated(world: Database, lookups: dict[str, Any
         assert await again.exclude(rank=3).values_list("id") == await first.exclude(rank=3).values_list("id")
         assert await (again | queryset.filter(id=2)).count() == await (first | queryset.filter(id=2)).count()
         assert await again.filter(rank=3).count() == await first.filter(rank=3).count()
-    assert isinstance(queryset._query.filter_memo.before(lookups), Direct)
+    assert isinstance(queryset._query.filter_memo.before(lookups), LookupTemplate)
     other = dict.fromkeys(lookups, "5")
     assert await queryset.filter(**other) == await Player.objects.order_by("-id").filter(orm.Q(**other))
 

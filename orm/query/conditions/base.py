@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -339,3 +340,18 @@ def _split(node: Predicate, *, negated: bool) -> tuple[Predicate | None, Predica
         junction(connector, groups, inverted) if groups else None,
         junction(connector, windows, inverted) if windows else None,
     )
+
+
+@dataclass(frozen=True)
+class FilterCall:
+    """One call of `filter()` or `exclude()`, for ``&`` to repeat on another query."""
+
+    conditions: tuple[Any, ...]
+    lookups: tuple[tuple[str, Any], ...]
+    negated: bool = False
+    same_scope: bool = False
+    """Whether it is about the row that the call before it joined."""
+
+
+# A filter that no row meets.
+MATCHES_NOTHING = FilterCall((), (("pk__in", ()),))

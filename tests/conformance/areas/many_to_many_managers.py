@@ -48,11 +48,35 @@ for _name, _ask in {
     "distinct": lambda e, m, o: e.tags.distinct(),
     "in a filter": lambda e, m, o: m.Entry.objects.filter(tags__in=e.tags.all()).distinct(),
     "joined by |": lambda e, m, o: e.tags.filter(uses=5) | e.tags.filter(name="red"),
+    "joined by & with none": lambda e, m, o: e.tags.all() & e.tags.none(),
     "a union": lambda e, m, o: e.tags.filter(uses=5).union(m.Tag.objects.filter(id=4)),
     "contains": lambda e, m, o: e.tags.contains(m.Tag(id=1, name="red")),
     "does not contain": lambda e, m, o: e.tags.contains(m.Tag(id=3, name="blue")),
 }.items():
     case(_name, of("Entry", 1, _ask))
+
+
+def of_two(ask: Any) -> Any:
+    """What is asked of the first and of the fifth entry together."""
+
+    def run(m, o):  # type: ignore[no-untyped-def]
+        first = yield m.Entry.objects.get(id=1)
+        fifth = yield m.Entry.objects.get(id=5)
+        return (yield ask(first, fifth))
+
+    return run
+
+
+for _name, _ask in {
+    "both": lambda a, b: a.tags.all() & b.tags.all(),
+    "both, filtered": lambda a, b: a.tags.filter(uses__gte=1) & b.tags.filter(uses__gte=5),
+    "both, one filtered back": lambda a, b: a.tags.filter(entries__rating=5) & b.tags.all(),
+    "both, the other filtered back": lambda a, b: a.tags.all() & b.tags.filter(entries__rating=5),
+    "both, filtered afterwards": lambda a, b: (a.tags.all() & b.tags.all()).filter(uses=5),
+    "either": lambda a, b: a.tags.all() | b.tags.all(),
+    "both, of a reverse relation": lambda a, b: a.comments.all() & b.comments.all(),
+}.items():
+    case(f"of two: {_name}", of_two(_ask))
 
 case("in order", of("Entry", 1, lambda e, m, o: e.tags.order_by("-name")), ordered=True)
 case("a slice", of("Entry", 5, lambda e, m, o: e.tags.order_by("id")[1:]), ordered=True)
