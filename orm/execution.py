@@ -168,7 +168,7 @@ async def aggregate(query: Query, named: Mapping[str, Term], database: databases
     """Aggregates over the query's rows, by name."""
     aggregation = Aggregation(query, named)
     if query.is_empty:
-        nothing = aggregation.of_nothing
+        nothing = aggregation.empty_result
         if nothing is not None:
             return nothing
     plan = aggregation.plan(await dialect_of(database))

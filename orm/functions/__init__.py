@@ -1,8 +1,8 @@
-"""Functions of the database, by Django's names: ``from orm.functions import Lower, TruncMonth``.
+"""Database functions under Django's names: ``from orm.functions import Lower, TruncMonth``.
 
-Arguments that are strings name fields (``Lower("name")``, across relations too); text is given as
-``Value("text")``. They are the same on every database, unless their description says otherwise. For any other
-function of the database there is `orm.Func`.
+A string argument names a field (``Lower("name")``), across relations too; pass literal text as ``Value("text")``.
+Each function gives the same results on every database, unless its docstring says otherwise. For any other function
+of the database use `orm.Func`.
 """
 
 from orm.functions.comparison import Cast, Coalesce, Collate, Greatest, Least, NullIf

@@ -1,4 +1,4 @@
-"""Aggregates: Count, Sum, Avg, Min, Max, StdDev, Variance."""
+"""Aggregates: `Count`, `Sum`, `Avg`, `Min`, `Max`, `StdDev`, `Variance`, `StringAgg`, `ArrayAgg`, `JSONAgg`."""
 
 from __future__ import annotations
 
@@ -11,29 +11,24 @@ from sqlalchemy import ColumnElement, func
 from orm.database.sql.functions import CollectionAggregate, SQLFunction
 from orm.exceptions import QueryError
 from orm.expressions.base import Condition, Expression, F, Func, Operand, Ordering, Value
-from orm.fields import JSON, Array, BigInteger, Decimal, Field, Float, Text
+from orm.fields import Array, Field
+from orm.functions.base import BIG_INTEGER, DECIMAL, FLOAT, JSON_VALUE, TEXT
 
 T = TypeVar("T")
-
-WHOLE = BigInteger()
-REAL = Float()
-EXACT = Decimal(max_digits=38, decimal_places=19)
-TEXT = Text()
-DOCUMENT = JSON()
 
 
 class Aggregate(Func[T]):
     """A function over the rows of a group.
 
-    `distinct` counts equal values once, `filter` is a condition that a row must meet to take part, `default`
-    stands in when no row did. Over a relation that leads to many rows, together with another one, rows
-    multiply, as they do in Django: `distinct=True` or a `Subquery` is the way out.
+    `distinct` counts equal values once, `filter` is a condition on the rows that are aggregated, and `default` is
+    the result if there are none. As in Django, aggregates over two to-many relations in one query multiply each
+    other's rows: use `distinct=True` or a `Subquery`.
     """
 
     name: ClassVar[str] = ""
-    """What its default alias ends with: ``level__count``."""
-    of_nothing: ClassVar[Any] = None
-    """Its value where there are no rows."""
+    """The suffix of its default alias: ``level__count``."""
+    empty_result: ClassVar[Any] = None
+    """Its value if there are no rows."""
 
     def __init__(
         self,
@@ -56,7 +51,7 @@ class Aggregate(Func[T]):
 
     @property
     def default_alias(self) -> str:
-        """The name that an aggregate without a name goes by. Raises `QueryError` if it needs one."""
+        """The name of an aggregate that is passed without a keyword. Raises `QueryError` if there is none."""
         argument = self.arguments[0]
         path = getattr(argument, "path", None) or "__".join(getattr(argument, "_path", ()))
         if not path:
@@ -70,11 +65,11 @@ class Aggregate(Func[T]):
 
 
 class Count(Aggregate[int]):
-    """How many values there are that are not NULL; ``Count("*")`` counts rows."""
+    """The number of values that are not NULL; ``Count("*")`` counts rows."""
 
     name = "count"
     function = "count"
-    of_nothing = 0
+    empty_result = 0
 
     def __init__(self, expression: Operand = "*", *, distinct: bool = False, filter: Condition | None = None) -> None:
         star = isinstance(expression, str) and expression == "*"
@@ -83,39 +78,39 @@ class Count(Aggregate[int]):
         super().__init__(AllRows() if star else expression, distinct=distinct, filter=filter)
 
     def result(self, *fields: Field[Any]) -> Field[Any]:
-        """A whole number."""
-        return WHOLE
+        """A big integer field."""
+        return BIG_INTEGER
 
 
 class AllRows(Expression[int]):
-    """The row itself, for ``COUNT(*)``."""
+    """The ``*`` of ``COUNT(*)``."""
 
     def __repr__(self) -> str:
         return "'*'"
 
 
 class Sum(Aggregate[Any]):
-    """The sum; None (NULL) of no rows."""
+    """The sum; None if there are no rows."""
 
     name = "sum"
     function = "sum"
 
     def result(self, *fields: Field[Any]) -> Field[Any]:
-        """What is summed; whole numbers may grow beyond its own size."""
-        found = super().result(*fields)
-        return WHOLE if found.kind == "integer" else found
+        """The field that is summed; a big integer field for integers, whose sum may exceed their own range."""
+        field = super().result(*fields)
+        return BIG_INTEGER if field.kind == "integer" else field
 
 
 class Avg(Aggregate[Any]):
-    """The mean: a float, of decimals a Decimal."""
+    """The mean: a float, or a `Decimal` if the values are decimals."""
 
     name = "avg"
     function = "avg"
 
     def result(self, *fields: Field[Any]) -> Field[Any]:
-        """A float, a Decimal or a duration."""
-        found = super().result(*fields)
-        return REAL if found.kind == "integer" else EXACT if found.kind == "decimal" else found
+        """A field of floats, decimals or durations."""
+        field = super().result(*fields)
+        return FLOAT if field.kind == "integer" else DECIMAL if field.kind == "decimal" else field
 
 
 class Min(Aggregate[Any]):
@@ -132,8 +127,8 @@ class Max(Aggregate[Any]):
     function = "max"
 
 
-class Spread(Aggregate[float]):
-    """Standard deviation and variance, of the population or (`sample=True`) a sample of it."""
+class Dispersion(Aggregate[float]):
+    """The base of standard deviation and variance, of a population or (`sample=True`) of a sample."""
 
     functions: ClassVar[tuple[str, str]]
 
@@ -143,70 +138,70 @@ class Spread(Aggregate[float]):
 
     @property
     def options(self) -> Hashable:
-        """Whether equal values count once, and whose spread it is."""
+        """Whether equal values count once, and whether the rows are a sample."""
         return self.distinct, self.sample
 
     def build(self, *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
         """The SQL for rendered arguments."""
         (argument,) = arguments
         function = getattr(func, self.functions[self.sample])
-        found: ColumnElement[Any] = function(sqlalchemy.distinct(argument) if self.distinct else argument)
-        return found
+        call: ColumnElement[Any] = function(sqlalchemy.distinct(argument) if self.distinct else argument)
+        return call
 
     def result(self, *fields: Field[Any]) -> Field[Any]:
-        """A float."""
-        return REAL
+        """A float field."""
+        return FLOAT
 
 
-class StdDev(Spread):
+class StdDev(Dispersion):
     """The standard deviation."""
 
     name = "stddev"
     functions = ("stddev_pop", "stddev_samp")
 
 
-class Variance(Spread):
+class Variance(Dispersion):
     """The variance."""
 
     name = "variance"
     functions = ("var_pop", "var_samp")
 
 
-class Gathered(Aggregate[T]):
-    """An aggregate that makes one value of all of a group's, in an order of its own.
+class OrderableAggregate(Aggregate[T]):
+    """An aggregate that collects the values of a group into one value, in an order of its own.
 
-    `order_by` is what `order_by()` takes, one or several: ``order_by="-created"``. Without it the order is the
-    database's. None (or `default`) of no rows.
+    `order_by` takes one or more terms, as `QuerySet.order_by()` does: ``order_by="-created"``. Without it the order
+    is undefined. The result is None (or `default`) if there are no rows.
     """
 
-    gathering: ClassVar[str]
+    sql_name: ClassVar[str]
 
     def __init__(
         self,
         expression: Operand,
-        *own: Operand,
+        *arguments: Operand,
         distinct: bool = False,
         filter: Condition | None = None,
         default: Any = None,
         order_by: str | Expression[Any] | Ordering | Sequence[str | Expression[Any] | Ordering] = (),
     ) -> None:
         super().__init__(expression, distinct=distinct, filter=filter, default=default)
-        given = [order_by] if isinstance(order_by, (str, Expression, Ordering)) else list(order_by)
-        orderings = [_ordering(term) for term in given]
-        self.arguments = (*self.arguments, *own, *(term.expression for term in orderings))
+        terms = [order_by] if isinstance(order_by, (str, Expression, Ordering)) else list(order_by)
+        orderings = [_ordering(term) for term in terms]
+        self.arguments = (*self.arguments, *arguments, *(term.expression for term in orderings))
         self.descending = tuple(term.descending for term in orderings)
 
     @property
     def options(self) -> Hashable:
-        """Whether equal values count once, and which way each term of the order goes."""
+        """Whether equal values count once, and the direction of each ordering term."""
         return self.distinct, self.descending
 
-    def gather(
+    def build_collection(
         self, field: Field[Any], condition: ColumnElement[bool] | None, *arguments: ColumnElement[Any]
     ) -> ColumnElement[Any]:
-        """The SQL for rendered arguments, of rows that meet the condition; `field` is that of the first."""
+        """The SQL for rendered arguments, over the rows that meet `condition`. `field` is the first argument's."""
         return CollectionAggregate(
-            self.gathering, *arguments, distinct=self.distinct, descending=self.descending, condition=condition
+            self.sql_name, *arguments, distinct=self.distinct, descending=self.descending, condition=condition
         )
 
 
@@ -222,56 +217,56 @@ def _ordering(term: str | Expression[Any] | Ordering) -> Ordering:
     return Ordering(term)
 
 
-class StringAgg(Gathered[str]):
-    """The texts of a group joined by `delimiter`; those that are NULL are left out."""
+class StringAgg(OrderableAggregate[str]):
+    """The texts of a group, joined by `delimiter`; NULLs are skipped."""
 
     name = "stringagg"
-    gathering = "string_agg"
+    sql_name = "string_agg"
 
     def __init__(self, expression: Operand, delimiter: str, **options: Any) -> None:
         if not isinstance(delimiter, str):
             raise QueryError(f"StringAgg() takes its delimiter as text, got {type(delimiter).__name__}.")
         super().__init__(expression, Value(delimiter), **options)
 
-    def gather(
+    def build_collection(
         self, field: Field[Any], condition: ColumnElement[bool] | None, *arguments: ColumnElement[Any]
     ) -> ColumnElement[Any]:
-        """The SQL for rendered arguments, of rows that meet the condition."""
+        """The SQL for rendered arguments, over the rows that meet `condition`."""
         first, *others = arguments
-        return super().gather(
+        return super().build_collection(
             field, condition, first if field.kind == "text" else SQLFunction("as_text", first), *others
         )
 
     def result(self, *fields: Field[Any]) -> Field[Any]:
-        """Text."""
+        """A text field."""
         return TEXT
 
 
-class ArrayAgg(Gathered["list[Any]"]):
-    """The values of a group as a list, those that are NULL too. PostgreSQL only; `JSONAgg` is for all databases."""
+class ArrayAgg(OrderableAggregate["list[Any]"]):
+    """The values of a group as a list, NULLs included. PostgreSQL only; `JSONAgg` works on every database."""
 
     name = "arrayagg"
-    gathering = "array_agg"
+    sql_name = "array_agg"
 
     def result(self, *fields: Field[Any]) -> Field[Any]:
-        """A list."""
+        """An array of the argument's field."""
         return Array(fields[0])
 
 
-class JSONAgg(Gathered["list[Any]"]):
-    """The values of a group as a JSON array, those that are NULL as null."""
+class JSONAgg(OrderableAggregate["list[Any]"]):
+    """The values of a group as a JSON array, NULLs as null."""
 
     name = "jsonagg"
-    gathering = "json_agg"
+    sql_name = "json_agg"
 
-    def gather(
+    def build_collection(
         self, field: Field[Any], condition: ColumnElement[bool] | None, *arguments: ColumnElement[Any]
     ) -> ColumnElement[Any]:
-        """The SQL for rendered arguments, of rows that meet the condition."""
+        """The SQL for rendered arguments, over the rows that meet `condition`."""
         first, *others = arguments
         kind = "json" if field.kind.startswith("json") else field.kind
-        return super().gather(field, condition, SQLFunction("json_element", first, words=(kind,)), *others)
+        return super().build_collection(field, condition, SQLFunction("json_element", first, words=(kind,)), *others)
 
     def result(self, *fields: Field[Any]) -> Field[Any]:
-        """JSON."""
-        return DOCUMENT
+        """A JSON field."""
+        return JSON_VALUE

@@ -1,4 +1,4 @@
-"""Functions of arrays, which PostgreSQL has."""
+"""Functions of arrays (PostgreSQL only)."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from orm.functions.base import NamedFunc
 
 
 class ArraySlice(NamedFunc[Any]):
-    """At most `length` of an array's values, from the position `pos` (counted from 1) on."""
+    """The items of an array from position `pos` (counted from 1), at most `length` of them."""
 
-    call = "array_slice"
+    sql_name = "array_slice"
 
     def __init__(self, expression: Operand, pos: Operand, length: Operand = None) -> None:
         super().__init__(expression, pos, *(() if length is None else (length,)))

@@ -1,4 +1,4 @@
-"""What the functions of this package have in common."""
+"""The base classes of the functions, and the fields that several of them return."""
 
 from __future__ import annotations
 
@@ -8,30 +8,31 @@ from sqlalchemy import ColumnElement
 
 from orm.database.sql.functions import SQLFunction
 from orm.expressions.base import Func
-from orm.fields import Boolean, Decimal, Field, Float, Integer, Text
+from orm.fields import JSON, BigInteger, Decimal, Field, Float, Integer, Text
 
 T = TypeVar("T")
 
 TEXT = Text()
-WHOLE = Integer()
-REAL = Float()
-EXACT = Decimal(max_digits=38, decimal_places=19)
-TRUTH = Boolean()
+INTEGER = Integer()
+BIG_INTEGER = BigInteger()
+FLOAT = Float()
+DECIMAL = Decimal(max_digits=38, decimal_places=19)
+JSON_VALUE = JSON()
 
 
 class NamedFunc(Func[T]):
-    """A function that databases may spell differently: see `orm.database.sql.functions`."""
+    """A function whose SQL differs by database: each dialect's `sql_functions.py` has it under `sql_name`."""
 
-    call: ClassVar[str]
-    """The ORM's own name for it."""
+    sql_name: ClassVar[str]
+    """The name under which the dialects look up its SQL."""
 
     def build(self, *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
         """The SQL for rendered arguments."""
-        return SQLFunction(self.call, *arguments)
+        return SQLFunction(self.sql_name, *arguments)
 
 
 class TextFunc(NamedFunc[str]):
-    """A function of text: the first argument, if it is anything else, as text."""
+    """A function of text. A first argument of another type is converted to text."""
 
     def build_from(self, fields: tuple[Field[Any] | None, ...], *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
         """The SQL for rendered arguments of these fields."""
@@ -39,18 +40,18 @@ class TextFunc(NamedFunc[str]):
         return self.build(first, *arguments[1:])
 
     def result(self, *fields: Field[Any]) -> Field[Any]:
-        """Text."""
+        """A text field."""
         return self.output_field or TEXT
 
 
-class CountOfText(TextFunc):
-    """A function of text that gives a whole number."""
+class IntegerOfTextFunc(TextFunc):
+    """A function of text that returns an integer."""
 
     def result(self, *fields: Field[Any]) -> Field[Any]:
-        """A whole number."""
-        return self.output_field or WHOLE
+        """An integer field."""
+        return self.output_field or INTEGER
 
 
 def as_text(field: Field[Any] | None, column: ColumnElement[Any]) -> ColumnElement[Any]:
-    """The column, as text if it is anything else."""
+    """The column, converted to text unless it is text already."""
     return column if field is None or field.kind in ("text", "enum") else SQLFunction("as_text", column)

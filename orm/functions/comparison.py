@@ -1,4 +1,4 @@
-"""Functions that compare and convert."""
+"""Functions that compare and convert: `Cast`, `Coalesce`, `Greatest`, `Least`, `NullIf`, `Collate`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COLLATION = re.compile(r"[\w-]+", re.ASCII)
 
 
 class Cast(NamedFunc[T]):
-    """The value as another field's type: ``Cast("year", orm.String(max_length=4))``."""
+    """The value converted to another field's type: ``Cast("year", orm.String(max_length=4))``."""
 
     def __init__(self, expression: Operand, output_field: Field[T]) -> None:
         if not isinstance(output_field, Field):
@@ -31,7 +31,7 @@ class Cast(NamedFunc[T]):
 
     @property
     def options(self) -> Hashable:
-        """The type to become."""
+        """The target type."""
         return repr(self.target.column_type())
 
     def build_from(self, fields: tuple[Field[Any] | None, ...], *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -52,7 +52,7 @@ class VariadicFunc(NamedFunc[Any]):
         super().__init__(*expressions, output_field=output_field)
 
     def result(self, *fields: Field[Any]) -> Field[Any]:
-        """What the expressions are. Raises `FieldError` if they are of types that do not mix."""
+        """The common field of the expressions. Raises `FieldError` if their types do not mix."""
         if self.output_field is None and fields:
             return common_field(self, fields)
         return super().result(*fields)
@@ -61,38 +61,38 @@ class VariadicFunc(NamedFunc[Any]):
 class Coalesce(VariadicFunc):
     """The first value that is not NULL."""
 
-    call = "coalesce"
+    sql_name = "coalesce"
 
 
 class Greatest(VariadicFunc):
-    """The greatest value. If one is NULL: NULL; on PostgreSQL the greatest of the others."""
+    """The greatest value. If any is NULL, the result is NULL; on PostgreSQL, NULLs are ignored."""
 
-    call = "greatest"
+    sql_name = "greatest"
 
 
 class Least(VariadicFunc):
-    """The least value. If one is NULL: NULL; on PostgreSQL the least of the others."""
+    """The least value. If any is NULL, the result is NULL; on PostgreSQL, NULLs are ignored."""
 
-    call = "least"
+    sql_name = "least"
 
 
 class NullIf(NamedFunc[Any]):
-    """The first value; NULL if it equals the second."""
+    """The first value, or NULL if it equals the second."""
 
-    call = "nullif"
+    sql_name = "nullif"
 
     def __init__(self, first: Operand, second: Operand, *, output_field: Field[Any] | None = None) -> None:
         super().__init__(first, second, output_field=output_field)
 
     def result(self, *fields: Field[Any]) -> Field[Any]:
-        """What the first is. Raises `FieldError` if the second is of a type that it is never equal to."""
+        """The field of the first expression. Raises `FieldError` if the types of the two do not mix."""
         if self.output_field is None and fields:
             common_field(self, fields)
         return super().result(*fields)
 
 
 class Collate(NamedFunc[str]):
-    """Text that is compared and ordered by a collation of the database's: ``Collate("name", "NOCASE")``."""
+    """Text with a collation of the database, for comparing and ordering: ``Collate("name", "NOCASE")``."""
 
     def __init__(self, expression: Operand, collation: str) -> None:
         if not isinstance(collation, str) or not COLLATION.fullmatch(collation):

@@ -1,4 +1,4 @@
-"""Conditional expressions: Case and When."""
+"""Conditional expressions: `Case` and `When`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class When:
-    """One branch of a `Case`: a condition, as `filter()` takes it, and what then comes out."""
+    """One branch of a `Case`: a condition, as for `filter()`, and the result if it holds."""
 
     def __init__(self, condition: Logical | None = None, /, *, then: Operand, **lookups: Any) -> None:
         if condition is None and not lookups:
@@ -23,7 +23,7 @@ class When:
 
 
 class Case(Expression[T]):
-    """The first branch whose condition holds, else `default`.
+    """The result of the first branch whose condition holds, else `default`.
 
     Case(When(views__gt=100, then=Value("hot")), default=Value("cold"))
     """
@@ -41,7 +41,7 @@ class Case(Expression[T]):
 
 
 def as_expression(operand: Operand) -> Expression[Any]:
-    """A string names a field, as everywhere in expressions; another plain value is a `Value`."""
+    """The operand as an expression: a string names a field, a queryset is a subquery, any other value a `Value`."""
     if isinstance(operand, Expression):
         return operand
     if is_queryset(operand):

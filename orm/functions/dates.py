@@ -1,4 +1,4 @@
-"""Functions of dates and times."""
+"""Functions of dates and times: `Extract…`, `Trunc…` and `Now`."""
 
 from __future__ import annotations
 
@@ -16,40 +16,40 @@ from orm.database.types.time_zones import UTC, zone_name
 from orm.exceptions import QueryError
 from orm.expressions.base import Operand
 from orm.fields import Date, DateTime, Field, Time
-from orm.functions.base import WHOLE, NamedFunc
+from orm.functions.base import INTEGER, NamedFunc
 from orm.functions.result_types import kind_of
 
 DAY_UNITS = ("year", "iso_year", "quarter", "month", "week", "day", "week_day", "iso_week_day")
 TIME_UNITS = ("hour", "minute", "second")
-EXTRACTED_FROM = {
+EXTRACTABLE = {
     "date": DAY_UNITS,
     "time": TIME_UNITS,
     "naive": DAY_UNITS + TIME_UNITS,
     "aware": DAY_UNITS + TIME_UNITS,
     "duration": ("day", *TIME_UNITS),
 }
-CUT_DAYS = ("year", "quarter", "month", "week", "day")
-TRUNCATED_FROM = {
-    "date": CUT_DAYS,
+TRUNCATED_DATE_UNITS = ("year", "quarter", "month", "week", "day")
+TRUNCATABLE = {
+    "date": TRUNCATED_DATE_UNITS,
     "time": TIME_UNITS,
-    "naive": (*CUT_DAYS, "date", "time", *TIME_UNITS),
-    "aware": (*CUT_DAYS, "date", "time", *TIME_UNITS),
+    "naive": (*TRUNCATED_DATE_UNITS, "date", "time", *TIME_UNITS),
+    "aware": (*TRUNCATED_DATE_UNITS, "date", "time", *TIME_UNITS),
 }
-# What each kind can be cut to.
-RESULTS = {
+# What each kind can be truncated to.
+TRUNCATED_TO = {
     "date": ("date",),
     "time": ("time",),
     "naive": ("naive", "date", "time"),
     "aware": ("aware", "naive", "date", "time"),
 }
-DAY = Date()
-TIME_OF_DAY = Time()
-CLOCK = DateTime()
-INSTANT = DateTime(timezone=True)
+DATE = Date()
+TIME = Time()
+NAIVE_DATETIME = DateTime()
+AWARE_DATETIME = DateTime(timezone=True)
 
 
 class LocalDateTime(DateTime[datetime.datetime]):
-    """An instant that is read in a time zone of its own."""
+    """An aware datetime that is read in a fixed time zone."""
 
     def __init__(self, zone: str) -> None:
         self.zone = zone
@@ -61,12 +61,12 @@ class LocalDateTime(DateTime[datetime.datetime]):
 
 
 @cache
-def _instant_in(zone: str) -> DateTime[Any]:
-    return INSTANT if zone == UTC else LocalDateTime(zone)
+def _aware_datetime_in(zone: str) -> DateTime[Any]:
+    return AWARE_DATETIME if zone == UTC else LocalDateTime(zone)
 
 
 class DateFunc(NamedFunc[Any]):
-    """A function of a date or time, in a time zone."""
+    """A function of a date or time, computed in a time zone."""
 
     def __init__(
         self, expression: Operand, tzinfo: datetime.tzinfo | None, output_field: Field[Any] | None = None
@@ -89,11 +89,10 @@ class DateFunc(NamedFunc[Any]):
 
 
 class Extract(DateFunc):
-    """A part of a date or time, as a whole number: ``Extract("created", "year")``.
+    """A part of a date or time, as an integer: ``Extract("created", "year")``.
 
-    The parts are year, iso_year, quarter, month, week (of ISO 8601), day, week_day (1 is Sunday), iso_week_day
-    (1 is Monday), hour, minute, second. Of an instant they are those of a clock in the time zone `tzinfo` (UTC by
-    default).
+    The parts are year, iso_year, quarter, month, week (ISO 8601), day, week_day (1 is Sunday), iso_week_day (1 is
+    Monday), hour, minute and second. Parts of an aware datetime are taken in the time zone `tzinfo` (UTC by default).
     """
 
     lookup_name: ClassVar[str | None] = None
@@ -107,14 +106,14 @@ class Extract(DateFunc):
         output_field: Field[Any] | None = None,
     ) -> None:
         unit = type(self).lookup_name or lookup_name
-        if unit not in EXTRACTED_FROM["naive"]:
-            raise QueryError(f"Extract() takes one of {', '.join(EXTRACTED_FROM['naive'])}; got {unit!r}.")
+        if unit not in EXTRACTABLE["naive"]:
+            raise QueryError(f"Extract() takes one of {', '.join(EXTRACTABLE['naive'])}; got {unit!r}.")
         self.unit = unit
         super().__init__(expression, tzinfo, output_field)
 
     @property
     def options(self) -> Hashable:
-        """The part, and the time zone."""
+        """The part and the time zone."""
         return self.unit, self.zone
 
     def build_from(self, fields: tuple[Field[Any] | None, ...], *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -123,13 +122,16 @@ class Extract(DateFunc):
         return SQLFunction("extract", *arguments, words=(self.unit, kind, self.zone))
 
     def result(self, *fields: Field[Any]) -> Field[Any]:
-        """A whole number."""
+        """An integer field. Raises `QueryError` for a part that the argument's type does not have."""
         for field in fields:
-            self._kind(field, self.unit, EXTRACTED_FROM, "Extract()")
-        return self.output_field or WHOLE
+            self._kind(field, self.unit, EXTRACTABLE, "Extract()")
+        return self.output_field or INTEGER
 
     def as_bounds(self, field: Field[Any], year: Any) -> tuple[Any, Any] | None:
-        """The first and the last moment of a year, so that an index on the column serves; None if there are none."""
+        """The first and the last value of a year, for a range that can use the column's index.
+
+        None if this is not a year, or not one that is a range of the column's values.
+        """
         if self.unit not in ("year", "iso_year") or type(year) is not int or not 1 < year < 9999:
             return None
         first, last = datetime.date(year, 1, 1), datetime.date(year, 12, 31)
@@ -153,13 +155,13 @@ class ExtractYear(Extract):
 
 
 class ExtractIsoYear(Extract):
-    """The year that the week belongs to, by ISO 8601."""
+    """The year that the week belongs to (ISO 8601)."""
 
     lookup_name = "iso_year"
 
 
 class ExtractMonth(Extract):
-    """The month, 1 to 12."""
+    """The month, from 1 to 12."""
 
     lookup_name = "month"
 
@@ -171,25 +173,25 @@ class ExtractDay(Extract):
 
 
 class ExtractWeek(Extract):
-    """The week of the year, by ISO 8601."""
+    """The week of the year (ISO 8601)."""
 
     lookup_name = "week"
 
 
 class ExtractWeekDay(Extract):
-    """The day of the week, from Sunday, 1, to Saturday, 7."""
+    """The day of the week, from 1 (Sunday) to 7 (Saturday)."""
 
     lookup_name = "week_day"
 
 
 class ExtractIsoWeekDay(Extract):
-    """The day of the week, from Monday, 1, to Sunday, 7."""
+    """The day of the week, from 1 (Monday) to 7 (Sunday)."""
 
     lookup_name = "iso_week_day"
 
 
 class ExtractQuarter(Extract):
-    """The quarter of the year, 1 to 4."""
+    """The quarter of the year, from 1 to 4."""
 
     lookup_name = "quarter"
 
@@ -207,16 +209,16 @@ class ExtractMinute(Extract):
 
 
 class ExtractSecond(Extract):
-    """The second, without its fractions."""
+    """The second, without fractions."""
 
     lookup_name = "second"
 
 
 class TruncBase(DateFunc):
-    """When the unit that a date or time falls into began.
+    """A date or time truncated to a unit.
 
-    Of an instant, by a clock in the time zone `tzinfo` (UTC by default), in which it is given too. `output_field`
-    makes a date of a datetime, or a time.
+    An aware datetime is truncated in the time zone `tzinfo` (UTC by default), and returned in it. With `output_field`,
+    a datetime becomes a date or a time.
     """
 
     kind: str
@@ -231,31 +233,31 @@ class TruncBase(DateFunc):
 
     @property
     def options(self) -> Hashable:
-        """The unit, and the time zone."""
+        """The unit and the time zone."""
         return self.kind, self.zone
 
     def build_from(self, fields: tuple[Field[Any] | None, ...], *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
         """The SQL for rendered arguments of these fields."""
-        field = fields[0] or CLOCK
+        field = fields[0] or NAIVE_DATETIME
         words = (self.kind, kind_of(field), kind_of(self.result(field)), self.zone)
         return SQLFunction("trunc", *arguments, words=words)
 
     def result(self, *fields: Field[Any]) -> Field[Any]:
-        """A date, time or datetime."""
-        (field,) = fields or (CLOCK,)
-        kind = self._kind(field, self.kind, TRUNCATED_FROM, "Trunc()")
+        """A date, time or datetime field. Raises `QueryError` for a unit that the argument's type does not have."""
+        (field,) = fields or (NAIVE_DATETIME,)
+        kind = self._kind(field, self.kind, TRUNCATABLE, "Trunc()")
         if self.output_field is None:
             if kind == "aware":
-                return _instant_in(self.zone)
-            return DAY if kind == "date" else TIME_OF_DAY if kind == "time" else CLOCK
+                return _aware_datetime_in(self.zone)
+            return DATE if kind == "date" else TIME if kind == "time" else NAIVE_DATETIME
         wanted = kind_of(self.output_field)
-        if wanted not in RESULTS[kind]:
+        if wanted not in TRUNCATED_TO[kind]:
             raise QueryError(f"Trunc() cannot make a {type(self.output_field).__name__} of a {type(field).__name__}.")
-        return _instant_in(self.zone) if wanted == "aware" else self.output_field
+        return _aware_datetime_in(self.zone) if wanted == "aware" else self.output_field
 
 
 class Trunc(TruncBase):
-    """When the unit `kind` began: year, quarter, month, week, day, hour, minute, second; or the date, or the time."""
+    """Truncated to `kind`: year, quarter, month, week, day, hour, minute or second."""
 
     def __init__(
         self,
@@ -264,56 +266,56 @@ class Trunc(TruncBase):
         output_field: Field[Any] | None = None,
         tzinfo: datetime.tzinfo | None = None,
     ) -> None:
-        if kind not in CUT_DAYS + TIME_UNITS:
-            raise QueryError(f"Trunc() takes one of {', '.join(CUT_DAYS + TIME_UNITS)}; got {kind!r}.")
+        if kind not in TRUNCATED_DATE_UNITS + TIME_UNITS:
+            raise QueryError(f"Trunc() takes one of {', '.join(TRUNCATED_DATE_UNITS + TIME_UNITS)}; got {kind!r}.")
         self.kind = kind
         super().__init__(expression, output_field, tzinfo)
 
 
 class TruncYear(TruncBase):
-    """The beginning of the year."""
+    """Truncated to the year."""
 
     kind = "year"
 
 
 class TruncQuarter(TruncBase):
-    """The beginning of the quarter."""
+    """Truncated to the quarter."""
 
     kind = "quarter"
 
 
 class TruncMonth(TruncBase):
-    """The beginning of the month."""
+    """Truncated to the month."""
 
     kind = "month"
 
 
 class TruncWeek(TruncBase):
-    """The beginning of the week, which is on Monday."""
+    """The Monday that the week begins on."""
 
     kind = "week"
 
 
 class TruncDay(TruncBase):
-    """The beginning of the day."""
+    """Truncated to the day."""
 
     kind = "day"
 
 
 class TruncHour(TruncBase):
-    """The beginning of the hour."""
+    """Truncated to the hour."""
 
     kind = "hour"
 
 
 class TruncMinute(TruncBase):
-    """The beginning of the minute."""
+    """Truncated to the minute."""
 
     kind = "minute"
 
 
 class TruncSecond(TruncBase):
-    """The beginning of the second."""
+    """Truncated to the second."""
 
     kind = "second"
 
@@ -324,7 +326,7 @@ class TruncDate(TruncBase):
     kind = "date"
 
     def __init__(self, expression: Operand, tzinfo: datetime.tzinfo | None = None) -> None:
-        super().__init__(expression, DAY, tzinfo)
+        super().__init__(expression, DATE, tzinfo)
 
 
 class TruncTime(TruncBase):
@@ -333,20 +335,20 @@ class TruncTime(TruncBase):
     kind = "time"
 
     def __init__(self, expression: Operand, tzinfo: datetime.tzinfo | None = None) -> None:
-        super().__init__(expression, TIME_OF_DAY, tzinfo)
+        super().__init__(expression, TIME, tzinfo)
 
 
 class Now(NamedFunc[datetime.datetime]):
-    """The moment at which the statement runs, as an instant; with ``output_field=orm.DateTime()`` as UTC's clock."""
+    """The time of the statement, as an aware datetime; with ``output_field=orm.DateTime()``, naive and in UTC."""
 
     def __init__(self, *, output_field: Field[Any] | None = None) -> None:
-        super().__init__(output_field=output_field or INSTANT)
+        super().__init__(output_field=output_field or AWARE_DATETIME)
 
     @property
     def options(self) -> Hashable:
-        """Whether it is an instant."""
-        return kind_of(self.output_field or INSTANT)
+        """Whether it is an aware datetime."""
+        return kind_of(self.output_field or AWARE_DATETIME)
 
     def build(self, *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
         """The SQL."""
-        return SQLFunction("now", words=(kind_of(self.output_field or INSTANT),))
+        return SQLFunction("now", words=(kind_of(self.output_field or AWARE_DATETIME),))

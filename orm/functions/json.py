@@ -1,4 +1,4 @@
-"""Functions of JSON."""
+"""Functions of JSON: `JSONArray`, `JSONObject` and `KT`."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ from sqlalchemy import ColumnElement
 from orm.database.sql.functions import SQLFunction
 from orm.exceptions import QueryError
 from orm.expressions.base import F, Operand, Value
-from orm.fields import JSON, Field
-from orm.functions.base import REAL, TEXT, NamedFunc
-
-DOCUMENT = JSON()
+from orm.fields import Field
+from orm.functions.base import FLOAT, JSON_VALUE, TEXT, NamedFunc
 
 
 class JSONArray(NamedFunc[Any]):
-    """A JSON array of these values."""
+    """A JSON array of the values."""
 
     def __init__(self, *expressions: Operand, output_field: Field[Any] | None = None) -> None:
         super().__init__(*expressions, output_field=output_field)
@@ -26,12 +24,12 @@ class JSONArray(NamedFunc[Any]):
         return SQLFunction("json_array", *arguments, words=tuple(map(_kind, fields)))
 
     def result(self, *fields: Field[Any]) -> Field[Any]:
-        """JSON."""
-        return self.output_field or DOCUMENT
+        """A JSON field."""
+        return self.output_field or JSON_VALUE
 
 
 class JSONObject(NamedFunc[Any]):
-    """A JSON object of these keys and values: ``JSONObject(name=Lower("name"), age="age")``."""
+    """A JSON object of the keys and values: ``JSONObject(name=Lower("name"), age="age")``."""
 
     def __init__(self, /, **fields: Operand) -> None:
         arguments: list[Any] = []
@@ -44,8 +42,8 @@ class JSONObject(NamedFunc[Any]):
         return SQLFunction("json_object", *arguments, words=tuple(map(_kind, fields[1::2])))
 
     def result(self, *fields: Field[Any]) -> Field[Any]:
-        """JSON."""
-        return DOCUMENT
+        """A JSON field."""
+        return JSON_VALUE
 
 
 def _kind(field: Field[Any] | None) -> str:
@@ -53,12 +51,12 @@ def _kind(field: Field[Any] | None) -> str:
 
 
 class KeyText(NamedFunc[str]):
-    """A JSON value as text: a string itself, anything else as JSON; NULL of null."""
+    """A JSON value as text: a string's own text, any other value as JSON; NULL for null."""
 
-    call = "json_text"
+    sql_name = "json_text"
 
     def result(self, *fields: Field[Any]) -> Field[Any]:
-        """Text."""
+        """A text field. Raises `QueryError` if the argument is not JSON."""
         for field in fields:
             if not field.kind.startswith("json"):
                 raise QueryError(f"KT() takes a path into JSON, and {self.arguments[0]!r} is a {type(field).__name__}.")
@@ -66,27 +64,27 @@ class KeyText(NamedFunc[str]):
 
 
 class KeyNumber(NamedFunc[float]):
-    """A JSON value, if it is a number; else NULL."""
+    """A JSON number; NULL for any other JSON value."""
 
-    call = "json_number"
+    sql_name = "json_number"
 
     def result(self, *fields: Field[Any]) -> Field[Any]:
-        """A number."""
-        return REAL
+        """A float field."""
+        return FLOAT
 
 
 class KeyString(NamedFunc[str]):
-    """A JSON value, if it is a string; else NULL."""
+    """A JSON string; NULL for any other JSON value."""
 
-    call = "json_string"
+    sql_name = "json_string"
 
     def result(self, *fields: Field[Any]) -> Field[Any]:
-        """Text."""
+        """A text field."""
         return TEXT
 
 
 def KT(path: str) -> KeyText:
-    """What a path into JSON leads to, as text: ``KT("data__owner__name")``."""
+    """The JSON value at a path, as text: ``KT("data__owner__name")``."""
     if not isinstance(path, str) or "__" not in path:
         raise QueryError("KT() takes a path into a JSON field, such as KT('data__owner').")
     return KeyText(F(path))

@@ -9,41 +9,41 @@ from sqlalchemy import ColumnElement
 from orm.database.sql.functions import SQLFunction
 from orm.expressions.base import Operand
 from orm.fields import Field
-from orm.functions.base import EXACT, REAL, NamedFunc
+from orm.functions.base import DECIMAL, FLOAT, NamedFunc
 
 
 class NumberFunc(NamedFunc[Any]):
-    """A function of one number that gives one of the same kind."""
+    """A function of one number that returns a number of the same type."""
 
     def __init__(self, expression: Operand, *, output_field: Field[Any] | None = None) -> None:
         super().__init__(expression, output_field=output_field)
 
 
-class RealNumber(NamedFunc[float]):
-    """A function that gives a float, of decimals a Decimal."""
+class FloatFunc(NamedFunc[float]):
+    """A function that returns a float, or a `Decimal` if an argument is one."""
 
     def result(self, *fields: Field[Any]) -> Field[Any]:
-        """A float or a Decimal."""
+        """A float or decimal field."""
         if self.output_field is not None:
             return self.output_field
-        return EXACT if any(field.kind == "decimal" for field in fields) else REAL
+        return DECIMAL if any(field.kind == "decimal" for field in fields) else FLOAT
 
 
-class UnaryFunc(RealNumber):
+class UnaryFunc(FloatFunc):
     """A function of one number."""
 
     def __init__(self, expression: Operand, *, output_field: Field[Any] | None = None) -> None:
         super().__init__(expression, output_field=output_field)
 
 
-class BinaryFunc(RealNumber):
+class BinaryFunc(FloatFunc):
     """A function of two numbers."""
 
     def __init__(self, first: Operand, second: Operand, *, output_field: Field[Any] | None = None) -> None:
         super().__init__(first, second, output_field=output_field)
 
 
-class NullaryFunc(RealNumber):
+class NullaryFunc(FloatFunc):
     """A function without arguments."""
 
     def __init__(self, *, output_field: Field[Any] | None = None) -> None:
@@ -53,31 +53,31 @@ class NullaryFunc(RealNumber):
 class Abs(NumberFunc):
     """The absolute value."""
 
-    call = "abs"
+    sql_name = "abs"
 
 
 class Ceil(NumberFunc):
-    """The smallest whole number that is not less."""
+    """Rounded up to an integer."""
 
-    call = "ceiling"
+    sql_name = "ceiling"
 
 
 class Floor(NumberFunc):
-    """The largest whole number that is not more."""
+    """Rounded down to an integer."""
 
-    call = "floor"
+    sql_name = "floor"
 
 
 class Sign(NumberFunc):
     """-1, 0 or 1."""
 
-    call = "sign"
+    sql_name = "sign"
 
 
 class Round(NamedFunc[Any]):
-    """Rounded to `precision` digits after the point (before it, if negative)."""
+    """Rounded to `precision` digits after the decimal point (before it, if negative)."""
 
-    call = "round"
+    sql_name = "round"
 
     def __init__(self, expression: Operand, precision: Operand = 0, *, output_field: Field[Any] | None = None) -> None:
         super().__init__(expression, precision, output_field=output_field)
@@ -85,112 +85,112 @@ class Round(NamedFunc[Any]):
     def build_from(self, fields: tuple[Field[Any] | None, ...], *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
         """The SQL for rendered arguments of these fields."""
         kind = "" if fields[0] is None else fields[0].kind
-        return SQLFunction(self.call, *arguments, words=(kind,))
+        return SQLFunction(self.sql_name, *arguments, words=(kind,))
 
 
 class ACos(UnaryFunc):
     """The arc cosine."""
 
-    call = "acos"
+    sql_name = "acos"
 
 
 class ASin(UnaryFunc):
     """The arc sine."""
 
-    call = "asin"
+    sql_name = "asin"
 
 
 class ATan(UnaryFunc):
     """The arc tangent."""
 
-    call = "atan"
+    sql_name = "atan"
 
 
 class ATan2(BinaryFunc):
     """The arc tangent of the first number divided by the second."""
 
-    call = "atan2"
+    sql_name = "atan2"
 
 
 class Cos(UnaryFunc):
     """The cosine."""
 
-    call = "cos"
+    sql_name = "cos"
 
 
 class Cot(UnaryFunc):
     """The cotangent."""
 
-    call = "cot"
+    sql_name = "cot"
 
 
 class Degrees(UnaryFunc):
-    """Radians in degrees."""
+    """Radians converted to degrees."""
 
-    call = "degrees"
+    sql_name = "degrees"
 
 
 class Exp(UnaryFunc):
-    """e to the power of the number."""
+    """e raised to the power of the number."""
 
-    call = "exp"
+    sql_name = "exp"
 
 
 class Ln(UnaryFunc):
     """The natural logarithm."""
 
-    call = "ln"
+    sql_name = "ln"
 
 
 class Log(BinaryFunc):
-    """The logarithm to the base of the first number, of the second."""
+    """The logarithm of the second number to the base of the first."""
 
-    call = "log"
+    sql_name = "log"
 
 
 class Mod(BinaryFunc):
-    """What is left of the first number after division by the second; it has the first one's sign."""
+    """The remainder of dividing the first number by the second, with the first number's sign."""
 
-    call = "mod"
+    sql_name = "mod"
 
 
 class Pi(NullaryFunc):
     """The number π."""
 
-    call = "pi"
+    sql_name = "pi"
 
 
 class Power(BinaryFunc):
-    """The first number to the power of the second."""
+    """The first number raised to the power of the second."""
 
-    call = "power"
+    sql_name = "power"
 
 
 class Radians(UnaryFunc):
-    """Degrees in radians."""
+    """Degrees converted to radians."""
 
-    call = "radians"
+    sql_name = "radians"
 
 
 class Random(NullaryFunc):
-    """A random number from 0 up to (and without) 1, another one for each row."""
+    """A random number from 0 (inclusive) to 1 (exclusive), for each row."""
 
-    call = "random"
+    sql_name = "random"
 
 
 class Sin(UnaryFunc):
     """The sine."""
 
-    call = "sin"
+    sql_name = "sin"
 
 
 class Sqrt(UnaryFunc):
     """The square root."""
 
-    call = "sqrt"
+    sql_name = "sqrt"
 
 
 class Tan(UnaryFunc):
     """The tangent."""
 
-    call = "tan"
+    sql_name = "tan"

@@ -10,13 +10,13 @@ from orm.database.sql.functions import SQLFunction
 from orm.exceptions import QueryError
 from orm.expressions.base import Expression, Operand, Value
 from orm.fields import Field
-from orm.functions.base import CountOfText, TextFunc, as_text
+from orm.functions.base import IntegerOfTextFunc, TextFunc, as_text
 
 
 class Chr(TextFunc):
-    """The character of a code point: ``Chr(Value(65))`` is A."""
+    """The character with this code point: ``Chr(Value(65))`` is A."""
 
-    call = "chr"
+    sql_name = "chr"
 
     def build_from(self, fields: tuple[Field[Any] | None, ...], *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
         """The SQL for rendered arguments of these fields."""
@@ -24,9 +24,9 @@ class Chr(TextFunc):
 
 
 class Concat(TextFunc):
-    """Texts one after the other; NULL counts as empty, and what is no text is made one."""
+    """The expressions concatenated; NULL counts as empty, and other types are converted to text."""
 
-    call = "concat"
+    sql_name = "concat"
 
     def __init__(self, *expressions: Operand, output_field: Field[Any] | None = None) -> None:
         if len(expressions) < 2:
@@ -39,7 +39,7 @@ class Concat(TextFunc):
 
 
 class ConcatPair(Concat):
-    """Two texts, one after the other."""
+    """Two expressions concatenated."""
 
     def __init__(self, first: Operand, second: Operand, *, output_field: Field[Any] | None = None) -> None:
         super().__init__(first, second, output_field=output_field)
@@ -48,7 +48,7 @@ class ConcatPair(Concat):
 class Left(TextFunc):
     """The first `length` characters."""
 
-    call = "left"
+    sql_name = "left"
 
     def __init__(self, expression: Operand, length: Operand, *, output_field: Field[Any] | None = None) -> None:
         _check_number(length, 1, "length")
@@ -58,31 +58,31 @@ class Left(TextFunc):
 class Right(Left):
     """The last `length` characters."""
 
-    call = "right"
+    sql_name = "right"
 
 
-class Length(CountOfText):
-    """How many characters there are."""
+class Length(IntegerOfTextFunc):
+    """The number of characters."""
 
-    call = "length"
+    sql_name = "length"
 
 
 class Lower(TextFunc):
-    """In small letters."""
+    """In lower case."""
 
-    call = "lower"
+    sql_name = "lower"
 
 
 class Upper(TextFunc):
-    """In capital letters."""
+    """In upper case."""
 
-    call = "upper"
+    sql_name = "upper"
 
 
 class LPad(TextFunc):
-    """Filled up to `length` characters from the left, or cut to it."""
+    """Padded on the left with `fill_text` to `length` characters, or truncated to it."""
 
-    call = "lpad"
+    sql_name = "lpad"
 
     def __init__(
         self,
@@ -97,75 +97,75 @@ class LPad(TextFunc):
 
 
 class RPad(LPad):
-    """Filled up to `length` characters from the right, or cut to it."""
+    """Padded on the right with `fill_text` to `length` characters, or truncated to it."""
 
-    call = "rpad"
+    sql_name = "rpad"
 
 
 class LTrim(TextFunc):
-    """Without spaces before it."""
+    """Without leading spaces."""
 
-    call = "ltrim"
+    sql_name = "ltrim"
 
 
 class RTrim(TextFunc):
-    """Without spaces after it."""
+    """Without trailing spaces."""
 
-    call = "rtrim"
+    sql_name = "rtrim"
 
 
 class Trim(TextFunc):
-    """Without spaces around it."""
+    """Without leading and trailing spaces."""
 
-    call = "trim"
+    sql_name = "trim"
 
 
 class MD5(TextFunc):
     """The MD5 hash, in hexadecimal."""
 
-    call = "md5"
+    sql_name = "md5"
 
 
 class SHA1(TextFunc):
-    """The SHA-1 hash, in hexadecimal. PostgreSQL needs its pgcrypto extension for it."""
+    """The SHA-1 hash, in hexadecimal. On PostgreSQL it needs the pgcrypto extension."""
 
-    call = "sha1"
+    sql_name = "sha1"
 
 
 class SHA224(TextFunc):
     """The SHA-224 hash, in hexadecimal."""
 
-    call = "sha224"
+    sql_name = "sha224"
 
 
 class SHA256(TextFunc):
     """The SHA-256 hash, in hexadecimal."""
 
-    call = "sha256"
+    sql_name = "sha256"
 
 
 class SHA384(TextFunc):
     """The SHA-384 hash, in hexadecimal."""
 
-    call = "sha384"
+    sql_name = "sha384"
 
 
 class SHA512(TextFunc):
     """The SHA-512 hash, in hexadecimal."""
 
-    call = "sha512"
+    sql_name = "sha512"
 
 
-class Ord(CountOfText):
-    """The code point of the first character; 0 of no text."""
+class Ord(IntegerOfTextFunc):
+    """The code point of the first character; 0 for empty text."""
 
-    call = "ord"
+    sql_name = "ord"
 
 
 class Repeat(TextFunc):
-    """The text `number` times."""
+    """The text repeated `number` times."""
 
-    call = "repeat"
+    sql_name = "repeat"
 
     def __init__(self, expression: Operand, number: Operand, *, output_field: Field[Any] | None = None) -> None:
         _check_number(number, 0, "number")
@@ -173,9 +173,9 @@ class Repeat(TextFunc):
 
 
 class Replace(TextFunc):
-    """With each `text` in it replaced (taken out, by default)."""
+    """With each occurrence of `text` replaced (removed by default)."""
 
-    call = "replace"
+    sql_name = "replace"
 
     def __init__(
         self,
@@ -189,24 +189,24 @@ class Replace(TextFunc):
 
 
 class Reverse(TextFunc):
-    """The characters from last to first."""
+    """The characters in reverse order."""
 
-    call = "reverse"
+    sql_name = "reverse"
 
 
-class StrIndex(CountOfText):
-    """Where the second text first begins in the first, counted from 1; 0 where it does not."""
+class StrIndex(IntegerOfTextFunc):
+    """The position of the second text's first occurrence in the first, counted from 1; 0 if there is none."""
 
-    call = "strindex"
+    sql_name = "strindex"
 
     def __init__(self, string: Operand, substring: Operand, *, output_field: Field[Any] | None = None) -> None:
         super().__init__(string, substring, output_field=output_field)
 
 
 class Substr(TextFunc):
-    """The text from the position `pos` (counted from 1) on, at most `length` characters of it."""
+    """The text from position `pos` (counted from 1), at most `length` characters of it."""
 
-    call = "substr"
+    sql_name = "substr"
 
     def __init__(
         self, expression: Operand, pos: Operand, length: Operand = None, *, output_field: Field[Any] | None = None

@@ -1,4 +1,4 @@
-"""Window functions: Window, its frames, and the functions that only make sense in one."""
+"""Window functions: `Window`, its frames, and the functions that need a window."""
 
 from __future__ import annotations
 
@@ -12,30 +12,28 @@ from sqlalchemy import ColumnElement, func
 from orm.database.sql.functions import LagLeadWithDefault
 from orm.exceptions import QueryError
 from orm.expressions.base import Expression, F, Func, Operand
-from orm.fields import BigInteger, Field, Float
+from orm.fields import Field
+from orm.functions.base import BIG_INTEGER, FLOAT
 
 T = TypeVar("T")
 
-WHOLE = BigInteger()
-REAL = Float()
-
 
 class WindowFrameExclusion(enum.Enum):
-    """Which rows of a frame a window function does not see after all. MySQL and MariaDB have no such thing."""
+    """The rows that are excluded from a frame. MySQL and MariaDB do not support it."""
 
     CURRENT_ROW = "CURRENT ROW"
     GROUP = "GROUP"
-    """The current row and those that are equal to it in the order."""
+    """The current row and its peers (the rows that are equal to it in the order)."""
     TIES = "TIES"
-    """Those that are equal to the current row in the order, but not that itself."""
+    """The peers of the current row, but not the row itself."""
     NO_OTHERS = "NO OTHERS"
 
 
 class Frame:
-    """Which rows around the current one a window function sees, from `start` to `end`, but for an `exclusion`.
+    """The rows around the current one that a window function sees: from `start` to `end`, without the `exclusion`.
 
-    A negative number is so many before the current row, 0 the current row, a positive one after it; None is
-    as far as the partition goes.
+    A negative number counts back from the current row, 0 is the current row, a positive number counts forward; None
+    is the start or end of the partition.
     """
 
     by_value: ClassVar[bool]
@@ -54,7 +52,7 @@ class Frame:
 
     @property
     def key(self) -> Hashable:
-        """The frame, for a query's shape."""
+        """The frame's part of the cache key of a plan."""
         return self.by_value, self.start, self.end, self.exclusion
 
 
@@ -65,7 +63,7 @@ class RowRange(Frame):
 
 
 class ValueRange(Frame):
-    """A frame of the rows whose ordering values are in range."""
+    """A frame of the rows whose ordering values are in a range."""
 
     by_value = True
 
@@ -82,7 +80,8 @@ class Window(Expression[T]):
 
         Window(RowNumber(), partition_by="author", order_by="-created")
 
-    It can be filtered on: ``annotate(n=Window(...)).filter(n__lte=3)`` is the top three of each author.
+    Annotations with a window can be filtered: ``annotate(n=Window(...)).filter(n__lte=3)`` is the top three of each
+    author.
     """
 
     def __init__(
@@ -97,48 +96,48 @@ class Window(Expression[T]):
         if frame is not None and not isinstance(frame, Frame):
             raise QueryError(f"The frame of a Window() is a RowRange or a ValueRange, got {type(frame).__name__}.")
         self.expression = expression
-        self.partition_by = [F(p) if isinstance(p, str) else p for p in _listed(partition_by)]
-        self.order_by = _listed(order_by)
+        self.partition_by = [F(p) if isinstance(p, str) else p for p in _as_list(partition_by)]
+        self.order_by = _as_list(order_by)
         self.frame = frame
 
     def __repr__(self) -> str:
         return f"Window({self.expression!r})"
 
 
-def _listed(given: Any) -> list[Any]:
-    if given is None:
+def _as_list(terms: Any) -> list[Any]:
+    if terms is None:
         return []
-    return list(given) if isinstance(given, (list, tuple)) else [given]
+    return list(terms) if isinstance(terms, (list, tuple)) else [terms]
 
 
 class WindowFunction(Func[T]):
-    """A function that needs a `Window` around it."""
+    """A function that is only valid in a `Window`."""
 
     def over(self, call: Any, **window: Any) -> ColumnElement[Any]:
-        """The rendered call over a window, given as SQLAlchemy's ``over()`` takes it."""
-        found: ColumnElement[Any] = call.over(**window)
-        return found
+        """The rendered call over a window; `window` are the arguments of SQLAlchemy's ``over()``."""
+        windowed: ColumnElement[Any] = call.over(**window)
+        return windowed
 
 
 class RankingFunc(WindowFunction[int]):
-    """A window function that gives a whole number."""
+    """A window function that returns an integer."""
 
     def __init__(self) -> None:
         super().__init__()
 
     def result(self, *fields: Field[Any]) -> Field[Any]:
-        """A whole number."""
-        return WHOLE
+        """A big integer field."""
+        return BIG_INTEGER
 
 
 class RowNumber(RankingFunc):
-    """The number of the row in its partition, from 1."""
+    """The number of the row in its partition, counted from 1."""
 
     function = "row_number"
 
 
 class Rank(RankingFunc):
-    """The rank, equal rows sharing one and leaving a gap."""
+    """The rank, with gaps after rows that are equal in the order."""
 
     function = "rank"
 
@@ -150,11 +149,11 @@ class DenseRank(RankingFunc):
 
 
 class Ntile(RankingFunc):
-    """Which of `num_buckets` equal buckets the row falls into, from 1."""
+    """The number of the row's bucket, counted from 1, of `num_buckets` equal ones."""
 
     def __init__(self, num_buckets: int = 1) -> None:
         super().__init__()
-        self.num_buckets = whole(num_buckets, "Ntile()", 1)
+        self.num_buckets = check_integer(num_buckets, "Ntile()", 1)
 
     @property
     def options(self) -> Hashable:
@@ -167,40 +166,40 @@ class Ntile(RankingFunc):
 
 
 class RatioFunc(WindowFunction[float]):
-    """A window function that gives a share between 0 and 1."""
+    """A window function that returns a fraction between 0 and 1."""
 
     def __init__(self) -> None:
         super().__init__()
 
     def result(self, *fields: Field[Any]) -> Field[Any]:
-        """A float."""
-        return REAL
+        """A float field."""
+        return FLOAT
 
 
 class PercentRank(RatioFunc):
-    """The rank as a share of the partition."""
+    """The relative rank of the row: (rank - 1) / (rows of the partition - 1)."""
 
     function = "percent_rank"
 
 
 class CumeDist(RatioFunc):
-    """The share of rows up to and including this one."""
+    """The fraction of the partition's rows up to and including this one and its peers."""
 
     function = "cume_dist"
 
 
 class OffsetFunc(WindowFunction[Any]):
-    """The value of another row of the partition, `offset` rows away; `default` where there is no such row."""
+    """The value of the partition's row that is `offset` rows away; `default` if there is no such row."""
 
     direction: ClassVar[int]
 
     def __init__(self, expression: Operand, offset: int = 1, default: Any = None) -> None:
         super().__init__(expression, *(() if default is None else (default,)))
-        self.offset = whole(offset, f"{type(self).__name__}()", 0)
+        self.offset = check_integer(offset, f"{type(self).__name__}()", 0)
 
     @property
     def options(self) -> Hashable:
-        """How far away the row is."""
+        """The distance of the row."""
         return self.offset
 
     def build(self, *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -213,24 +212,24 @@ class OffsetFunc(WindowFunction[Any]):
         value, offset, *defaults = call.clauses
         if not defaults:
             return super().over(call, **window)
-        place = self.direction * self.offset
+        distance = self.direction * self.offset
         return LagLeadWithDefault(
             call.over(**window),
             super().build(value, offset).over(**window),
-            func.count(sqlalchemy.literal_column("*")).over(**{**window, "rows": (place, place)}),
+            func.count(sqlalchemy.literal_column("*")).over(**{**window, "rows": (distance, distance)}),
             *defaults,
         )
 
 
 class Lag(OffsetFunc):
-    """The value `offset` rows before."""
+    """The value of the row `offset` rows before this one."""
 
     function = "lag"
     direction = -1
 
 
 class Lead(OffsetFunc):
-    """The value `offset` rows after."""
+    """The value of the row `offset` rows after this one."""
 
     function = "lead"
     direction = 1
@@ -249,15 +248,15 @@ class LastValue(WindowFunction[Any]):
 
 
 class NthValue(WindowFunction[Any]):
-    """The value of the frame's nth row, from 1."""
+    """The value of the frame's nth row, counted from 1."""
 
     def __init__(self, expression: Operand, nth: int = 1) -> None:
         super().__init__(expression)
-        self.nth = whole(nth, "NthValue()", 1)
+        self.nth = check_integer(nth, "NthValue()", 1)
 
     @property
     def options(self) -> Hashable:
-        """Which row."""
+        """The number of the row."""
         return self.nth
 
     def build(self, *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -265,8 +264,8 @@ class NthValue(WindowFunction[Any]):
         return func.nth_value(*arguments, sqlalchemy.literal_column(str(self.nth)))
 
 
-def whole(value: int, what: str, least: int) -> int:
-    """A whole number that is at least `least`. Raises `QueryError`."""
+def check_integer(value: int, what: str, least: int) -> int:
+    """The value, if it is an integer of at least `least`. Raises `QueryError` otherwise."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise QueryError(f"{what} takes a whole number of at least {least}, got {value!r}.")
     return value

@@ -47,9 +47,9 @@ class Aggregation:
         self.query = query.selecting(Columns("tuples", labels, selected), ordering=ordering, grouping=grouping)
 
     @property
-    def of_nothing(self) -> dict[str, Any] | None:
+    def empty_result(self) -> dict[str, Any] | None:
         """What the aggregates are of no rows; None where only the database can tell."""
-        known = [term.of_nothing if isinstance(term, AggregateTerm) else None for term in self.terms]
+        known = [term.empty_result if isinstance(term, AggregateTerm) else None for term in self.terms]
         if None in known:
             return None
         return {name: next(iter(term.values), None) for name, term in zip(self.names, known, strict=True) if term}

@@ -9,7 +9,7 @@ import sqlalchemy
 from sqlalchemy import ColumnElement
 
 from orm.database.sql.functions import SQLFunction
-from orm.functions.aggregates import Gathered
+from orm.functions.aggregates import OrderableAggregate
 from orm.functions.result_types import common_field
 from orm.functions.windows import WindowFunction
 from orm.query.terms.base import NULL, Condition, RowTerm, Term, ValueTerm, lookup_key, result_type
@@ -56,11 +56,11 @@ class AggregateTerm(Term):
         self.values = (*condition.values, *argument.values, *others, *(default.values if default else ()))
 
     @property
-    def of_nothing(self) -> Term | None:
+    def empty_result(self) -> Term | None:
         """What it is of no rows, where that is known without asking the database."""
         if self.default is not None:
             return self.default if isinstance(self.default, ValueTerm) else None
-        value = self.function.of_nothing
+        value = self.function.empty_result
         return NULL if value is None else ValueTerm(value, self.field)
 
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
@@ -74,9 +74,9 @@ class AggregateTerm(Term):
         condition = self.condition.render(rendering, required=False, negated=False)
         argument = self.argument.render(rendering)
         rest = [term.render(rendering) for term in self.rest]
-        if isinstance(self.function, Gathered):
+        if isinstance(self.function, OrderableAggregate):
             taking_part = None if self.condition.truth else condition
-            return self.function.gather(self.argument.field, taking_part, argument, *rest)
+            return self.function.build_collection(self.argument.field, taking_part, argument, *rest)
         if not self.condition.truth:
             # Rows that do not take part count as NULL, which aggregates pass over, on every database.
             counted = sqlalchemy.literal_column("1") if isinstance(self.argument, RowTerm) else argument
