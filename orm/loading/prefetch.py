@@ -28,7 +28,7 @@ def prepared(query: Query) -> Query:
     projection = query.projection
     if not query.branches or not isinstance(projection, Instances):
         return query
-    return query.changed(projection=_needing(projection, (), query.branches))
+    return query.replace(projection=_needing(projection, (), query.branches))
 
 
 def _needing(projection: Instances, chain: Relations, branches: Iterable[Branch]) -> Instances:
@@ -120,7 +120,7 @@ async def load_branches(
         owned = whole and not must_filter_by_owner(relation, branch.query) and _is_of_one_database(branch, using)
         # What is found becomes parents, if there is nothing else among the instances of the next level.
         children = (
-            PrefetchParents.of(branch.query.changed(branches=branch.branches)) if all_new and relation.many else None
+            PrefetchParents.of(branch.query.replace(branches=branch.branches)) if all_new and relation.many else None
         )
         related: list[Model] = []
         if missing:
@@ -196,7 +196,7 @@ async def _read(
     children: PrefetchParents | None,
 ) -> list[Model]:
     """Put the rows of a branch into the lists of the keys that they belong to, each with its way back; all of them."""
-    query = prepared(branch.query.changed(branches=branch.branches))
+    query = prepared(branch.query.replace(branches=branch.branches))
     database = using or query.info.registry.database
     keys = [*places.instances]
     most = (await dialect_of(database)).max_list or len(keys)
@@ -211,5 +211,5 @@ async def _read(
         found += await execution.fetch(asked, database, into=into, note=None if children is None else children.add)
     if not (found or branch.branches):  # readers return only what more will hang on, and what rows share
         found = [row for rows, _ in places.values() for row in rows]
-    await complete(query.changed(branches=()), found, using)
+    await complete(query.replace(branches=()), found, using)
     return found

@@ -111,7 +111,7 @@ def _with_last(
         query = queryset._query
         check_branch_query(relation, query, what)
         own = query.branches
-        branch = Branch(relation, query.changed(branches=()), branches=own, given=True, database=queryset._using)
+        branch = Branch(relation, query.replace(branches=()), branches=own, given=True, database=queryset._using)
     return (*branches, replace(branch, to_attr=to_attr))
 
 
@@ -128,7 +128,7 @@ def plain_branch(relation: Relation) -> Branch:
         return Branch(relation, Query(info, Instances(info)))
     objects: QuerySet[Any, Any] = info.model.objects
     query = objects._query
-    return Branch(relation, query.changed(branches=()), branches=query.branches, database=objects._using)
+    return Branch(relation, query.replace(branches=()), branches=query.branches, database=objects._using)
 
 
 def relation_called(info: ModelInfo, name: str, path: str) -> Relation:

@@ -28,9 +28,9 @@ class Strategy:
         if not isinstance(projection, Instances):
             raise QueryError("options() applies to instances, and this query selects values().")
         if self.kind == "joined":
-            return query.changed(projection=projection.with_related(str(path) for path in self.paths))
+            return query.replace(projection=projection.with_related(str(path) for path in self.paths))
         if self.kind == "selectin":
-            return query.changed(branches=add_branches(query.info, query.branches, self.paths, "selectin()"))
+            return query.replace(branches=add_branches(query.info, query.branches, self.paths, "selectin()"))
         paths = [each for path in self.paths for each in chosen_paths(query.info, str(path), f"{self.kind}()")]
         for path in paths:
             query = _withholding(query, path, path.split("__"), raises=self.kind == "raiseload")
@@ -42,9 +42,9 @@ def _withholding(query: Query, path: str, parts: list[str], *, raises: bool) -> 
     info, projection = query.info, query.projection
     branch = find_branch(info, query.branches, parts[0])
     if branch is not None and len(parts) > 1:
-        inner = _withholding(branch.query.changed(branches=branch.branches), path, parts[1:], raises=raises)
-        changed = replace(branch, query=inner.changed(branches=()), branches=inner.branches)
-        return query.changed(branches=tuple(changed if known is branch else known for known in query.branches))
+        inner = _withholding(branch.query.replace(branches=branch.branches), path, parts[1:], raises=raises)
+        changed = replace(branch, query=inner.replace(branches=()), branches=inner.branches)
+        return query.replace(branches=tuple(changed if known is branch else known for known in query.branches))
     chain: Relations = ()
     for part in parts[:-1]:
         relation = joinable(info, part)
@@ -53,7 +53,7 @@ def _withholding(query: Query, path: str, parts: list[str], *, raises: bool) -> 
         chain = (*chain, relation)
         info = relation.target._meta
     item = SuppressedRelation(relation_called(info, parts[-1], path), raises, chain)
-    return query.changed(withheld=(*query.withheld, item))
+    return query.replace(withheld=(*query.withheld, item))
 
 
 def joined(*paths: str) -> Strategy:

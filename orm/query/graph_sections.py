@@ -157,7 +157,7 @@ class _Sections:
         if query.is_limited:
             query = _settled(query)
             query = query if self._most is None else query.slice(0, self._most + 1)
-        rows = query.changed(branches=(), projection=needing(query, outgoing))
+        rows = query.replace(branches=(), projection=needing(query, outgoing))
         keys = _keys(query, outgoing)
         whole = selects_whole_table(given)
         self._found.append(Section("", None, 0, given, rows, outgoing=outgoing, keys=keys, whole=whole))
@@ -178,10 +178,10 @@ class _Sections:
         query, links = self._belonging(branch, parent)
         outgoing = outgoing_fields(branch.branches)
         far = far_fields(branch.relation)
-        rows = query.changed(projection=needing(query, (*far, *outgoing)))
+        rows = query.replace(projection=needing(query, (*far, *outgoing)))
         if query.is_limited:
             query = _settled(query)
-            rows = LimitedPerOwner.of(query.changed(projection=rows.projection), links)
+            rows = LimitedPerOwner.of(query.replace(projection=rows.projection), links)
             keys: Query | None = LimitedPerOwner.of(_selecting(query, outgoing), links) if outgoing else None
         else:
             keys = _keys(query, outgoing)
@@ -206,19 +206,19 @@ class _Sections:
             if query.is_limited:
                 pairing = pairs = LimitedPerOwner.of(paired, links)
             else:
-                pairing = paired.changed(ordering=())
+                pairing = paired.replace(ordering=())
                 pairs = paired if paired.order else None
         names = query.names()
         keys = [names.path_term(resolve_path(target, field.attname, "a key")) for field in far]
         width = len(near_fields(relation))
         among = AmongKeys(keys, ("pairs", number), tuple(range(width, width + len(far))))
-        rows = query.changed(where=both(query.where, among), ordering=(), low=0, high=None)
+        rows = query.replace(where=both(query.where, among), ordering=(), offset=0, stop=None)
         return Section(
             path,
             branch,
             parent,
             query,
-            rows.changed(projection=needing(rows, (*far, *outgoing))),
+            rows.replace(projection=needing(rows, (*far, *outgoing))),
             links=far,
             near=near_fields(relation),
             outgoing=outgoing,
@@ -230,7 +230,7 @@ class _Sections:
     def _belonging(self, branch: Branch, parent: int) -> tuple[Query, tuple[PathTerm, ...]]:
         """The rows that belong to those of the section `parent`, and the columns that say to which."""
         query = branch.query
-        names = query.changed(same_scope=False).names(own_scope=True)
+        names = query.replace(same_scope=False).names(own_scope=True)
         links = tuple(names.path_term(path) for path in paths_to(branch.relation))
         where = query.where
         if not self._are_all_owned(branch.relation, parent):
@@ -282,19 +282,19 @@ def _selecting(query: Query, fields: Iterable[Field[Any]], before: tuple[PathTer
     names = query.names()
     info: ModelInfo = query.info
     terms = (*before, *(names.path_term(resolve_path(info, field.attname, "a key")) for field in fields))
-    return query.changed(projection=Columns("tuples", tuple(f"c{i}" for i in range(len(terms))), terms))
+    return query.replace(projection=Columns("tuples", tuple(f"c{i}" for i in range(len(terms))), terms))
 
 
 def _settled(query: Query) -> Query:
     """A slice of the query, of which it is settled which rows it has, however often it is taken."""
-    return query.changed(ordering=(*query.order, *primary_key_ordering(query.info)))
+    return query.replace(ordering=(*query.order, *primary_key_ordering(query.info)))
 
 
 def _keys(query: Query, outgoing: tuple[Field[Any], ...]) -> Query | None:
     """The values of these fields of the query's rows, None if there are no fields."""
     if not outgoing:
         return None
-    return _selecting(query if query.is_limited else query.changed(ordering=()), outgoing)
+    return _selecting(query if query.is_limited else query.replace(ordering=()), outgoing)
 
 
 def _is_plain(query: Query) -> bool:

@@ -115,7 +115,7 @@ class Keyset:
         """The query in this order, its rows with their places."""
         # A condition across a relation to many rows finds a row several times, always at the same place.
         distinct = query.distinct or (bool(query.scopes) and not query.grouped)
-        return query.changed(
+        return query.replace(
             ordering=self.order, distinct=distinct, projection=WithPosition(query.projection, self.order)
         )
 

@@ -29,7 +29,7 @@ class LookupTemplate:
 
     def __init__(self, query: Query, matches: tuple[LookupPredicate, ...], rest: tuple[Any, ...]) -> None:
         self.query = query
-        self._clauses: dict[str, Any] = {**query.changed().__dict__, "key": query.key}
+        self._clauses: dict[str, Any] = {**query.replace().__dict__, "key": query.key}
         self._matches = tuple((match.lookup, match.term, match.variant) for match in matches)
         self._rest = rest
 

@@ -56,8 +56,8 @@ class Query:
     where: Predicate = EVERYTHING
     ordering: tuple[OrderTerm, ...] | None = None
     """None: the model's own ordering."""
-    low: int = 0
-    high: int | None = None
+    offset: int = 0
+    stop: int | None = None
     sliced: bool = False
     distinct: bool = False
     distinct_on: tuple[Term, ...] = ()
@@ -73,7 +73,7 @@ class Query:
     same_scope: bool = False
     """Whether the next ``filter()`` is about the row that the last one joined: see `ManyToManyManager`."""
     lock: Lock | None = None
-    whole: bool = False
+    all_rows_confirmed: bool = False
     """Whether ``all()`` said that every row is meant: see `ModelRegistry`."""
     ctes: tuple[CTE, ...] = ()
     """The common table expressions that the statement defines."""
@@ -99,10 +99,10 @@ class Query:
         found: list[Hashable] = [self.info, self.projection.key, self.where.key]
         if self.order:
             found += ["order", tuple(term.key for term in self.order)]
-        if self.high is not None:
-            found.append("high")
-        if self.low:
-            found.append("low")
+        if self.stop is not None:
+            found.append("stop")
+        if self.offset:
+            found.append("offset")
         if self.annotations or self.grouped:
             named = tuple((name, annotation.term.key) for name, annotation in self.annotations.items())
             groups = None if self.grouping is None else tuple(term.key for term in self.grouping)
@@ -137,10 +137,10 @@ class Query:
         if self.distinct_on:
             for distinct_term in self.distinct_terms:
                 found.extend(() if distinct_term in self._ordered_by else distinct_term.values)
-        if self.high is not None:
-            found.append(self.high - self.low)
-        if self.low:
-            found.append(self.low)
+        if self.stop is not None:
+            found.append(self.stop - self.offset)
+        if self.offset:
+            found.append(self.offset)
         return tuple(found)
 
     @memoized_property
@@ -177,7 +177,7 @@ class Query:
         shown = self.projection.terms if isinstance(self.projection, Columns) else ()
         return tuple(term.settled(names, shown) for term in self.ordering)
 
-    def changed(self, **changes: Any) -> Self:
+    def replace(self, **changes: Any) -> Self:
         """The query with other clauses. What had been worked out of the old ones is forgotten."""
         clauses = {**self.__dict__, **changes}
         for name in DERIVED:
@@ -200,7 +200,7 @@ class Query:
 
     def in_same_scope(self) -> Query:
         """The query, whose next ``filter()`` shares the joins of the last one."""
-        return self.changed(same_scope=True)
+        return self.replace(same_scope=True)
 
     def inlined_names(self) -> Scope:
         """What names mean where there are no annotations to refer to: an annotation's name is its expression."""
@@ -209,12 +209,12 @@ class Query:
     def with_scope(self, names: Scope, **changes: Any) -> Query:
         """The query changed by what was resolved with these names."""
         scopes = max(self.scopes, names.scopes)
-        return self.changed(reached=names.reached, scopes=scopes, same_scope=False, **changes)
+        return self.replace(reached=names.reached, scopes=scopes, same_scope=False, **changes)
 
     @property
     def is_empty(self) -> bool:
         """Whether it is known, without asking, that no row can be found."""
-        return is_never(self.where) or (self.high is not None and self.high <= self.low)
+        return is_never(self.where) or (self.stop is not None and self.stop <= self.offset)
 
     @memoized_property
     def needs_no_loading(self) -> bool:
@@ -224,7 +224,7 @@ class Query:
     @property
     def is_limited(self) -> bool:
         """Whether only a part of the rows is wanted."""
-        return self.low > 0 or self.high is not None
+        return self.offset > 0 or self.stop is not None
 
     @property
     def is_nested(self) -> bool:
@@ -248,25 +248,25 @@ class Query:
         """
         before = self.projection.terms if isinstance(self.projection, Columns) else ()
         joined = constant(True, *(leaf for term in before for leaf in term.leaves()))
-        return self.changed(projection=projection, where=both(self.where, without_group_terms(joined)), **changes)
+        return self.replace(projection=projection, where=both(self.where, without_group_terms(joined)), **changes)
 
     def with_order(self) -> Query:
         """The same query, ordered at least by the primary key."""
-        return self if self.order else self.changed(ordering=primary_key_ordering(self.info))
+        return self if self.order else self.replace(ordering=primary_key_ordering(self.info))
 
     def reversed(self) -> Query:
         """The same query in the opposite order."""
-        return self.changed(ordering=tuple(term.reversed() for term in self.with_order().order))
+        return self.replace(ordering=tuple(term.reversed() for term in self.with_order().order))
 
     def slice(self, start: int, stop: int | None) -> Query:
         """Rows `start` to `stop` of this query's rows."""
-        low = self.low + start
-        high = self.high if stop is None else self.low + stop
-        if self.high is not None and high is not None:
-            high = min(high, self.high)
-        if high is not None:
-            low = min(low, high)
-        return self.changed(low=low, high=high)
+        offset = self.offset + start
+        stop = self.stop if stop is None else self.offset + stop
+        if self.stop is not None and stop is not None:
+            stop = min(stop, self.stop)
+        if stop is not None:
+            offset = min(offset, stop)
+        return self.replace(offset=offset, stop=stop)
 
     def as_single_column(self, compared: Field[Any] | None) -> Query:
         """The query as a subquery that selects one column, to hold against the field `compared`.
@@ -290,7 +290,7 @@ class Query:
                 "for one value: choose one with values() or values_list()."
             )
         ordering = self.ordering if self.is_limited else ()
-        return self.changed(projection=projection, ordering=ordering)
+        return self.replace(projection=projection, ordering=ordering)
 
     def selecting_key(self, label: str, info: ModelInfo, fields: Sequence[Field[Any]]) -> Query:
         """The query as a subquery that selects these fields of `info`, to hold against the relation `label`.
@@ -310,12 +310,12 @@ class Query:
                 f"{label} is a key of {len(fields)} columns and is compared with a query of as many; "
                 f"this one of {self.info.name} selects {projection.width}."
             )
-        return self.changed(projection=projection, ordering=self.ordering if self.is_limited else ())
+        return self.replace(projection=projection, ordering=self.ordering if self.is_limited else ())
 
     def as_exists(self) -> Query:
         """The query as a subquery of which only its having a row matters."""
         projection = self.projection if self.grouped or self.distinct else Instances(self.info, only=frozenset())
-        return self.changed(projection=projection, ordering=self.ordering if self.is_limited else ())
+        return self.replace(projection=projection, ordering=self.ordering if self.is_limited else ())
 
     def subselect(self, outer: Rendering, *, nested: bool = True) -> sqlalchemy.SelectBase:
         """The statement inside of another one, sharing its binds. `nested`: a limited one is put a level deeper."""
@@ -407,9 +407,9 @@ class Query:
             statement = statement.distinct()
         if order:
             statement = statement.order_by(*order)
-        if self.high is not None:
+        if self.stop is not None:
             statement = statement.limit(rendering.bind(sqlalchemy.Integer()))
-        if self.low:
+        if self.offset:
             statement = statement.offset(rendering.bind(sqlalchemy.Integer()))
         return statement
 

@@ -97,7 +97,7 @@ class WithExtraColumns(Projection):
 
 @dataclass(frozen=True)
 class LimitedPerOwner(Query):
-    """The rows `low` to `high` of each instance's rows in a query."""
+    """The rows `offset` to `stop` of each instance's rows in a query."""
 
     rows: Query | None = None
     """All the rows, unordered, each with what it is ordered by and whom it belongs to."""
@@ -109,21 +109,21 @@ class LimitedPerOwner(Query):
         """The query's slice, taken of the rows of each instance that `links` tell apart."""
         order = query.with_order().order
         beside = WithExtraColumns(query.projection, (*(place.term for place in order), *links))
-        rows = query.changed(projection=beside, ordering=(), low=0, high=None)
-        return cls(query.info, query.projection, low=query.low, high=query.high, rows=rows, places=order, links=links)
+        rows = query.replace(projection=beside, ordering=(), offset=0, stop=None)
+        return cls(query.info, query.projection, offset=query.offset, stop=query.stop, rows=rows, places=order, links=links)
 
     @memoized_property
     def key(self) -> Hashable:
         """The shape."""
         assert self.rows is not None
         places = tuple((place.descending, place.nulls) for place in self.places)
-        return ("first of each", self.rows.key, places, self.low > 0, self.high is None)
+        return ("first of each", self.rows.key, places, self.offset > 0, self.stop is None)
 
     @memoized_property
     def values(self) -> tuple[Any, ...]:
         """The arguments: the rows', and the bounds."""
         assert self.rows is not None
-        bounds = ([self.low] if self.low else []) + ([self.high] if self.high is not None else [])
+        bounds = ([self.offset] if self.offset else []) + ([self.stop] if self.stop is not None else [])
         return (*self.rows.values, *bounds)
 
     @property
@@ -148,9 +148,9 @@ class LimitedPerOwner(Query):
         )
         numbered = sqlalchemy.select(*columns[:width], number.label("number")).subquery()
         found = sqlalchemy.select(*list(numbered.columns)[:width]).order_by(numbered.c.number)
-        if self.low:
+        if self.offset:
             found = found.where(numbered.c.number > rendering.bind(sqlalchemy.Integer()))
-        if self.high is not None:
+        if self.stop is not None:
             found = found.where(numbered.c.number <= rendering.bind(sqlalchemy.Integer()))
         rendering.selected = width
         return found

@@ -56,13 +56,13 @@ class Combination(Query):
             ordering=(),
             operation=operation,
             # As in Django, an ordering of a part counts only where it decides which rows the part has.
-            parts=tuple(part if part.is_limited else part.changed(ordering=()) for part in parts),
+            parts=tuple(part if part.is_limited else part.replace(ordering=()) for part in parts),
         )
 
     def choosing(self, projections: tuple[Projection, ...]) -> Combination:
         """The same operation on other columns: each part's own."""
-        parts = tuple(part.changed(projection=p) for part, p in zip(self.parts, projections, strict=True))
-        return self.changed(projection=projections[0], parts=parts)
+        parts = tuple(part.replace(projection=p) for part, p in zip(self.parts, projections, strict=True))
+        return self.replace(projection=projections[0], parts=parts)
 
     def as_single_column(self, compared: Field[Any] | None) -> Query:
         """The same of each part: see `Query.as_single_column`."""
@@ -74,7 +74,7 @@ class Combination(Query):
 
     def as_exists(self) -> Query:
         """Its rows are what its parts select."""
-        return self.changed(ordering=self.ordering if self.is_limited else ())
+        return self.replace(ordering=self.ordering if self.is_limited else ())
 
     def subselect(self, outer: Rendering, *, nested: bool = True) -> sqlalchemy.SelectBase:
         """As `Query.subselect`; where it may, without a derived table, in which MySQL sees nothing of the outside."""
@@ -86,7 +86,7 @@ class Combination(Query):
 
     def _of(self, parts: tuple[Query, ...]) -> Query:
         ordering = self.ordering if self.is_limited else ()
-        return self.changed(projection=parts[0].projection, parts=parts, ordering=ordering)
+        return self.replace(projection=parts[0].projection, parts=parts, ordering=ordering)
 
     @property
     def is_nested(self) -> bool:
@@ -100,14 +100,14 @@ class Combination(Query):
         found = nothing[0] if self.operation == "difference" else all(nothing)
         if self.operation == "intersection":
             found = any(nothing)
-        return found or is_never(self.where) or (self.high is not None and self.high <= self.low)
+        return found or is_never(self.where) or (self.stop is not None and self.stop <= self.offset)
 
     @memoized_property
     def key(self) -> Hashable:
         """The shape."""
         return (
             *(self.operation, tuple(part.key for part in self.parts), tuple(term.key for term in self.order)),
-            *(self.low > 0, self.high is not None),
+            *(self.offset > 0, self.stop is not None),
         )
 
     @memoized_property
@@ -116,10 +116,10 @@ class Combination(Query):
         found = [value for part in self.parts for value in part.values]
         for term in self.order:
             found.extend(term.values)
-        if self.high is not None:
-            found.append(self.high - self.low)
-        if self.low:
-            found.append(self.low)
+        if self.stop is not None:
+            found.append(self.stop - self.offset)
+        if self.offset:
+            found.append(self.offset)
         return tuple(found)
 
     def select(self, rendering: Rendering) -> sqlalchemy.Select[Any]:

@@ -115,12 +115,12 @@ class ChainMethods(Generic[M, R]):
             return self.filter(**lookups)
         if not self._query.info.registry.require_all:
             return self
-        return self._clone(self._query.changed(whole=True))
+        return self._clone(self._query.replace(all_rows_confirmed=True))
 
     def none(self) -> Self:
         """A query that finds nothing and asks no database."""
         query = self._query
-        return self._clone(query.changed(where=NOTHING, filters=(*query.filters, MATCHES_NOTHING)))
+        return self._clone(query.replace(where=NOTHING, filters=(*query.filters, MATCHES_NOTHING)))
 
     def filter(self, /, *conditions: Logical | sqlalchemy.ColumnElement[bool] | bool, **lookups: Any) -> Self:
         """Only rows that meet every condition: lookups, `Q` objects, typed comparisons, expressions that are true or
@@ -176,7 +176,7 @@ class ChainMethods(Generic[M, R]):
         """Ordered by these, and by nothing else: ``"name"``, ``"-album__name"``, expressions. None: unordered."""
         names = self._query.names()
         if isinstance(self._query, Combination):
-            return self._clone(self._query.changed(ordering=resolve_ordering(names, terms)))
+            return self._clone(self._query.replace(ordering=resolve_ordering(names, terms)))
         ordering = resolve_ordering(names, terms)
         if not self._query.grouped and any(term.term.aggregate for term in ordering):
             raise FieldError("order_by() takes an aggregate only of rows in groups: annotate() it first.")
@@ -221,7 +221,7 @@ class ChainMethods(Generic[M, R]):
         if isinstance(of, str):
             raise QueryError(f"of is a list of relations, such as [{of!r}].")
         lock = Lock(nowait=nowait, skip_locked=skip_locked, of=tuple(of), **kind)
-        return self._clone(self._query.changed(lock=lock))
+        return self._clone(self._query.replace(lock=lock))
 
     def limit(self, count: int, *, per: Operand | Sequence[Operand] | None = None) -> Self:
         """At most so many rows. Unlike a slice, it may be followed by `filter()` and `order_by()`.
@@ -237,7 +237,7 @@ class ChainMethods(Generic[M, R]):
             return self._limited_per(count, [per] if isinstance(per, (str, Expression)) else per)
         if query.sliced:
             return self._clone(query.slice(0, count))
-        return self._clone(query.changed(high=query.low + count))
+        return self._clone(query.replace(stop=query.offset + count))
 
     def _limited_per(self, count: int, per: Sequence[Operand]) -> Self:
         query = self._query
@@ -260,15 +260,15 @@ class ChainMethods(Generic[M, R]):
         query = self._query
         if query.sliced:
             return self._clone(query.slice(count, None))
-        high = None if query.high is None else query.high - query.low + count
-        return self._clone(query.changed(low=count, high=high))
+        stop = None if query.stop is None else query.stop - query.offset + count
+        return self._clone(query.replace(offset=count, stop=stop))
 
     def with_cte(self, *ctes: CTE) -> Self:
         """The query with these common table expressions in front: see `orm.CTE`."""
         for cte in ctes:
             if not isinstance(cte, CTE):
                 raise QueryError(f"with_cte() takes an orm.CTE, got {type(cte).__name__}.")
-        return self._clone(self._query.changed(ctes=(*self._query.ctes, *ctes)))
+        return self._clone(self._query.replace(ctes=(*self._query.ctes, *ctes)))
 
     def _joined_to(self, cte: CTE, lookups: Mapping[str, Any]) -> Self:
         query = self._query
@@ -302,7 +302,7 @@ class ChainMethods(Generic[M, R]):
         self._check_same(other)
         both_queries = self
         for call in other._query.filters:
-            scoped = both_queries._clone(both_queries._query.changed(same_scope=call.same_scope))
+            scoped = both_queries._clone(both_queries._query.replace(same_scope=call.same_scope))
             both_queries = scoped._narrowed("filter()", call.conditions, dict(call.lookups), negated=call.negated)
         return both_queries
 
@@ -319,7 +319,7 @@ class ChainMethods(Generic[M, R]):
         mine, theirs = self._query, other._query
         where = junction(connector, [mine.where, theirs.where])
         reached = {**mine.reached, **theirs.reached}
-        found = mine.changed(where=where, reached=reached, scopes=max(mine.scopes, theirs.scopes))
+        found = mine.replace(where=where, reached=reached, scopes=max(mine.scopes, theirs.scopes))
         return self._clone(found)
 
     def _check_same(self, other: ChainMethods[M, Any]) -> None:
@@ -343,10 +343,10 @@ class ChainMethods(Generic[M, R]):
         """
         projection = self._instances("select_related()")
         if relations == (None,):
-            return self._clone(self._query.changed(projection=replace(projection, related=())))
+            return self._clone(self._query.replace(projection=replace(projection, related=())))
         names = [name for given in relations for name in ([given] if isinstance(given, str) else given or [])]
         changed = projection.with_related(names) if names else projection.all_related()
-        return self._clone(self._query.changed(projection=changed))
+        return self._clone(self._query.replace(projection=changed))
 
     def prefetch_related(self, *lookups: str | Prefetch | None) -> Self:
         """Load these relations too, by one statement for each: ``"tracks__artist"``, ``Prefetch("tracks", …)``.
@@ -362,7 +362,7 @@ class ChainMethods(Generic[M, R]):
         if isinstance(query, Combination):
             raise NotSupportedError(f"prefetch_related() cannot follow {query.operation}().")
         branches = () if lookups == (None,) else add_branches(query.info, query.branches, lookups)
-        return self._clone(query.changed(branches=branches))
+        return self._clone(query.replace(branches=branches))
 
     def options(self, *strategies: Strategy) -> Self:
         """Load relations in these ways: `orm.joined()`, `orm.selectin()`, `orm.noload()`, `orm.raiseload()`."""
@@ -379,12 +379,12 @@ class ChainMethods(Generic[M, R]):
     def only(self, *names: str) -> Self:
         """Load only these fields (and the primary key); reading another raises AttributeError."""
         changed = self._instances("only()").loading(names)
-        return self._clone(self._query.changed(projection=changed))
+        return self._clone(self._query.replace(projection=changed))
 
     def defer(self, *names: str) -> Self:
         """Load all but these fields."""
         changed = self._instances("defer()").deferring(names)
-        return self._clone(self._query.changed(projection=changed))
+        return self._clone(self._query.replace(projection=changed))
 
     def _instances(self, what: str) -> Instances:
         projection = self._query.projection

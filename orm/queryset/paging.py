@@ -78,8 +78,8 @@ async def fetch_page(
     cursor = None
     if text is not None:
         cursor = decode_cursor(name, keyset.order, text)
-        found = found.changed(where=both(found.where, turned.after(cursor.place, inclusive=cursor.inclusive)))
-    rows: list[Any] = await execution.fetch(found.changed(high=size + 1), database)
+        found = found.replace(where=both(found.where, turned.after(cursor.place, inclusive=cursor.inclusive)))
+    rows: list[Any] = await execution.fetch(found.replace(stop=size + 1), database)
     more = len(rows) > size
     rows = rows[:size]
     if backwards:
@@ -104,12 +104,12 @@ async def batches(query: Query, database: databases.Database, size: int) -> Asyn
     check_pageable(query, "in_batches()")
     check_size(size, "in_batches()")
     dialect = await dialect_of(database)
-    keyset = Keyset.of(query.changed(ordering=primary_key_ordering(query.info)), nulls_high=dialect.nulls_high)
-    first = following = keyset.query(query).changed(high=size)
+    keyset = Keyset.of(query.replace(ordering=primary_key_ordering(query.info)), nulls_high=dialect.nulls_high)
+    first = following = keyset.query(query).replace(stop=size)
     while True:
         rows = await execution.fetch(following, database)
         if rows:
             yield [item for item, _ in rows]
         if len(rows) < size:
             return
-        following = first.changed(where=both(first.where, keyset.after(rows[-1][1])))
+        following = first.replace(where=both(first.where, keyset.after(rows[-1][1])))

@@ -115,7 +115,7 @@ class QuerySet(ReadMethods[M, R]):
 
         Raises `FieldError` for what is no relation, `GraphTooLarge` for more than the `budget` allows.
         """
-        query = self._query.changed(branches=with_shapes(self._query, shapes))
+        query = self._query.replace(branches=with_shapes(self._query, shapes))
         return Graph(query, self.database, self._using, budget)
 
     def raw(self, sql: str, values: Mapping[str, Any] | None = None) -> RawQuerySet[M]:
@@ -306,7 +306,7 @@ class QuerySet(ReadMethods[M, R]):
 
     def _check_whole(self, what: str) -> None:
         query = self._query
-        if query.info.registry.require_all and query.where is EVERYTHING and not query.whole:
+        if query.info.registry.require_all and query.where is EVERYTHING and not query.all_rows_confirmed:
             raise QueryError(
                 f"{what} of every {query.info.name}: confirm it with {query.info.name}.objects.all(), "
                 "which this registry requires (require_all=True)."

@@ -50,7 +50,7 @@ class ReadMethods(ChainMethods[M, R]):
             start = 0 if index.start is None else check_index(index.start, "a slice")
             stop = None if index.stop is None else check_index(index.stop, "a slice")
             sliced = self._query.slice(start, None if stop is None else max(start, stop))
-            return self._clone(sliced.changed(sliced=True))
+            return self._clone(sliced.replace(sliced=True))
         return self._at(check_index(index, "an index"))
 
     async def _at(self, index: int) -> R:
@@ -117,7 +117,7 @@ class ReadMethods(ChainMethods[M, R]):
             found = self.filter(*conditions, **lookups) if conditions or lookups else self
             query = found._query
             if not query.is_limited:
-                found = found._clone(query.changed(high=2, ordering=()))
+                found = found._clone(query.replace(stop=2, ordering=()))
             rows = await found
             if lookups and not conditions:
                 self._query.get_memo.remember(lookups, lambda: prepared(found._query))

@@ -84,7 +84,7 @@ class RelatedManager(QuerySet[T, T], Generic[T]):
         database = self._instance.__dict__.get("_database")
         query = start._query
         if isinstance(self._relation, ReverseRelation):
-            query = query.changed(owner=(self._relation, self._instance))
+            query = query.replace(owner=(self._relation, self._instance))
         return start._clone_on(query, database or start._using).filter(RelatedTo(self._paths, self._values))
 
     def get_queryset(self) -> QuerySet[T, T]:

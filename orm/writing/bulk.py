@@ -396,7 +396,7 @@ def _row(info: ModelInfo, instance: Model, assignments: Assignments) -> tuple[An
 
 def _single(dialect: Dialect, query: Query, instance: Model, assignments: Assignments) -> tuple[str, Sequence[Any]]:
     """The UPDATE of one row, for what does not fit into a table of values."""
-    own = matching(query.changed(where=both(query.where, row_query(instance).where)))
+    own = matching(query.replace(where=both(query.where, row_query(instance).where)))
     return execution.bind_update(update_plan(dialect, own, assignments), own, assignments)
 
 

@@ -54,7 +54,7 @@ async def _find(queryset: QuerySet[M, Any], lookups: Values, *, locking: bool = 
     """The row, None if there is none. `locking` sees what others committed since a transaction began."""
     query = queryset.filter(**lookups)._query
     try:
-        found: M = await queryset._clone(query.changed(lock=LATEST if locking else None)).get()
+        found: M = await queryset._clone(query.replace(lock=LATEST if locking else None)).get()
     except queryset.model.DoesNotExist:
         return None
     return found

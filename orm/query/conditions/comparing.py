@@ -50,7 +50,7 @@ def within_year(term: TransformTerm, extract: Extract, name: str, year: Any) -> 
 
 def one_row(query: Query, name: str) -> Query:
     """A query that stands for one value. Raises `QueryError` if it is not limited to one row."""
-    if name == "exact" and (query.high is None or query.high - query.low > 1):
+    if name == "exact" and (query.stop is None or query.stop - query.offset > 1):
         raise QueryError(
             f"A query of {query.info.name} that is compared with must be sliced to one row: queryset[:1]; "
             "to find any of several, use __in."

@@ -58,9 +58,9 @@ def counted(query: Query) -> Query:
         query = query.selecting(Instances(query.info, related, only=frozenset()))
     # Distinct rows are distinct in what they are ordered by, too.
     ordered = query.is_limited or query.distinct
-    return query.changed(ordering=query.ordering if ordered else (), lock=None)
+    return query.replace(ordering=query.ordering if ordered else (), lock=None)
 
 
 def exists_query(query: Query) -> Query:
     """What is left of a query to see whether it has a row: the key of the first one."""
-    return counted(query).changed(lock=query.lock).slice(0, 1)
+    return counted(query).replace(lock=query.lock).slice(0, 1)

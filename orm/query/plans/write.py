@@ -230,7 +230,7 @@ def resolve_assignments(names: Scope, validated: Mapping[str, Any], expressions:
 
 def matching(query: Query) -> Query:
     """The query of the keys of the rows to write."""
-    return query.changed(
+    return query.replace(
         projection=Instances(query.info, only=frozenset()), ordering=(), distinct=False, grouping=None, lock=None
     )
 

@@ -170,7 +170,7 @@ def test_a_changed_query_forgets_what_was_worked_out() -> None:
     query = P.filter(rank=1).order_by("id")._query
     before = query.key, query.values, query.order, query.conditions
     other = P.filter(score=2).order_by("-id")[:3]._query
-    changed = query.changed(where=other.where, ordering=other.ordering, high=3)
+    changed = query.replace(where=other.where, ordering=other.ordering, stop=3)
     assert (changed.key, changed.values) == (other.key, other.values)
     assert (changed.order, changed.conditions) == (other.ordering, (other.where, *before[3][1:]))
     assert (query.key, query.values, query.order, query.conditions) == before
