@@ -8,7 +8,6 @@ from keyword import iskeyword
 from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import ColumnElement
-from sqlalchemy.util import memoized_property
 
 from orm.exceptions import FieldError, QueryError
 from orm.fields import Field
@@ -29,6 +28,7 @@ from orm.rows.readers import (
     read_tuples,
     read_values,
 )
+from orm.utils.memoized import memoized_property
 
 if TYPE_CHECKING:
     from orm.mapping.model_info import ModelInfo

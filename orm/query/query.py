@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
-from sqlalchemy.util import memoized_property
 from typing_extensions import Self
 
 from orm.database.sql import operators
@@ -33,6 +32,7 @@ from orm.query.resolving.resolve import default_ordering, primary_key_ordering
 from orm.query.resolving.scope import Reached, Scope
 from orm.query.terms.base import AnnotationTerm, PathTerm, Term
 from orm.relations import ForeignKey, RelatedKey
+from orm.utils.memoized import memoized_property
 
 if TYPE_CHECKING:
     from orm.expressions.ctes import CTE

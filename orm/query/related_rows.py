@@ -8,7 +8,6 @@ from functools import lru_cache
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy.util import memoized_property
 
 from orm.exceptions import NotSupportedError, QueryError
 from orm.lookups.base import In, Prepared
@@ -24,6 +23,7 @@ from orm.query.terms.base import Term
 from orm.relations import ManyToManySide, Relation, ReverseRelation
 from orm.relations.attaching import way_back_of_new
 from orm.rows.readers import Process, Reader
+from orm.utils.memoized import memoized_property
 
 IN = In()
 # A path takes part in a query's shape by its identity.
@@ -110,7 +110,9 @@ class LimitedPerOwner(Query):
         order = query.with_order().order
         beside = WithExtraColumns(query.projection, (*(place.term for place in order), *links))
         rows = query.replace(projection=beside, ordering=(), offset=0, stop=None)
-        return cls(query.info, query.projection, offset=query.offset, stop=query.stop, rows=rows, places=order, links=links)
+        return cls(
+            query.info, query.projection, offset=query.offset, stop=query.stop, rows=rows, places=order, links=links
+        )
 
     @memoized_property
     def key(self) -> Hashable:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import sqlalchemy
-from sqlalchemy.util import memoized_property
 
 from orm.exceptions import QueryError
 from orm.query.conditions.base import is_never
@@ -15,6 +14,7 @@ from orm.query.ordering import OrderTerm
 from orm.query.projection import Projection
 from orm.query.query import Query
 from orm.query.rendering import Rendering, SubqueryRendering
+from orm.utils.memoized import memoized_property
 
 if TYPE_CHECKING:
     from orm.fields import Field

@@ -7,7 +7,6 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import databases
-from sqlalchemy.util import memoized_property
 
 from orm import execution
 from orm.database.connections.server_dialect import dialect_of
@@ -31,6 +30,7 @@ from orm.query.plans.write import (
 from orm.query.query import Query
 from orm.rows.writers import inserted_fields
 from orm.utils.gc_control import call_with_gc_paused, collect_if_grown
+from orm.utils.memoized import memoized_property
 from orm.writing.instances import copy_related_keys, prepare_insert, row_query, split_update
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
 from sqlalchemy import ColumnElement
-from sqlalchemy.util import memoized_property
 
 from orm.database.dialect import Dialect
 from orm.database.types.column_types import UnstorableValue
@@ -27,6 +26,7 @@ from orm.query.resolving.scope import Scope
 from orm.query.terms.base import PathTerm, Term
 from orm.rows.readers import read_tuples
 from orm.rows.writers import write_inserts
+from orm.utils.memoized import memoized_property
 
 if TYPE_CHECKING:
     from orm.mapping.model_info import ModelInfo
