@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import functools
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
@@ -21,7 +20,6 @@ from orm.database.connections.pool import Pool
 from orm.database.connections.transactions import Options
 from orm.database.query_log.events import count_round_trip
 from orm.database.sqlite.driver import ORMConnection, execute, fetch, first_word, hop, is_write
-from orm.database.sqlite.statement_sharing import SharedConnections
 from orm.database.sqlite.writer_lock import SerializedWriterDriver, WriterLock
 from orm.exceptions import NotSupportedError
 from orm.utils.row_batches import RowReader
@@ -62,7 +60,6 @@ class SQLiteBackend(sqlite.SQLiteBackend, ManagedBackend):
         self._kept: aiosqlite.Connection | None = None
         self._left: list[aiosqlite.Connection] = []
         self._pool: Any = None
-        self._shared: SharedConnections | None = None
         self.place = "sqlite in memory" if self.in_memory else f"sqlite at {url.database}"
         self.driver = SerializedWriterDriver(self._timeout)
 
@@ -72,15 +69,11 @@ class SQLiteBackend(sqlite.SQLiteBackend, ManagedBackend):
         self.driver.turn = WriterLock(self._timeout)
         self._pool = Pool(self._make, self._close, self._is_usable, max_size=most, acquire_timeout=self._timeout)
         self._pool.adopt(self._take_left())
-        self._shared = SharedConnections(
-            self._pool, functools.partial(self.check_in, dirty=False), self.place, self.driver.pace
-        )
         await self._pool.fill(max(least, 1))
 
     async def disconnect(self) -> None:
         """Close the connections, and with them what was in memory."""
         pool, self._pool = self._pool, None
-        self._shared = None
         if pool is not None:
             await pool.close()
         for connection in self._take_left():
@@ -91,9 +84,8 @@ class SQLiteBackend(sqlite.SQLiteBackend, ManagedBackend):
 
     async def fetch_autocommit(self, sql: str, args: Sequence[Any], read: RowReader | None = None) -> Sequence[Any]:
         """The rows of a statement of the ORM's own in no transaction, or what `read` makes of many."""
-        shared, pace = self._shared, self.driver.pace
-        writes, raw = is_write(sql), None
-        if not writes and pace.is_quick(sql):
+        pace, raw = self.driver.pace, None
+        if pace.is_quick(sql) and not is_write(sql):
             raw = self.pool.take()
         if raw is not None:
             try:
@@ -106,11 +98,7 @@ class SQLiteBackend(sqlite.SQLiteBackend, ManagedBackend):
                 await asyncio.sleep(0)
             if rows is not None:
                 return rows
-        if shared is None or writes or pace.is_quick(sql) or pace.is_long(sql):
-            return await self.run_autocommit(self.driver.fetch, sql, args, read)
-        with translating:
-            found: Sequence[Any] = await shared.run(functools.partial(fetch, read=read), sql, args)
-            return found
+        return await self.run_autocommit(self.driver.fetch, sql, args, read)
 
     async def check_in(self, raw: aiosqlite.Connection, *, dirty: bool) -> None:
         """Return a connection to the pool, clean; close one that may carry state."""
@@ -132,10 +120,9 @@ class SQLiteBackend(sqlite.SQLiteBackend, ManagedBackend):
     def abandon(self) -> None:
         """Leave a closed event loop. The connections live in threads, not in the loop, and serve the next one."""
         pool, self._pool = self.pool, None
-        shared, self._shared = self._shared, None
         idle = pool.abandon()
         if not self.in_memory:
-            self._left = idle + (shared.connections if shared is not None else [])
+            self._left = idle
 
     def connection(self) -> "SQLiteConnection":
         """A connection, not yet checked out."""

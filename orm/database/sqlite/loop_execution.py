@@ -18,7 +18,7 @@ Function = Callable[[sqlite3.Connection, str, Sequence[Any]], ResultT]
 
 # What the event loop may be kept waiting: not much more than handing over a statement costs it.
 QUICK_SECONDS = 0.001
-# A statement that kept its thread busy for so long does not keep others waiting there, either.
+# A statement that took so long here waited for the disk.
 LONG_SECONDS = 0.002
 # Steps of SQLite's machine, some tens of nanoseconds each, after which it asks whether to go on, and how often it may.
 # It counts on from where the last run of the statement ended, so that the first question comes after any number.
@@ -41,7 +41,6 @@ class Pace:
     def __init__(self) -> None:
         self.on = False
         self._quick: set[str] = set()
-        self._long: set[str] = set()
         self._on_probation: dict[str, int] = {}
         self._in_a_row = 0
         self._seconds_in_a_row = 0.0
@@ -50,10 +49,6 @@ class Pace:
         """Whether a statement may run in the event loop's thread."""
         return self.on and sql in self._quick
 
-    def is_long(self, sql: str) -> bool:
-        """Whether others should not wait for a statement."""
-        return sql in self._long
-
     def timed(
         self, connection: sqlite3.Connection, function: Function[ResultT], sql: str, args: Sequence[Any]
     ) -> ResultT:
@@ -61,19 +56,15 @@ class Pace:
         before = time.thread_time()  # the time of the clock is also that of waiting for other threads
         result = function(connection, sql, args)
         seconds = time.thread_time() - before
-        if len(self._quick) + len(self._long) > MOST_KNOWN:
+        if len(self._quick) + len(self._on_probation) > MOST_KNOWN:
             self._quick.clear()
-            self._long.clear()
             self._on_probation.clear()
         if seconds <= QUICK_SECONDS:
-            self._long.discard(sql)
             left = self._on_probation.get(sql, 0)
             if left:
                 self._on_probation[sql] = left - 1
             else:
                 self._quick.add(sql)
-        elif seconds > LONG_SECONDS:
-            self._long.add(sql)
         return result
 
     def read_here(
