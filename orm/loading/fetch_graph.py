@@ -11,7 +11,7 @@ from orm.database.connections.server_dialect import dialect_of, known_dialect
 from orm.database.connections.session import Session
 from orm.exceptions import GraphTooLarge, QueryError
 from orm.execution import Statement, ready
-from orm.loading.prefetch import withhold
+from orm.loading.prefetch import suppress_relations
 from orm.query.conditions.base import EVERYTHING
 from orm.query.graph_sections import Section, sections_of, values_of
 from orm.query.plans.graph import graph_plan
@@ -59,7 +59,7 @@ async def fetch_graph(
         most = float("inf") if most_per_parent is None else most_per_parent
         found, asked = reader(results, most, check, using)
         for number, rows in asked.items():
-            withhold(rows, sections[number].given.withheld)
+            suppress_relations(rows, sections[number].given.suppressed)
     return found
 
 

@@ -9,7 +9,7 @@ from orm.fields import Field
 from orm.query.prefetch_tree import Branch
 from orm.query.projection import Instances
 from orm.query.query import Query
-from orm.relations.attaching import keys_of, near_fields
+from orm.relations.attaching import keys_of, local_fields
 
 if TYPE_CHECKING:
     from orm.models import Model
@@ -35,10 +35,10 @@ class PrefetchParents:
         """
         relations = [branch.relation for branch in query.branches if branch.relation.many and branch.to_attr is None]
         projection = query.projection
-        if not relations or query.withheld or not isinstance(projection, Instances) or projection.related:
+        if not relations or query.suppressed or not isinstance(projection, Instances) or projection.related:
             return None
-        fields = near_fields(relations[0])
-        return cls(fields, [relation.accessor for relation in relations if near_fields(relation) == fields])
+        fields = local_fields(relations[0])
+        return cls(fields, [relation.accessor for relation in relations if local_fields(relation) == fields])
 
     def are_ready_for(self, branch: Branch) -> bool:
         """Whether they are ready for this branch."""

@@ -15,7 +15,15 @@ from orm.query.projection import Instances, Projection, Relations
 from orm.query.query import Query
 from orm.query.related_rows import must_filter_by_owner, rows_of_owners, selects_whole_table
 from orm.relations import FORWARD, ManyToManySide
-from orm.relations.attaching import attach_lists, attach_one, attach_owner, keys_of, near_fields, not_loaded, related_to
+from orm.relations.attaching import (
+    attach_lists,
+    attach_one,
+    attach_owner,
+    keys_of,
+    local_fields,
+    not_loaded,
+    related_to,
+)
 from orm.relations.instance_state import RAISING, RowsByOwner, set_loaded
 from orm.utils.gc_control import gc_paused
 
@@ -33,7 +41,7 @@ def prepared(query: Query) -> Query:
 
 def _needing(projection: Instances, chain: Relations, branches: Iterable[Branch]) -> Instances:
     for branch in branches:
-        projection = projection.needing(chain, near_fields(branch.relation))
+        projection = projection.needing(chain, local_fields(branch.relation))
         further = (*chain, branch.relation)
         if further in projection.related:
             projection = _needing(projection, further, branch.branches)  # type: ignore[arg-type]
@@ -56,8 +64,8 @@ async def complete(
         return
     if using is not None:
         mark(rows, query.projection, using)
-    if query.withheld:
-        withhold(rows, query.withheld)
+    if query.suppressed:
+        suppress_relations(rows, query.suppressed)
     if query.owner is not None:
         attach_owner(*query.owner, rows)
     if query.branches:
@@ -73,9 +81,9 @@ def mark(rows: Iterable[Any], projection: Projection, using: databases.Database)
                 instance.__dict__["_database"] = using
 
 
-def withhold(rows: Iterable[Any], withheld: Iterable[SuppressedRelation]) -> None:
+def suppress_relations(rows: Iterable[Any], suppressed: Iterable[SuppressedRelation]) -> None:
     """Make relations of the instances read as empty, or raise."""
-    for item in withheld:
+    for item in suppressed:
         accessor = item.relation.accessor
         for instance in _joined(rows, item.chain):
             own = instance.__dict__
@@ -141,14 +149,14 @@ async def load_branches(
 
 def _brings_all(query: Query) -> bool:
     """Whether a query has all rows, of which none has anything of its relations yet."""
-    return selects_whole_table(query) and not query.withheld
+    return selects_whole_table(query) and not query.suppressed
 
 
 def _is_of_one_database(branch: Branch, using: databases.Database | None) -> bool:
     """Whether the rows of a branch are where those are that it hangs on."""
     if using is not None:
         return branch.database is None or branch.database is using
-    near: Any = near_fields(branch.relation)[0].model
+    near: Any = local_fields(branch.relation)[0].model
     return (branch.database or branch.query.info.registry.database) is near._meta.registry.database
 
 
@@ -167,7 +175,7 @@ async def _load(
     """
     relation = branch.relation
     with gc_paused(len(instances)):
-        keys = keys_of(instances, near_fields(relation)) if parents is None else parents.keys
+        keys = keys_of(instances, local_fields(relation)) if parents is None else parents.keys
         by_key: dict[Any, Model] = dict(zip(keys, instances, strict=True))
         by_key.pop(None, None)
         places = RowsByOwner(by_key, lead_back=relation.many and not isinstance(relation, ManyToManySide))

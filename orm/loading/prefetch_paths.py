@@ -111,7 +111,7 @@ def _with_last(
         query = queryset._query
         check_branch_query(relation, query, what)
         own = query.branches
-        branch = Branch(relation, query.replace(branches=()), branches=own, given=True, database=queryset._using)
+        branch = Branch(relation, query.replace(branches=()), branches=own, database=queryset._using)
     return (*branches, replace(branch, to_attr=to_attr))
 
 

@@ -33,16 +33,16 @@ class Strategy:
             return query.replace(branches=add_branches(query.info, query.branches, self.paths, "selectin()"))
         paths = [each for path in self.paths for each in chosen_paths(query.info, str(path), f"{self.kind}()")]
         for path in paths:
-            query = _withholding(query, path, path.split("__"), raises=self.kind == "raiseload")
+            query = _suppressing(query, path, path.split("__"), raises=self.kind == "raiseload")
         return query
 
 
-def _withholding(query: Query, path: str, parts: list[str], *, raises: bool) -> Query:
+def _suppressing(query: Query, path: str, parts: list[str], *, raises: bool) -> Query:
     """The query that keeps the relation at the end of a path from the instances before it."""
     info, projection = query.info, query.projection
     branch = find_branch(info, query.branches, parts[0])
     if branch is not None and len(parts) > 1:
-        inner = _withholding(branch.query.replace(branches=branch.branches), path, parts[1:], raises=raises)
+        inner = _suppressing(branch.query.replace(branches=branch.branches), path, parts[1:], raises=raises)
         changed = replace(branch, query=inner.replace(branches=()), branches=inner.branches)
         return query.replace(branches=tuple(changed if known is branch else known for known in query.branches))
     chain: Relations = ()
@@ -53,7 +53,7 @@ def _withholding(query: Query, path: str, parts: list[str], *, raises: bool) -> 
         chain = (*chain, relation)
         info = relation.target._meta
     item = SuppressedRelation(relation_called(info, parts[-1], path), raises, chain)
-    return query.replace(withheld=(*query.withheld, item))
+    return query.replace(suppressed=(*query.suppressed, item))
 
 
 def joined(*paths: str) -> Strategy:

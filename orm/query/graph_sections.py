@@ -29,7 +29,7 @@ from orm.query.set_operations import Combination
 from orm.query.terms.base import PathTerm, Term
 from orm.query.terms.computed import FuncTerm
 from orm.relations import ManyToManySide, Relation, fields_of
-from orm.relations.attaching import far_fields, near_fields
+from orm.relations.attaching import local_fields, remote_fields
 
 if TYPE_CHECKING:
     from orm.mapping.model_info import ModelInfo
@@ -125,7 +125,7 @@ class Section:
         where = None if self.branch is None else (self.branch.relation, self.branch.to_attr)
         parts = (self.pairing, self.pairs, self.keys, self.query)
         # Of suppressed relations the reader only knows whether there are any: it then returns the instances.
-        suppressed = bool(self.given.withheld)
+        suppressed = bool(self.given.suppressed)
         return (where, self.parent, suppressed, tuple(None if query is None else query.key for query in parts))
 
 
@@ -177,7 +177,7 @@ class _Sections:
         """The section of rows that have a key in themselves."""
         query, links = self._belonging(branch, parent)
         outgoing = outgoing_fields(branch.branches)
-        far = far_fields(branch.relation)
+        far = remote_fields(branch.relation)
         rows = query.replace(projection=needing(query, (*far, *outgoing)))
         if query.is_limited:
             query = _settled(query)
@@ -186,7 +186,7 @@ class _Sections:
         else:
             keys = _keys(query, outgoing)
         whole = self._are_all_owned(branch.relation, parent) and selects_whole_table(branch.query)
-        near = near_fields(branch.relation)
+        near = local_fields(branch.relation)
         return Section(path, branch, parent, branch.query, rows, far, near, outgoing, keys, whole=whole)
 
     def _paired(self, branch: Branch, path: str, number: int, parent: int) -> Section:
@@ -210,7 +210,7 @@ class _Sections:
                 pairs = paired if paired.order else None
         names = query.names()
         keys = [names.path_term(resolve_path(target, field.attname, "a key")) for field in far]
-        width = len(near_fields(relation))
+        width = len(local_fields(relation))
         among = AmongKeys(keys, ("pairs", number), tuple(range(width, width + len(far))))
         rows = query.replace(where=both(query.where, among), ordering=(), offset=0, stop=None)
         return Section(
@@ -220,7 +220,7 @@ class _Sections:
             query,
             rows.replace(projection=needing(rows, (*far, *outgoing))),
             links=far,
-            near=near_fields(relation),
+            near=local_fields(relation),
             outgoing=outgoing,
             keys=_keys(rows, outgoing),
             pairing=pairing,
@@ -263,12 +263,12 @@ class _Sections:
     def _columns(self, relation: Relation, parent: int) -> tuple[int, ...]:
         """Where the keys that the relation starts from are in the table of keys of the section `parent`."""
         outgoing = self._found[parent].outgoing
-        return tuple(outgoing.index(field) for field in near_fields(relation))
+        return tuple(outgoing.index(field) for field in local_fields(relation))
 
 
 def outgoing_fields(branches: Iterable[Branch]) -> tuple[Field[Any], ...]:
     """The fields by which the rows of these branches are attached."""
-    return tuple(dict.fromkeys(field for branch in branches for field in near_fields(branch.relation)))
+    return tuple(dict.fromkeys(field for branch in branches for field in local_fields(branch.relation)))
 
 
 def needing(query: Query, fields: Iterable[Field[Any]]) -> Instances:

@@ -25,8 +25,6 @@ class Branch:
     to_attr: str | None = None
     """The attribute that takes what is found; None: the relation itself."""
     branches: tuple[Branch, ...] = ()
-    given: bool = False
-    """Whether the query was given with a `Prefetch`: another one for the same relation would contradict it."""
     database: databases.Database | None = None
     """The database that the query names itself; None: that of the rows it hangs on."""
 

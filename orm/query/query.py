@@ -83,7 +83,7 @@ class Query:
     """The calls that made the condition."""
     branches: tuple[Branch, ...] = ()
     """What is loaded along with its rows, each branch by a query of its own."""
-    withheld: tuple[SuppressedRelation, ...] = ()
+    suppressed: tuple[SuppressedRelation, ...] = ()
     """The relations that ``noload()`` and ``raiseload()`` keep from its rows."""
     owner: tuple[ReverseRelation, Model] | None = None
     """The instance whose related rows these are, and how: they have it for their forward side."""
@@ -219,7 +219,7 @@ class Query:
     @memoized_property
     def needs_no_loading(self) -> bool:
         """Whether its rows are all that there is to load and to link."""
-        return not (self.branches or self.withheld or self.owner is not None)
+        return not (self.branches or self.suppressed or self.owner is not None)
 
     @property
     def is_limited(self) -> bool:

@@ -21,7 +21,7 @@ from orm.query.rendering import Rendering
 from orm.query.set_operations import Combination
 from orm.query.terms.base import Term
 from orm.relations import ManyToManySide, Relation, ReverseRelation
-from orm.relations.attaching import way_back_of_new
+from orm.relations.attaching import reverse_attribute_of_new
 from orm.rows.readers import Process, Reader
 from orm.utils.memoized import memoized_property
 
@@ -201,7 +201,7 @@ def rows_of_owners(relation: Relation, query: Query, keys: Sequence[Any] | None)
         projection = replace(
             projection.needing((), fields),
             listed_by=tuple(field.attname for field in fields),
-            back=way_back_of_new(relation, projection.related) if relation.many else None,
+            back=reverse_attribute_of_new(relation, projection.related) if relation.many else None,
             returned=bool(query.branches),
         )
         found = query.with_scope(names, where=where, projection=projection)

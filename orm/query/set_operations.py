@@ -52,7 +52,7 @@ class Combination(Query):
             first.projection,
             annotations=first.annotations,
             branches=first.branches,
-            withheld=first.withheld,
+            suppressed=first.suppressed,
             ordering=(),
             operation=operation,
             # As in Django, an ordering of a part counts only where it decides which rows the part has.

@@ -32,8 +32,8 @@ class Pairs:
         self.end = end
         self.label = f"{end.model.__name__}.{end.accessor}"
         self.near = near
-        self.near_fields = fields_of(through, end.near.local_columns)
-        self.far_fields = fields_of(through, end.far.local_columns)
+        self.local_fields = fields_of(through, end.near.local_columns)
+        self.remote_fields = fields_of(through, end.far.local_columns)
         self.rows: QuerySet[Any, Any] = QuerySet(Query(through, Instances(through)), database)
 
     def keys(self, objs: Iterable[Any]) -> list[Key]:
@@ -56,7 +56,7 @@ class Pairs:
         both = [(self.near, key) for key in given]
         if self.end.symmetrical:
             both = list(dict.fromkeys([*both, *((key, self.near) for key in given)]))
-        if unique_pair(self.rows.model._meta, {*self.near_fields, *self.far_fields}):
+        if unique_pair(self.rows.model._meta, {*self.local_fields, *self.remote_fields}):
             await self._insert(both, defaults, Conflict())
             return
         async with self.rows.database.transaction():
@@ -67,15 +67,15 @@ class Pairs:
         self, pairs: Sequence[tuple[Key, Key]], defaults: Mapping[str, Any], conflict: Conflict | None
     ) -> None:
         model = self.rows.model
-        names = [field.attname for field in (*self.near_fields, *self.far_fields)]
+        names = [field.attname for field in (*self.local_fields, *self.remote_fields)]
         made = [model(**{**defaults, **dict(zip(names, (*near, *far), strict=True))}) for near, far in pairs]
         if made:
             await bulk.create(model._meta, made, self.rows.database, None, conflict)
 
     async def _there(self, keys: Sequence[Key]) -> list[tuple[Key, Key]]:
-        names = [field.attname for field in (*self.near_fields, *self.far_fields)]
+        names = [field.attname for field in (*self.local_fields, *self.remote_fields)]
         rows = await self.rows.filter(self._which(keys)).values_list(*names)
-        count = len(self.near_fields)
+        count = len(self.local_fields)
         return [(row[:count], row[count:]) for row in rows]
 
     async def remove(self, objs: Iterable[Any]) -> None:
@@ -94,9 +94,9 @@ class Pairs:
 
     def _which(self, keys: Sequence[Key], *, others: bool = False) -> Q:
         """The pairs with these rows, or with all others; of a symmetrical relation in both directions."""
-        found = _paired(self.near_fields, self.near, self.far_fields, keys, others)
+        found = _paired(self.local_fields, self.near, self.remote_fields, keys, others)
         if self.end.symmetrical:
-            found = found | _paired(self.far_fields, self.near, self.near_fields, keys, others)
+            found = found | _paired(self.remote_fields, self.near, self.local_fields, keys, others)
         return found
 
 

@@ -21,14 +21,14 @@ MAX_CACHED = 2_000
 
 
 @lru_cache(MAX_CACHED)
-def near_fields(relation: Relation) -> tuple[Field[Any], ...]:
+def local_fields(relation: Relation) -> tuple[Field[Any], ...]:
     """The fields of the model that has the relation whose values say which rows are an instance's own."""
     owner: Any = relation.relation.target if isinstance(relation, ReverseRelation) else relation.model  # type: ignore[attr-defined]
     return fields_of(owner._meta, relation.hops[0].local_columns)
 
 
 @lru_cache(MAX_CACHED)
-def far_fields(relation: Relation) -> tuple[Field[Any], ...]:
+def remote_fields(relation: Relation) -> tuple[Field[Any], ...]:
     """The fields that hold the same values on the other side: of the target, or of a through model."""
     hop = relation.hops[0]
     return fields_of(hop.target._meta, hop.remote_columns)
@@ -79,7 +79,7 @@ def attach_many(relation: Relation, instance: Model, rows: list[Model]) -> None:
             row.__dict__[back] = instance
 
 
-def way_back_of_new(relation: Relation, joined: Collection[Sequence[Relation]]) -> str | None:
+def reverse_attribute_of_new(relation: Relation, joined: Collection[Sequence[Relation]]) -> str | None:
     """`reverse_attribute` for new rows, to which these chains of relations are joined.
 
     `OWNER` will do where the key that leads back is a single column's, and nothing is joined over it that it had to
@@ -97,7 +97,7 @@ def attach_owner(relation: ReverseRelation, owner: Model, rows: Iterable[Model])
     own = owner.__dict__
     links = [
         (far.attname, own.get(near.attname))
-        for near, far in zip(near_fields(relation), far_fields(relation), strict=True)
+        for near, far in zip(local_fields(relation), remote_fields(relation), strict=True)
     ]
     for row in rows:
         values = row.__dict__
@@ -131,7 +131,7 @@ def set_missing(relation: Relation, instance: Model) -> None:
     """
     own = instance.__dict__
     own.pop(relation.accessor, None)
-    key = keys_of([instance], near_fields(relation)) if isinstance(relation, FORWARD) else []
+    key = keys_of([instance], local_fields(relation)) if isinstance(relation, FORWARD) else []
     set_loaded(instance, relation.accessor, key)
 
 
@@ -141,7 +141,7 @@ def not_loaded(relation: Relation, to_attr: str | None, instances: Sequence[Mode
     if to_attr is not None:
         return [instance for instance in instances if to_attr not in instance.__dict__]
     if isinstance(relation, FORWARD):
-        keys = keys_of(instances, near_fields(relation))
+        keys = keys_of(instances, local_fields(relation))
         return [
             instance
             for instance, key in zip(instances, keys, strict=True)
@@ -165,14 +165,16 @@ def _held(relation: Relation, instance: Model) -> Model | None:
     held = owner.get()
     if not isinstance(held, relation.target):
         return None
-    near, far = keys_of([instance], near_fields(relation)), keys_of([held], far_fields(relation))
+    near, far = keys_of([instance], local_fields(relation)), keys_of([held], remote_fields(relation))
     return held if near == far else None
 
 
 def _is_filled(relation: Relation, related: Model | None, key: Any) -> bool:
     """Whether the related instance of a foreign key is the one that the key is of, and holds more than that."""
     return (
-        related is not None and KEY_ONLY not in related.__dict__ and keys_of([related], far_fields(relation)) == [key]
+        related is not None
+        and KEY_ONLY not in related.__dict__
+        and keys_of([related], remote_fields(relation)) == [key]
     )
 
 

@@ -41,7 +41,7 @@ def settle(model: type, names: Iterable[str]) -> None:
 
 
 class WeakParent(ref["Model"]):
-    """The instance that rows were loaded for, as the rows know it: see `owner_of`.
+    """The instance that rows were loaded for, as the rows know it: see `weak_parent_of`.
 
     They do not hold it, for it holds them: they would all become garbage that only the cyclic collector finds. For a
     row that outlives it, there is another instance with the same attributes, but for what was loaded for its relations.
@@ -63,23 +63,23 @@ class WeakParent(ref["Model"]):
         return made
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return owner_of, (self.get(),)
+        return weak_parent_of, (self.get(),)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> WeakParent:
-        return owner_of(copy.deepcopy(self.get(), memo))
+        return weak_parent_of(copy.deepcopy(self.get(), memo))
 
 
-def owner_of(instance: Model) -> WeakParent:
+def weak_parent_of(instance: Model) -> WeakParent:
     """The instance as the rows know it that are loaded for it."""
     # There may be one for each row of a large result: a constructor in Python would take twice the time.
-    made = WeakParent(instance, _let_go)
+    made = WeakParent(instance, _on_parent_collected)
     made.model = type(instance)
     made.attributes = instance.__dict__
     made.made = None
     return made
 
 
-def _let_go(owner: WeakParent) -> None:
+def _on_parent_collected(owner: WeakParent) -> None:
     owner.attributes.pop(LOADED, None)
 
 
@@ -90,7 +90,7 @@ class WeakParents(dict[Any, WeakParent]):
         self.instances = instances
 
     def __missing__(self, key: Any) -> WeakParent:
-        made = self[key] = owner_of(self.instances[key])
+        made = self[key] = weak_parent_of(self.instances[key])
         return made
 
 
@@ -106,7 +106,7 @@ class RowsByOwner(dict[Any, tuple[list[Any], "WeakParent | None"]]):
 
     def __missing__(self, key: Any) -> tuple[list[Any], WeakParent | None]:
         instance = self.instances[key]
-        made = self[key] = [], owner_of(instance) if self._lead_back else None
+        made = self[key] = [], weak_parent_of(instance) if self._lead_back else None
         return made
 
     def lists(self) -> dict[Any, list[Any]]:

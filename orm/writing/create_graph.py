@@ -19,7 +19,7 @@ from orm.relations import (
     ReverseRelation,
     fields_of,
 )
-from orm.relations.attaching import attach_many, attach_one, far_fields, near_fields
+from orm.relations.attaching import attach_many, attach_one, local_fields, remote_fields
 from orm.writing.dependent_inserts import (
     PendingRow,
     Place,
@@ -155,7 +155,7 @@ class NestedInput:
         info = entry.instance._meta
         relation: Any = info.accessors.get(name) or info.relations[name]
         if isinstance(relation, (ForeignKey, CompositeForeignKey)):
-            found = self._row(relation.target, value, place, far_fields(relation))
+            found = self._row(relation.target, value, place, remote_fields(relation))
             if isinstance(found, PendingRow):
                 self._set_parent(entry, relation, found, place)
         elif relation.many:
@@ -225,7 +225,7 @@ class NestedInput:
         """Have a foreign key of a new row point at a new row."""
         known = child.parents.setdefault(relation, parent)
         own = child.instance.__dict__
-        key = [own.get(near.attname) for near in near_fields(relation) if not near.has_default()]
+        key = [own.get(near.attname) for near in local_fields(relation) if not near.has_default()]
         given = bool(key) and None not in key and not leads_to(relation, child.instance, parent.instance)
         if known is not parent or given:
             raise self._conflict_error(relation, place)
@@ -245,7 +245,7 @@ class NestedInput:
     def _identity(self, row: Any, key: Forward) -> Hashable:
         if isinstance(row, PendingRow):
             return row
-        return tuple(row.__dict__[field.attname] for field in far_fields(key))
+        return tuple(row.__dict__[field.attname] for field in remote_fields(key))
 
     def _complete(self) -> None:
         """Make the pairs' rows; and have what a relation leads to from the other side among what it is said to."""
@@ -258,7 +258,7 @@ class NestedInput:
                 if isinstance(row, PendingRow):
                     pair.parents[key] = row
                 else:
-                    for field, there in zip(near_fields(key), far_fields(key), strict=True):
+                    for field, there in zip(local_fields(key), remote_fields(key), strict=True):
                         pair.instance.__dict__[field.attname] = row.__dict__[there.attname]
             self.entries.append(pair)
             whole = end.relation

@@ -20,7 +20,7 @@ from orm.query.query import Query
 from orm.query.resolving.resolve import resolve_conditions
 from orm.query.resolving.scope import Scope
 from orm.relations import CASCADE, NO_ACTION, SET_DEFAULT, SET_NULL
-from orm.relations.attaching import far_fields, near_fields
+from orm.relations.attaching import local_fields, remote_fields
 from orm.writing.cascades import ForeignKeyEffect, first_refusal
 from orm.writing.insert_order import Forward
 
@@ -112,9 +112,9 @@ class DeletePreview:
     def _read_fields(self, info: ModelInfo) -> tuple[Field[Any], ...]:
         fields = list(info.pk_fields)
         for relation in self.pointing[info]:
-            fields += far_fields(relation)
+            fields += remote_fields(relation)
         for relation in info.forward:
-            fields += near_fields(relation) if relation.target._meta in self.pointing else ()
+            fields += local_fields(relation) if relation.target._meta in self.pointing else ()
         return tuple(dict.fromkeys(fields))
 
     async def plan(self) -> DeletePlan:
@@ -169,7 +169,7 @@ class DeletePreview:
                 for relation in self.pointing[info]:
                     child = relation.model._meta
                     if relation.on_delete == CASCADE and child in self.tables and keys:
-                        held = [table.values(table.rows[key], far_fields(relation)) for key in keys]
+                        held = [table.values(table.rows[key], remote_fields(relation)) for key in keys]
                         found.setdefault(child, []).extend(self._added(child, await self._rows(relation, held)))
             level = found
             levels += 1
@@ -201,7 +201,7 @@ class DeletePreview:
     def _pointing_at(self, relation: Forward, held: Sequence[Key]) -> Iterator[Q]:
         """The condition, in parts that a statement takes."""
         keys = list(dict.fromkeys(key for key in held if None not in key))
-        near = near_fields(relation)
+        near = local_fields(relation)
         size = self.dialect.max_list or len(keys)
         if len(near) > 1:
             size = 100
@@ -215,7 +215,7 @@ class DeletePreview:
     def _held(self, relation: Forward) -> list[Key]:
         """The keys, as the relation holds them, of all the rows that go at its far end."""
         table = self.tables[relation.target._meta]
-        return [table.values(row, far_fields(relation)) for row in table.rows.values()]
+        return [table.values(row, remote_fields(relation)) for row in table.rows.values()]
 
     # Counting.
 
@@ -246,7 +246,7 @@ class DeletePreview:
         table = self.tables.get(info)
         if table is not None:
             held = set(self._held(relation))
-            going = sum(table.values(row, near_fields(relation)) in held for row in table.rows.values())
+            going = sum(table.values(row, local_fields(relation)) in held for row in table.rows.values())
             return await self._count(relation) - going, going
         others: list[Q] = []
         for other in self._cascading(info) if info in self.pointing else ():
@@ -255,7 +255,7 @@ class DeletePreview:
 
     async def _default_rows(self, relation: Forward) -> list[Key] | None:
         """The row that the relation's default leads to, as a list; empty if there is none, None if it leads nowhere."""
-        near, far = near_fields(relation), far_fields(relation)
+        near, far = local_fields(relation), remote_fields(relation)
         if any(one.server_default is None for one in near):
             return None if all(one.allow_null for one in near if one.server_default is None) else []
         info = relation.target._meta
@@ -292,10 +292,10 @@ class DeletePreview:
             pull = self._pull(relation)
             ends: dict[Key, Any] = {}
             for key, row in parent.rows.items():
-                ends[parent.values(row, far_fields(relation))] = (parent.info, key)
+                ends[parent.values(row, remote_fields(relation))] = (parent.info, key)
                 pulls[parent.info, key].append(pull)
             for key in sorted(child.rows):
-                end = ends.get(child.values(child.rows[key], near_fields(relation)))
+                end = ends.get(child.values(child.rows[key], local_fields(relation)))
                 if end is not None:
                     pull.pointing.setdefault(end, []).append((child.info, key))
         refusal, lowest = first_refusal(self.rules, [(self.query.info, key) for key in self.first], pulls)
@@ -316,7 +316,7 @@ class DeletePreview:
             pull.default = (info, going[0]) if going else None
             pull.lost = not rows
             # A NULL where none may be is refused on the spot.
-            pull.checks = not all(one.allow_null or one.server_default is not None for one in near_fields(relation))
+            pull.checks = not all(one.allow_null or one.server_default is not None for one in local_fields(relation))
         return pull
 
     async def _below(self, lowest: Sequence[Any]) -> dict[str, int]:
@@ -326,7 +326,7 @@ class DeletePreview:
             keys = [key for at, key in lowest if at is info]
             for relation in self.pointing[info] if keys else ():
                 if relation.on_delete == SET_NULL or relation.model._meta not in self.tables:
-                    held = [table.values(table.rows[key], far_fields(relation)) for key in keys]
+                    held = [table.values(table.rows[key], remote_fields(relation)) for key in keys]
                     count = 0
                     for condition in self._pointing_at(relation, held):
                         child = relation.model._meta

@@ -16,7 +16,7 @@ from orm.exceptions import QueryError
 from orm.query.projection import Instances
 from orm.query.query import Query
 from orm.relations import ForeignKey
-from orm.relations.attaching import attach_one, far_fields, near_fields
+from orm.relations.attaching import attach_one, local_fields, remote_fields
 from orm.writing import bulk
 from orm.writing.insert_order import Dependency, Forward, arrange
 from orm.writing.instances import finish_insert, stamped, values_of
@@ -49,7 +49,7 @@ class PendingRow:
             if isinstance(relation, ForeignKey):
                 values[relation.name] = parent.instance  # Which is valid, and None as long as it has no key.
             else:
-                coming.update(near.name for near in near_fields(relation))
+                coming.update(near.name for near in local_fields(relation))
         try:
             self.row = info.validator.create(values)
         except typesystem.ValidationError as error:
@@ -68,7 +68,7 @@ class PendingRow:
     def take_keys(self) -> None:
         """Point at the parents, as far as their rows have what it takes."""
         for relation, parent in self.parents.items():
-            for near, far in zip(near_fields(relation), far_fields(relation), strict=True):
+            for near, far in zip(local_fields(relation), remote_fields(relation), strict=True):
                 self.row[near.name] = parent.row.get(far.name)
 
     def finish(self, database: databases.Database | None) -> None:
@@ -110,7 +110,7 @@ def leads_to(relation: Forward, instance: Model, related: Model) -> bool:
     A key that was set later says that another row is meant, or none.
     """
     own = instance.__dict__
-    for near, far in zip(near_fields(relation), far_fields(relation), strict=True):
+    for near, far in zip(local_fields(relation), remote_fields(relation), strict=True):
         if near.attname in own:
             key = own[near.attname]
             if key is None or key != related.__dict__.get(far.attname):
@@ -205,7 +205,7 @@ def _dependencies(entries: Sequence[PendingRow]) -> Iterator[Dependency]:
         for relation, parent in entry.parents.items():
             known = (
                 parent.instance._meta is entry.instance._meta
-                and all(parent.row.get(far.name) is not None for far in far_fields(relation))
+                and all(parent.row.get(far.name) is not None for far in remote_fields(relation))
                 # Rows of other columns go into another statement.
                 and list(parent.row) == list(entry.row)
             )
@@ -225,9 +225,9 @@ def _insertion(
         entry.take_keys()
         waiting = postponed.get(position, ())
         for relation in waiting:
-            entry.row.update((near.name, None) for near in near_fields(relation) if near.allow_null)
+            entry.row.update((near.name, None) for near in local_fields(relation) if near.allow_null)
         for relation, parent in entry.parents.items():
-            missing = [near for near in near_fields(relation) if entry.row[near.name] is None]
+            missing = [near for near in local_fields(relation) if entry.row[near.name] is None]
             if missing and relation not in waiting and entry is not parent:
                 raise QueryError(
                     f"{relation.label}: {dialect.name} does not tell the key that it gave to the new "
@@ -273,10 +273,10 @@ async def _move(
             # A copy with nothing but what is to be written, so that a failure leaves the instance as it was.
             copy = info.model.__new__(info.model)
             copy.__dict__.update((part.attname, value) for part, value in key.items())
-            for near, far in zip(near_fields(relation), far_fields(relation), strict=True):
+            for near, far in zip(local_fields(relation), remote_fields(relation), strict=True):
                 copy.__dict__[near.attname] = move.parent.row[far.name]
             changed.append(copy)
-        names = [near.name for near in near_fields(relation)]
+        names = [near.name for near in local_fields(relation)]
         matched = await bulk.update(Query(info, Instances(info)), changed, names, batch_size, database)
         if matched != len(changed):
             raise info.model.DoesNotExist(

@@ -85,7 +85,7 @@ class GraphPlan:
                 layouts[number, "rows"],
                 layouts.get((number, "pairs")),
                 section.unique,
-                bool(section.given.withheld),
+                bool(section.given.suppressed),
                 {name: section.given.annotations[name].term.field for name in section.instances.annotations},
             )
             for number, section in enumerate(sections)
