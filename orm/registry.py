@@ -11,7 +11,7 @@ import sqlalchemy
 from orm.database.connections import ddl
 from orm.exceptions import FieldError, QueryError
 from orm.query.plans.cache import plan_cache_clear
-from orm.related.accessors import install_many_to_many, set_reverse_accessors, unlink_many_to_many
+from orm.related.accessors import install_many_to_many, set_reverse_accessors, uninstall_many_to_many
 from orm.relations.base import find_target
 
 if TYPE_CHECKING:
@@ -110,8 +110,8 @@ class ModelRegistry:
         """Take a model out, with its table and what it gave other models. What leads to it waits for another."""
         info = model._meta
         for relation in info.many_to_many.values():
-            if relation.linked:
-                unlink_many_to_many(relation)
+            if relation.is_installed:
+                uninstall_many_to_many(relation)
             if relation.made is not None:
                 self._forget(relation.made)
         self._detach_referrers(model)
@@ -134,7 +134,7 @@ class ModelRegistry:
             for relation in info.many_to_many.values():
                 to_it = find_target(relation.to, other) is model
                 over_it = relation.made is None and relation.through and find_target(relation.through, other) is model
-                if relation.linked and (to_it or over_it):
+                if relation.is_installed and (to_it or over_it):
                     self._unmake(relation)
                 if to_it:
                     relation.to = name
@@ -144,7 +144,7 @@ class ModelRegistry:
         for other in self.models.values():
             for forward in other._meta.forward:
                 if other is not model and forward.to is model:
-                    forward.wait_for(name)
+                    forward.reset_target(name)
 
     def _drop_referring_tables(self, model: type[Model]) -> None:
         """Take away the tables that point at a model's: SQLAlchemy would not let them point at the next one."""
@@ -158,7 +158,7 @@ class ModelRegistry:
     def _unmake(self, relation: ManyToMany[Any]) -> None:
         """Undo what linking a many-to-many relation made."""
         made = relation.made
-        unlink_many_to_many(relation)
+        uninstall_many_to_many(relation)
         relation.reset()
         if made is not None:
             self._forget(made)
@@ -177,7 +177,7 @@ class ModelRegistry:
         try:
             for model in list(self.models.values()):
                 for relation in model._meta.many_to_many.values():
-                    if not relation.linked and relation.is_resolved():
+                    if not relation.is_installed and relation.is_resolved():
                         self._link(relation)
         finally:
             self._linking = False
@@ -192,7 +192,7 @@ class ModelRegistry:
     def require(self, relation: ManyToMany[Any]) -> None:
         """See that both ends of the relation are known. Raises `FieldError` if one of its models never appeared."""
         self.build_tables()
-        if not relation.linked:
+        if not relation.is_installed:
             sides = [relation.model, relation.target]
             if relation.through is not None:
                 sides.append(relation.through_model)

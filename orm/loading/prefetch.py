@@ -156,8 +156,8 @@ def _is_of_one_database(branch: Branch, using: databases.Database | None) -> boo
     """Whether the rows of a branch are where those are that it hangs on."""
     if using is not None:
         return branch.database is None or branch.database is using
-    near: Any = local_fields(branch.relation)[0].model
-    return (branch.database or branch.query.info.registry.database) is near._meta.registry.database
+    local: Any = local_fields(branch.relation)[0].model
+    return (branch.database or branch.query.info.registry.database) is local._meta.registry.database
 
 
 async def _load(

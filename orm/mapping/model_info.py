@@ -98,8 +98,6 @@ class ModelInfo:
         self.many_to_many = many_to_many
         self.composed = composed or {}
         """The relations that are kept in fields of the model."""
-        self.auto_created = False
-        """Whether it is the through model that a `ManyToMany` made for itself."""
         # Declared in the spelling of orm 0.1 or 0.3, whose code relies on three odd behaviours: a null relation
         # is an instance without a key, a filter across a relation loads it, exclude(clause) filters.
         self.legacy = legacy

@@ -86,7 +86,7 @@ class Section:
     """The rows."""
     links: tuple[Field[Any], ...] = ()
     """The fields of a row by which it is attached."""
-    near: tuple[Field[Any], ...] = ()
+    local: tuple[Field[Any], ...] = ()
     """The fields of the row that it is attached to, which have the same values."""
     outgoing: tuple[Field[Any], ...] = ()
     """The fields by which others will be attached to it."""
@@ -177,8 +177,8 @@ class _Sections:
         """The section of rows that have a key in themselves."""
         query, links = self._belonging(branch, parent)
         outgoing = outgoing_fields(branch.branches)
-        far = remote_fields(branch.relation)
-        rows = query.replace(projection=needing(query, (*far, *outgoing)))
+        remote = remote_fields(branch.relation)
+        rows = query.replace(projection=needing(query, (*remote, *outgoing)))
         if query.is_limited:
             query = _settled(query)
             rows = LimitedPerOwner.of(query.replace(projection=rows.projection), links)
@@ -186,15 +186,15 @@ class _Sections:
         else:
             keys = _keys(query, outgoing)
         whole = self._are_all_owned(branch.relation, parent) and selects_whole_table(branch.query)
-        near = local_fields(branch.relation)
-        return Section(path, branch, parent, branch.query, rows, far, near, outgoing, keys, whole=whole)
+        local = local_fields(branch.relation)
+        return Section(path, branch, parent, branch.query, rows, remote, local, outgoing, keys, whole=whole)
 
     def _paired(self, branch: Branch, path: str, number: int, parent: int) -> Section:
         """The section of rows that another table pairs with those that they belong to."""
         relation = branch.relation
         assert isinstance(relation, ManyToManySide)
         target = relation.target._meta
-        far = fields_of(target, relation.far.remote_columns)
+        remote = fields_of(target, relation.remote_key.remote_columns)
         outgoing = outgoing_fields(branch.branches)
         query = branch.query
         pairs: Query | None = None
@@ -202,25 +202,25 @@ class _Sections:
             pairing = self._through(relation, parent)
         else:
             rows_of_owners, links = self._belonging(branch, parent)
-            paired = _selecting(_settled(rows_of_owners) if query.is_limited else rows_of_owners, far, links)
+            paired = _selecting(_settled(rows_of_owners) if query.is_limited else rows_of_owners, remote, links)
             if query.is_limited:
                 pairing = pairs = LimitedPerOwner.of(paired, links)
             else:
                 pairing = paired.replace(ordering=())
                 pairs = paired if paired.order else None
         names = query.names()
-        keys = [names.path_term(resolve_path(target, field.attname, "a key")) for field in far]
+        keys = [names.path_term(resolve_path(target, field.attname, "a key")) for field in remote]
         width = len(local_fields(relation))
-        among = AmongKeys(keys, ("pairs", number), tuple(range(width, width + len(far))))
+        among = AmongKeys(keys, ("pairs", number), tuple(range(width, width + len(remote))))
         rows = query.replace(where=both(query.where, among), ordering=(), offset=0, stop=None)
         return Section(
             path,
             branch,
             parent,
             query,
-            rows.replace(projection=needing(rows, (*far, *outgoing))),
-            links=far,
-            near=local_fields(relation),
+            rows.replace(projection=needing(rows, (*remote, *outgoing))),
+            links=remote,
+            local=local_fields(relation),
             outgoing=outgoing,
             keys=_keys(rows, outgoing),
             pairing=pairing,
@@ -245,19 +245,19 @@ class _Sections:
         """The pairs of keys, as their table has them."""
         info = relation.through._meta
         names = Query(info, Instances(info)).names()
-        near, far = (
+        local, remote = (
             tuple(
                 names.path_term(resolve_path(info, field.attname, "a key"))
                 for field in fields_of(info, key.local_columns)
             )
-            for key in (relation.near, relation.far)
+            for key in (relation.local_key, relation.remote_key)
         )
         where: Predicate = EVERYTHING
-        if relation.near.allow_null or not self._found[parent].whole:
-            where = AmongKeys(near, ("keys", parent), self._columns(relation, parent))
-        for term in far if relation.far.allow_null else ():
+        if relation.local_key.allow_null or not self._found[parent].whole:
+            where = AmongKeys(local, ("keys", parent), self._columns(relation, parent))
+        for term in remote if relation.remote_key.allow_null else ():
             where = both(where, LookupPredicate(term, IS_NULL, Prepared((), variant=False)))
-        terms = (*near, *far)
+        terms = (*local, *remote)
         return Query(info, Columns("tuples", tuple(f"c{i}" for i in range(len(terms))), terms), where, ordering=())
 
     def _columns(self, relation: Relation, parent: int) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ from sqlalchemy.types import TypeEngine
 from orm.exceptions import QueryError
 from orm.query.paths import Path, resolve_path
 from orm.query.resolving.composite_keys import key_paths
-from orm.relations import joined_on
+from orm.relations import join_condition
 
 if TYPE_CHECKING:
     from orm.expressions.ctes import CTE
@@ -203,7 +203,7 @@ class Rendering:
         clause: FromClause = self.table
         for join in self._joins.values():
             left = self.table if join.parent is None else join.parent.table
-            clause = clause.join(join.table, joined_on(join.hop, left, join.table), isouter=join.outer)
+            clause = clause.join(join.table, join_condition(join.hop, left, join.table), isouter=join.outer)
         for table, condition in self._joined_ctes:
             clause = clause.join(table, condition)
         return clause

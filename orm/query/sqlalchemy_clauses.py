@@ -22,7 +22,7 @@ from orm.query.paths import Path
 from orm.query.rendering import BindNumbering, Rendering
 from orm.query.resolving.resolve import resolve, resolve_condition, resolve_ordering
 from orm.query.resolving.scope import Scope
-from orm.relations import joined_on
+from orm.relations import join_condition
 
 
 class LiteralBinds(BindNumbering):
@@ -51,7 +51,7 @@ class StandaloneRendering(Rendering):
         tables, joined = [], []
         for hop in path.relations:
             table = hop.target._meta.require_table().alias()
-            joined.append(joined_on(hop, left, table))
+            joined.append(join_condition(hop, left, table))
             tables.append(table)
             left = table
         column = left.c[path.stored.column_name]

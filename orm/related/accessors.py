@@ -115,7 +115,7 @@ def install_many_to_many(relation: ManyToMany[Any]) -> None:
 
     Raises `FieldError` for a through model that does not fit, and for names that are taken.
     """
-    relation.linked = True
+    relation.is_installed = True
     try:
         if relation.through is None:
             relation.through = relation.made = _make_through(relation)
@@ -123,13 +123,13 @@ def install_many_to_many(relation: ManyToMany[Any]) -> None:
             model._meta.add_relation(end)
             _set_accessor(model, end)
     except FieldError:
-        unlink_many_to_many(relation)
+        uninstall_many_to_many(relation)
         raise
 
 
-def unlink_many_to_many(relation: ManyToMany[Any]) -> None:
+def uninstall_many_to_many(relation: ManyToMany[Any]) -> None:
     """Undo `install_many_to_many`, but for the through model."""
-    relation.linked = False
+    relation.is_installed = False
     relation.model._meta.drop_relation(relation)
     target = find_target(relation.to, relation.model)
     if target is not None:
@@ -154,13 +154,12 @@ def _make_through(relation: ManyToMany[Any]) -> type[Model]:
         constraints = (UniqueConstraint(*(name for name, field in fields.items() if isinstance(field, Field))),)
         schema = model._meta.options.schema
 
-    through: Any = metaclass(
+    through: type[Model] = metaclass(
         f"{model.__name__}_{relation.name}",
         (root,),
         {"__module__": model.__module__, "registry": model._meta.registry, "Meta": Meta, **fields},
     )
-    through._meta.auto_created = True
-    return through  # type: ignore[no-any-return]
+    return through
 
 
 def _pointing(name: str, target: type[Model], hidden: str) -> dict[str, Any]:

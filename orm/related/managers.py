@@ -52,7 +52,7 @@ class RelatedManager(QuerySet[T, T], Generic[T]):
 
     _relation: ClassVar[Relation]
     _paths: ClassVar[tuple[Path, ...]]
-    _near: ClassVar[tuple[Field[Any], ...]]
+    _local_fields: ClassVar[tuple[Field[Any], ...]]
 
     def __init__(self, instance: Model) -> None:
         self._instance = instance
@@ -68,10 +68,10 @@ class RelatedManager(QuerySet[T, T], Generic[T]):
         """The instance's values that the rows are found by."""
         instance = self._instance
         own = instance.__dict__
-        for field in self._near:
+        for field in self._local_fields:
             if field.attname not in own and instance._persisted:
                 raise instance._missing_attribute(field)
-        values = tuple(own.get(field.attname) for field in self._near)
+        values = tuple(own.get(field.attname) for field in self._local_fields)
         if None in values or not instance._persisted:
             name = f"{instance._meta.name}.{self._relation.accessor}"
             raise QueryError(f"{name} is of saved rows, and this {instance._meta.name} is not: save it first.")
@@ -481,7 +481,7 @@ def manager_class(relation: Relation) -> type[RelatedManager[Any]]:
         "__module__": kind.__module__,
         "_relation": relation,
         "_paths": owner_key_paths(relation),
-        "_near": fields_of(owner._meta, first.local_columns),
+        "_local_fields": fields_of(owner._meta, first.local_columns),
     }
     return type(f"{relation.target.__name__}{kind.__name__}", bases, members)
 

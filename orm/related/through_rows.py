@@ -25,21 +25,21 @@ Key = tuple[Any, ...]
 
 
 class Pairs:
-    """The rows of a through model that belong to one instance, whose values `near` they hold."""
+    """The rows of a through model that belong to one instance, whose values `local` they hold."""
 
-    def __init__(self, end: ManyToManySide, near: Key, database: databases.Database | None) -> None:
+    def __init__(self, end: ManyToManySide, local: Key, database: databases.Database | None) -> None:
         through = end.through._meta
         self.end = end
         self.label = f"{end.model.__name__}.{end.accessor}"
-        self.near = near
-        self.local_fields = fields_of(through, end.near.local_columns)
-        self.remote_fields = fields_of(through, end.far.local_columns)
+        self.local = local
+        self.local_fields = fields_of(through, end.local_key.local_columns)
+        self.remote_fields = fields_of(through, end.remote_key.local_columns)
         self.rows: QuerySet[Any, Any] = QuerySet(Query(through, Instances(through)), database)
 
     def keys(self, objs: Iterable[Any]) -> list[Key]:
         """The values that the through model holds of these rows, given as instances or keys; each once."""
         target = self.end.target
-        fields = fields_of(target._meta, self.end.far.remote_columns)
+        fields = fields_of(target._meta, self.end.remote_key.remote_columns)
         found: dict[Key, None] = {}
         for obj in objs:
             if obj is None:
@@ -53,9 +53,9 @@ class Pairs:
         if not given:
             return
         defaults = {name: value() if callable(value) else value for name, value in (through_defaults or {}).items()}
-        both = [(self.near, key) for key in given]
+        both = [(self.local, key) for key in given]
         if self.end.symmetrical:
-            both = list(dict.fromkeys([*both, *((key, self.near) for key in given)]))
+            both = list(dict.fromkeys([*both, *((key, self.local) for key in given)]))
         if unique_pair(self.rows.model._meta, {*self.local_fields, *self.remote_fields}):
             await self._insert(both, defaults, Conflict())
             return
@@ -68,7 +68,7 @@ class Pairs:
     ) -> None:
         model = self.rows.model
         names = [field.attname for field in (*self.local_fields, *self.remote_fields)]
-        made = [model(**{**defaults, **dict(zip(names, (*near, *far), strict=True))}) for near, far in pairs]
+        made = [model(**{**defaults, **dict(zip(names, (*local, *remote), strict=True))}) for local, remote in pairs]
         if made:
             await bulk.create(model._meta, made, self.rows.database, None, conflict)
 
@@ -94,22 +94,24 @@ class Pairs:
 
     def _which(self, keys: Sequence[Key], *, others: bool = False) -> Q:
         """The pairs with these rows, or with all others; of a symmetrical relation in both directions."""
-        found = _paired(self.local_fields, self.near, self.remote_fields, keys, others)
+        found = _paired(self.local_fields, self.local, self.remote_fields, keys, others)
         if self.end.symmetrical:
-            found = found | _paired(self.remote_fields, self.near, self.local_fields, keys, others)
+            found = found | _paired(self.remote_fields, self.local, self.local_fields, keys, others)
         return found
 
 
-def _paired(near: Sequence[Field[Any]], own: Key, far: Sequence[Field[Any]], keys: Sequence[Key], others: bool) -> Q:
-    here = Q(**_values(near, own))
+def _paired(
+    local: Sequence[Field[Any]], own: Key, remote: Sequence[Field[Any]], keys: Sequence[Key], others: bool
+) -> Q:
+    here = Q(**_values(local, own))
     if not keys:
         return here if others else here & Q(pk__in=[])
-    if len(far) == 1:
-        there = Q(**{f"{far[0].attname}__in": [key for (key,) in keys]})
+    if len(remote) == 1:
+        there = Q(**{f"{remote[0].attname}__in": [key for (key,) in keys]})
     else:
         there = Q()
         for key in keys:
-            there = there | Q(**_values(far, key))
+            there = there | Q(**_values(remote, key))
     return here & ~there if others else here & there
 
 

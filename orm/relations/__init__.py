@@ -1,6 +1,8 @@
 """Relations between models: `ForeignKey`, `OneToOne`, `ManyToMany`, and their ways back."""
 
-from orm.relations.base import Hop, Relation, fields_of, joined_on, key_value, key_values, pairs
+from typing import Any
+
+from orm.relations.base import Hop, Relation, column_equalities, fields_of, join_condition, key_value, key_values
 from orm.relations.composed import Composed
 from orm.relations.composite_foreign_key import CompositeForeignKey
 from orm.relations.expressions import RelationExpression
@@ -10,8 +12,10 @@ from orm.relations.many_to_many import ManyToMany, ManyToManySide
 from orm.relations.reverse import RelatedKey, ReverseRelation
 from orm.relations.to_one import CASCADE, NO_ACTION, RESTRICT, SET_DEFAULT, SET_NULL
 
-# The relations to one row whose key is kept on this side.
+ForwardRelation = ForeignKey[Any] | CompositeForeignKey[Any]
+"""A relation to one row whose key is kept in fields of this side."""
 FORWARD = (ForeignKey, CompositeForeignKey)
+"""The classes of `ForwardRelation`, for `isinstance()`."""
 
 __all__ = [
     "CASCADE",
@@ -23,6 +27,7 @@ __all__ = [
     "Composed",
     "CompositeForeignKey",
     "ForeignKey",
+    "ForwardRelation",
     "GenericExpression",
     "GenericForeignKey",
     "Hop",
@@ -33,9 +38,9 @@ __all__ = [
     "Relation",
     "RelationExpression",
     "ReverseRelation",
+    "column_equalities",
     "fields_of",
-    "joined_on",
+    "join_condition",
     "key_value",
     "key_values",
-    "pairs",
 ]

@@ -96,8 +96,8 @@ def attach_owner(relation: ReverseRelation, owner: Model, rows: Iterable[Model])
     back = relation.relation.accessor
     own = owner.__dict__
     links = [
-        (far.attname, own.get(near.attname))
-        for near, far in zip(local_fields(relation), remote_fields(relation), strict=True)
+        (remote.attname, own.get(local.attname))
+        for local, remote in zip(local_fields(relation), remote_fields(relation), strict=True)
     ]
     for row in rows:
         values = row.__dict__
@@ -165,8 +165,8 @@ def _held(relation: Relation, instance: Model) -> Model | None:
     held = owner.get()
     if not isinstance(held, relation.target):
         return None
-    near, far = keys_of([instance], local_fields(relation)), keys_of([held], remote_fields(relation))
-    return held if near == far else None
+    local, remote = keys_of([instance], local_fields(relation)), keys_of([held], remote_fields(relation))
+    return held if local == remote else None
 
 
 def _is_filled(relation: Relation, related: Model | None, key: Any) -> bool:

@@ -78,15 +78,15 @@ class Relation(Protocol):
         """What is compared: the key of the target."""
 
 
-def joined_on(hop: Hop, left: FromClause, right: FromClause) -> ColumnElement[bool]:
+def join_condition(hop: Hop, left: FromClause, right: FromClause) -> ColumnElement[bool]:
     """The condition that joins the two tables of a hop."""
     columns = zip(hop.local_columns, hop.remote_columns, strict=True)
     return and_(*(left.c[here] == right.c[there] for here, there in columns))
 
 
-def pairs(near: Sequence[ColumnElement[Any]], hop: Hop, right: FromClause) -> list[ColumnElement[bool]]:
+def column_equalities(local: Sequence[ColumnElement[Any]], hop: Hop, right: FromClause) -> list[ColumnElement[bool]]:
     """The near columns of a hop, each equal to its column of the table at the far end."""
-    return [there == here for here, there in zip(near, (right.c[name] for name in hop.remote_columns), strict=True)]
+    return [there == here for here, there in zip(local, (right.c[name] for name in hop.remote_columns), strict=True)]
 
 
 def fields_of(info: ModelInfo, columns: Sequence[str]) -> tuple[Field[Any], ...]:
@@ -124,7 +124,7 @@ def check_to(to: Any) -> None:
         raise FieldError(f"A relation cannot lead to {to.__name__}, which is abstract and has no rows.")
 
 
-def given_name(name: str | None, owner: str) -> str | None:
+def format_related_name(name: str | None, owner: str) -> str | None:
     """A related_name or related_query_name, with the name of the model that declares it for ``%(class)s``."""
     return None if name is None else name.replace("%(class)s", owner.lower())
 

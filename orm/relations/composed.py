@@ -42,7 +42,7 @@ class Composed:
         known = self.model._meta.fields
         return tuple(known[name] for name in self.field_names)
 
-    def spread(self, value: Any) -> dict[str, Any]:
+    def field_values(self, value: Any) -> dict[str, Any]:
         """What a value of the relation makes of each field, by name. Raises `FieldError` or `QueryError`."""
         raise NotImplementedError
 
@@ -50,7 +50,7 @@ class Composed:
         """The relation on the class `model`, reached over `via`."""
         raise NotImplementedError
 
-    def adopt(self, instance: Model) -> None:
+    def copy_saved_key(self, instance: Model) -> None:
         """Take the key of a related instance that was saved since it was set. Raises `QueryError` if it was not."""
 
     def constraint(self) -> sqlalchemy.Constraint:

@@ -15,7 +15,7 @@ from orm.relations.composed import Composed
 from orm.relations.expressions import RelationExpression
 from orm.relations.instance_state import KEY_ONLY, check_touchable, get_loaded
 from orm.relations.reverse import RelatedKey
-from orm.relations.to_one import NO_ACTION, SET_NULL, Forward
+from orm.relations.to_one import NO_ACTION, SET_NULL, ToOneRelation
 
 if TYPE_CHECKING:
     from orm.models import Model
@@ -24,7 +24,7 @@ M = TypeVar("M", bound="Model | None")
 T = TypeVar("T", bound="Model")
 
 
-class CompositeForeignKey(Forward, Composed, Generic[M]):
+class CompositeForeignKey(ToOneRelation, Composed, Generic[M]):
     """A relation to one row of a model with a composite primary key, kept in fields of the model that has it.
 
         class Line(orm.Model):
@@ -99,7 +99,7 @@ class CompositeForeignKey(Forward, Composed, Generic[M]):
         ):
             if isinstance(from_fields, str) or len(from_fields) < 2:
                 raise FieldError("from_fields are the names of several fields; to one, point with a ForeignKey.")
-            self.lead(to, on_delete, related_name, related_query_name, allow_null)
+            self.set_target(to, on_delete, related_name, related_query_name, allow_null)
             self.field_names = tuple(from_fields)
             self.allow_null = allow_null
 
@@ -115,7 +115,7 @@ class CompositeForeignKey(Forward, Composed, Generic[M]):
                 own[self.name] = value
                 parts = [value.__dict__.get(field.attname) for field in self.target_fields]
             else:
-                parts = self.spread(value).values()
+                parts = self.field_values(value).values()
             for field, part in zip(self.fields, parts, strict=True):
                 if part is None and value is not None:
                     own.pop(field.attname, None)  # It is asked for its key until it has one.
@@ -194,14 +194,14 @@ class CompositeForeignKey(Forward, Composed, Generic[M]):
             ondelete=None if self.on_delete == NO_ACTION else self.on_delete,
         )
 
-    def spread(self, value: Any) -> dict[str, Any]:
+    def field_values(self, value: Any) -> dict[str, Any]:
         """The parts of a key, by the names of the fields here."""
         if value is None:
             return dict.fromkeys(self.field_names)
         parts = key_values(self.label, self.target, self.target_fields, value)
         return dict(zip(self.field_names, parts, strict=True))
 
-    def adopt(self, instance: Model) -> None:
+    def copy_saved_key(self, instance: Model) -> None:
         """Take the parts of the key of a related instance that was saved since it was set."""
         own = instance.__dict__
         related: Model | None = own.get(self.name)

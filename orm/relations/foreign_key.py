@@ -16,7 +16,7 @@ from orm.fields import Field
 from orm.relations.base import key_value
 from orm.relations.expressions import RelationExpression
 from orm.relations.instance_state import KEY_ONLY, OWNER, WeakParent, check_touchable, get_loaded
-from orm.relations.to_one import NO_ACTION, Forward
+from orm.relations.to_one import NO_ACTION, ToOneRelation
 from orm.utils.codegen import Inline
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class RelationValidator(typesystem.Field):
         return self.relation.target_field.validator.serialize(obj)
 
 
-class ForeignKey(Forward, Field[M], Generic[M]):
+class ForeignKey(ToOneRelation, Field[M], Generic[M]):
     """A relation to one row of another model, kept as its key.
 
     `to` is a model, or the class name of one in the same registry (itself included). `on_delete` is what
@@ -159,7 +159,7 @@ class ForeignKey(Forward, Field[M], Generic[M]):
             to_field=None,
             **options,
         ):
-            self.lead(to, on_delete, related_name, related_query_name, options.get("allow_null", False))
+            self.set_target(to, on_delete, related_name, related_query_name, options.get("allow_null", False))
             if self.unique_relation:
                 options["unique"] = True
             self.to_field = to_field
@@ -184,7 +184,7 @@ class ForeignKey(Forward, Field[M], Generic[M]):
                 else:
                     own[self.attname] = key
                 if not self.reverse.many:
-                    self.reverse.know(value, instance)
+                    self.reverse.attach_row(value, instance)
             else:
                 own[self.attname] = value
                 own.pop(self.name, None)
@@ -201,9 +201,9 @@ class ForeignKey(Forward, Field[M], Generic[M]):
         """The relation itself: its column is the key."""
         return self
 
-    def wait_for(self, name: str) -> None:
+    def reset_target(self, name: str) -> None:
         """Lead to the next model of this name: the one that it led to is gone."""
-        super().wait_for(name)
+        super().reset_target(name)
         for known in ("missing", "target_field"):
             self.__dict__.pop(known, None)
 
@@ -303,14 +303,14 @@ class ForeignKey(Forward, Field[M], Generic[M]):
         key = own[self.attname]
         if key is None and not instance._meta.legacy:
             return None
-        far = self.target_field.attname
-        if loaded is not None and loaded.__dict__.get(far) == key:
+        remote = self.target_field.attname
+        if loaded is not None and loaded.__dict__.get(remote) == key:
             return loaded
         owner: WeakParent | None = own.get(OWNER)
         if owner is not None:
             # It is not put under the relation's name, where the row would hold what holds it.
             loaded = owner.get()
-            if isinstance(loaded, self.target) and loaded.__dict__.get(far) == key:
+            if isinstance(loaded, self.target) and loaded.__dict__.get(remote) == key:
                 return loaded
         check_touchable(instance, self)
         missing = get_loaded(instance, self.name)

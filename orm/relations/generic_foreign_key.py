@@ -155,7 +155,7 @@ class GenericForeignKey(Composed, Generic[M]):
         check = sqlalchemy.CheckConstraint(total <= 1 if self.allow_null else total == 1, name=name)
         return check_beside_set_null(check) if self.options["on_delete"] == SET_NULL else check
 
-    def spread(self, value: Any) -> dict[str, Any]:
+    def field_values(self, value: Any) -> dict[str, Any]:
         """The instance under the name of its foreign key, None under the others."""
         chosen = None if value is None else self.key_for(value)
         return {key.name: value if key is chosen else None for key in self.keys}

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from orm.exceptions import FieldError
 from orm.fields import Field
-from orm.relations.base import Hop, check_related_name, check_to, find_target, given_name
-from orm.relations.composite_foreign_key import CompositeForeignKey
-from orm.relations.foreign_key import ForeignKey
+from orm.relations.base import Hop, check_related_name, check_to, find_target, format_related_name
 from orm.relations.reverse import RelatedKey
 
 if TYPE_CHECKING:
@@ -17,9 +15,9 @@ if TYPE_CHECKING:
 
     from orm.models import Model
     from orm.related.managers import ManyToManyManager
+    from orm.relations import ForwardRelation
 
 T = TypeVar("T", bound="Model")
-Forward = ForeignKey[Any] | CompositeForeignKey[Any]
 
 
 class ManyToMany(Generic[T]):
@@ -67,7 +65,7 @@ class ManyToMany(Generic[T]):
         self._symmetrical = symmetrical
         self.name = ""
         self.model: type[Model]
-        self.linked = False
+        self.is_installed = False
         """Whether both ends are known to their models."""
         self.made: type[Model] | None = None
         """The through model, if it was made for the relation."""
@@ -91,7 +89,7 @@ class ManyToMany(Generic[T]):
 
     def reset(self) -> None:
         """Forget the through model that was made, and what follows from it."""
-        self.linked = False
+        self.is_installed = False
         if self.made is not None:
             self.through = self.made = None
         for name in ("through_model", "keys", "forward", "backward"):
@@ -156,7 +154,7 @@ class ManyToMany(Generic[T]):
         return found
 
     @cached_property
-    def keys(self) -> tuple[Forward, Forward]:
+    def keys(self) -> tuple[ForwardRelation, ForwardRelation]:
         """The through model's foreign keys: to this side, and to the other one."""
         through = self.through_model._meta
         if self.through_fields is not None:
@@ -194,8 +192,8 @@ class ManyToMany(Generic[T]):
         """The relation as instances of the other model have it; its name ends with a plus where it is hidden."""
         source, target = self.keys
         owner = self.model.__name__
-        related_name = given_name(self.related_name, owner)
-        name = given_name(self.related_query_name, owner) or related_name or owner.lower()
+        related_name = format_related_name(self.related_name, owner)
+        name = format_related_name(self.related_query_name, owner) or related_name or owner.lower()
         accessor = related_name or f"{owner.lower()}_set"
         if self.symmetrical:
             name = accessor = f"{self.name}+"
@@ -210,7 +208,7 @@ class PairedKey(RelatedKey):
     @property
     def target_field(self) -> Field[Any]:
         """The field that the through model points at: the primary key, or its `to_field`."""
-        field: Field[Any] = self.relation.far.target_field
+        field: Field[Any] = self.relation.remote_key.target_field
         return field
 
 
@@ -226,16 +224,16 @@ class ManyToManySide:
         name: str,
         accessor: str,
         model: type[Model],
-        near: Forward,
-        far: Forward,
+        local_key: ForwardRelation,
+        remote_key: ForwardRelation,
     ) -> None:
         self.relation = relation
         self.name = name
         self.accessor = accessor
         self.model = model
-        self.near = near
+        self.local_key = local_key
         """The through model's foreign key to this side."""
-        self.far = far
+        self.remote_key = remote_key
         """Its foreign key to the other side."""
         self.key = PairedKey(self, model)
 
@@ -250,7 +248,7 @@ class ManyToManySide:
     @property
     def target(self) -> type[Model]:
         """The model at the other end."""
-        target: type[Model] = self.far.target
+        target: type[Model] = self.remote_key.target
         return target
 
     @property
@@ -261,4 +259,4 @@ class ManyToManySide:
     @property
     def hops(self) -> tuple[Hop, ...]:
         """To the through model, and on to the other side."""
-        return (self.near.reverse, self.far)
+        return (self.local_key.reverse, self.remote_key)

@@ -9,13 +9,12 @@ from sqlalchemy.types import TypeEngine
 
 from orm.exceptions import QueryError
 from orm.fields import Field
-from orm.relations.base import Hop, Relation, given_name, key_value
+from orm.relations.base import Hop, Relation, format_related_name, key_value
 from orm.relations.instance_state import forget
 
 if TYPE_CHECKING:
     from orm.models import Model
-    from orm.relations.composite_foreign_key import CompositeForeignKey
-    from orm.relations.foreign_key import ForeignKey
+    from orm.relations import ForwardRelation
 
 
 class ReverseRelation:
@@ -23,13 +22,13 @@ class ReverseRelation:
 
     allow_null = True
 
-    def __init__(self, relation: ForeignKey[Any] | CompositeForeignKey[Any]) -> None:
+    def __init__(self, relation: ForwardRelation) -> None:
         self.relation = relation
         info = relation.model._meta
         self.many = not (relation.unique or info.pk_fields == (relation,))
         owner = info.name.lower()
-        related_name = given_name(relation.related_name, info.name)
-        self.name = given_name(relation.related_query_name, info.name) or related_name or owner
+        related_name = format_related_name(relation.related_name, info.name)
+        self.name = format_related_name(relation.related_query_name, info.name) or related_name or owner
         """The name in lookups: ``filter(tracks__title=...)``, or the lower-case model name without `related_name`."""
         self.accessor = related_name or (f"{owner}_set" if self.many else owner)
         """The attribute of an instance; it ends with a plus if there is none."""
@@ -59,7 +58,7 @@ class ReverseRelation:
         """The columns that point here."""
         return self.relation.local_columns
 
-    def know(self, instance: Model, row: Model) -> None:
+    def attach_row(self, instance: Model, row: Model) -> None:
         """Let an instance have the one row that points at it."""
         if not self.accessor.endswith("+"):
             forget(instance, self.accessor)

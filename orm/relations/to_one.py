@@ -1,4 +1,4 @@
-"""`Forward`: what relations to one row, whose key is kept on this side, have in common; what a database does then."""
+"""`ToOneRelation`, the base class of relations that keep another row's key; and the `on_delete` actions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def check_on_delete(on_delete: str, allow_null: bool) -> None:
         raise FieldError("on_delete=SET_NULL needs allow_null=True on the same relation.")
 
 
-class Forward:
+class ToOneRelation:
     """A relation to one row of another model, `to`, and the ways back that are asked for."""
 
     name: str
@@ -41,7 +41,7 @@ class Forward:
     related_name: str | None
     related_query_name: str | None
 
-    def lead(
+    def set_target(
         self, to: Any, on_delete: str, related_name: str | None, related_query_name: str | None, allow_null: bool
     ) -> None:
         """Take where it leads. Raises `FieldError` for what makes no sense."""
@@ -76,7 +76,7 @@ class Forward:
         relation: Any = self
         return ReverseRelation(relation)
 
-    def wait_for(self, name: str) -> None:
+    def reset_target(self, name: str) -> None:
         """Lead to the next model of this name: the one that it led to is gone."""
         self.to = name
         self.__dict__.pop("reverse", None)

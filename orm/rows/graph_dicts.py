@@ -45,13 +45,13 @@ class _DictWriter(Writer):
         for position, (name, annotated) in enumerate(section.annotated.items(), start=firsts[-1]):
             items.append(f"{name!r}: {self.plain(position, annotated)}")
         for child in self.children[number]:
-            near = self.key(entity, self.sections[child].near)
+            local = self.key(entity, self.sections[child].local)
             value = "[]"
             if not self.sections[child].is_many:
-                value = f"one{child}.get({near})"
+                value = f"one{child}.get({local})"
             elif self.owners_by_key(child) is None:
                 value = f"rows{child}"
-                self.write(f"many{child}[{near}] = {value} = []")
+                self.write(f"many{child}[{local}] = {value} = []")
             items.append(f"{self.name(child)!r}: {value}")
         self.write(f"n{number}[{key}] = o0 = {{{', '.join(items)}}}")
         self.depth -= 1

@@ -70,7 +70,7 @@ class _InstanceWriter(Writer):
     def needs_owner(self, child: int) -> bool:
         """Whether what a row of the section belongs to is not found by its primary key."""
         pk = tuple(field.attname for field in self.parent(child).instances.info.pk_fields)
-        return self.sections[child].pairs is None and self.sections[child].near != pk
+        return self.sections[child].pairs is None and self.sections[child].local != pk
 
     def owners(self, child: int) -> str | None:
         model = self.parent(child).instances.info.model
@@ -199,7 +199,7 @@ class _InstanceWriter(Writer):
             section = self.sections[child]
             relation = section.relation
             assert relation is not None
-            key = self.key(entity, section.near)
+            key = self.key(entity, section.local)
             if not relation.many:
                 self.lead(child, entity, key)
                 continue
@@ -226,7 +226,7 @@ class _InstanceWriter(Writer):
         if section.to_attr is not None:
             self.write(f"{attribute_of('o0', section.to_attr)} = there")
         else:
-            parts = [self.value(entity.attributes.index(name)) for name in section.near]
+            parts = [self.value(entity.attributes.index(name)) for name in section.local]
             looked_for = " and ".join(f"{part} is not None" for part in parts)
             self.write("if there is not None:")
             self.write(f"    o0.__dict__[{relation.accessor!r}] = there")

@@ -52,7 +52,7 @@ class Described:
     instances: Instances
     links: tuple[str, ...]
     """The attributes by which a row is attached, and of what it is attached to."""
-    near: tuple[str, ...]
+    local: tuple[str, ...]
     rows: ColumnLayout
     pairs: ColumnLayout | None
     unique: bool
@@ -72,7 +72,7 @@ class Writer:
 
     Local names: `c` columns, `o` what a row becomes, `owner` what it belongs to. Where lists cannot be found at their
     owners, `many` has them by the key that a section is attached by; `one` has the rows of a relation to one by it, and
-    `far` those that pairs name.
+    `remote` those that pairs name.
     """
 
     def __init__(self, sections: Sequence[Described]) -> None:
@@ -143,7 +143,7 @@ class Writer:
         if not section.is_many:
             self.write(f"one{number} = {{}}")
         elif section.pairs is not None:
-            self.write(f"far{number} = {{}}")
+            self.write(f"remote{number} = {{}}")
         self.prepare(number)
         self.read_rows(number)
         if section.pairs is not None:
@@ -170,18 +170,20 @@ class Writer:
             self.reverse_attribute(number, key, None if owners is None else "owner")
         else:
             self.row(number, entities)
-            self.write(f"{'far' if section.is_many else 'one'}{number}[{key}] = o0" if number else "found.append(o0)")
+            self.write(
+                f"{'remote' if section.is_many else 'one'}{number}[{key}] = o0" if number else "found.append(o0)"
+            )
         self.depth -= 1
 
     def read_pairs(self, number: int, layout: ColumnLayout) -> None:
         """The loop that puts rows where their pairs say."""
         self.loop(layout, PLAIN_LOOP)
-        width = len(self.sections[number].near)
+        width = len(self.sections[number].local)
         values = [self.value(column) for column in range(len(layout.places))]
-        near, far = tuple_of(values[:width]), tuple_of(values[width:])
+        local, remote = tuple_of(values[:width]), tuple_of(values[width:])
         owners = self.owners_by_key(number)
-        rows = f"many{number}[{near}]" if owners is None else self.list_of(number, f"{owners}[{near}]")
-        self.find(f"{rows}.append(far{number}[{far}])")
+        rows = f"many{number}[{local}]" if owners is None else self.list_of(number, f"{owners}[{local}]")
+        self.find(f"{rows}.append(remote{number}[{remote}])")
         self.depth -= 1
 
     def find(self, line: str) -> None:
@@ -208,7 +210,7 @@ class Writer:
         """`owners`, if a section's rows are attached by the primary key."""
         section = self.sections[child]
         info = self.sections[section.parent].instances.info
-        return self.owners(child) if section.near == tuple(field.attname for field in info.pk_fields) else None
+        return self.owners(child) if section.local == tuple(field.attname for field in info.pk_fields) else None
 
     def loop(self, layout: ColumnLayout, header: str) -> None:
         self.layout = layout
@@ -220,7 +222,7 @@ class Writer:
         """Values that are used more than once are processed once."""
         names = {*entity.keys, *self.sections[number].links}
         for child in self.children[number]:
-            names.update(self.sections[child].near)
+            names.update(self.sections[child].local)
         for column, name in enumerate(entity.attributes):
             if name in names and self.layout.processors[column] is not None:
                 self.write(f"c{column} = {self.value(column)}")

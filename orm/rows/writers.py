@@ -87,7 +87,7 @@ def write_inserts(info: ModelInfo, fields: Sequence[Field[Any]], processors: Seq
         "    asked = False",
         "    for instance in instances:",
         "        own = instance.__dict__",
-        *(["        for relation in composed: relation.adopt(instance)"] if info.composed else []),
+        *(["        for relation in composed: relation.copy_saved_key(instance)"] if info.composed else []),
         "        try:",
         *(f"            {line}" for line in read),
         f"            row = ({''.join(row)})",

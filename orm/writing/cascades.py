@@ -12,8 +12,7 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from orm.database.dialect import DeleteRules
-from orm.relations import CASCADE
-from orm.writing.insert_order import Forward
+from orm.relations import CASCADE, ForwardRelation
 
 Row = Hashable
 """What stands for a row: its model and primary key."""
@@ -23,7 +22,7 @@ Row = Hashable
 class ForeignKeyEffect:
     """A relation as the rows that it leads to have it: which rows go, or stand in the way, when one of those goes."""
 
-    relation: Forward
+    relation: ForwardRelation
     checks: bool
     """Whether it refuses."""
     default: Row | None = None
@@ -43,7 +42,7 @@ class ForeignKeyEffect:
 class Refusal:
     """The rows that the database would stop at."""
 
-    relation: Forward
+    relation: ForwardRelation
     rows: int
 
 

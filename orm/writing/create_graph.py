@@ -13,6 +13,7 @@ from orm.exceptions import QueryError
 from orm.relations import (
     CompositeForeignKey,
     ForeignKey,
+    ForwardRelation,
     GenericForeignKey,
     ManyToManySide,
     Relation,
@@ -29,7 +30,6 @@ from orm.writing.dependent_inserts import (
     place_of,
     unsaved_parents,
 )
-from orm.writing.insert_order import Forward
 
 if TYPE_CHECKING:
     from orm.fields import Field
@@ -221,16 +221,16 @@ class NestedInput:
                 raise self._conflict_error(relation.relation, place)
             self.moves.append(Repoint(row, relation.relation, entry, place))
 
-    def _set_parent(self, child: PendingRow, relation: Forward, parent: PendingRow, place: Place) -> None:
+    def _set_parent(self, child: PendingRow, relation: ForwardRelation, parent: PendingRow, place: Place) -> None:
         """Have a foreign key of a new row point at a new row."""
         known = child.parents.setdefault(relation, parent)
         own = child.instance.__dict__
-        key = [own.get(near.attname) for near in local_fields(relation) if not near.has_default()]
+        key = [own.get(local.attname) for local in local_fields(relation) if not local.has_default()]
         given = bool(key) and None not in key and not leads_to(relation, child.instance, parent.instance)
         if known is not parent or given:
             raise self._conflict_error(relation, place)
 
-    def _conflict_error(self, relation: Forward, place: Place) -> QueryError:
+    def _conflict_error(self, relation: ForwardRelation, place: Place) -> QueryError:
         return QueryError(
             f"create_graph(): the row at {'.'.join(map(str, place))!r} is given two different values for "
             f"{relation.label}, of which a row has one."
@@ -238,11 +238,14 @@ class NestedInput:
 
     def _add_pair(self, entry: PendingRow, end: ManyToManySide, row: Any, place: Place) -> None:
         """Note a new row of the through model; the same pair may be given from both sides."""
-        for near, far in ((entry, row), (row, entry)) if end.symmetrical else ((entry, row),):
-            sides = {end.near.name: self._identity(near, end.near), end.far.name: self._identity(far, end.far)}
-            self._pairs.setdefault((end.through, frozenset(sides.items())), (end, near, far, place))
+        for local, remote in ((entry, row), (row, entry)) if end.symmetrical else ((entry, row),):
+            sides = {
+                end.local_key.name: self._identity(local, end.local_key),
+                end.remote_key.name: self._identity(remote, end.remote_key),
+            }
+            self._pairs.setdefault((end.through, frozenset(sides.items())), (end, local, remote, place))
 
-    def _identity(self, row: Any, key: Forward) -> Hashable:
+    def _identity(self, row: Any, key: ForwardRelation) -> Hashable:
         if isinstance(row, PendingRow):
             return row
         return tuple(row.__dict__[field.attname] for field in remote_fields(key))
@@ -252,9 +255,9 @@ class NestedInput:
         for entry in tuple(self.entries):
             for relation, parent in entry.parents.items():
                 self._append_related(parent, relation.reverse, entry)
-        for end, near, far, place in self._pairs.values():
+        for end, local, remote, place in self._pairs.values():
             pair = PendingRow(end.through(), place)
-            for key, row in ((end.near, near), (end.far, far)):
+            for key, row in ((end.local_key, local), (end.remote_key, remote)):
                 if isinstance(row, PendingRow):
                     pair.parents[key] = row
                 else:
@@ -264,7 +267,7 @@ class NestedInput:
             whole = end.relation
             ends = (whole.forward,) if whole.symmetrical else (whole.forward, whole.backward)
             for side in ends:
-                here, there = (near, far) if side.near is end.near else (far, near)
+                here, there = (local, remote) if side.local_key is end.local_key else (remote, local)
                 if isinstance(here, PendingRow):
                     self._append_related(here, side, there)
 
@@ -304,7 +307,7 @@ def _keys(relation: Any) -> tuple[Field[Any], ...]:
     """What tells a row at the far end: what the through model points at, or its primary key."""
     info = relation.target._meta
     if isinstance(relation, ManyToManySide):
-        return fields_of(info, relation.far.remote_columns)
+        return fields_of(info, relation.remote_key.remote_columns)
     keys: tuple[Field[Any], ...] = info.pk_fields
     return keys
 

@@ -19,10 +19,9 @@ from orm.query.projection import Columns, Instances
 from orm.query.query import Query
 from orm.query.resolving.resolve import resolve_conditions
 from orm.query.resolving.scope import Scope
-from orm.relations import CASCADE, NO_ACTION, SET_DEFAULT, SET_NULL
+from orm.relations import CASCADE, NO_ACTION, SET_DEFAULT, SET_NULL, ForwardRelation
 from orm.relations.attaching import local_fields, remote_fields
 from orm.writing.cascades import ForeignKeyEffect, first_refusal
-from orm.writing.insert_order import Forward
 
 if TYPE_CHECKING:
     from orm.fields import Field
@@ -90,13 +89,13 @@ class DeletePreview:
         self.database = database
         self.pointing = _reach(query.info)
         """The relations that point at each model of which rows may be deleted."""
-        self.defaults: dict[Forward, list[Key] | None] = {}
+        self.defaults: dict[ForwardRelation, list[Key] | None] = {}
         """The rows that SET DEFAULT leads to; None: it is SET NULL."""
         self.tables = {
             info: DeletedRows(info, self._read_fields(info)) for info in self.pointing if not self._counted(info)
         }
 
-    def _checks(self, relation: Forward) -> bool:
+    def _checks(self, relation: ForwardRelation) -> bool:
         """Whether a relation refuses: RESTRICT and NO ACTION, and what the database takes for it."""
         if relation.on_delete == SET_DEFAULT:
             return not self.rules.sets_default
@@ -187,7 +186,7 @@ class DeletePreview:
                 new.append(key)
         return new
 
-    async def _rows(self, relation: Forward, held: Sequence[Key]) -> list[Key]:
+    async def _rows(self, relation: ForwardRelation, held: Sequence[Key]) -> list[Key]:
         """The rows that point with the relation at one of the held keys."""
         info = relation.model._meta
         names = Scope(info)
@@ -198,28 +197,28 @@ class DeletePreview:
             found += await execution.fetch(Query(info, columns, where=where, ordering=()), self.database)
         return found
 
-    def _pointing_at(self, relation: Forward, held: Sequence[Key]) -> Iterator[Q]:
+    def _pointing_at(self, relation: ForwardRelation, held: Sequence[Key]) -> Iterator[Q]:
         """The condition, in parts that a statement takes."""
         keys = list(dict.fromkeys(key for key in held if None not in key))
-        near = local_fields(relation)
+        local = local_fields(relation)
         size = self.dialect.max_list or len(keys)
-        if len(near) > 1:
+        if len(local) > 1:
             size = 100
         for part in chunks(keys, size) if keys else ():
-            if len(near) == 1:
-                yield Q(**{f"{near[0].attname}__in": [key for (key,) in part]})
+            if len(local) == 1:
+                yield Q(**{f"{local[0].attname}__in": [key for (key,) in part]})
             else:
-                one = [Q(**{each.attname: value for each, value in zip(near, key, strict=True)}) for key in part]
+                one = [Q(**{each.attname: value for each, value in zip(local, key, strict=True)}) for key in part]
                 yield reduce(Q.__or__, one)
 
-    def _held(self, relation: Forward) -> list[Key]:
+    def _held(self, relation: ForwardRelation) -> list[Key]:
         """The keys, as the relation holds them, of all the rows that go at its far end."""
         table = self.tables[relation.target._meta]
         return [table.values(row, remote_fields(relation)) for row in table.rows.values()]
 
     # Counting.
 
-    async def _count(self, relation: Forward, *others: Q) -> int:
+    async def _count(self, relation: ForwardRelation, *others: Q) -> int:
         """How many rows point with the relation at one that goes, and are not told by the other conditions."""
         info = relation.model._meta
         count = 0
@@ -228,7 +227,7 @@ class DeletePreview:
             count += await execution.count(Query(info, Instances(info), where=where), self.database)
         return count
 
-    def _cascading(self, info: ModelInfo) -> list[Forward]:
+    def _cascading(self, info: ModelInfo) -> list[ForwardRelation]:
         """The relations of a model over which its rows go."""
         return [one for one in info.forward if one.on_delete == CASCADE and one.target._meta in self.tables]
 
@@ -240,7 +239,7 @@ class DeletePreview:
             before += [~one for one in self._pointing_at(relation, self._held(relation))]
         return count
 
-    async def _referring(self, relation: Forward) -> tuple[int, int]:
+    async def _referring(self, relation: ForwardRelation) -> tuple[int, int]:
         """How many rows point with the relation at one that goes: of those that stay, and of those that go, too."""
         info = relation.model._meta
         table = self.tables.get(info)
@@ -253,14 +252,14 @@ class DeletePreview:
             others += [~one for one in self._pointing_at(other, self._held(other))]
         return await self._count(relation, *others), 0
 
-    async def _default_rows(self, relation: Forward) -> list[Key] | None:
+    async def _default_rows(self, relation: ForwardRelation) -> list[Key] | None:
         """The row that the relation's default leads to, as a list; empty if there is none, None if it leads nowhere."""
-        near, far = local_fields(relation), remote_fields(relation)
-        if any(one.server_default is None for one in near):
-            return None if all(one.allow_null for one in near if one.server_default is None) else []
+        local, remote = local_fields(relation), remote_fields(relation)
+        if any(one.server_default is None for one in local):
+            return None if all(one.allow_null for one in local if one.server_default is None) else []
         info = relation.target._meta
         conditions = []
-        for here, there in zip(near, far, strict=True):
+        for here, there in zip(local, remote, strict=True):
             default: Any = here.server_default
             if isinstance(default, str):
                 conditions.append(Q(**{there.attname: default}))
@@ -305,7 +304,7 @@ class DeletePreview:
             return await self._below(lowest)
         return {}
 
-    def _pull(self, relation: Forward) -> ForeignKeyEffect:
+    def _pull(self, relation: ForwardRelation) -> ForeignKeyEffect:
         """How the relation pulls rows along, as yet without them."""
         checks_at_end = self.rules.checks_at_end and relation.on_delete == NO_ACTION
         pull = ForeignKeyEffect(relation, checks=self._checks(relation) and not checks_at_end)
@@ -337,9 +336,9 @@ class DeletePreview:
         return found
 
 
-def _reach(start: ModelInfo) -> dict[ModelInfo, list[Forward]]:
+def _reach(start: ModelInfo) -> dict[ModelInfo, list[ForwardRelation]]:
     """The models of which rows may be deleted along, with the relations that point at each."""
-    found: dict[ModelInfo, list[Forward]] = {}
+    found: dict[ModelInfo, list[ForwardRelation]] = {}
     todo = [start]
     while todo:
         info = todo.pop()
@@ -350,7 +349,7 @@ def _reach(start: ModelInfo) -> dict[ModelInfo, list[Forward]]:
     return found
 
 
-def _pointing_at(info: ModelInfo) -> list[Forward]:
+def _pointing_at(info: ModelInfo) -> list[ForwardRelation]:
     """The relations that point at a model, those of hidden ways back too."""
     models = {id(model): model for model in info.registry.models.values()}
     for relation in info.relations.values():

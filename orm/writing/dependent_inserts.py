@@ -15,10 +15,10 @@ from orm.database.dialect import Dialect
 from orm.exceptions import QueryError
 from orm.query.projection import Instances
 from orm.query.query import Query
-from orm.relations import ForeignKey
+from orm.relations import ForeignKey, ForwardRelation
 from orm.relations.attaching import attach_one, local_fields, remote_fields
 from orm.writing import bulk
-from orm.writing.insert_order import Dependency, Forward, arrange
+from orm.writing.insert_order import Dependency, arrange
 from orm.writing.instances import finish_insert, stamped, values_of
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class PendingRow:
 
     instance: Model
     place: Place = ()
-    parents: dict[Forward, PendingRow] = field(default_factory=dict)
+    parents: dict[ForwardRelation, PendingRow] = field(default_factory=dict)
     row: dict[str, Any] = field(default_factory=dict)
 
     def validate(self) -> list[typesystem.Message]:
@@ -49,7 +49,7 @@ class PendingRow:
             if isinstance(relation, ForeignKey):
                 values[relation.name] = parent.instance  # Which is valid, and None as long as it has no key.
             else:
-                coming.update(near.name for near in local_fields(relation))
+                coming.update(local.name for local in local_fields(relation))
         try:
             self.row = info.validator.create(values)
         except typesystem.ValidationError as error:
@@ -68,8 +68,8 @@ class PendingRow:
     def take_keys(self) -> None:
         """Point at the parents, as far as their rows have what it takes."""
         for relation, parent in self.parents.items():
-            for near, far in zip(local_fields(relation), remote_fields(relation), strict=True):
-                self.row[near.name] = parent.row.get(far.name)
+            for local, remote in zip(local_fields(relation), remote_fields(relation), strict=True):
+                self.row[local.name] = parent.row.get(remote.name)
 
     def finish(self, database: databases.Database | None) -> None:
         """Tell the instance that its row is there. `database` is one that is not its registry's."""
@@ -85,7 +85,7 @@ class Repoint:
     """A row that is there already is to point at a new one."""
 
     instance: Model
-    relation: Forward
+    relation: ForwardRelation
     parent: PendingRow
     place: Place
 
@@ -95,7 +95,7 @@ def place_of(message: Any) -> Place:
     return tuple(message.index)
 
 
-def unsaved_parents(instance: Model) -> Iterator[tuple[Forward, Model]]:
+def unsaved_parents(instance: Model) -> Iterator[tuple[ForwardRelation, Model]]:
     """The unsaved instances that its relations point at."""
     own = instance.__dict__
     for relation in instance._meta.forward:
@@ -104,16 +104,16 @@ def unsaved_parents(instance: Model) -> Iterator[tuple[Forward, Model]]:
             yield relation, related
 
 
-def leads_to(relation: Forward, instance: Model, related: Model) -> bool:
+def leads_to(relation: ForwardRelation, instance: Model, related: Model) -> bool:
     """Whether the key that the instance holds, as far as it does, is that of the related one.
 
     A key that was set later says that another row is meant, or none.
     """
     own = instance.__dict__
-    for near, far in zip(local_fields(relation), remote_fields(relation), strict=True):
-        if near.attname in own:
-            key = own[near.attname]
-            if key is None or key != related.__dict__.get(far.attname):
+    for local, remote in zip(local_fields(relation), remote_fields(relation), strict=True):
+        if local.attname in own:
+            key = own[local.attname]
+            if key is None or key != related.__dict__.get(remote.attname):
                 return False
     return True
 
@@ -181,7 +181,7 @@ async def insert_entries(
         return
     moves = [*moves, *(Repoint(entries[one.child].instance, one.relation, entries[one.parent], ()) for one in late)]
     dialect = await dialect_of(database)
-    postponed: dict[int, list[Forward]] = {}
+    postponed: dict[int, list[ForwardRelation]] = {}
     for one in late:
         postponed.setdefault(one.child, []).append(one.relation)
     first = _insertion(dialect, entries, batches[0], postponed, batch_size)
@@ -205,7 +205,7 @@ def _dependencies(entries: Sequence[PendingRow]) -> Iterator[Dependency]:
         for relation, parent in entry.parents.items():
             known = (
                 parent.instance._meta is entry.instance._meta
-                and all(parent.row.get(far.name) is not None for far in remote_fields(relation))
+                and all(parent.row.get(remote.name) is not None for remote in remote_fields(relation))
                 # Rows of other columns go into another statement.
                 and list(parent.row) == list(entry.row)
             )
@@ -216,7 +216,7 @@ def _insertion(
     dialect: Dialect,
     entries: Sequence[PendingRow],
     batch: Sequence[int],
-    postponed: dict[int, list[Forward]],
+    postponed: dict[int, list[ForwardRelation]],
     batch_size: int | None,
 ) -> _Inserted:
     """The statements of one batch, whose parents are there."""
@@ -225,9 +225,9 @@ def _insertion(
         entry.take_keys()
         waiting = postponed.get(position, ())
         for relation in waiting:
-            entry.row.update((near.name, None) for near in local_fields(relation) if near.allow_null)
+            entry.row.update((local.name, None) for local in local_fields(relation) if local.allow_null)
         for relation, parent in entry.parents.items():
-            missing = [near for near in local_fields(relation) if entry.row[near.name] is None]
+            missing = [local for local in local_fields(relation) if entry.row[local.name] is None]
             if missing and relation not in waiting and entry is not parent:
                 raise QueryError(
                     f"{relation.label}: {dialect.name} does not tell the key that it gave to the new "
@@ -258,7 +258,7 @@ async def _move(
     moves: Iterable[Repoint], new: dict[int, PendingRow], database: databases.Database, batch_size: int | None
 ) -> None:
     """Have rows that are there point at new ones: a statement for each foreign key."""
-    by_relation: dict[Forward, list[Repoint]] = {}
+    by_relation: dict[ForwardRelation, list[Repoint]] = {}
     for move in moves:
         by_relation.setdefault(move.relation, []).append(move)
     for relation, given in by_relation.items():
@@ -273,10 +273,10 @@ async def _move(
             # A copy with nothing but what is to be written, so that a failure leaves the instance as it was.
             copy = info.model.__new__(info.model)
             copy.__dict__.update((part.attname, value) for part, value in key.items())
-            for near, far in zip(local_fields(relation), remote_fields(relation), strict=True):
-                copy.__dict__[near.attname] = move.parent.row[far.name]
+            for local, remote in zip(local_fields(relation), remote_fields(relation), strict=True):
+                copy.__dict__[local.attname] = move.parent.row[remote.name]
             changed.append(copy)
-        names = [near.name for near in local_fields(relation)]
+        names = [local.name for local in local_fields(relation)]
         matched = await bulk.update(Query(info, Instances(info)), changed, names, batch_size, database)
         if matched != len(changed):
             raise info.model.DoesNotExist(

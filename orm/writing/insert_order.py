@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from orm.exceptions import QueryError
-from orm.relations import CompositeForeignKey, ForeignKey
+from orm.relations import ForwardRelation
 
 if TYPE_CHECKING:
     from orm.mapping.model_info import ModelInfo
-
-
-Forward = ForeignKey[Any] | CompositeForeignKey[Any]
 
 
 @dataclass(frozen=True)
@@ -25,7 +22,7 @@ class Dependency:
     """
 
     child: int
-    relation: Forward
+    relation: ForwardRelation
     parent: int
     known: bool
 
@@ -47,7 +44,7 @@ def arrange(infos: Sequence[ModelInfo], dependencies: Sequence[Dependency]) -> t
 
 def _postponed(circle: Sequence[Dependency]) -> Sequence[Dependency]:
     """Of dependencies that make a circle, those of one foreign key that may be null, and of the fewest rows."""
-    by_relation: dict[Forward, list[Dependency]] = {}
+    by_relation: dict[ForwardRelation, list[Dependency]] = {}
     for one in circle:
         if one.relation.allow_null:
             by_relation.setdefault(one.relation, []).append(one)

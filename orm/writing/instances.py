@@ -52,7 +52,7 @@ def copy_related_keys(instance: Model) -> None:
         if field.attname not in own and field.name in own:
             copy_saved_keys(field)(own)
     for relation in instance._meta.composed.values():
-        relation.adopt(instance)
+        relation.copy_saved_key(instance)
 
 
 def values_of(instance: Model) -> dict[str, Any]:
@@ -193,7 +193,7 @@ def split_update(
     for name, value in values.items():
         relation = info.composed.get(name)
         if relation is not None:
-            plain.update(split_update(info, relation.spread(value))[0])
+            plain.update(split_update(info, relation.field_values(value))[0])
             given[name] = value
             continue
         field = info.fields.get(name) or info.by_attname.get(name)

@@ -130,8 +130,8 @@ class Subject:
                 await self.database.execute(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), {FIRST_FREE_KEY})")
         for (name, relation), pairs in PAIRS.items():
             end = getattr(m, name)._meta.accessors[relation]
-            near, far = end.near.attname, end.far.attname
-            await end.through.objects.bulk_create([{near: one, far: other} for one, other in pairs])
+            local, remote = end.local_key.attname, end.remote_key.attname
+            await end.through.objects.bulk_create([{local: one, remote: other} for one, other in pairs])
 
     def close(self) -> None:
         """Disconnect."""

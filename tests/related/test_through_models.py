@@ -118,7 +118,7 @@ def test_a_through_model_that_fits_is_found_by_name() -> None:
     book = through_of(book="Book", writer="Writer")
     assert book._meta.accessors["writers"].through.__name__ == "Contract"
     chosen = through_of(book="Book", writer="Writer", agent="Writer", relation={"through_fields": ("book", "agent")})
-    assert chosen._meta.accessors["writers"].far.name == "agent"
+    assert chosen._meta.accessors["writers"].remote_key.name == "agent"
 
 
 def test_a_through_model_that_never_appears() -> None:

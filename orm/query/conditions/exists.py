@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement
 
 from orm.query.conditions.base import Predicate
 from orm.query.terms.base import PathTerm, Term
-from orm.relations import pairs
+from orm.relations import column_equalities
 
 if TYPE_CHECKING:
     from orm.query.query import Query
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from orm.relations import Hop
 
 
-def near_columns(rendering: Rendering, hops: tuple[Hop, ...]) -> list[ColumnElement[Any]]:
+def local_join_columns(rendering: Rendering, hops: tuple[Hop, ...]) -> list[ColumnElement[Any]]:
     """The columns on this side that rows at the far end point at; a key that says the same saves a join."""
     *before, last = hops
     if before and before[-1].remote_columns == last.local_columns and not before[-1].many:
@@ -36,7 +36,7 @@ class JoinKeyTerm(Term):
         self.key = ("link", hops, position)
 
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
-        return near_columns(rendering, self.hops)[self.position]
+        return local_join_columns(rendering, self.hops)[self.position]
 
     def leaves(self) -> tuple[Term, ...]:
         return (self,)
@@ -64,7 +64,7 @@ class JoinedKeyTerm(Term):
         return (self,)
 
 
-def near_terms(hops: tuple[Hop, ...], joined: int) -> tuple[Term, ...]:
+def local_terms(hops: tuple[Hop, ...], joined: int) -> tuple[Term, ...]:
     """What an EXISTS about a relation that leads to many reads outside: `joined`, see `RowExists`."""
     if joined:
         keys = range(len(hops[-1].target._meta.pk_fields))
@@ -89,9 +89,9 @@ class RowExists(Term):
 
     def grouped_by(self) -> tuple[Term, ...]:
         """What groups must have in common for it: as in Django itself, if it reads anything across a relation."""
-        near = near_terms(self.hops, self.joined)
-        across = not near or any(isinstance(t, PathTerm) and t.path.relations for t in self.reads)
-        return (self,) if across else (*near, *self.reads)
+        local = local_terms(self.hops, self.joined)
+        across = not local or any(isinstance(t, PathTerm) and t.path.relations for t in self.reads)
+        return (self,) if across else (*local, *self.reads)
 
     def leaves(self) -> tuple[Term, ...]:
         return (self,)
@@ -100,7 +100,7 @@ class RowExists(Term):
         hop = self.hops[-1]
         inner = type(rendering)(hop.target._meta, rendering.binds, rendering)
         condition = self.condition.render(inner, required=True, negated=False)
-        found = pairs(near_columns(rendering, self.hops), hop, inner.table)
+        found = column_equalities(local_join_columns(rendering, self.hops), hop, inner.table)
         if self.joined:
             row = rendering.join(self.hops, self.joined)
             found += [
@@ -128,14 +128,14 @@ class RelatedNull(Term):
         return (self,)
 
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
-        near = near_columns(rendering, self.hops)
+        local = local_join_columns(rendering, self.hops)
         start = self.hops[-2].target._meta if len(self.hops) > 1 else rendering.info
         inner = type(rendering)(start, rendering.binds, rendering)
         condition = self.condition.render(inner, required=True, negated=False)
         own = (inner.table.c[name] for name in self.hops[-1].local_columns)
-        found = _probe(inner, condition, *(here == there for here, there in zip(own, near, strict=True)))
+        found = _probe(inner, condition, *(here == there for here, there in zip(own, local, strict=True)))
         if any(hop.allow_null for hop in self.hops[:-1]):
-            return sqlalchemy.or_(found, *(column.is_(None) for column in near))
+            return sqlalchemy.or_(found, *(column.is_(None) for column in local))
         return found
 
 

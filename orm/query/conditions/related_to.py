@@ -43,6 +43,6 @@ class RelatedIn(Condition):
 def owner_key_paths(relation: Relation) -> tuple[Path, ...]:
     """The columns, seen from the relation's target, that hold the key of an instance that has the relation."""
     first = relation.hops[0]
-    back: tuple[Hop, ...] = (relation.far.reverse,) if isinstance(relation, ManyToManySide) else ()
+    back: tuple[Hop, ...] = (relation.remote_key.reverse,) if isinstance(relation, ManyToManySide) else ()
     fields = fields_of(first.target._meta, first.remote_columns)
     return tuple(Path(f"{relation.accessor}+", back, field, field) for field in fields)

@@ -81,7 +81,7 @@ class GraphPlan:
                 None if section.branch is None else section.branch.to_attr,
                 section.instances,
                 tuple(field.attname for field in section.links),
-                tuple(field.attname for field in section.near),
+                tuple(field.attname for field in section.local),
                 layouts[number, "rows"],
                 layouts.get((number, "pairs")),
                 section.unique,

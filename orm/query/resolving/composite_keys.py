@@ -150,7 +150,7 @@ def key_fields(relation: Relation) -> tuple[Field[Any], ...]:
     if isinstance(relation, (ForeignKey, CompositeForeignKey)):
         return fields_of(relation.target._meta, relation.remote_columns)
     if isinstance(relation, ManyToManySide):
-        return fields_of(relation.target._meta, relation.far.remote_columns)
+        return fields_of(relation.target._meta, relation.remote_key.remote_columns)
     return relation.target._meta.pk_fields
 
 

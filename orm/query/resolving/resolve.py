@@ -52,7 +52,7 @@ from orm.query.conditions.base import (
     without_group_terms,
 )
 from orm.query.conditions.comparing import PLAIN_VALUES, in_query, one_row, prepared, within_year
-from orm.query.conditions.exists import ExistsQuery, NullAsFalse, RelatedNull, RelationPredicate, RowExists, near_terms
+from orm.query.conditions.exists import ExistsQuery, NullAsFalse, RelatedNull, RelationPredicate, RowExists, local_terms
 from orm.query.conditions.related_to import RelatedIn, RelatedTo
 from orm.query.ordering import ClauseOrder, OrderTerm
 from orm.query.paths import MAX_CACHED, Path, resolve_path, split_path
@@ -306,7 +306,7 @@ def _linked_in(names: Scope, condition: RelatedIn, negated: bool) -> Predicate:
     count = paths[0].first_many()
     hops = paths[0].relations[:count]
     if query is None:
-        return constant(False, *near_terms(hops, names.joined_here(hops)))
+        return constant(False, *local_terms(hops, names.joined_here(hops)))
     inner_names = Scope(hops[-1].target._meta, own_scope=True)
     inner = InQuery(tuple(inner_names.path_term(path.after(count)) for path in paths), query, outside=True)
     return RelationPredicate(RowExists(hops, inner, names.joined_here(hops), ()))
@@ -401,7 +401,7 @@ def _exists(names: Scope, path: Path, steps: Steps, lookup: Lookup, value: Any) 
     if lookup.name == "exact" and isinstance(value, Outside) and not isinstance(value.term.term, PathTerm):
         inner = NullAsFalse(inner)
     if is_never(inner):
-        return constant(False, *near_terms(hops, names.joined_here(hops)))
+        return constant(False, *local_terms(hops, names.joined_here(hops)))
     # Asked last: what the value reads may have joined the relation, too.
     joined = names.joined_here(hops)
     return RelationPredicate(RelatedNull(hops, inner) if outer else RowExists(hops, inner, joined, outside))
