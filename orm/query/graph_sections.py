@@ -71,7 +71,7 @@ class AmongKeys(Predicate):
 class Section:
     """The rows of a graph's root, or of one relation of it.
 
-    What a row belongs to is in its `links`, or in `pairs` of keys: the far side's after the near side's.
+    What a row belongs to is in its `links`, or in `pairs` of keys: the remote side's after the local side's.
     """
 
     path: str
