@@ -1,21 +1,92 @@
-"""What differs between databases when SQL is planned, behind one interface."""
+"""`Dialect`: everything that differs between databases, in one object for each.
+
+A database is one subclass, registered by one line in `orm/database/dialect_registry.py`. It says how values are stored
+(`storage`), how functions and operators are written (`sql_functions`, `text_match()`, `in_list()`, …), what statements
+the server takes (`returning`, `lock_rows()`, …), which drivers run them, and what their errors mean. The page "Another
+database" of the documentation adds one.
+
+Methods that write SQL take the SQL of their operands, and return text.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from operator import itemgetter
 from typing import Any, ClassVar
 
 import sqlalchemy
+from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
 
-from orm.database.dialect_registry import ByKind
+from orm import exceptions
+from orm.database.storage import StorageTypes
+from orm.exceptions import NotSupportedError
 
 # Stands in compiled SQL for a list whose placeholders are written at each execution.
 LIST_SLOT = "/*list*/"
+# Escapes LIKE's wildcards. Not a backslash, which MySQL's string literals would eat.
+LIKE_ESCAPE = "!"
+
+SQLTemplate = str | Callable[..., str] | None
+"""How a function is written: a template of its arguments (``{0}``, ``{1}``; ``{all}`` for all of them), a callable
+that takes the literals and the arguments and returns SQL, or None for a function that the database does not have."""
+
+PEP_249_CLASSES: dict[str, type[exceptions.Error]] = {
+    name: getattr(exceptions, name)
+    for name in (
+        "InterfaceError",
+        "DatabaseError",
+        "DataError",
+        "InternalError",
+        "ProgrammingError",
+        "NotSupportedError",
+        "IntegrityError",
+        "OperationalError",
+    )
+}
+
+
+def pep_249_class(error: BaseException) -> type[exceptions.Error]:
+    """The ORM's class of the same name as the error's class or the nearest of its bases that PEP 249 names."""
+    for cls in type(error).__mro__:
+        if cls.__name__ in PEP_249_CLASSES:
+            return PEP_249_CLASSES[cls.__name__]
+    return exceptions.DatabaseError
+
+
+def like_pattern(operator: str, text: str) -> str:
+    """`text` as a LIKE pattern in which nothing but the added ``%`` is a wildcard."""
+    escape = LIKE_ESCAPE
+    text = text.replace(escape, escape * 2).replace("%", f"{escape}%").replace("_", f"{escape}_")
+    if operator == "contains":
+        return f"%{text}%"
+    if operator == "startswith":
+        return f"{text}%"
+    return f"%{text}" if operator == "endswith" else text
+
+
+def order_by_clause(order: Sequence[tuple[str, bool]]) -> str:
+    """An ORDER BY clause of SQL expressions, each with whether it is descending; nothing without any."""
+    terms = [f"{key} DESC" if descending else key for key, descending in order]
+    return f" ORDER BY {', '.join(terms)}" if terms else ""
+
+
+@dataclass(frozen=True)
+class DriverClasses:
+    """A driver and the classes that run it, as ``module:Class``, so that none is imported before it is used."""
+
+    package: str
+    """The package to import, which a URL can name: ``mysql+aiomysql://``."""
+    backend: str
+    """The backend of `orm.Database`."""
+    driver: str
+    """The `Driver` that a plain `databases.Database` runs on."""
+    databases_backend: str
+    """The module of the backend that `databases` has for it."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +114,24 @@ class DeleteRules:
 
 
 class Dialect:
-    """One kind of database server: the SQLAlchemy dialect that compiles for its driver, and its ways.
+    """One database: how SQL is compiled for it, how values are stored there, and which drivers connect to it.
 
-    There is one instance for each of SQLite, PostgreSQL, MySQL and MariaDB.
+    There is one instance for each registered name. Attributes and methods that a database does not override are
+    standard SQL's, or what most databases have.
     """
 
-    name: ClassVar[str]
+    name: ClassVar[str] = "standard"
+    """The name of SQLAlchemy's dialect, and the scheme of URLs."""
+    storage: ClassVar[StorageTypes] = StorageTypes()
+    """How each type of column is stored."""
+    sql_functions: ClassVar[Mapping[str, SQLTemplate]] = {}
+    """How functions are written, by the ORM's names; those left out are standard: the name in capitals."""
+
+    drivers: ClassVar[tuple[DriverClasses, ...]] = ()
+    """The drivers; a URL that names none uses the first that is installed, or the last."""
+    extra: ClassVar[str] = ""
+    """The extra of `orm` that installs a driver: ``pip install 'orm[…]'``."""
+
     numbered_parameters: ClassVar[bool] = False
     """Whether the driver's parameters have numbers, so that one row's SQL cannot be repeated for the next."""
     returning: ClassVar[bool]
@@ -80,18 +163,128 @@ class Dialect:
     lift_foreign_keys: ClassVar[tuple[str, ...]] = ()
     enforce_foreign_keys: ClassVar[tuple[str, ...]] = ()
 
+    lag_lead_default: ClassVar[bool] = True
+    """Whether LAG() and LEAD() take a default."""
+    checks_on_set_null: ClassVar[bool] = True
+    """Whether a CHECK may name columns that foreign keys set to NULL."""
+
     def __init__(self) -> None:
         self.sqlalchemy = self.make_sqlalchemy_dialect()
 
+    @property
+    def default_driver(self) -> DriverClasses:
+        """The driver of a URL that names none."""
+        for driver in self.drivers[:-1]:
+            if find_spec(driver.package):
+                return driver
+        return self.drivers[-1]
+
+    def find_driver(self, package: str) -> DriverClasses | None:
+        """The driver of this name, the default one if it is empty; None if the dialect has no such driver."""
+        if not package:
+            return self.default_driver
+        return next((driver for driver in self.drivers if driver.package == package), None)
+
+    def classify_error(self, error: BaseException) -> type[exceptions.Error]:
+        """The ORM's class for a driver's error."""
+        return pep_249_class(error)
+
     def make_sqlalchemy_dialect(self) -> SQLAlchemyDialect:
         """The SQLAlchemy dialect for the driver's parameter style."""
-        raise NotImplementedError
+        return DefaultDialect()
 
     def compile(self, statement: sqlalchemy.ClauseElement) -> SQLCompiler:
         """`statement` compiled for the driver."""
         compiled = statement.compile(dialect=self.sqlalchemy)
         assert isinstance(compiled, SQLCompiler)
         return compiled
+
+    def type_sql(self, type_: TypeEngine[Any]) -> str:
+        """The SQL of a column type."""
+        sql: str = self.sqlalchemy.type_compiler_instance.process(type_.dialect_impl(self.sqlalchemy))
+        return sql
+
+    # How functions and operators are written.
+
+    def function(self, name: str, literals: Sequence[str], arguments: Sequence[str]) -> str:
+        """A call of a function by the ORM's name. `literals` are fixed parts, such as a unit: never a user's text.
+
+        Raises `NotSupportedError` for a function that the database does not have.
+        """
+        if name not in self.sql_functions:
+            return f"{name.upper()}({', '.join(arguments)})"
+        template = self.sql_functions[name]
+        if template is None:
+            raise NotSupportedError(f"{self.name} has no function for {name}.")
+        if callable(template):
+            return template(*literals, *arguments)
+        return f"({template.format(*arguments, all=', '.join(arguments))})"
+
+    def cast(self, value: str, source: str, target: str, type_: TypeEngine[Any]) -> str:
+        """A value of the field type `source` as one of the field type `target`, whose column type is `type_`."""
+        return f"CAST({value} AS {self.type_sql(type_)})"
+
+    def collection_aggregate(
+        self,
+        name: str,
+        values: Sequence[str],
+        *,
+        distinct: bool,
+        order: Sequence[tuple[str, bool]],
+        condition: str | None,
+    ) -> str:
+        """``string_agg``, ``array_agg`` or ``json_agg`` of a value (and a delimiter).
+
+        `order` has SQL expressions, each with whether it is descending; rows that do not meet `condition` are left out.
+        Raises `NotSupportedError` for an aggregate that the database does not have.
+        """
+        raise NotSupportedError(f"{self.name} has no aggregate for {name}.")
+
+    def text_match(self, text: str, pattern: str, operator: str, *, ignore_case: bool, beyond_ascii: bool) -> str:
+        """Whether text matches what `encode_pattern` made of a value.
+
+        `operator` is ``contains``, ``startswith``, ``endswith`` or ``exact`` (only with `ignore_case`). `beyond_ascii`
+        tells that folding the case of the value takes more than ASCII.
+        """
+        if ignore_case:
+            text, pattern = f"UPPER({text})", f"UPPER({pattern})"
+        return f"{text} = {pattern}" if operator == "exact" else f"{text} LIKE {pattern} ESCAPE '{LIKE_ESCAPE}'"
+
+    def encode_pattern(self, operator: str, ignore_case: bool, text: str) -> str:
+        """The argument that `text_match` compares with: a text as a pattern."""
+        return text if operator == "exact" else like_pattern(operator, text)
+
+    def regex(self, text: str, pattern: str, *, ignore_case: bool) -> str:
+        """Whether text matches a regular expression."""
+        raise NotSupportedError(f"{self.name} has no regular expressions.")
+
+    def in_list(self, value: str, values: str, item_type: TypeEngine[Any]) -> str:
+        """Whether a value is in a list, which is one argument: what `encode_list` made of it."""
+        raise NotImplementedError
+
+    def encode_list(self, values: list[Any]) -> Any:
+        """The argument for a list of values that are the driver's own."""
+        return values
+
+    def json_equal(self, left: str, right: str) -> str:
+        """Whether a JSON document equals another, which is an argument."""
+        return f"{left} = {right}"
+
+    def encode_path(self, keys: tuple[str, ...]) -> Any:
+        """The argument for the keys that lead to a value in a JSON document: what ``json_at`` takes."""
+        return list(keys)
+
+    def distinct_on(self, columns: Sequence[str]) -> str:
+        """DISTINCT ON (…): of the rows that agree in these columns, only the first. Raises `NotSupportedError`."""
+        raise NotSupportedError(
+            "distinct() with fields is PostgreSQL's DISTINCT ON, which this database does not have."
+        )
+
+    def create_table(self, sql: str) -> str:
+        """CREATE TABLE as SQLAlchemy compiles it, adapted to the server."""
+        return sql
+
+    # Statements.
 
     def rows_per_insert(self, columns: int) -> int:
         """How many rows of so many columns one INSERT may hold."""
@@ -166,4 +359,5 @@ class Dialect:
         )
 
 
-DIALECTS: ByKind[Dialect] = ByKind()
+STANDARD = Dialect()
+"""Stands for a dialect of SQLAlchemy's that is not registered."""

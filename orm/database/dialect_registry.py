@@ -1,71 +1,136 @@
-"""What is known of each kind of database server, imported when the first one of its kind is met.
+"""The dialects by name. A dialect is imported when it is first needed.
 
-SQLAlchemy's dialects take as long to import as a fifth of all the rest, and most programs need one of them.
+SQLAlchemy's dialects take a fifth as long to import as everything else, and most programs need only one of them. So the
+line that registers a dialect has what must be known before: the names it goes by, the packages of its drivers, and its
+options of a table.
+
+>>> register("cockroachdb", "myapp.cockroachdb:CockroachDBDialect")
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
-from sqlalchemy.exc import UnsupportedCompilationError
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
 
-T = TypeVar("T")
-
-# By the name of SQLAlchemy's dialect.
-MODULES = {
-    "sqlite": "orm.database.sqlite.dialect",
-    "postgresql": "orm.database.postgresql.dialect",
-    "mysql": "orm.database.mysql.dialect",
-    "mariadb": "orm.database.mysql.dialect",
-}
-_loaded: set[str] = set()
+from orm.database.dialect import STANDARD, Dialect
 
 
-def load_kind(name: str) -> bool:
-    """Import what is known of a kind of server; False if that has been done, or nothing is known."""
-    if name in _loaded or name not in MODULES:
-        return False
-    importlib.import_module(MODULES[name])
-    _loaded.add(name)
-    return True
+@dataclass(frozen=True)
+class Registration:
+    """What is known of a dialect before it is imported."""
+
+    name: str
+    path: str
+    """Where the class is, as ``module:Class``."""
+    aliases: tuple[str, ...] = ()
+    """Further schemes of its URLs."""
+    driver_packages: tuple[str, ...] = ()
+    """The packages whose exceptions `Dialect.classify_error` knows."""
+    table_options: Mapping[str, str] = field(default_factory=dict)
+    """SQLAlchemy's options of a table for the dialect, without its name."""
 
 
-class ByKind(dict[str, T]):
-    """Something that each kind of server has, by the name of SQLAlchemy's dialect. Its modules put it in."""
+class _Dialects(dict[str, Dialect]):
+    """The dialects that have been imported, by name and alias. Looking one up imports it."""
 
-    def __missing__(self, name: str) -> T:
-        if load_kind(name) and name in self:
-            return self[name]
-        raise KeyError(name)
-
-    def find(self, name: str) -> T | None:
-        """What the kind of server has, None if nothing is known of it."""
-        load_kind(name)
-        return self.get(name)
-
-
-def spelled_by_kind(*constructs: type[Any]) -> None:
-    """Have the modules of a kind of server imported where one of these is compiled for it; they say how."""
-    for construct in constructs:
-        compiles(construct)(_compile_once_loaded)
+    def __missing__(self, name: str) -> Dialect:
+        registration = registrations.get(name)
+        if registration is None:
+            raise KeyError(name)
+        module, _, class_name = registration.path.partition(":")
+        dialect: Dialect = getattr(importlib.import_module(module), class_name)()
+        for known_as in (registration.name, *registration.aliases):
+            dialect = self.setdefault(known_as, dialect)
+        return dialect
 
 
-def _compile_once_loaded(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
-    if not load_kind(compiler.dialect.name):
-        raise UnsupportedCompilationError(compiler, type(element))
-    return compiler.process(element, **kw)
+registrations: dict[str, Registration] = {}
+"""By name and alias."""
+dialects = _Dialects()
+_by_package: dict[str, Registration] = {}
 
 
-def unless_spelled(compile: Callable[..., str]) -> Callable[..., str]:
-    """The way to compile a construct for every kind of server that does not say how."""
+def register(
+    name: str,
+    path: str,
+    *,
+    aliases: Iterable[str] = (),
+    driver_packages: Iterable[str] = (),
+    table_options: Mapping[str, str] | None = None,
+) -> None:
+    """Make a dialect known by the name of its SQLAlchemy dialect, which is also the scheme of its URLs.
 
-    def compile_once_loaded(element: Any, compiler: SQLCompiler, **kw: Any) -> str:
-        if load_kind(compiler.dialect.name):
-            return compiler.process(element, **kw)
-        return compile(element, compiler, **kw)
+    `path` is its class, as ``module:Class``. `aliases` are further schemes. `driver_packages` are the packages whose
+    exceptions its `classify_error` knows, unless another dialect has them. `table_options` are added to every table,
+    as SQLAlchemy's ``<name>_<option>``.
+    """
+    registration = Registration(name, path, tuple(aliases), tuple(driver_packages), table_options or {})
+    for known_as in (name, *registration.aliases):
+        registrations[known_as] = registration
+        dialects.pop(known_as, None)
+    for package in registration.driver_packages:
+        _by_package.setdefault(package, registration)
 
-    return compile_once_loaded
+
+def find(name: str) -> Dialect | None:
+    """The dialect of this name or alias; None if there is none."""
+    return dialects[name] if name in registrations else None
+
+
+def dialect_for(sqlalchemy_dialect: SQLAlchemyDialect) -> Dialect:
+    """The dialect of what SQLAlchemy compiles for; `STANDARD` if it is not registered."""
+    return find(server_name(sqlalchemy_dialect)) or STANDARD
+
+
+def server_name(sqlalchemy_dialect: SQLAlchemyDialect) -> str:
+    """The name of the server that a SQLAlchemy dialect is for: one for MySQL may have connected to MariaDB."""
+    return "mariadb" if getattr(sqlalchemy_dialect, "is_mariadb", False) else sqlalchemy_dialect.name
+
+
+def dialect_of_error(error: BaseException) -> Dialect | None:
+    """The dialect whose driver an exception comes from; None if it is not a driver's."""
+    for cls in type(error).__mro__:
+        registration = _by_package.get(cls.__module__.partition(".")[0])
+        if registration is not None:
+            return dialects[registration.name]
+    return None
+
+
+def url_schemes() -> list[str]:
+    """All schemes of URLs, with and without the names of drivers. Imports every dialect."""
+    return [
+        scheme
+        for name in registrations
+        for scheme in (name, *(f"{name}+{driver.package}" for driver in dialects[name].drivers))
+    ]
+
+
+def table_options() -> dict[str, Any]:
+    """SQLAlchemy's options of a table, for all dialects."""
+    every = {registration.name: registration.table_options for registration in registrations.values()}
+    return {f"{name}_{option}": value for name, options in every.items() for option, value in options.items()}
+
+
+register("sqlite", "orm.database.sqlite.dialect:SQLiteDialect", driver_packages=["sqlite3"])
+register(
+    "postgresql",
+    "orm.database.postgresql.dialect:PostgreSQLDialect",
+    aliases=["postgres"],
+    driver_packages=["asyncpg"],
+)
+# Text is compared by its characters, trailing spaces included, as on the other databases; and emoji fit in.
+register(
+    "mysql",
+    "orm.database.mysql.dialect:MySQLDialect",
+    driver_packages=["pymysql", "asyncmy"],
+    table_options={"charset": "utf8mb4", "collate": "utf8mb4_0900_bin"},
+)
+register(
+    "mariadb",
+    "orm.database.mysql.dialect:MariaDBDialect",
+    table_options={"charset": "utf8mb4", "collate": "utf8mb4_nopad_bin"},
+)

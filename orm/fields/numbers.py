@@ -9,8 +9,8 @@ import typesystem
 from sqlalchemy.types import TypeEngine
 from typing_extensions import Unpack
 
+from orm.database.storage import fits_source, to_decimal
 from orm.database.types import column_types
-from orm.database.types.storage import fits_source, to_decimal
 from orm.exceptions import FieldError
 from orm.fields.base import ConversionError, Field
 from orm.fields.options import CoercedOptions, NumberOptions

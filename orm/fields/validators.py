@@ -16,7 +16,7 @@ from typing import Any
 import typesystem
 from typesystem import Message, ValidationError
 
-from orm.database.types.storage import fits, to_decimal
+from orm.database.storage import fits, to_decimal
 
 WEEK, DAY, HOUR, MINUTE, SECOND = 604_800, 86_400, 3_600, 60, 1
 NUMBER = r"(\d+(?:[.,]\d+)?)"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy
 import typesystem
 
-from orm.database.mysql.collations import MARIADB_COLLATION, MYSQL_COLLATION
+from orm.database.dialect_registry import table_options
 from orm.exceptions import FieldError
 from orm.fields import Field
 from orm.mapping.constraints import CheckConstraint, Index, UniqueConstraint
@@ -380,11 +380,7 @@ class ModelInfo:
             *columns,
             *self._constraints(),
             schema=self.options.schema,
-            # Text compares by its characters, spaces at its end too, as everywhere else; and emoji fit in.
-            mysql_charset="utf8mb4",
-            mysql_collate=MYSQL_COLLATION,
-            mariadb_charset="utf8mb4",
-            mariadb_collate=MARIADB_COLLATION,
+            **table_options(),
         )
         self._add_indexes(table)
         return table

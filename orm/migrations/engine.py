@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib.util import find_spec
 
 import sqlalchemy
 from databases.core import DatabaseURL
@@ -12,17 +11,8 @@ from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from orm.database.types.column_types import server_kind
+from orm.database.dialect_registry import find, registrations, server_name
 from orm.exceptions import NotSupportedError
-
-MYSQL_DRIVER = "asyncmy" if find_spec("asyncmy") else "aiomysql"
-DRIVERS = {
-    "postgresql": "postgresql+asyncpg",
-    "postgres": "postgresql+asyncpg",
-    "mysql": f"mysql+{MYSQL_DRIVER}",
-    "mariadb": f"mariadb+{MYSQL_DRIVER}",
-    "sqlite": "sqlite+aiosqlite",
-}
 
 
 def async_url(url: str | DatabaseURL) -> URL:
@@ -35,11 +25,15 @@ def async_url(url: str | DatabaseURL) -> URL:
     'postgresql+asyncpg://postgres@localhost/shop'
     """
     parsed = sqlalchemy.make_url(str(url))
-    kind, _, driver = parsed.drivername.partition("+")
-    if kind not in DRIVERS:
-        raise NotSupportedError(f"{parsed.drivername}:// is not a database the ORM knows: use {', '.join(DRIVERS)}")
-    known, _, usual = DRIVERS[kind].partition("+")
-    return parsed.set(drivername=f"{known}+{driver or usual}").difference_update_query(["min_size", "max_size"])
+    name, _, driver = parsed.drivername.partition("+")
+    dialect = find(name)
+    if dialect is None:
+        raise NotSupportedError(
+            f"{parsed.drivername}:// is not a database the ORM knows: use {', '.join(registrations)}"
+        )
+    return parsed.set(drivername=f"{dialect.name}+{driver or dialect.default_driver.package}").difference_update_query(
+        ["min_size", "max_size"]
+    )
 
 
 @asynccontextmanager
@@ -53,7 +47,7 @@ async def connect(url: str | DatabaseURL) -> AsyncIterator[AsyncConnection]:
     """
     found = async_url(url)
     async with _engine_connection(found) as connection:
-        kind = server_kind(connection.dialect)
+        kind = server_name(connection.dialect)
         if kind == connection.dialect.name:
             yield connection
             return

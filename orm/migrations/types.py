@@ -11,7 +11,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeEngine
 
-from orm.database.sql.operators import ONLY_ON
+from orm.database.sql.ddl import is_left_out
 from orm.database.types.column_types import ORMType
 
 DIALECT = re.compile(r"sqlalchemy\.dialects\.(\w+)")
@@ -26,7 +26,7 @@ def render_item(type_: str, item: object, context: AutogenContext) -> Any:
     constraint that the database cannot have.
     """
     if type_ == "check" and isinstance(item, sqlalchemy.CheckConstraint) and context.dialect is not None:
-        return None if context.dialect.name not in item.info.get(ONLY_ON, (context.dialect.name,)) else False
+        return None if is_left_out(item, context.dialect) else False
     if type_ == "server_default" and isinstance(item, sqlalchemy.DefaultClause) and isinstance(item.arg, str):
         return repr(item.arg)  # Alembic would take away a quote at its beginning or end
     if type_ != "type" or not isinstance(item, TypeEngine) or not _is_ours(item):

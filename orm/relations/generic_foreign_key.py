@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 import sqlalchemy
 
-from orm.database.sql.operators import check_beside_set_null
+from orm.database.sql.ddl import check_beside_set_null
 from orm.exceptions import FieldError, QueryError
 from orm.expressions.base import Q
 from orm.relations.base import check_to

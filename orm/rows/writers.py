@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from typesystem import ValidationError
 
-from orm.database.types.storage import UnstorableValue
+from orm.database.storage import UnstorableValue
 from orm.exceptions import QueryError
 from orm.fields import NO_DEFAULT, Field
 from orm.mapping.validators import fast_check

@@ -49,7 +49,7 @@ def test_layers_of_the_package_as_it_is_hold(checkout: Path) -> None:
         ("orm/writing/bulk.py", "orm.loading.load", "Layers of orm"),
         ("orm/fields/base.py", "orm.lookups.base", "Layers of orm"),
         ("orm/query/terms/base.py", "orm.query.query", "Layers of orm.query"),
-        ("orm/database/types/storage.py", "orm.database.sqlite.driver", "Layers of orm.database"),
+        ("orm/database/storage.py", "orm.database.sqlite.driver", "Layers of orm.database"),
     ],
 )
 def test_layers_import_that_goes_up_breaks_its_contract(

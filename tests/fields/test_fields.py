@@ -19,8 +19,8 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import CreateTable
 
 from orm import fields
+from orm.database.storage import decode_json
 from orm.database.types import column_types
-from orm.database.types.storage import decode_json
 from orm.exceptions import DataError, FieldError, NotSupportedError
 from orm.fields.options import DJANGO_NAMES
 

@@ -2,8 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from importlib.util import find_spec
-from typing import Any, ClassVar
+from typing import Any
 
 import databases
 from databases.core import DatabaseURL
@@ -13,15 +12,10 @@ from orm.database.connections.connection import Connection, ManagedBackend
 from orm.database.connections.errors import connecting
 from orm.database.connections.on_commit import read_callback
 from orm.database.connections.transactions import Transaction
+from orm.database.dialect_registry import find, url_schemes
 from orm.database.query_log.events import Hook, QueryLog, configure_logging, open_trackers, print_event
 from orm.database.query_log.repeated_queries import Repeats
 from orm.exceptions import InterfaceError, NotSupportedError
-
-POSTGRESQL = "orm.database.postgresql.backend:PostgreSQLBackend"
-ASYNCMY = "orm.database.mysql.backend_asyncmy:AsyncmyBackend"
-AIOMYSQL = "orm.database.mysql.backend_aiomysql:AiomysqlBackend"
-MYSQL = ASYNCMY if find_spec("asyncmy") else AIOMYSQL  # the faster one, where it is installed
-SQLITE = "orm.database.sqlite.backend:SQLiteBackend"
 
 
 class Database(databases.Database):
@@ -42,22 +36,6 @@ class Database(databases.Database):
     ...     await Order.objects.create(total=3)
     """
 
-    SUPPORTED_BACKENDS = {  # noqa: RUF012 - not declared a ClassVar in `databases` either
-        "postgresql": POSTGRESQL,
-        "postgres": POSTGRESQL,
-        "postgresql+asyncpg": POSTGRESQL,
-        "postgres+asyncpg": POSTGRESQL,
-        "mysql": MYSQL,
-        "mysql+asyncmy": ASYNCMY,
-        "mysql+aiomysql": AIOMYSQL,
-        "mariadb": MYSQL,
-        "mariadb+asyncmy": ASYNCMY,
-        "mariadb+aiomysql": AIOMYSQL,
-        "sqlite": SQLITE,
-        "sqlite+aiosqlite": SQLITE,
-    }
-    EXTRAS: ClassVar[dict[str, str]] = {POSTGRESQL: "postgresql", ASYNCMY: "mysql", AIOMYSQL: "mysql", SQLITE: "sqlite"}
-
     _backend: ManagedBackend
     _global_connection: Connection | None
     _global_transaction: Transaction | None
@@ -72,16 +50,16 @@ class Database(databases.Database):
         **options: Any,
     ) -> None:
         parsed = DatabaseURL(url)
-        if parsed.scheme not in self.SUPPORTED_BACKENDS:
+        dialect = find(parsed.dialect)
+        if dialect is None or dialect.find_driver(parsed.driver) is None:
             raise NotSupportedError(
-                f"{parsed.scheme}:// is not a database the ORM knows: use one of {', '.join(self.SUPPORTED_BACKENDS)}"
+                f"{parsed.scheme}:// is not a database the ORM knows: use one of {', '.join(url_schemes())}"
             )
         try:
             super().__init__(parsed, force_rollback=force_rollback, **options)
         except ImportError as error:
-            extra = self.EXTRAS[self.SUPPORTED_BACKENDS[parsed.scheme]]
             raise InterfaceError(
-                f"{parsed.scheme}:// needs a driver that is not installed: pip install 'orm[{extra}]' ({error})"
+                f"{parsed.scheme}:// needs a driver that is not installed: pip install 'orm[{dialect.extra}]' ({error})"
             ) from error
         self.query_log = QueryLog()
         self._backend.log = self.query_log
@@ -92,6 +70,13 @@ class Database(databases.Database):
         self.warn_repeated = warn_repeated
         if echo:
             self.echo = True
+
+    def _get_backend(self) -> str:
+        dialect = find(self.url.dialect)
+        assert dialect is not None
+        driver = dialect.find_driver(self.url.driver)
+        assert driver is not None
+        return driver.backend
 
     @property
     def echo(self) -> bool:

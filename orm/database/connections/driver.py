@@ -7,6 +7,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 import databases
 
+from orm.database.dialect_registry import find, url_schemes
 from orm.exceptions import NotSupportedError
 from orm.utils.row_batches import RowReader
 
@@ -72,31 +73,17 @@ class Driver(Protocol):
         """Set the options of a plain `databases.Database` that the ORM counts on."""
 
 
-DRIVERS = {
-    "asyncpg": "orm.database.postgresql.driver:AsyncpgDriver",
-    "aiosqlite": "orm.database.sqlite.driver:AiosqliteDriver",
-    "asyncmy": "orm.database.mysql.driver:AsyncmyDriver",
-    "aiomysql": "orm.database.mysql.driver:AiomysqlDriver",
-}
-# The backends of `databases` by their module, which tells the driver before there is a connection.
-BACKENDS = {
-    "databases.backends.postgres": "asyncpg",
-    "databases.backends.sqlite": "aiosqlite",
-    "databases.backends.asyncmy": "asyncmy",
-    "databases.backends.mysql": "aiomysql",
-}
-
-
 def driver_of(database: databases.Database) -> Driver:
     """The driver of a plain `databases.Database`; NotSupportedError for one that the ORM does not know."""
-    package = BACKENDS.get(type(database._backend).__module__)
-    if package is None:
-        raise NotSupportedError(
-            f"{database.url.scheme}:// runs on a driver that the ORM does not know: use {', '.join(sorted(DRIVERS))}"
-        )
-    module, _, name = DRIVERS[package].partition(":")
-    driver: Driver = getattr(importlib.import_module(module), name)(managed=False)
-    return driver
+    dialect = find(database.url.dialect)
+    known = dialect.drivers if dialect is not None else ()
+    for driver_classes in known:
+        if driver_classes.databases_backend == type(database._backend).__module__:
+            module, _, name = driver_classes.driver.partition(":")
+            driver: Driver = getattr(importlib.import_module(module), name)(managed=False)
+            return driver
+    packages = ", ".join(driver_classes.package for driver_classes in known) or ", ".join(url_schemes())
+    raise NotSupportedError(f"{database.url.scheme}:// runs on a driver that the ORM does not know: use {packages}")
 
 
 class CursorStream:

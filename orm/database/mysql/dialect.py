@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -9,24 +10,41 @@ import sqlalchemy
 from sqlalchemy.dialects import mysql
 from sqlalchemy.dialects.mysql import mariadb, pymysql
 from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.types import TypeEngine
 
-from orm.database.dialect import DIALECTS, LIST_SLOT, DeleteRules, Dialect
-from orm.database.mysql import sql_functions as sql_functions
+from orm.database.dialect import LIKE_ESCAPE, LIST_SLOT, DeleteRules, Dialect, DriverClasses, order_by_clause
+from orm.database.dialect_registry import registrations
+from orm.database.mysql.errors import classify
+from orm.database.mysql.sql_functions import CASTS, MARIADB_FUNCTIONS, MYSQL_FUNCTIONS
 from orm.database.mysql.storage import MariaDBTypes, MySQLTypes
-from orm.database.sql import operators
-from orm.database.sql.operators import LIKE_ESCAPE, like_pattern
-from orm.database.types.storage import TYPES
-from orm.exceptions import NotSupportedError
-
-NAMES = ("mysql", "mariadb")
+from orm.database.storage import StorageTypes, UnstorableValue
+from orm.database.types import column_types
+from orm.exceptions import Error, NotSupportedError
 
 
 class MySQLDialect(Dialect):
     """MySQL 8 and newer, through asyncmy or aiomysql."""
 
     name = "mysql"
+    storage: ClassVar[StorageTypes] = MySQLTypes()
+    sql_functions = MYSQL_FUNCTIONS
+    # asyncmy is the faster one.
+    drivers = (
+        DriverClasses(
+            "asyncmy",
+            backend="orm.database.mysql.backend_asyncmy:AsyncmyBackend",
+            driver="orm.database.mysql.driver:AsyncmyDriver",
+            databases_backend="databases.backends.asyncmy",
+        ),
+        DriverClasses(
+            "aiomysql",
+            backend="orm.database.mysql.backend_aiomysql:AiomysqlBackend",
+            driver="orm.database.mysql.driver:AiomysqlDriver",
+            databases_backend="databases.backends.mysql",
+        ),
+    )
+    extra = "mysql"
+    checks_on_set_null = False
     returning = False
     number_step: ClassVar[str | None] = (
         "SELECT @@auto_increment_increment"  # each server of a group has its own numbers
@@ -107,11 +125,73 @@ class MySQLDialect(Dialect):
     ) -> sqlalchemy.Select[Any]:
         return select.with_for_update(of=list(of) or None, read=share, nowait=nowait, skip_locked=skip_locked)
 
+    def classify_error(self, error: BaseException) -> type[Error]:
+        """By the server's error numbers."""
+        return classify(error)
+
+    def cast(self, value: str, source: str, target: str, type_: TypeEngine[Any]) -> str:
+        """A CAST to the type that MySQL has for it there, which is seldom that of a column."""
+        if target in CASTS:
+            return CASTS[target].format(value)
+        if isinstance(type_, column_types.Decimal):
+            return f"CAST({value} AS DECIMAL({type_.max_digits or 65}, {type_.decimal_places or 0}))"
+        length = getattr(type_, "length", None)
+        # CHAR(n) would warn of each text that it cuts.
+        return f"LEFT(CAST({value} AS CHAR), {length})" if length else f"CAST({value} AS CHAR)"
+
+    def collection_aggregate(
+        self,
+        name: str,
+        values: Sequence[str],
+        *,
+        distinct: bool,
+        order: Sequence[tuple[str, bool]],
+        condition: str | None,
+    ) -> str:
+        """GROUP_CONCAT, also for JSON: JSON_ARRAYAGG() has no order, and cannot leave rows out."""
+        if name == "array_agg":
+            return super().collection_aggregate(name, values, distinct=distinct, order=order, condition=condition)
+        value, *delimiter = values
+        if condition:
+            # NULL is left out.
+            value = f"CASE WHEN {condition} THEN {value} END"
+        joined = f"{'DISTINCT ' if distinct else ''}{value}{order_by_clause(order)}"
+        if delimiter:
+            return f"GROUP_CONCAT({joined} SEPARATOR {delimiter[0]})"
+        return f"CONCAT('[', GROUP_CONCAT({joined} SEPARATOR ', '), ']')"
+
+    def text_match(self, text: str, pattern: str, operator: str, *, ignore_case: bool, beyond_ascii: bool) -> str:
+        """LIKE of lower case, or of bytes: a table made elsewhere may have a collation that ignores case."""
+        if ignore_case:
+            text, pattern = f"LOWER({text})", f"LOWER({pattern})"
+        else:
+            pattern = f"BINARY {pattern}"
+        return f"{text} = {pattern}" if operator == "exact" else f"{text} LIKE {pattern} ESCAPE '{LIKE_ESCAPE}'"
+
+    def regex(self, text: str, pattern: str, *, ignore_case: bool) -> str:
+        """REGEXP, whatever the collation says of case."""
+        return f"{text} REGEXP CONCAT('({'?i' if ignore_case else '?-i'})', {pattern})"
+
+    def in_list(self, value: str, values: str, item_type: TypeEngine[Any]) -> str:
+        """IN (…): the list is the one argument whose placeholders are written at each execution."""
+        return f"{value} IN ({LIST_SLOT}{values})"
+
+    def json_equal(self, left: str, right: str) -> str:
+        """Equal as MySQL's own JSON values."""
+        return f"{left} = CAST({right} AS JSON)"
+
+    def encode_path(self, keys: tuple[str, ...]) -> str:
+        """A JSON path of quoted keys."""
+        return "$" + "".join(f".{json.dumps(key, ensure_ascii=False)}" for key in keys)
+
 
 class MariaDBDialect(MySQLDialect):
     """MariaDB 10.5 and newer, which can return what it inserts."""
 
     name = "mariadb"
+    storage = MariaDBTypes()
+    sql_functions = MARIADB_FUNCTIONS
+    lag_lead_default = False
     returning = True
     number_step = None
     delete_returning = True
@@ -137,64 +217,17 @@ class MariaDBDialect(MySQLDialect):
             raise NotSupportedError("MariaDB locks the rows of every table that is read; it takes no of=.")
         return super()._lock(select, of, share=share, nowait=nowait, skip_locked=skip_locked)
 
+    def json_equal(self, left: str, right: str) -> str:
+        """JSON_EQUALS. Without the comparison, MariaDB 10.11 takes JSON_EQUALS(NULL, …) for true in WHERE."""
+        return f"JSON_EQUALS({left}, {right}) = 1"
 
-DIALECTS.update(mysql=MySQLDialect(), mariadb=MariaDBDialect())
-TYPES.update(mysql=MySQLTypes(), mariadb=MariaDBTypes())
+    def encode_path(self, keys: tuple[str, ...]) -> str:
+        """A JSON path, which cannot have a key that begins with a hyphen."""
+        if any(key.startswith("-") for key in keys):
+            raise UnstorableValue("A path of MariaDB's cannot name a key that begins with a hyphen.")
+        return super().encode_path(keys)
 
-
-def _encode_pattern(kind: str, ignore_case: bool, text: str) -> str:
-    return text if kind == "exact" else like_pattern(kind, text)
-
-
-def _encode_list(values: list[Any]) -> list[Any]:
-    return values
-
-
-for _name in NAMES:
-    operators.pattern_encoders[_name] = _encode_pattern
-    operators.list_encoders[_name] = _encode_list
-
-
-@compiles(operators.TextMatch, *NAMES)
-def _text_match(element: operators.TextMatch, compiler: SQLCompiler, **kw: Any) -> str:
-    left, right = (compiler.process(clause, **kw) for clause in element.operands)
-    if element.ignore_case:
-        left, right = f"LOWER({left})", f"LOWER({right})"
-    elif element.kind != "exact":
-        # A table made elsewhere may have a collation that ignores case.
-        right = f"BINARY {right}"
-    if element.kind == "exact":
-        return f"{left} = {right}"
-    return f"{left} LIKE {right} ESCAPE '{LIKE_ESCAPE}'"
-
-
-@compiles(operators.Regex, *NAMES)
-def _regex(element: operators.Regex, compiler: SQLCompiler, **kw: Any) -> str:
-    left, right = (compiler.process(clause, **kw) for clause in element.clauses)
-    return f"{left} REGEXP CONCAT('(?-i)', {right})"
-
-
-@compiles(operators.IRegex, *NAMES)
-def _iregex(element: operators.IRegex, compiler: SQLCompiler, **kw: Any) -> str:
-    left, right = (compiler.process(clause, **kw) for clause in element.clauses)
-    return f"{left} REGEXP CONCAT('(?i)', {right})"
-
-
-@compiles(operators.InList, *NAMES)
-def _in_list(element: operators.InList, compiler: SQLCompiler, **kw: Any) -> str:
-    left, right = (compiler.process(clause, **kw) for clause in element.clauses)
-    # The list is the one argument here whose placeholders are written at each execution.
-    return f"{left} IN ({LIST_SLOT}{right})"
-
-
-@compiles(operators.JSONEqual, "mariadb")
-def _json_equal_mariadb(element: operators.JSONEqual, compiler: SQLCompiler, **kw: Any) -> str:
-    left, right = (compiler.process(clause, **kw) for clause in element.clauses)
-    # By itself MariaDB 10.11 takes JSON_EQUALS(NULL, ...) for true in WHERE.
-    return f"JSON_EQUALS({left}, {right}) = 1"
-
-
-@compiles(operators.JSONEqual, "mysql")
-def _json_equal(element: operators.JSONEqual, compiler: SQLCompiler, **kw: Any) -> str:
-    left, right = (compiler.process(clause, **kw) for clause in element.clauses)
-    return f"{left} = CAST({right} AS JSON)"
+    def create_table(self, sql: str) -> str:
+        """With MariaDB's collation: a SQLAlchemy dialect for MySQL that has connected to MariaDB writes MySQL's."""
+        ours, theirs = (registrations[name].table_options["collate"] for name in ("mariadb", "mysql"))
+        return sql.replace(f"COLLATE {theirs}", f"COLLATE {ours}")

@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 import datetime
-import json
-from typing import Any
 
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.compiler import SQLCompiler
-
-from orm.database.sql import functions as sql_functions
-from orm.database.sql.functions import CastTo, CollectionAggregate, LagLeadWithDefault, not_supported
-from orm.database.types.storage import UnstorableValue
+from orm.database.dialect import SQLTemplate
 from orm.database.types.time_zones import clock_changes, fixed_offset
 from orm.exceptions import NotSupportedError
 
-NAMES = ("mysql", "mariadb")
 # TO_SECONDS() counts from the year 0.
 YEAR_ZERO = datetime.timedelta(days=366)
 SMALL_UNITS = {
@@ -169,88 +161,76 @@ def _excluding(rows: str, over: str) -> str:
 TYPES = {"date": "DATE", "time": "TIME(6)", "datetime": "DATETIME(6)"}
 NUMBERS = "('INTEGER', 'DOUBLE', 'DECIMAL', 'UNSIGNED INTEGER')"
 
-for _name in NAMES:
-    sql_functions.spellings[_name] = {
-        "extract": _extract,
-        "trunc": _trunc,
-        "now": _now,
-        # A parameter is a text of the client's, of no type.
-        "typed": lambda kind, value: f"CAST({value} AS {TYPES[kind]})",
-        # Windows
-        "excluding": _excluding,
-        # Text
-        "as_text": "CAST({0} AS CHAR)",
-        "chr": "CHAR({0} USING utf32)",
-        # Passes over NULL.
-        "concat": "CONCAT_WS('', {all})",
-        "length": "CHAR_LENGTH({0})",
-        # By itself ORD() gives the bytes of the character as a number.
-        "ord": "ORD(CONVERT({0} USING utf32))",
-        "sha224": "SHA2({0}, 224)",
-        "sha256": "SHA2({0}, 256)",
-        "sha384": "SHA2({0}, 384)",
-        "sha512": "SHA2({0}, 512)",
-        "strindex": "INSTR({0}, {1})",
-        "signed": "CAST({0} AS SIGNED)",
-        # Its >> takes a negative number for a very large one.
-        "shifted_right": "FLOOR({0} / POW(2, {1}))",
-        "substr": "SUBSTRING({0}, {1})",
-        "substr_of": "SUBSTRING({0}, {1}, {2})",
-        "collate": _collate,
-        # Numbers
-        # PI() is shown with six digits only.
-        "pi": "3.141592653589793e0",
-        "random": "RAND()",
-        "round": lambda kind, number, digits: f"ROUND({number}, {digits})",
-        # JSON
-        "json_element": _json_element,
-        "json_at": "JSON_EXTRACT({0}, {1})",
-        # By itself [0] of what is no array is all of it.
-        "json_item": (
-            "CASE WHEN JSON_TYPE({0}) = 'ARRAY' THEN JSON_EXTRACT({0}, CONCAT('$[', {1}, ']')) "
-            """ELSE JSON_EXTRACT({0}, CONCAT('$."', {1}, '"')) END"""
-        ),
-        "json_text": "CASE WHEN JSON_TYPE({0}) <> 'NULL' THEN JSON_UNQUOTE({0}) END",
-        "json_number": f"CASE WHEN JSON_TYPE({{0}}) IN {NUMBERS} THEN {{0}} + 0 END",
-        "json_string": "CASE WHEN JSON_TYPE({0}) = 'STRING' THEN JSON_UNQUOTE({0}) END",
-        "json_is_null": "JSON_TYPE({0}) = 'NULL'",
-        "json_contains": "JSON_CONTAINS({0}, {1}) = 1",
-        "json_has_keys": "COALESCE(JSON_CONTAINS(JSON_KEYS({0}), {1}) = 1, {0} IS NULL AND NULL)",
-        "json_has_any_keys": "COALESCE(JSON_OVERLAPS(JSON_KEYS({0}), {1}) = 1, {0} IS NULL AND NULL)",
-        "date_after": "TIMESTAMP({0}) + INTERVAL {1} MICROSECOND",
-        "date_before": "TIMESTAMP({0}) - INTERVAL {1} MICROSECOND",
-        "date_gap": "TIMESTAMPDIFF(MICROSECOND, {1}, {0})",
-        "datetime_after": "{0} + INTERVAL {1} MICROSECOND",
-        "datetime_before": "{0} - INTERVAL {1} MICROSECOND",
-        "datetime_gap": "TIMESTAMPDIFF(MICROSECOND, {1}, {0})",
-        "time_after": "TIME(TIMESTAMP('2000-01-01', {0}) + INTERVAL {1} MICROSECOND)",
-        "time_before": "TIME(TIMESTAMP('2000-01-01', {0}) - INTERVAL {1} MICROSECOND)",
-        "time_gap": "TIMESTAMPDIFF(MICROSECOND, TIMESTAMP('2000-01-01', {1}), TIMESTAMP('2000-01-01', {0}))",
-        "json_object": _json_object,
-        "json_array": _json_array,
-    }
+FUNCTIONS: dict[str, SQLTemplate] = {
+    "extract": _extract,
+    "trunc": _trunc,
+    "now": _now,
+    # A parameter is a text of the client's, of no type.
+    "typed": lambda kind, value: f"CAST({value} AS {TYPES[kind]})",
+    # Windows
+    "excluding": _excluding,
+    # Text
+    "as_text": "CAST({0} AS CHAR)",
+    "chr": "CHAR({0} USING utf32)",
+    # Passes over NULL.
+    "concat": "CONCAT_WS('', {all})",
+    "length": "CHAR_LENGTH({0})",
+    # By itself ORD() gives the bytes of the character as a number.
+    "ord": "ORD(CONVERT({0} USING utf32))",
+    "sha224": "SHA2({0}, 224)",
+    "sha256": "SHA2({0}, 256)",
+    "sha384": "SHA2({0}, 384)",
+    "sha512": "SHA2({0}, 512)",
+    "strindex": "INSTR({0}, {1})",
+    "signed": "CAST({0} AS SIGNED)",
+    # Its >> takes a negative number for a very large one.
+    "shifted_right": "FLOOR({0} / POW(2, {1}))",
+    "substr": "SUBSTRING({0}, {1})",
+    "substr_of": "SUBSTRING({0}, {1}, {2})",
+    "collate": _collate,
+    # Numbers
+    # PI() is shown with six digits only.
+    "pi": "3.141592653589793e0",
+    "random": "RAND()",
+    "round": lambda kind, number, digits: f"ROUND({number}, {digits})",
+    # JSON
+    "json_element": _json_element,
+    "json_at": "JSON_EXTRACT({0}, {1})",
+    # By itself [0] of what is no array is all of it.
+    "json_item": (
+        "CASE WHEN JSON_TYPE({0}) = 'ARRAY' THEN JSON_EXTRACT({0}, CONCAT('$[', {1}, ']')) "
+        """ELSE JSON_EXTRACT({0}, CONCAT('$."', {1}, '"')) END"""
+    ),
+    "json_text": "CASE WHEN JSON_TYPE({0}) <> 'NULL' THEN JSON_UNQUOTE({0}) END",
+    "json_number": f"CASE WHEN JSON_TYPE({{0}}) IN {NUMBERS} THEN {{0}} + 0 END",
+    "json_string": "CASE WHEN JSON_TYPE({0}) = 'STRING' THEN JSON_UNQUOTE({0}) END",
+    "json_is_null": "JSON_TYPE({0}) = 'NULL'",
+    "json_contains": "JSON_CONTAINS({0}, {1}) = 1",
+    "json_has_keys": "COALESCE(JSON_CONTAINS(JSON_KEYS({0}), {1}) = 1, {0} IS NULL AND NULL)",
+    "json_has_any_keys": "COALESCE(JSON_OVERLAPS(JSON_KEYS({0}), {1}) = 1, {0} IS NULL AND NULL)",
+    "date_after": "TIMESTAMP({0}) + INTERVAL {1} MICROSECOND",
+    "date_before": "TIMESTAMP({0}) - INTERVAL {1} MICROSECOND",
+    "date_gap": "TIMESTAMPDIFF(MICROSECOND, {1}, {0})",
+    "datetime_after": "{0} + INTERVAL {1} MICROSECOND",
+    "datetime_before": "{0} - INTERVAL {1} MICROSECOND",
+    "datetime_gap": "TIMESTAMPDIFF(MICROSECOND, {1}, {0})",
+    "time_after": "TIME(TIMESTAMP('2000-01-01', {0}) + INTERVAL {1} MICROSECOND)",
+    "time_before": "TIME(TIMESTAMP('2000-01-01', {0}) - INTERVAL {1} MICROSECOND)",
+    "time_gap": "TIMESTAMPDIFF(MICROSECOND, TIMESTAMP('2000-01-01', {1}), TIMESTAMP('2000-01-01', {0}))",
+    "json_object": _json_object,
+    "json_array": _json_array,
+}
 
 # Each value is a list of one, because a JSON column of JSON_TABLE() takes the quotes off a bare text.
-_LISTED = "SELECT 1 FROM JSON_TABLE({1}, '$[*]' COLUMNS (doc JSON PATH '$')) AS listed WHERE"
-for _name, _same in (
-    ("mariadb", "JSON_EQUALS(listed.doc, CONCAT('[', {0}, ']')) = 1"),
-    ("mysql", "listed.doc = JSON_ARRAY({0})"),
-):
-    sql_functions.spellings[_name]["json_in"] = f"CASE WHEN {{0}} IS NOT NULL THEN EXISTS ({_LISTED} {_same}) END"
-
-
-def _encode_path(keys: tuple[str, ...]) -> str:
-    return "$" + "".join(f".{json.dumps(key, ensure_ascii=False)}" for key in keys)
-
-
-def _encode_mariadb_path(keys: tuple[str, ...]) -> str:
-    if any(key.startswith("-") for key in keys):
-        raise UnstorableValue("A path of MariaDB's cannot name a key that begins with a hyphen.")
-    return _encode_path(keys)
-
-
-sql_functions.path_encoders["mysql"] = _encode_path
-sql_functions.path_encoders["mariadb"] = _encode_mariadb_path
+JSON_IN = (
+    "CASE WHEN {{0}} IS NOT NULL THEN "
+    "EXISTS (SELECT 1 FROM JSON_TABLE({{1}}, '$[*]' COLUMNS (doc JSON PATH '$')) AS listed WHERE {equal}) END"
+)
+MYSQL_FUNCTIONS = {**FUNCTIONS, "json_in": JSON_IN.format(equal="listed.doc = JSON_ARRAY({0})")}
+MARIADB_FUNCTIONS = {
+    **FUNCTIONS,
+    "json_in": JSON_IN.format(equal="JSON_EQUALS(listed.doc, CONCAT('[', {0}, ']')) = 1"),
+}
 
 CASTS = {
     "integer": "CAST({0} AS SIGNED)",
@@ -265,39 +245,3 @@ CASTS = {
     "uuid": "LOWER(REPLACE({0}, '-', ''))",
     "binary": "CAST({0} AS BINARY)",
 }
-
-
-@compiles(CastTo, *NAMES)
-def _conversion(element: CastTo, compiler: SQLCompiler, **kw: Any) -> str:
-    (argument,) = element.clauses
-    value = compiler.process(argument, **kw)
-    if element.target in CASTS:
-        return CASTS[element.target].format(value)
-    type_: Any = element.type
-    if element.target == "decimal":
-        return f"CAST({value} AS DECIMAL({type_.max_digits or 65}, {type_.decimal_places or 0}))"
-    length = getattr(type_, "length", None)
-    # CHAR(n) would warn of each text that it cuts.
-    return f"LEFT(CAST({value} AS CHAR), {length})" if length else f"CAST({value} AS CHAR)"
-
-
-@compiles(LagLeadWithDefault, "mariadb")
-def _neighbour_or(element: LagLeadWithDefault, compiler: SQLCompiler, **kw: Any) -> str:
-    # LAG() and LEAD() have no default there. A row that is not there is not one whose value is NULL.
-    bare, there, default = (compiler.process(clause, **kw) for clause in list(element.clauses)[1:])
-    return f"CASE WHEN {there} = 0 THEN {default} ELSE {bare} END"
-
-
-@compiles(CollectionAggregate, *NAMES)
-def _gathering(element: CollectionAggregate, compiler: SQLCompiler, **kw: Any) -> str:
-    if element.function == "array_agg":
-        return not_supported(element, compiler, **kw)
-    (value, *delimiter), keys, condition = element.parts(compiler, **kw)
-    if condition:
-        # What is NULL does not take part.
-        value = f"CASE WHEN {condition} THEN {value} END"
-    joined = f"{'DISTINCT ' if element.only_distinct else ''}{value}{element.ordered(keys)}"
-    if delimiter:
-        return f"GROUP_CONCAT({joined} SEPARATOR {delimiter[0]})"
-    # JSON_ARRAYAGG() has neither an order nor a way to leave rows out on MySQL.
-    return f"CONCAT('[', GROUP_CONCAT({joined} SEPARATOR ', '), ']')"

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.dialects import mysql
 
-from orm.database.types.storage import (
+from orm.database.storage import (
     Storage,
     StorageTypes,
     UnstorableValue,

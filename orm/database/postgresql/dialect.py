@@ -9,24 +9,33 @@ import sqlalchemy
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import asyncpg
 from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
 
-from orm.database.dialect import DIALECTS, DeleteRules, Dialect
-from orm.database.postgresql import sql_functions as sql_functions
+from orm.database.dialect import DeleteRules, Dialect, DriverClasses, order_by_clause
+from orm.database.postgresql.errors import classify
+from orm.database.postgresql.sql_functions import AGGREGATES, SQL_FUNCTIONS, at_zone
 from orm.database.postgresql.storage import PostgreSQLTypes
 from orm.database.sql import operators
-from orm.database.sql.operators import LIKE_ESCAPE, like_pattern
 from orm.database.types.column_types import ORMType
-from orm.database.types.storage import TYPES
-from orm.exceptions import QueryError
+from orm.database.types.time_zones import UTC
+from orm.exceptions import Error, QueryError
 
 
 class PostgreSQLDialect(Dialect):
     """PostgreSQL 12 and newer, through asyncpg."""
 
     name = "postgresql"
+    storage = PostgreSQLTypes()
+    sql_functions = SQL_FUNCTIONS
+    drivers = (
+        DriverClasses(
+            "asyncpg",
+            backend="orm.database.postgresql.backend:PostgreSQLBackend",
+            driver="orm.database.postgresql.driver:AsyncpgDriver",
+            databases_backend="databases.backends.postgres",
+        ),
+    )
+    extra = "postgresql"
     numbered_parameters = True
     returning = True
     update_returning = True
@@ -106,9 +115,43 @@ class PostgreSQLDialect(Dialect):
         new = insert.excluded
         return insert.on_conflict_do_update(index_elements=list(unique), set_={name: new[name] for name in update})
 
+    def classify_error(self, error: BaseException) -> type[Error]:
+        """By SQLSTATE."""
+        return classify(error)
 
-DIALECTS["postgresql"] = PostgreSQLDialect()
-TYPES["postgresql"] = PostgreSQLTypes()
+    def cast(self, value: str, source: str, target: str, type_: TypeEngine[Any]) -> str:
+        """A CAST; of instants in UTC, whatever the session's time zone."""
+        if source == "aware" and target in ("date", "time", "naive", "text"):
+            value = at_zone(value, UTC)
+        elif source == "naive" and target == "aware":
+            return at_zone(value, UTC)
+        return super().cast(value, source, target, type_)
+
+    def collection_aggregate(
+        self,
+        name: str,
+        values: Sequence[str],
+        *,
+        distinct: bool,
+        order: Sequence[tuple[str, bool]],
+        condition: str | None,
+    ) -> str:
+        """STRING_AGG, ARRAY_AGG or JSONB_AGG."""
+        arguments = f"{'DISTINCT ' if distinct else ''}{', '.join(values)}{order_by_clause(order)}"
+        call = f"{AGGREGATES[name]}({arguments})"
+        return f"{call} FILTER (WHERE {condition})" if condition else call
+
+    def regex(self, text: str, pattern: str, *, ignore_case: bool) -> str:
+        """A POSIX regular expression."""
+        return f"{text} ~* {pattern}" if ignore_case else f"{text} ~ {pattern}"
+
+    def in_list(self, value: str, values: str, item_type: TypeEngine[Any]) -> str:
+        """= ANY of an array."""
+        return f"{value} = ANY(CAST({values} AS {self.type_sql(item_type)}[]))"
+
+    def distinct_on(self, columns: Sequence[str]) -> str:
+        """DISTINCT ON."""
+        return f"DISTINCT ON ({', '.join(columns)})"
 
 
 def _element_type(type_: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
@@ -116,58 +159,3 @@ def _element_type(type_: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
         unlimited = type_.comparison_type
         type_ = unlimited.storage(dialect.sqlalchemy).sql_type if isinstance(unlimited, ORMType) else type_
     return sqlalchemy.Text() if isinstance(type_, sqlalchemy.String) else type_
-
-
-def _encode_pattern(kind: str, ignore_case: bool, text: str) -> str:
-    return text if kind == "exact" else like_pattern(kind, text)
-
-
-def _encode_list(values: list[Any]) -> list[Any]:
-    return values
-
-
-operators.pattern_encoders["postgresql"] = _encode_pattern
-operators.list_encoders["postgresql"] = _encode_list
-
-
-@compiles(operators.TextMatch, "postgresql")
-def _text_match(element: operators.TextMatch, compiler: SQLCompiler, **kw: Any) -> str:
-    left, right = (compiler.process(clause, **kw) for clause in element.operands)
-    if element.ignore_case:
-        left, right = f"UPPER({left})", f"UPPER({right})"
-    if element.kind == "exact":
-        return f"{left} = {right}"
-    return f"{left} LIKE {right} ESCAPE '{LIKE_ESCAPE}'"
-
-
-@compiles(operators.Regex, "postgresql")
-def _regex(element: operators.Regex, compiler: SQLCompiler, **kw: Any) -> str:
-    left, right = (compiler.process(clause, **kw) for clause in element.clauses)
-    return f"{left} ~ {right}"
-
-
-@compiles(operators.IRegex, "postgresql")
-def _iregex(element: operators.IRegex, compiler: SQLCompiler, **kw: Any) -> str:
-    left, right = (compiler.process(clause, **kw) for clause in element.clauses)
-    return f"{left} ~* {right}"
-
-
-@compiles(operators.InList, "postgresql")
-def _in_list(element: operators.InList, compiler: SQLCompiler, **kw: Any) -> str:
-    expression, values = element.clauses
-    left, right = (compiler.process(clause, **kw) for clause in (expression, values))
-    assert isinstance(values.type, operators.ListOf)
-    item = values.type.item.dialect_impl(compiler.dialect)
-    array = compiler.dialect.type_compiler_instance.process(item)
-    return f"{left} = ANY(CAST({right} AS {array}[]))"
-
-
-@compiles(operators.DistinctOn, "postgresql")
-def _distinct_on(element: operators.DistinctOn, compiler: SQLCompiler, **kw: Any) -> str:
-    return f"DISTINCT ON ({', '.join(compiler.process(clause, **kw) for clause in element.clauses)})"
-
-
-@compiles(operators.JSONEqual, "postgresql")
-def _json_equal(element: operators.JSONEqual, compiler: SQLCompiler, **kw: Any) -> str:
-    left, right = (compiler.process(clause, **kw) for clause in element.clauses)
-    return f"{left} = {right}"

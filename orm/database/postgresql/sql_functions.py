@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import sqlalchemy
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.compiler import SQLCompiler
-
-from orm.database.sql import functions as sql_functions
-from orm.database.sql.functions import CastTo, CollectionAggregate
+from orm.database.dialect import SQLTemplate
+from orm.database.sql.functions import with_frame_exclusion
 from orm.database.types.time_zones import UTC, fixed_offset
 
-NAME = "postgresql"
 FIELDS = {"week_day": "DOW", "iso_week_day": "ISODOW", "iso_year": "ISOYEAR"}
 SMALL_UNITS = ("hour", "minute", "second")
 
@@ -84,7 +79,7 @@ def _json_array(*words_and_arguments: str) -> str:
     return f"JSONB_BUILD_ARRAY({', '.join(words_and_arguments[count:])})"
 
 
-sql_functions.spellings[NAME] = {
+SQL_FUNCTIONS: dict[str, SQLTemplate] = {
     "extract": _extract,
     "trunc": _trunc,
     "now": _now,
@@ -114,7 +109,7 @@ sql_functions.spellings[NAME] = {
     "trim": "BTRIM({0})",
     "collate": _collate,
     # Windows
-    "excluding": sql_functions.with_frame_exclusion,
+    "excluding": with_frame_exclusion,
     # Numbers
     "log": _numeric("LOG"),
     "mod": _numeric("MOD"),
@@ -144,27 +139,4 @@ sql_functions.spellings[NAME] = {
     "json_object": _json_object,
     "json_array": _json_array,
 }
-sql_functions.path_encoders[NAME] = list
-
-
-@compiles(CastTo, NAME)
-def _conversion(element: CastTo, compiler: SQLCompiler, **kw: Any) -> str:
-    (argument,) = element.clauses
-    value = compiler.process(argument, **kw)
-    if element.source == "aware" and element.target in ("date", "time", "naive", "text"):
-        value = at_zone(value, UTC)
-    elif element.source == "naive" and element.target == "aware":
-        return at_zone(value, UTC)
-    type_: sqlalchemy.types.TypeEngine[Any] = element.type
-    return f"CAST({value} AS {compiler.dialect.type_compiler_instance.process(type_)})"
-
-
 AGGREGATES = {"string_agg": "STRING_AGG", "array_agg": "ARRAY_AGG", "json_agg": "JSONB_AGG"}
-
-
-@compiles(CollectionAggregate, NAME)
-def _gathering(element: CollectionAggregate, compiler: SQLCompiler, **kw: Any) -> str:
-    values, keys, condition = element.parts(compiler, **kw)
-    distinct = "DISTINCT " if element.only_distinct else ""
-    found = f"{AGGREGATES[element.function]}({distinct}{', '.join(values)}{element.ordered(keys)})"
-    return f"{found} FILTER (WHERE {condition})" if condition else found

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import types as sqltypes
 from sqlalchemy.dialects import postgresql
 
-from orm.database.types.storage import (
+from orm.database.storage import (
     UTC,
     IPAddress,
     Process,

@@ -1,7 +1,7 @@
-"""Functions that databases spell their own way, as SQLAlchemy constructs.
+"""Functions that databases write in different ways, as SQLAlchemy constructs.
 
-A `SQLFunction` has the ORM's own name for a function; the tables of `spellings`, filled in by
-`orm/database/<dialect>/sql_functions.py`, say how each database writes it. What no table names is standard SQL.
+A `SQLFunction` has the ORM's own name of a function; `Dialect.sql_functions` says how a database writes it, from
+the table in `orm/database/<dialect>/sql_functions.py`. A function without an entry is standard SQL.
 """
 
 from __future__ import annotations
@@ -10,24 +10,27 @@ from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import ColumnElement
-from sqlalchemy.engine import Dialect
+from sqlalchemy import ClauseElement, ColumnElement
+from sqlalchemy.engine import Dialect as SQLAlchemyDialect
+from sqlalchemy.exc import UnsupportedCompilationError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.visitors import InternalTraversal
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from orm.database.dialect_registry import ByKind, spelled_by_kind, unless_spelled
-from orm.exceptions import NotSupportedError
+from orm.database.dialect import STANDARD, Dialect
+from orm.database.dialect_registry import dialect_for
 
 Words = tuple[str, ...]
-Spelling = str | Callable[..., str] | None
-"""A template of the arguments (``{0}``, ``{1}``; ``{all}`` for all of them), a function of the words and the
-arguments that gives the SQL, or None for what the database does not have."""
 
-spellings: ByKind[dict[str, Spelling]] = ByKind()
-"""By SQLAlchemy's dialect name, by the function's."""
+
+def registered_dialect(element: ClauseElement, compiler: SQLCompiler) -> Dialect:
+    """The dialect to compile `element` for. Raises SQLAlchemy's error if it is not registered."""
+    dialect = dialect_for(compiler.dialect)
+    if dialect is STANDARD:
+        raise UnsupportedCompilationError(compiler, type(element))
+    return dialect
 
 
 def _parts(**parts: InternalTraversal) -> Any:
@@ -92,18 +95,6 @@ class CollectionAggregate(FunctionElement[Any]):
         self.filtered = condition is not None
         super().__init__(*arguments, *(() if condition is None else (condition,)))
 
-    def parts(self, compiler: SQLCompiler, **kw: Any) -> tuple[list[str], list[str], str | None]:
-        """The SQL of the value (and the delimiter), of what to order by, and of the condition."""
-        rendered = [compiler.process(clause, **kw) for clause in self.clauses]
-        condition = rendered.pop() if self.filtered else None
-        count = len(rendered) - len(self.descending)
-        return rendered[:count], rendered[count:], condition
-
-    def ordered(self, keys: list[str]) -> str:
-        """An ORDER BY clause of these, or nothing."""
-        terms = [f"{key} DESC" if down else key for key, down in zip(keys, self.descending, strict=True)]
-        return f" ORDER BY {', '.join(terms)}" if terms else ""
-
 
 class LagLeadWithDefault(FunctionElement[Any]):
     """LAG() or LEAD() with a default: (the call with it, the call without, how many rows are there, the default).
@@ -114,28 +105,42 @@ class LagLeadWithDefault(FunctionElement[Any]):
     inherit_cache = True
 
 
-spelled_by_kind(CastTo, CollectionAggregate)
+@compiles(SQLFunction)
+def _function(element: SQLFunction, compiler: SQLCompiler, **kw: Any) -> str:
+    arguments = [compiler.process(clause, **kw) for clause in element.clauses]
+    return dialect_for(compiler.dialect).function(element.function, element.words, arguments)
+
+
+@compiles(CastTo)
+def _cast(element: CastTo, compiler: SQLCompiler, **kw: Any) -> str:
+    (argument,) = element.clauses
+    value = compiler.process(argument, **kw)
+    return registered_dialect(element, compiler).cast(value, element.source, element.target, element.type)
+
+
+@compiles(CollectionAggregate)
+def _collection_aggregate(element: CollectionAggregate, compiler: SQLCompiler, **kw: Any) -> str:
+    dialect = registered_dialect(element, compiler)
+    clauses = [compiler.process(clause, **kw) for clause in element.clauses]
+    condition = clauses.pop() if element.filtered else None
+    values = len(clauses) - len(element.descending)
+    return dialect.collection_aggregate(
+        element.function,
+        clauses[:values],
+        distinct=element.only_distinct,
+        order=list(zip(clauses[values:], element.descending, strict=True)),
+        condition=condition,
+    )
 
 
 @compiles(LagLeadWithDefault)
-@unless_spelled
-def _neighbour_or(element: LagLeadWithDefault, compiler: SQLCompiler, **kw: Any) -> str:
-    whole, *_ = element.clauses
-    return compiler.process(whole, **kw)
-
-
-@compiles(SQLFunction)
-def _call(element: SQLFunction, compiler: SQLCompiler, **kw: Any) -> str:
-    arguments = [compiler.process(clause, **kw) for clause in element.clauses]
-    known = spellings.find(compiler.dialect.name) or {}
-    if element.function not in known:
-        return f"{element.function.upper()}({', '.join(arguments)})"
-    spelling = known[element.function]
-    if spelling is None:
-        raise NotSupportedError(f"{compiler.dialect.name} has no function for {element.function}.")
-    if callable(spelling):
-        return spelling(*element.words, *arguments)
-    return f"({spelling.format(*arguments, all=', '.join(arguments))})"
+def _lag_lead_with_default(element: LagLeadWithDefault, compiler: SQLCompiler, **kw: Any) -> str:
+    call, *parts = element.clauses
+    if dialect_for(compiler.dialect).lag_lead_default:
+        return compiler.process(call, **kw)
+    # A row that does not exist is told from one whose value is NULL.
+    bare_call, row_count, default = (compiler.process(clause, **kw) for clause in parts)
+    return f"CASE WHEN {row_count} = 0 THEN {default} ELSE {bare_call} END"
 
 
 def with_frame_exclusion(rows: str, over: str) -> str:
@@ -144,22 +149,12 @@ def with_frame_exclusion(rows: str, over: str) -> str:
     return f"{over.removesuffix(')')} EXCLUDE {rows})"
 
 
-def not_supported(element: CollectionAggregate, compiler: SQLCompiler, **kw: Any) -> str:
-    """Refuse an aggregate that the database does not have."""
-    raise NotSupportedError(f"{compiler.dialect.name} has no aggregate for {element.function}.")
-
-
-PathEncoder = Callable[[tuple[str, ...]], Any]
-path_encoders: ByKind[PathEncoder] = ByKind()
-"""By SQLAlchemy's dialect name: how the keys on the way to a value in a JSON document are passed."""
-
-
 class JSONPath(TypeDecorator[Any]):
     """Binds the keys on the way to a value in a JSON document, as the database takes them."""
 
     impl = sqlalchemy.types.NullType
     cache_ok = True
 
-    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
+    def bind_processor(self, dialect: SQLAlchemyDialect) -> Callable[[Any], Any]:
         """From the keys to the driver's argument."""
-        return path_encoders[dialect.name]
+        return dialect_for(dialect).encode_path

@@ -1,6 +1,6 @@
-"""SQL that each database spells its own way, as SQLAlchemy constructs and bind types.
+"""Operators that databases write in different ways, as SQLAlchemy constructs and bind types.
 
-The spellings are in `orm/database/<dialect>/dialect.py`, registered with SQLAlchemy's compiler extension.
+Each construct is compiled in one way: by asking the `Dialect` (see `orm/database/dialect.py`).
 """
 
 from __future__ import annotations
@@ -15,13 +15,9 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from orm.database.dialect_registry import ByKind, spelled_by_kind, unless_spelled
-from orm.exceptions import NotSupportedError
+from orm.database.dialect_registry import dialect_for
+from orm.database.sql.functions import registered_dialect
 from orm.utils.codegen import over_list
-
-# Escapes LIKE's wildcards. Not a backslash, which MySQL's string literals would eat.
-LIKE_ESCAPE = "!"
-
 
 # SQLAlchemy compares what it takes for a boolean with 1 where there is no boolean type, and so hides it from indexes.
 UNTYPED: Any = sqlalchemy.types.NullType()
@@ -46,10 +42,6 @@ class TextMatch(FunctionElement[bool]):
     def beyond_ascii(self) -> bool:
         """Whether folding the value's case needs more than ASCII."""
         return len(self.clauses) > 2
-
-    def pattern_type(self) -> TypeEngine[Any]:
-        """The bind type that escapes the value for this match."""
-        return TextPattern(self.kind, self.ignore_case)
 
 
 class Contains(TextMatch):
@@ -96,13 +88,14 @@ class Regex(FunctionElement[bool]):
 
     type = UNTYPED
     inherit_cache = True
+    ignore_case: ClassVar[bool] = False
 
 
-class IRegex(FunctionElement[bool]):
-    """Text matches a regular expression, whatever the case: (expression, pattern)."""
+class IRegex(Regex):
+    """The same without regard to case."""
 
-    type = UNTYPED
     inherit_cache = True
+    ignore_case = True
 
 
 class InList(FunctionElement[bool]):
@@ -110,6 +103,13 @@ class InList(FunctionElement[bool]):
 
     type = UNTYPED
     inherit_cache = True
+
+    @property
+    def item_type(self) -> TypeEngine[Any]:
+        """The type of the list's items."""
+        _, values = self.clauses
+        assert isinstance(values.type, ListOf)
+        return values.type.item
 
 
 class JSONEqual(FunctionElement[bool]):
@@ -126,42 +126,35 @@ class DistinctOn(FunctionElement[Any]):
     inherit_cache = True
 
 
-spelled_by_kind(TextMatch, Regex, IRegex, InList, JSONEqual)
+@compiles(TextMatch)
+def _text_match(element: TextMatch, compiler: SQLCompiler, **kw: Any) -> str:
+    text, pattern = (compiler.process(clause, **kw) for clause in element.operands)
+    return registered_dialect(element, compiler).text_match(
+        text, pattern, element.kind, ignore_case=element.ignore_case, beyond_ascii=element.beyond_ascii
+    )
+
+
+@compiles(Regex)
+def _regex(element: Regex, compiler: SQLCompiler, **kw: Any) -> str:
+    text, pattern = (compiler.process(clause, **kw) for clause in element.clauses)
+    return registered_dialect(element, compiler).regex(text, pattern, ignore_case=element.ignore_case)
+
+
+@compiles(InList)
+def _in_list(element: InList, compiler: SQLCompiler, **kw: Any) -> str:
+    value, values = (compiler.process(clause, **kw) for clause in element.clauses)
+    return registered_dialect(element, compiler).in_list(value, values, element.item_type)
+
+
+@compiles(JSONEqual)
+def _json_equal(element: JSONEqual, compiler: SQLCompiler, **kw: Any) -> str:
+    left, right = (compiler.process(clause, **kw) for clause in element.clauses)
+    return registered_dialect(element, compiler).json_equal(left, right)
 
 
 @compiles(DistinctOn)
-@unless_spelled
 def _distinct_on(element: DistinctOn, compiler: SQLCompiler, **kw: Any) -> str:
-    raise NotSupportedError("distinct() with fields is PostgreSQL's DISTINCT ON, which this database does not have.")
-
-
-#: In a constraint's `info`: SQLAlchemy's names of the dialects that have it, where not all do.
-ONLY_ON = "orm_only_on"
-
-
-def check_beside_set_null(constraint: sqlalchemy.CheckConstraint) -> sqlalchemy.CheckConstraint:
-    """A CHECK on columns that foreign keys set to NULL, which MySQL and MariaDB refuse: they go without it."""
-    constraint.info[ONLY_ON] = ("sqlite", "postgresql")
-    return constraint.ddl_if(dialect=constraint.info[ONLY_ON])
-
-
-PatternEncoder = Callable[[str, bool, str], str]
-ListEncoder = Callable[[list[Any]], Any]
-
-# By SQLAlchemy's dialect name: how a text becomes a pattern, and a list one argument.
-pattern_encoders: ByKind[PatternEncoder] = ByKind()
-list_encoders: ByKind[ListEncoder] = ByKind()
-
-
-def like_pattern(kind: str, text: str) -> str:
-    """`text` as a LIKE pattern in which nothing but the added ``%`` is a wildcard."""
-    escape = LIKE_ESCAPE
-    text = text.replace(escape, escape * 2).replace("%", f"{escape}%").replace("_", f"{escape}_")
-    if kind == "contains":
-        return f"%{text}%"
-    if kind == "startswith":
-        return f"{text}%"
-    return f"%{text}" if kind == "endswith" else text
+    return dialect_for(compiler.dialect).distinct_on([compiler.process(clause, **kw) for clause in element.clauses])
 
 
 class TextPattern(TypeDecorator[str]):
@@ -179,7 +172,7 @@ class TextPattern(TypeDecorator[str]):
         """The pattern, in the dialect's syntax."""
         if value is None:
             return None
-        return pattern_encoders[dialect.name](self.kind, self.ignore_case, str(value))
+        return dialect_for(dialect).encode_pattern(self.kind, self.ignore_case, str(value))
 
 
 class ListOf(TypeDecorator[Iterable[Any]]):
@@ -195,5 +188,5 @@ class ListOf(TypeDecorator[Iterable[Any]]):
     def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
         """Each value as the item type binds it, then all of them as the dialect passes a list."""
         process = self.item.dialect_impl(dialect).bind_processor(dialect)
-        encode, convert = list_encoders[dialect.name], over_list(process)
+        encode, convert = dialect_for(dialect).encode_list, over_list(process)
         return lambda values: encode(convert(values))

@@ -10,17 +10,14 @@ import sqlalchemy
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import pysqlite
 from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.types import TypeEngine
 
-from orm.database.dialect import DIALECTS, DeleteRules, Dialect
-from orm.database.sql import operators
-from orm.database.sql.operators import LIKE_ESCAPE, like_pattern
-from orm.database.sqlite import sql_functions as sql_functions
+from orm.database.dialect import LIKE_ESCAPE, DeleteRules, Dialect, DriverClasses, like_pattern
+from orm.database.sqlite.errors import classify
+from orm.database.sqlite.sql_functions import CASTS, SQL_FUNCTIONS
 from orm.database.sqlite.storage import SQLiteTypes
 from orm.database.types import column_types
-from orm.database.types.storage import TYPES
-from orm.exceptions import QueryError
+from orm.exceptions import Error, QueryError
 
 # Far below the highest number that a row can have, after which SQLite takes any that is free.
 HIGH_KEY = 1 << 62
@@ -31,6 +28,17 @@ class SQLiteDialect(Dialect):
     """SQLite 3.35 and newer, through aiosqlite."""
 
     name = "sqlite"
+    storage = SQLiteTypes()
+    sql_functions = SQL_FUNCTIONS
+    drivers = (
+        DriverClasses(
+            "aiosqlite",
+            backend="orm.database.sqlite.backend:SQLiteBackend",
+            driver="orm.database.sqlite.driver:AiosqliteDriver",
+            databases_backend="databases.backends.sqlite",
+        ),
+    )
+    extra = "sqlite"
     returning = True
     update_returning = True
     delete_returning = True
@@ -116,23 +124,76 @@ class SQLiteDialect(Dialect):
         """SQLite locks the whole file for a writer; there are no row locks."""
         return select
 
+    def classify_error(self, error: BaseException) -> type[Error]:
+        """By SQLite's result codes, or its messages."""
+        return classify(error)
 
-DIALECTS["sqlite"] = SQLiteDialect()
-TYPES["sqlite"] = SQLiteTypes()
+    def cast(self, value: str, source: str, target: str, type_: TypeEngine[Any]) -> str:
+        """A CAST; of dates and times a function, because they are text."""
+        if target in CASTS:
+            return CASTS[target].format(value)
+        if isinstance(type_, column_types.Decimal):
+            number = f"CAST({value} AS NUMERIC)"
+            return number if type_.decimal_places is None else f"orm_round({number}, {type_.decimal_places})"
+        length = getattr(type_, "length", None)
+        return f"SUBSTR(CAST({value} AS TEXT), 1, {length})" if length else f"CAST({value} AS TEXT)"
 
+    def collection_aggregate(
+        self,
+        name: str,
+        values: Sequence[str],
+        *,
+        distinct: bool,
+        order: Sequence[tuple[str, bool]],
+        condition: str | None,
+    ) -> str:
+        """A function of Python's, which is told the directions of the order as a text."""
+        if name == "array_agg":
+            return super().collection_aggregate(name, values, distinct=distinct, order=order, condition=condition)
+        directions = "".join("d" if descending else "a" for _, descending in order)
+        arguments = [str(int(distinct)), f"'{directions}'", *values, *(key for key, _ in order)]
+        call = f"orm_{name}({', '.join(arguments)})"
+        return f"{call} FILTER (WHERE {condition})" if condition else call
 
-def _encode_pattern(kind: str, ignore_case: bool, text: str) -> str:
-    if ignore_case:
-        # LIKE folds ASCII only; a text beyond it is compared in Python, folded on both sides.
-        return like_pattern(kind, text if text.isascii() else text.casefold())
-    glob = text.translate(GLOB_SPECIAL)
-    if kind == "contains":
-        return f"*{glob}*"
-    return f"{glob}*" if kind == "startswith" else f"*{glob}"
+    def text_match(self, text: str, pattern: str, operator: str, *, ignore_case: bool, beyond_ascii: bool) -> str:
+        """GLOB, which is case-sensitive, or LIKE, which is not."""
+        if not ignore_case:
+            return f"{text} GLOB {pattern}"
+        if beyond_ascii:
+            text = f"orm_casefold({text})"
+        return f"{text} LIKE {pattern} ESCAPE '{LIKE_ESCAPE}'"
 
+    def encode_pattern(self, operator: str, ignore_case: bool, text: str) -> str:
+        """A pattern for GLOB, or for LIKE."""
+        if ignore_case:
+            # LIKE folds ASCII only; a text beyond it is compared in Python, folded on both sides.
+            return like_pattern(operator, text if text.isascii() else text.casefold())
+        glob = text.translate(GLOB_SPECIAL)
+        if operator == "contains":
+            return f"*{glob}*"
+        return f"{glob}*" if operator == "startswith" else f"*{glob}"
 
-def _encode_list(values: list[Any]) -> str:
-    return encode_json(values)
+    def regex(self, text: str, pattern: str, *, ignore_case: bool) -> str:
+        """REGEXP, which calls Python."""
+        return f"{text} REGEXP ('(?i)' || {pattern})" if ignore_case else f"{text} REGEXP {pattern}"
+
+    def in_list(self, value: str, values: str, item_type: TypeEngine[Any]) -> str:
+        """IN (SELECT …) of a JSON array."""
+        if isinstance(item_type, (column_types.Binary, sqlalchemy.LargeBinary)):
+            value = f"quote({value})"
+        return f"{value} IN (SELECT value FROM json_each({values}))"
+
+    def encode_list(self, values: list[Any]) -> str:
+        """A JSON array."""
+        return encode_json(values)
+
+    def json_equal(self, left: str, right: str) -> str:
+        """Equal texts, once both are written in one way."""
+        return f"orm_json({left}) = orm_json({right})"
+
+    def encode_path(self, keys: tuple[str, ...]) -> str:
+        """A JSON array of the keys."""
+        return json.dumps(keys)
 
 
 def _hex(value: bytes) -> str:
@@ -141,45 +202,3 @@ def _hex(value: bytes) -> str:
 
 
 encode_json = json.JSONEncoder(default=_hex).encode
-
-
-operators.pattern_encoders["sqlite"] = _encode_pattern
-operators.list_encoders["sqlite"] = _encode_list
-
-
-@compiles(operators.TextMatch, "sqlite")
-def _text_match(element: operators.TextMatch, compiler: SQLCompiler, **kw: Any) -> str:
-    left, right = (compiler.process(clause, **kw) for clause in element.operands)
-    if not element.ignore_case:
-        return f"{left} GLOB {right}"
-    if element.beyond_ascii:
-        left = f"orm_casefold({left})"
-    return f"{left} LIKE {right} ESCAPE '{LIKE_ESCAPE}'"
-
-
-@compiles(operators.Regex, "sqlite")
-def _regex(element: operators.Regex, compiler: SQLCompiler, **kw: Any) -> str:
-    left, right = (compiler.process(clause, **kw) for clause in element.clauses)
-    return f"{left} REGEXP {right}"
-
-
-@compiles(operators.IRegex, "sqlite")
-def _iregex(element: operators.IRegex, compiler: SQLCompiler, **kw: Any) -> str:
-    left, right = (compiler.process(clause, **kw) for clause in element.clauses)
-    return f"{left} REGEXP ('(?i)' || {right})"
-
-
-@compiles(operators.InList, "sqlite")
-def _in_list(element: operators.InList, compiler: SQLCompiler, **kw: Any) -> str:
-    expression, values = element.clauses
-    left, right = (compiler.process(clause, **kw) for clause in (expression, values))
-    assert isinstance(values.type, operators.ListOf)
-    if isinstance(values.type.item, (column_types.Binary, sqlalchemy.LargeBinary)):
-        left = f"quote({left})"
-    return f"{left} IN (SELECT value FROM json_each({right}))"
-
-
-@compiles(operators.JSONEqual, "sqlite")
-def _json_equal(element: operators.JSONEqual, compiler: SQLCompiler, **kw: Any) -> str:
-    left, right = (compiler.process(clause, **kw) for clause in element.clauses)
-    return f"orm_json({left}) = orm_json({right})"

@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from orm.database.dialect import SQLTemplate
+from orm.database.sql.functions import with_frame_exclusion
 
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.compiler import SQLCompiler
-
-from orm.database.sql import functions as sql_functions
-from orm.database.sql.functions import CastTo, CollectionAggregate, not_supported
-
-NAME = "sqlite"
 DURATIONS = {
     "day": "({0} / 86400000000)",
     "hour": "({0} / 3600000000 % 24)",
@@ -61,7 +54,7 @@ def _concat(*arguments: str) -> str:
     return f"({' || '.join(present)})"
 
 
-sql_functions.spellings[NAME] = {
+SQL_FUNCTIONS: dict[str, SQLTemplate] = {
     "extract": _extract,
     "trunc": _trunc,
     "now": _now,
@@ -91,7 +84,7 @@ sql_functions.spellings[NAME] = {
     "substr_of": "SUBSTR({0}, {1}, {2})",
     "collate": _collate,
     # Windows
-    "excluding": sql_functions.with_frame_exclusion,
+    "excluding": with_frame_exclusion,
     # Comparison
     "greatest": "MAX({all})",
     "least": "MIN({all})",
@@ -125,12 +118,6 @@ sql_functions.spellings[NAME] = {
 }
 
 
-def _encode_path(keys: tuple[str, ...]) -> str:
-    return json.dumps(keys)
-
-
-sql_functions.path_encoders[NAME] = _encode_path
-
 CASTS = {
     "integer": "CAST({0} AS INTEGER)",
     "duration": "CAST({0} AS INTEGER)",
@@ -144,28 +131,3 @@ CASTS = {
     "uuid": "LOWER(REPLACE({0}, '-', ''))",
     "binary": "CAST({0} AS BLOB)",
 }
-
-
-@compiles(CastTo, NAME)
-def _conversion(element: CastTo, compiler: SQLCompiler, **kw: Any) -> str:
-    (argument,) = element.clauses
-    value = compiler.process(argument, **kw)
-    if element.target in CASTS:
-        return CASTS[element.target].format(value)
-    type_: Any = element.type
-    if element.target == "decimal":
-        number = f"CAST({value} AS NUMERIC)"
-        return number if type_.decimal_places is None else f"orm_round({number}, {type_.decimal_places})"
-    length = getattr(type_, "length", None)
-    return f"SUBSTR(CAST({value} AS TEXT), 1, {length})" if length else f"CAST({value} AS TEXT)"
-
-
-@compiles(CollectionAggregate, NAME)
-def _gathering(element: CollectionAggregate, compiler: SQLCompiler, **kw: Any) -> str:
-    if element.function == "array_agg":
-        return not_supported(element, compiler, **kw)
-    values, keys, condition = element.parts(compiler, **kw)
-    directions = "".join("d" if down else "a" for down in element.descending)
-    arguments = [str(int(element.only_distinct)), f"'{directions}'", *values, *keys]
-    found = f"orm_{element.function}({', '.join(arguments)})"
-    return f"{found} FILTER (WHERE {condition})" if condition else found

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import types as sqltypes
 
-from orm.database.types.storage import (
+from orm.database.storage import (
     EXACT,
     UTC,
     Process,

@@ -1,6 +1,6 @@
 """The column types of `orm`: SQLAlchemy types that look the same on every database.
 
-Each type asks the database's `StorageTypes` (see `orm/database/types/storage.py`) how it is stored there, so a table of
+Each type asks the `storage` of the `Dialect` (see `orm/database/storage.py`) how it is stored there, so a table of
 these types can be used with plain SQLAlchemy Core and `databases`, and by Alembic, on any dialect.
 """
 
@@ -16,7 +16,8 @@ from sqlalchemy import types as sqltypes
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from orm.database.types.storage import TYPES, Process, Storage, StorageTypes, UnstorableValue
+from orm.database.dialect_registry import dialect_for
+from orm.database.storage import Process, Storage, StorageTypes, UnstorableValue
 from orm.database.types.time_zones import zone_of
 from orm.utils.codegen import Inline, function_of
 
@@ -44,18 +45,6 @@ __all__ = [
     "UnstorableValue",
 ]
 
-PORTABLE = StorageTypes()
-
-
-def types_for(dialect: Dialect) -> StorageTypes:
-    """How the dialect's database stores values; portably, if it is none that `orm` knows."""
-    return TYPES.find(server_kind(dialect)) or PORTABLE
-
-
-def server_kind(dialect: Dialect) -> str:
-    """The name of SQLAlchemy's dialect for the server: a "mysql" one may have found MariaDB at the other end."""
-    return "mariadb" if getattr(dialect, "is_mariadb", False) else dialect.name
-
 
 class ORMType(TypeDecorator[Any]):
     """A column type whose storage depends on the database."""
@@ -73,7 +62,7 @@ class ORMType(TypeDecorator[Any]):
 
     def storage(self, dialect: Dialect) -> Storage:
         """The column's SQL type on the dialect's database, and the conversion of values to and from its driver's."""
-        return self.stored_by(types_for(dialect))
+        return self.stored_by(dialect_for(dialect).storage)
 
     def stored_by(self, types: StorageTypes) -> Storage:
         """Ask `types` for the storage of this type."""

@@ -1,8 +1,7 @@
-"""How a database keeps a kind of value: the vocabulary, and the portable answers.
+"""How a database stores each type of column: `StorageTypes`, the portable answers, and the conversions they use.
 
-`StorageTypes` answers "how is this stored?" for each kind of column, in a way any SQL database understands.
-The databases that can do better, or that need other values, have a subclass of their own in
-`orm/database/<dialect>/types.py`.
+Databases that can do better, or that need other values, have a subclass in `orm/database/<dialect>/storage.py`,
+which is the `storage` of their `Dialect`.
 """
 
 from __future__ import annotations
@@ -21,7 +20,6 @@ from typing import Any, NamedTuple
 from sqlalchemy import types as sqltypes
 from sqlalchemy.types import TypeEngine
 
-from orm.database.dialect_registry import ByKind
 from orm.exceptions import DataError
 from orm.utils.codegen import Inline, function_of
 
@@ -106,9 +104,6 @@ class StorageTypes:
 
     def array(self, item: Storage) -> Storage:
         return Storage(sqltypes.ARRAY(item.sql_type), each(item.bind), each(item.result))
-
-
-TYPES: ByKind[StorageTypes] = ByKind()
 
 
 # Integers
