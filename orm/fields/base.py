@@ -13,6 +13,7 @@ import sqlalchemy
 import typesystem
 from sqlalchemy.types import TypeEngine
 
+from orm.database.types.column_types import ORMType
 from orm.exceptions import FieldError
 from orm.expressions.base import Expression, FieldExpression
 from orm.fields.choices import ChoiceValidator, read_choices
@@ -72,11 +73,31 @@ class Field(Generic[T]):
     Raises `FieldError` for options that make no sense.
     """
 
-    #: What sort of value it holds; lookups choose by it.
-    kind: str = ""
+    #: The family of SQL types that stores its values ("text", "integer", …): casts and functions choose SQL by it.
+    family: str = ""
+    #: Whether its values have an order: `gt`, `lte`, `range` apply.
+    is_ordered: bool = False
+    #: Whether `contains`, `startswith`, `regex` and the other text lookups apply, to the text of its values.
+    is_text_like: bool = False
+    #: Whether its values are stored as text.
+    is_text: bool = False
+    #: Whether its values are stored as numbers, which mix with other numbers.
+    is_number: bool = False
+    #: Whether its values are dates or times, from which a duration can be subtracted.
+    is_temporal: bool = False
+    #: Whether `+`, `-` and the other operators of arithmetic apply.
+    supports_arithmetic: bool = False
+    #: Which of two operands has the type of the result: the one with the higher rank.
+    arithmetic_rank: int = 0
+    #: Whether `page()` can be ordered by it.
+    is_pageable: bool = True
+    #: Whether drivers return its values as hashable objects.
+    is_hashable: bool = True
+    #: Whether the database numbers the rows if it is the only primary key.
+    is_numbered: bool = False
     #: What `to_python` accepts, for its error message.
     accepts: ClassVar[str] = ""
-    #: The type whose values, but not those of its subclasses, `to_python` gives back as they are, if there is one.
+    #: The type whose values (but not those of its subclasses) `to_python` returns unchanged, if there is one.
     exact_type: ClassVar[type | None] = None
 
     name: str
@@ -119,7 +140,7 @@ class Field(Generic[T]):
             default = self._converted(default)
         self.default = default
         # The database numbers integer keys, and a key with a default fills itself.
-        generated = self.kind == "integer" or default is not NO_DEFAULT
+        generated = self.is_numbered or default is not NO_DEFAULT
         self.read_only = read_only or (primary_key and generated)
         self.validator = self._make_validator(**options)
 
@@ -140,6 +161,25 @@ class Field(Generic[T]):
     def column_type(self) -> TypeEngine[Any]:
         """The SQLAlchemy type of the column."""
         raise NotImplementedError
+
+    def comparison_type(self) -> TypeEngine[Any]:
+        """The SQLAlchemy type of a value that is compared with the column: without the column's limits."""
+        column_type = self.column_type()
+        return column_type.comparison_type if isinstance(column_type, ORMType) else column_type
+
+    def result_type(self) -> TypeEngine[Any]:
+        """The SQLAlchemy type that reads a computed value of this field."""
+        return self.comparison_type()
+
+    @property
+    def underlying_field(self) -> Field[Any]:
+        """The field itself; of a relation, the field that its key refers to."""
+        return self
+
+    @property
+    def sql_family(self) -> str:
+        """The `family`; of a datetime "aware" or "naive", which functions and casts tell apart."""
+        return self.family
 
     def fast_check(self) -> Inline | None:
         """A condition, for generated code: true only of a value that the validator would return as it is.
@@ -263,7 +303,7 @@ class Field(Generic[T]):
 
     def make_column(self) -> sqlalchemy.Column[Any]:
         """The SQLAlchemy column of the field."""
-        counts = self.kind == "integer" and self.default is NO_DEFAULT
+        counts = self.is_numbered and self.default is NO_DEFAULT
         return sqlalchemy.Column(
             self.column_name,
             self.column_type(),

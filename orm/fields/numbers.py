@@ -26,6 +26,11 @@ FALSE = frozenset({"false", "f", "0", "off", "no"})
 class NumberField(Field[T]):
     """What the numbers have in common: bounds."""
 
+    is_ordered = is_text_like = is_number = supports_arithmetic = True
+
+    def result_type(self) -> TypeEngine[Any]:
+        return column_types.ComputedResult(self.family)
+
     def _within_bounds(self, source: str, **names: Any) -> Inline | None:
         """`fast_check`, for a number of which `source` says that it is plain."""
         validator: Any = self.validator
@@ -46,7 +51,8 @@ class Integer(NumberField[T]):
     The options `minimum`, `maximum`, `exclusive_minimum`, `exclusive_maximum` and `multiple_of` limit it.
     """
 
-    kind = "integer"
+    family = "integer"
+    is_numbered = True
     accepts = "whole numbers"
     exact_type = int
 
@@ -118,7 +124,8 @@ class BigInteger(Integer[T]):
 class Float(NumberField[T]):
     """A float of double precision, finite."""
 
-    kind = "float"
+    family = "float"
+    arithmetic_rank = 2
     accepts = "numbers"
     exact_type = float
 
@@ -151,7 +158,8 @@ class Decimal(NumberField[T]):
     may have any digits, goes without them.
     """
 
-    kind = "decimal"
+    family = "decimal"
+    arithmetic_rank = 1
     accepts = "decimals, whole numbers and their text"
 
     @overload
@@ -210,7 +218,8 @@ class Decimal(NumberField[T]):
 class Boolean(Field[T]):
     """True or False."""
 
-    kind = "boolean"
+    family = "boolean"
+    is_ordered = True
     accepts = "True and False, or text such as 'true' and '0'"
     exact_type = bool
 
@@ -232,6 +241,9 @@ class Boolean(Field[T]):
 
     def column_type(self) -> TypeEngine[Any]:
         return column_types.Boolean()
+
+    def result_type(self) -> TypeEngine[Any]:
+        return column_types.ComputedResult(self.family)
 
     def fast_check(self) -> Inline | None:
         return Inline("({v} is True or {v} is False)")

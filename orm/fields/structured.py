@@ -35,7 +35,9 @@ Item = TypeVar("Item")
 class JSON(Field[Any]):
     """A JSON value: dicts with text keys, lists, text, numbers, booleans, None (which is NULL)."""
 
-    kind = "json"
+    family = "json"
+    is_text_like = True  # its text lookups compare the text of the JSON value
+    is_pageable = False
     accepts = "JSON values"
 
     def __init__(self, *, allow_null: bool = False, **options: Unpack[FieldOptions]) -> None:
@@ -55,10 +57,17 @@ class JSON(Field[Any]):
         return JSONValidator().validate(value)
 
 
+class JSONKey(JSON):
+    """The value under a key of a JSON document."""
+
+    is_pageable = True
+
+
 class Binary(Field[T]):
     """Bytes, at most `max_length` of them if that is given."""
 
-    kind = "binary"
+    family = "binary"
+    is_ordered = True
     accepts = "bytes"
 
     @overload
@@ -101,7 +110,8 @@ class Binary(Field[T]):
 class UUID(Field[T]):
     """A uuid.UUID."""
 
-    kind = "uuid"
+    family = "uuid"
+    is_ordered = True
     accepts = "UUIDs and text of them"
     exact_type = uuid.UUID
 
@@ -141,7 +151,8 @@ IP = ipaddress.IPv4Address | ipaddress.IPv6Address
 class IPAddress(Field[T]):
     """An ipaddress.IPv4Address or IPv6Address."""
 
-    kind = "ip"
+    family = "ip"
+    is_ordered = is_text_like = True
     accepts = "IP addresses and text of them"
 
     @overload
@@ -181,7 +192,8 @@ class Enum(Field[T]):
     value or its name.
     """
 
-    kind = "enum"
+    family = "enum"
+    is_text = True
 
     @overload
     def __init__(
@@ -196,7 +208,9 @@ class Enum(Field[T]):
     def __init__(self, enum: Any, **options: Any) -> None:
         self.enum = check_enum(enum)
         if issubclass(self.enum, int):
-            self.kind = "integer enum"  # Stored by value, so it has an order.
+            self.family = "integer enum"  # stored by value, so it has an order
+            self.is_text = False
+            self.is_ordered = self.is_number = self.supports_arithmetic = True
         super().__init__(**options)
 
     @property
@@ -241,7 +255,9 @@ class Array(Field[T]):
     `unique_items` limit the list. On other databases the table cannot be made (`orm.NotSupportedError`).
     """
 
-    kind = "array"
+    family = "array"
+    is_ordered = True
+    is_pageable = is_hashable = False
     accepts = "lists"
 
     @overload

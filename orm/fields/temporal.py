@@ -58,7 +58,8 @@ class AutoNowField(Field[T]):
 class Date(AutoNowField[T]):
     """A datetime.date."""
 
-    kind = "date"
+    family = "date"
+    is_ordered = is_text_like = is_temporal = supports_arithmetic = True
     accepts = "dates and ISO 8601 text"
 
     @overload
@@ -101,7 +102,8 @@ class DateTime(AutoNowField[T]):
     With `timezone=True` values need a timezone, and are read back in UTC; without it they cannot have one.
     """
 
-    kind = "datetime"
+    family = "datetime"
+    is_ordered = is_text_like = is_temporal = supports_arithmetic = True
     accepts = "datetimes, dates and ISO 8601 text"
 
     @overload
@@ -131,6 +133,10 @@ class DateTime(AutoNowField[T]):
 
     def column_type(self) -> TypeEngine[Any]:
         return column_types.DateTime(self.timezone)
+
+    @property
+    def sql_family(self) -> str:
+        return "aware" if self.timezone else "naive"
 
     def fast_check(self) -> Inline | None:
         aware = "{v}.utcoffset() is not None" if self.timezone else "{v}.tzinfo is None"
@@ -166,7 +172,8 @@ class DateTime(AutoNowField[T]):
 class Time(Field[T]):
     """A datetime.time in microseconds, without a timezone."""
 
-    kind = "time"
+    family = "time"
+    is_ordered = is_text_like = is_temporal = supports_arithmetic = True
     accepts = "times and ISO 8601 text"
 
     @overload
@@ -204,7 +211,9 @@ class Duration(Field[T]):
     Forms give it as ISO 8601 (`P1DT2H30M`) or as `[days ][[hours:]minutes:]seconds[.fraction]`.
     """
 
-    kind = "duration"
+    family = "duration"
+    is_ordered = supports_arithmetic = True
+    arithmetic_rank = 3
     accepts = "timedeltas and text of them"
 
     @overload

@@ -38,7 +38,8 @@ PLAIN = (
 class TextField(Field[T]):
     """What the text fields have in common."""
 
-    kind = "text"
+    family = "text"
+    is_ordered = is_text_like = is_text = True
     accepts = "text"
     exact_type = str
 

@@ -98,7 +98,7 @@ class Sum(Aggregate[Any]):
     def result(self, *fields: Field[Any]) -> Field[Any]:
         """The field that is summed; a big integer field for integers, whose sum may exceed their own range."""
         field = super().result(*fields)
-        return BIG_INTEGER if field.kind == "integer" else field
+        return BIG_INTEGER if field.family == "integer" else field
 
 
 class Avg(Aggregate[Any]):
@@ -110,7 +110,7 @@ class Avg(Aggregate[Any]):
     def result(self, *fields: Field[Any]) -> Field[Any]:
         """A field of floats, decimals or durations."""
         field = super().result(*fields)
-        return FLOAT if field.kind == "integer" else DECIMAL if field.kind == "decimal" else field
+        return FLOAT if field.family == "integer" else DECIMAL if field.family == "decimal" else field
 
 
 class Min(Aggregate[Any]):
@@ -234,7 +234,7 @@ class StringAgg(OrderableAggregate[str]):
         """The SQL for rendered arguments, over the rows that meet `condition`."""
         first, *others = arguments
         return super().build_collection(
-            field, condition, first if field.kind == "text" else SQLFunction("as_text", first), *others
+            field, condition, first if field.family == "text" else SQLFunction("as_text", first), *others
         )
 
     def result(self, *fields: Field[Any]) -> Field[Any]:
@@ -264,8 +264,9 @@ class JSONAgg(OrderableAggregate["list[Any]"]):
     ) -> ColumnElement[Any]:
         """The SQL for rendered arguments, over the rows that meet `condition`."""
         first, *others = arguments
-        kind = "json" if field.kind.startswith("json") else field.kind
-        return super().build_collection(field, condition, SQLFunction("json_element", first, words=(kind,)), *others)
+        return super().build_collection(
+            field, condition, SQLFunction("json_element", first, words=(field.family,)), *others
+        )
 
     def result(self, *fields: Field[Any]) -> Field[Any]:
         """A JSON field."""

@@ -54,4 +54,4 @@ class IntegerOfTextFunc(TextFunc):
 
 def as_text(field: Field[Any] | None, column: ColumnElement[Any]) -> ColumnElement[Any]:
     """The column, converted to text unless it is text already."""
-    return column if field is None or field.kind in ("text", "enum") else SQLFunction("as_text", column)
+    return column if field is None or field.is_text else SQLFunction("as_text", column)

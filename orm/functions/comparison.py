@@ -14,7 +14,7 @@ from orm.exceptions import QueryError
 from orm.expressions.base import Operand
 from orm.fields import Field
 from orm.functions.base import NamedFunc
-from orm.functions.result_types import common_field, kind_of
+from orm.functions.result_types import common_field
 
 T = TypeVar("T")
 COLLATION = re.compile(r"[\w-]+", re.ASCII)
@@ -37,10 +37,10 @@ class Cast(NamedFunc[T]):
     def build_from(self, fields: tuple[Field[Any] | None, ...], *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
         """The SQL for rendered arguments of these fields."""
         (argument,) = arguments
-        source = "" if fields[0] is None else kind_of(fields[0])
+        source = "" if fields[0] is None else fields[0].sql_family
         column_type = self.target.column_type()
         assert isinstance(column_type, column_types.ORMType)
-        return CastTo(argument, source, kind_of(self.target), column_type)
+        return CastTo(argument, source, self.target.sql_family, column_type)
 
 
 class VariadicFunc(NamedFunc[Any]):

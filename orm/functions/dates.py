@@ -17,7 +17,6 @@ from orm.exceptions import QueryError
 from orm.expressions.base import Operand
 from orm.fields import Date, DateTime, Field, Time
 from orm.functions.base import INTEGER, NamedFunc
-from orm.functions.result_types import kind_of
 
 DAY_UNITS = ("year", "iso_year", "quarter", "month", "week", "day", "week_day", "iso_week_day")
 TIME_UNITS = ("hour", "minute", "second")
@@ -76,7 +75,7 @@ class DateFunc(NamedFunc[Any]):
         super().__init__(expression, output_field=output_field)
 
     def _kind(self, field: Field[Any], unit: str, known: dict[str, tuple[str, ...]], what: str) -> str:
-        kind = kind_of(field)
+        kind = field.sql_family
         if kind not in known:
             raise QueryError(f"{what} takes dates and times, and {self.arguments[0]!r} is a {type(field).__name__}.")
         if unit not in known[kind]:
@@ -118,7 +117,7 @@ class Extract(DateFunc):
 
     def build_from(self, fields: tuple[Field[Any] | None, ...], *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
         """The SQL for rendered arguments of these fields."""
-        kind = "naive" if fields[0] is None else kind_of(fields[0])
+        kind = "naive" if fields[0] is None else fields[0].sql_family
         return SQLFunction("extract", *arguments, words=(self.unit, kind, self.zone))
 
     def result(self, *fields: Field[Any]) -> Field[Any]:
@@ -138,7 +137,7 @@ class Extract(DateFunc):
         if self.unit == "iso_year":
             first = datetime.date.fromisocalendar(year, 1, 1)
             last = datetime.date.fromisocalendar(year + 1, 1, 1) - datetime.timedelta(days=1)
-        kind = kind_of(field)
+        kind = field.sql_family
         if kind == "date":
             return first, last
         if self.zone != UTC:
@@ -239,7 +238,7 @@ class TruncBase(DateFunc):
     def build_from(self, fields: tuple[Field[Any] | None, ...], *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
         """The SQL for rendered arguments of these fields."""
         field = fields[0] or NAIVE_DATETIME
-        words = (self.kind, kind_of(field), kind_of(self.result(field)), self.zone)
+        words = (self.kind, field.sql_family, self.result(field).sql_family, self.zone)
         return SQLFunction("trunc", *arguments, words=words)
 
     def result(self, *fields: Field[Any]) -> Field[Any]:
@@ -250,7 +249,7 @@ class TruncBase(DateFunc):
             if kind == "aware":
                 return _aware_datetime_in(self.zone)
             return DATE if kind == "date" else TIME if kind == "time" else NAIVE_DATETIME
-        wanted = kind_of(self.output_field)
+        wanted = self.output_field.sql_family
         if wanted not in TRUNCATED_TO[kind]:
             raise QueryError(f"Trunc() cannot make a {type(self.output_field).__name__} of a {type(field).__name__}.")
         return _aware_datetime_in(self.zone) if wanted == "aware" else self.output_field
@@ -347,8 +346,8 @@ class Now(NamedFunc[datetime.datetime]):
     @property
     def options(self) -> Hashable:
         """Whether it is an aware datetime."""
-        return kind_of(self.output_field or AWARE_DATETIME)
+        return (self.output_field or AWARE_DATETIME).sql_family
 
     def build(self, *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
         """The SQL."""
-        return SQLFunction("now", words=(kind_of(self.output_field or AWARE_DATETIME),))
+        return SQLFunction("now", words=((self.output_field or AWARE_DATETIME).sql_family,))

@@ -21,7 +21,7 @@ class JSONArray(NamedFunc[Any]):
 
     def build_from(self, fields: tuple[Field[Any] | None, ...], *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
         """The SQL for rendered arguments of these fields."""
-        return SQLFunction("json_array", *arguments, words=tuple(map(_kind, fields)))
+        return SQLFunction("json_array", *arguments, words=tuple(map(_family, fields)))
 
     def result(self, *fields: Field[Any]) -> Field[Any]:
         """A JSON field."""
@@ -39,15 +39,15 @@ class JSONObject(NamedFunc[Any]):
 
     def build_from(self, fields: tuple[Field[Any] | None, ...], *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
         """The SQL for rendered arguments of these fields."""
-        return SQLFunction("json_object", *arguments, words=tuple(map(_kind, fields[1::2])))
+        return SQLFunction("json_object", *arguments, words=tuple(map(_family, fields[1::2])))
 
     def result(self, *fields: Field[Any]) -> Field[Any]:
         """A JSON field."""
         return JSON_VALUE
 
 
-def _kind(field: Field[Any] | None) -> str:
-    return "" if field is None else "json" if field.kind.startswith("json") else field.kind
+def _family(field: Field[Any] | None) -> str:
+    return "" if field is None else field.family
 
 
 class KeyText(NamedFunc[str]):
@@ -58,7 +58,7 @@ class KeyText(NamedFunc[str]):
     def result(self, *fields: Field[Any]) -> Field[Any]:
         """A text field. Raises `QueryError` if the argument is not JSON."""
         for field in fields:
-            if not field.kind.startswith("json"):
+            if field.family != "json":
                 raise QueryError(f"KT() takes a path into JSON, and {self.arguments[0]!r} is a {type(field).__name__}.")
         return self.output_field or TEXT
 

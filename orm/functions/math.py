@@ -26,7 +26,7 @@ class FloatFunc(NamedFunc[float]):
         """A float or decimal field."""
         if self.output_field is not None:
             return self.output_field
-        return DECIMAL if any(field.kind == "decimal" for field in fields) else FLOAT
+        return DECIMAL if any(field.family == "decimal" for field in fields) else FLOAT
 
 
 class UnaryFunc(FloatFunc):
@@ -84,8 +84,8 @@ class Round(NamedFunc[Any]):
 
     def build_from(self, fields: tuple[Field[Any] | None, ...], *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
         """The SQL for rendered arguments of these fields."""
-        kind = "" if fields[0] is None else fields[0].kind
-        return SQLFunction(self.sql_name, *arguments, words=(kind,))
+        family = "" if fields[0] is None else fields[0].family
+        return SQLFunction(self.sql_name, *arguments, words=(family,))
 
 
 class ACos(UnaryFunc):

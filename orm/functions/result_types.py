@@ -1,44 +1,29 @@
-"""Kinds of fields: which of them mix, and datetimes told apart by whether they are instants."""
+"""The field that describes a value taken from one of several expressions."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any
 
 from orm.exceptions import FieldError
-from orm.fields import DateTime, Field
-from orm.relations import ForeignKey, RelatedKey
-
-NUMBERS = ("integer", "decimal", "float")
-"""From the narrowest to the widest."""
-TEXTS = ("text", "enum")
+from orm.fields import Field
 
 
-def kind_of(field: Field[Any]) -> str:
-    """The field's kind; of a datetime "aware" or "naive"."""
-    if isinstance(field, DateTime):
-        return "aware" if field.timezone else "naive"
-    return field.kind
+def common_field(expression: object, fields: Sequence[Field[Any]]) -> Field[Any]:
+    """The field of an expression whose value is that of any of `fields`: of numbers, the widest type.
 
-
-def common_field(what: object, fields: Sequence[Field[Any]]) -> Field[Any]:
-    """What a value of one of several fields is: of numbers the widest. Raises `FieldError` if they do not mix."""
-    stored = [_stored(field) for field in fields]
-    families = {_family(field) for field in stored}
+    Raises `FieldError` for types that do not mix.
+    """
+    underlying = [field.underlying_field for field in fields]
+    families = {_mixing_family(field) for field in underlying}
     if len(families) > 1:
-        kinds = ", ".join(dict.fromkeys(type(field).__name__ for field in fields))
-        raise FieldError(f"{what!r} mixes {kinds}: convert them to one type with Cast(), or give output_field=.")
-    if families == {NUMBERS}:
-        return max(stored, key=lambda field: NUMBERS.index(field.kind) if field.kind in NUMBERS else 0)
+        types = ", ".join(dict.fromkeys(type(field).__name__ for field in fields))
+        raise FieldError(f"{expression!r} mixes {types}: convert them to one type with Cast(), or give output_field=.")
+    if families == {"number"}:
+        return max(underlying, key=attrgetter("arithmetic_rank"))
     return fields[0]
 
 
-def _stored(field: Field[Any]) -> Field[Any]:
-    """The field itself, or the one that a relation's key is of."""
-    return _stored(field.target_field) if isinstance(field, (ForeignKey, RelatedKey)) else field
-
-
-def _family(field: Field[Any]) -> Hashable:
-    if field.kind in NUMBERS or field.kind == "integer enum":
-        return NUMBERS
-    return TEXTS if field.kind in TEXTS else field.kind.partition(" ")[0]
+def _mixing_family(field: Field[Any]) -> str:
+    return "number" if field.is_number else "text" if field.is_text else field.family

@@ -10,7 +10,7 @@ import decimal
 import enum
 import math
 from collections.abc import Callable, Hashable, Iterable
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import sqlalchemy
 from sqlalchemy import ColumnElement
@@ -43,26 +43,36 @@ class Prepared(NamedTuple):
 
 Bind = Callable[[TypeEngine[Any]], ColumnElement[Any]]
 
-TEXT_LIKE = frozenset({"text", "integer", "float", "decimal", "date", "time", "datetime", "ip"})
-ORDERED = frozenset(
-    {"text", "integer", "float", "decimal", "date", "time", "datetime", "duration", "boolean"}
-    | {"uuid", "binary", "ip", "relation", "array", "integer enum"}
-)
 MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
 
 
 class Lookup:
     """One lookup; subclass it and `register` it to add your own.
 
-    `name` is what follows the two underscores, `kinds` the kinds of field it is for (None: every kind).
+    `name` is what follows the two underscores. `families`, `requires` or `applies_to()` say which fields have the
+    lookup.
     """
 
     name: ClassVar[str]
-    kinds: ClassVar[frozenset[str] | None] = None
+    families: ClassVar[frozenset[str] | None] = None
+    """The families of fields (`Field.family`) that have the lookup; None where `requires` says which."""
+    requires: ClassVar[Literal["is_ordered", "is_text_like"] | None] = None
+    """The trait of the fields that have the lookup; None for all fields."""
     takes_expression: ClassVar[bool] = True
     """Whether its value may be an expression over the row, such as another field."""
     matches_null: ClassVar[bool] = False
     """Whether it can be true of NULL, so that a join must keep rows that have nothing to join."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "kinds" in cls.__dict__:  # the earlier name
+            cls.families = cls.__dict__["kinds"]
+
+    def applies_to(self, field: Field[Any]) -> bool:
+        """Whether a field has the lookup."""
+        if self.families is not None:
+            return field.family in self.families
+        return self.requires is None or bool(getattr(field, self.requires))
 
     def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
         """The value made ready for `field`. Raises `FieldError` or `QueryError` if it makes no sense."""
@@ -70,7 +80,7 @@ class Lookup:
 
     def operand(self, field: Field[Any], variant: Hashable, bind: Bind) -> ColumnElement[Any]:
         """The value's place in the statement."""
-        return bind(comparison_type(field))
+        return bind(field.comparison_type())
 
     def render(self, column: ColumnElement[Any], operand: ColumnElement[Any], field: Field[Any]) -> ColumnElement[bool]:
         """The condition, for an operand that is a bound value or an expression."""
@@ -81,12 +91,6 @@ class Lookup:
     ) -> ColumnElement[bool]:
         """The condition on bound values; `bind` is called once for each prepared value, in their order."""
         return self.render(column, self.operand(field, variant, bind), field)
-
-
-def comparison_type(field: Field[Any]) -> TypeEngine[Any]:
-    """The bind type for values that `field` is compared with."""
-    column_type = field.column_type()
-    return column_type.comparison_type if isinstance(column_type, column_types.ORMType) else column_type
 
 
 def refuse_null(lookup: Lookup, field: Field[Any], value: Any) -> None:
@@ -112,7 +116,7 @@ class Exact(Lookup):
         return Prepared((converted,))
 
     def render(self, column: ColumnElement[Any], operand: ColumnElement[Any], field: Field[Any]) -> ColumnElement[bool]:
-        if field.kind == "json":
+        if field.family == "json":
             return operators.JSONEqual(column, operand)
         return column == operand
 
@@ -120,13 +124,13 @@ class Exact(Lookup):
 class Compared(Lookup):
     """gt, gte, lt, lte."""
 
-    kinds = ORDERED
+    requires = "is_ordered"
     above: ClassVar[bool]
     rounds_up: ClassVar[bool]
 
     def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
         refuse_null(self, field, value)
-        if field.kind == "integer" and isinstance(value, (float, decimal.Decimal)) and _is_finite(value):
+        if field.family == "integer" and isinstance(value, (float, decimal.Decimal)) and _is_finite(value):
             # Between two whole numbers: n < 2.5 is n < 3, n > 2.5 is n > 2.
             value = math.ceil(value) if self.rounds_up else math.floor(value)
         converted = field.to_python(value)
@@ -190,7 +194,7 @@ class LessThanOrEqual(Compared):
 
 class Range(Lookup):
     name = "range"
-    kinds = ORDERED
+    requires = "is_ordered"
     takes_expression = False
 
     def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
@@ -208,14 +212,13 @@ class Range(Lookup):
     def build(
         self, column: ColumnElement[Any], field: Field[Any], variant: Hashable, bind: Bind
     ) -> ColumnElement[bool]:
-        low, high = bind(comparison_type(field)), bind(comparison_type(field))
+        low, high = bind(field.comparison_type()), bind(field.comparison_type())
         return column.between(low, high)
 
 
 class In(Lookup):
     name = "in"
     takes_expression = False
-    kinds = ORDERED | {"enum"}
 
     def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
         if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
@@ -232,7 +235,7 @@ class In(Lookup):
     def build(
         self, column: ColumnElement[Any], field: Field[Any], variant: Hashable, bind: Bind
     ) -> ColumnElement[bool]:
-        return operators.InList(column, bind(operators.ListOf(comparison_type(field))))
+        return operators.InList(column, bind(operators.ListOf(field.comparison_type())))
 
 
 class IsNull(Lookup):
@@ -252,78 +255,58 @@ class IsNull(Lookup):
 
 
 class TextLookup(Lookup):
-    """contains, startswith, endswith and their case-blind forms; numbers and dates are compared as text."""
+    """A comparison of a value's text: `contains`, `startswith`, `regex` and the like.
 
-    kinds = TEXT_LIKE
-    match: ClassVar[type[operators.TextMatch]]
+    Values that are not text are compared by their text, JSON values by the text in the document.
+    """
+
+    requires = "is_text_like"
+    operator: ClassVar[operators.TextOperator]
+    ignore_case: ClassVar[bool] = False
 
     def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
         refuse_null(self, field, value)
         text = value if isinstance(value, str) else str(value)
-        beyond_ascii = self.match.ignore_case and not text.isascii()
+        beyond_ascii = self.ignore_case and not text.isascii()
         return Prepared((text,), variant=beyond_ascii)
+
+    def pattern_type(self) -> TypeEngine[Any]:
+        """The bind type of the value, which makes a pattern of it."""
+        return operators.TextPattern(self.operator, self.ignore_case)
 
     def build(
         self, column: ColumnElement[Any], field: Field[Any], variant: Hashable, bind: Bind
     ) -> ColumnElement[bool]:
-        text = column if field.kind == "text" else sqlalchemy.cast(column, sqlalchemy.Text())
-        pattern = bind(operators.TextPattern(self.match.kind, self.match.ignore_case))
-        return self.match(text, pattern, *((operators.BEYOND_ASCII,) if variant else ()))
+        pattern = bind(self.pattern_type())
+        return operators.TextMatch(
+            text_of(field, column), pattern, self.operator, ignore_case=self.ignore_case, beyond_ascii=bool(variant)
+        )
 
     def render(self, column: ColumnElement[Any], operand: ColumnElement[Any], field: Field[Any]) -> ColumnElement[bool]:
-        text = column if field.kind == "text" else sqlalchemy.cast(column, sqlalchemy.Text())
-        if self.match.ignore_case:
+        text = text_of(field, column)
+        if self.ignore_case:
             text, operand = SQLFunction("lower", text), SQLFunction("lower", operand)
-        # A column's value is no pattern: it is looked for as it is.
-        if self.match.kind == "contains":
+        # The operand's value is not a pattern: its wildcards have no meaning.
+        if self.operator == "contains":
             return SQLFunction("strindex", text, operand) > 0
-        if self.match.kind == "startswith":
+        if self.operator == "startswith":
             return SQLFunction("left", text, SQLFunction("length", operand)) == operand
-        if self.match.kind == "endswith":
+        if self.operator == "endswith":
             return SQLFunction("right", text, SQLFunction("length", operand)) == operand
         return text == operand
 
 
-class ContainsLookup(TextLookup):
-    name = "contains"
-    match = operators.Contains
+def text_of(field: Field[Any], column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """The text of the column's values."""
+    if field.family == "json":
+        return SQLFunction("json_text", column)
+    return column if field.family == "text" else sqlalchemy.cast(column, sqlalchemy.Text())
 
 
-class IContainsLookup(TextLookup):
-    name = "icontains"
-    match = operators.IContains
-
-
-class StartsWithLookup(TextLookup):
-    name = "startswith"
-    match = operators.StartsWith
-
-
-class IStartsWithLookup(TextLookup):
-    name = "istartswith"
-    match = operators.IStartsWith
-
-
-class EndsWithLookup(TextLookup):
-    name = "endswith"
-    match = operators.EndsWith
-
-
-class IEndsWithLookup(TextLookup):
-    name = "iendswith"
-    match = operators.IEndsWith
-
-
-class IExactLookup(TextLookup):
-    name = "iexact"
-    match = operators.IExact
-
-
-class RegexLookup(Lookup):
+class RegexLookup(TextLookup):
     name = "regex"
-    kinds = TEXT_LIKE
+    operator = "regex"
     takes_expression = False
-    construct: ClassVar[type[operators.Regex | operators.IRegex]] = operators.Regex
 
     def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
         if not isinstance(value, str):
@@ -332,21 +315,53 @@ class RegexLookup(Lookup):
             )
         return Prepared((value,))
 
-    def build(
-        self, column: ColumnElement[Any], field: Field[Any], variant: Hashable, bind: Bind
-    ) -> ColumnElement[bool]:
-        text = column if field.kind == "text" else sqlalchemy.cast(column, sqlalchemy.Text())
-        return self.construct(text, bind(column_types.Text()))
+    def pattern_type(self) -> TypeEngine[Any]:
+        return column_types.Text()
 
 
 class IRegexLookup(RegexLookup):
     name = "iregex"
-    construct = operators.IRegex
+    ignore_case = True
 
 
-lookups: dict[str, Lookup] = {}
-"""By name; where several kinds of field have lookups of one name, the last that was registered."""
-_by_kind: dict[tuple[str | None, str], Lookup] = {}
+class ContainsLookup(TextLookup):
+    name = "contains"
+    operator = "contains"
+
+
+class IContainsLookup(ContainsLookup):
+    name = "icontains"
+    ignore_case = True
+
+
+class StartsWithLookup(TextLookup):
+    name = "startswith"
+    operator = "startswith"
+
+
+class IStartsWithLookup(StartsWithLookup):
+    name = "istartswith"
+    ignore_case = True
+
+
+class EndsWithLookup(TextLookup):
+    name = "endswith"
+    operator = "endswith"
+
+
+class IEndsWithLookup(EndsWithLookup):
+    name = "iendswith"
+    ignore_case = True
+
+
+class IExactLookup(TextLookup):
+    name = "iexact"
+    operator = "exact"
+    ignore_case = True
+
+
+lookups: dict[str, list[Lookup]] = {}
+"""The registered lookups by name; of several, the one that a field has is the first that applies to it."""
 
 
 def register(lookup: type[Lookup]) -> type[Lookup]:
@@ -361,18 +376,22 @@ def register(lookup: type[Lookup]) -> type[Lookup]:
 
         await Note.objects.filter(views__ne=3)
 
-    One with `kinds` is for fields of those kinds only, and goes before one of the same name without.
+    It replaces an earlier lookup of its name for the fields that it applies to. One for some fields only goes before
+    one for all fields, in whatever order they are registered.
     """
-    made = lookup()
-    lookups[lookup.name] = made
-    for kind in (None,) if lookup.kinds is None else lookup.kinds:
-        _by_kind[kind, lookup.name] = made
+    same_name = lookups.setdefault(lookup.name, [])
+    position = 0 if _is_for_some(lookup) else sum(_is_for_some(type(other)) for other in same_name)
+    same_name.insert(position, lookup())
     return lookup
+
+
+def _is_for_some(lookup: type[Lookup]) -> bool:
+    return bool(lookup.families or lookup.requires) or lookup.applies_to is not Lookup.applies_to
 
 
 def find_lookup(field: Field[Any], name: str) -> Lookup | None:
     """The lookup of this name for such a field, if there is one."""
-    return _by_kind.get((field.kind, name)) or _by_kind.get((None, name))
+    return next((lookup for lookup in lookups.get(name, ()) if lookup.applies_to(field)), None)
 
 
 for _lookup in (
@@ -389,10 +408,9 @@ def lookup_for(field: Field[Any], name: str) -> Lookup:
     if name not in lookups and isinstance(field, ForeignKey):
         raise field.target._meta.unknown(name.split("__")[0], f"part of a lookup over {label(field)}", lookups)
     if found is None:
-        fitting = sorted({name for kind, name in _by_kind if kind in (None, field.kind)})
-        kind = type(field).__name__
-        fitting += names_for(field)
+        names = [*sorted(name for name in lookups if find_lookup(field, name)), *names_for(field)]
         raise FieldError(
-            f"{label(field)} is a {kind}, which has no lookup {name!r}. Its lookups are: {', '.join(fitting)}."
+            f"{label(field)} is a {type(field).__name__}, which has no lookup {name!r}. "
+            f"Its lookups are: {', '.join(names)}."
         )
     return found

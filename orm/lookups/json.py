@@ -17,21 +17,21 @@ from orm.database.sql import operators
 from orm.database.sql.functions import SQLFunction
 from orm.database.types import column_types
 from orm.exceptions import QueryError
-from orm.fields import Field, Text
+from orm.fields import Field
+from orm.fields.structured import JSONKey
 from orm.lookups import base as lookups
 from orm.lookups.base import Bind, KnownResult, Lookup, Prepared, label, refuse_null, register
 
-DOCUMENT = frozenset({"json"})
-KEY = frozenset({"json key"})
-JSON = DOCUMENT | KEY
-TEXT = Text()
+JSON = frozenset({"json"})
 
 
 @register
 class KeyExact(lookups.Exact):
     """What a document has under a key is the same JSON."""
 
-    kinds = KEY
+    def applies_to(self, field: Field[Any]) -> bool:
+        """Whether the field is a key's value."""
+        return isinstance(field, JSONKey)
 
     def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
         """The value as JSON."""
@@ -54,7 +54,6 @@ class KeyIsNull(Lookup):
     """What a document has under a key is null: what ``data__a=None`` means."""
 
     name = "exact"
-    kinds = KEY
     # As in Django, exclude() leaves rows without a document out.
     matches_null = True
 
@@ -97,7 +96,7 @@ def _or_false(condition: ColumnElement[bool], column: ColumnElement[Any]) -> Col
 class JSONCompared(lookups.Compared):
     """gt, gte, lt, lte."""
 
-    kinds = JSON
+    families = JSON
 
     def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
         """The number or text."""
@@ -140,7 +139,7 @@ class JSONLessThanOrEqual(JSONCompared, lookups.LessThanOrEqual):
 class JSONRange(lookups.Range):
     """Between two numbers or two texts, both included."""
 
-    kinds = JSON
+    families = JSON
 
     def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
         """The two."""
@@ -164,7 +163,7 @@ class JSONRange(lookups.Range):
 class JSONIn(lookups.In):
     """One of several JSON values."""
 
-    kinds = JSON
+    families = JSON
 
     def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
         """The values, as one JSON document."""
@@ -184,7 +183,7 @@ class JSONIn(lookups.In):
 class JSONHolds(Lookup):
     """A lookup of one JSON document in another."""
 
-    kinds = JSON
+    families = JSON
 
     def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
         """The document."""
@@ -256,55 +255,3 @@ class HasKey(HasKeys):
         if not isinstance(value, (str, int)):
             raise QueryError(f"{label(field)}__has_key takes a key, got {type(value).__name__}.")
         return Prepared(([str(value)],))
-
-
-class OfText(lookups.Lookup):
-    """A lookup of text, in the text of a JSON value."""
-
-    kinds = JSON
-
-    def build(
-        self, column: ColumnElement[Any], field: Field[Any], variant: Hashable, bind: Bind
-    ) -> ColumnElement[bool]:
-        """The condition."""
-        return super().build(SQLFunction("json_text", column), TEXT, variant, bind)
-
-
-@register
-class JSONIExact(OfText, lookups.IExactLookup):
-    """The same text, whatever the case."""
-
-
-@register
-class JSONIContains(OfText, lookups.IContainsLookup):
-    """Contains this text, whatever the case."""
-
-
-@register
-class JSONStartsWith(OfText, lookups.StartsWithLookup):
-    """Starts with this text."""
-
-
-@register
-class JSONIStartsWith(OfText, lookups.IStartsWithLookup):
-    """Starts with this text, whatever the case."""
-
-
-@register
-class JSONEndsWith(OfText, lookups.EndsWithLookup):
-    """Ends with this text."""
-
-
-@register
-class JSONIEndsWith(OfText, lookups.IEndsWithLookup):
-    """Ends with this text, whatever the case."""
-
-
-@register
-class JSONRegex(OfText, lookups.RegexLookup):
-    """Matches a regular expression."""
-
-
-@register
-class JSONIRegex(OfText, lookups.IRegexLookup):
-    """Matches a regular expression, whatever the case."""

@@ -46,13 +46,13 @@ def register(name: str, *kinds: str) -> Callable[[FuncType], FuncType]:
 
 def transform_for(field: Field[Any], name: str) -> Func[Any] | None:
     """The transform of this name for such a field."""
-    found = transforms.get((field.kind, name))
+    found = transforms.get((field.family, name))
     return None if found is None else found(F(field.name))
 
 
 def names_for(field: Field[Any]) -> Iterable[str]:
     """The names of the transforms that there are for such a field."""
-    return sorted(name for kind, name in transforms if kind == field.kind)
+    return sorted(name for kind, name in transforms if kind == field.family)
 
 
 _part: type[dates.Extract]

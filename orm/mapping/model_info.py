@@ -277,7 +277,7 @@ class ModelInfo:
         if len(self.pk_fields) != 1:
             return None
         field = self.pk_fields[0]
-        return field if field.kind == "integer" and not field.has_default() else None
+        return field if field.is_numbered and not field.has_default() else None
 
     @cached_property
     def schema(self) -> typesystem.Schema:

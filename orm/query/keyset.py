@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 Place = tuple[Any, ...]
 
-WITHOUT_ORDER = frozenset({"json", "array"})
 # Whatever the kind of field: one that can be ordered can be compared.
 SAME, ABOVE, BELOW, FROM, UP_TO = Exact(), GreaterThan(), LessThan(), GreaterThanOrEqual(), LessThanOrEqual()
 
@@ -95,7 +94,7 @@ class Keyset:
             leaves = term.term.leaves()
             if isinstance(term, ClauseOrder) or not leaves:
                 raise QueryError("Pages are ordered by fields and annotations: give the expression a name first.")
-            if term.term.field.kind in WITHOUT_ORDER:
+            if not term.term.field.is_pageable:
                 raise QueryError(f"Pages cannot be ordered by a {type(term.term.field).__name__}.")
             if any(isinstance(leaf, PathTerm) and leaf.path.many for leaf in leaves):
                 raise QueryError("Pages cannot be ordered by a relation to many rows: a row would have many positions.")

@@ -276,7 +276,7 @@ def _not_joinable(info: ModelInfo, name: str, path: str) -> str:
 
 def _shared_key(info: ModelInfo) -> tuple[str, ...]:
     """What tells one related instance from another, as drivers give it; they give arrays as lists, which cannot."""
-    if any(field.kind == "array" for field in info.pk_fields):
+    if not all(field.is_hashable for field in info.pk_fields):
         return ()
     return tuple(field.attname for field in info.pk_fields)
 

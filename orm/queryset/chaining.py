@@ -164,7 +164,7 @@ class ChainMethods(Generic[M, R]):
         """Only rows with a text field that contains `term`, whatever the case. An empty term is no condition."""
         if not term:
             return self
-        names = [name for name, field in self._query.info.fields.items() if field.kind == "text"]
+        names = [name for name, field in self._query.info.fields.items() if field.family == "text"]
         if not names:
             raise QueryError(f"{self._query.info.name} has no text field to search.")
         anywhere = Q()

@@ -39,7 +39,7 @@ def datetimes(
         raise QueryError(f"datetimes() takes one of {', '.join(DATETIMES)}; got {kind!r}.")
     period = Trunc(field, kind, tzinfo=tzinfo)
     found = resolve(rows._query.names(), period, "datetimes()").field
-    if found.kind != "datetime":
+    if found.family != "datetime":
         raise QueryError(f"datetimes() takes a DateTime, and {rows.model.__name__}.{field} is not one: use dates().")
     return _periods(rows, field, period, order)
 

@@ -12,7 +12,6 @@ from orm.database.connections.server_dialect import dialect_of
 from orm.database.connections.session import Session
 from orm.database.dialect import Dialect
 from orm.exceptions import QueryError
-from orm.lookups.base import comparison_type
 from orm.query.plans.cache import plans
 from orm.query.plans.plan import Plan, UnstorableArgument, make_plan, result_processors
 from orm.query.terms.base import value_field
@@ -62,7 +61,7 @@ class RawQuerySet(Generic[M]):
         database = self._using or self._info.registry.database
         dialect = await dialect_of(database)
         fields = {name: value_field(value) for name, value in self._values.items() if value is not None}
-        kinds = tuple((name, repr(comparison_type(field))) for name, field in fields.items())
+        kinds = tuple((name, repr(field.comparison_type())) for name, field in fields.items())
         names = tuple(self._values)
 
         def make() -> Plan:
@@ -77,7 +76,7 @@ class RawQuerySet(Generic[M]):
                 dialect,
                 _numbered(
                     statement,
-                    {name: comparison_type(fields[name]) if name in fields else sqlalchemy.Text() for name in names},
+                    {name: fields[name].comparison_type() if name in fields else sqlalchemy.Text() for name in names},
                 ),
             )
 

@@ -93,7 +93,8 @@ class ForeignKey(ToOneRelation, Field[M], Generic[M]):
     the raw key. On the class it is an expression that walks the relation: ``Track.album.name``.
     """
 
-    kind = "relation"
+    family = "relation"
+    is_ordered = supports_arithmetic = True
     unique_relation = False
 
     if TYPE_CHECKING:
@@ -271,6 +272,12 @@ class ForeignKey(ToOneRelation, Field[M], Generic[M]):
         """The related field's column type."""
         column_type: TypeEngine[Any] = self.target_field.column_type()
         return column_type
+
+    @property
+    def underlying_field(self) -> Field[Any]:
+        """The field that the key refers to."""
+        field: Field[Any] = self.target_field.underlying_field
+        return field
 
     def make_column(self) -> sqlalchemy.Column[Any]:
         """The key's column, with its constraint."""

@@ -68,7 +68,8 @@ class ReverseRelation:
 class RelatedKey(Field[Any]):
     """The primary key at the far end of a relation to many: what ``filter(tracks=...)`` compares."""
 
-    kind = "relation"
+    family = "relation"
+    is_ordered = supports_arithmetic = True
 
     def __init__(self, relation: Relation, model: type[Model]) -> None:
         self.relation = relation
@@ -102,6 +103,12 @@ class RelatedKey(Field[Any]):
         """The key's column type."""
         column_type: TypeEngine[Any] = self.target_field.column_type()
         return column_type
+
+    @property
+    def underlying_field(self) -> Field[Any]:
+        """The field that the key refers to."""
+        field: Field[Any] = self.target_field.underlying_field
+        return field
 
     def to_python(self, value: Any) -> Any:
         """The key for a lookup's value."""

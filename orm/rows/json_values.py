@@ -54,4 +54,4 @@ def plain_data(of: Field[Any]) -> Callable[[Any], Any] | None:
     if isinstance(of, Array):
         item = plain_data(of.field)
         return None if item is None else lambda values: [None if v is None else item(v) for v in values]
-    return PLAIN.get(of.kind)
+    return PLAIN.get(of.family)

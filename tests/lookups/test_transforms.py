@@ -96,11 +96,8 @@ async def test_functions_of_users(things: Database) -> None:
 @pytest.fixture
 def registered() -> Any:
     """A transform, and a lookup, of a user's own; taken back afterwards."""
-    transforms, lookups, by_kind = (
-        dict(transform_module.transforms),
-        dict(lookup_module.lookups),
-        dict(lookup_module._by_kind),
-    )
+    transforms = dict(transform_module.transforms)
+    lookups = {name: list(same_name) for name, same_name in lookup_module.lookups.items()}
     orm.transforms.register("length", "text")(Length)
     orm.transforms.register("lower", "text")(Lower)
 
@@ -112,13 +109,9 @@ def registered() -> Any:
             return column != operand  # type: ignore[no-any-return]
 
     yield
-    for known, before in (
-        (transform_module.transforms, transforms),
-        (lookup_module.lookups, lookups),
-        (lookup_module._by_kind, by_kind),
-    ):
-        known.clear()  # type: ignore[attr-defined]
-        known.update(before)  # type: ignore[attr-defined]
+    for known, before in ((transform_module.transforms, transforms), (lookup_module.lookups, lookups)):
+        known.clear()
+        known.update(before)  # type: ignore[arg-type]
     Thing._meta.lookups.clear()
 
 

@@ -6,13 +6,14 @@ Each construct is compiled in one way: by asking the `Dialect` (see `orm/databas
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar
+from typing import Any, Literal
 
 import sqlalchemy
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.sql.visitors import InternalTraversal
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from orm.database.dialect_registry import dialect_for
@@ -21,81 +22,37 @@ from orm.utils.codegen import over_list
 
 # SQLAlchemy compares what it takes for a boolean with 1 where there is no boolean type, and so hides it from indexes.
 UNTYPED: Any = sqlalchemy.types.NullType()
-# Marks a match whose text has characters beyond ASCII; part of the construct, so of its cache key too.
-BEYOND_ASCII: sqlalchemy.ColumnClause[Any] = sqlalchemy.literal_column("'beyond ascii'")
+TextOperator = Literal["exact", "contains", "startswith", "endswith", "regex"]
 
 
 class TextMatch(FunctionElement[bool]):
-    """Text held against a value: (expression, value), and `BEYOND_ASCII` where the value is."""
+    """Text compared with a value: (expression, pattern).
+
+    `beyond_ascii`: the value has characters whose case takes more than ASCII to fold.
+    """
 
     type = UNTYPED
     inherit_cache = True
-    kind: ClassVar[str]
-    ignore_case: ClassVar[bool] = False
+    _traverse_internals: Any = [  # noqa: RUF012 - SQLAlchemy declares it as an instance's
+        *FunctionElement._traverse_internals,
+        ("operator", InternalTraversal.dp_string),
+        ("ignore_case", InternalTraversal.dp_boolean),
+        ("beyond_ascii", InternalTraversal.dp_boolean),
+    ]
 
-    @property
-    def operands(self) -> list[sqlalchemy.ColumnElement[Any]]:
-        """The expression and the value."""
-        return list(self.clauses)[:2]
-
-    @property
-    def beyond_ascii(self) -> bool:
-        """Whether folding the value's case needs more than ASCII."""
-        return len(self.clauses) > 2
-
-
-class Contains(TextMatch):
-    inherit_cache = True
-    kind = "contains"
-
-
-class StartsWith(TextMatch):
-    inherit_cache = True
-    kind = "startswith"
-
-
-class EndsWith(TextMatch):
-    inherit_cache = True
-    kind = "endswith"
-
-
-class IContains(TextMatch):
-    inherit_cache = True
-    kind = "contains"
-    ignore_case = True
-
-
-class IStartsWith(TextMatch):
-    inherit_cache = True
-    kind = "startswith"
-    ignore_case = True
-
-
-class IEndsWith(TextMatch):
-    inherit_cache = True
-    kind = "endswith"
-    ignore_case = True
-
-
-class IExact(TextMatch):
-    inherit_cache = True
-    kind = "exact"
-    ignore_case = True
-
-
-class Regex(FunctionElement[bool]):
-    """Text matches a regular expression: (expression, pattern)."""
-
-    type = UNTYPED
-    inherit_cache = True
-    ignore_case: ClassVar[bool] = False
-
-
-class IRegex(Regex):
-    """The same without regard to case."""
-
-    inherit_cache = True
-    ignore_case = True
+    def __init__(
+        self,
+        expression: sqlalchemy.ColumnElement[Any],
+        pattern: sqlalchemy.ColumnElement[Any],
+        operator: TextOperator,
+        *,
+        ignore_case: bool = False,
+        beyond_ascii: bool = False,
+    ) -> None:
+        self.operator = operator
+        self.ignore_case = ignore_case
+        self.beyond_ascii = beyond_ascii
+        super().__init__(expression, pattern)
 
 
 class InList(FunctionElement[bool]):
@@ -128,16 +85,13 @@ class DistinctOn(FunctionElement[Any]):
 
 @compiles(TextMatch)
 def _text_match(element: TextMatch, compiler: SQLCompiler, **kw: Any) -> str:
-    text, pattern = (compiler.process(clause, **kw) for clause in element.operands)
-    return registered_dialect(element, compiler).text_match(
-        text, pattern, element.kind, ignore_case=element.ignore_case, beyond_ascii=element.beyond_ascii
-    )
-
-
-@compiles(Regex)
-def _regex(element: Regex, compiler: SQLCompiler, **kw: Any) -> str:
     text, pattern = (compiler.process(clause, **kw) for clause in element.clauses)
-    return registered_dialect(element, compiler).regex(text, pattern, ignore_case=element.ignore_case)
+    dialect = registered_dialect(element, compiler)
+    if element.operator == "regex":
+        return dialect.regex(text, pattern, ignore_case=element.ignore_case)
+    return dialect.text_match(
+        text, pattern, element.operator, ignore_case=element.ignore_case, beyond_ascii=element.beyond_ascii
+    )
 
 
 @compiles(InList)
@@ -163,16 +117,16 @@ class TextPattern(TypeDecorator[str]):
     impl = sqlalchemy.Text
     cache_ok = True
 
-    def __init__(self, kind: str, ignore_case: bool) -> None:
+    def __init__(self, operator: TextOperator, ignore_case: bool) -> None:
         super().__init__()
-        self.kind = kind
+        self.operator = operator
         self.ignore_case = ignore_case
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         """The pattern, in the dialect's syntax."""
         if value is None:
             return None
-        return dialect_for(dialect).encode_pattern(self.kind, self.ignore_case, str(value))
+        return dialect_for(dialect).encode_pattern(self.operator, self.ignore_case, str(value))
 
 
 class ListOf(TypeDecorator[Iterable[Any]]):

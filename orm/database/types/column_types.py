@@ -367,12 +367,15 @@ class ComputedResult(TypeDecorator[Any]):
         ),
     }
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, family: str) -> None:
         super().__init__()
-        self.kind = kind
+        self.family = family
+
+    def __repr__(self) -> str:
+        return f"ComputedResult({self.family!r})"
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Process:
-        return self.PYTHON[self.kind]
+        return self.PYTHON[self.family]
 
     def coerce_compared_value(self, op: Any, value: Any) -> TypeEngine[Any]:
         return sqltypes.NullType()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from orm.query.query import Query
     from orm.query.rendering import Rendering
 
-IS_NULL = lookups[IsNull.name]
+IS_NULL = lookups[IsNull.name][0]
 
 
 class Predicate:

@@ -195,5 +195,5 @@ def _united(dialect: Dialect, outputs: Sequence[Output]) -> tuple[Any, list[tupl
 def _type_of(dialect: Dialect, column: ColumnElement[Any]) -> tuple[str, TypeEngine[Any]]:
     type_ = column.type
     if isinstance(type_, ComputedResult):
-        type_ = BESIDE[type_.kind]
+        type_ = BESIDE[type_.family]
     return type_.compile(dialect=dialect.sqlalchemy), type_

@@ -73,8 +73,6 @@ Resolver = Callable[[Scope, Any, str], Term]
 
 KEY_STRING = KeyString(F("key"))
 SLICES = {"text": Substr(F("text"), 1), "array": ArraySlice(F("array"), 1)}
-# What no database calculates with; of JSON, see below.
-NO_NUMBERS = ("text", "enum", "boolean", "binary", "uuid", "ip", "array")
 
 
 def resolve(names: Scope, node: Any, what: str) -> Term:
@@ -136,11 +134,11 @@ def _combined(names: Scope, node: Combined[Any], what: str) -> CombinedTerm:
     if left_term is None:
         left_term = _beside(left, right_term)
     for term in (left_term, right_term):
-        if term.typed and term.field.kind.startswith("json"):
+        if term.typed and term.field.family == "json":
             raise QueryError(
                 f"{what}: {node!r} calculates with JSON. Make it a number: Cast(KT('data__a'), orm.Float())."
             )
-        if term.typed and term.field.kind in NO_NUMBERS:
+        if term.typed and not term.field.supports_arithmetic:
             raise FieldError(
                 f"{what}: {node!r} calculates with {type(term.field).__name__}, which is no number. Texts are joined "
                 "by Concat(), and Cast() makes one type another."
@@ -150,13 +148,13 @@ def _combined(names: Scope, node: Combined[Any], what: str) -> CombinedTerm:
 
 def _sliced(names: Scope, node: Sliced[Any], what: str) -> FuncTerm:
     term = resolve(names, node.expression, what)
-    kind = term.field.kind if term.typed else "text"
-    if kind not in SLICES:
+    family = term.field.family if term.typed else "text"
+    if family not in SLICES:
         raise NotSupportedError(
             f"{what}: {node!r} is a part of {type(term.field).__name__}; only texts and arrays have parts."
         )
     bounds = (node.start + 1,) if node.length is None else (node.start + 1, node.length)
-    return FuncTerm(SLICES[kind], (term, *(ValueTerm(bound, value_field(bound)) for bound in bounds)))
+    return FuncTerm(SLICES[family], (term, *(ValueTerm(bound, value_field(bound)) for bound in bounds)))
 
 
 def is_expression(value: Any) -> bool:
@@ -166,7 +164,7 @@ def is_expression(value: Any) -> bool:
 
 def _beside(value: Any, other: Term | None) -> ValueTerm:
     """A plain value beside a term: a number takes the term's kind where that loses nothing."""
-    if other is not None and other.typed and other.field.kind == "decimal" and type(value) is int:
+    if other is not None and other.typed and other.field.family == "decimal" and type(value) is int:
         return ValueTerm(decimal.Decimal(value), DECIMAL)
     return ValueTerm(value, value_field(value))
 
@@ -315,7 +313,7 @@ def _linked_in(names: Scope, condition: RelatedIn, negated: bool) -> Predicate:
 def _truth(names: Scope, expression: Expression[Any], negated: bool) -> Predicate:
     """An expression that is a condition by itself: that it is true."""
     field = resolve(Scope(names.info, names.annotations), expression, "a condition").field
-    if field.kind != "boolean":
+    if field.family != "boolean":
         raise QueryError(
             f"{names.info.name}: {expression!r} is of type {type(field).__name__} and no condition by itself: "
             "compare it, or give an output_field=orm.Boolean()."
@@ -445,9 +443,9 @@ def _match(names: Scope, term: Term, lookup: Lookup, value: Any) -> Predicate:
         other = resolve(names, value, f"a value for {name}")
         if not lookup.takes_expression:
             raise QueryError(f"The lookup {name!r} compares with a value, not with an expression ({value!r}).")
-        if isinstance(other, KeyTerm) and not field.kind.startswith("json"):
+        if isinstance(other, KeyTerm) and field.family != "json":
             # SQL compares no JSON with numbers and texts.
-            other = FuncTerm(KEY_STRING if field.kind == "text" else KEY_NUMBER, (other,))
+            other = FuncTerm(KEY_STRING if field.family == "text" else KEY_NUMBER, (other,))
         return TermPredicate(term, lookup, other)
     if name in ("exact", "iexact") and value is None:
         null_key = name == "exact" and isinstance(term, KeyTerm)

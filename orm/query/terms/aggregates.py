@@ -12,7 +12,7 @@ from orm.database.sql.functions import SQLFunction
 from orm.functions.aggregates import OrderableAggregate
 from orm.functions.result_types import common_field
 from orm.functions.windows import WindowFunction
-from orm.query.terms.base import NULL, Condition, RowTerm, Term, ValueTerm, lookup_key, result_type
+from orm.query.terms.base import NULL, Condition, RowTerm, Term, ValueTerm, lookup_key
 from orm.query.terms.computed import FuncTerm
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class AggregateTerm(Term):
         found = self.call(rendering)
         if self.default is not None:
             found = sqlalchemy.func.coalesce(found, self.default.render(rendering))
-        return sqlalchemy.type_coerce(found, result_type(self.field))
+        return sqlalchemy.type_coerce(found, self.field.result_type())
 
     def call(self, rendering: Rendering) -> ColumnElement[Any]:
         """The function call itself."""
@@ -137,7 +137,7 @@ class WindowTerm(Term):
         found = function.over(call, **window) if isinstance(function, WindowFunction) else call.over(**window)
         if self.frame is not None and self.frame.exclusion is not None:
             found = SQLFunction("excluding", found, words=(self.frame.exclusion.value,))
-        return sqlalchemy.type_coerce(found, result_type(self.field))
+        return sqlalchemy.type_coerce(found, self.field.result_type())
 
     def leaves(self) -> tuple[Term, ...]:
         parts = (self.inner, *self.partition, *(term.term for term in self.order))

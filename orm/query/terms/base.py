@@ -15,11 +15,9 @@ import sqlalchemy
 from sqlalchemy import ClauseElement, ColumnElement
 from sqlalchemy.sql import operators as sqlalchemy_operators
 from sqlalchemy.sql import visitors
-from sqlalchemy.types import TypeEngine
 
 from orm.database.sql import operators
 from orm.database.sql.functions import SQLFunction
-from orm.database.types.column_types import ComputedResult
 from orm.exceptions import QueryError
 from orm.fields import (
     BigInteger,
@@ -34,7 +32,6 @@ from orm.fields import (
     Text,
     Time,
 )
-from orm.lookups.base import comparison_type
 from orm.query.paths import Path
 
 if TYPE_CHECKING:
@@ -56,7 +53,6 @@ VALUE_FIELDS: tuple[tuple[type, Field[Any]], ...] = (
     (bytes, Binary()),
 )
 AWARE_DATETIME = DateTime(timezone=True)
-TEMPORAL = ("date", "time", "datetime")
 
 
 class Term:
@@ -134,14 +130,14 @@ class ValueTerm(Term):
     def __init__(self, value: Any, field: Field[Any]) -> None:
         self.values = (value,)
         self.field = field
-        self.key = ("value", repr(comparison_type(field)))
+        self.key = ("value", repr(field.comparison_type()))
 
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
-        type_ = comparison_type(self.field)
+        type_ = self.field.comparison_type()
         bound = rendering.bind(type_)
-        if self.field.kind not in TEMPORAL:
+        if not self.field.is_temporal:
             return bound
-        return SQLFunction("typed", bound, words=(self.field.kind,), type_=type_)
+        return SQLFunction("typed", bound, words=(self.field.family,), type_=type_)
 
 
 class RowTerm(Term):
@@ -203,7 +199,7 @@ class NullTerm(Term):
         return (
             sqlalchemy.null()
             if self._field is None
-            else sqlalchemy.type_coerce(sqlalchemy.null(), result_type(self._field))
+            else sqlalchemy.type_coerce(sqlalchemy.null(), self._field.result_type())
         )
 
 
@@ -277,19 +273,10 @@ class Condition(Protocol):
 
 def lookup_key(field: Field[Any]) -> Hashable:
     """What tells one result type from another, for a query's shape."""
-    if field.kind in ComputedResult.PYTHON:
-        return field.kind
     found: Hashable = field.__dict__.get("_lookup_key")
     if found is None:
-        found = field.__dict__["_lookup_key"] = repr(result_type(field))
+        found = field.__dict__["_lookup_key"] = repr(field.result_type())
     return found
-
-
-def result_type(field: Field[Any]) -> TypeEngine[Any]:
-    """The type that reads a computed value as the field's: drivers answer sums and means as they please."""
-    if field.kind in ComputedResult.PYTHON:
-        return ComputedResult(field.kind)
-    return comparison_type(field)
 
 
 def value_field(value: Any) -> Field[Any]:

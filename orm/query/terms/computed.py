@@ -15,8 +15,7 @@ from orm.database.types.column_types import ComputedResult
 from orm.exceptions import QueryError
 from orm.fields import Field
 from orm.functions.result_types import common_field
-from orm.lookups.base import comparison_type
-from orm.query.terms.base import NULL, VALUE_FIELDS, Condition, PathTerm, Term, lookup_key, result_type
+from orm.query.terms.base import NULL, VALUE_FIELDS, Condition, PathTerm, Term, lookup_key
 from orm.query.terms.date_arithmetic import moment_arithmetic, moment_field
 
 if TYPE_CHECKING:
@@ -65,10 +64,10 @@ class CombinedTerm(Term):
         right = self.right.render(rendering, required=required)
         if self.is_moment:
             found = moment_arithmetic(self.symbol, self.left.field, self.right.field, left, right)
-            return sqlalchemy.type_coerce(found, comparison_type(self.field))
+            return sqlalchemy.type_coerce(found, self.field.comparison_type())
         combined = ARITHMETIC[self.symbol](left, right)
         # A power of whole numbers is a float to most databases, their sum a decimal to MySQL.
-        type_ = result_type(self.field) if self.field.kind in ("integer", "float") else comparison_type(self.field)
+        type_ = self.field.result_type() if self.field.family in ("integer", "float") else self.field.comparison_type()
         return sqlalchemy.type_coerce(combined, type_).self_group()
 
     def columns(self) -> tuple[PathTerm, ...]:
@@ -79,11 +78,7 @@ class CombinedTerm(Term):
 
 
 def _result_field(left: Field[Any], right: Field[Any]) -> Field[Any]:
-    for kind in ("datetime", "date", "time", "duration", "float", "decimal"):
-        for field in (left, right):
-            if field.kind == kind:
-                return field
-    return left
+    return right if right.arithmetic_rank > left.arithmetic_rank else left
 
 
 class FuncTerm(Term):
@@ -101,7 +96,7 @@ class FuncTerm(Term):
         self.window = any(term.window for term in arguments)
 
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
-        return sqlalchemy.type_coerce(self.call(rendering), result_type(self.field))
+        return sqlalchemy.type_coerce(self.call(rendering), self.field.result_type())
 
     def call(self, rendering: Rendering) -> ColumnElement[Any]:
         """The function call itself."""
@@ -144,7 +139,7 @@ class CaseTerm(Term):
         ]
         default = self.default.render(rendering)
         found = sqlalchemy.case(*pairs, else_=default) if pairs else default
-        return sqlalchemy.type_coerce(found, result_type(self.field))
+        return sqlalchemy.type_coerce(found, self.field.result_type())
 
     def leaves(self) -> tuple[Term, ...]:
         found = [leaf for when, then in self.branches for leaf in (*when.leaves(), *then.leaves())]

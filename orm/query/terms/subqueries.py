@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement
 
 from orm.exceptions import QueryError
 from orm.fields import Field
-from orm.query.terms.base import Term, result_type
+from orm.query.terms.base import Term
 
 if TYPE_CHECKING:
     from orm.expressions.ctes import CTE
@@ -28,7 +28,7 @@ class SubqueryTerm(Term):
 
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
         found = self.query.subselect(rendering, nested=False).scalar_subquery()
-        return sqlalchemy.type_coerce(found, result_type(self.field))
+        return sqlalchemy.type_coerce(found, self.field.result_type())
 
 
 class OuterRefTerm(Term):

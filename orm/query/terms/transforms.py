@@ -14,10 +14,11 @@ from orm.database.sql.functions import JSONPath, SQLFunction
 from orm.database.types import column_types
 from orm.exceptions import FieldError
 from orm.expressions.base import Func
-from orm.fields import JSON, Field
+from orm.fields import Field
+from orm.fields.structured import JSONKey
 from orm.lookups.base import Lookup, find_lookup, label, lookup_for
 from orm.lookups.transforms import names_for, transform_for
-from orm.query.terms.base import PathTerm, Term, result_type
+from orm.query.terms.base import PathTerm, Term
 from orm.query.terms.computed import FuncTerm
 
 if TYPE_CHECKING:
@@ -26,17 +27,10 @@ if TYPE_CHECKING:
 Step = Func[Any] | str
 """A transform, or a key into JSON."""
 Steps = tuple[Step, ...]
-JSON_KINDS = ("json", "json key")
 NUMBER = re.compile(r"-?[0-9]{1,9}")
 
 
-class KeyField(JSON):
-    """What a JSON document has under a key."""
-
-    kind = "json key"
-
-
-KEY_FIELD = KeyField(allow_null=True)
+KEY_FIELD = JSONKey(allow_null=True)
 
 
 class TransformTerm(FuncTerm):
@@ -50,7 +44,7 @@ class TransformTerm(FuncTerm):
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
         """Its SQL."""
         column = self.term.render(rendering, required=required)
-        return sqlalchemy.type_coerce(self.function.build_from(self.fields, column), result_type(self.field))
+        return sqlalchemy.type_coerce(self.function.build_from(self.fields, column), self.field.result_type())
 
     def columns(self) -> tuple[PathTerm, ...]:
         """The columns that make it NULL by being so."""
@@ -130,7 +124,7 @@ def _step(field: Field[Any], part: str) -> tuple[Step | None, Field[Any]]:
     transform = transform_for(field, part)
     if transform is not None:
         return transform, transform.result(field)
-    return (part, KEY_FIELD) if field.kind in JSON_KINDS else (None, field)
+    return (part, KEY_FIELD) if field.family == "json" else (None, field)
 
 
 def with_steps(term: Term, steps: Steps) -> Term:
