@@ -1,4 +1,4 @@
-"""Every error the ORM raises: one tree, which is also PEP 249's.
+"""The errors that the ORM raises: one tree, which follows PEP 249.
 
 An error that a database driver raised reaches the caller as a class that is both one of these and the driver's own
 (`except orm.UniqueViolation` and `except asyncpg.UniqueViolationError` both catch it), with the driver's error as its
@@ -41,19 +41,19 @@ class Error(Exception):
 
 
 class InterfaceError(Error):
-    """The driver was used in a way it does not allow, or is not installed."""
+    """The driver was used incorrectly, or is not installed."""
 
 
 class DatabaseError(Error):
-    """The database, or the driver on its behalf, refused something."""
+    """The database, or its driver, reported an error."""
 
 
 class DataError(DatabaseError):
-    """A value that the column, or the driver, cannot hold: out of range, too long, of the wrong type."""
+    """A value that the column or the driver cannot store: out of range, too long, or of the wrong type."""
 
 
 class InternalError(DatabaseError):
-    """The database met an error of its own."""
+    """An internal error of the database."""
 
 
 class ProgrammingError(DatabaseError):
@@ -61,11 +61,11 @@ class ProgrammingError(DatabaseError):
 
 
 class NotSupportedError(DatabaseError):
-    """Something that this database, or this version of it, cannot do."""
+    """A feature that this database, or this version of it, does not have."""
 
 
 class TransactionError(DatabaseError):
-    """A transaction used out of turn: broken by a failed statement, already over, or with options it cannot take."""
+    """A transaction used incorrectly: after a failed statement, after its end, or with invalid options."""
 
 
 class IntegrityError(DatabaseError):
@@ -73,58 +73,58 @@ class IntegrityError(DatabaseError):
 
 
 class UniqueViolation(IntegrityError):
-    """A row with the same unique values exists already."""
+    """A row with the same unique values already exists."""
 
 
 class ForeignKeyViolation(IntegrityError):
-    """A foreign key points at no row, or a row is still pointed at."""
+    """A foreign key refers to no row, or a row is still referred to."""
 
 
 class NotNullViolation(IntegrityError):
-    """NULL, or nothing, for a column that must have a value."""
+    """NULL, or no value, for a column that requires one."""
 
 
 class CheckViolation(IntegrityError):
-    """A CHECK constraint said no."""
+    """A CHECK constraint rejected the row."""
 
 
 class OperationalError(DatabaseError):
-    """Trouble outside the statement: the server is away, refuses the login, is out of space or is shutting down."""
+    """An error outside the statement: the server is unreachable, rejects the login, is full or is shutting down."""
 
 
 class ConnectionLost(OperationalError):
-    """The connection broke while it was in use. The next checkout gets a new one."""
+    """The connection was lost while it was in use. The next checkout gets a new one."""
 
 
 class Deadlock(OperationalError):
-    """Two transactions waited for each other; the database ended this one. Running it again may succeed."""
+    """Two transactions waited for each other, and the database rolled this one back. It can be run again."""
 
 
 class SerializationFailure(OperationalError):
-    """The isolation level could not be kept up; the transaction must be run again."""
+    """The isolation level could not be kept. The transaction must be run again."""
 
 
 class QueryTimeout(OperationalError):
-    """A statement took longer than it may, or was cancelled by the server."""
+    """A statement exceeded its time limit, or was cancelled by the server."""
 
 
 class LockNotAvailable(OperationalError):
-    """A lock could not be had in time, or at once where waiting was not asked for."""
+    """A lock was not available in time, or immediately with `nowait=True`."""
 
 
 class FieldError(Error, ValueError):
-    """An unknown or impossible name in a query or in a model's definition."""
+    """An unknown or invalid name in a query or in a model's definition."""
 
 
 class QueryError(Error, ValueError):
-    """A query that makes no sense."""
+    """An invalid query."""
 
 
 class GraphTooLarge(QueryError):
-    """A graph has more rows, or goes deeper, than its budget allows.
+    """A graph has more rows, or is deeper, than its budget allows.
 
-    `relation` is the path of the relation that was too large (empty for the rows that the graph begins with), `limit`
-    the number that was exceeded.
+    `relation` is the path of the relation that was too large (empty for the root), `limit` the number that was
+    exceeded.
     """
 
     def __init__(self, message: str, relation: str = "", limit: int = 0) -> None:
@@ -134,8 +134,8 @@ class GraphTooLarge(QueryError):
 
 
 class NoMatch(Error):
-    """No row matched where one was asked for."""
+    """No row matches a query for a single row."""
 
 
 class MultipleMatches(Error):
-    """Several rows matched where one was asked for."""
+    """More than one row matches a query for a single row."""

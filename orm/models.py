@@ -1,4 +1,4 @@
-"""`Model` and its metaclass: a class statement becomes a table, a row becomes an instance."""
+"""`Model` and its metaclass, which makes a table of a class statement."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 
 use_renderer(to_clause)
 
-# What a class statement says of a model besides its fields.
+# Names with a meaning of their own in the body of a model.
 RESERVED = frozenset({"Meta", "registry", "tablename"})
 
 
 class ModelMetaclass(type):
-    """Collects a class statement's fields into `ModelInfo` and registers the model."""
+    """Collects the fields of a class statement into a `ModelInfo` and registers the model."""
 
     _meta: ModelInfo
 
@@ -63,12 +63,12 @@ class ModelMetaclass(type):
         cls: Any = super().__new__(mcls, name, bases, namespace)
         fields = _inherited_fields(name, parents)
         for key in [key for key in fields if key in namespace]:
-            del fields[key]  # A subclass takes a field away by naming something else so.
+            del fields[key]  # A subclass removes a field by giving its name to something else.
         fields.update(declared)
-        taken_away = {**namespace, **declared}
-        many = {**{k: value for k, value in _inherited(parents, "many_to_many").items() if k not in taken_away}, **many}
+        overridden = {**namespace, **declared}
+        many = {**{k: value for k, value in _inherited(parents, "many_to_many").items() if k not in overridden}, **many}
         composed = {
-            **{k: value for k, value in _inherited(parents, "composed").items() if k not in taken_away},
+            **{k: value for k, value in _inherited(parents, "composed").items() if k not in overridden},
             **composed,
         }
         _check_names(name, fields)
@@ -92,7 +92,7 @@ class ModelMetaclass(type):
         for key, field in fields.items():
             field.bind(cls, key)
             for attribute, descriptor in field.descriptors().items():
-                if hasattr(descriptor, "__set__") or _is_taken(cls, attribute):
+                if hasattr(descriptor, "__set__") or _is_defined_in_bases(cls, attribute):
                     setattr(cls, attribute, descriptor)
                 else:
                     info.fallback_descriptors[attribute] = descriptor
@@ -103,9 +103,9 @@ class ModelMetaclass(type):
         info.check()
         if registry is not None and not options.abstract:
             registry._add(cls)
-        _settle_attributes(cls)
-        made: ModelMetaclass = cls
-        return made
+        _reserve_attribute_keys(cls)
+        model: ModelMetaclass = cls
+        return model
 
     if not TYPE_CHECKING:
 
@@ -126,7 +126,7 @@ class ModelMetaclass(type):
 
     @property
     def table(cls) -> sqlalchemy.Table:
-        """The SQLAlchemy table. Raises `FieldError` if a ForeignKey names a model that is not there."""
+        """The SQLAlchemy table. Raises `FieldError` if a `ForeignKey` names an unknown model."""
         return cls._meta.require_table()
 
     @property
@@ -140,26 +140,26 @@ class ModelMetaclass(type):
 
     @property
     def pkname(cls) -> str:
-        """The primary key field's name; for a composite key the names, joined by commas."""
+        """The name of the primary key field; of a composite key, the names joined by commas."""
         return ",".join(field.name for field in cls._meta.pk_fields)
 
     @property
     def schema(cls) -> typesystem.Schema:
-        """A `typesystem.Schema` of the fields, for forms and validation."""
+        """The fields as a `typesystem.Schema`, for forms and validation."""
         return cls._meta.schema
 
     def build_table(cls) -> sqlalchemy.Table:
-        """The SQLAlchemy table (the name that `orm` 0.x has for it)."""
+        """The SQLAlchemy table (its name in `orm` 0.x)."""
         return cls._meta.require_table()
 
 
-def _is_taken(cls: type, attribute: str) -> bool:
-    """Whether a base class that is no model has an attribute of a field's name, which the field hides."""
+def _is_defined_in_bases(cls: type, attribute: str) -> bool:
+    """Whether a base class defines an attribute of this name, which the field must override."""
     return any(attribute in vars(base) for base in cls.__mro__)
 
 
-def _settle_attributes(cls: Any) -> None:
-    """Let the first instance have every attribute that one may have."""
+def _reserve_attribute_keys(cls: Any) -> None:
+    """Create the keys of all attributes that the instances share (PEP 412) up front."""
     info: ModelInfo = cls._meta
     settle(cls, [name for field in info.fields.values() for name in (field.attname, field.name)])
     settle(cls, [LOADED, OWNER, "_persisted"])
@@ -181,16 +181,18 @@ def _inherited_fields(name: str, parents: list[ModelMetaclass]) -> dict[str, Fie
 
 
 def _fields_of(name: str, declared: Mapping[str, Any]) -> dict[str, Field[Any]]:
-    """The fields, with those that generic relations are made of in the place of each."""
+    """The fields by name; each generic relation is replaced by the fields that it consists of."""
     fields: dict[str, Field[Any]] = {}
     for key, value in declared.items():
-        made: dict[str, Field[Any]] = {key: value} if isinstance(value, Field) else {}
+        own_fields: dict[str, Field[Any]] = {key: value} if isinstance(value, Field) else {}
         if isinstance(value, GenericForeignKey):
-            made.update(value.make_fields(key, name))
-        for each in made:
-            if each in fields or (each != key and each in declared):
-                raise FieldError(f"{name}.{key} adds the field {each!r}, which already exists. Rename one of them.")
-        fields.update(made)
+            own_fields.update(value.make_fields(key, name))
+        for field_name in own_fields:
+            if field_name in fields or (field_name != key and field_name in declared):
+                raise FieldError(
+                    f"{name}.{key} adds the field {field_name!r}, which already exists. Rename one of them."
+                )
+        fields.update(own_fields)
     return fields
 
 
@@ -200,9 +202,9 @@ def _inherited(parents: list[ModelMetaclass], kind: Literal["many_to_many", "com
 
 
 def _check_names(name: str, fields: Mapping[str, Any]) -> None:
-    own = RESERVED.union(dir(Model), dir(ModelMetaclass))
+    reserved = RESERVED.union(dir(Model), dir(ModelMetaclass))
     for key in fields:
-        if key in own:
+        if key in reserved:
             raise FieldError(
                 f"{name}.{key}: a field cannot be called {key!r}, because every model has an attribute of that "
                 f"name. Call it {key}_, for example, with column={key!r} to keep the column's name."
@@ -216,7 +218,7 @@ def _check_names(name: str, fields: Mapping[str, Any]) -> None:
 
 
 class Model(metaclass=ModelMetaclass):
-    """A row of a table; subclass it to declare one.
+    """A row of a table. Subclass it to declare a table.
 
         class Note(orm.Model):
             registry = models
@@ -224,17 +226,17 @@ class Model(metaclass=ModelMetaclass):
             id = orm.Integer(primary_key=True)
             text = orm.String(max_length=100)
 
-    `class Meta` in the body takes `tablename`, `ordering`, `abstract`, `indexes`, `constraints` and
-    `schema`. Keyword arguments of the constructor are field names, or ``pk``; what is left out takes its
-    default. Raises `FieldError` for a name that is no field.
+    A `class Meta` in the body has options such as `tablename`, `ordering`, `abstract`, `indexes`, `constraints` and
+    `schema`. The constructor takes field names, or ``pk``, as keyword arguments; fields that are left out get their
+    default. It raises `FieldError` for a name that is not a field.
     """
 
-    # No slot: from Python 3.13 on, instances of a class that has one have a dict of their own for all the rest.
+    # Not a slot: from Python 3.13 on, instances of a class with slots keep their other attributes in a separate dict.
     _loaded: dict[str, list[Any]] | None = None
     _meta: ClassVar[ModelInfo]
-    # Without an annotation, which would be that of a subclass's own manager, too.
+    # Without an annotation, which would also apply to the managers of subclasses.
     objects = Objects(QuerySet)
-    # An instance that the database knows. Rows are made without __init__, so the class says True.
+    # Whether the row exists. Instances of loaded rows are made without __init__, so the class has True.
     _persisted = True
 
     DoesNotExist: ClassVar[type[NoMatch]] = NoMatch
@@ -247,19 +249,19 @@ class Model(metaclass=ModelMetaclass):
         model = type(self)
         construct = model._meta.construct
         if model.__init__ is Model.__init__:
-            model.__init__ = construct  # type: ignore[method-assign] # from now on without this detour
+            model.__init__ = construct  # type: ignore[method-assign] # the next instance skips this method
         construct(self, **values)
 
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
-            # Also after a property of the model's own has failed with an AttributeError: it is asked for that again.
+            # Also called if a property raised AttributeError; asking for it again raises the original error.
             descriptor = type(self)._meta.fallback_descriptors.get(name)
             return object.__getattribute__(self, name) if descriptor is None else descriptor.__get__(self, type(self))
 
     @property
     def pk(self) -> Any:
-        """The primary key's value (a tuple if it is composite), None while there is none."""
+        """The primary key's value (a tuple if it is composite), or None."""
         return self._meta.get_pk(self)
 
     @pk.setter
@@ -292,27 +294,27 @@ class Model(metaclass=ModelMetaclass):
         return hash((info.model, key))
 
     def __getstate__(self) -> dict[str, Any]:
-        """What is pickled: the values. A database of its own, given with `using()`, is a connection and stays."""
+        """The attributes to pickle, without the database of `using()`, which cannot be pickled."""
         return {key: value for key, value in self.__dict__.items() if key != "_database"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        own = self.__dict__
+        attributes = self.__dict__
         for key, value in state.items():
-            own[intern(key)] = value
+            attributes[intern(key)] = value
 
     def __copy__(self) -> Self:
-        made = type(self).__new__(type(self))
-        made.__dict__.update(self.__dict__)
-        return made
+        copied = type(self).__new__(type(self))
+        copied.__dict__.update(self.__dict__)
+        return copied
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        made = memo[id(self)] = type(self).__new__(type(self))
+        copied = memo[id(self)] = type(self).__new__(type(self))
         for key, value in self.__dict__.items():
-            made.__dict__[key] = value if key == "_database" else copy.deepcopy(value, memo)
-        return made
+            copied.__dict__[key] = value if key == "_database" else copy.deepcopy(value, memo)
+        return copied
 
     def _missing_attribute(self, field: Field[Any]) -> AttributeError:
-        """The error for a value that this instance does not hold."""
+        """The error for an attribute without a value, with ways to load it."""
         name = f"{self._meta.name}.{field.name}"
         sparse = self.__dict__.get(KEY_ONLY)
         if sparse is not None:
@@ -325,40 +327,40 @@ class Model(metaclass=ModelMetaclass):
         if self._persisted:
             return AttributeError(
                 f"{name} was not loaded, and fields are not loaded implicitly. Use `await instance.load()`, "
-                f"or have the query bring it: only() or defer() left it out."
+                f"or load it with the query: only() or defer() left it out."
             )
         return AttributeError(f"{name} has no value yet: it was not given and has no default.")
 
     async def save(self, *, update_fields: list[str] | tuple[str, ...] | None = None) -> Self:
-        """Validate and write the instance: INSERT when it is new, else UPDATE (of `update_fields`, or all).
+        """Validate and write the instance: INSERT if it is new, else UPDATE of `update_fields` (default: all fields).
 
-        Returns the instance. Raises `orm.ValidationError` with every message before anything is sent,
-        `orm.IntegrityError` where the database refuses, `orm.QueryError` when `update_fields` names a row
-        that is not there.
+        Returns the instance. Raises `orm.ValidationError` with all messages before anything is sent,
+        `orm.IntegrityError` if the database rejects the row, `NoMatch` if `update_fields` are given and the row does
+        not exist.
         """
         await save_instance(self, update_fields)
         return self
 
     async def update(self, /, **values: Any) -> None:
-        """Set these fields, validated, here and in the database. Raises `NoMatch` if the row is gone."""
+        """Validate these values and set them here and in the database. Raises `NoMatch` if the row is gone."""
         await update_instance(self, values)
 
     async def delete(self) -> int:
-        """Delete the row; returns how many there were (0 or 1). The instance is then a new one, without a key."""
+        """Delete the row; returns the number of rows deleted (0 or 1). The instance is then unsaved and has no key."""
         return await delete_instance(self)
 
     async def collect_delete(self) -> DeletePlan:
-        """What `delete()` would do to every table, without doing it: see `QuerySet.collect_delete()`."""
+        """A preview of `delete()`: see `QuerySet.collect_delete()`."""
         return await collect_delete(row_query(self), database_of(self))
 
     async def load(self) -> Self:
-        """Fetch every field again, and so fill a sparse instance. Raises `NoMatch` if the row is gone."""
+        """Load all fields again, including those that were not loaded. Raises `NoMatch` if the row is gone."""
         await load_instance(self)
         return self
 
     @classmethod
     def raw(cls, sql: str, values: Mapping[str, Any] | None = None) -> RawQuerySet[Self]:
-        """Instances from SQL of your own, with ``:name`` placeholders; columns are matched by name.
+        """Instances from your own SQL, with ``:name`` placeholders; columns are matched by name.
 
         notes = await Note.raw("SELECT * FROM note WHERE text LIKE :t", {"t": "%mum%"})
         """

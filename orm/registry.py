@@ -1,4 +1,4 @@
-"""`ModelRegistry`: a set of models, their SQLAlchemy MetaData, and the database they live in."""
+"""`ModelRegistry`: the models of a database, and their SQLAlchemy MetaData."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from orm.models import Model
     from orm.relations import ManyToMany
 
-# PostgreSQL's own defaults, so that databases made by other means compare equal in Alembic; and names
-# are what a cycle of foreign keys needs to be dropped again.
+# PostgreSQL's defaults, so that databases created by other means compare equal in Alembic. Foreign keys in a cycle
+# need names to be dropped.
 NAMING_CONVENTION = {
     "ix": "ix_%(column_0_N_label)s",
     "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
@@ -28,16 +28,16 @@ NAMING_CONVENTION = {
 
 
 class ModelRegistry:
-    """The models of an application and the database they live in.
+    """The models of an application and their database.
 
         database = orm.Database("sqlite:///db.sqlite")
         models = orm.ModelRegistry(database=database)
 
-    `models` maps each model's class name to the class, `metadata` is the MetaData that Alembic
-    compares a database with. `database` may be set later, before the first query.
+    `models` maps class names to models, `metadata` is the MetaData with which Alembic compares a database. `database`
+    can be set later, before the first query.
 
-    With `require_all=True`, `update()` and `delete()` over a whole table raise `QueryError` unless ``all()`` says
-    that it is meant: ``Note.objects.all().delete()``.
+    With `require_all=True`, `update()` and `delete()` of a whole table raise `QueryError` unless it is confirmed with
+    ``all()``: ``Note.objects.all().delete()``.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class ModelRegistry:
         self._database = database
         self.require_all = require_all
         self.models: dict[str, type[Model]] = {}
-        self._linking = False
+        self._installing = False
         self._metadata = sqlalchemy.MetaData(naming_convention=NAMING_CONVENTION) if metadata is None else metadata
 
     def __repr__(self) -> str:
@@ -58,7 +58,7 @@ class ModelRegistry:
 
     @property
     def database(self) -> databases.Database:
-        """The database that the models' queries run on. Raises `QueryError` while there is none."""
+        """The database on which the models' queries run. Raises `QueryError` if none is set."""
         if self._database is None:
             raise QueryError(
                 "This ModelRegistry has no database: pass ModelRegistry(database=...), "
@@ -72,7 +72,7 @@ class ModelRegistry:
 
     @property
     def metadata(self) -> sqlalchemy.MetaData:
-        """The MetaData with every model's table. Raises `FieldError` if a relation names no model."""
+        """The MetaData with the table of every model. Raises `FieldError` if a relation names an unknown model."""
         self.build_tables()
         for model in self.models.values():
             model._meta.require_table()
@@ -81,18 +81,18 @@ class ModelRegistry:
         return self._metadata
 
     async def create_all(self) -> None:
-        """Create the tables that do not exist yet, on the connection of the current task."""
+        """Create the tables that do not exist, on the connection of the current task."""
         await ddl.create_all(self.database, self.metadata)
 
     async def drop_all(self) -> None:
-        """Drop the models' tables that exist, with all their rows."""
+        """Drop the tables of the models, with all their rows."""
         await ddl.drop_all(self.database, self.metadata)
 
     def _add(self, model: type[Model]) -> None:
         schema, name = model._meta.options.schema or self._metadata.schema, model._meta.tablename
-        taken = self._metadata.tables.get(f"{schema}.{name}" if schema else name)
+        existing = self._metadata.tables.get(f"{schema}.{name}" if schema else name)
         replaced = self.models.get(model.__name__)
-        if taken is not None and (replaced is None or replaced._meta.table is not taken):
+        if existing is not None and (replaced is None or replaced._meta.table is not existing):
             raise FieldError(
                 f"{model.__name__}: the table {name!r} is already taken by another "
                 "model of this registry. Give one of them another Meta.tablename."
@@ -107,7 +107,7 @@ class ModelRegistry:
             raise
 
     def _forget(self, model: type[Model]) -> None:
-        """Take a model out, with its table and what it gave other models. What leads to it waits for another."""
+        """Remove a model, its table, and its reverse relations. References to it become unresolved names."""
         info = model._meta
         for relation in info.many_to_many.values():
             if relation.is_installed:
@@ -127,7 +127,7 @@ class ModelRegistry:
         plan_cache_clear()
 
     def _detach_referrers(self, model: type[Model]) -> None:
-        """Let the relations that lead to a model wait for the next one of its name, without a table meanwhile."""
+        """Turn references to the removed model back into unresolved names."""
         name = model.__name__
         for other in [other for other in self.models.values() if other is not model]:
             info = other._meta
@@ -135,7 +135,7 @@ class ModelRegistry:
                 to_it = find_target(relation.to, other) is model
                 over_it = relation.made is None and relation.through and find_target(relation.through, other) is model
                 if relation.is_installed and (to_it or over_it):
-                    self._unmake(relation)
+                    self._uninstall_many_to_many(relation)
                 if to_it:
                     relation.to = name
                 if over_it:
@@ -147,7 +147,7 @@ class ModelRegistry:
                     forward.reset_target(name)
 
     def _drop_referring_tables(self, model: type[Model]) -> None:
-        """Take away the tables that point at a model's: SQLAlchemy would not let them point at the next one."""
+        """Remove the tables that refer to the model's table, which SQLAlchemy could not point at a new one."""
         for other in list(self.models.values()):
             info = other._meta
             if other is not model and info.table is not None and any(each.to is model for each in info.forward):
@@ -155,8 +155,8 @@ class ModelRegistry:
                 info.table = None
                 self._drop_referring_tables(other)
 
-    def _unmake(self, relation: ManyToMany[Any]) -> None:
-        """Undo what linking a many-to-many relation made."""
+    def _uninstall_many_to_many(self, relation: ManyToMany[Any]) -> None:
+        """Uninstall a many-to-many relation, with the through model that was generated for it."""
         made = relation.made
         uninstall_many_to_many(relation)
         relation.reset()
@@ -164,33 +164,33 @@ class ModelRegistry:
             self._forget(made)
 
     def build_tables(self) -> None:
-        """Build each table whose foreign keys can be resolved by now; a forward reference waits.
+        """Build the tables whose foreign keys can be resolved. Tables with unresolved references are built later.
 
-        Raises `FieldError` for relations that make no sense.
+        Raises `FieldError` for an invalid relation.
         """
         for model in list(self.models.values()):
             if model._meta.build_table_if_ready(self._metadata):
                 set_reverse_accessors(model)
-        if self._linking:
-            return  # The model that is being added is one that a relation makes for itself.
-        self._linking = True
+        if self._installing:
+            return  # The model that is being added is a generated through model.
+        self._installing = True
         try:
             for model in list(self.models.values()):
                 for relation in model._meta.many_to_many.values():
                     if not relation.is_installed and relation.is_resolved():
-                        self._link(relation)
+                        self._install_many_to_many(relation)
         finally:
-            self._linking = False
+            self._installing = False
 
-    def _link(self, relation: ManyToMany[Any]) -> None:
+    def _install_many_to_many(self, relation: ManyToMany[Any]) -> None:
         try:
             install_many_to_many(relation)
         except FieldError:
-            self._unmake(relation)
+            self._uninstall_many_to_many(relation)
             raise
 
     def require(self, relation: ManyToMany[Any]) -> None:
-        """See that both ends of the relation are known. Raises `FieldError` if one of its models never appeared."""
+        """Raise `FieldError` if a model of the relation is unknown."""
         self.build_tables()
         if not relation.is_installed:
             sides = [relation.model, relation.target]
@@ -200,25 +200,25 @@ class ModelRegistry:
                 model._meta.require_table()
 
     def unknown_model(self, label: str, target: str) -> FieldError:
-        """The error for a relation to a model that is not there, with what it could have been."""
+        """The error for a relation to an unknown model, with the closest name."""
         known = sorted(self.models)
         close = difflib.get_close_matches(target, known, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         return FieldError(
             f"{label} points to {target!r}, but no model of that name is in its registry."
-            f"{hint} The models there are: {', '.join(known)}."
+            f"{hint} The models are: {', '.join(known)}."
         )
 
     def find(self, name: str) -> type[Model] | None:
-        """The model of this class name, or None."""
+        """The model with this class name, or None."""
         return self.models.get(name)
 
 
 def registry_of(namespace: dict[str, Any], bases: tuple[type, ...]) -> ModelRegistry | None:
-    """The registry that a class statement names, in any of the three spellings.
+    """The registry that a class body names, or that it inherits; None if there is none.
 
-    The spelling of `orm` 0.1 names a MetaData and a database instead; the registry of such a pair is
-    kept with the MetaData.
+    In the spelling of `orm` 0.1 the class body names a MetaData and a database instead. Their registry is kept in the
+    MetaData's `info`. Raises `FieldError` for a `registry` of another type.
     """
     if "__metadata__" in namespace:
         metadata = namespace["__metadata__"]

@@ -1,4 +1,4 @@
-"""Transforms: what a filter makes of a field before it compares it, and `register()` for one's own."""
+"""Transforms: functions in names, such as the `year` of ``created__year``, and `register()` to add one."""
 
 from orm.lookups.transforms import register
 

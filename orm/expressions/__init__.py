@@ -1,1 +1,1 @@
-"""Expressions that users write: `F`, `Q`, `Value`, `Func`, subqueries and CTEs."""
+"""The expressions that users write: `F`, `Q`, `Value`, `Func`, subqueries and CTEs."""

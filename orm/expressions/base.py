@@ -1,6 +1,6 @@
-"""What a query can be made of, as plain data: fields, F, values, arithmetic, conditions, orderings.
+"""The expressions that users write, as plain data: fields, `F`, values, arithmetic, conditions, orderings.
 
-Nothing here knows SQL. `orm.query` resolves these nodes against a model and renders them.
+Nothing in this module knows SQL. `orm.query` resolves expressions against a model and renders them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Operand = Union["Expression[Any]", Any]
 
 
 class SQLAlchemyCompatible:
-    """What SQLAlchemy takes for a clause of its own."""
+    """Accepted by SQLAlchemy Core in place of a clause."""
 
     __slots__ = ()
 
@@ -30,12 +30,15 @@ class SQLAlchemyCompatible:
 
 
 def render_clause(node: SQLAlchemyCompatible) -> ColumnElement[Any]:
-    """The node as a SQLAlchemy clause. Rendering is planning's work, which knows how to: see `use_renderer`."""
+    """The node as a SQLAlchemy clause, made by the renderer of `use_renderer`."""
     return _renderers[0](node)
 
 
 def use_renderer(renderer: Callable[[Any], ColumnElement[Any]]) -> None:
-    """Have `renderer` turn nodes into clauses: `orm.models` hands it `orm.query.sqlalchemy_clauses.to_clause`."""
+    """Set the function that turns nodes into clauses: `orm.models` passes `orm.query.sqlalchemy_clauses.to_clause`.
+
+    This module cannot import it, because `orm.query` is a layer above.
+    """
     _renderers[:] = [renderer]
 
 
@@ -43,7 +46,7 @@ _renderers: list[Callable[[Any], ColumnElement[Any]]] = []
 
 
 class Logical(SQLAlchemyCompatible):
-    """What ``&``, ``|``, ``^`` and ``~`` join into conditions."""
+    """Can be combined into a condition with ``&``, ``|``, ``^`` and ``~``."""
 
     __slots__ = ()
 
@@ -61,7 +64,7 @@ class Logical(SQLAlchemyCompatible):
 
 
 class Condition(Logical):
-    """Something that is true or false of a row; combines with ``&``, ``|``, ``^`` and ``~``."""
+    """A condition on a row; combines with ``&``, ``|``, ``^`` and ``~``."""
 
     def __bool__(self) -> bool:
         raise QueryError(
@@ -71,10 +74,10 @@ class Condition(Logical):
 
 
 class Q(Condition):
-    """Conditions joined by AND; ``|``, ``&``, ``^`` and ``~`` make larger ones.
+    """Conditions joined by AND; combine several with ``|``, ``&``, ``^`` and ``~``.
 
-    Takes lookups as keywords, and other conditions (`Q`, typed comparisons, expressions that are true or false,
-    SQLAlchemy clauses) as positional arguments. An empty `Q()` is no condition at all.
+    Takes lookups as keyword arguments, and other conditions (`Q`, typed comparisons, boolean expressions, SQLAlchemy
+    clauses) as positional ones. An empty `Q()` matches all rows.
 
         await Note.objects.filter(Q(text__icontains="mum") | ~Q(completed=True))
     """
@@ -94,9 +97,9 @@ class Q(Condition):
 
     @classmethod
     def _of(cls, connector: str, children: tuple[Any, ...], negated: bool = False) -> Q:
-        made = cls()
-        made.connector, made.children, made.negated = connector, children, negated
-        return made
+        q = cls()
+        q.connector, q.children, q.negated = connector, children, negated
+        return q
 
     def __invert__(self) -> Q:
         return Q._of(self.connector, self.children, negated=not self.negated)
@@ -107,7 +110,7 @@ class Q(Condition):
 
 
 def check_condition(argument: object) -> None:
-    """Raise `QueryError` unless `argument` can stand as a condition of a query."""
+    """Raise `QueryError` unless `argument` can be a condition of a query."""
     if not isinstance(argument, (Logical, ClauseElement)):
         raise QueryError(
             f"A condition is an orm.Q, a comparison such as Note.views > 3, an expression that is true or false, or a "
@@ -130,7 +133,7 @@ def _joined(connector: str, left: Logical, right: object) -> Q:
 
 
 class Comparison(Condition):
-    """An expression held against a value by a lookup: what ``Note.views > 3`` makes."""
+    """An expression compared with a value by a lookup: the result of ``Note.views > 3``."""
 
     __slots__ = ("expression", "lookup", "value")
 
@@ -158,10 +161,10 @@ class Ordering(SQLAlchemyCompatible):
 
 
 class Expression(Logical, Generic[T]):
-    """A value that the database computes for each row, of Python type `T` once it is loaded.
+    """A value that the database computes for each row. `T` is its Python type when it is loaded.
 
-    Compare it to get a condition, calculate with it to get another expression; both go wherever
-    a query takes one, and into SQLAlchemy Core statements too. One that is true or false is a condition by itself.
+    Comparing it returns a condition, arithmetic returns another expression; both can be used in queries and in
+    SQLAlchemy Core statements. A boolean expression is itself a condition.
     """
 
     __hash__ = object.__hash__
@@ -186,59 +189,59 @@ class Expression(Logical, Generic[T]):
         return Comparison(self, "gte", other)
 
     def iexact(self, value: Any) -> Comparison:
-        """Equal, whatever the case."""
+        """Equals this text, ignoring case."""
         return Comparison(self, "iexact", value)
 
     def contains(self, value: Any) -> Comparison:
-        """Contains this text, case and all."""
+        """Contains this text (case-sensitive)."""
         return Comparison(self, "contains", value)
 
     def icontains(self, value: Any) -> Comparison:
-        """Contains this text, whatever the case."""
+        """Contains this text, ignoring case."""
         return Comparison(self, "icontains", value)
 
     def startswith(self, value: Any) -> Comparison:
-        """Starts with this text, case and all."""
+        """Starts with this text (case-sensitive)."""
         return Comparison(self, "startswith", value)
 
     def istartswith(self, value: Any) -> Comparison:
-        """Starts with this text, whatever the case."""
+        """Starts with this text, ignoring case."""
         return Comparison(self, "istartswith", value)
 
     def endswith(self, value: Any) -> Comparison:
-        """Ends with this text, case and all."""
+        """Ends with this text (case-sensitive)."""
         return Comparison(self, "endswith", value)
 
     def iendswith(self, value: Any) -> Comparison:
-        """Ends with this text, whatever the case."""
+        """Ends with this text, ignoring case."""
         return Comparison(self, "iendswith", value)
 
     def regex(self, pattern: str) -> Comparison:
-        """Matches this regular expression (the database's own syntax)."""
+        """Matches this regular expression, in the database's syntax."""
         return Comparison(self, "regex", pattern)
 
     def iregex(self, pattern: str) -> Comparison:
-        """Matches this regular expression, whatever the case."""
+        """Matches this regular expression, ignoring case."""
         return Comparison(self, "iregex", pattern)
 
     def in_(self, values: Iterable[Any]) -> Comparison:
-        """Is one of these values (or of a queryset's)."""
+        """Is one of these values, or of the values of a queryset."""
         return Comparison(self, "in", values)
 
     def range(self, low: Any, high: Any) -> Comparison:
-        """Lies between the two, both included."""
+        """Is between the two values, both included."""
         return Comparison(self, "range", (low, high))
 
     def is_null(self, value: bool = True) -> Comparison:
-        """Is NULL (or, with False, is not)."""
+        """Is NULL; with False, is not NULL."""
         return Comparison(self, "isnull", value)
 
     def asc(self, *, nulls_first: bool = False, nulls_last: bool = False) -> Ordering:
-        """Smallest first."""
+        """In ascending order."""
         return Ordering(self, False, _nulls(nulls_first, nulls_last))
 
     def desc(self, *, nulls_first: bool = False, nulls_last: bool = False) -> Ordering:
-        """Largest first."""
+        """In descending order."""
         return Ordering(self, True, _nulls(nulls_first, nulls_last))
 
     # Arithmetic.
@@ -279,30 +282,30 @@ class Expression(Logical, Generic[T]):
         return Combined("**", other, self)
 
     def bitand(self, other: Operand) -> Combined[T]:
-        """The bits that both have."""
+        """Bitwise AND."""
         return Combined("&", self, other)
 
     def bitor(self, other: Operand) -> Combined[T]:
-        """The bits that either has."""
+        """Bitwise OR."""
         return Combined("|", self, other)
 
     def bitxor(self, other: Operand) -> Combined[T]:
-        """The bits that one of the two has."""
+        """Bitwise XOR."""
         return Combined("^", self, other)
 
     def bitleftshift(self, other: Operand) -> Combined[T]:
-        """The bits moved up by so many places."""
+        """The bits shifted left by `other`."""
         return Combined("<<", self, other)
 
     def bitrightshift(self, other: Operand) -> Combined[T]:
-        """The bits moved down by so many places."""
+        """The bits shifted right by `other`."""
         return Combined(">>", self, other)
 
     def __neg__(self) -> Combined[T]:
         return Combined("*", self, -1)
 
     def __getitem__(self, index: int | slice) -> Sliced[T]:
-        """A part of a text (or of an array, on PostgreSQL), as Python counts: ``F("name")[:3]``."""
+        """A part of a text, or of an array on PostgreSQL, with Python's indexes: ``F("name")[:3]``."""
         return Sliced(self, index)
 
     def __bool__(self) -> bool:
@@ -321,7 +324,7 @@ def _nulls(first: bool, last: bool) -> str | None:
 
 
 class F(Expression[Any]):
-    """A field named by its path: ``F("views") + 1``, ``F("album__name")``."""
+    """A field, named by its path: ``F("views") + 1``, ``F("album__name")``."""
 
     __slots__ = ("path",)
 
@@ -335,7 +338,7 @@ class F(Expression[Any]):
 
 
 class FieldExpression(Expression[T]):
-    """A field of a model, reached from `model` over the relations in `via`: ``Note.views``, ``Track.album.name``."""
+    """A field as an attribute of its model: ``Note.views``; over relations (`via`): ``Track.album.name``."""
 
     # Underscored, because a relation's expression answers to the related model's field names.
     __slots__ = ("_model", "_path")
@@ -349,7 +352,7 @@ class FieldExpression(Expression[T]):
 
 
 class Combined(Expression[T]):
-    """Two operands and an arithmetic operator between them."""
+    """Two operands with an arithmetic operator."""
 
     __slots__ = ("left", "operator", "right")
 
@@ -363,9 +366,9 @@ class Combined(Expression[T]):
 
 
 class Sliced(Expression[T]):
-    """A part of an expression of text, or of an array on PostgreSQL: what ``F("name")[1:3]`` makes.
+    """A part of a text, or of an array on PostgreSQL: the result of ``F("name")[1:3]``.
 
-    Raises `QueryError` for negative numbers and steps, which SQL does not have.
+    Raises `QueryError` for negative indexes and for steps, which SQL does not support.
     """
 
     __slots__ = ("expression", "length", "start")
@@ -376,7 +379,7 @@ class Sliced(Expression[T]):
         self.start = low
         """Counted from 0."""
         self.length = None if high is None else high - low
-        """None: to the end."""
+        """None: up to the end."""
 
     def __repr__(self) -> str:
         stop = "" if self.length is None else self.start + self.length
@@ -384,7 +387,7 @@ class Sliced(Expression[T]):
 
 
 def _bounds(index: Any) -> tuple[int, int | None]:
-    """Where a slice (or one position) begins and ends."""
+    """The start and the end (None: open) of a slice or of a single index. Raises `QueryError`."""
     if isinstance(index, slice):
         low, high, step = 0 if index.start is None else index.start, index.stop, index.step
     else:
@@ -402,7 +405,7 @@ def _bounds(index: Any) -> tuple[int, int | None]:
 
 
 class Value(Expression[T]):
-    """A Python value where an expression is asked for; `output_field` is its type, where it does not show."""
+    """A Python value as an expression. `output_field` is its type, if the value does not show it."""
 
     __slots__ = ("output_field", "value")
 
@@ -414,7 +417,7 @@ class Value(Expression[T]):
         return f"Value({self.value!r})"
 
 
-# The name of a function stands in the SQL. Words of SQL's own would only break the statement.
+# The name of a function is written into the SQL, so it must be an identifier and no keyword.
 FUNCTION = re.compile(
     r"(?!(?:all|and|any|as|by|case|create|delete|desc|drop|else|end|except|false|from|group|having|in|insert|intersect"
     r"|into|is|join|limit|like|none|null|on|or|order|select|set|some|table|then|to|true|union|update|using|when|where"
@@ -424,7 +427,7 @@ FUNCTION = re.compile(
 
 
 class Func(Expression[T]):
-    """A function of the database over expressions: by name, or a subclass for one of your own.
+    """A call of a database function: by its name, or as a subclass.
 
         await Note.objects.annotate(size=orm.Func("text", function="OCTET_LENGTH", output_field=orm.Integer()))
 
@@ -433,8 +436,8 @@ class Func(Expression[T]):
 
         await Note.objects.annotate(sound=Soundex("text")).filter(sound="N300")
 
-    Arguments that are strings name fields; use `Value` for a literal text. `output_field` says what comes
-    out; by default it is what the first argument is. `function` is an identifier, `QueryError` for anything else.
+    String arguments name fields; use `Value` for literal text. `output_field` is the type of the result, by default
+    that of the first argument. Raises `QueryError` if `function` is not an identifier.
     """
 
     function: str = ""
@@ -461,7 +464,7 @@ class Func(Expression[T]):
 
     @property
     def options(self) -> Hashable:
-        """What besides the arguments makes the SQL: part of the query's shape, so never a user's value."""
+        """What changes the SQL besides the arguments. It is part of the plan's cache key, so never a user's value."""
         return ()
 
     def build(self, *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -469,20 +472,20 @@ class Func(Expression[T]):
         return Function(self.function, *arguments)
 
     def build_from(self, fields: tuple[Field[Any] | None, ...], *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
-        """The SQL for rendered arguments of these fields (None: of NULL), where it depends on what they are."""
+        """The SQL for rendered arguments, if it depends on their fields (None for NULL)."""
         return self.build(*arguments)
 
     def result(self, *fields: Field[Any]) -> Field[Any]:
-        """The field that reads the result, given those of the arguments."""
+        """The field that describes the result. `fields` are those of the arguments."""
         if self.output_field is not None:
             return self.output_field
         if not fields:
-            raise QueryError(f"{self!r} needs output_field=, because it has no argument to tell its type.")
+            raise QueryError(f"{self!r} needs output_field=, because it has no argument to take the type from.")
         return fields[0]
 
 
 class ExpressionWrapper(Func[T]):
-    """An expression (or a condition) with a type: ``ExpressionWrapper(Q(views__gt=3), orm.Boolean())``."""
+    """An expression or condition with a type: ``ExpressionWrapper(Q(views__gt=3), orm.Boolean())``."""
 
     def __init__(self, expression: Operand, output_field: Field[Any]) -> None:
         super().__init__(expression, output_field=output_field)

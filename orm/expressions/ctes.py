@@ -1,4 +1,4 @@
-"""Common table expressions: a query with a name, which other queries join, or which joins itself."""
+"""Common table expressions: named queries that other queries, or they themselves, join."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from orm.query.query import Query
     from orm.queryset.queryset import QuerySet
 
-# It stands in the SQL, and this is what every database takes.
+# The name is written into the SQL. Every database accepts these.
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,59}")
 
 
 class CTE:
-    """A named query of `values()`.
+    """A common table expression: a named query of `values()`.
 
         busy = orm.CTE("busy", Comment.objects.values("post_id").annotate(n=orm.Count("id")).filter(n__gt=9))
         await busy.join(Post, id=busy.col.post_id).with_cte(busy).annotate(n=busy.col.n)
 
-    `recursive` makes one that joins itself:
+    `recursive()` makes one that joins itself:
 
         tree = orm.CTE.recursive(
             "tree",
@@ -52,28 +52,27 @@ class CTE:
         start: QuerySet[Any, Any],
         step: Callable[[CTE], QuerySet[Any, Any]],
     ) -> CTE:
-        """The rows of `start`, those that `step` finds from them, those that it finds from these, and so on."""
-        made = cls(name, start)
-        made.step = step(made)._query
-        if made.step.projection.width != made.query.projection.width:
+        """The rows of `start`, those that `step` finds from them, and so on until it finds no more."""
+        cte = cls(name, start)
+        cte.step = step(cte)._query
+        if cte.step.projection.width != cte.query.projection.width:
             raise QueryError(f"Both queries of the recursive CTE {name!r} must select the same columns.")
-        return made
+        return cte
 
     def join(self, target: Any, /, **lookups: Any) -> QuerySet[Any, Any]:
-        """A query of `target` (a model or a queryset), joined to this one where the lookups hold."""
+        """A queryset of `target` (a model or a queryset), joined to this CTE on the lookups."""
         queryset = getattr(target, "objects", target)
-        found: QuerySet[Any, Any] = queryset._joined_to(self, lookups)
-        return found
+        joined: QuerySet[Any, Any] = queryset._joined_to(self, lookups)
+        return joined
 
     def field(self, name: str) -> Field[Any]:
-        """The field of a column. Raises `FieldError` with the choices."""
+        """The field of a column. Raises `FieldError` with the names of the columns."""
         names = self.query.projection.names
         if name not in names:
             raise FieldError(f"The CTE {self.name!r} has no column {name!r}. Its columns are: {', '.join(names)}.")
-        found: Field[Any] = self.query.projection.selected(self.query.names())[
-            self.query.projection.position(name)
-        ].field
-        return found
+        projection = self.query.projection
+        field: Field[Any] = projection.selected(self.query.names())[projection.position(name)].field
+        return field
 
 
 class CTEColumns:

@@ -1,4 +1,4 @@
-"""Queries inside of queries: Subquery, Exists, OuterRef."""
+"""Subqueries: `Subquery`, `Exists`, `OuterRef`."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from orm.expressions.base import Condition, Expression, F
 
 
 class OuterRef(F):
-    """A field of the query that this one will be inside of: ``OuterRef("pk")``.
+    """A field of the outer query, in a subquery: ``OuterRef("pk")``.
 
-    In a query two levels down, ``OuterRef(OuterRef("pk"))``.
+    Two levels further out it is ``OuterRef(OuterRef("pk"))``.
     """
 
-    __slots__ = ("depth", "place")
+    __slots__ = ("depth", "key_part")
 
     depth: int
-    place: tuple[int, int] | None
-    """Of a part of a key of several columns: which one, of how many."""
+    key_part: tuple[int, int] | None
+    """For one column of a composite key: its position, and the number of columns."""
 
     def __init__(self, path: str | OuterRef) -> None:
         if isinstance(path, OuterRef):
@@ -27,26 +27,26 @@ class OuterRef(F):
         else:
             super().__init__(path)
             self.depth = 1
-        self.place = None
+        self.key_part = None
 
     def part(self, position: int, count: int) -> OuterRef:
-        """One column of the key of so many that it names."""
-        made = OuterRef(self.path)
-        made.depth = self.depth
-        made.place = position, count
-        return made
+        """A reference to the column at `position` of the composite key of `count` columns."""
+        column = OuterRef(self.path)
+        column.depth = self.depth
+        column.key_part = position, count
+        return column
 
     def __repr__(self) -> str:
         return f"OuterRef({self.path!r})"
 
 
 class Subquery(Expression[Any]):
-    """The single value that a queryset selects: its one column of ``values()``, of its first row.
+    """The single value that a queryset selects: the only column of its ``values()``, of its first row.
 
         newest = Comment.objects.filter(post=orm.OuterRef("pk")).order_by("-id").values("text")[:1]
         await Post.objects.annotate(newest=orm.Subquery(newest))
 
-    Where a value is asked for, the queryset alone says the same: ``annotate(newest=newest)``.
+    The queryset alone can be used wherever a value is expected: ``annotate(newest=newest)``.
     """
 
     def __init__(self, queryset: Any) -> None:
@@ -57,7 +57,7 @@ class Subquery(Expression[Any]):
 
 
 class Exists(Condition, Expression[bool]):
-    """Whether a queryset has a row; a condition, and an expression."""
+    """Whether a queryset has any row: a condition and an expression."""
 
     def __init__(self, queryset: Any) -> None:
         self.query = query_of(queryset, "Exists")
@@ -67,7 +67,7 @@ class Exists(Condition, Expression[bool]):
 
 
 def is_queryset(value: Any) -> bool:
-    """Whether a value is a queryset, which stands for what it selects."""
+    """Whether a value is a queryset."""
     return hasattr(value, "_query")
 
 

@@ -1,4 +1,4 @@
-"""`ChainMethods`: what a queryset asks — which rows, in which order, with what — as an immutable value."""
+"""`ChainMethods`: the methods of a queryset that return another queryset."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ R = DefaultTypeVar("R", default=Any)
 
 
 class ChainMethods(Generic[M, R]):
-    """The half of a queryset that asks no database: every method returns a new one."""
+    """Filtering, ordering, annotating and combining. Every method returns a new queryset and sends no query."""
 
     def __init__(self, query: Query, database: databases.Database | None = None) -> None:
         self._query = query
@@ -60,12 +60,12 @@ class ChainMethods(Generic[M, R]):
 
     def _replace(self, what: str, names: Scope, **changes: Any) -> Self:
         if isinstance(self._query, Combination):
-            raise NotSupportedError(f"{what} cannot follow {self._query.operation}(): narrow the parts before.")
+            raise NotSupportedError(f"{what} cannot follow {self._query.operation}(): apply it to the parts before.")
         if self._query.sliced:
             raise QueryError(f"{what} after a slice would change which rows were sliced: {what} first, then slice.")
         return self._clone(self._query.with_scope(names, **changes))
 
-    # What the queryset is of.
+    # What the queryset is about.
 
     @property
     def model(self) -> type[M]:
@@ -74,12 +74,12 @@ class ChainMethods(Generic[M, R]):
 
     @property
     def model_cls(self) -> type[M]:
-        """The model, by the name that `orm` 0.x has for it."""
+        """The model (its name in `orm` 0.x)."""
         return self.model
 
     @property
     def database(self) -> databases.Database:
-        """The database that the query runs on."""
+        """The database on which the query runs."""
         return self._using or self._query.info.registry.database
 
     @property
@@ -99,18 +99,21 @@ class ChainMethods(Generic[M, R]):
 
     @property
     def ordered(self) -> bool:
-        """Whether the rows come in an order: by `order_by()`, by the model's own, or because there are none."""
+        """Whether the rows are ordered: by `order_by()` or `Meta.ordering`, or because there are none."""
         return bool(self._query.order) or self._query.is_empty
 
     @property
     def sql(self) -> execution.Statement:
-        """The SQL of the query; `str()` of it is the text, `.values` are the arguments."""
+        """The SQL of the query: its `str()` is the text, its `values` are the arguments."""
         return execution.show_sql(self._query, self.database)
 
-    # Narrowing and ordering.
+    # Filtering and ordering.
 
     def all(self, /, **lookups: Any) -> Self:
-        """The same query, of which every row is meant; with lookups, narrowed by them (as in `orm` 0.x)."""
+        """The same query; with lookups, filtered by them (as in `orm` 0.x).
+
+        It confirms that a write is meant for all rows, which `ModelRegistry(require_all=True)` asks for.
+        """
         if lookups:
             return self.filter(**lookups)
         if not self._query.info.registry.require_all:
@@ -118,80 +121,81 @@ class ChainMethods(Generic[M, R]):
         return self._clone(self._query.replace(all_rows_confirmed=True))
 
     def none(self) -> Self:
-        """A query that finds nothing and asks no database."""
+        """A query without rows, which is never sent."""
         query = self._query
         return self._clone(query.replace(where=NOTHING, filters=(*query.filters, MATCHES_NOTHING)))
 
     def filter(self, /, *conditions: Logical | sqlalchemy.ColumnElement[bool] | bool, **lookups: Any) -> Self:
-        """Only rows that meet every condition: lookups, `Q` objects, typed comparisons, expressions that are true or
-        false, SQLAlchemy clauses.
+        """The rows that meet all conditions.
 
-        Raises `FieldError` for an unknown name or lookup, `QueryError` for a value that makes no sense.
+        A condition is a lookup, a `Q` object, a typed comparison, a boolean expression or a SQLAlchemy clause. Raises
+        `FieldError` for an unknown name or lookup, `QueryError` for a value that the lookup cannot take.
         """
         query = self._query
         if conditions or query.where is not EVERYTHING or query.info.legacy:
-            return self._narrowed("filter()", conditions, lookups, negated=False)
+            return self._filtered("filter()", conditions, lookups, negated=False)
         known = query.filter_memo.before(lookups)
         again = known.narrowed(query, lookups) if known is not None else None
         if again is not None:
             return self._clone(again)
-        found = self._narrowed("filter()", conditions, lookups, negated=False)
+        found = self._filtered("filter()", conditions, lookups, negated=False)
         query.filter_memo.remember(lookups, lambda: found._query)
         return found
 
     def exclude(self, /, *conditions: Logical | sqlalchemy.ColumnElement[bool] | bool, **lookups: Any) -> Self:
-        """Only rows that do not meet the conditions (all of them together); NULL meets none."""
-        # orm 0.3 filtered by a clause that was to be excluded; models in its spelling still do.
+        """The rows that do not meet all the conditions; a comparison with NULL counts as not met."""
+        # In orm 0.3, exclude() with a clause filtered by it. Models in the spelling of 0.x keep that.
         legacy = self._query.info.legacy and len(conditions) == 1 and not lookups
         negated = not (legacy and not isinstance(conditions[0], Logical))
-        return self._narrowed("exclude()", conditions, lookups, negated=negated)
+        return self._filtered("exclude()", conditions, lookups, negated=negated)
 
-    def _narrowed(self, what: str, conditions: Sequence[Any], lookups: Mapping[str, Any], *, negated: bool) -> Self:
+    def _filtered(self, what: str, conditions: Sequence[Any], lookups: Mapping[str, Any], *, negated: bool) -> Self:
         query = self._query
         names = query.names(own_scope=True)
-        found = resolve_conditions(names, conditions, lookups.items(), negated=negated, grouped=query.grouped)
-        if found.aggregate and not query.grouped:
-            raise FieldError(f"{what} takes an aggregate only of rows in groups: annotate() it first.")
+        condition = resolve_conditions(names, conditions, lookups.items(), negated=negated, grouped=query.grouped)
+        if condition.aggregate and not query.grouped:
+            raise FieldError(f"{what} can use an aggregate only of grouped rows: annotate() it first.")
         call = FilterCall(tuple(conditions), tuple(lookups.items()), negated, query.same_scope)
-        narrowed = self._replace(what, names, where=both(query.where, found), filters=(*query.filters, call))
+        filtered = self._replace(what, names, where=both(query.where, condition), filters=(*query.filters, call))
         if query.info.legacy and isinstance(query.projection, Instances):
-            # Code written for orm 0.3 relies on it that a filter across a relation loads it too.
+            # Code written for orm 0.3 relies on filters across a relation to load it.
             implied = relations_of(query.info, lookups)
-            return narrowed.select_related(*implied) if implied else narrowed
-        return narrowed
+            return filtered.select_related(*implied) if implied else filtered
+        return filtered
 
     def search(self, term: str) -> Self:
-        """Only rows with a text field that contains `term`, whatever the case. An empty term is no condition."""
+        """The rows with a text field that contains `term`, ignoring case; all rows if `term` is empty."""
         if not term:
             return self
         names = [name for name, field in self._query.info.fields.items() if field.family == "text"]
         if not names:
             raise QueryError(f"{self._query.info.name} has no text field to search.")
-        anywhere = Q()
+        condition = Q()
         for name in names:
-            anywhere = anywhere | Q(**{f"{name}__icontains": term})
-        return self.filter(anywhere)
+            condition = condition | Q(**{f"{name}__icontains": term})
+        return self.filter(condition)
 
     def order_by(self, *terms: OrderTerm) -> Self:
-        """Ordered by these, and by nothing else: ``"name"``, ``"-album__name"``, expressions. None: unordered."""
+        """Ordered by these terms only: ``"name"``, ``"-album__name"``, expressions. Without terms: unordered."""
         names = self._query.names()
         if isinstance(self._query, Combination):
             return self._clone(self._query.replace(ordering=resolve_ordering(names, terms)))
         ordering = resolve_ordering(names, terms)
         if not self._query.grouped and any(term.term.aggregate for term in ordering):
-            raise FieldError("order_by() takes an aggregate only of rows in groups: annotate() it first.")
+            raise FieldError("order_by() can use an aggregate only of grouped rows: annotate() it first.")
         return self._replace("order_by()", self._query.names(), ordering=ordering)
 
     def reverse(self) -> Self:
-        """The opposite order."""
+        """The rows in the opposite order."""
         if self._query.sliced:
             raise QueryError("reverse() after a slice would change which rows were sliced.")
         return self._clone(self._query.reversed() if self._query.order else self._query)
 
     def distinct(self, *fields: str) -> Self:
-        """No row twice; with fields, of the rows that agree in these only the first.
+        """Without duplicate rows; with fields, only the first of the rows that are equal in these.
 
-        Fields are PostgreSQL's DISTINCT ON, whose ordering must begin with them; `NotSupportedError` elsewhere.
+        Fields are PostgreSQL's DISTINCT ON, whose ordering must begin with them; other databases raise
+        `NotSupportedError`.
         """
         names = self._query.names()
         for field in fields:
@@ -202,17 +206,17 @@ class ChainMethods(Generic[M, R]):
     def select_for_update(
         self, *, nowait: bool = False, skip_locked: bool = False, of: Sequence[str] = (), no_key: bool = False
     ) -> Self:
-        """Lock the rows that are read until the transaction ends; `TransactionError` outside of one.
+        """Lock the rows until the transaction ends. Raises `TransactionError` outside a transaction.
 
-        Rows that another transaction has locked are waited for; with `nowait` they raise `LockNotAvailable`, with
-        `skip_locked` they are passed over. `of` names the relations of `select_related()` whose rows are locked
-        (``"self"``: the model's own). `no_key=True` lets rows refer to the locked ones. SQLite locks no rows and
-        ignores all this; `NotSupportedError` for what a database lacks: `no_key` MySQL, `of` MariaDB.
+        If another transaction has locked a row, the query waits; with `nowait` it raises `LockNotAvailable`, with
+        `skip_locked` it skips the row. `of` names the relations of `select_related()` whose rows are locked
+        (``"self"`` is the model itself). `no_key=True` allows other rows to refer to the locked ones. SQLite has no
+        row locks and ignores the call; MySQL and MariaDB raise `NotSupportedError` for `no_key`, MariaDB for `of`.
         """
         return self._locking(nowait, skip_locked, of, no_key=no_key)
 
     def select_for_share(self, *, nowait: bool = False, skip_locked: bool = False, of: Sequence[str] = ()) -> Self:
-        """Like `select_for_update()`, but others may read and share the rows, only not change them."""
+        """Like `select_for_update()`, but other transactions may read and share the rows; they cannot change them."""
         return self._locking(nowait, skip_locked, of, share=True)
 
     def _locking(self, nowait: bool, skip_locked: bool, of: Sequence[str], **kind: bool) -> Self:
@@ -224,10 +228,10 @@ class ChainMethods(Generic[M, R]):
         return self._clone(self._query.replace(lock=lock))
 
     def limit(self, count: int, *, per: Operand | Sequence[Operand] | None = None) -> Self:
-        """At most so many rows. Unlike a slice, it may be followed by `filter()` and `order_by()`.
+        """At most `count` rows. Unlike a slice, it can be followed by `filter()` and `order_by()`.
 
-        With `per`, at most so many of each group of rows that are equal in these fields or expressions, the first
-        in the order that the queryset has here (by primary key, if it has none):
+        With `per`, at most `count` rows of each group of rows that are equal in these fields or expressions: the first
+        ones in the order that the queryset has at this point (by primary key, if it has none).
 
             await Comment.objects.order_by("-votes").limit(3, per="post")
         """
@@ -241,21 +245,21 @@ class ChainMethods(Generic[M, R]):
 
     def _limited_per(self, count: int, per: Sequence[Operand]) -> Self:
         query = self._query
-        window = f"place {len(query.annotations)}"  # No annotation of a user's has a space in its name.
+        window = f"position {len(query.annotations)}"  # Users' annotations have no space in their names.
         names = query.names()
         partition = tuple(
             resolve(names, F(term) if isinstance(term, str) else term, "a group of limit()") for term in per
         )
         if not partition or any(term.window or (term.aggregate and not query.grouped) for term in partition):
-            raise QueryError("limit(per=) takes the fields or expressions that the rows of a group have in common.")
-        place = WindowTerm(FuncTerm(RowNumber(), ()), partition, query.with_order().order, None)
+            raise QueryError("limit(per=) takes fields or expressions in which the rows of a group are equal.")
+        position = WindowTerm(FuncTerm(RowNumber(), ()), partition, query.with_order().order, None)
         first = Comparison(F(window), "lte", count)
-        annotations = {**query.annotations, window: AnnotationTerm(window, place, selectable=False)}
-        placed = self._replace("limit(per=)", names, annotations=annotations)
-        return placed._narrowed("limit(per=)", (first,), {}, negated=False)
+        annotations = {**query.annotations, window: AnnotationTerm(window, position, selectable=False)}
+        numbered = self._replace("limit(per=)", names, annotations=annotations)
+        return numbered._filtered("limit(per=)", (first,), {}, negated=False)
 
     def offset(self, count: int) -> Self:
-        """Without the first so many rows."""
+        """Without the first `count` rows."""
         check_index(count, "offset()")
         query = self._query
         if query.sliced:
@@ -264,7 +268,7 @@ class ChainMethods(Generic[M, R]):
         return self._clone(query.replace(offset=count, stop=stop))
 
     def with_cte(self, *ctes: CTE) -> Self:
-        """The query with these common table expressions in front: see `orm.CTE`."""
+        """The query with these common table expressions: see `orm.CTE`."""
         for cte in ctes:
             if not isinstance(cte, CTE):
                 raise QueryError(f"with_cte() takes an orm.CTE, got {type(cte).__name__}.")
@@ -277,18 +281,18 @@ class ChainMethods(Generic[M, R]):
         return self._clone(query.with_scope(names, cte_joins=(*query.cte_joins, (cte, condition))))
 
     def union(self, *others: ChainMethods[Any, Any], all: bool = False) -> Self:
-        """The rows of this query and of the others, each once (`all=True`: as often as they come).
+        """The rows of this query and of the others, without duplicates (with `all=True`, with them).
 
-        What comes out can be ordered by its columns, sliced, counted, and given other `values()`; nothing else.
+        The result can only be ordered by its columns, sliced, counted, and given other `values()`.
         """
         return self._combined("union_all" if all else "union", others)
 
     def intersection(self, *others: ChainMethods[Any, Any]) -> Self:
-        """The rows that this query and all the others have."""
+        """The rows that this query and all the others return."""
         return self._combined("intersection", others)
 
     def difference(self, *others: ChainMethods[Any, Any]) -> Self:
-        """The rows of this query that none of the others has."""
+        """The rows of this query that none of the others returns."""
         return self._combined("difference", others)
 
     def _combined(self, operation: Operation, others: Sequence[ChainMethods[Any, Any]]) -> Self:
@@ -298,20 +302,20 @@ class ChainMethods(Generic[M, R]):
         return self._clone(Combination.of(operation, (self._query, *(other._query for other in others))))
 
     def __and__(self, other: ChainMethods[M, Any]) -> Self:
-        """Rows that both queries have."""
+        """The rows that both queries return."""
         self._check_same(other)
         both_queries = self
         for call in other._query.filters:
             scoped = both_queries._clone(both_queries._query.replace(same_scope=call.same_scope))
-            both_queries = scoped._narrowed("filter()", call.conditions, dict(call.lookups), negated=call.negated)
+            both_queries = scoped._filtered("filter()", call.conditions, dict(call.lookups), negated=call.negated)
         return both_queries
 
     def __or__(self, other: ChainMethods[M, Any]) -> Self:
-        """Rows that either query has."""
+        """The rows that either query returns."""
         return self._either("OR", other)
 
     def __xor__(self, other: ChainMethods[M, Any]) -> Self:
-        """Rows that one of the two queries has and the other has not."""
+        """The rows that exactly one of the two queries returns."""
         return self._either("XOR", other)
 
     def _either(self, connector: Literal["OR", "XOR"], other: ChainMethods[M, Any]) -> Self:
@@ -319,8 +323,8 @@ class ChainMethods(Generic[M, R]):
         mine, theirs = self._query, other._query
         where = junction(connector, [mine.where, theirs.where])
         reached = {**mine.reached, **theirs.reached}
-        found = mine.replace(where=where, reached=reached, scopes=max(mine.scopes, theirs.scopes))
-        return self._clone(found)
+        combined = mine.replace(where=where, reached=reached, scopes=max(mine.scopes, theirs.scopes))
+        return self._clone(combined)
 
     def _check_same(self, other: ChainMethods[M, Any]) -> None:
         if not isinstance(other, ChainMethods) or other._query.info is not self._query.info:
@@ -337,25 +341,25 @@ class ChainMethods(Generic[M, R]):
             raise QueryError("Querysets with different annotations cannot be combined: annotate afterwards.")
 
     def select_related(self, *relations: str | Sequence[str] | None) -> Self:
-        """Load these relations in the same query, as joins: ``"album"``, ``"team__org"``.
+        """Load these to-one relations in the same query, with joins: ``"album"``, ``"team__org"``.
 
-        Without arguments, every relation that cannot be null; with None, none.
+        Without arguments, all relations that cannot be null; with None, none.
         """
         projection = self._instances("select_related()")
         if relations == (None,):
             return self._clone(self._query.replace(projection=replace(projection, related=())))
-        names = [name for given in relations for name in ([given] if isinstance(given, str) else given or [])]
-        changed = projection.with_related(names) if names else projection.all_related()
-        return self._clone(self._query.replace(projection=changed))
+        names = [name for item in relations for name in ([item] if isinstance(item, str) else item or [])]
+        projection = projection.with_related(names) if names else projection.all_related()
+        return self._clone(self._query.replace(projection=projection))
 
     def prefetch_related(self, *lookups: str | Prefetch | None) -> Self:
-        """Load these relations too, by one statement for each: ``"tracks__artist"``, ``Prefetch("tracks", …)``.
+        """Load these relations, with one statement for each: ``"tracks__artist"``, ``Prefetch("tracks", …)``.
 
-        Paths may go over any relation, in any direction; with None, none is loaded. Each relation is loaded once
-        however many paths go over it; what `select_related()` joined is not loaded again. What is found is in the
-        relation's attribute (``album.tracks.all()`` gives it without a query) or in the `to_attr` of a `Prefetch`.
+        Paths may follow relations of any kind, in any direction; with None, none is loaded. A relation that several
+        paths share is loaded once, and one that `select_related()` joined is not loaded again. The rows are in the
+        relation's attribute (``album.tracks.all()`` returns them without a query) or in the `to_attr` of a `Prefetch`.
 
-        Raises `FieldError` for a path that is no relation, `QueryError` for a second queryset for the same one.
+        Raises `FieldError` for a path that is not a relation, `QueryError` for a second queryset for the same one.
         """
         self._instances("prefetch_related()")
         query = self._query
@@ -365,7 +369,7 @@ class ChainMethods(Generic[M, R]):
         return self._clone(query.replace(branches=branches))
 
     def options(self, *strategies: Strategy) -> Self:
-        """Load relations in these ways: `orm.joined()`, `orm.selectin()`, `orm.noload()`, `orm.raiseload()`."""
+        """Choose how relations are loaded: `orm.joined()`, `orm.selectin()`, `orm.noload()`, `orm.raiseload()`."""
         query = self._query
         for strategy in strategies:
             if not isinstance(strategy, Strategy):
@@ -377,14 +381,14 @@ class ChainMethods(Generic[M, R]):
         return self._clone(query)
 
     def only(self, *names: str) -> Self:
-        """Load only these fields (and the primary key); reading another raises AttributeError."""
-        changed = self._instances("only()").loading(names)
-        return self._clone(self._query.replace(projection=changed))
+        """Load only these fields and the primary key. Reading another field raises `AttributeError`."""
+        projection = self._instances("only()").loading(names)
+        return self._clone(self._query.replace(projection=projection))
 
     def defer(self, *names: str) -> Self:
-        """Load all but these fields."""
-        changed = self._instances("defer()").deferring(names)
-        return self._clone(self._query.replace(projection=changed))
+        """Load all fields except these."""
+        projection = self._instances("defer()").deferring(names)
+        return self._clone(self._query.replace(projection=projection))
 
     def _instances(self, what: str) -> Instances:
         projection = self._query.projection
@@ -393,15 +397,15 @@ class ChainMethods(Generic[M, R]):
         return projection
 
     def annotate(self, /, *aggregates: Aggregate[Any], **expressions: Any) -> Self:
-        """Compute these for each row, as attributes of the instances (or keys of the dicts).
+        """Compute these expressions for each row, as attributes of the instances (or keys of the dicts).
 
-        With an aggregate, rows are groups: of the values named before (``values("level").annotate(...)``), else one
-        for each instance. An aggregate without a name goes by Django's: ``level__count``.
+        An aggregate groups the rows: by the preceding ``values("level")``, or by instance. An aggregate that is passed
+        without a name has Django's default name: ``level__count``.
         """
         return self._annotated(self._named(aggregates, expressions), selected=True)
 
     def alias(self, /, *aggregates: Aggregate[Any], **expressions: Any) -> Self:
-        """Compute these for use in later conditions, orderings and expressions, without selecting them."""
+        """Name these expressions for later conditions, orderings and expressions, without selecting them."""
         return self._annotated(self._named(aggregates, expressions), selected=False)
 
     def _named(self, aggregates: Sequence[Aggregate[Any]], expressions: Mapping[str, Any]) -> dict[str, Any]:
@@ -430,20 +434,20 @@ class ChainMethods(Generic[M, R]):
                 if isinstance(query.projection, Columns):
                     changes["grouping"] = tuple(t for t in query.projection.terms if not t.aggregate)
             if selected and isinstance(query.projection, Instances):
-                shown = (*query.projection.annotations, name)
-                changes["projection"] = replace(query.projection, annotations=shown)
+                annotations = (*query.projection.annotations, name)
+                changes["projection"] = replace(query.projection, annotations=annotations)
             elif selected and isinstance(query.projection, Columns):
                 changes["projection"] = query.projection.adding(name, term)
             query = query.with_scope(names, **changes)
         return self._clone(query)
 
     def using(self, database: databases.Database) -> Self:
-        """The same query on another database; what it finds is saved there too."""
+        """The same query on another database, to which its instances are saved as well."""
         return self._clone_on(self._query, database)
 
 
 def check_annotation_name(info: ModelInfo, name: str) -> None:
-    """Raise `QueryError` unless an annotation can be called so."""
+    """Raise `QueryError` unless `name` can be the name of an annotation."""
     if name in info.settable or name in info.relations or name == "pk" or hasattr(info.model, name):
         raise QueryError(f"{info.name} has an attribute {name!r} already: call the annotation something else.")
     if not name.isidentifier() or name.startswith("_"):
@@ -451,7 +455,7 @@ def check_annotation_name(info: ModelInfo, name: str) -> None:
 
 
 def check_index(index: Any, what: str) -> int:
-    """A whole number that is not negative. Raises `QueryError`."""
+    """The index, if it is a non-negative integer. Raises `QueryError` otherwise."""
     if isinstance(index, bool) or not isinstance(index, int):
         raise QueryError(f"{what} takes a whole number, got {type(index).__name__}.")
     if index < 0:

@@ -1,4 +1,4 @@
-"""The days, months or hours that a query's rows fall into: `dates()` and `datetimes()`."""
+"""The distinct years, months, days, hours, … of a field: `dates()` and `datetimes()`."""
 
 from __future__ import annotations
 
@@ -16,37 +16,39 @@ if TYPE_CHECKING:
 
 DATES = ("year", "month", "week", "day")
 DATETIMES = (*DATES, "hour", "minute", "second")
-# What the annotations are called that no row shows.
-PERIOD, MOMENT = "period_of_row", "moment_of_row"
+# The names of the annotations that are filtered and ordered by.
+PERIOD, FIELD_VALUE = "period_of_row", "value_of_row"
 
 
-def dates(rows: QuerySet[Any, Any], field: str, kind: str, order: Literal["ASC", "DESC"]) -> QuerySet[Any, Any]:
-    """The dates on which each period of the rows began."""
+def dates(queryset: QuerySet[Any, Any], field: str, kind: str, order: Literal["ASC", "DESC"]) -> QuerySet[Any, Any]:
+    """The first date of each distinct period of the field. Raises `QueryError`."""
     if kind not in DATES:
         raise QueryError(f"dates() takes one of {', '.join(DATES)}; got {kind!r}.")
-    return _periods(rows, field, Trunc(field, kind, output_field=Date()), order)
+    return _periods(queryset, field, Trunc(field, kind, output_field=Date()), order)
 
 
 def datetimes(
-    rows: QuerySet[Any, Any],
+    queryset: QuerySet[Any, Any],
     field: str,
     kind: str,
     order: Literal["ASC", "DESC"],
     tzinfo: datetime.tzinfo | None,
 ) -> QuerySet[Any, Any]:
-    """The moments at which each period of the rows began."""
+    """The first moment of each distinct period of the field. Raises `QueryError`."""
     if kind not in DATETIMES:
         raise QueryError(f"datetimes() takes one of {', '.join(DATETIMES)}; got {kind!r}.")
     period = Trunc(field, kind, tzinfo=tzinfo)
-    found = resolve(rows._query.names(), period, "datetimes()").field
-    if found.family != "datetime":
-        raise QueryError(f"datetimes() takes a DateTime, and {rows.model.__name__}.{field} is not one: use dates().")
-    return _periods(rows, field, period, order)
+    resolved = resolve(queryset._query.names(), period, "datetimes()").field
+    if resolved.family != "datetime":
+        raise QueryError(
+            f"datetimes() takes a DateTime, and {queryset.model.__name__}.{field} is not one: use dates()."
+        )
+    return _periods(queryset, field, period, order)
 
 
-def _periods(rows: QuerySet[Any, Any], field: str, period: Trunc, order: str) -> QuerySet[Any, Any]:
+def _periods(queryset: QuerySet[Any, Any], field: str, period: Trunc, order: str) -> QuerySet[Any, Any]:
     if order not in ("ASC", "DESC"):
         raise QueryError(f"The order of periods is 'ASC' or 'DESC', not {order!r}.")
-    named: dict[str, Any] = {PERIOD: period, MOMENT: F(field)}
-    there = rows.annotate(**named).filter(**{f"{MOMENT}__isnull": False})
-    return there.values_list(PERIOD, flat=True).distinct().order_by(PERIOD if order == "ASC" else f"-{PERIOD}")
+    annotations: dict[str, Any] = {PERIOD: period, FIELD_VALUE: F(field)}
+    periods = queryset.annotate(**annotations).filter(**{f"{FIELD_VALUE}__isnull": False})
+    return periods.values_list(PERIOD, flat=True).distinct().order_by(PERIOD if order == "ASC" else f"-{PERIOD}")

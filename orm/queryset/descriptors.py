@@ -1,4 +1,4 @@
-"""What `Model.objects` is on the class: a descriptor that gives the model's queryset."""
+"""`Model.objects` on the class: a descriptor that returns a queryset of the model."""
 
 from __future__ import annotations
 
@@ -24,23 +24,26 @@ class Objects:
         self.queryset = queryset
 
     def __get__(self, instance: Model | None, owner: type[M]) -> QuerySet[M, M]:
-        info = managed(instance, owner)
-        found: QuerySet[M, M] | None = info.objects.get(self)
-        if found is None:
-            found = info.objects[self] = self.queryset(Query(info, Instances(info)))
-        return found
+        info = model_info_of(instance, owner)
+        queryset: QuerySet[M, M] | None = info.objects.get(self)
+        if queryset is None:
+            queryset = info.objects[self] = self.queryset(Query(info, Instances(info)))
+        return queryset
 
 
 class QuerySetObjects(Objects, Generic[Rows]):
-    """What `QuerySet.as_manager()` gives: on a model, a queryset of that class."""
+    """The result of `QuerySet.as_manager()`: on a model, a queryset of that class."""
 
     if TYPE_CHECKING:
 
         def __get__(self, instance: Model | None, owner: type[Any]) -> Rows: ...
 
 
-def managed(instance: Model | None, owner: type[Model]) -> ModelInfo:
-    """The model that a manager is reached on. Raises if it is an instance, or abstract."""
+def model_info_of(instance: Model | None, owner: type[Model]) -> ModelInfo:
+    """The `ModelInfo` of the class that a manager is accessed on.
+
+    Raises `AttributeError` on an instance, `FieldError` on an abstract model.
+    """
     if instance is not None:
         raise AttributeError(f"Managers are accessible on the class {owner.__name__}, not on its instances.")
     if owner._meta.abstract:

@@ -1,4 +1,4 @@
-"""`Manager`: a model's own starting points for queries, with methods and filters of their own."""
+"""`Manager`: a queryset on a model, with methods and filters of its own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing_extensions import Self
 
 from orm.query.projection import Instances
 from orm.query.query import Query
-from orm.queryset.descriptors import Objects, managed
+from orm.queryset.descriptors import Objects, model_info_of
 from orm.queryset.queryset import QuerySet
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ M = TypeVar("M", bound="Model")
 
 
 class Manager(Objects, QuerySet[M, M]):
-    """A queryset to begin with: subclass it for methods of its own, or for rows that are left out everywhere.
+    """A starting point for queries. Subclass it to add methods, or to restrict the rows.
 
         class Published(orm.Manager["Note"]):
             def get_queryset(self) -> orm.QuerySet["Note", "Note"]:
@@ -31,50 +31,50 @@ class Manager(Objects, QuerySet[M, M]):
             objects = orm.Manager()
             published = Published()
 
-    What a query returns is a plain queryset again, or of the class that the manager also inherits from:
-    ``class NoteManager(orm.Manager["Note"], NoteQuerySet)``, or `from_queryset()`. A model's own `objects` serve
-    only queries that are written; saving, relations and cascades go to the table.
+    Its methods return a plain `QuerySet`, or one of the class that the manager also inherits from:
+    ``class NoteManager(orm.Manager["Note"], NoteQuerySet)``, or `from_queryset()`. A manager only affects queries
+    that are made through it: saving, relations and cascades ignore it.
     """
 
     _info: ModelInfo
 
     def __init__(self) -> None:
-        # Nothing to ask yet: on a model, __get__ makes one that knows it.
+        # Without a model: __get__ makes a manager that is bound to one.
         self._database: databases.Database | None = None
 
     def __get__(self, instance: Model | None, owner: type[Any]) -> Self:  # type: ignore[override]
-        info = managed(instance, owner)
-        made = type(self).__new__(type(self))
-        made.__dict__.update(self.__dict__)
-        made._info = info
-        return made
+        info = model_info_of(instance, owner)
+        bound = type(self).__new__(type(self))
+        bound.__dict__.update(self.__dict__)
+        bound._info = info
+        return bound
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._info.name}>" if "_info" in self.__dict__ else object.__repr__(self)
 
     @classmethod
     def from_queryset(cls, queryset: type[QuerySet[Any, Any]], class_name: str | None = None) -> type[Any]:
-        """A manager class that also has the methods of a queryset class, which its queries keep.
+        """A manager class with the methods of a queryset class, which its querysets have as well.
 
         objects = orm.Manager.from_queryset(NoteQuerySet)()
         """
         return type(class_name or f"{cls.__name__}From{queryset.__name__}", (cls, queryset), {})
 
     def get_queryset(self) -> QuerySet[M, M]:
-        """The queryset that every query of this manager begins with. Override it to narrow that."""
-        kinds = (kind for kind in type(self).__mro__ if not issubclass(kind, Manager))
-        queryset = next(kind for kind in kinds if issubclass(kind, QuerySet))
-        return queryset(Query(self._info, Instances(self._info)), self._database)
+        """The queryset that every query of this manager starts from. Override it to filter the rows."""
+        bases = (base for base in type(self).__mro__ if not issubclass(base, Manager))
+        queryset_class = next(base for base in bases if issubclass(base, QuerySet))
+        return queryset_class(Query(self._info, Instances(self._info)), self._database)
 
     def all(self, /, **lookups: Any) -> Self:
-        """The queryset; with lookups, narrowed by them (as in `orm` 0.x)."""
+        """The queryset; with lookups, filtered by them (as in `orm` 0.x)."""
         return self._base.all(**lookups)  # type: ignore[return-value]
 
     @cached_property
     def _base(self) -> QuerySet[M, M]:
         return self.get_queryset()
 
-    # What the methods of a queryset begin with and end in.
+    # The methods of QuerySet work on these.
 
     @property
     def _query(self) -> Query:  # type: ignore[override]

@@ -1,4 +1,4 @@
-"""Pages and batches of a query's rows, found by where the last one ended and not by counting."""
+"""Keyset pagination: pages and batches that start where the last one ended, instead of counting rows."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Page(Generic[R]):
-    """Some consecutive rows of a query.
+    """Consecutive rows of a query.
 
-    `next_cursor` goes into ``page(after=…)``, `previous_cursor` into ``page(before=…)``; None only where there has been
-    no row yet. `has_next` and `has_previous` tell whether there is anything: on the side that was asked about it was
-    looked up, the other side is where the cursor came from.
+    Pass `next_cursor` to ``page(after=…)`` and `previous_cursor` to ``page(before=…)``; they are None only if there has
+    been no row yet. `has_next` and `has_previous` tell whether there are more rows: in the direction of the page this
+    was looked up, in the other direction it is where the cursor came from.
     """
 
     items: list[R]
@@ -44,14 +44,14 @@ class Page(Generic[R]):
 
 
 def check_size(size: Any, what: str) -> int:
-    """A number of rows. Raises `QueryError`."""
+    """The size, if it is a number of rows. Raises `QueryError` otherwise."""
     if isinstance(size, bool) or not isinstance(size, int) or size < 1:
         raise QueryError(f"{what} takes a size of at least 1, got {size!r}.")
     return size
 
 
 def check_pageable(query: Query, what: str) -> None:
-    """Raise unless rows of the query can be found by their place in its order."""
+    """Raise `QueryError` or `NotSupportedError` unless rows can be found by their position in the query's order."""
     if isinstance(query, Combination):
         raise NotSupportedError(f"{what} cannot follow {query.operation}().")
     if query.is_limited:
@@ -63,7 +63,7 @@ def check_pageable(query: Query, what: str) -> None:
 async def fetch_page(
     query: Query, database: databases.Database, after: str | None, before: str | None, size: int
 ) -> Page[Any]:
-    """The page after (or before) a cursor; of neither, the first."""
+    """The page after or before a cursor, or the first page."""
     check_pageable(query, "page()")
     check_size(size, "page()")
     if after is not None and before is not None:
@@ -73,20 +73,22 @@ async def fetch_page(
     keyset = Keyset.of(query, nulls_high=dialect.nulls_high)
     backwards = before is not None
     text = before if backwards else after
-    turned = keyset.reversed() if backwards else keyset
-    found = turned.query(query)
+    direction = keyset.reversed() if backwards else keyset
+    page_query = direction.query(query)
     cursor = None
     if text is not None:
         cursor = decode_cursor(name, keyset.order, text)
-        found = found.replace(where=both(found.where, turned.after(cursor.place, inclusive=cursor.inclusive)))
-    rows: list[Any] = await execution.fetch(found.replace(stop=size + 1), database)
+        page_query = page_query.replace(
+            where=both(page_query.where, direction.after(cursor.place, inclusive=cursor.inclusive))
+        )
+    rows: list[Any] = await execution.fetch(page_query.replace(stop=size + 1), database)
     more = len(rows) > size
     rows = rows[:size]
     if backwards:
         rows.reverse()
     ends = [Cursor(rows[-1][1]), Cursor(rows[0][1])] if rows else [None, None]
     if cursor is not None and not rows:
-        # Behind it the rows end; the other way they begin with the row at the cursor.
+        # There are no rows beyond the cursor; in the other direction they start with the row at it.
         turning = cursor._replace(inclusive=not cursor.inclusive)
         ends = [turning, cursor] if backwards else [cursor, turning]
     following, preceding = (end and encode_cursor(name, keyset.order, end) for end in ends)
@@ -100,7 +102,7 @@ async def fetch_page(
 
 
 async def batches(query: Query, database: databases.Database, size: int) -> AsyncIterator[list[Any]]:
-    """The rows by primary key, so many at a time. Rows deleted in between move none of the others."""
+    """The rows by primary key, `size` at a time. Rows that are deleted in between do not shift the others."""
     check_pageable(query, "in_batches()")
     check_size(size, "in_batches()")
     dialect = await dialect_of(database)

@@ -1,4 +1,4 @@
-"""`QuerySet`: a query in the making, immutable, awaited for its rows."""
+"""`QuerySet`: an immutable query that is chained, and awaited for its rows."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ R = DefaultTypeVar("R", default=Any)
 
 
 class QuerySet(ReadMethods[M, R]):
-    """A query of `M`, whose rows come as `R` (instances, unless `values()` says otherwise).
+    """A query of the model `M` that returns rows of type `R`: instances, or what `values()` selects.
 
-    Every method that narrows or orders returns a new queryset. Await one for a list, loop over it with
-    ``async for`` for a stream in constant memory, slice it for a part.
+    Filtering and ordering return a new queryset and send no query. Await a queryset for a list, loop over it with
+    ``async for`` to stream the rows in constant memory, or slice it for a part of them.
 
         notes = await Note.objects.filter(completed=False).order_by("-id")[:10]
     """
@@ -62,7 +62,7 @@ class QuerySet(ReadMethods[M, R]):
         return QuerySetObjects(cls)
 
     def values(self, /, *fields: Any, **expressions: Any) -> QuerySet[M, dict[str, Any]]:
-        """Rows as dicts of these fields (all of the model's, if none is named), across relations too."""
+        """Rows as dicts of these fields, across relations too; without arguments, of all the model's fields."""
         return self._selecting("dicts", fields, expressions)
 
     @overload
@@ -72,7 +72,7 @@ class QuerySet(ReadMethods[M, R]):
     @overload
     def values_list(self, *fields: Any, flat: bool = ..., named: bool = ...) -> QuerySet[M, Any]: ...
     def values_list(self, *fields: Any, flat: bool = False, named: bool = False) -> QuerySet[M, Any]:
-        """Rows as tuples; `flat=True`: the bare values of one field; `named=True`: named tuples."""
+        """Rows as tuples; with `flat=True`, as the values of one field; with `named=True`, as named tuples."""
         if flat and named:
             raise QueryError("values_list() is either flat or named.")
         return self._selecting("flat" if flat else "named" if named else "tuples", fields, {})
@@ -90,7 +90,7 @@ class QuerySet(ReadMethods[M, R]):
         return self._clone(self._query.with_scope(names, projection=columns))
 
     def dates(self, field: str, kind: str, order: Literal["ASC", "DESC"] = "ASC") -> QuerySet[M, datetime.date]:
-        """Each year, month, week or day (`kind`) that the rows fall into once, as its first date; NULLs in none."""
+        """The distinct years, months, weeks or days (`kind`) of the field, as their first dates; NULLs are skipped."""
         return date_querysets.dates(self, field, kind, order)
 
     def datetimes(
@@ -100,34 +100,34 @@ class QuerySet(ReadMethods[M, R]):
         order: Literal["ASC", "DESC"] = "ASC",
         tzinfo: datetime.tzinfo | None = None,
     ) -> QuerySet[M, datetime.datetime]:
-        """Like `dates()`, down to the second. `tzinfo`: by whose clock instants are told, UTC if it is not given."""
+        """Like `dates()`, down to the second. Aware datetimes are truncated in `tzinfo` (UTC by default)."""
         return date_querysets.datetimes(self, field, kind, order, tzinfo)
 
     def graph(self, *shapes: str | Prefetch | Mapping[str, Any], budget: GraphBudget = BUDGET) -> Graph[R]:
-        """The rows with everything that these name, in one round trip, whatever the depth: await it, or `as_dicts()`.
+        """The rows with the relations in `shapes`, in one round trip at any depth: await it, or its `as_dicts()`.
 
             await Artist.objects.graph("albums__tracks", "albums__label")
             await Artist.objects.graph({"albums": {"tracks": {"limit": 3, "order_by": "-plays"}, "label": None}})
 
-        A shape has relations as keys, and for each None, a queryset, or a dict of further relations and of what is
-        wanted of its rows: `filter` and `exclude` (a dict of lookups, or a condition), `order_by`, `limit` (of the rows
-        of each one that they belong to) and `to_attr`.
+        A shape maps each relation to None, to a queryset, or to a dict of further relations and options: `filter` and
+        `exclude` (a dict of lookups, or a condition), `order_by`, `limit` (per owner) and `to_attr`.
 
-        Raises `FieldError` for what is no relation, `GraphTooLarge` for more than the `budget` allows.
+        Raises `FieldError` for a name that is not a relation, `GraphTooLarge` if the result exceeds the `budget`.
         """
         query = self._query.replace(branches=with_shapes(self._query, shapes))
         return Graph(query, self.database, self._using, budget)
 
     def raw(self, sql: str, values: Mapping[str, Any] | None = None) -> RawQuerySet[M]:
-        """Instances from SQL of your own: see `Model.raw()`. As in Django, nothing else of the queryset counts, but
-        for the database that it is `using()`.
+        """Instances from your own SQL: see `Model.raw()`.
+
+        As in Django, the queryset's filters and ordering are ignored. Only the database of `using()` is kept.
         """
         return RawQuerySet(self._query.info, sql, values, self._using)
 
     # Writing.
 
     async def create(self, /, **values: Any) -> M:
-        """Insert a row and return its instance. Raises `orm.ValidationError` with every message."""
+        """Insert a row and return its instance. Raises `orm.ValidationError` with all messages."""
         instance = self.model(**values)
         if self._using is not None:
             instance.__dict__["_database"] = self._using
@@ -144,17 +144,17 @@ class QuerySet(ReadMethods[M, R]):
         update_fields: Iterable[str] = (),
         unique_fields: Iterable[str] = (),
     ) -> list[M]:
-        """Insert many rows, given as instances or dicts, in one transaction; returns the instances, keys and all.
+        """Insert many rows in one transaction; returns their instances, with their keys.
 
-        `batch_size` rows go into one statement, as many as the database takes if it is not given. Every row
-        is validated before any is sent. Unsaved instances that the rows point at (``Track(album=Album(name="x"))``)
-        are inserted before them, and so on; rows of the list may point at each other.
+        `rows` are instances or dicts. `batch_size` is the number of rows per statement; by default, as many as the
+        database accepts. All rows are validated before any is sent. Unsaved instances that the rows refer to
+        (``Track(album=Album(name="x"))``) are inserted first, recursively; the rows may refer to each other.
 
-        A row that a unique constraint takes for one that is there already raises `UniqueViolation`, or is left
-        out with `ignore_conflicts` (then nothing is known of which rows are new: the instances stay as they are),
-        or with `update_conflicts` gives its `update_fields` to the one that is there. `unique_fields` name the
-        constraint: needed on SQLite and PostgreSQL, `NotSupportedError` on MySQL, where any constraint counts.
-        On MySQL (not MariaDB) `update_conflicts` cannot tell the keys.
+        A row that conflicts with an existing one over a unique constraint raises `UniqueViolation`. With
+        `ignore_conflicts` it is skipped; the instances are then left as they are, because the database does not tell
+        which rows are new. With `update_conflicts` it updates the `update_fields` of the existing row.
+        `unique_fields` name the constraint: SQLite and PostgreSQL need them; MySQL and MariaDB check every constraint
+        and raise `NotSupportedError`. On MySQL (not MariaDB) `update_conflicts` cannot return the keys.
         """
         bulk.check_batch_size(batch_size)
         info = self._query.info
@@ -164,7 +164,7 @@ class QuerySet(ReadMethods[M, R]):
             if conflict is not None:
                 raise QueryError(
                     f"bulk_create() of a {info.name} with conflict options inserts nothing else: save the instances "
-                    "that the rows point at first."
+                    "that the rows refer to first."
                 )
             await create_with_parents(instances, self.database, self._using, batch_size)
         elif instances:
@@ -179,19 +179,19 @@ class QuerySet(ReadMethods[M, R]):
     @overload
     async def create_graph(self, rows: Iterable[M | Mapping[str, Any]]) -> list[M]: ...
     async def create_graph(self, rows: Any) -> M | list[M]:
-        """Insert a row, or many, with everything nested in it, in one transaction and the fewest statements.
+        """Insert rows with the rows nested in them, in one transaction and the fewest statements.
 
             artist = await Artist.objects.create_graph(
                 {"name": "Miley", "albums": [{"name": "Malibu", "label": 3, "tracks": [{"title": "Malibu"}]}]}
             )
 
-        In the place of a related row stands a dict (a new row), an instance (the row that it is of; a new one if it
-        is not saved) or a key; of a relation to many, a list of them. A dict or an instance that is there twice is one
-        row. What was nested is attached to the instances that are returned, as if it had been prefetched.
+        A related row is given as a dict (a new row), an instance (its row; a new one if it is not saved) or a key; a
+        to-many relation takes a list of them. A dict or an instance that occurs twice is one row. The returned
+        instances have their nested rows attached, as if they had been prefetched.
 
-        Raises `orm.ValidationError` with all messages, each with the path to its value, and `FieldError` for an
-        unknown name, before anything is sent; `QueryError` for rows that need each other over foreign keys that may
-        not be null.
+        Raises, before anything is sent, `orm.ValidationError` with all messages, each with the path to its value,
+        and `FieldError` for an unknown name; `QueryError` for rows that refer to each other in a cycle of foreign keys
+        none of which may be null.
         """
         created: M | list[M] = await create_graph(self.model, rows, self.database, self._using, {})
         return created
@@ -211,30 +211,30 @@ class QuerySet(ReadMethods[M, R]):
     async def upsert(
         self, rows: Any, *, unique_fields: Sequence[str] = (), update_fields: Sequence[str] = ()
     ) -> M | list[M]:
-        """Insert a row (or many), or update the one that is there: ``bulk_create(update_conflicts=True)``.
+        """Insert one or many rows, or update the existing ones: ``bulk_create(update_conflicts=True)``.
 
-        Without `update_fields`, every field that the rows name is updated, but for the key and the unique ones.
+        Without `update_fields`, all fields that the rows have are updated, except the key and the unique fields.
 
             note = await Note.objects.upsert({"slug": "a", "text": "new"}, unique_fields=["slug"])
         """
         one = isinstance(rows, (self.model, Mapping))
-        given = [rows] if one else list(rows)
-        updated = update_fields or bulk.named_fields(self._query.info, given, unique_fields)
+        new_rows = [rows] if one else list(rows)
+        updated = update_fields or bulk.named_fields(self._query.info, new_rows, unique_fields)
         instances = await self.bulk_create(
-            given, update_conflicts=True, update_fields=updated, unique_fields=unique_fields
+            new_rows, update_conflicts=True, update_fields=updated, unique_fields=unique_fields
         )
         return instances[0] if one else instances
 
     async def bulk_update(self, instances: Iterable[M], fields: Sequence[str], batch_size: int | None = None) -> int:
-        """Write these fields of the instances over their rows, in one transaction; returns how many rows matched.
+        """Write these fields of the instances to their rows, in one transaction; returns the number of rows matched.
 
-        A value may be an expression (``note.views = Note.views + 1``). Of rows that the queryset does not have, none
-        is written. Every value is validated before any is sent.
+        A value may be an expression (``note.views = Note.views + 1``). Rows that the queryset does not match are not
+        written. All values are validated before any is sent.
         """
         bulk.check_batch_size(batch_size)
         self._check_write("bulk_update()")
-        given = bulk.instances_of(self.model, instances, "bulk_update()")
-        return await bulk.update(self._query, given, fields, batch_size, self.database)
+        checked = bulk.instances_of(self.model, instances, "bulk_update()")
+        return await bulk.update(self._query, checked, fields, batch_size, self.database)
 
     @overload
     async def update(self, /, *, returning: None = ..., **values: Any) -> int: ...
@@ -243,21 +243,21 @@ class QuerySet(ReadMethods[M, R]):
     @overload
     async def update(self, /, *, returning: Sequence[str], **values: Any) -> list[dict[str, Any]]: ...
     async def update(self, /, *, returning: Sequence[str] | Literal[True] | None = None, **values: Any) -> Any:
-        """Set these fields in every row that matches; returns how many matched.
+        """Set these fields in all rows that match; returns their number.
 
-        Values are validated; expressions (``Track.position + 1``) are calculated by the database.
+        Values are validated; expressions (``Track.position + 1``) are computed by the database.
 
-        `returning=True` gives the rows as they are now, as instances, a list of names gives dicts, without another
-        query. MySQL and MariaDB cannot: `NotSupportedError`.
+        With `returning=True` the statement returns the updated rows as instances, with a list of names as dicts.
+        Raises `NotSupportedError` on MySQL and MariaDB, which cannot return updated rows.
         """
         self._check_write("update()")
-        self._check_whole("update()")
+        self._check_all_rows_confirmed("update()")
         info = self._query.info
         wanted = None if returning is None else resolve_returning(info, returning)
         plain, expressions, _ = split_update(info, values)
         assignments = resolve_assignments(self._query.inlined_names(), info.validator.update(plain), expressions)
         if not assignments:
-            raise QueryError("update() was given nothing to set.")
+            raise QueryError("update() needs at least one field to set.")
         if wanted is None:
             return await execution.update(self._query, assignments, self.database)
         return self._remember_database(
@@ -271,29 +271,29 @@ class QuerySet(ReadMethods[M, R]):
     @overload
     async def delete(self, *, returning: Sequence[str]) -> list[dict[str, Any]]: ...
     async def delete(self, *, returning: Sequence[str] | Literal[True] | None = None) -> Any:
-        """Delete every row that matches; returns how many matched.
+        """Delete all rows that match; returns their number.
 
-        `returning=True` gives the deleted rows as instances (that are not saved any more), a list of names gives
-        dicts. MySQL cannot, MariaDB can.
+        With `returning=True` the statement returns the deleted rows as instances (which are unsaved now), with a list
+        of names as dicts. Raises `NotSupportedError` on MySQL, which cannot return deleted rows; MariaDB can.
         """
         self._check_write("delete()")
-        self._check_whole("delete()")
+        self._check_all_rows_confirmed("delete()")
         self._instances("delete()")
         if self._query.distinct_on:
             raise QueryError("delete() after distinct() on fields: narrow by keys instead.")
         if returning is None:
             return await execution.delete(self._query, self.database)
         wanted = resolve_returning(self._query.info, returning)
-        found = self._remember_database(await execution.delete_returning(self._query, wanted, self.database), wanted)
+        rows = self._remember_database(await execution.delete_returning(self._query, wanted, self.database), wanted)
         if isinstance(wanted, Instances):
-            for instance in found:
+            for instance in rows:
                 instance.__dict__["_persisted"] = False
-        return found
+        return rows
 
     async def collect_delete(self) -> DeletePlan:
-        """What `delete()` would do to every table: how many rows it deletes, sets to null, or is refused for.
+        """A preview of `delete()`: for each table, how many rows would be deleted, updated, or refuse the deletion.
 
-        Nothing is changed, and nothing is locked: another task may change the answer.
+        Nothing is changed or locked, so another task may change the answer.
 
             plan = await Album.objects.filter(year__lt=1950).collect_delete()
             print(plan, plan.total, plan.refused)
@@ -304,7 +304,7 @@ class QuerySet(ReadMethods[M, R]):
             raise QueryError("collect_delete() after distinct() on fields: narrow by keys instead.")
         return await collect_delete(self._query, self.database)
 
-    def _check_whole(self, what: str) -> None:
+    def _check_all_rows_confirmed(self, what: str) -> None:
         query = self._query
         if query.info.registry.require_all and query.where is EVERYTHING and not query.all_rows_confirmed:
             raise QueryError(
@@ -322,10 +322,10 @@ class QuerySet(ReadMethods[M, R]):
             )
 
     async def get_or_create(self, /, defaults: Mapping[str, Any] | None = None, **lookups: Any) -> tuple[M, bool]:
-        """The row that matches, or a new one made of the lookups and the defaults; and whether it is new.
+        """The row that matches, or a new one with the values of the lookups and the defaults; and whether it is new.
 
-        Callables among the defaults are called. Safe in a race: if another task creates the row meanwhile,
-        that row is returned.
+        Callable defaults are called. Race-safe if a unique constraint covers the lookups: if another task creates the
+        row in the meantime, that row is returned.
         """
         return await find_or_create(self, lookups, defaults)
 
@@ -336,8 +336,8 @@ class QuerySet(ReadMethods[M, R]):
         create_defaults: Mapping[str, Any] | None = None,
         **lookups: Any,
     ) -> tuple[M, bool]:
-        """The row that matches, updated by `defaults`, or a new one; and whether it is new.
+        """The row that matches, updated with `defaults`, or a new one; and whether it is new.
 
-        A new row is made of the lookups and of `create_defaults`, or of `defaults` if those are not given.
+        A new row has the values of the lookups and of `create_defaults` (or of `defaults`, if there are none).
         """
         return await update_or_create(self, lookups, defaults, create_defaults)

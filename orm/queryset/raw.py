@@ -1,4 +1,4 @@
-"""Instances from SQL of the user's own: `Model.raw(sql, values)`."""
+"""Instances from the user's own SQL: `Model.raw(sql, values)`."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ M = TypeVar("M", bound="Model")
 
 
 class RawQuerySet(Generic[M]):
-    """The instances that a statement selects; await it.
+    """The instances that a statement selects. Await it for a list.
 
-    Columns are matched to fields by name, others become attributes of their own; fields that are not
-    selected stay unloaded. The primary key must be among the columns.
+    Columns are matched to fields by name; other columns become attributes. Fields that are not selected are not
+    loaded. The primary key must be selected.
     """
 
     def __init__(
@@ -90,11 +90,11 @@ class RawQuerySet(Generic[M]):
             ) from error
         async with Session(database) as session:
             columns, rows = await session.fetch_named(sql, arguments)
-        found: list[M] = self._reader(dialect, tuple(columns))(rows)
+        instances: list[M] = self._reader(dialect, tuple(columns))(rows)
         if self._using is not None:
-            for instance in found:
+            for instance in instances:
                 instance.__dict__["_database"] = self._using
-        return found
+        return instances
 
     def _reader(self, dialect: Dialect, columns: tuple[str, ...]) -> Reader:
         def make() -> Reader:
@@ -103,14 +103,14 @@ class RawQuerySet(Generic[M]):
             by_column = {field.column_name: field for field in info.fields.values()}
             missing = [f.name for f in info.pk_fields if f.column_name not in columns]
             if missing:
-                raise QueryError(f"{info.name}.raw() must select the primary key, and {_listed(missing)} is not there.")
+                raise QueryError(f"{info.name}.raw() must select the primary key, and {_listed(missing)} is missing.")
             attributes: list[str] = []
             processors: list[Process | None] = []
             for name in columns:
                 field = by_column.get(name)
                 if field is None and not name.isidentifier():
                     raise QueryError(
-                        f"{info.name}.raw(): the column {name!r} is no field and cannot be an attribute: "
+                        f"{info.name}.raw(): the column {name!r} is not a field and cannot be an attribute: "
                         "give it a name with AS."
                     )
                 attributes.append(name if field is None else field.attname)
@@ -124,7 +124,7 @@ class RawQuerySet(Generic[M]):
 def _numbered(
     statement: sqlalchemy.TextClause, types: Mapping[str, sqlalchemy.types.TypeEngine[Any]]
 ) -> sqlalchemy.TextClause:
-    """The statement with its parameters named by position, as plans have them."""
+    """The statement with its parameters renamed by position, as plans expect them."""
     for position, (name, type_) in enumerate(types.items()):
         statement._bindparams[name] = sqlalchemy.bindparam(f"p{position}", type_=type_, required=True)
     return statement

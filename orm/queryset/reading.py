@@ -1,4 +1,4 @@
-"""`ReadMethods`: the part of a queryset that asks the database, and changes nothing there."""
+"""`ReadMethods`: the methods of a queryset that read from the database."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ R = DefaultTypeVar("R", default=Any)
 
 
 class ReadMethods(ChainMethods[M, R]):
-    """What a queryset reads: its rows, one of them, how many there are."""
+    """Reading the rows, one row, or their number."""
 
     def __iter__(self) -> Iterator[R]:
         raise TypeError(f"{self!r} is not loaded yet: await it for a list, or loop with `async for`.")
@@ -43,7 +43,7 @@ class ReadMethods(ChainMethods[M, R]):
     @overload
     def __getitem__(self, index: int) -> Any: ...
     def __getitem__(self, index: slice | int) -> Any:
-        """`qs[2:5]` is a part of the rows; `await qs[3]` is one of them (IndexError if it is not there)."""
+        """`qs[2:5]` is a queryset of some of the rows; `await qs[3]` is one row (`IndexError` if there is none)."""
         if isinstance(index, slice):
             if index.step is not None:
                 raise QueryError("A queryset cannot be sliced in steps.")
@@ -54,13 +54,13 @@ class ReadMethods(ChainMethods[M, R]):
         return self._at(check_index(index, "an index"))
 
     async def _at(self, index: int) -> R:
-        found = await self[index : index + 1]
-        if not found:
+        rows = await self[index : index + 1]
+        if not rows:
             raise IndexError(f"This query of {self._query.info.name} has no row {index}.")
-        return found[0]
+        return rows[0]
 
     async def aggregate(self, /, *aggregates: Aggregate[Any], **expressions: Any) -> dict[str, Any]:
-        """Aggregates over all rows, as one dict: ``await Note.objects.aggregate(Count("id"), top=Max("views"))``."""
+        """The aggregates over all rows, as a dict: ``await Note.objects.aggregate(Count("id"), top=Max("views"))``."""
         query = self._query
         names = query.names(over_groups=True)
         named = self._named(aggregates, expressions)
@@ -77,13 +77,13 @@ class ReadMethods(ChainMethods[M, R]):
 
     async def _fetch(self) -> list[R]:
         query = prepared(self._query)
-        found: list[R]
+        rows: list[R]
         if self._using is None and query.needs_no_loading:
             return await execution.fetch(query, self.database)
         parents = PrefetchParents.of(query)
-        found = await execution.fetch(query, self.database, note=None if parents is None else parents.add)
-        await complete(query, found, self._using, whole=True, parents=parents)
-        return found
+        rows = await execution.fetch(query, self.database, note=None if parents is None else parents.add)
+        await complete(query, rows, self._using, whole=True, parents=parents)
+        return rows
 
     async def __aiter__(self) -> AsyncIterator[R]:
         query = prepared(self._query)
@@ -91,19 +91,19 @@ class ReadMethods(ChainMethods[M, R]):
             async for batch in batches:
                 await complete(query, batch, self._using)
                 batch.reverse()
-                while batch:  # What the caller has no more use for is gone before the next batch.
+                while batch:  # Rows that the caller has released are freed before the next batch.
                     yield batch.pop()
 
-    def _remember_database(self, found: list[R], projection: Projection) -> list[R]:
+    def _remember_database(self, rows: list[R], projection: Projection) -> list[R]:
         if self._using is not None:
-            mark(found, projection, self._using)
-        return found
+            mark(rows, projection, self._using)
+        return rows
 
     async def get(self, /, *conditions: Any, **lookups: Any) -> R:
-        """The one row that matches.
+        """The only row that matches.
 
-        Raises `Model.DoesNotExist` (a `NoMatch`) if there is none, `Model.MultipleObjectsReturned`
-        (a `MultipleMatches`) if there are several.
+        Raises `Model.DoesNotExist` (a `NoMatch`) if there is none, and `Model.MultipleObjectsReturned` (a
+        `MultipleMatches`) if there is more than one.
         """
         # What one before has asked, with other values?
         known = self._query.get_memo.before(lookups) if lookups and not conditions else None
@@ -129,18 +129,18 @@ class ReadMethods(ChainMethods[M, R]):
         raise self.model.MultipleObjectsReturned(f"More than one {name} matches{_described(lookups)}.")
 
     async def first(self, /, *conditions: Any, **lookups: Any) -> R | None:
-        """The first row (by primary key, if the query has no order), None if there is none."""
-        found = self.filter(*conditions, **lookups) if conditions or lookups else self
-        query = found._query if found._query.is_limited else found._query.with_order()
-        rows = await found._clone(query.slice(0, 1))
+        """The first row (by primary key, if the query has no order), or None."""
+        queryset = self.filter(*conditions, **lookups) if conditions or lookups else self
+        query = queryset._query if queryset._query.is_limited else queryset._query.with_order()
+        rows = await queryset._clone(query.slice(0, 1))
         return rows[0] if rows else None
 
     async def last(self, /, *conditions: Any, **lookups: Any) -> R | None:
-        """The last row (by primary key, if the query has no order), None if there is none."""
-        found = self.filter(*conditions, **lookups) if conditions or lookups else self
-        if found._query.is_limited:
+        """The last row (by primary key, if the query has no order), or None."""
+        queryset = self.filter(*conditions, **lookups) if conditions or lookups else self
+        if queryset._query.is_limited:
             raise QueryError("last() after a slice or a limit: reverse() and slice instead.")
-        rows = await found._clone(found._query.reversed().slice(0, 1))
+        rows = await queryset._clone(queryset._query.reversed().slice(0, 1))
         return rows[0] if rows else None
 
     async def earliest(self, *fields: str) -> R:
@@ -168,7 +168,7 @@ class ReadMethods(ChainMethods[M, R]):
         return await ordered._clone(query.slice(0, 1)).get()
 
     async def contains(self, obj: M) -> bool:
-        """Whether this instance's row is among the rows. Raises `QueryError` for an instance that is not saved."""
+        """Whether the query returns this instance's row. Raises `QueryError` for an unsaved instance."""
         self._instances("contains()")
         if not hasattr(obj, "_meta"):
             raise QueryError(f"contains() takes an instance of {self._query.info.name}, got {type(obj).__name__}.")
@@ -181,22 +181,22 @@ class ReadMethods(ChainMethods[M, R]):
         return await self.filter(pk=obj.pk).exists()
 
     async def page(self, *, after: str | None = None, before: str | None = None, size: int = 50) -> Page[R]:
-        """At most `size` rows in the query's order: the first ones, or those after (or before) a page's cursor.
+        """At most `size` rows in the query's order: the first ones, or those after or before a cursor.
 
             page = await Note.objects.order_by("-created").page(size=20)
             page = await Note.objects.order_by("-created").page(after=page.next_cursor, size=20)
 
-        However deep, a page costs the same, and rows inserted or deleted meanwhile make no row come twice or be left
-        out. Rows that are equal in the order follow their primary key. Raises `QueryError` for a cursor that is
-        damaged, or of another model or order.
+        Every page costs the same, however deep. Rows that are inserted or deleted between two pages neither repeat
+        rows nor skip any. Rows that are equal in the order are ordered by primary key. Raises `QueryError` for a
+        cursor that is damaged, or was made for another model or order.
         """
         query = prepared(self._query)
-        found: Page[R] = await fetch_page(query, self.database, after, before, size)
-        await complete(query, found.items, self._using)
-        return found
+        page: Page[R] = await fetch_page(query, self.database, after, before, size)
+        await complete(query, page.items, self._using)
+        return page
 
     async def in_batches(self, size: int = 1000) -> AsyncIterator[list[R]]:
-        """All rows by primary key, in lists of `size`, each its own query: rows may be deleted or changed in between.
+        """All rows by primary key, in lists of `size`. Each list is a query, so rows may be changed in between.
 
         async for notes in Note.objects.filter(old=True).in_batches(500):
             await archive(notes)
@@ -207,15 +207,15 @@ class ReadMethods(ChainMethods[M, R]):
             yield rows
 
     async def count(self) -> int:
-        """How many rows there are."""
+        """The number of rows."""
         return await execution.count(self._query, self.database)
 
     async def exists(self) -> bool:
-        """Whether there is a row."""
+        """Whether the query returns any row."""
         return await execution.exists(self._query, self.database)
 
     async def in_bulk(self, keys: Iterable[Any] | None = None, *, field_name: str = "pk") -> dict[Any, R]:
-        """The instances by primary key (or by another unique field); keys that are not there are left out."""
+        """A dict of instances by primary key (or by another unique field). Keys without a row are left out."""
         info = self._query.info
         if field_name == "pk":
             names = tuple(field.attname for field in info.pk_fields)
@@ -229,17 +229,17 @@ class ReadMethods(ChainMethods[M, R]):
         if self._query.is_limited:
             raise QueryError("in_bulk() cannot follow a slice or a limit.")
         self._instances("in_bulk()")
-        found = self
+        queryset = self
         if keys is not None:
-            found = self.filter(**{f"{field_name}__in": list(keys)})
+            queryset = self.filter(**{f"{field_name}__in": list(keys)})
         result: dict[Any, R] = {}
-        for row in await found:
+        for row in await queryset:
             parts = tuple(getattr(row, name) for name in names)
             result[parts[0] if len(parts) == 1 else parts] = row
         return result
 
     async def explain(self) -> str:
-        """How the database would run the query, in its own words."""
+        """The database's execution plan for the query (EXPLAIN)."""
         return await execution.explain(self._query, self.database)
 
 

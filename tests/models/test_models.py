@@ -542,7 +542,7 @@ async def test_raw_sql_says_what_is_wrong(tables: None) -> None:
     with pytest.raises(orm.QueryError, match=r"placeholders a, the values given are none"):
         await Album.raw("SELECT * FROM album WHERE id = :a")
     await Album.objects.create(name="Malibu")
-    with pytest.raises(orm.QueryError, match=r"must select the primary key, and id is not there"):
+    with pytest.raises(orm.QueryError, match=r"must select the primary key, and id is missing"):
         await Album.raw("SELECT name FROM album")
     with pytest.raises(orm.QueryError, match=r"with AS"):
         await Album.raw('SELECT id, 1 + 1 AS "a b" FROM album'.replace('"', "`" if _is_mysql() else '"'))

@@ -82,7 +82,7 @@ def test_a_forward_reference_waits_for_its_model() -> None:
         singer: Any = orm.ForeignKey("Singer")
 
     for use in (lambda: Song.table, lambda: Song.objects.filter(singer__name="x"), lambda: models.metadata):
-        with pytest.raises(orm.FieldError, match=r"Song\.singer points to 'Singer'.*The models there are: Song\."):
+        with pytest.raises(orm.FieldError, match=r"Song\.singer points to 'Singer'.*The models are: Song\."):
             use()
 
     class Singers(orm.Model):

@@ -509,7 +509,7 @@ def primary_key_ordering(info: ModelInfo) -> tuple[OrderTerm, ...]:
 
 # The first that an expression is an instance of.
 RESOLVERS: tuple[tuple[type, Resolver], ...] = (
-    (OuterRef, lambda names, node, what: OuterRefTerm(node.path, node.depth, node.place)),
+    (OuterRef, lambda names, node, what: OuterRefTerm(node.path, node.depth, node.key_part)),
     (F, lambda names, node, what: names.term(node.path, what)),
     (FieldExpression, _field),
     (Combined, _combined),
