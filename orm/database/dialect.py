@@ -89,30 +89,6 @@ class DriverClasses:
     """The module of the backend that `databases` has for it."""
 
 
-@dataclass(frozen=True)
-class DeleteRules:
-    """In which order a database follows foreign keys when it deletes, and what it then refuses.
-
-    A row that RESTRICT or NO ACTION keeps may itself be about to be deleted in the same cascade: whether the database
-    notices depends on all this.
-    """
-
-    order: str
-    """A query of (table, column) of every foreign key, in the order in which the database follows them."""
-    row_by_row: bool
-    """Whether each row is deleted with all that hangs on it before the next one; else level by level."""
-    checks_at_end: bool
-    """Whether NO ACTION looks when the statement is over, not where the row is deleted."""
-    self_reference_blocks: bool
-    """Whether a row that is being deleted still keeps others, and itself."""
-    sets_default: bool
-    """Whether there is SET DEFAULT; else it is a RESTRICT."""
-    max_cascade_depth: int | None = None
-    """How far below the first row a row may be from which the database cascades once more."""
-    deepest_of_all: bool = False
-    """Whether that is so for rows that nothing points at, too, and for SET NULL."""
-
-
 class Dialect:
     """One database: how SQL is compiled for it, how values are stored there, and which drivers connect to it.
 
@@ -159,7 +135,10 @@ class Dialect:
     """A query of (schema or NULL, table) for every table there is; NULL for the default schema."""
     foreign_keys_enforced: ClassVar[str | None] = None
     """A query of whether foreign keys are enforced, where that must be lifted to drop tables in a circle."""
-    deletes: ClassVar[DeleteRules]
+    supports_set_default: ClassVar[bool] = True
+    """Whether a foreign key can have ON DELETE SET DEFAULT; otherwise it is treated as RESTRICT."""
+    max_cascade_depth: ClassVar[int | None] = None
+    """The maximum depth of a cascade, as far as there is one."""
     lift_foreign_keys: ClassVar[tuple[str, ...]] = ()
     enforce_foreign_keys: ClassVar[tuple[str, ...]] = ()
 

@@ -293,7 +293,9 @@ class QuerySet(ReadMethods[M, R]):
     async def collect_delete(self) -> DeletePlan:
         """A preview of `delete()`: for each table, how many rows would be deleted, updated, or refuse the deletion.
 
-        Nothing is changed or locked, so another task may change the answer.
+        Nothing is changed. The rows are read without locks, so another task may change the answer. Only if a row with
+        RESTRICT, NO ACTION or SET DEFAULT would be deleted along with the row that it references, the DELETE is
+        executed, which locks the rows, and rolled back: whether the database refuses it then depends on its order.
 
             plan = await Album.objects.filter(year__lt=1950).collect_delete()
             print(plan, plan.total, plan.refused)

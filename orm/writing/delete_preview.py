@@ -1,11 +1,11 @@
-"""`collect_delete()`: what a DELETE would do to every table, asked without doing it."""
+"""`collect_delete()`: what a DELETE would do to every table, without changing anything."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import databases
 
@@ -13,15 +13,15 @@ from orm import execution
 from orm.database.connections.server_dialect import dialect_of
 from orm.database.connections.session import Session
 from orm.database.dialect import Dialect
+from orm.exceptions import IntegrityError
 from orm.expressions.base import Q
 from orm.query.plans.write import chunks, matching
 from orm.query.projection import Columns, Instances
 from orm.query.query import Query
 from orm.query.resolving.resolve import resolve_conditions
 from orm.query.resolving.scope import Scope
-from orm.relations import CASCADE, NO_ACTION, SET_DEFAULT, SET_NULL, ForwardRelation
+from orm.relations import CASCADE, NO_ACTION, RESTRICT, SET_DEFAULT, SET_NULL, ForwardRelation
 from orm.relations.attaching import local_fields, remote_fields
-from orm.writing.cascades import ForeignKeyEffect, first_refusal
 
 if TYPE_CHECKING:
     from orm.fields import Field
@@ -29,15 +29,16 @@ if TYPE_CHECKING:
     from orm.models import Model
 
 Key = tuple[Any, ...]
+Effect = Literal["set_null", "set_default", "refused"]
 
 
 @dataclass(frozen=True)
 class DeletePlan:
-    """What a DELETE would do, as the database's foreign keys have it; `str()` of it is for reading.
+    """What a DELETE would do, following the database's foreign keys; `str()` of it is a readable summary.
 
-    `deleted` are the numbers of rows by model. The others are by relation, such as ``"Track.album"``: `set_null` and
-    `set_default` are the numbers of rows that would stay, and point at nothing or at the default; `refused` those of
-    rows that stand in the way. If there are any, the database refuses it all.
+    `deleted` maps models to numbers of rows. The others map relations, such as ``"Track.album"``, to numbers of rows:
+    `set_null` and `set_default` count rows that stay, with the foreign key set to NULL or to its default; `refused`
+    counts rows that block the deletion. If there are any, the database refuses the whole DELETE.
     """
 
     deleted: Mapping[type[Model], int] = field(default_factory=dict)
@@ -47,7 +48,7 @@ class DeletePlan:
 
     @property
     def total(self) -> int:
-        """How many rows would be deleted, of all models."""
+        """The number of rows of all models that would be deleted."""
         return sum(self.deleted.values())
 
     def __str__(self) -> str:
@@ -59,298 +60,258 @@ class DeletePlan:
 
 
 async def collect_delete(query: Query, database: databases.Database) -> DeletePlan:
-    """What deleting the rows that the query matches would do."""
+    """The plan of deleting the rows that the query matches."""
     return await DeletePreview(query, await dialect_of(database), database).plan()
 
 
 @dataclass(eq=False)
 class DeletedRows:
-    """The rows of one model that would be deleted, by primary key."""
+    """The rows of one model that would be deleted: by primary key, the values of `fields`."""
 
     info: ModelInfo
     fields: tuple[Field[Any], ...]
     rows: dict[Key, Key] = field(default_factory=dict)
 
-    def values(self, row: Key, fields: Sequence[Field[Any]]) -> Key:
-        """The values of these fields in a row."""
-        return tuple(row[self.fields.index(one)] for one in fields)
+    def add(self, rows: Iterable[Key]) -> list[Key]:
+        """Add rows; returns the primary keys of those that were not among them before."""
+        width = len(self.info.pk_fields)
+        new_keys = []
+        for row in rows:
+            key = row[:width]
+            if key not in self.rows:
+                self.rows[key] = row
+                new_keys.append(key)
+        return new_keys
+
+    def values(self, fields: Sequence[Field[Any]], keys: Iterable[Key] | None = None) -> list[Key]:
+        """The values of these fields in the rows with these primary keys (by default, in all rows), except for NULL."""
+        positions = [self.fields.index(each) for each in fields]
+        rows = self.rows.values() if keys is None else [self.rows[key] for key in keys]
+        values = (tuple(row[position] for position in positions) for row in rows)
+        return [each for each in values if None not in each]
 
 
 class DeletePreview:
-    """Follows the foreign keys that cascade, level by level.
+    """Follows the foreign keys that cascade, level by level, and puts a `DeletePlan` together.
 
-    Of rows that something points at, the keys are read; the others are only counted.
+    The keys of rows that others reference are read; all other rows are only counted.
+
+    A row with RESTRICT, NO ACTION or SET DEFAULT that references a deleted row may itself be deleted in the same
+    cascade. Whether the database then refuses depends on the order in which it works, so the DELETE is executed, and
+    rolled back.
     """
 
     def __init__(self, query: Query, dialect: Dialect, database: databases.Database) -> None:
         self.query = query
         self.dialect = dialect
-        self.rules = dialect.deletes
         self.database = database
-        self.pointing = _reach(query.info)
-        """The relations that point at each model of which rows may be deleted."""
-        self.defaults: dict[ForwardRelation, list[Key] | None] = {}
-        """The rows that SET DEFAULT leads to; None: it is SET NULL."""
+        self.referencing = _reachable_models(query.info)
+        """The models of which rows may be deleted, each with the relations that reference it."""
         self.tables = {
-            info: DeletedRows(info, self._read_fields(info)) for info in self.pointing if not self._counted(info)
+            info: DeletedRows(info, self._fields_to_read(info))
+            for info in self.referencing
+            if not self._only_counted(info)
         }
+        self.too_deep: dict[str, int] = {}
+        """The numbers of rows below the deepest level that the database's cascades reach, by relation."""
 
-    def _checks(self, relation: ForwardRelation) -> bool:
-        """Whether a relation refuses: RESTRICT and NO ACTION, and what the database takes for it."""
+    def _restricts(self, relation: ForwardRelation) -> bool:
+        """Whether a row that uses the relation blocks the deletion of the row that it references."""
         if relation.on_delete == SET_DEFAULT:
-            return not self.rules.sets_default
-        return relation.on_delete not in (CASCADE, SET_NULL)
+            return not self.dialect.supports_set_default
+        return relation.on_delete in (RESTRICT, NO_ACTION)
 
-    def _counted(self, info: ModelInfo) -> bool:
-        """Whether the rows of a model need only be counted: nothing points at them, and they keep nothing that goes."""
-        if info is self.query.info or self.pointing[info]:
+    def _only_counted(self, info: ModelInfo) -> bool:
+        """Whether a model's rows need not be read: they are not referenced, and never block a deletion."""
+        if info is self.query.info or self.referencing[info]:
             return False
-        keeps = (relation for relation in info.forward if relation.on_delete not in (CASCADE, SET_NULL))
-        return not any(relation.target._meta in self.pointing for relation in keeps)
+        blocking = (relation for relation in info.forward if relation.on_delete not in (CASCADE, SET_NULL))
+        return not any(relation.target._meta in self.referencing for relation in blocking)
 
-    def _read_fields(self, info: ModelInfo) -> tuple[Field[Any], ...]:
+    def _fields_to_read(self, info: ModelInfo) -> tuple[Field[Any], ...]:
+        """The primary key, and the fields of all foreign keys between this model and the others."""
         fields = list(info.pk_fields)
-        for relation in self.pointing[info]:
+        for relation in self.referencing[info]:
             fields += remote_fields(relation)
         for relation in info.forward:
-            fields += local_fields(relation) if relation.target._meta in self.pointing else ()
+            fields += local_fields(relation) if relation.target._meta in self.referencing else ()
         return tuple(dict.fromkeys(fields))
 
     async def plan(self) -> DeletePlan:
-        """Ask, and put it together."""
-        await self._read()
+        """Read and count the rows, and try the DELETE where only the database can tell whether it refuses."""
+        await self._read_cascade()
         deleted = {info.model: len(table.rows) for info, table in self.tables.items() if table.rows}
-        for info in self.pointing:
+        for info in self.referencing:
             if info not in self.tables:
                 count = await self._count_deleted(info)
                 if count:
                     deleted[info.model] = count
-        found: dict[str, dict[str, int]] = {"set_null": {}, "set_default": {}, "refused": {}}
-        doubtful = False
+        effects: dict[Effect, dict[str, int]] = {"set_null": {}, "set_default": {}, "refused": {}}
+        undecided: dict[str, int] = {}
         for info, table in self.tables.items():
-            for relation in self.pointing[info]:
-                if relation.on_delete == CASCADE or not table.rows:
+            for relation in self.referencing[info] if table.rows else ():
+                if relation.on_delete == CASCADE:
                     continue
-                staying, going = await self._referring(relation)
-                where = "refused" if self._checks(relation) else "set_null"
-                if relation.on_delete == SET_DEFAULT and self.rules.sets_default and staying + going:
-                    self.defaults[relation] = rows = await self._default_rows(relation)
-                    stays = rows is None or any(key not in table.rows for key in rows)
-                    where = "set_default" if stays else "refused"
-                # A row that goes keeps nothing, in the end; whether it does before depends on the order.
-                patient = relation.on_delete == SET_NULL or (
-                    self.rules.checks_at_end and relation.on_delete == NO_ACTION
-                )
-                doubtful = doubtful or (going > 0 and not patient)
+                staying, also_deleted = await self._count_referencing(relation)
                 if staying:
-                    found[where][relation.label] = staying
-        if not found["refused"] and (doubtful or self._deep):
-            found["refused"] = await self._in_order()
-        return DeletePlan(deleted, **found)
+                    effects[await self._effect(relation)][relation.label] = staying
+                if also_deleted and relation.on_delete != SET_NULL:
+                    undecided[relation.label] = also_deleted
+        effects["refused"] = effects["refused"] or self.too_deep
+        if not effects["refused"] and undecided and await self._is_refused():
+            effects["refused"] = undecided
+        return DeletePlan(deleted, **effects)
+
+    async def _effect(self, relation: ForwardRelation) -> Effect:
+        """What a deletion means for the rows that stay and reference a deleted row."""
+        if self._restricts(relation):
+            return "refused"
+        if relation.on_delete == SET_NULL:
+            return "set_null"
+        return "set_default" if await self._default_remains(relation) else "refused"
+
+    async def _is_refused(self) -> bool:
+        """Whether the database refuses the DELETE. It is executed in a transaction, or a savepoint, and rolled back."""
+        try:
+            async with Session(self.database) as session, session.transaction(force_rollback=True):
+                await execution.delete(self.query, self.database)
+        except IntegrityError:
+            return True
+        return False
 
     # Reading.
 
-    async def _read(self) -> None:
+    async def _read_cascade(self) -> None:
+        """Read the rows to delete, those that cascade from them, and so on."""
         info = self.query.info
         query = matching(self.query)
         names = query.names()
-        columns = Columns.of(names, "tuples", [one.attname for one in self.tables[info].fields], {})
-        query = query.with_scope(names, projection=columns)
-        self.first: list[Key] = []
-        self._deep = False
-        level = {info: self._added(info, await execution.fetch(query, self.database))}
-        self.first = sorted(level[info])
-        levels = 0
+        query = query.with_scope(names, projection=self._columns(info, names))
+        level = {info: self.tables[info].add(await execution.fetch(query, self.database))}
+        depth = 1
         while any(level.values()):
-            found: dict[ModelInfo, list[Key]] = {}
+            at_limit = depth == self.dialect.max_cascade_depth
+            next_level: dict[ModelInfo, list[Key]] = {}
             for info, keys in level.items():
-                table = self.tables[info]
-                for relation in self.pointing[info]:
-                    child = relation.model._meta
-                    if relation.on_delete == CASCADE and child in self.tables and keys:
-                        held = [table.values(table.rows[key], remote_fields(relation)) for key in keys]
-                        found.setdefault(child, []).extend(self._added(child, await self._rows(relation, held)))
-            level = found
-            levels += 1
-        self._deep = self.rules.max_cascade_depth is not None and levels > self.rules.max_cascade_depth
+                for relation in self.referencing[info] if keys else ():
+                    references = self._references(relation, self.tables[info].values(remote_fields(relation), keys))
+                    child = self.tables.get(relation.model._meta)
+                    count = 0
+                    if relation.on_delete == CASCADE and child is not None:
+                        new_keys = child.add(await self._fetch(relation, references))
+                        next_level.setdefault(child.info, []).extend(new_keys)
+                        count = len(new_keys)
+                    elif relation.on_delete in (CASCADE, SET_NULL) and at_limit:
+                        count = await self._count(relation, references)
+                    if count and at_limit:
+                        self.too_deep[relation.label] = count
+            level = next_level
+            depth += 1
 
-    def _added(self, info: ModelInfo, rows: Iterable[Key]) -> list[Key]:
-        """Take the rows that are new; returns their keys."""
-        table = self.tables[info]
-        width = len(info.pk_fields)
-        new = []
-        for row in rows:
-            key = row[:width]
-            if key not in table.rows:
-                table.rows[key] = row
-                new.append(key)
-        return new
+    def _columns(self, info: ModelInfo, names: Scope) -> Columns:
+        return Columns.of(names, "tuples", [each.attname for each in self.tables[info].fields], {})
 
-    async def _rows(self, relation: ForwardRelation, held: Sequence[Key]) -> list[Key]:
-        """The rows that point with the relation at one of the held keys."""
+    async def _fetch(self, relation: ForwardRelation, references: Iterable[Q]) -> list[Key]:
+        """The rows of a relation's model that meet one of `references`."""
         info = relation.model._meta
-        names = Scope(info)
-        columns = Columns.of(names, "tuples", [one.attname for one in self.tables[info].fields], {})
-        found: list[Key] = []
-        for condition in self._pointing_at(relation, held):
+        columns = self._columns(info, Scope(info))
+        rows: list[Key] = []
+        for condition in references:
             where = resolve_conditions(Scope(info), (condition,), ())
-            found += await execution.fetch(Query(info, columns, where=where, ordering=()), self.database)
-        return found
+            rows += await execution.fetch(Query(info, columns, where=where, ordering=()), self.database)
+        return rows
 
-    def _pointing_at(self, relation: ForwardRelation, held: Sequence[Key]) -> Iterator[Q]:
-        """The condition, in parts that a statement takes."""
-        keys = list(dict.fromkeys(key for key in held if None not in key))
-        local = local_fields(relation)
-        size = self.dialect.max_list or len(keys)
-        if len(local) > 1:
-            size = 100
-        for part in chunks(keys, size) if keys else ():
-            if len(local) == 1:
-                yield Q(**{f"{local[0].attname}__in": [key for (key,) in part]})
+    def _references(self, relation: ForwardRelation, keys: Sequence[Key]) -> Iterator[Q]:
+        """The condition of referencing one of these keys, in parts that fit into a statement."""
+        keys = list(dict.fromkeys(keys))
+        names = [each.attname for each in local_fields(relation)]
+        size = 100 if len(names) > 1 else self.dialect.max_list or len(keys)
+        for batch in chunks(keys, size) if keys else ():
+            if len(names) == 1:
+                yield Q(**{f"{names[0]}__in": [key for (key,) in batch]})
             else:
-                one = [Q(**{each.attname: value for each, value in zip(local, key, strict=True)}) for key in part]
-                yield reduce(Q.__or__, one)
+                yield reduce(Q.__or__, (Q(**dict(zip(names, key, strict=True))) for key in batch))
 
-    def _held(self, relation: ForwardRelation) -> list[Key]:
-        """The keys, as the relation holds them, of all the rows that go at its far end."""
-        table = self.tables[relation.target._meta]
-        return [table.values(row, remote_fields(relation)) for row in table.rows.values()]
+    def _references_deleted(self, relation: ForwardRelation) -> Iterator[Q]:
+        """The condition of referencing a deleted row, in parts that fit into a statement."""
+        return self._references(relation, self._deleted_keys(relation))
+
+    def _deleted_keys(self, relation: ForwardRelation) -> list[Key]:
+        """The values of the fields that the relation references, for all deleted rows of its target."""
+        return self.tables[relation.target._meta].values(remote_fields(relation))
 
     # Counting.
 
-    async def _count(self, relation: ForwardRelation, *others: Q) -> int:
-        """How many rows point with the relation at one that goes, and are not told by the other conditions."""
+    async def _count(self, relation: ForwardRelation, references: Iterable[Q], *others: Q) -> int:
+        """Count the rows of a relation's model that meet one of `references`, and all of `others`."""
         info = relation.model._meta
         count = 0
-        for condition in self._pointing_at(relation, self._held(relation)):
+        for condition in references:
             where = resolve_conditions(Scope(info), (condition, *others), ())
             count += await execution.count(Query(info, Instances(info), where=where), self.database)
         return count
 
     def _cascading(self, info: ModelInfo) -> list[ForwardRelation]:
-        """The relations of a model over which its rows go."""
-        return [one for one in info.forward if one.on_delete == CASCADE and one.target._meta in self.tables]
+        """The relations over which a model's rows are deleted."""
+        return [each for each in info.forward if each.on_delete == CASCADE and each.target._meta in self.tables]
 
     async def _count_deleted(self, info: ModelInfo) -> int:
+        """Count the deleted rows of a model whose rows are not read."""
         count = 0
-        before: list[Q] = []
+        not_counted_yet: list[Q] = []
         for relation in self._cascading(info):
-            count += await self._count(relation, *before)
-            before += [~one for one in self._pointing_at(relation, self._held(relation))]
+            references = list(self._references_deleted(relation))
+            count += await self._count(relation, references, *not_counted_yet)
+            not_counted_yet += [~condition for condition in references]
         return count
 
-    async def _referring(self, relation: ForwardRelation) -> tuple[int, int]:
-        """How many rows point with the relation at one that goes: of those that stay, and of those that go, too."""
+    async def _count_referencing(self, relation: ForwardRelation) -> tuple[int, int]:
+        """Count the rows that reference a deleted row: those that stay, and those that are deleted as well."""
         info = relation.model._meta
-        table = self.tables.get(info)
-        if table is not None:
-            held = set(self._held(relation))
-            going = sum(table.values(row, local_fields(relation)) in held for row in table.rows.values())
-            return await self._count(relation) - going, going
-        others: list[Q] = []
-        for other in self._cascading(info) if info in self.pointing else ():
-            others += [~one for one in self._pointing_at(other, self._held(other))]
-        return await self._count(relation, *others), 0
+        references = self._references_deleted(relation)
+        if info in self.tables:
+            keys = set(self._deleted_keys(relation))
+            also_deleted = sum(key in keys for key in self.tables[info].values(local_fields(relation)))
+            return await self._count(relation, references) - also_deleted, also_deleted
+        staying: list[Q] = []
+        for cascading in self._cascading(info) if info in self.referencing else ():
+            staying += [~condition for condition in self._references_deleted(cascading)]
+        return await self._count(relation, references, *staying), 0
 
-    async def _default_rows(self, relation: ForwardRelation) -> list[Key] | None:
-        """The row that the relation's default leads to, as a list; empty if there is none, None if it leads nowhere."""
+    async def _default_remains(self, relation: ForwardRelation) -> bool:
+        """Whether SET DEFAULT leaves a valid reference: NULL, or the key of a row that is not deleted."""
         local, remote = local_fields(relation), remote_fields(relation)
-        if any(one.server_default is None for one in local):
-            return None if all(one.allow_null for one in local if one.server_default is None) else []
+        without_default = [each for each in local if each.server_default is None]
+        if without_default:
+            return all(each.allow_null for each in without_default)
         info = relation.target._meta
         conditions = []
-        for here, there in zip(local, remote, strict=True):
-            default: Any = here.server_default
+        for local_field, remote_field in zip(local, remote, strict=True):
+            default: Any = local_field.server_default
             if isinstance(default, str):
-                conditions.append(Q(**{there.attname: default}))
+                conditions.append(Q(**{remote_field.attname: default}))
             else:
-                conditions.append(Q(info.require_table().c[there.column_name] == default))
-        names = Scope(info)
-        columns = Columns.of(names, "tuples", [one.attname for one in info.pk_fields], {})
+                conditions.append(Q(info.require_table().c[remote_field.column_name] == default))
+        columns = Columns.of(Scope(info), "tuples", [each.attname for each in info.pk_fields], {})
         where = resolve_conditions(Scope(info), conditions, ())
-        found: list[Key] = await execution.fetch(Query(info, columns, where=where, ordering=()), self.database)
-        return found
-
-    # The order.
-
-    async def _in_order(self) -> dict[str, int]:
-        """What the database would stop at, though all of it is about to go."""
-        async with Session(self.database) as session:
-            names = [tuple(row) for row in await session.fetch(self.rules.order)]
-        ranks = {name: rank for rank, name in reversed(list(enumerate(names)))}
-        pulls: dict[Any, list[ForeignKeyEffect]] = {
-            (info, key): [] for info, table in self.tables.items() for key in table.rows
-        }
-        relations = [relation for info in self.tables for relation in self.pointing[info]]
-        relations.sort(key=lambda one: ranks.get((one.model._meta.tablename, one.local_columns[0]), len(ranks)))
-        for relation in relations:
-            child = self.tables.get(relation.model._meta)
-            if child is None:
-                continue
-            parent = self.tables[relation.target._meta]
-            pull = self._pull(relation)
-            ends: dict[Key, Any] = {}
-            for key, row in parent.rows.items():
-                ends[parent.values(row, remote_fields(relation))] = (parent.info, key)
-                pulls[parent.info, key].append(pull)
-            for key in sorted(child.rows):
-                end = ends.get(child.values(child.rows[key], local_fields(relation)))
-                if end is not None:
-                    pull.pointing.setdefault(end, []).append((child.info, key))
-        refusal, lowest = first_refusal(self.rules, [(self.query.info, key) for key in self.first], pulls)
-        if refusal is not None:
-            return {refusal.relation.label: refusal.rows}
-        if lowest and self.rules.deepest_of_all:
-            return await self._below(lowest)
-        return {}
-
-    def _pull(self, relation: ForwardRelation) -> ForeignKeyEffect:
-        """How the relation pulls rows along, as yet without them."""
-        checks_at_end = self.rules.checks_at_end and relation.on_delete == NO_ACTION
-        pull = ForeignKeyEffect(relation, checks=self._checks(relation) and not checks_at_end)
-        rows = self.defaults.get(relation)
-        if rows is not None:
-            info = relation.target._meta
-            going = [key for key in rows if key in self.tables[info].rows]
-            pull.default = (info, going[0]) if going else None
-            pull.lost = not rows
-            # A NULL where none may be is refused on the spot.
-            pull.checks = not all(one.allow_null or one.server_default is not None for one in local_fields(relation))
-        return pull
-
-    async def _below(self, lowest: Sequence[Any]) -> dict[str, int]:
-        """The rows below the deepest level that the database would have to reach."""
-        found = {}
-        for info, table in self.tables.items():
-            keys = [key for at, key in lowest if at is info]
-            for relation in self.pointing[info] if keys else ():
-                if relation.on_delete == SET_NULL or relation.model._meta not in self.tables:
-                    held = [table.values(table.rows[key], remote_fields(relation)) for key in keys]
-                    count = 0
-                    for condition in self._pointing_at(relation, held):
-                        child = relation.model._meta
-                        where = resolve_conditions(Scope(child), (condition,), ())
-                        count += await execution.count(Query(child, Instances(child), where=where), self.database)
-                    if count:
-                        found[relation.label] = count
-        return found
+        keys = await execution.fetch(Query(info, columns, where=where, ordering=()), self.database)
+        return any(key not in self.tables[info].rows for key in keys)
 
 
-def _reach(start: ModelInfo) -> dict[ModelInfo, list[ForwardRelation]]:
-    """The models of which rows may be deleted along, with the relations that point at each."""
-    found: dict[ModelInfo, list[ForwardRelation]] = {}
-    todo = [start]
-    while todo:
-        info = todo.pop()
-        if info in found:
-            continue
-        found[info] = relations = _pointing_at(info)
-        todo += [relation.model._meta for relation in relations if relation.on_delete == CASCADE]
-    return found
+def _reachable_models(start: ModelInfo) -> dict[ModelInfo, list[ForwardRelation]]:
+    """The models of which a cascade may delete rows, each with the relations that reference it."""
+    referencing: dict[ModelInfo, list[ForwardRelation]] = {}
+    pending = [start]
+    while pending:
+        info = pending.pop()
+        if info not in referencing:
+            relations = referencing[info] = _referencing_relations(info)
+            pending += [relation.model._meta for relation in relations if relation.on_delete == CASCADE]
+    return referencing
 
 
-def _pointing_at(info: ModelInfo) -> list[ForwardRelation]:
-    """The relations that point at a model, those of hidden ways back too."""
+def _referencing_relations(info: ModelInfo) -> list[ForwardRelation]:
+    """The relations that reference a model, including those with a hidden reverse relation."""
     models = {id(model): model for model in info.registry.models.values()}
     for relation in info.relations.values():
         target = relation.target  # It may be of another registry.

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.mysql import mariadb, pymysql
 from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
 from sqlalchemy.types import TypeEngine
 
-from orm.database.dialect import LIKE_ESCAPE, LIST_SLOT, DeleteRules, Dialect, DriverClasses, order_by_clause
+from orm.database.dialect import LIKE_ESCAPE, LIST_SLOT, Dialect, DriverClasses, order_by_clause
 from orm.database.dialect_registry import registrations
 from orm.database.mysql.errors import classify
 from orm.database.mysql.sql_functions import CASTS, MARIADB_FUNCTIONS, MYSQL_FUNCTIONS
@@ -55,19 +55,8 @@ class MySQLDialect(Dialect):
         "FROM information_schema.tables"
     )
 
-    # InnoDB's, which takes NO ACTION and SET DEFAULT for RESTRICT.
-    deletes = DeleteRules(
-        order=(
-            "SELECT table_name, column_name FROM information_schema.key_column_usage "
-            "WHERE referenced_table_schema = DATABASE() AND ordinal_position = 1 ORDER BY BINARY constraint_name"
-        ),
-        row_by_row=True,
-        checks_at_end=False,
-        self_reference_blocks=True,
-        sets_default=False,
-        max_cascade_depth=13,
-        deepest_of_all=True,
-    )
+    supports_set_default = False
+    max_cascade_depth = 15
 
     def make_sqlalchemy_dialect(self) -> SQLAlchemyDialect:
         """The dialect of PyMySQL, whose ``%s`` parameters both drivers take."""

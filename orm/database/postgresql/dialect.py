@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import asyncpg
 from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
 from sqlalchemy.types import TypeEngine
 
-from orm.database.dialect import DeleteRules, Dialect, DriverClasses, order_by_clause
+from orm.database.dialect import Dialect, DriverClasses, order_by_clause
 from orm.database.postgresql.errors import classify
 from orm.database.postgresql.sql_functions import AGGREGATES, SQL_FUNCTIONS, at_zone
 from orm.database.postgresql.storage import PostgreSQLTypes
@@ -46,21 +46,6 @@ class PostgreSQLDialect(Dialect):
     existing_tables = (
         "SELECT CASE table_schema WHEN current_schema() THEN NULL ELSE table_schema END, table_name "
         "FROM information_schema.tables"
-    )
-
-    # Its triggers run in the order of their names, those of rows deleted by a trigger after all that wait already.
-    deletes = DeleteRules(
-        order=(
-            "SELECT class.relname, attribute.attname FROM pg_trigger trigger "
-            "JOIN pg_constraint keys ON keys.oid = trigger.tgconstraint AND keys.contype = 'f' "
-            "JOIN pg_class class ON class.oid = keys.conrelid "
-            "JOIN pg_attribute attribute ON attribute.attrelid = keys.conrelid AND attribute.attnum = keys.conkey[1] "
-            "WHERE trigger.tgrelid = keys.confrelid ORDER BY trigger.tgname"
-        ),
-        row_by_row=False,
-        checks_at_end=False,
-        self_reference_blocks=False,
-        sets_default=True,
     )
 
     def make_sqlalchemy_dialect(self) -> SQLAlchemyDialect:

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.sqlite import pysqlite
 from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
 from sqlalchemy.types import TypeEngine
 
-from orm.database.dialect import LIKE_ESCAPE, DeleteRules, Dialect, DriverClasses, like_pattern
+from orm.database.dialect import LIKE_ESCAPE, Dialect, DriverClasses, like_pattern
 from orm.database.sqlite.errors import classify
 from orm.database.sqlite.sql_functions import CASTS, SQL_FUNCTIONS
 from orm.database.sqlite.storage import SQLiteTypes
@@ -46,18 +46,7 @@ class SQLiteDialect(Dialect):
     explain_prefix = "EXPLAIN QUERY PLAN "
     existing_tables = "SELECT NULL, name FROM sqlite_master WHERE type IN ('table', 'view')"
 
-    # The last foreign key declared comes first.
-    deletes = DeleteRules(
-        order=(
-            'SELECT tables.name, keys."from" FROM sqlite_master tables, pragma_foreign_key_list(tables.name) keys '
-            "WHERE tables.type = 'table' AND keys.seq = 0 ORDER BY tables.rowid DESC, keys.id"
-        ),
-        row_by_row=True,
-        checks_at_end=True,
-        self_reference_blocks=False,
-        sets_default=True,
-        max_cascade_depth=998,
-    )
+    max_cascade_depth = 1000
 
     foreign_keys_enforced = "PRAGMA foreign_keys"
     # The first does nothing inside a transaction, where the second does what it can.
