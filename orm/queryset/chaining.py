@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
@@ -29,7 +29,7 @@ from orm.query.resolving.resolve import resolve, resolve_conditions, resolve_ord
 from orm.query.resolving.scope import Scope
 from orm.query.set_operations import Combination, Operation
 from orm.query.terms.aggregates import WindowTerm
-from orm.query.terms.base import AnnotationTerm
+from orm.query.terms.base import AnnotationTerm, Term
 from orm.query.terms.computed import FuncTerm
 
 if TYPE_CHECKING:
@@ -429,10 +429,7 @@ class ChainMethods(Generic[M, R]):
             names = query.names()
             term = AnnotationTerm(name, resolve(names, expression, f"the annotation {name}"), selectable=selected)
             changes: dict[str, Any] = {"annotations": {**query.annotations, name: term}}
-            if term.aggregate and not query.grouped:
-                changes["grouped"] = True
-                if isinstance(query.projection, Columns):
-                    changes["grouping"] = tuple(t for t in query.projection.terms if not t.aggregate)
+            changes |= groups_for(query, (term,))
             if selected and isinstance(query.projection, Instances):
                 annotations = (*query.projection.annotations, name)
                 changes["projection"] = replace(query.projection, annotations=annotations)
@@ -444,6 +441,18 @@ class ChainMethods(Generic[M, R]):
     def using(self, database: databases.Database) -> Self:
         """The same query on another database, to which its instances are saved as well."""
         return self._clone_on(self._query, database)
+
+
+def groups_for(query: Query, terms: Iterable[Term]) -> dict[str, Any]:
+    """The clauses that make groups of the query's rows, if one of these terms is an aggregate.
+
+    A group is of the values that were chosen before, as in ``values("level").annotate(...)``, else of one instance.
+    """
+    if not any(term.aggregate for term in terms):
+        return {}
+    if isinstance(query.projection, Columns):
+        return {"grouped": True, "grouping": tuple(term for term in query.projection.terms if not term.aggregate)}
+    return {} if query.grouped else {"grouped": True}
 
 
 def check_annotation_name(info: ModelInfo, name: str) -> None:

@@ -6,20 +6,25 @@ import datetime
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
+from sqlalchemy import ClauseElement
 from typing_extensions import Self
 from typing_extensions import TypeVar as DefaultTypeVar
 
 from orm import execution
 from orm.exceptions import NotSupportedError, QueryError
+from orm.expressions.base import F
 from orm.loading.graph import BUDGET, Graph, GraphBudget, with_shapes
 from orm.loading.prefetch_paths import Prefetch
 from orm.query.conditions.base import EVERYTHING
 from orm.query.on_conflict import resolve_conflict
 from orm.query.plans.write import resolve_assignments
 from orm.query.projection import Columns, Instances
+from orm.query.resolving.composite_keys import key_parts
 from orm.query.returning import resolve_returning
 from orm.query.set_operations import Combination
+from orm.query.terms.base import AnnotationTerm
 from orm.queryset import dates as date_querysets
+from orm.queryset.chaining import groups_for
 from orm.queryset.descriptors import QuerySetObjects
 from orm.queryset.raw import RawQuerySet
 from orm.queryset.reading import ReadMethods
@@ -31,6 +36,7 @@ from orm.writing.get_or_create import find_or_create, update_or_create
 from orm.writing.instances import insert_instance, split_update
 
 if TYPE_CHECKING:
+    from orm.mapping.model_info import ModelInfo
     from orm.models import Model
 
 M = TypeVar("M", bound="Model")
@@ -85,9 +91,13 @@ class QuerySet(ReadMethods[M, R]):
             return self._clone(
                 query.choosing(tuple(Columns.of(part.names(), shape, fields, named) for part in query.parts))
             )
-        names = query.names()
-        columns = Columns.of(names, shape, fields, named)
-        return self._clone(self._query.with_scope(names, projection=columns))
+        # As in Django, a named expression is an annotation, which later calls may refer to.
+        annotations = {name: value for name, value in named.items() if _is_annotation(query.info, name, value)}
+        annotated = self._annotated(annotations, selected=True)._query
+        scope = annotated.names()
+        columns = Columns.of(scope, shape, fields, {**named, **{name: F(name) for name in annotations}})
+        grouping = groups_for(annotated, [term for term in columns.terms if not isinstance(term, AnnotationTerm)])
+        return self._clone(annotated.with_scope(scope, projection=columns, **grouping))
 
     def dates(self, field: str, kind: str, order: Literal["ASC", "DESC"] = "ASC") -> QuerySet[M, datetime.date]:
         """The distinct years, months, weeks or days (`kind`) of the field, as their first dates; NULLs are skipped."""
@@ -343,3 +353,8 @@ class QuerySet(ReadMethods[M, R]):
         A new row has the values of the lookups and of `create_defaults` (or of `defaults`, if there are none).
         """
         return await update_or_create(self, lookups, defaults, create_defaults)
+
+
+def _is_annotation(info: ModelInfo, name: str, value: Any) -> bool:
+    """Whether a named column of values() has a value that later calls may refer to by the name."""
+    return name.isidentifier() and not isinstance(value, ClauseElement) and key_parts(info, value) is None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from typing import Any
+
 from tests.conformance.cases import Area
 
 case = Area("values")
@@ -91,3 +94,49 @@ def _named(m):  # type: ignore[no-untyped-def]
 def _only_across(m):  # type: ignore[no-untyped-def]
     rows = yield m.Entry.objects.select_related("blog").only("title", "blog__name").order_by("id")
     return [(row.id, row.title, row.blog.name) for row in rows]
+
+
+# A named expression of values() is an annotation, of rows or of the groups that instances are, for all that follows.
+NAMED: dict[str, Any] = {
+    "a field": lambda o: {"x": o.F("rating")},
+    "a field across": lambda o: {"x": o.F("blog__name")},
+    "arithmetic": lambda o: {"x": o.F("rating") + 1},
+    "a function": lambda o: {"x": o.Lower("title")},
+    "a count": lambda o: {"x": o.Count("comments")},
+    "a sum": lambda o: {"x": o.Sum("comments__likes")},
+    "a count and a field": lambda o: {"x": o.Count("comments"), "y": o.F("rating")},
+}
+FOLLOWING: dict[str, Any] = {
+    "alone": lambda q, o: q,
+    "ordered by it": lambda q, o: q.order_by("x"),
+    "filtered by it": lambda q, o: q.filter(x__isnull=False),
+    "excluded by it": lambda q, o: q.exclude(x=o.F("x")),
+    "counted": lambda q, o: q.count(),
+    "distinct": lambda q, o: q.distinct(),
+    "chosen again": lambda q, o: q.values("x"),
+    "given another name": lambda q, o: q.annotate(z=o.F("x")),
+    "sliced": lambda q, o: q.order_by("id")[1:4],
+}
+for (_label, _columns), (_then, _follow) in itertools.product(NAMED.items(), FOLLOWING.items()):
+    for _before, _fields in {"": (), " beside a field": ("title",)}.items():
+        if _then == "counted" and _label.startswith("a ") and "field" not in _label and not _fields:
+            continue  # Django's own statement is not SQL there.
+        case(
+            f"{_label}{_before}, {_then}",
+            lambda m, o, columns=_columns, follow=_follow, fields=_fields: follow(
+                m.Entry.objects.values(*fields, **columns(o)), o
+            ),
+            ordered=_then == "sliced",
+        )
+for _label, _query in {
+    "a count of groups, counted per instance": lambda m, o: m.Entry.objects.values("rating", n=o.Count("id")),
+    "groups, then a count": lambda m, o: m.Entry.objects.values("rating").values("rating", n=o.Count("id")),
+    "groups of an expression": lambda m, o: m.Entry.objects.values(x=o.F("rating")).annotate(n=o.Count("id")),
+    "a count in a list": lambda m, o: m.Entry.objects.values_list("title", o.Count("comments")),
+    "a count alone in a list": lambda m, o: m.Entry.objects.values_list(o.Count("comments")),
+    "groups, then a count in a list": lambda m, o: m.Entry.objects.values("rating").values_list(
+        "rating", o.Count("id")
+    ),
+    "of no rows": lambda m, o: m.Entry.objects.filter(id=0).values("title", n=o.Count("comments")),
+}.items():
+    case(_label, _query)
