@@ -211,9 +211,9 @@ async def _read(
     parts = [None] if whole else [keys[start : start + most] for start in range(0, len(keys), most)]
     found: list[Model] = []
     seen: dict[Any, Model] = {}
-    into: dict[str, Any] = {"places": places}
+    into: dict[str, Any] = {"rows_by_owner": places}
     if isinstance(branch.relation, ManyToManySide):
-        into["seen"] = seen
+        into["instances_by_key"] = seen
     for part in parts:
         asked = rows_of_owners(branch.relation, query, part)
         found += await execution.fetch(asked, database, into=into, note=None if children is None else children.add)

@@ -1,7 +1,7 @@
-"""Sections: a query and everything that hangs on it, each relation's rows by a query of their own.
+"""Sections: the queries of a graph, one for the root's rows and one for the rows of each relation.
 
-A section finds its rows by the keys of the section that it hangs on, in a table of keys that the database makes and
-nobody reads: so the sections need not wait for each other's rows, and one trip brings them all. See `graph.py`.
+A section selects its rows by the keys of its parent section, which stay in the database as a common table expression.
+So no section waits for another one's rows, and one round trip brings them all. See `plans/graph.py`.
 """
 
 from __future__ import annotations
@@ -30,48 +30,50 @@ from orm.query.terms.base import PathTerm, Term
 from orm.query.terms.computed import FuncTerm
 from orm.relations import ManyToManySide, Relation, fields_of
 from orm.relations.attaching import local_fields, remote_fields
+from orm.rows.readers import Entity
 
 if TYPE_CHECKING:
     from orm.mapping.model_info import ModelInfo
 
-Source = tuple[Literal["keys", "pairs"], int]
-"""A table of keys: of what a section's rows lead to, or of the pairs that lead to them; and the section's number."""
+TableOfKeys = tuple[Literal["keys", "pairs"], int]
+"""A table of keys in a graph's statements: what it has, and the number of the section that it belongs to."""
 
 
-class KeyTables(BindNumbering):
-    """Binds of statements that share tables of keys."""
+class SharedKeyTables(BindNumbering):
+    """The numbering of binds for statements that share tables of keys."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.tables: dict[Source, sqlalchemy.CTE] = {}
+        self.tables: dict[TableOfKeys, sqlalchemy.CTE] = {}
 
 
-class AmongKeys(Predicate):
-    """Columns have the values of these columns of a row in a table of keys."""
+class InTableOfKeys(Predicate):
+    """The terms have the values of these columns in one of the rows of a table of keys."""
 
-    def __init__(self, terms: Sequence[Term], source: Source, columns: tuple[int, ...]) -> None:
+    def __init__(self, terms: Sequence[Term], table: TableOfKeys, columns: tuple[int, ...]) -> None:
         self.terms = tuple(terms)
-        self.source = source
+        self.table = table
         self.columns = columns
-        self.key: Hashable = ("among keys", tuple(term.key for term in terms), source, columns)
+        self.key: Hashable = ("in table of keys", tuple(term.key for term in terms), table, columns)
 
     def leaves(self) -> tuple[Term, ...]:
         return tuple(leaf for term in self.terms for leaf in term.leaves())
 
     def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
         binds = rendering.binds
-        assert isinstance(binds, KeyTables)
-        table = binds.tables[self.source]
+        assert isinstance(binds, SharedKeyTables)
+        table = binds.tables[self.table]
         keys = sqlalchemy.select(*(table.c[f"c{column}"] for column in self.columns))
-        found = [term.render(rendering, required=required) for term in self.terms]
-        return found[0].in_(keys) if len(found) == 1 else sqlalchemy.tuple_(*found).in_(keys)
+        columns = [term.render(rendering, required=required) for term in self.terms]
+        return columns[0].in_(keys) if len(columns) == 1 else sqlalchemy.tuple_(*columns).in_(keys)
 
 
 @dataclass(frozen=True)
 class Section:
-    """The rows of a graph's root, or of one relation of it.
+    """The rows of a graph's root, or of one relation of it; to its reader, a `orm.rows.graph_readers.SectionShape`.
 
-    What a row belongs to is in its `links`, or in `pairs` of keys: the remote side's after the local side's.
+    The owner of a row is told by the row's `remote_fields`. Over a many-to-many relation it is told by `pairs` of keys,
+    the owner's first, of which `remote_fields` are the row's.
     """
 
     path: str
@@ -79,63 +81,85 @@ class Section:
     branch: Branch | None
     """None: the root."""
     parent: int
-    """The number of the section that it hangs on."""
-    given: Query
+    """The number of the section with the owners of the rows."""
+    original: Query
     """The query as it was given."""
-    query: Query
-    """The rows."""
-    links: tuple[Field[Any], ...] = ()
-    """The fields of a row by which it is attached."""
-    local: tuple[Field[Any], ...] = ()
-    """The fields of the row that it is attached to, which have the same values."""
-    outgoing: tuple[Field[Any], ...] = ()
-    """The fields by which others will be attached to it."""
-    keys: Query | None = None
-    """Their values; None if nothing hangs on it."""
-    pairing: Query | None = None
-    """Over a relation by pairs: the pairs, in no order."""
+    rows: Query
+    """The query that selects the rows."""
+    remote_fields: tuple[Field[Any], ...] = ()
+    local_fields: tuple[Field[Any], ...] = ()
+    """The owners' fields that have the same values as `remote_fields`, or as the first half of each pair."""
+    child_fields: tuple[Field[Any], ...] = ()
+    """The `local_fields` of all sections that are attached to this one."""
+    child_keys: Query | None = None
+    """Selects the values of `child_fields`; None if no section is attached."""
     pairs: Query | None = None
-    """The pairs in the order of the rows, where those have one."""
-    whole: bool = False
-    """Whether its rows are all that the model has: then every row that must point at one is its own."""
+    """Selects the pairs of a many-to-many relation, in any order."""
+    ordered_pairs: Query | None = None
+    """Selects them in the order of the rows, if the rows have one."""
+    has_all_rows: bool = False
+    """Whether its rows are all of the model's, so that a row that must have an owner has it here."""
 
     @property
     def instances(self) -> Instances:
-        """What the rows become."""
-        projection = self.query.projection
+        """The projection of the rows."""
+        projection = self.rows.projection
         assert isinstance(projection, Instances)
         return projection
 
     @property
-    def unique(self) -> bool:
-        """Whether it is known that no row comes twice: no relation to many is joined."""
-        given = self.given
-        ordered_by = (leaf for term in given.order for leaf in term.term.leaves())
-        return not given.reached and not given.cte_joins and not any(leaf.many for leaf in ordered_by)
+    def relation(self) -> Relation | None:
+        """The relation from the owners to the rows; None for the root."""
+        return None if self.branch is None else self.branch.relation
+
+    @property
+    def to_attr(self) -> str | None:
+        """The attribute of the owners that takes the rows; None for the relation itself."""
+        return None if self.branch is None else self.branch.to_attr
+
+    @property
+    def entities(self) -> list[Entity]:
+        """The model's own share of each row, and those joined to it."""
+        return self.instances.entities()
+
+    @property
+    def annotations(self) -> dict[str, Field[Any]]:
+        """The annotations of the instances, by name."""
+        return {name: self.original.annotations[name].term.field for name in self.instances.annotations}
+
+    @property
+    def is_unique(self) -> bool:
+        """Whether no row can come twice, because no relation to many is joined."""
+        query = self.original
+        ordered_by = (leaf for term in query.order for leaf in term.term.leaves())
+        return not query.reached and not query.cte_joins and not any(leaf.many for leaf in ordered_by)
+
+    @property
+    def has_suppressed(self) -> bool:
+        """Whether relations of the instances are suppressed."""
+        return bool(self.original.suppressed)
 
     def queries(self) -> Iterator[Query]:
         """Its queries, in the order in which they are rendered."""
-        for query in (self.pairing, self.pairs, self.keys, self.query):
+        for query in (self.pairs, self.ordered_pairs, self.child_keys, self.rows):
             if query is not None:
                 yield query
 
     @property
     def key(self) -> Hashable:
-        """Its share of the graph's shape."""
-        where = None if self.branch is None else (self.branch.relation, self.branch.to_attr)
-        parts = (self.pairing, self.pairs, self.keys, self.query)
-        # Of suppressed relations the reader only knows whether there are any: it then returns the instances.
-        suppressed = bool(self.given.suppressed)
-        return (where, self.parent, suppressed, tuple(None if query is None else query.key for query in parts))
+        """Its share of the plan's key: what the plan has of it, for its SQL and for its readers."""
+        queries = (self.pairs, self.ordered_pairs, self.child_keys, self.rows)
+        keys = tuple(None if query is None else query.key for query in queries)
+        return (self.relation, self.to_attr, self.parent, self.has_suppressed, keys)
 
 
-def sections_of(query: Query, branches: Iterable[Branch], most: int | None) -> list[Section]:
-    """The sections of a query with these branches, each after the one that it hangs on.
+def sections_of(query: Query, branches: Iterable[Branch], max_rows: int | None) -> list[Section]:
+    """The sections of a query with these branches, each after the one that it is attached to.
 
-    A slice has at most one row more than `most`. Raises `QueryError` and `NotSupportedError` for queries that cannot be
-    part of a graph.
+    A slice of the query is cut to one row more than `max_rows`. Raises `QueryError` and `NotSupportedError` for queries
+    that cannot be part of a graph.
     """
-    return _Sections(most).of(query, tuple(branches))
+    return _Sections(max_rows).of(query, tuple(branches))
 
 
 def values_of(sections: Iterable[Section]) -> tuple[Any, ...]:
@@ -144,105 +168,126 @@ def values_of(sections: Iterable[Section]) -> tuple[Any, ...]:
 
 
 class _Sections:
-    """Makes the sections of one graph."""
+    """Builds the sections of one graph."""
 
-    def __init__(self, most: int | None) -> None:
-        self._most = most
-        self._found: list[Section] = []
+    def __init__(self, max_rows: int | None) -> None:
+        self._max_rows = max_rows
+        self._sections: list[Section] = []
 
     def of(self, query: Query, branches: tuple[Branch, ...]) -> list[Section]:
         check_query(query)
-        outgoing = outgoing_fields(branches)
-        given = query
+        original = query
         if query.is_limited:
-            query = _settled(query)
-            query = query if self._most is None else query.slice(0, self._most + 1)
-        rows = query.replace(branches=(), projection=needing(query, outgoing))
-        keys = _keys(query, outgoing)
-        whole = selects_whole_table(given)
-        self._found.append(Section("", None, 0, given, rows, outgoing=outgoing, keys=keys, whole=whole))
+            query = _deterministic_slice(query)
+            query = query if self._max_rows is None else query.slice(0, self._max_rows + 1)
+        child_fields = _child_fields(branches)
+        root = Section(
+            path="",
+            branch=None,
+            parent=0,
+            original=original,
+            rows=query.replace(branches=(), projection=_with_fields(query, child_fields)),
+            child_fields=child_fields,
+            child_keys=_child_keys(query, child_fields),
+            has_all_rows=selects_whole_table(original),
+        )
+        self._sections.append(root)
         self._add_branches(branches, "", 0)
-        return self._found
+        return self._sections
 
     def _add_branches(self, branches: tuple[Branch, ...], path: str, parent: int) -> None:
         for branch in branches:
-            number = len(self._found)
+            number = len(self._sections)
             name = f"{path}__{branch.name}" if path else branch.name
             check_query(branch.query, name)
-            add = self._paired if isinstance(branch.relation, ManyToManySide) else self._linked
-            self._found.append(add(branch, name, number, parent))
+            make = self._paired_section if isinstance(branch.relation, ManyToManySide) else self._keyed_section
+            self._sections.append(make(branch, name, number, parent))
             self._add_branches(branch.branches, name, number)
 
-    def _linked(self, branch: Branch, path: str, number: int, parent: int) -> Section:
-        """The section of rows that have a key in themselves."""
-        query, links = self._belonging(branch, parent)
-        outgoing = outgoing_fields(branch.branches)
-        remote = remote_fields(branch.relation)
-        rows = query.replace(projection=needing(query, (*remote, *outgoing)))
+    def _keyed_section(self, branch: Branch, path: str, number: int, parent: int) -> Section:
+        """The section of rows that have their owner's key."""
+        query, owner_keys = self._rows_of_owners(branch, parent)
+        child_fields = _child_fields(branch.branches)
+        fields = remote_fields(branch.relation)
+        projection = _with_fields(query, (*fields, *child_fields))
         if query.is_limited:
-            query = _settled(query)
-            rows = LimitedPerOwner.of(query.replace(projection=rows.projection), links)
-            keys: Query | None = LimitedPerOwner.of(_selecting(query, outgoing), links) if outgoing else None
+            query = _deterministic_slice(query)
+            rows: Query = LimitedPerOwner.of(query.replace(projection=projection), owner_keys)
+            keys: Query | None = (
+                LimitedPerOwner.of(_select_fields(query, child_fields), owner_keys) if child_fields else None
+            )
         else:
-            keys = _keys(query, outgoing)
-        whole = self._are_all_owned(branch.relation, parent) and selects_whole_table(branch.query)
-        local = local_fields(branch.relation)
-        return Section(path, branch, parent, branch.query, rows, remote, local, outgoing, keys, whole=whole)
+            rows = query.replace(projection=projection)
+            keys = _child_keys(query, child_fields)
+        return Section(
+            path=path,
+            branch=branch,
+            parent=parent,
+            original=branch.query,
+            rows=rows,
+            remote_fields=fields,
+            local_fields=local_fields(branch.relation),
+            child_fields=child_fields,
+            child_keys=keys,
+            has_all_rows=self._has_all_owners(branch.relation, parent) and selects_whole_table(branch.query),
+        )
 
-    def _paired(self, branch: Branch, path: str, number: int, parent: int) -> Section:
-        """The section of rows that another table pairs with those that they belong to."""
+    def _paired_section(self, branch: Branch, path: str, number: int, parent: int) -> Section:
+        """The section of rows that a through table pairs with their owners."""
         relation = branch.relation
         assert isinstance(relation, ManyToManySide)
         target = relation.target._meta
-        remote = fields_of(target, relation.remote_key.remote_columns)
-        outgoing = outgoing_fields(branch.branches)
+        fields = fields_of(target, relation.remote_key.remote_columns)
+        child_fields = _child_fields(branch.branches)
         query = branch.query
-        pairs: Query | None = None
-        if _is_plain(query):
-            pairing = self._through(relation, parent)
+        ordered_pairs: Query | None = None
+        if selects_whole_table(query) and not query.order:
+            pairs = self._all_pairs(relation, parent)
         else:
-            rows_of_owners, links = self._belonging(branch, parent)
-            paired = _selecting(_settled(rows_of_owners) if query.is_limited else rows_of_owners, remote, links)
+            rows_of_owners, owner_keys = self._rows_of_owners(branch, parent)
             if query.is_limited:
-                pairing = pairs = LimitedPerOwner.of(paired, links)
+                paired = _select_fields(_deterministic_slice(rows_of_owners), fields, owner_keys)
+                pairs = ordered_pairs = LimitedPerOwner.of(paired, owner_keys)
             else:
-                pairing = paired.replace(ordering=())
-                pairs = paired if paired.order else None
+                paired = _select_fields(rows_of_owners, fields, owner_keys)
+                pairs = paired.replace(ordering=())
+                ordered_pairs = paired if paired.order else None
         names = query.names()
-        keys = [names.path_term(resolve_path(target, field.attname, "a key")) for field in remote]
+        keys = [names.path_term(resolve_path(target, field.attname, "a key")) for field in fields]
         width = len(local_fields(relation))
-        among = AmongKeys(keys, ("pairs", number), tuple(range(width, width + len(remote))))
-        rows = query.replace(where=both(query.where, among), ordering=(), offset=0, stop=None)
+        is_paired = InTableOfKeys(keys, ("pairs", number), tuple(range(width, width + len(fields))))
+        rows = query.replace(where=both(query.where, is_paired), ordering=(), offset=0, stop=None)
         return Section(
-            path,
-            branch,
-            parent,
-            query,
-            rows.replace(projection=needing(rows, (*remote, *outgoing))),
-            links=remote,
-            local=local_fields(relation),
-            outgoing=outgoing,
-            keys=_keys(rows, outgoing),
-            pairing=pairing,
+            path=path,
+            branch=branch,
+            parent=parent,
+            original=query,
+            rows=rows.replace(projection=_with_fields(rows, (*fields, *child_fields))),
+            remote_fields=fields,
+            local_fields=local_fields(relation),
+            child_fields=child_fields,
+            child_keys=_child_keys(rows, child_fields),
             pairs=pairs,
+            ordered_pairs=ordered_pairs,
         )
 
-    def _belonging(self, branch: Branch, parent: int) -> tuple[Query, tuple[PathTerm, ...]]:
-        """The rows that belong to those of the section `parent`, and the columns that say to which."""
+    def _rows_of_owners(self, branch: Branch, parent: int) -> tuple[Query, tuple[PathTerm, ...]]:
+        """The rows whose owners are in the section `parent`, and the terms for their owners' keys."""
         query = branch.query
         names = query.replace(same_scope=False).names(own_scope=True)
-        links = tuple(names.path_term(path) for path in paths_to(branch.relation))
+        owner_keys = tuple(names.path_term(path) for path in paths_to(branch.relation))
         where = query.where
-        if not self._are_all_owned(branch.relation, parent):
-            where = both(where, AmongKeys(links, ("keys", parent), self._columns(branch.relation, parent)))
-        return query.with_scope(names, where=where), links
+        if not self._has_all_owners(branch.relation, parent):
+            columns = self._key_columns(branch.relation, parent)
+            where = both(where, InTableOfKeys(owner_keys, ("keys", parent), columns))
+        return query.with_scope(names, where=where), owner_keys
 
-    def _are_all_owned(self, relation: Relation, parent: int) -> bool:
-        """Whether each row of the target surely belongs to a row of the section `parent`: no key need be looked for."""
-        return is_owned_wholly(relation) and self._found[parent].whole
+    def _has_all_owners(self, relation: Relation, parent: int) -> bool:
+        """Whether the section `parent` has the owners of all rows, so that these need no condition on their key."""
+        return is_owned_wholly(relation) and self._sections[parent].has_all_rows
 
-    def _through(self, relation: ManyToManySide, parent: int) -> Query:
-        """The pairs of keys, as their table has them."""
+    def _all_pairs(self, relation: ManyToManySide, parent: int) -> Query:
+        """The pairs of keys as the through table has them."""
         info = relation.through._meta
         names = Query(info, Instances(info)).names()
         local, remote = (
@@ -253,57 +298,55 @@ class _Sections:
             for key in (relation.local_key, relation.remote_key)
         )
         where: Predicate = EVERYTHING
-        if relation.local_key.allow_null or not self._found[parent].whole:
-            where = AmongKeys(local, ("keys", parent), self._columns(relation, parent))
+        if relation.local_key.allow_null or not self._sections[parent].has_all_rows:
+            where = InTableOfKeys(local, ("keys", parent), self._key_columns(relation, parent))
         for term in remote if relation.remote_key.allow_null else ():
             where = both(where, LookupPredicate(term, IS_NULL, Prepared((), variant=False)))
-        terms = (*local, *remote)
-        return Query(info, Columns("tuples", tuple(f"c{i}" for i in range(len(terms))), terms), where, ordering=())
+        return Query(info, _numbered_columns((*local, *remote)), where, ordering=())
 
-    def _columns(self, relation: Relation, parent: int) -> tuple[int, ...]:
-        """Where the keys that the relation starts from are in the table of keys of the section `parent`."""
-        outgoing = self._found[parent].outgoing
-        return tuple(outgoing.index(field) for field in local_fields(relation))
+    def _key_columns(self, relation: Relation, parent: int) -> tuple[int, ...]:
+        """The columns with the relation's local fields in the table of keys of the section `parent`."""
+        child_fields = self._sections[parent].child_fields
+        return tuple(child_fields.index(field) for field in local_fields(relation))
 
 
-def outgoing_fields(branches: Iterable[Branch]) -> tuple[Field[Any], ...]:
-    """The fields by which the rows of these branches are attached."""
+def _child_fields(branches: Iterable[Branch]) -> tuple[Field[Any], ...]:
+    """The fields that the rows of these branches are attached by."""
     return tuple(dict.fromkeys(field for branch in branches for field in local_fields(branch.relation)))
 
 
-def needing(query: Query, fields: Iterable[Field[Any]]) -> Instances:
-    """What the query's rows become, these fields included."""
+def _with_fields(query: Query, fields: Iterable[Field[Any]]) -> Instances:
+    """The query's projection with these fields, whatever ``only()`` and ``defer()`` say."""
     assert isinstance(query.projection, Instances)
     return query.projection.needing((), fields)
 
 
-def _selecting(query: Query, fields: Iterable[Field[Any]], before: tuple[PathTerm, ...] = ()) -> Query:
-    """The query for `before` and these fields only."""
+def _select_fields(query: Query, fields: Iterable[Field[Any]], before: tuple[PathTerm, ...] = ()) -> Query:
+    """The query with only the columns of `before` and of these fields."""
     names = query.names()
     info: ModelInfo = query.info
     terms = (*before, *(names.path_term(resolve_path(info, field.attname, "a key")) for field in fields))
-    return query.replace(projection=Columns("tuples", tuple(f"c{i}" for i in range(len(terms))), terms))
+    return query.replace(projection=_numbered_columns(terms))
 
 
-def _settled(query: Query) -> Query:
-    """A slice of the query, of which it is settled which rows it has, however often it is taken."""
+def _numbered_columns(terms: tuple[Term, ...]) -> Columns:
+    return Columns("tuples", tuple(f"c{i}" for i in range(len(terms))), terms)
+
+
+def _deterministic_slice(query: Query) -> Query:
+    """The query ordered by primary key as well, so that its slice is the same each time."""
     return query.replace(ordering=(*query.order, *primary_key_ordering(query.info)))
 
 
-def _keys(query: Query, outgoing: tuple[Field[Any], ...]) -> Query | None:
+def _child_keys(query: Query, child_fields: tuple[Field[Any], ...]) -> Query | None:
     """The values of these fields of the query's rows, None if there are no fields."""
-    if not outgoing:
+    if not child_fields:
         return None
-    return _selecting(query if query.is_limited else query.replace(ordering=()), outgoing)
-
-
-def _is_plain(query: Query) -> bool:
-    """Whether the query is of all rows, in no order."""
-    return selects_whole_table(query) and not query.order
+    return _select_fields(query if query.is_limited else query.replace(ordering=()), child_fields)
 
 
 def check_query(query: Query, path: str = "") -> None:
-    """Raise unless the query can be the root of a graph, or the part of it at this path."""
+    """Raise `QueryError` or `NotSupportedError` unless the query can be in a graph, at `path` (empty: as the root)."""
     name = f"{path!r} in a graph()" if path else f"A graph() of {query.info.name}"
     if isinstance(query, Combination):
         raise NotSupportedError(f"{name} cannot follow {query.operation}(): narrow by keys instead.")

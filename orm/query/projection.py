@@ -228,8 +228,8 @@ class Instances(Projection):
 
     def reader(self, processors: Sequence[Process | None], hidden: int, links: int = 0) -> Reader:
         """The reader; with `links`, into lists: see `read_instances`."""
-        listed = GroupBy(self.listed_by, links, self.back, self.returned) if self.listed_by or links else None
-        return read_instances(self.entities(), processors, self.annotations, hidden, listed)
+        group_by = GroupBy(self.listed_by, links, self.back, self.returned) if self.listed_by or links else None
+        return read_instances(self.entities(), processors, self.annotations, hidden, group_by)
 
     def entities(self) -> list[Entity]:
         """What each row is made of, in the order of the columns: the model's own instance, and those joined to it."""

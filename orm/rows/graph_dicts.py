@@ -1,81 +1,85 @@
-"""The graph reader of dicts."""
+"""The graph reader that makes dicts."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from orm.fields import Field
-from orm.rows.graph_readers import Described, GraphReader, Writer, firsts_of
+from orm.rows.graph_readers import ColumnLayout, GraphReader, GraphWriter, OutputKind, SectionShape, first_columns
 from orm.rows.json_values import plain_data
-from orm.rows.readers import Entity
+from orm.rows.readers import Entity, column_name
 
 
-def dict_reader(sections: Sequence[Described]) -> GraphReader:
-    """A reader of dicts that JSON can hold: relations to many are lists, to one dicts or None."""
-    return _DictWriter(sections).build()
+def dict_reader(
+    sections: Sequence[SectionShape], layouts: Mapping[tuple[int, OutputKind], ColumnLayout]
+) -> GraphReader:
+    """A reader of dicts that JSON can hold: a relation to many is a list, a relation to one a dict or None."""
+    return _DictWriter(sections, layouts).build()
 
 
-class _DictWriter(Writer):
-    """A further name: `n` the dicts of a section by key."""
+class _DictWriter(GraphWriter):
+    """Another local name: ``dicts_by_key`` has the dicts of a section by primary key."""
 
-    def prepare(self, number: int) -> None:
-        self.write(f"n{number} = {{}}")
+    node = "data"
 
-    def owners(self, child: int) -> str | None:
-        return f"n{self.sections[child].parent}"
+    def write_preparation(self, number: int) -> None:
+        self.write(f"{self.nodes_by_key(number)} = {{}}")
+
+    def nodes_by_key(self, number: int) -> str:
+        return f"dicts_by_key_{number}"
 
     def list_of(self, child: int, owner: str) -> str:
         return f"{owner}[{self.name(child)!r}]"
 
     def name(self, child: int) -> str:
-        """The key of a section in the dicts that it hangs on."""
-        section = self.sections[child]
-        assert section.relation is not None
-        return section.to_attr or section.relation.accessor
+        """The key of a section's rows in the dicts of their owners."""
+        return self.sections[child].to_attr or self.relation(child).accessor
 
-    def row(self, number: int, entities: Sequence[Entity]) -> None:
-        section = self.sections[number]
-        entity, firsts = entities[0], firsts_of(entities)
-        key = self.key(entity, entity.keys)
-        self.write(f"o0 = n{number}.get({key})")
-        self.write("if o0 is None:")
+    def write_node(self, number: int) -> None:
+        section, entities = self.sections[number], self.entities[number]
+        entity, columns = entities[0], first_columns(entities)
+        by_key, key = self.nodes_by_key(number), self.key(entity, entity.keys)
+        self.write(f"data = {by_key}.get({key})")
+        self.write("if data is None:")
         self.depth += 1
-        items = self.items(0, entities, firsts)
-        for position, (name, annotated) in enumerate(section.annotated.items(), start=firsts[-1]):
-            items.append(f"{name!r}: {self.plain(position, annotated)}")
+        items = self.items(0, entities, columns)
+        for column, (name, field) in enumerate(section.annotations.items(), start=columns[-1]):
+            items.append(f"{name!r}: {self.plain_value(column, field)}")
         for child in self.children[number]:
-            local = self.key(entity, self.sections[child].local)
+            local = self.key(entity, [field.attname for field in self.sections[child].local_fields])
             value = "[]"
-            if not self.sections[child].is_many:
-                value = f"one{child}.get({local})"
+            if not self.is_many(child):
+                value = f"one_by_key_{child}.get({local})"
             elif self.owners_by_key(child) is None:
-                value = f"rows{child}"
-                self.write(f"many{child}[{local}] = {value} = []")
+                value = f"list_{child}"
+                self.write(f"lists_by_key_{child}[{local}] = {value} = []")
             items.append(f"{self.name(child)!r}: {value}")
-        self.write(f"n{number}[{key}] = o0 = {{{', '.join(items)}}}")
+        self.write(f"{by_key}[{key}] = data = {{{', '.join(items)}}}")
         self.depth -= 1
 
-    def items(self, index: int, entities: Sequence[Entity], firsts: Sequence[int]) -> list[str]:
-        """The items of a dict: an instance's fields, and those joined to it."""
-        entity, first = entities[index], firsts[index]
+    def items(self, index: int, entities: Sequence[Entity], columns: Sequence[int]) -> list[str]:
+        """The items of an entity's dict: its fields, and the entities joined to it."""
+        entity, first = entities[index], columns[index]
         fields = entity.model._meta.by_attname  # type: ignore[attr-defined]
-        found = [
-            f"{name!r}: {self.plain(column, fields[name])}"
+        items = [
+            f"{name!r}: {self.plain_value(column, fields[name])}"
             for column, name in enumerate(entity.attributes, start=first)
         ]
-        for child, other in enumerate(entities):
-            if other.parent == index:
-                key = f"c{firsts[child] + other.attributes.index(other.keys[0])}"
-                inner = ", ".join(self.items(child, entities, firsts))
-                found.append(f"{other.name!r}: None if {key} is None else {{{inner}}}")
-        return found
+        for child, joined in enumerate(entities):
+            if joined.parent == index:
+                key = column_name(columns[child] + joined.attributes.index(joined.keys[0]))
+                inner = ", ".join(self.items(child, entities, columns))
+                items.append(f"{joined.name!r}: None if {key} is None else {{{inner}}}")
+        return items
 
-    def plain(self, column: int, of: Field[Any]) -> str:
-        """The value of a column as JSON can hold it."""
+    def plain_value(self, column: int, field: Field[Any]) -> str:
+        """The code of a column's value, as JSON can hold it."""
         value = self.value(column)
-        convert = plain_data(of)
-        return value if convert is None else f"None if c{column} is None else {self.named(convert)}({value})"
+        convert = plain_data(field)
+        if convert is None:
+            return value
+        return f"None if {column_name(column)} is None else {self.name_for(convert, 'plain')}({value})"
 
-    def ending(self) -> str:
+    def returned(self) -> str:
         return "{}"

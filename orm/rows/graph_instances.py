@@ -1,241 +1,257 @@
-"""The graph reader of instances."""
+"""The graph reader that makes instances."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import repeat
 
 from orm.relations import ForeignKey, ReverseRelation
 from orm.relations.attaching import reverse_attribute, set_missing
 from orm.relations.instance_state import LOADED, OWNER, WeakParents, set_loaded
-from orm.rows.graph_readers import PLAIN_LOOP, Described, GraphReader, Writer, firsts_of
-from orm.rows.readers import Entity, attribute_of
+from orm.rows.graph_readers import (
+    PLAIN_LOOP,
+    ColumnLayout,
+    GraphReader,
+    GraphWriter,
+    OutputKind,
+    SectionShape,
+    attributes_of,
+    first_columns,
+)
+from orm.rows.readers import Entity, attribute_of, column_name, instance_name
 
 
-def instance_reader(sections: Sequence[Described], *, marking: bool) -> GraphReader:
-    """A reader of instances; `marking`: they remember the database."""
-    return _InstanceWriter(sections, marking=marking).build()
+def instance_reader(
+    sections: Sequence[SectionShape],
+    layouts: Mapping[tuple[int, OutputKind], ColumnLayout],
+    *,
+    remember_database: bool,
+) -> GraphReader:
+    """A reader of instances. `remember_database`: they keep the database that the reader is given."""
+    return _InstanceWriter(sections, layouts, remember_database=remember_database).build()
 
 
-class _InstanceWriter(Writer):
-    """Further names: `s` instances by key, for each model; `n` the keys that a section has seen."""
+class _InstanceWriter(GraphWriter):
+    """Further local names: ``instances_by_key``, numbered by model, and ``seen_keys``, numbered by section."""
 
-    def __init__(self, sections: Sequence[Described], *, marking: bool) -> None:
-        super().__init__(sections)
-        self.scope.update(missing=set_missing, repeat=repeat, set_loaded=set_loaded, WeakParents=WeakParents)
-        self.marking = marking
-        everywhere = [entity.model for section in sections for entity in section.instances.entities()]
-        self.models = list(dict.fromkeys(everywhere))
-        self.single = {model for model in everywhere if everywhere.count(model) == 1}
-        """The models of which only one section has instances."""
+    node = instance_name(0)
+
+    def __init__(
+        self,
+        sections: Sequence[SectionShape],
+        layouts: Mapping[tuple[int, OutputKind], ColumnLayout],
+        *,
+        remember_database: bool,
+    ) -> None:
+        super().__init__(sections, layouts)
+        self.scope.update(set_missing=set_missing, repeat=repeat, set_loaded=set_loaded, WeakParents=WeakParents)
+        self.remember_database = remember_database
+        occurrences = [entity.model for entities in self.entities for entity in entities]
+        self.models = list(dict.fromkeys(occurrences))
+        self.single = {model for model in occurrences if occurrences.count(model) == 1}
+        """The models that only one section has instances of."""
         owners = {
-            self.parent(number).instances.info.model
+            self.model(section.parent)
             for number, section in enumerate(sections)
-            if number and section.is_many and not self.needs_owner(number)
+            if number and self.is_many(number) and not self.needs_owners(number)
         }
-        once = {section.instances.info.model for i, section in enumerate(sections) if self.is_always_new(i)}
-        self.shared = [self.known(model) for model in self.models if model in owners or model not in once]
+        always_new = {self.model(number) for number in range(len(sections)) if self.is_always_new(number)}
+        self.shared = [self.by_key(model) for model in self.models if model in owners or model not in always_new]
 
-    def parent(self, child: int) -> Described:
-        return self.sections[self.sections[child].parent]
+    def model(self, number: int) -> type:
+        """The model of a section's rows."""
+        return self.entities[number][0].model
 
-    def known(self, model: type) -> str:
-        """The name of the model's instances by key."""
-        return f"s{self.models.index(model)}"
+    def by_key(self, model: type) -> str:
+        """The dict with the model's instances by primary key."""
+        return f"instances_by_key_{self.models.index(model)}"
 
-    def prepare(self, number: int) -> None:
-        if self.sections[number].instances.info.model not in self.single:
-            self.write(f"n{number} = set()")
-        if self.sections[number].asked:
-            self.write(f"asked{number} = []")
-        if self.has_owner(number):
-            self.write(f"back{number} = WeakParents({self.instances_of(number)})")
+    def write_preparation(self, number: int) -> None:
+        if self.model(number) not in self.single:
+            self.write(f"seen_keys_{number} = set()")
+        if self.sections[number].has_suppressed:
+            self.write(f"section_{number} = []")
+        if self.has_weak_parent(number):
+            self.write(f"weak_parents_{number} = WeakParents({self.owners(number)})")
         for child in self.children[number]:
-            if self.sections[child].is_many and self.needs_owner(child):
-                self.write(f"owner{child} = {{}}")
+            if self.is_many(child) and self.needs_owners(child):
+                self.write(f"{self.owners(child)} = {{}}")
 
-    def header(self, number: int) -> str:
+    def loop_header(self, number: int) -> str:
         if not self.is_always_new(number):
             return PLAIN_LOOP
-        model = self.sections[number].instances.info.model
-        # Without a call for each row that the interpreter has to make.
-        made = f"map({self.named(model.__new__)}, repeat({self.named(model)}))"
-        return f"for ({{columns}}), o0 in zip({{rows}}, {made}):"
+        new, model = self.names_for(self.model(number))
+        # The instances are made in C, without a call for each row that the interpreter has to make.
+        return f"for ({{columns}}), instance in zip({{rows}}, map({new}, repeat({model}))):"
+
+    def names_for(self, model: type) -> tuple[str, str]:
+        """Global names for a model's `__new__` and for the model."""
+        return self.name_for(model.__new__, "new"), self.name_for(model, f"model_{model.__name__}")
 
     def is_always_new(self, number: int) -> bool:
-        """Whether each row of the section becomes an instance that nobody has made before."""
-        section = self.sections[number]
-        return section.unique and section.instances.info.model in self.single
+        """Whether each row of the section becomes an instance that no other row becomes."""
+        return self.sections[number].is_unique and self.model(number) in self.single
 
-    def needs_owner(self, child: int) -> bool:
-        """Whether what a row of the section belongs to is not found by its primary key."""
-        pk = tuple(field.attname for field in self.parent(child).instances.info.pk_fields)
-        return self.sections[child].pairs is None and self.sections[child].local != pk
+    def needs_owners(self, child: int) -> bool:
+        """Whether the owners of the section's rows need a dict of their own: by another key than the primary key."""
+        section = self.sections[child]
+        pk = self.entities[section.parent][0].keys
+        return self.pairs_of(child) is None and attributes_of(section.local_fields) != pk
 
-    def owners(self, child: int) -> str | None:
-        model = self.parent(child).instances.info.model
-        return self.known(model) if model in self.single else None
+    def owners(self, child: int) -> str:
+        """The dict with the owners of the section's rows, by the key that these are attached by."""
+        model = self.model(self.sections[child].parent)
+        return f"owners_by_key_{child}" if self.needs_owners(child) else self.by_key(model)
+
+    def nodes_by_key(self, number: int) -> str | None:
+        model = self.model(number)
+        return self.by_key(model) if model in self.single else None
 
     def list_of(self, child: int, owner: str) -> str:
-        section = self.sections[child]
-        assert section.relation is not None
-        if section.to_attr is not None:
-            return attribute_of(owner, section.to_attr)
-        return f"{owner}.{LOADED}[{section.relation.accessor!r}]"
+        to_attr = self.sections[child].to_attr
+        if to_attr is not None:
+            return attribute_of(owner, to_attr)
+        return f"{owner}.{LOADED}[{self.relation(child).accessor!r}]"
 
-    def is_loaded(self, child: int) -> bool:
-        """Whether an instance has the section's rows as what was loaded for its relation."""
-        section = self.sections[child]
-        return section.is_many and section.to_attr is None
+    def is_in_loaded(self, child: int) -> bool:
+        """Whether the section's rows are kept in their owner's `LOADED`."""
+        return self.is_many(child) and self.sections[child].to_attr is None
 
-    def has_owner(self, number: int) -> bool:
-        """Whether the section's rows have an `WeakParent` for the way back."""
-        section = self.sections[number]
-        relation = section.relation
-        direct = isinstance(relation, ReverseRelation) and relation.many and isinstance(relation.relation, ForeignKey)
-        return direct and section.instances.info.model in self.single
+    def has_weak_parent(self, number: int) -> bool:
+        """Whether the section's rows keep their owner as a `WeakParent`."""
+        relation = self.sections[number].relation
+        if not (isinstance(relation, ReverseRelation) and relation.many):
+            return False
+        return isinstance(relation.relation, ForeignKey) and self.model(number) in self.single
 
-    def instances_of(self, number: int) -> str:
-        """The dict of what the section's rows belong to."""
-        return f"owner{number}" if self.needs_owner(number) else self.known(self.parent(number).instances.info.model)
-
-    def reverse_attribute(self, number: int, key: str, owner: str | None) -> None:
-        section = self.sections[number]
-        assert section.relation is not None
-        back = reverse_attribute(section.relation)
-        if self.has_owner(number):
-            self.write(f"o0.{OWNER} = back{number}[{key}]")
+    def write_reverse(self, number: int, key: str, owner: str | None) -> None:
+        back = reverse_attribute(self.relation(number))
+        if self.has_weak_parent(number):
+            self.write(f"instance.{OWNER} = weak_parents_{number}[{key}]")
         elif back is not None:
-            self.write(f"o0.__dict__[{back!r}] = {owner or f'{self.instances_of(number)}[{key}]'}")
+            self.write(f"instance.__dict__[{back!r}] = {owner or f'{self.owners(number)}[{key}]'}")
 
-    def row(self, number: int, entities: Sequence[Entity]) -> None:
-        entity = entities[0]
-        known, key = self.known(entity.model), self.key(entity, entity.keys)
+    def write_node(self, number: int) -> None:
+        entity = self.entities[number][0]
+        by_key, key = self.by_key(entity.model), self.key(entity, entity.keys)
         if self.is_always_new(number):
-            if known in self.shared:
-                self.write(f"{known}[{key}] = o0")
-            self.mark(0)
-            self.fill(number, entities)
+            if by_key in self.shared:
+                self.write(f"{by_key}[{key}] = instance")
+            self.write_database(0)
+            self.fill(number)
             return
         if entity.model in self.single:
-            self.write(f"o0 = {known}.get({key})")
-            self.write("if o0 is None:")
+            self.write_lookup(0, entity, by_key, key)
             self.depth += 1
-            self.new(0, entity, f"{known}[{key}] = ")
         else:
-            self.write(f"if {key} in n{number}:")
-            self.write(f"    o0 = {known}[{key}]")
+            self.write(f"if {key} in seen_keys_{number}:")
+            self.write(f"    instance = {by_key}[{key}]")
             self.write("else:")
             self.depth += 1
-            self.write(f"n{number}.add({key})")
-            self.write(f"o0 = {known}.get({key})")
-            self.write("if o0 is None:")
-            self.depth += 1
-            self.new(0, entity, f"{known}[{key}] = ")
-            self.depth -= 1
-        self.fill(number, entities)
+            self.write(f"seen_keys_{number}.add({key})")
+            self.write_lookup(0, entity, by_key, key)
+        self.fill(number)
         self.depth -= 1
 
-    def new(self, index: int, entity: Entity, also: str) -> None:
-        """The code for a new instance, which also goes elsewhere."""
-        self.write(f"{also}o{index} = {self.named(entity.model.__new__)}({self.named(entity.model)})")
-        self.mark(index)
+    def write_lookup(self, index: int, entity: Entity, by_key: str, key: str) -> None:
+        """Write the code that takes an entity's instance from a dict, or makes a new one and puts it there."""
+        instance = instance_name(index)
+        new, model = self.names_for(entity.model)
+        self.write(f"{instance} = {by_key}.get({key})")
+        self.write(f"if {instance} is None:")
+        self.depth += 1
+        self.write(f"{by_key}[{key}] = {instance} = {new}({model})")
+        self.write_database(index)
+        self.depth -= 1
 
-    def mark(self, index: int) -> None:
-        """The code by which an instance remembers the database, if it has to."""
-        if self.marking:
-            self.write(f"o{index}._database = database")
+    def write_database(self, index: int) -> None:
+        """Write the code by which an instance remembers the database, if it has to."""
+        if self.remember_database:
+            self.write(f"{instance_name(index)}._database = database")
 
-    def fill(self, number: int, entities: Sequence[Entity]) -> None:
-        """The code for an instance that the section sees for the first time."""
-        section = self.sections[number]
-        firsts = firsts_of(entities)
+    def fill(self, number: int) -> None:
+        """Write the code that fills an instance when the section sees it for the first time."""
+        section, entities = self.sections[number], self.entities[number]
+        columns = first_columns(entities)
         self.assign(0, entities[0], 0)
-        for position, name in enumerate(section.instances.annotations, start=firsts[-1]):
-            self.write(f"{attribute_of('o0', name)} = {self.value(position)}")
-        self.places(number, entities[0])
+        for column, name in enumerate(section.annotations, start=columns[-1]):
+            self.write(f"{attribute_of('instance', name)} = {self.value(column)}")
+        self.attach_children(number, entities[0])
         for index, entity in enumerate(entities):
             if entity.parent == 0:
-                self.joined(index, entities, firsts)
-        if section.asked:
-            self.write(f"asked{number}.append(o0)")
+                self.attach_joined(index, entities, columns)
+        if section.has_suppressed:
+            self.write(f"section_{number}.append(instance)")
 
     def assign(self, index: int, entity: Entity, first: int) -> None:
-        """The code for an instance's values."""
+        """Write the code that gives an instance its values."""
         for column, attribute in enumerate(entity.attributes, start=first):
-            self.write(f"{attribute_of(f'o{index}', attribute)} = {self.value(column)}")
+            self.write(f"{attribute_of(instance_name(index), attribute)} = {self.value(column)}")
 
-    def joined(self, index: int, entities: Sequence[Entity], firsts: Sequence[int]) -> None:
-        """The code for an instance that was joined to another one."""
-        entity, first = entities[index], firsts[index]
-        known, key = self.known(entity.model), self.key(entity, entity.keys, first)
-        present = " and ".join(f"c{first + entity.attributes.index(name)} is not None" for name in entity.keys)
-        self.write(f"if {present}:")
+    def attach_joined(self, index: int, entities: Sequence[Entity], columns: Sequence[int]) -> None:
+        """Write the code that attaches an instance to the one that it was joined to."""
+        entity, first = entities[index], columns[index]
+        assert entity.parent is not None
+        instance, parent = instance_name(index), instance_name(entity.parent)
+        by_key, key = self.by_key(entity.model), self.key(entity, entity.keys, first)
+        keys = [column_name(first + entity.attributes.index(name)) for name in entity.keys]
+        self.write(f"if {' and '.join(f'{key} is not None' for key in keys)}:")
         self.depth += 1
-        self.write(f"o{index} = {known}.get({key})")
-        self.write(f"if o{index} is None:")
-        self.depth += 1
-        self.new(index, entity, f"{known}[{key}] = ")
-        self.depth -= 1
+        self.write_lookup(index, entity, by_key, key)
         self.assign(index, entity, first)
-        for child, other in enumerate(entities):
-            if other.parent == index:
-                self.joined(child, entities, firsts)
-        self.write(f"o{entity.parent}.__dict__[{entity.name!r}] = o{index}")
+        for child, joined in enumerate(entities):
+            if joined.parent == index:
+                self.attach_joined(child, entities, columns)
+        self.write(f"{parent}.__dict__[{entity.name!r}] = {instance}")
         if entity.back is not None:
-            self.write(f"o{index}.__dict__[{entity.back!r}] = o{entity.parent}")
+            self.write(f"{instance}.__dict__[{entity.back!r}] = {parent}")
         self.depth -= 1
         if entity.back is not None:
             self.write("else:")
-            self.write(f"    set_loaded(o{entity.parent}, {entity.name!r}, [])")
+            self.write(f"    set_loaded({parent}, {entity.name!r}, [])")
 
-    def places(self, number: int, entity: Entity) -> None:
-        """The code that prepares an instance for what hangs on it, or gives it what it leads to."""
-        bare = self.is_always_new(number)
-        if bare and any(self.is_loaded(child) for child in self.children[number]):
-            self.write(f"loaded = o0.{LOADED} = {{}}")
-        # What notes that there is no row replaces the dict.
-        for child in sorted(self.children[number], key=lambda child: not self.is_loaded(child)):
-            section = self.sections[child]
-            relation = section.relation
-            assert relation is not None
-            key = self.key(entity, section.local)
+    def attach_children(self, number: int, entity: Entity) -> None:
+        """Write the code that gives an instance its lists, and the instances of relations to one."""
+        is_new = self.is_always_new(number)
+        if is_new and any(self.is_in_loaded(child) for child in self.children[number]):
+            self.write(f"loaded = instance.{LOADED} = {{}}")
+        # `set_missing` replaces the dict, so it comes after all that changes it.
+        for child in sorted(self.children[number], key=lambda child: not self.is_in_loaded(child)):
+            relation = self.relation(child)
+            key = self.key(entity, attributes_of(self.sections[child].local_fields))
             if not relation.many:
-                self.lead(child, entity, key)
+                self.attach_one(child, entity, key)
                 continue
             rows = "[]"
             if self.owners_by_key(child) is None:
-                rows = f"rows{child}"
-                self.write(f"many{child}[{key}] = {rows} = []")
-            if self.needs_owner(child):
-                self.write(f"owner{child}[{key}] = o0")
-            if not self.is_loaded(child):
-                self.write(f"{self.list_of(child, 'o0')} = {rows}")
-            elif bare:
+                rows = f"list_{child}"
+                self.write(f"lists_by_key_{child}[{key}] = {rows} = []")
+            if self.needs_owners(child):
+                self.write(f"{self.owners(child)}[{key}] = instance")
+            if not self.is_in_loaded(child):
+                self.write(f"{self.list_of(child, 'instance')} = {rows}")
+            elif is_new:
                 self.write(f"loaded[{relation.accessor!r}] = {rows}")
             else:
-                self.write(f"set_loaded(o0, {relation.accessor!r}, {rows})")
+                self.write(f"set_loaded(instance, {relation.accessor!r}, {rows})")
 
-    def lead(self, child: int, entity: Entity, key: str) -> None:
-        """The code that gives an instance the one row that it leads to."""
-        section = self.sections[child]
-        relation = section.relation
-        assert relation is not None
-        back = reverse_attribute(relation)
-        self.write(f"there = one{child}.get({key})")
+    def attach_one(self, child: int, entity: Entity, key: str) -> None:
+        """Write the code that gives an instance the one that its relation leads to."""
+        section, relation = self.sections[child], self.relation(child)
+        self.write(f"related = one_by_key_{child}.get({key})")
         if section.to_attr is not None:
-            self.write(f"{attribute_of('o0', section.to_attr)} = there")
+            self.write(f"{attribute_of('instance', section.to_attr)} = related")
         else:
-            parts = [self.value(entity.attributes.index(name)) for name in section.local]
-            looked_for = " and ".join(f"{part} is not None" for part in parts)
-            self.write("if there is not None:")
-            self.write(f"    o0.__dict__[{relation.accessor!r}] = there")
-            self.write(f"elif {looked_for}:")
-            self.write(f"    missing({self.named(relation)}, o0)")
+            values = [self.value(entity.attributes.index(name)) for name in attributes_of(section.local_fields)]
+            self.write("if related is not None:")
+            self.write(f"    instance.__dict__[{relation.accessor!r}] = related")
+            self.write(f"elif {' and '.join(f'{value} is not None' for value in values)}:")
+            self.write(f"    set_missing({self.name_for(relation, 'relation')}, instance)")
+        back = reverse_attribute(relation)
         if back is not None:
-            self.write("if there is not None:")
-            self.write(f"    there.__dict__[{back!r}] = o0")
+            self.write("if related is not None:")
+            self.write(f"    related.__dict__[{back!r}] = instance")
 
-    def ending(self) -> str:
-        asked = ", ".join(f"{i}: asked{i}" for i, section in enumerate(self.sections) if section.asked)
-        return f"{{{asked}}}"
+    def returned(self) -> str:
+        sections = [number for number, section in enumerate(self.sections) if section.has_suppressed]
+        return f"{{{', '.join(f'{number}: section_{number}' for number in sections)}}}"

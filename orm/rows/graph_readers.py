@@ -1,82 +1,108 @@
-"""Graph readers: code generated per plan that makes the rows of a graph's sections one tree of instances or of dicts.
+"""Graph readers: code generated per plan that turns the rows of a graph's sections into one tree of instances or dicts.
 
-Every section is read once, its rows put where they belong as they are made, so the time is that of the rows alone. One
-row of the database becomes one instance, however many sections it is in. Here is what both trees have in common; see
+Each section is read once, and each row is put in its place as it is read, so the time is that of the rows alone. One
+row of the database becomes one instance, however many sections it is in. This module has what both trees share; see
 `graph_instances.py` and `graph_dicts.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
 
 from orm.fields import Field
 from orm.relations import Relation
-from orm.rows.readers import Entity, Process, tuple_of
+from orm.rows.readers import Entity, Process, column_name, tuple_of, unpacked
 from orm.utils.codegen import generate, written
-
-if TYPE_CHECKING:
-    from orm.query.projection import Instances
 
 Check = Callable[[int, Iterable[list[Any]]], None]
 GraphReader = Callable[[list[Any], float, Check, Any], tuple[list[Any], dict[int, list[Any]]]]
-"""Takes the rows of every output, how many rows may belong to one, what to call if a section might have more (with its
-number and the lists), and the database that instances are to remember. Gives what the root became, and the instances of
-the sections that are asked for."""
+"""Takes the rows of every output; how many rows may have the same owner; what to call if a section might have more,
+with the section's number and the lists; and the database that instances are to remember. Returns the root's instances
+or dicts, and, by number, the instances of the sections that have suppressed relations."""
+OutputKind = Literal["rows", "pairs"]
 PLAIN_LOOP = "for {columns} in {rows}:"
 
 
 @dataclass(frozen=True)
 class ColumnLayout:
-    """Where the columns of an output are in its rows."""
+    """Where the columns of one output are in the driver's rows."""
 
-    number: int
-    places: tuple[int, ...]
+    output: int
+    """The number of the output."""
+    positions: tuple[int, ...]
+    """The position of each column in a row."""
     width: int
+    """How many values a row has."""
     processors: tuple[Process | None, ...]
 
     def targets(self) -> str:
-        """What a row is unpacked into: c0, c1, … for the columns."""
-        names = {place: f"c{i}" for i, place in enumerate(self.places)}
-        return "".join(f"{names.get(place, '_')}, " for place in range(self.width))
+        """What a row is unpacked into."""
+        names = {position: column_name(column) for column, position in enumerate(self.positions)}
+        return unpacked([names.get(position, "_") for position in range(self.width)])
 
 
-@dataclass(frozen=True)
-class Described:
-    """A section, as its rows are read."""
+class SectionShape(Protocol):
+    """What a reader takes from a graph's section: the root's rows, or those of one relation.
 
-    parent: int
-    relation: Relation | None
-    to_attr: str | None
-    instances: Instances
-    links: tuple[str, ...]
-    """The attributes by which a row is attached, and of what it is attached to."""
-    local: tuple[str, ...]
-    rows: ColumnLayout
-    pairs: ColumnLayout | None
-    unique: bool
-    """Whether no row comes twice."""
-    asked: bool
-    """Whether the reader also gives its instances."""
-    annotated: dict[str, Field[Any]] = field(default_factory=dict)
-
-    @property
-    def is_many(self) -> bool:
-        """Whether it is of rows of which one has a list. Of the root's rows, the reader's caller has it."""
-        return self.relation is None or self.relation.many
-
-
-class Writer:
-    """Writes a reader's code.
-
-    Local names: `c` columns, `o` what a row becomes, `owner` what it belongs to. Where lists cannot be found at their
-    owners, `many` has them by the key that a section is attached by; `one` has the rows of a relation to one by it, and
-    `remote` those that pairs name.
+    A reader is part of a plan, so the plan's key covers all of this.
     """
 
-    def __init__(self, sections: Sequence[Described]) -> None:
+    @property
+    def parent(self) -> int:
+        """The number of the section with the owners of the rows."""
+
+    @property
+    def relation(self) -> Relation | None:
+        """The relation from the owners to the rows; None for the root."""
+
+    @property
+    def to_attr(self) -> str | None:
+        """The attribute of the owners that takes the rows; None for the relation itself."""
+
+    @property
+    def entities(self) -> Sequence[Entity]:
+        """The model's own share of each row, and those joined to it."""
+
+    @property
+    def annotations(self) -> Mapping[str, Field[Any]]:
+        """The annotations, which follow the entities' columns, by name."""
+
+    @property
+    def local_fields(self) -> tuple[Field[Any], ...]:
+        """The owners' fields that have the same values as `remote_fields`."""
+
+    @property
+    def remote_fields(self) -> tuple[Field[Any], ...]:
+        """The fields of a row, or of a pair, by which the row is attached to its owner."""
+
+    @property
+    def is_unique(self) -> bool:
+        """Whether no row comes twice."""
+
+    @property
+    def has_suppressed(self) -> bool:
+        """Whether relations of the instances are suppressed: then the reader returns these, too."""
+
+
+class GraphWriter:
+    """Writes a reader's code.
+
+    The numbers at the end of local names are those of sections. Where lists are not found on their owners,
+    ``lists_by_key`` has them by the key that a section is attached by; ``one_by_key`` has the rows of a relation to one
+    by it, and ``paired_by_key`` those that pairs refer to.
+    """
+
+    node: str
+    """The local variable for what a row becomes."""
+
+    def __init__(
+        self, sections: Sequence[SectionShape], layouts: Mapping[tuple[int, OutputKind], ColumnLayout]
+    ) -> None:
         self.sections = sections
+        self.layouts = layouts
+        self.entities = [section.entities for section in sections]
         self.children: list[list[int]] = [[] for _ in sections]
         for number, section in enumerate(sections[1:], start=1):
             self.children[section.parent].append(number)
@@ -84,36 +110,38 @@ class Writer:
         self.scope: dict[str, Any] = {}
         self.depth = 1
         self.shared: list[str] = []
-        """What all sections share: instances by key, for each model."""
-        self.layout = sections[0].rows
-        self.ready: set[int] = set()
+        """The dicts that sections share: instances by key, for each model."""
+        self.layout = layouts[0, "rows"]
+        """Of the loop that is being written."""
+        self.converted: set[int] = set()
+        """The columns that its code has converted already."""
 
     # What instances and dicts differ in.
 
-    def row(self, number: int, entities: Sequence[Entity]) -> None:
-        """The code that makes a row what it becomes, and places for what hangs on it."""
+    def write_node(self, number: int) -> None:
+        """Write the code that makes a row the tree's node, with empty lists for the sections attached to it."""
         raise NotImplementedError
 
-    def owners(self, child: int) -> str | None:
-        """The dict that has what a section to many hangs on, by primary key; None if not all of them have its lists."""
+    def nodes_by_key(self, number: int) -> str | None:
+        """The dict that has a section's nodes by primary key; None if some of them are only in another section's."""
         raise NotImplementedError
 
     def list_of(self, child: int, owner: str) -> str:
         """The code for the list of a section's rows that an owner has."""
         raise NotImplementedError
 
-    def reverse_attribute(self, number: int, key: str, owner: str | None) -> None:
-        """The code that gives a row what it belongs to, which may be known."""
+    def write_reverse(self, number: int, key: str, owner: str | None) -> None:
+        """Write the code that gives a row its owner. `owner`: the variable that has it, if one does."""
 
-    def prepare(self, number: int) -> None:
-        """Code in front of a section's loop."""
+    def write_preparation(self, number: int) -> None:
+        """Write the code in front of a section's loop."""
 
-    def header(self, number: int) -> str:
-        """How a section's loop begins."""
+    def loop_header(self, number: int) -> str:
+        """The first line of a section's loop, with ``{columns}`` and ``{rows}``."""
         return PLAIN_LOOP
 
-    def ending(self) -> str:
-        """What the reader returns besides what the root became."""
+    def returned(self) -> str:
+        """The code of what the reader returns besides the root's nodes."""
         raise NotImplementedError
 
     # The skeleton.
@@ -123,130 +151,163 @@ class Writer:
 
     def build(self) -> GraphReader:
         """The reader."""
-        self.visit(0)
+        self.write_section(0)
         shared = [f"    {name} = {{}}" for name in self.shared]
-        head = ["def read(results, most, check, database):", *shared, "    found = []"]
-        source = "\n".join([*head, *self.lines, f"    return found, {self.ending()}"])
+        head = ["def read(results, max_rows_per_owner, check, database):", *shared, "    roots = []"]
+        source = "\n".join([*head, *self.lines, f"    return roots, {self.returned()}"])
         reader: GraphReader = generate("graph reader", source, self.scope)["read"]
         return reader
 
-    def visit(self, number: int) -> None:
-        """Read a section and those that hang on it: rows that a row leads to one of come before it."""
-        section = self.sections[number]
-        manies = [child for child in self.children[number] if self.sections[child].is_many]
-        for child in self.children[number]:
-            if child not in manies:
-                self.visit(child)
-        for child in manies:
-            if self.owners_by_key(child) is None:
-                self.write(f"many{child} = {{}}")
-        if not section.is_many:
-            self.write(f"one{number} = {{}}")
-        elif section.pairs is not None:
-            self.write(f"remote{number} = {{}}")
-        self.prepare(number)
-        self.read_rows(number)
-        if section.pairs is not None:
-            self.read_pairs(number, section.pairs)
-        if number and section.is_many:
-            self.check(number)
-        for layout in filter(None, (section.rows, section.pairs)):
-            self.write(f"results[{layout.number}] = None")  # What was read need not be kept.
-        for child in manies:
-            self.visit(child)
+    def is_many(self, number: int) -> bool:
+        """Whether each owner has a list of the section's rows. For the root's rows that is the reader's caller."""
+        relation = self.sections[number].relation
+        return relation is None or relation.many
 
-    def read_rows(self, number: int) -> None:
-        """The loop over a section's rows."""
+    def relation(self, number: int) -> Relation:
+        """The relation that leads to a section's rows, which is not the root."""
+        relation = self.sections[number].relation
+        assert relation is not None
+        return relation
+
+    def pairs_of(self, number: int) -> ColumnLayout | None:
+        """The pairs of a section; None if its rows have the key themselves."""
+        return self.layouts.get((number, "pairs"))
+
+    def write_section(self, number: int) -> None:
+        """Write the code that reads a section and those attached to it; relations to one come first."""
+        rows, pairs = self.layouts[number, "rows"], self.pairs_of(number)
+        many = [child for child in self.children[number] if self.is_many(child)]
+        for child in self.children[number]:
+            if child not in many:
+                self.write_section(child)
+        self.write(f"# Section {number}: {self.title(number)}")
+        for child in many:
+            if self.owners_by_key(child) is None:
+                self.write(f"lists_by_key_{child} = {{}}")
+        if not self.is_many(number):
+            self.write(f"one_by_key_{number} = {{}}")
+        elif pairs is not None:
+            self.write(f"paired_by_key_{number} = {{}}")
+        self.write_preparation(number)
+        self.write_rows(number)
+        if pairs is not None:
+            self.write_pairs(number, pairs)
+        if number and self.is_many(number):
+            self.write_check(number)
+        for layout in filter(None, (rows, pairs)):
+            self.write(f"results[{layout.output}] = None")  # Free the rows as soon as they are read.
+        for child in many:
+            self.write_section(child)
+
+    def title(self, number: int) -> str:
+        """What a section has, for a comment in the code."""
+        model = self.entities[number][0].model.__name__
+        if not number:
+            return model
         section = self.sections[number]
-        entities = section.instances.entities()
-        self.loop(section.rows, self.header(number))
-        self.unpack_keys(number, entities[0])
-        key = self.key(entities[0], section.links) if number else ""
-        if number and section.is_many and section.pairs is None:
+        return f"{model}, {section.to_attr or self.relation(number).accessor!r} of section {section.parent}"
+
+    def write_rows(self, number: int) -> None:
+        """Write the loop over a section's rows."""
+        entity = self.entities[number][0]
+        self.begin_loop(self.layouts[number, "rows"], self.loop_header(number))
+        self.convert_keys(number, entity)
+        key = self.key(entity, attributes_of(self.sections[number].remote_fields)) if number else ""
+        if number and self.is_many(number) and self.pairs_of(number) is None:
             owners = self.owners_by_key(number)
-            self.find(f"rows = many{number}[{key}]" if owners is None else f"owner = {owners}[{key}]")
-            self.row(number, entities)
-            self.write("rows.append(o0)" if owners is None else f"{self.list_of(number, 'owner')}.append(o0)")
-            self.reverse_attribute(number, key, None if owners is None else "owner")
-        else:
-            self.row(number, entities)
-            self.write(
-                f"{'remote' if section.is_many else 'one'}{number}[{key}] = o0" if number else "found.append(o0)"
+            self.skip_row_unless(
+                f"owner_list = lists_by_key_{number}[{key}]" if owners is None else f"owner = {owners}[{key}]"
             )
+            self.write_node(number)
+            rows = "owner_list" if owners is None else self.list_of(number, "owner")
+            self.write(f"{rows}.append({self.node})")
+            self.write_reverse(number, key, None if owners is None else "owner")
+        else:
+            self.write_node(number)
+            if not number:
+                self.write(f"roots.append({self.node})")
+            else:
+                by_key = "paired_by_key" if self.is_many(number) else "one_by_key"
+                self.write(f"{by_key}_{number}[{key}] = {self.node}")
         self.depth -= 1
 
-    def read_pairs(self, number: int, layout: ColumnLayout) -> None:
-        """The loop that puts rows where their pairs say."""
-        self.loop(layout, PLAIN_LOOP)
-        width = len(self.sections[number].local)
-        values = [self.value(column) for column in range(len(layout.places))]
+    def write_pairs(self, number: int, layout: ColumnLayout) -> None:
+        """Write the loop that puts rows into the lists of the owners that they are paired with."""
+        self.begin_loop(layout, PLAIN_LOOP)
+        width = len(self.sections[number].local_fields)
+        values = [self.value(column) for column in range(len(layout.positions))]
         local, remote = tuple_of(values[:width]), tuple_of(values[width:])
         owners = self.owners_by_key(number)
-        rows = f"many{number}[{local}]" if owners is None else self.list_of(number, f"{owners}[{local}]")
-        self.find(f"{rows}.append(remote{number}[{remote}])")
+        rows = f"lists_by_key_{number}[{local}]" if owners is None else self.list_of(number, f"{owners}[{local}]")
+        self.skip_row_unless(f"{rows}.append(paired_by_key_{number}[{remote}])")
         self.depth -= 1
 
-    def find(self, line: str) -> None:
-        """Code that passes over a row whose other end is not there.
+    def skip_row_unless(self, line: str) -> None:
+        """Write a line that looks up a row's other end, and skips the row if there is none.
 
-        It went away in between two statements, or the database does not enforce the key.
+        It may have been deleted between two statements, or the database does not enforce the foreign key.
         """
         self.write("try:")
         self.write(f"    {line}")
         self.write("except KeyError:")
         self.write("    continue")
 
-    def check(self, number: int) -> None:
-        """The code that looks at how many rows belong to one, if there might be too many."""
+    def write_check(self, number: int) -> None:
+        """Write the check of how many rows have the same owner, for when there might be too many."""
         owners = self.owners_by_key(number)
-        lists = f"many{number}.values()"
+        lists = f"lists_by_key_{number}.values()"
         if owners is not None:
             lists = f"[{self.list_of(number, 'owner')} for owner in {owners}.values()]"
-        result = (self.sections[number].pairs or self.sections[number].rows).number
-        self.write(f"if len(results[{result}]) > most:")
+        output = (self.pairs_of(number) or self.layouts[number, "rows"]).output
+        self.write(f"if len(results[{output}]) > max_rows_per_owner:")
         self.write(f"    check({number}, {lists})")
 
     def owners_by_key(self, child: int) -> str | None:
-        """`owners`, if a section's rows are attached by the primary key."""
+        """The dict with the owners of a section's rows, by the key that the rows are attached by; None if none has."""
         section = self.sections[child]
-        info = self.sections[section.parent].instances.info
-        return self.owners(child) if section.local == tuple(field.attname for field in info.pk_fields) else None
+        is_by_primary_key = attributes_of(section.local_fields) == self.entities[section.parent][0].keys
+        return self.nodes_by_key(section.parent) if is_by_primary_key else None
 
-    def loop(self, layout: ColumnLayout, header: str) -> None:
+    def begin_loop(self, layout: ColumnLayout, header: str) -> None:
         self.layout = layout
-        self.ready = set()
-        self.write(header.format(columns=layout.targets(), rows=f"results[{layout.number}]"))
+        self.converted = set()
+        self.write(header.format(columns=layout.targets(), rows=f"results[{layout.output}]"))
         self.depth += 1
 
-    def unpack_keys(self, number: int, entity: Entity) -> None:
-        """Values that are used more than once are processed once."""
-        names = {*entity.keys, *self.sections[number].links}
+    def convert_keys(self, number: int, entity: Entity) -> None:
+        """Write the conversion of values that are used more than once."""
+        names = {*entity.keys, *attributes_of(self.sections[number].remote_fields)}
         for child in self.children[number]:
-            names.update(self.sections[child].local)
+            names.update(attributes_of(self.sections[child].local_fields))
         for column, name in enumerate(entity.attributes):
             if name in names and self.layout.processors[column] is not None:
-                self.write(f"c{column} = {self.value(column)}")
-                self.ready.add(column)
+                self.write(f"{column_name(column)} = {self.value(column)}")
+                self.converted.add(column)
 
     def value(self, column: int) -> str:
-        """The value of a column."""
-        process = None if column in self.ready else self.layout.processors[column]
-        return written(process, f"c{column}", f"{self.layout.number}_{column}", self.scope)
+        """The code of a column's value."""
+        process = None if column in self.converted else self.layout.processors[column]
+        return written(process, column_name(column), f"{self.layout.output}_{column}", self.scope)
 
-    def named(self, thing: Any) -> str:
-        """A name for an object that the code uses."""
-        name = next((name for name, known in self.scope.items() if known is thing), f"g{len(self.scope)}")
+    def name_for(self, thing: Any, kind: str) -> str:
+        """A global name for an object that the code uses."""
+        name = next((name for name, known in self.scope.items() if known is thing), f"{kind}_{len(self.scope)}")
         self.scope[name] = thing
         return name
 
     def key(self, entity: Entity, names: Sequence[str], first: int = 0) -> str:
-        """The value of these attributes: a tuple of several."""
+        """The code of the values of these attributes of an entity, whose columns start at `first`."""
         return tuple_of([self.value(first + entity.attributes.index(name)) for name in names])
 
 
-def firsts_of(entities: Sequence[Entity]) -> list[int]:
-    """The first column of each entity, and the one behind the last."""
-    found = [0]
+def attributes_of(fields: Iterable[Field[Any]]) -> tuple[str, ...]:
+    """The attributes of an instance that have the fields' values."""
+    return tuple(field.attname for field in fields)
+
+
+def first_columns(entities: Sequence[Entity]) -> list[int]:
+    """The first column of each entity, and the one after the last."""
+    columns = [0]
     for entity in entities:
-        found.append(found[-1] + len(entity.attributes))
-    return found
+        columns.append(columns[-1] + len(entity.attributes))
+    return columns

@@ -1,7 +1,7 @@
 """Row readers: code generated per plan that turns a driver's rows into instances, dicts or tuples.
 
-A row is unpacked into local variables and each value assigned where it belongs, with no call per value where
-the driver already gives the right type. `source_of(reader)` shows the code.
+A row is unpacked into local variables, and each value is assigned directly: nothing is called for a value that the
+driver returns in the right type. `source_of(reader)` is the code, which ``ORM_SHOW_CODE=1`` prints.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from orm.utils.codegen import generate, written
 Process = Callable[[Any], Any]
 Rows = Sequence[Sequence[Any]]
 Reader = Callable[..., list[Any]]
-"""Takes rows; and what else it was made to take."""
+"""Takes the driver's rows, and whatever else it was made for."""
 Widths = Sequence[int] | None
-"""Of how many columns each value is made; more than one are a tuple. None: one each."""
+"""How many columns make up each value; a value of several is a tuple. None: one column each."""
 
 
 @dataclass(frozen=True)
@@ -31,131 +31,137 @@ class Entity:
     model: type
     attributes: tuple[str, ...]
     keys: tuple[str, ...]
-    """The attributes of the primary key, whose NULL says that nothing was joined."""
+    """The attributes of the primary key. If they are NULL, nothing was joined."""
     parent: int | None = None
-    """The position of the entity that it hangs on, and under which name."""
+    """The position of the entity that this one is joined to."""
     name: str | None = None
+    """The parent's attribute that takes the instance."""
     back: str | None = None
-    """The attribute that takes what it hangs on. Where nothing was joined, that is noted there."""
+    """The attribute that takes the parent. A parent that nothing was joined to is marked as having nothing there."""
     shared: tuple[str, ...] = ()
-    """The attributes of its whole key, if rows that agree in them share one instance."""
+    """The attributes of the whole key, if rows that agree in them share one instance."""
 
 
 @dataclass(frozen=True)
 class GroupBy:
-    """By which key a reader puts instances into lists."""
+    """The key by which a reader puts instances into lists, one for each owner."""
 
-    by: tuple[str, ...] = ()
-    """Its attributes; a tuple of several."""
-    links: int = 0
-    """Or so many columns at the end."""
-    back: str | None = None
-    """The attribute that takes the owner of the list."""
-    returned: bool = False
-    """Whether the reader also returns the instances that it puts into lists by a key of their own."""
+    attributes: tuple[str, ...] = ()
+    """The attributes that the key consists of."""
+    key_columns: int = 0
+    """Alternatively, the key is the last `key_columns` columns."""
+    owner_attribute: str | None = None
+    """The attribute of each instance that takes its owner."""
+    returns_instances: bool = False
+    """Whether the reader also returns the instances, if the key consists of attributes."""
 
-    def reverse_attribute(self) -> list[str]:
-        """Lines that give `o0` the owner of its list."""
-        if self.back is None:
+    def assign_owner(self) -> list[str]:
+        """Lines that give an instance its owner."""
+        if self.owner_attribute is None:
             return []
-        if self.back == OWNER:
-            return [f"o0.{OWNER} = owner"]
-        # Under the name of a relation an attribute would check and convert.
-        return [f"o0.__dict__[{self.back!r}] = owner.get()"]
+        if self.owner_attribute == OWNER:
+            return [f"instance.{OWNER} = owner"]
+        # Assigning to a relation's own attribute would validate and convert.
+        return [f"instance.__dict__[{self.owner_attribute!r}] = owner.get()"]
 
 
 def read_instances(
     entities: Sequence[Entity],
     processors: Sequence[Process | None],
-    extra: Sequence[str] = (),
-    hidden: int = 0,
-    listed: GroupBy | None = None,
+    annotations: Sequence[str] = (),
+    trailing_columns: int = 0,
+    group_by: GroupBy | None = None,
 ) -> Reader:
     """A reader of model instances: of the first entity, with the others attached.
 
-    The columns after the entities' become attributes of the first, by the names in `extra`; `hidden` columns at the end
-    of each row are passed over.
+    The columns after those of the entities become attributes of the first, with the names in `annotations`. The last
+    `trailing_columns` of each row are ignored.
 
-    With `listed` it also takes `RowsByOwner`, and puts each instance into the list of its key. A row of another key is
-    passed over. Where the key is of the columns after those, it takes a dict in which instances are kept by primary
-    key: rows of the same one share an instance, unless there is `extra`. The new ones are returned.
+    With `group_by` the reader also takes `rows_by_owner`, a `RowsByOwner`, and adds each instance to the list of its
+    key; rows with another key are skipped. If the key is in columns after the annotations, the same row may come once
+    for each owner. Then the reader also takes `instances_by_key`, a dict that it fills: rows with the same primary key
+    share an instance, unless they have annotations. It returns the new instances.
     """
-    scope: dict[str, Any] = {}
+    scope: dict[str, Any] = {"repeat": repeat}
     processors = list(processors)
     firsts = [sum(len(entity.attributes) for entity in entities[:index]) for index in range(len(entities))]
     column = firsts[-1] + len(entities[-1].attributes)
     before: list[str] = []
 
-    def made(index: int) -> list[str]:
-        """Lines that make an entity's instance, and those that hang on it."""
-        entity = entities[index]
-        scope[f"new{index}"] = entity.model.__new__
-        scope[f"model{index}"] = entity.model
-        lines = [f"o{index} = new{index}(model{index})"]
+    def make(index: int) -> list[str]:
+        """Lines that make an entity's instance, and those joined to it."""
+        entity, instance = entities[index], instance_name(index)
+        scope[f"new_{index}"] = entity.model.__new__
+        scope[f"model_{index}"] = entity.model
+        lines = [f"{instance} = new_{index}(model_{index})"]
         for position, attribute in enumerate(entity.attributes, start=firsts[index]):
-            lines.append(f"{attribute_of(f'o{index}', attribute)} = {_value(position, processors, scope)}")
+            lines.append(f"{attribute_of(instance, attribute)} = {_value(position, processors, scope)}")
         for child, joined in enumerate(entities):
             if joined.parent == index:
-                lines += attached(child)
+                lines += attach(child)
         return lines
 
-    def attached(index: int) -> list[str]:
-        """Lines that hang an entity's instance on its parent, if there is one."""
-        entity = entities[index]
-        lines = made(index)
+    def attach(index: int) -> list[str]:
+        """Lines that attach a joined entity's instance to its parent, if there is one."""
+        entity, instance = entities[index], instance_name(index)
+        assert entity.parent is not None
+        parent = instance_name(entity.parent)
+        lines = make(index)
         if entity.shared:
-            shared = tuple_of([f"c{firsts[index] + entity.attributes.index(name)}" for name in entity.shared])
-            before.append(f"known{index} = {{}}")
-            lines[0] = f"o{index} = known{index}[{shared}] = {lines[0].partition(' = ')[2]}"
-            lines = [f"o{index} = known{index}.get({shared})", f"if o{index} is None:", *_indented(lines)]
-        lines.append(f"o{entity.parent}.__dict__[{entity.name!r}] = o{index}")
-        absent: list[str] = []
+            key = tuple_of([column_name(firsts[index] + entity.attributes.index(name)) for name in entity.shared])
+            before.append(f"{instance}_by_key = {{}}")
+            lines[0] = f"{instance} = {instance}_by_key[{key}] = {lines[0].partition(' = ')[2]}"
+            lines = [f"{instance} = {instance}_by_key.get({key})", f"if {instance} is None:", *_indented(lines)]
+        lines.append(f"{parent}.__dict__[{entity.name!r}] = {instance}")
+        otherwise: list[str] = []
         if entity.back is not None:
-            assert entity.name is not None
-            lines.append(f"o{index}.__dict__[{entity.back!r}] = o{entity.parent}")
+            lines.append(f"{instance}.__dict__[{entity.back!r}] = {parent}")
             scope["set_loaded"] = set_loaded
-            absent = ["else:", f"    set_loaded(o{entity.parent}, {entity.name!r}, [])"]
+            otherwise = ["else:", f"    set_loaded({parent}, {entity.name!r}, [])"]
         return [
-            f"if c{firsts[index] + entity.attributes.index(entity.keys[0])} is not None:",
+            f"if {column_name(firsts[index] + entity.attributes.index(entity.keys[0]))} is not None:",
             *_indented(lines),
-            *absent,
+            *otherwise,
         ]
 
     key_columns: list[int] = []
-    if listed is not None:
-        key_columns += [entities[0].attributes.index(name) for name in listed.by]
-        key_columns += range(column + len(extra), column + len(extra) + listed.links)
-    ready: list[str] = []
+    if group_by is not None:
+        key_columns += [entities[0].attributes.index(name) for name in group_by.attributes]
+        key_columns += range(column + len(annotations), column + len(annotations) + group_by.key_columns)
+    conversions: list[str] = []
     for position in key_columns:
         if processors[position] is not None:
-            ready.append(f"c{position} = {_value(position, processors, scope)}")
+            conversions.append(f"{column_name(position)} = {_value(position, processors, scope)}")
             processors[position] = None
-    body = made(0)
-    for name in extra:
-        body.append(f"{attribute_of('o0', name)} = {_value(column, processors, scope)}")
+    body = make(0)
+    for name in annotations:
+        body.append(f"{attribute_of('instance', name)} = {_value(column, processors, scope)}")
         column += 1
-    scope["repeat"] = repeat
-    if listed is None:
-        # Made in C, without a call for each row that the interpreter has to make.
-        before.append("found = list(map(new0, repeat(model0, len(rows))))")
-        return _build(body[1:], column, hidden, scope, before, "({columns}), o0 in zip(rows, found)")
-    key = tuple_of([f"c{position}" for position in key_columns])
-    find = [*ready, "try:", f"    mine, owner = places[{key}]", "except KeyError:", "    continue"]
-    before.append("found = []")
-    if not listed.links:
-        body = [*find, *body[1:], *listed.reverse_attribute(), "mine.append(o0)"]
-        if listed.returned:
-            before.append("append = found.append")
-            body.append("append(o0)")
-        loop = "({columns}), o0 in zip(rows, map(new0, repeat(model0)))"
-        return _build(body, column, hidden, scope, before, loop, "rows, places")
-    before.append("append = found.append")
-    body.append("append(o0)")
-    if not extra:
-        pk = tuple_of([f"c{entities[0].attributes.index(name)}" for name in entities[0].keys])
-        body = [f"o0 = seen.get({pk})", "if o0 is None:", *_indented([*body, f"seen[{pk}] = o0"])]
-    body = [*find, *body, "mine.append(o0)"]
-    return _build(body, column + listed.links, hidden, scope, before, "{columns} in rows", "rows, places, seen")
+    if group_by is None:
+        # The instances are made in C, without a call for each row that the interpreter has to make.
+        before.append("instances = list(map(new_0, repeat(model_0, len(rows))))")
+        return _build(
+            body[1:], column, trailing_columns, scope, before, "({columns}), instance in zip(rows, instances)"
+        )
+    key = tuple_of([column_name(position) for position in key_columns])
+    lookup = [*conversions, "try:", f"    owner_list, owner = rows_by_owner[{key}]", "except KeyError:", "    continue"]
+    before.append("instances = []")
+    if not group_by.key_columns:
+        body = [*lookup, *body[1:], *group_by.assign_owner(), "owner_list.append(instance)"]
+        if group_by.returns_instances:
+            before.append("append = instances.append")
+            body.append("append(instance)")
+        loop = "({columns}), instance in zip(rows, map(new_0, repeat(model_0)))"
+        return _build(body, column, trailing_columns, scope, before, loop, "rows, rows_by_owner")
+    before.append("append = instances.append")
+    body.append("append(instance)")
+    if not annotations:
+        pk = tuple_of([column_name(entities[0].attributes.index(name)) for name in entities[0].keys])
+        body.append(f"instances_by_key[{pk}] = instance")
+        body = [f"instance = instances_by_key.get({pk})", "if instance is None:", *_indented(body)]
+    body = [*lookup, *body, "owner_list.append(instance)"]
+    arguments = "rows, rows_by_owner, instances_by_key"
+    return _build(body, column + group_by.key_columns, trailing_columns, scope, before, "{columns} in rows", arguments)
 
 
 def _indented(lines: list[str]) -> list[str]:
@@ -163,36 +169,36 @@ def _indented(lines: list[str]) -> list[str]:
 
 
 def read_dicts(
-    names: Sequence[str], processors: Sequence[Process | None], hidden: int = 0, widths: Widths = None
+    names: Sequence[str], processors: Sequence[Process | None], trailing_columns: int = 0, widths: Widths = None
 ) -> Reader:
     """A reader of dicts with these keys."""
     scope: dict[str, Any] = {}
     values = _values(processors, widths, scope)
     items = [f"{name!r}: {value}" for name, value in zip(names, values, strict=True)]
-    return _each(f"{{{', '.join(items)}}}", len(processors), hidden, scope)
+    return _each(f"{{{', '.join(items)}}}", len(processors), trailing_columns, scope)
 
 
-def read_tuples(processors: Sequence[Process | None], hidden: int = 0, widths: Widths = None) -> Reader:
+def read_tuples(processors: Sequence[Process | None], trailing_columns: int = 0, widths: Widths = None) -> Reader:
     """A reader of tuples."""
     scope: dict[str, Any] = {}
     items = [f"{value}, " for value in _values(processors, widths, scope)]
-    return _each(f"({''.join(items)})", len(processors), hidden, scope)
+    return _each(f"({''.join(items)})", len(processors), trailing_columns, scope)
 
 
 def read_named_tuples(
-    names: Sequence[str], processors: Sequence[Process | None], hidden: int = 0, widths: Widths = None
+    names: Sequence[str], processors: Sequence[Process | None], trailing_columns: int = 0, widths: Widths = None
 ) -> Reader:
     """A reader of named tuples, of a class called Row."""
     scope: dict[str, Any] = {"Row": namedtuple("Row", names)}
     scope["make"] = scope["Row"]._make
     items = [f"{value}, " for value in _values(processors, widths, scope)]
-    return _each(f"make(({''.join(items)}))", len(processors), hidden, scope)
+    return _each(f"make(({''.join(items)}))", len(processors), trailing_columns, scope)
 
 
-def read_values(processors: Sequence[Process | None], hidden: int = 0, widths: Widths = None) -> Reader:
-    """A reader of the first value of each row, bare."""
+def read_values(processors: Sequence[Process | None], trailing_columns: int = 0, widths: Widths = None) -> Reader:
+    """A reader of the first value of each row."""
     scope: dict[str, Any] = {}
-    return _each(_values(processors, widths, scope)[0], len(processors), hidden, scope)
+    return _each(_values(processors, widths, scope)[0], len(processors), trailing_columns, scope)
 
 
 def source_of(reader: Reader) -> str:
@@ -202,9 +208,19 @@ def source_of(reader: Reader) -> str:
 
 
 def attribute_of(instance: str, name: str) -> str:
-    """Code for an instance's attribute. It can name those that the language does not read otherwise."""
+    """The code of an instance's attribute, whose name may be a keyword or no identifier."""
     plain = name.isascii() and name.isidentifier() and not iskeyword(name)
     return f"{instance}.{name}" if plain else f"{instance}.__dict__[{name!r}]"
+
+
+def column_name(column: int) -> str:
+    """The local variable for a column's value."""
+    return f"column_{column}"
+
+
+def instance_name(index: int) -> str:
+    """The local variable for the instance of an entity: the row's own, or a joined one."""
+    return f"joined_{index}" if index else "instance"
 
 
 def _values(processors: Sequence[Process | None], widths: Widths, scope: dict[str, Any]) -> list[str]:
@@ -217,22 +233,27 @@ def _values(processors: Sequence[Process | None], widths: Widths, scope: dict[st
 
 
 def _value(column: int, processors: Sequence[Process | None], scope: dict[str, Any]) -> str:
-    return written(processors[column], f"c{column}", column, scope)
+    return written(processors[column], column_name(column), column, scope)
 
 
 def tuple_of(parts: Sequence[str]) -> str:
-    """The code of a tuple, or of the value itself if it is one."""
+    """The code of a tuple of these values, or of the value if there is only one."""
     return parts[0] if len(parts) == 1 else f"({', '.join(parts)})"
 
 
-def _targets(columns: int, hidden: int) -> str:
-    """What a row is unpacked into."""
-    return "".join(f"c{i}, " for i in range(columns)) + ("*_" if hidden else "")
+def unpacked(names: Sequence[str]) -> str:
+    """The code of the targets that a row is unpacked into."""
+    return ", ".join(names) if len(names) > 1 else f"{names[0]},"
 
 
-def _each(item: str, columns: int, hidden: int, scope: dict[str, Any]) -> Reader:
-    """The reader that makes one expression of each row."""
-    source = f"def read(rows):\n    return [{item} for {_targets(columns, hidden)} in rows]"
+def _targets(columns: int, trailing_columns: int) -> str:
+    """The targets for the columns that are read; the others are ignored."""
+    return unpacked([*map(column_name, range(columns)), *(["*_"] if trailing_columns else [])])
+
+
+def _each(item: str, columns: int, trailing_columns: int, scope: dict[str, Any]) -> Reader:
+    """A reader that evaluates one expression for each row."""
+    source = f"def read(rows):\n    return [{item} for {_targets(columns, trailing_columns)} in rows]"
     reader: Reader = generate("row reader", source, scope)["read"]
     return reader
 
@@ -240,19 +261,19 @@ def _each(item: str, columns: int, hidden: int, scope: dict[str, Any]) -> Reader
 def _build(
     body: list[str],
     columns: int,
-    hidden: int,
+    trailing_columns: int,
     scope: dict[str, Any],
     before: Sequence[str],
     loop: str,
     arguments: str = "rows",
 ) -> Reader:
-    """The reader that runs some lines for each row."""
+    """A reader that runs the lines of `body` for each row."""
     lines = [
         f"def read({arguments}):",
         *(f"    {line}" for line in before),
-        f"    for {loop.format(columns=_targets(columns, hidden))}:",
+        f"    for {loop.format(columns=_targets(columns, trailing_columns))}:",
         *(f"        {line}" for line in body),
-        "    return found",
+        "    return instances",
     ]
     reader: Reader = generate("row reader", "\n".join(lines), scope)["read"]
     return reader

@@ -5,14 +5,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Hashable, Iterator
 from types import BuiltinFunctionType, FunctionType
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 import orm
 from orm.database.connections.database import Database
 from orm.query.plans.cache import PlanCache, plans
-from orm.query.plans.graph import GraphPlan
+from orm.query.plans.graph import GraphPlan, ReaderKind
 from orm.query.plans.plan import Plan
 from orm.utils.codegen import Inline
 from tests.loading.models import Album, Cover, Label, Tag, Track
@@ -77,8 +77,15 @@ def made_again(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Hashable]]:
             assert content(plan) == content(make())
         return plan
 
+    initialize = GraphPlan.__init__
+
+    def initialize_and_keep(plan: GraphPlan, dialect: Any, sections: Any, max_rows: Any) -> None:
+        initialize(plan, dialect, sections, max_rows)
+        plan.sections = sections  # type: ignore[attr-defined]
+
     plans.clear()
     monkeypatch.setattr(PlanCache, "get", get_and_compare)
+    monkeypatch.setattr(GraphPlan, "__init__", initialize_and_keep)
     yield compared
     plans.clear()
 
@@ -88,7 +95,8 @@ def content(value: Any) -> Any:
     if isinstance(value, Plan):
         return [content(getattr(value, name)) for name in Plan.__slots__]
     if isinstance(value, GraphPlan):
-        return content([value.plans, value.outputs, value.instances, value.marked, value.dicts])
+        sections = value.sections  # type: ignore[attr-defined]
+        return content([value.plans, value.outputs, [value.reader(kind, sections) for kind in get_args(ReaderKind)]])
     if isinstance(value, FunctionType):
         names = value.__globals__
         if "__source__" in names:

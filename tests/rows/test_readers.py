@@ -71,7 +71,7 @@ def test_conversions_are_written_out() -> None:
     doubled = Inline("None if {v} is None else {half} * {v}", half=2)
     read = read_tuples([halved, None, doubled])
     assert read([(3, "x", 1), (None, None, None)]) == [(1.5, "x", 2), (None, None, None)]
-    assert "half_0 * c0" in source_of(read)
+    assert "half_0 * column_0" in source_of(read)
 
 
 def test_processors_run_where_there_are_any() -> None:
@@ -90,7 +90,11 @@ def test_hidden_columns_are_passed_over() -> None:
     assert read_tuples([None, None], 2)(rows) == [(1, 2)]
     assert read_dicts(["a", "b"], [None, None], 2)(rows) == [{"a": 1, "b": 2}]
     assert read_values([None], 3)(rows) == [1]
-    assert vars(read_instances([TRACK], [None] * 3, hidden=1)(rows)[0]) == {"id": 1, "title": 2, "album_id": "x"}
+    assert vars(read_instances([TRACK], [None] * 3, trailing_columns=1)(rows)[0]) == {
+        "id": 1,
+        "title": 2,
+        "album_id": "x",
+    }
 
 
 @pytest.mark.parametrize("name", ['x"', "x'", "x\\", "x\n", "{x}", "a b", "'); import os; ('", "%s"])
@@ -101,5 +105,5 @@ def test_names_are_data_not_code(name: str) -> None:
 def test_the_generated_code_can_be_read() -> None:
     source = source_of(read_instances([TRACK, ALBUM], [None] * 5))
     assert source.startswith("def read(rows):")
-    assert "o0.title = c1" in source
-    assert "if c3 is not None:" in source
+    assert "instance.title = column_1" in source
+    assert "if column_3 is not None:" in source
