@@ -71,7 +71,7 @@ class CTE:
         if name not in names:
             raise FieldError(f"The CTE {self.name!r} has no column {name!r}. Its columns are: {', '.join(names)}.")
         projection = self.query.projection
-        field: Field[Any] = projection.selected(self.query.names())[projection.position(name)].field
+        field: Field[Any] = projection.selected(self.query.resolver())[projection.position(name)].field
         return field
 
 

@@ -11,7 +11,7 @@ from orm import execution
 from orm.database.connections.server_dialect import dialect_of
 from orm.loading.parents import PrefetchParents
 from orm.query.prefetch_tree import Branch, SuppressedRelation
-from orm.query.projection import Instances, Projection, Relations
+from orm.query.projection import Instances, Projection
 from orm.query.query import Query
 from orm.query.related_rows import must_filter_by_owner, rows_of_owners, selects_whole_table
 from orm.relations import FORWARD, ManyToManySide
@@ -29,23 +29,6 @@ from orm.utils.gc_control import gc_paused
 
 if TYPE_CHECKING:
     from orm.models import Model
-
-
-def prepared(query: Query) -> Query:
-    """The query with the columns that its branches are attached by, whatever ``only()`` and ``defer()`` say."""
-    projection = query.projection
-    if not query.branches or not isinstance(projection, Instances):
-        return query
-    return query.replace(projection=_needing(projection, (), query.branches))
-
-
-def _needing(projection: Instances, chain: Relations, branches: Iterable[Branch]) -> Instances:
-    for branch in branches:
-        projection = projection.needing(chain, local_fields(branch.relation))
-        further = (*chain, branch.relation)
-        if further in projection.related:
-            projection = _needing(projection, further, branch.branches)  # type: ignore[arg-type]
-    return projection
 
 
 async def complete(
@@ -204,7 +187,7 @@ async def _read(
     children: PrefetchParents | None,
 ) -> list[Model]:
     """Put the rows of a branch into the lists of the keys that they belong to, each with its way back; all of them."""
-    query = prepared(branch.query.replace(branches=branch.branches))
+    query = branch.query.replace(branches=branch.branches).with_branch_keys
     database = using or query.info.registry.database
     keys = [*places.instances]
     most = (await dialect_of(database)).max_list or len(keys)

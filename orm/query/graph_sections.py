@@ -17,14 +17,14 @@ from orm.exceptions import NotSupportedError, QueryError
 from orm.fields import Field
 from orm.functions.math import Random
 from orm.lookups.base import Prepared
-from orm.query.conditions.base import EVERYTHING, IS_NULL, LookupPredicate, Predicate, both
+from orm.query.conditions.base import EVERYTHING, IS_NULL, LookupPredicate, Predicate, and_
 from orm.query.paths import resolve_path
 from orm.query.prefetch_tree import Branch
 from orm.query.projection import Columns, Instances
 from orm.query.query import Query
 from orm.query.related_rows import LimitedPerOwner, is_owned_wholly, paths_to, selects_whole_table
 from orm.query.rendering import BindNumbering, Rendering
-from orm.query.resolving.resolve import primary_key_ordering
+from orm.query.resolving.resolver import Resolver, primary_key_ordering
 from orm.query.set_operations import Combination
 from orm.query.terms.base import PathTerm, Term
 from orm.query.terms.computed import FuncTerm
@@ -132,7 +132,7 @@ class Section:
         """Whether no row can come twice, because no relation to many is joined."""
         query = self.original
         ordered_by = (leaf for term in query.order for leaf in term.term.leaves())
-        return not query.reached and not query.cte_joins and not any(leaf.many for leaf in ordered_by)
+        return not query.joins.highest and not query.cte_joins and not any(leaf.many for leaf in ordered_by)
 
     @property
     def has_suppressed(self) -> bool:
@@ -252,11 +252,11 @@ class _Sections:
                 paired = _select_fields(rows_of_owners, fields, owner_keys)
                 pairs = paired.replace(ordering=())
                 ordered_pairs = paired if paired.order else None
-        names = query.names()
-        keys = [names.path_term(resolve_path(target, field.attname, "a key")) for field in fields]
+        resolver = query.resolver()
+        keys = [resolver.column(resolve_path(target, field.attname, "a key")) for field in fields]
         width = len(local_fields(relation))
         is_paired = InTableOfKeys(keys, ("pairs", number), tuple(range(width, width + len(fields))))
-        rows = query.replace(where=both(query.where, is_paired), ordering=(), offset=0, stop=None)
+        rows = query.replace(where=and_(query.where, is_paired), ordering=(), offset=0, stop=None)
         return Section(
             path=path,
             branch=branch,
@@ -274,13 +274,13 @@ class _Sections:
     def _rows_of_owners(self, branch: Branch, parent: int) -> tuple[Query, tuple[PathTerm, ...]]:
         """The rows whose owners are in the section `parent`, and the terms for their owners' keys."""
         query = branch.query
-        names = query.replace(same_scope=False).names(own_scope=True)
-        owner_keys = tuple(names.path_term(path) for path in paths_to(branch.relation))
+        resolver = query.replace(shares_joins=False).filter_resolver()
+        owner_keys = tuple(resolver.column(path) for path in paths_to(branch.relation))
         where = query.where
         if not self._has_all_owners(branch.relation, parent):
             columns = self._key_columns(branch.relation, parent)
-            where = both(where, InTableOfKeys(owner_keys, ("keys", parent), columns))
-        return query.with_scope(names, where=where), owner_keys
+            where = and_(where, InTableOfKeys(owner_keys, ("keys", parent), columns))
+        return query.with_joins(resolver.joins, where=where), owner_keys
 
     def _has_all_owners(self, relation: Relation, parent: int) -> bool:
         """Whether the section `parent` has the owners of all rows, so that these need no condition on their key."""
@@ -289,10 +289,10 @@ class _Sections:
     def _all_pairs(self, relation: ManyToManySide, parent: int) -> Query:
         """The pairs of keys as the through table has them."""
         info = relation.through._meta
-        names = Query(info, Instances(info)).names()
+        resolver = Resolver(info)
         local, remote = (
             tuple(
-                names.path_term(resolve_path(info, field.attname, "a key"))
+                resolver.column(resolve_path(info, field.attname, "a key"))
                 for field in fields_of(info, key.local_columns)
             )
             for key in (relation.local_key, relation.remote_key)
@@ -301,7 +301,7 @@ class _Sections:
         if relation.local_key.allow_null or not self._sections[parent].has_all_rows:
             where = InTableOfKeys(local, ("keys", parent), self._key_columns(relation, parent))
         for term in remote if relation.remote_key.allow_null else ():
-            where = both(where, LookupPredicate(term, IS_NULL, Prepared((), variant=False)))
+            where = and_(where, LookupPredicate(term, IS_NULL, Prepared((), variant=False)))
         return Query(info, _numbered_columns((*local, *remote)), where, ordering=())
 
     def _key_columns(self, relation: Relation, parent: int) -> tuple[int, ...]:
@@ -323,9 +323,9 @@ def _with_fields(query: Query, fields: Iterable[Field[Any]]) -> Instances:
 
 def _select_fields(query: Query, fields: Iterable[Field[Any]], before: tuple[PathTerm, ...] = ()) -> Query:
     """The query with only the columns of `before` and of these fields."""
-    names = query.names()
+    resolver = query.resolver()
     info: ModelInfo = query.info
-    terms = (*before, *(names.path_term(resolve_path(info, field.attname, "a key")) for field in fields))
+    terms = (*before, *(resolver.column(resolve_path(info, field.attname, "a key")) for field in fields))
     return query.replace(projection=_numbered_columns(terms))
 
 

@@ -15,11 +15,11 @@ from sqlalchemy import ColumnElement
 from orm.exceptions import QueryError
 from orm.fields import Field
 from orm.lookups.base import Exact, GreaterThan, GreaterThanOrEqual, LessThan, LessThanOrEqual, Prepared
-from orm.query.conditions.base import IS_NULL, NOTHING, LookupPredicate, Predicate, both, junction
+from orm.query.conditions.base import IS_NULL, NOTHING, LookupPredicate, Predicate, and_, junction
 from orm.query.ordering import ClauseOrder, OrderTerm
 from orm.query.projection import Projection
 from orm.query.query import Query
-from orm.query.resolving.resolve import primary_key_ordering
+from orm.query.resolving.resolver import primary_key_ordering
 from orm.query.terms.base import PathTerm
 from orm.rows.readers import Process, Reader, Rows, read_tuples
 
@@ -113,7 +113,7 @@ class Keyset:
     def query(self, query: Query) -> Query:
         """The query in this order, its rows with their places."""
         # A condition across a relation to many rows finds a row several times, always at the same place.
-        distinct = query.distinct or (bool(query.scopes) and not query.grouped)
+        distinct = query.distinct or (bool(query.joins.highest) and not query.grouped)
         return query.replace(
             ordering=self.order, distinct=distinct, projection=WithPosition(query.projection, self.order)
         )
@@ -133,7 +133,7 @@ class Keyset:
             return condition
         # It follows from the rest, and lets the database begin in the middle of an index.
         bound = LookupPredicate(first.term, UP_TO if first.descending else FROM, Prepared((value,)))
-        return both(bound, condition)
+        return and_(bound, condition)
 
 
 def _equal(term: OrderTerm, value: Any) -> Predicate:

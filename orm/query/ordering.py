@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement
 
 from orm.exceptions import QueryError
+from orm.query.paths import Path
 from orm.query.terms.base import PathTerm, Term
 
 if TYPE_CHECKING:
     from orm.query.rendering import Rendering
-    from orm.query.resolving.scope import Scope
 
 
 class OrderTerm:
@@ -27,13 +27,13 @@ class OrderTerm:
         self.key: Hashable = (term.key, descending, nulls)
         self.values = term.values
 
-    def settled(self, names: Scope, shown: tuple[Term, ...]) -> OrderTerm:
-        """The same, by the column of `shown` if it is there, else by the latest join of its relations."""
+    def rebound(self, selected: tuple[Term, ...], latest: Callable[[Path], PathTerm]) -> OrderTerm:
+        """The same ordering by the selected term of its path, or else by the path's `latest` join."""
         if not isinstance(self.term, PathTerm):
             return self
         path = self.term.path
-        term = next((t for t in shown if isinstance(t, PathTerm) and t.path is path), None)
-        return OrderTerm(term or names.path_term(path), self.descending, self.nulls)
+        term = next((t for t in selected if isinstance(t, PathTerm) and t.path is path), None)
+        return OrderTerm(term or latest(path), self.descending, self.nulls)
 
     def reversed(self) -> OrderTerm:
         """The opposite direction."""

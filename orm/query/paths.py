@@ -11,7 +11,6 @@ from orm.relations import CompositeForeignKey, ForeignKey, GenericForeignKey, Ho
 
 if TYPE_CHECKING:
     from orm.mapping.model_info import ModelInfo
-    from orm.query.terms.base import PathTerm
 
 # Only names that are valid are interned, so this is only reached by going round in cycles of relations.
 MAX_CACHED = 2_000
@@ -42,8 +41,8 @@ class Path:
         self.nullable = stored.allow_null or any(hop.allow_null for hop in relations)
         self.many = any(hop.many for hop in relations)
         """Whether it may lead to several rows."""
-        self.term: PathTerm | None = None
-        """Its column as a term, where it leads to a single row: see `Scope.path_term`."""
+        self.term: Any = None
+        """The term of its column, once there is one: see `PathTerm.of`. Terms are a layer above."""
         self._rests: dict[int, Path] = {}
 
     def after(self, count: int) -> Path:

@@ -13,10 +13,10 @@ from orm.exceptions import FieldError, QueryError
 from orm.fields import Field
 from orm.query.paths import check_name, chosen_paths, resolve_path
 from orm.query.resolving.composite_keys import key_parts
-from orm.query.resolving.resolve import resolve
-from orm.query.resolving.scope import Scope
+from orm.query.resolving.resolver import Resolver
 from orm.query.terms.base import AnnotationTerm, PathTerm, Term
 from orm.relations import CompositeForeignKey, ForeignKey, Relation, ReverseRelation, fields_of
+from orm.relations.attaching import local_fields
 from orm.rows.readers import (
     Entity,
     GroupBy,
@@ -32,6 +32,7 @@ from orm.utils.memoized import memoized_property
 
 if TYPE_CHECKING:
     from orm.mapping.model_info import ModelInfo
+    from orm.query.prefetch_tree import Branch
     from orm.query.rendering import Rendering
 
 Joinable = ForeignKey[Any] | CompositeForeignKey[Any] | ReverseRelation
@@ -70,7 +71,7 @@ class Projection:
         """What it selects besides, for which groups of rows must be of one value."""
         return ()
 
-    def selected(self, names: Scope) -> tuple[Term, ...]:
+    def selected(self, resolver: Resolver) -> tuple[Term, ...]:
         """What makes one row of the query differ from another."""
         raise NotImplementedError
 
@@ -112,15 +113,15 @@ class Instances(Projection):
     def names(self) -> tuple[str, ...]:  # type: ignore[override]
         return (*(field.attname for field in self._fields(())), *self.annotations)
 
-    def selected(self, names: Scope) -> tuple[Term, ...]:
+    def selected(self, resolver: Resolver) -> tuple[Term, ...]:
         own = [
-            names.path_term(
+            resolver.column(
                 resolve_path(self.info, "__".join([*(hop.name for hop in chain), field.attname]), "a column")
             )
             for chain in ((), *self.related)
             for field in self._fields(chain)
         ]
-        return (*own, *(names.annotations[name] for name in self.annotations))
+        return (*own, *(resolver.annotations[name] for name in self.annotations))
 
     def with_related(self, paths: Iterable[str]) -> Instances:
         """Also the instances at these paths. Raises `FieldError` for a path that is no relation."""
@@ -174,6 +175,16 @@ class Instances(Projection):
     def needing(self, relations: Relations, fields: Iterable[Field[Any]]) -> Instances:
         """Also these fields of the instances at the end of the relations."""
         return replace(self, needed=self.needed.union((relations, field) for field in fields))
+
+    def needing_branches(self, branches: Iterable[Branch], chain: Relations = ()) -> Instances:
+        """Also the fields by which the rows of these branches are attached to the instances at the end of `chain`."""
+        projection = self
+        for branch in branches:
+            projection = projection.needing(chain, local_fields(branch.relation))
+            further: Any = (*chain, branch.relation)
+            if further in projection.related:
+                projection = projection.needing_branches(branch.branches, further)
+        return projection
 
     def _masks(self, names: Iterable[str], what: str) -> frozenset[tuple[Relations, Field[Any]]]:
         masks = set()
@@ -295,16 +306,18 @@ class Columns(Projection):
     """How many of the terms each name has: several are a key of several columns, which is a tuple. None: one each."""
 
     @classmethod
-    def of(cls, names: Scope, shape: Shape, fields: Iterable[Any], named: dict[str, Any]) -> Columns:
+    def of(cls, resolver: Resolver, shape: Shape, fields: Iterable[Any], named: dict[str, Any]) -> Columns:
         """The columns of these names and expressions; of none, all of the model's."""
         keys: list[str] = []
         terms: list[tuple[Term, ...]] = []
         given = list(fields)
         if not given and not named:
-            given = [field.attname for field in names.info.fields.values()]
-            given += [name for name, annotation in names.annotations.items() if getattr(annotation, "selectable", True)]
+            given = [field.attname for field in resolver.info.fields.values()]
+            given += [
+                name for name, annotation in resolver.annotations.items() if getattr(annotation, "selectable", True)
+            ]
         for field in given:
-            found = _column(names, field)
+            found = _column(resolver, field)
             if isinstance(field, str):
                 name = field
                 if isinstance(found[0], AnnotationTerm) and not found[0].selectable:
@@ -315,7 +328,7 @@ class Columns(Projection):
             terms.append(found)
         for name, expression in named.items():
             keys.append(name)
-            terms.append(_column(names, expression))
+            terms.append(_column(resolver, expression))
         if shape == "named":
             _check_attributes(keys)
         if shape == "flat" and len(keys) != 1:
@@ -330,7 +343,7 @@ class Columns(Projection):
         found: Field[Any] = term.field
         return found
 
-    def selected(self, names: Scope) -> tuple[Term, ...]:
+    def selected(self, resolver: Resolver) -> tuple[Term, ...]:
         return self.terms
 
     @property
@@ -370,17 +383,17 @@ class Columns(Projection):
         return (read_values if self.shape == "flat" else read_tuples)(processors, hidden, self.widths)
 
 
-def _column(names: Scope, expression: Any) -> tuple[Term, ...]:
+def _column(resolver: Resolver, expression: Any) -> tuple[Term, ...]:
     """The terms that an expression selects: of a key of several columns, which is a tuple, each one."""
     try:
         if isinstance(expression, str):
-            return (names.term(expression, "a column"),)
-        return (resolve(names, expression, "a column"),)
+            return (resolver.name(expression, "a column"),)
+        return (resolver.expression(expression, "a column"),)
     except (FieldError, QueryError):
-        parts = key_parts(names.info, expression)
+        parts = key_parts(resolver.info, expression)
         if parts is None:
             raise
-        return tuple(resolve(names, part, "a column") for part in parts)
+        return tuple(resolver.expression(part, "a column") for part in parts)
 
 
 def _check_attributes(names: Sequence[str]) -> None:

@@ -10,13 +10,13 @@ import sqlalchemy
 from typing_extensions import Self
 
 from orm.database.sql import operators
-from orm.exceptions import QueryError
+from orm.exceptions import FieldError, QueryError
 from orm.fields import Field
 from orm.query.conditions.base import (
     EVERYTHING,
     FilterCall,
     Predicate,
-    both,
+    and_,
     constant,
     is_always,
     is_never,
@@ -28,8 +28,7 @@ from orm.query.ordering import OrderTerm
 from orm.query.paths import resolve_path
 from orm.query.projection import Columns, Instances, Projection, one_column
 from orm.query.rendering import BindNumbering, Rendering, SubqueryRendering
-from orm.query.resolving.resolve import default_ordering, primary_key_ordering
-from orm.query.resolving.scope import Reached, Scope
+from orm.query.resolving.resolver import NO_JOINS, Joins, Resolver, default_ordering, primary_key_ordering
 from orm.query.terms.base import AnnotationTerm, PathTerm, Term
 from orm.relations import ForeignKey, RelatedKey
 from orm.utils.memoized import memoized_property
@@ -67,11 +66,10 @@ class Query:
     """Whether an annotation is an aggregate, so that each row stands for a group."""
     grouping: tuple[Term, ...] | None = None
     """What the groups have in common; None: each row of the model is a group."""
-    reached: Reached = field(default_factory=dict)
-    """The joins to many rows so far, and how many scopes they have: see `Scope`."""
-    scopes: int = 0
-    same_scope: bool = False
-    """Whether the next ``filter()`` is about the row that the last one joined: see `ManyToManyManager`."""
+    joins: Joins = NO_JOINS
+    """The joins over relations to many rows."""
+    shares_joins: bool = False
+    """Whether the next ``filter()`` uses the joins of the last one: see `ManyToManyManager`."""
     lock: Lock | None = None
     all_rows_confirmed: bool = False
     """Whether ``all()`` said that every row is meant: see `ModelRegistry`."""
@@ -145,12 +143,12 @@ class Query:
 
     @memoized_property
     def get_memo(self) -> LookupMemo:
-        """What `get()` was asked here, not on what was made of it."""
+        """The calls of ``get()`` on this query, not on those derived from it."""
         return LookupMemo()
 
     @memoized_property
     def filter_memo(self) -> LookupMemo:
-        """What `filter()` was asked here."""
+        """The calls of ``filter()`` on this query."""
         return LookupMemo()
 
     @memoized_property
@@ -173,43 +171,74 @@ class Query:
         if not any(term.term.many for term in self.ordering):
             return self.ordering
         # As in Django: over many rows it orders by what is selected or was joined last, whenever that was.
-        names = self.names()
-        shown = self.projection.terms if isinstance(self.projection, Columns) else ()
-        return tuple(term.settled(names, shown) for term in self.ordering)
+        selected = self.projection.terms if isinstance(self.projection, Columns) else ()
+        column = self.resolver().column
+        return tuple(term.rebound(selected, column) for term in self.ordering)
 
     def replace(self, **changes: Any) -> Self:
-        """The query with other clauses. What had been worked out of the old ones is forgotten."""
+        """The query with these clauses changed."""
         clauses = {**self.__dict__, **changes}
         for name in DERIVED:
             clauses.pop(name, None)
-        return self.made(clauses)
+        return self._from_clauses(clauses)
 
-    def made(self, clauses: dict[str, Any]) -> Self:
-        """A query of these clauses, and of what is known to have been worked out of them."""
-        made = object.__new__(type(self))
-        object.__setattr__(made, "__dict__", clauses)
-        return made
+    def _from_clauses(self, clauses: dict[str, Any]) -> Self:
+        """A query of these clauses, which may contain derived values that are known."""
+        query = object.__new__(type(self))
+        object.__setattr__(query, "__dict__", clauses)
+        return query
 
-    def names(self, *, own_scope: bool = False, over_groups: bool = False) -> Scope:
-        """What names mean in the next call. `over_groups`: in a query over this one, where each group is a row."""
-        annotations = self.annotations
-        if over_groups:
-            annotations = {name: term.of_a_row() for name, term in annotations.items()}
-        scopes = self.scopes - 1 if own_scope and self.same_scope else self.scopes
-        return Scope(self.info, annotations, self.reached, scopes, own_scope=own_scope)
+    def resolver(self) -> Resolver:
+        """Resolves the arguments of the next call of a queryset's method, other than ``filter()``."""
+        return Resolver(self.info, self.annotations, self.joins)
 
-    def in_same_scope(self) -> Query:
-        """The query, whose next ``filter()`` shares the joins of the last one."""
-        return self.replace(same_scope=True)
+    def filter_resolver(self) -> Resolver:
+        """Resolves the arguments of the next ``filter()``, which has joins of its own."""
+        highest = self.joins.highest
+        return Resolver(self.info, self.annotations, self.joins, highest if self.shares_joins else highest + 1)
 
-    def inlined_names(self) -> Scope:
-        """What names mean where there are no annotations to refer to: an annotation's name is its expression."""
-        return Scope(self.info, {name: annotation.term for name, annotation in self.annotations.items()})
+    def aggregate_resolver(self) -> Resolver:
+        """Resolves aggregates over this query, where each group is a row."""
+        annotations = {name: annotation.of_a_row() for name, annotation in self.annotations.items()}
+        return Resolver(self.info, annotations, self.joins)
 
-    def with_scope(self, names: Scope, **changes: Any) -> Query:
-        """The query changed by what was resolved with these names."""
-        scopes = max(self.scopes, names.scopes)
-        return self.replace(reached=names.reached, scopes=scopes, same_scope=False, **changes)
+    def update_resolver(self) -> Resolver:
+        """Resolves the values of an UPDATE, in which an annotation's name stands for its expression."""
+        return Resolver(self.info, {name: annotation.term for name, annotation in self.annotations.items()})
+
+    def with_joins(self, joins: Joins, **changes: Any) -> Self:
+        """The query with the joins of a resolver, and with the clauses that it resolved."""
+        return self.replace(joins=joins, shares_joins=False, **changes)
+
+    def sharing_joins(self) -> Query:
+        """The query with the next ``filter()`` using the joins of the last one."""
+        return self.replace(shares_joins=True)
+
+    def filter(self, conditions: Sequence[Any], lookups: Mapping[str, Any], *, negated: bool = False) -> Query:
+        """The query of the rows that also meet the conditions; with `negated`, of those that do not.
+
+        Raises `FieldError` for an unknown name or lookup, `QueryError` for a value that makes no sense.
+        """
+        if conditions or negated or self.where is not EVERYTHING:
+            return self._filter(conditions, lookups, negated)
+        memo = self.filter_memo
+        template = memo.get(lookups)
+        if template is not None:
+            clauses = template.clauses(self, lookups)
+            if clauses is not None:
+                return self._from_clauses(clauses)
+        query = self._filter((), lookups, False)
+        memo.record(lookups, query)
+        return query
+
+    def _filter(self, conditions: Sequence[Any], lookups: Mapping[str, Any], negated: bool) -> Query:
+        resolver = self.filter_resolver()
+        where = resolver.filter(conditions, lookups.items(), negated=negated, grouped=self.grouped)
+        if where.aggregate and not self.grouped:
+            method = "exclude()" if negated else "filter()"
+            raise FieldError(f"{method} can use an aggregate only of grouped rows: annotate() it first.")
+        call = FilterCall(tuple(conditions), tuple(lookups.items()), negated, self.shares_joins)
+        return self.with_joins(resolver.joins, where=and_(self.where, where), filters=(*self.filters, call))
 
     @property
     def is_empty(self) -> bool:
@@ -236,7 +265,7 @@ class Query:
         """Whether it wants a few rows on which the model's own table decides alone, whatever is joined to them."""
         if not (self.is_limited and isinstance(self.projection, Instances) and self.projection.related):
             return False
-        if self.annotations or self.distinct or self.cte_joins or self.reached or self.where.has_clause:
+        if self.annotations or self.distinct or self.cte_joins or self.joins.highest or self.where.has_clause:
             return False
         read = [*self.where.leaves(), *self._ordered_by]
         return all(_is_own(term) for term in read)
@@ -248,7 +277,19 @@ class Query:
         """
         before = self.projection.terms if isinstance(self.projection, Columns) else ()
         joined = constant(True, *(leaf for term in before for leaf in term.leaves()))
-        return self.replace(projection=projection, where=both(self.where, without_group_terms(joined)), **changes)
+        return self.replace(projection=projection, where=and_(self.where, without_group_terms(joined)), **changes)
+
+    @property
+    def with_branch_keys(self) -> Query:
+        """The query with the columns that its branches are attached by, whatever ``only()`` and ``defer()`` say."""
+        if not self.branches or not isinstance(self.projection, Instances):
+            return self
+        return self._with_branch_keys
+
+    @memoized_property
+    def _with_branch_keys(self) -> Query:
+        assert isinstance(self.projection, Instances)
+        return self.replace(projection=self.projection.needing_branches(self.branches))
 
     def with_order(self) -> Query:
         """The same query, ordered at least by the primary key."""

@@ -11,7 +11,7 @@ import sqlalchemy
 
 from orm.exceptions import NotSupportedError, QueryError
 from orm.lookups.base import In, Prepared
-from orm.query.conditions.base import EVERYTHING, LookupPredicate, both
+from orm.query.conditions.base import EVERYTHING, LookupPredicate, and_
 from orm.query.conditions.related_to import owner_key_paths
 from orm.query.ordering import ClauseOrder, OrderTerm
 from orm.query.paths import Path
@@ -187,15 +187,15 @@ def rows_of_owners(relation: Relation, query: Query, keys: Sequence[Any] | None)
     """
     paths: tuple[Path, ...] = paths_to(relation)
     # As in Django: what the query has joined of the relation already is about the same pair.
-    names = query.names()
-    links = tuple(names.path_term(path) for path in paths)
+    resolver = query.resolver()
+    links = tuple(resolver.column(path) for path in paths)
     where = query.where
     for link, values in zip(links, _by_column(keys, len(links)), strict=False):
-        where = both(where, LookupPredicate(link, IN, Prepared((values,))))
+        where = and_(where, LookupPredicate(link, IN, Prepared((values,))))
     projection = query.projection
     assert isinstance(projection, Instances)
     if isinstance(relation, ManyToManySide):
-        found = query.with_scope(names, where=where, projection=WithOwnerKey(projection, links))
+        found = query.with_joins(resolver.joins, where=where, projection=WithOwnerKey(projection, links))
     else:
         fields = [link.path.stored for link in links]
         projection = replace(
@@ -204,7 +204,7 @@ def rows_of_owners(relation: Relation, query: Query, keys: Sequence[Any] | None)
             back=reverse_attribute_of_new(relation, projection.related) if relation.many else None,
             returned=bool(query.branches),
         )
-        found = query.with_scope(names, where=where, projection=projection)
+        found = query.with_joins(resolver.joins, where=where, projection=projection)
     return LimitedPerOwner.of(found, links) if query.is_limited else found
 
 

@@ -102,36 +102,36 @@ class Rendering:
         self._rendered: dict[int, tuple[Term, ColumnElement[Any]]] = {}
         self._joined_ctes: list[tuple[FromClause, ColumnElement[bool]]] = []
 
-    def column(self, path: Path, scope: int = 0, *, required: bool = False) -> ColumnElement[Any]:
+    def column(self, path: Path, join_number: int = 0, *, required: bool = False) -> ColumnElement[Any]:
         """The column of a path. `required`: rows whose path leads nowhere are not wanted."""
-        table = self.join(path.relations, scope, required=required)
+        table = self.join(path.relations, join_number, required=required)
         column: ColumnElement[Any] = table.c[path.stored.column_name]
         return column
 
-    def join(self, hops: tuple[Hop, ...], scope: int = 0, *, required: bool = False) -> FromClause:
-        """The table at the end of these relations, joined once in each scope however often it is asked for."""
+    def join(self, hops: tuple[Hop, ...], join_number: int = 0, *, required: bool = False) -> FromClause:
+        """The table at the end of these relations. Each number is one join, however often it is asked for."""
         if not hops:
             return self.table
-        if scope and not any(hop.many for hop in hops):
-            scope = 0
-        join = self._joins.get((hops, scope))
+        if join_number and not any(hop.many for hop in hops):
+            join_number = 0
+        join = self._joins.get((hops, join_number))
         if join is None:
-            self.join(hops[:-1], scope)
-            parent = self._parent(hops, scope)
+            self.join(hops[:-1], join_number)
+            parent = self._parent(hops, join_number)
             table = hops[-1].target._meta.require_table()
             # The first use keeps the table's own name, so that SQLAlchemy clauses can refer to it.
             joined: FromClause = table
             if self.outer is not None or table in self._tables:
                 joined = self.binds.alias(table)
             self._tables.add(joined)
-            join = self._joins[hops, scope] = Join(hops[-1], parent, joined)
+            join = self._joins[hops, join_number] = Join(hops[-1], parent, joined)
         if required:
             join.require()
         return join.table
 
-    def _parent(self, hops: tuple[Hop, ...], scope: int) -> Join | None:
+    def _parent(self, hops: tuple[Hop, ...], join_number: int) -> Join | None:
         before = hops[:-1]
-        return self._joins.get((before, scope)) or self._joins.get((before, 0))
+        return self._joins.get((before, join_number)) or self._joins.get((before, 0))
 
     def once(self, term: Term) -> ColumnElement[Any]:
         """The SQL of a term that stands in several clauses: rendered once, so that its values are bound once."""
@@ -216,9 +216,9 @@ class SubqueryRendering(Rendering):
         super().__init__(info, binds)
         self._columns = columns
 
-    def column(self, path: Path, scope: int = 0, *, required: bool = False) -> ColumnElement[Any]:
+    def column(self, path: Path, join_number: int = 0, *, required: bool = False) -> ColumnElement[Any]:
         """The subquery's column of this path."""
-        return self._columns[path, scope]
+        return self._columns[path, join_number]
 
     def annotation(self, name: str) -> ColumnElement[Any]:
         """The subquery's column of this annotation."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from orm.exceptions import QueryError
 from orm.query.projection import Columns, Instances, Projection
-from orm.query.resolving.scope import Scope
+from orm.query.resolving.resolver import Resolver
 from orm.query.terms.base import PathTerm
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def resolve_returning(info: ModelInfo, returning: Sequence[str] | Literal[True])
         raise QueryError(f"returning is True or a list of field names, got {type(returning).__name__}.")
     if not returning:
         raise QueryError("returning=[] names no field to return.")
-    columns = Columns.of(Scope(info), "dicts", returning, {})
+    columns = Columns.of(Resolver(info), "dicts", returning, {})
     for name, term in zip(columns.names, columns.terms, strict=True):
         if not isinstance(term, PathTerm) or term.path.relations:
             raise QueryError(f"returning: {name!r} is not a field of {info.name} itself.")

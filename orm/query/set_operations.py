@@ -146,7 +146,7 @@ class Combination(Query):
 
     def _keys(self) -> list[Hashable]:
         """What each column is, for an ordering to refer to."""
-        return [term.key for term in self.projection.selected(self.parts[0].names())]
+        return [term.key for term in self.projection.selected(self.parts[0].resolver())]
 
     def _ordered(self, term: OrderTerm, outer: SubqueryRendering) -> list[sqlalchemy.ColumnElement[Any]]:
         known = set(self._keys())

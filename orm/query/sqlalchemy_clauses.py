@@ -20,8 +20,7 @@ from orm.expressions.base import Combined, Comparison, Condition, FieldExpressio
 from orm.mapping.model_info import ModelInfo
 from orm.query.paths import Path
 from orm.query.rendering import BindNumbering, Rendering
-from orm.query.resolving.resolve import resolve, resolve_condition, resolve_ordering
-from orm.query.resolving.scope import Scope
+from orm.query.resolving.resolver import Resolver
 from orm.relations import join_condition
 
 
@@ -43,7 +42,7 @@ class StandaloneRendering(Rendering):
     def __init__(self, info: ModelInfo, values: Sequence[Any]) -> None:
         super().__init__(info, LiteralBinds(values))
 
-    def column(self, path: Path, scope: int = 0, *, required: bool = False) -> ColumnElement[Any]:
+    def column(self, path: Path, join_number: int = 0, *, required: bool = False) -> ColumnElement[Any]:
         """The column of a path, seen from a row of the model's table."""
         if not path.relations:
             return super().column(path)
@@ -71,14 +70,14 @@ def to_clause(node: Any) -> ColumnElement[Any]:
             "use the model's own attributes, such as Note.views."
         )
     if isinstance(node, Condition):
-        condition = resolve_condition(Scope(info), node)
+        condition = Resolver(info).condition(node)
         rendering = StandaloneRendering(info, condition.values)
         clause: ColumnElement[Any] = condition.render(rendering, required=False, negated=False)
     elif isinstance(node, Ordering):
-        (order,) = resolve_ordering(Scope(info), [node])
+        (order,) = Resolver(info).order_by([node])
         clause = order.render(StandaloneRendering(info, order.values))[-1]
     else:
-        term = resolve(Scope(info), node, "an expression")
+        term = Resolver(info).expression(node, "an expression")
         clause = term.render(StandaloneRendering(info, term.values))
     plain: ColumnElement[Any] = visitors.replacement_traverse(clause, {}, _plain_in)
     return plain

@@ -19,14 +19,13 @@ from orm.functions.aggregates import Aggregate
 from orm.functions.windows import RowNumber
 from orm.loading.prefetch_paths import Prefetch, add_branches
 from orm.loading.strategies import Strategy
-from orm.query.conditions.base import EVERYTHING, MATCHES_NOTHING, NOTHING, FilterCall, both, junction
+from orm.query.conditions.base import MATCHES_NOTHING, NOTHING, junction
 from orm.query.locking import Lock
 from orm.query.paths import check_name, relations_of
 from orm.query.projection import Columns, Instances
 from orm.query.query import Query
 from orm.query.resolving.order_by import by_value
-from orm.query.resolving.resolve import resolve, resolve_conditions, resolve_ordering
-from orm.query.resolving.scope import Scope
+from orm.query.resolving.resolver import Joins
 from orm.query.set_operations import Combination, Operation
 from orm.query.terms.aggregates import WindowTerm
 from orm.query.terms.base import AnnotationTerm, Term
@@ -58,12 +57,16 @@ class ChainMethods(Generic[M, R]):
     def _clone_on(self, query: Query, database: databases.Database | None) -> Self:
         return type(self)(query, database)
 
-    def _replace(self, what: str, names: Scope, **changes: Any) -> Self:
+    def _replace(self, what: str, joins: Joins, **changes: Any) -> Self:
+        self._check_rows_open(what)
+        return self._clone(self._query.with_joins(joins, **changes))
+
+    def _check_rows_open(self, what: str) -> None:
+        """Raise if the rows are settled by a slice or a set operation."""
         if isinstance(self._query, Combination):
             raise NotSupportedError(f"{what} cannot follow {self._query.operation}(): apply it to the parts before.")
         if self._query.sliced:
             raise QueryError(f"{what} after a slice would change which rows were sliced: {what} first, then slice.")
-        return self._clone(self._query.with_scope(names, **changes))
 
     # What the queryset is about.
 
@@ -131,16 +134,7 @@ class ChainMethods(Generic[M, R]):
         A condition is a lookup, a `Q` object, a typed comparison, a boolean expression or a SQLAlchemy clause. Raises
         `FieldError` for an unknown name or lookup, `QueryError` for a value that the lookup cannot take.
         """
-        query = self._query
-        if conditions or query.where is not EVERYTHING or query.info.legacy:
-            return self._filtered("filter()", conditions, lookups, negated=False)
-        known = query.filter_memo.before(lookups)
-        again = known.narrowed(query, lookups) if known is not None else None
-        if again is not None:
-            return self._clone(again)
-        found = self._filtered("filter()", conditions, lookups, negated=False)
-        query.filter_memo.remember(lookups, lambda: found._query)
-        return found
+        return self._filtered("filter()", conditions, lookups, negated=False)
 
     def exclude(self, /, *conditions: Logical | sqlalchemy.ColumnElement[bool] | bool, **lookups: Any) -> Self:
         """The rows that do not meet all the conditions; a comparison with NULL counts as not met."""
@@ -150,13 +144,9 @@ class ChainMethods(Generic[M, R]):
         return self._filtered("exclude()", conditions, lookups, negated=negated)
 
     def _filtered(self, what: str, conditions: Sequence[Any], lookups: Mapping[str, Any], *, negated: bool) -> Self:
+        self._check_rows_open(what)
         query = self._query
-        names = query.names(own_scope=True)
-        condition = resolve_conditions(names, conditions, lookups.items(), negated=negated, grouped=query.grouped)
-        if condition.aggregate and not query.grouped:
-            raise FieldError(f"{what} can use an aggregate only of grouped rows: annotate() it first.")
-        call = FilterCall(tuple(conditions), tuple(lookups.items()), negated, query.same_scope)
-        filtered = self._replace(what, names, where=both(query.where, condition), filters=(*query.filters, call))
+        filtered = self._clone(query.filter(conditions, lookups, negated=negated))
         if query.info.legacy and isinstance(query.projection, Instances):
             # Code written for orm 0.3 relies on filters across a relation to load it.
             implied = relations_of(query.info, lookups)
@@ -177,13 +167,12 @@ class ChainMethods(Generic[M, R]):
 
     def order_by(self, *terms: OrderTerm) -> Self:
         """Ordered by these terms only: ``"name"``, ``"-album__name"``, expressions. Without terms: unordered."""
-        names = self._query.names()
+        ordering = self._query.resolver().order_by(terms)
         if isinstance(self._query, Combination):
-            return self._clone(self._query.replace(ordering=resolve_ordering(names, terms)))
-        ordering = resolve_ordering(names, terms)
+            return self._clone(self._query.replace(ordering=ordering))
         if not self._query.grouped and any(term.term.aggregate for term in ordering):
             raise FieldError("order_by() can use an aggregate only of grouped rows: annotate() it first.")
-        return self._replace("order_by()", self._query.names(), ordering=ordering)
+        return self._replace("order_by()", self._query.joins, ordering=ordering)
 
     def reverse(self) -> Self:
         """The rows in the opposite order."""
@@ -197,11 +186,11 @@ class ChainMethods(Generic[M, R]):
         Fields are PostgreSQL's DISTINCT ON, whose ordering must begin with them; other databases raise
         `NotSupportedError`.
         """
-        names = self._query.names()
+        resolver = self._query.resolver()
         for field in fields:
             check_name(field, "A field of distinct()")
-        terms = tuple(part for field in fields for part in by_value(names.term(field, "a field of distinct()")))
-        return self._replace("distinct()", names, distinct=True, distinct_on=terms)
+        terms = tuple(part for field in fields for part in by_value(resolver.name(field, "a field of distinct()")))
+        return self._replace("distinct()", resolver.joins, distinct=True, distinct_on=terms)
 
     def select_for_update(
         self, *, nowait: bool = False, skip_locked: bool = False, of: Sequence[str] = (), no_key: bool = False
@@ -246,16 +235,16 @@ class ChainMethods(Generic[M, R]):
     def _limited_per(self, count: int, per: Sequence[Operand]) -> Self:
         query = self._query
         window = f"position {len(query.annotations)}"  # Users' annotations have no space in their names.
-        names = query.names()
+        resolver = query.resolver()
         partition = tuple(
-            resolve(names, F(term) if isinstance(term, str) else term, "a group of limit()") for term in per
+            resolver.expression(F(term) if isinstance(term, str) else term, "a group of limit()") for term in per
         )
         if not partition or any(term.window or (term.aggregate and not query.grouped) for term in partition):
             raise QueryError("limit(per=) takes fields or expressions in which the rows of a group are equal.")
         position = WindowTerm(FuncTerm(RowNumber(), ()), partition, query.with_order().order, None)
         first = Comparison(F(window), "lte", count)
         annotations = {**query.annotations, window: AnnotationTerm(window, position, selectable=False)}
-        numbered = self._replace("limit(per=)", names, annotations=annotations)
+        numbered = self._replace("limit(per=)", resolver.joins, annotations=annotations)
         return numbered._filtered("limit(per=)", (first,), {}, negated=False)
 
     def offset(self, count: int) -> Self:
@@ -276,9 +265,9 @@ class ChainMethods(Generic[M, R]):
 
     def _joined_to(self, cte: CTE, lookups: Mapping[str, Any]) -> Self:
         query = self._query
-        names = query.names(own_scope=True)
-        condition = resolve_conditions(names, (), lookups.items())
-        return self._clone(query.with_scope(names, cte_joins=(*query.cte_joins, (cte, condition))))
+        resolver = query.filter_resolver()
+        condition = resolver.filter((), lookups.items())
+        return self._clone(query.with_joins(resolver.joins, cte_joins=(*query.cte_joins, (cte, condition))))
 
     def union(self, *others: ChainMethods[Any, Any], all: bool = False) -> Self:
         """The rows of this query and of the others, without duplicates (with `all=True`, with them).
@@ -306,7 +295,7 @@ class ChainMethods(Generic[M, R]):
         self._check_same(other)
         both_queries = self
         for call in other._query.filters:
-            scoped = both_queries._clone(both_queries._query.replace(same_scope=call.same_scope))
+            scoped = both_queries._clone(both_queries._query.replace(shares_joins=call.shares_joins))
             both_queries = scoped._filtered("filter()", call.conditions, dict(call.lookups), negated=call.negated)
         return both_queries
 
@@ -322,9 +311,8 @@ class ChainMethods(Generic[M, R]):
         self._check_same(other)
         mine, theirs = self._query, other._query
         where = junction(connector, [mine.where, theirs.where])
-        reached = {**mine.reached, **theirs.reached}
-        combined = mine.replace(where=where, reached=reached, scopes=max(mine.scopes, theirs.scopes))
-        return self._clone(combined)
+        joins = Joins({**mine.joins.latest, **theirs.joins.latest}, max(mine.joins.highest, theirs.joins.highest))
+        return self._clone(mine.replace(where=where, joins=joins))
 
     def _check_same(self, other: ChainMethods[M, Any]) -> None:
         if not isinstance(other, ChainMethods) or other._query.info is not self._query.info:
@@ -426,8 +414,8 @@ class ChainMethods(Generic[M, R]):
             raise NotSupportedError(f"annotate() cannot follow {query.operation}(): annotate the parts before.")
         for name, expression in named.items():
             check_annotation_name(query.info, name)
-            names = query.names()
-            term = AnnotationTerm(name, resolve(names, expression, f"the annotation {name}"), selectable=selected)
+            resolver = query.resolver()
+            term = AnnotationTerm(name, resolver.expression(expression, f"the annotation {name}"), selectable=selected)
             changes: dict[str, Any] = {"annotations": {**query.annotations, name: term}}
             changes |= groups_for(query, (term,))
             if selected and isinstance(query.projection, Instances):
@@ -435,7 +423,7 @@ class ChainMethods(Generic[M, R]):
                 changes["projection"] = replace(query.projection, annotations=annotations)
             elif selected and isinstance(query.projection, Columns):
                 changes["projection"] = query.projection.adding(name, term)
-            query = query.with_scope(names, **changes)
+            query = query.with_joins(resolver.joins, **changes)
         return self._clone(query)
 
     def using(self, database: databases.Database) -> Self:

@@ -9,7 +9,6 @@ from orm.exceptions import QueryError
 from orm.expressions.base import F
 from orm.fields import Date
 from orm.functions.dates import Trunc
-from orm.query.resolving.resolve import resolve
 
 if TYPE_CHECKING:
     from orm.queryset.queryset import QuerySet
@@ -38,7 +37,7 @@ def datetimes(
     if kind not in DATETIMES:
         raise QueryError(f"datetimes() takes one of {', '.join(DATETIMES)}; got {kind!r}.")
     period = Trunc(field, kind, tzinfo=tzinfo)
-    resolved = resolve(queryset._query.names(), period, "datetimes()").field
+    resolved = queryset._query.resolver().expression(period, "datetimes()").field
     if resolved.family != "datetime":
         raise QueryError(
             f"datetimes() takes a DateTime, and {queryset.model.__name__}.{field} is not one: use dates()."

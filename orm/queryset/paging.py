@@ -11,10 +11,10 @@ import databases
 from orm import execution
 from orm.database.connections.server_dialect import dialect_of
 from orm.exceptions import NotSupportedError, QueryError
-from orm.query.conditions.base import both
+from orm.query.conditions.base import and_
 from orm.query.keyset import Keyset
 from orm.query.query import Query
-from orm.query.resolving.resolve import primary_key_ordering
+from orm.query.resolving.resolver import primary_key_ordering
 from orm.query.set_operations import Combination
 from orm.queryset.cursors import Cursor, decode_cursor, encode_cursor
 
@@ -79,7 +79,7 @@ async def fetch_page(
     if text is not None:
         cursor = decode_cursor(name, keyset.order, text)
         page_query = page_query.replace(
-            where=both(page_query.where, direction.after(cursor.place, inclusive=cursor.inclusive))
+            where=and_(page_query.where, direction.after(cursor.place, inclusive=cursor.inclusive))
         )
     rows: list[Any] = await execution.fetch(page_query.replace(stop=size + 1), database)
     more = len(rows) > size
@@ -114,4 +114,4 @@ async def batches(query: Query, database: databases.Database, size: int) -> Asyn
             yield [item for item, _ in rows]
         if len(rows) < size:
             return
-        following = first.replace(where=both(first.where, keyset.after(rows[-1][1])))
+        following = first.replace(where=and_(first.where, keyset.after(rows[-1][1])))

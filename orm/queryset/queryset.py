@@ -89,15 +89,15 @@ class QuerySet(ReadMethods[M, R]):
         query = self._query
         if isinstance(query, Combination):
             return self._clone(
-                query.choosing(tuple(Columns.of(part.names(), shape, fields, named) for part in query.parts))
+                query.choosing(tuple(Columns.of(part.resolver(), shape, fields, named) for part in query.parts))
             )
         # As in Django, a named expression is an annotation, which later calls may refer to.
         annotations = {name: value for name, value in named.items() if _is_annotation(query.info, name, value)}
         annotated = self._annotated(annotations, selected=True)._query
-        scope = annotated.names()
-        columns = Columns.of(scope, shape, fields, {**named, **{name: F(name) for name in annotations}})
+        resolver = annotated.resolver()
+        columns = Columns.of(resolver, shape, fields, {**named, **{name: F(name) for name in annotations}})
         grouping = groups_for(annotated, [term for term in columns.terms if not isinstance(term, AnnotationTerm)])
-        return self._clone(annotated.with_scope(scope, projection=columns, **grouping))
+        return self._clone(annotated.with_joins(resolver.joins, projection=columns, **grouping))
 
     def dates(self, field: str, kind: str, order: Literal["ASC", "DESC"] = "ASC") -> QuerySet[M, datetime.date]:
         """The distinct years, months, weeks or days (`kind`) of the field, as their first dates; NULLs are skipped."""
@@ -265,7 +265,7 @@ class QuerySet(ReadMethods[M, R]):
         info = self._query.info
         wanted = None if returning is None else resolve_returning(info, returning)
         plain, expressions, _ = split_update(info, values)
-        assignments = resolve_assignments(self._query.inlined_names(), info.validator.update(plain), expressions)
+        assignments = resolve_assignments(self._query.update_resolver(), info.validator.update(plain), expressions)
         if not assignments:
             raise QueryError("update() needs at least one field to set.")
         if wanted is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -13,9 +13,9 @@ from orm import execution
 from orm.exceptions import FieldError, QueryError
 from orm.functions.aggregates import Aggregate
 from orm.loading.parents import PrefetchParents
-from orm.loading.prefetch import complete, mark, prepared
+from orm.loading.prefetch import complete, mark
 from orm.query.projection import Projection
-from orm.query.resolving.resolve import resolve
+from orm.query.query import Query
 from orm.queryset.chaining import ChainMethods, check_index
 from orm.queryset.paging import Page, batches, fetch_page
 
@@ -62,11 +62,11 @@ class ReadMethods(ChainMethods[M, R]):
     async def aggregate(self, /, *aggregates: Aggregate[Any], **expressions: Any) -> dict[str, Any]:
         """The aggregates over all rows, as a dict: ``await Note.objects.aggregate(Count("id"), top=Max("views"))``."""
         query = self._query
-        names = query.names(over_groups=True)
+        resolver = query.aggregate_resolver()
         named = self._named(aggregates, expressions)
         if not named:
             return {}
-        terms = {name: resolve(names, expression, "an aggregate") for name, expression in named.items()}
+        terms = {name: resolver.expression(expression, "an aggregate") for name, expression in named.items()}
         for name, term in terms.items():
             if not term.aggregate:
                 raise FieldError(f"aggregate({name}=...) takes aggregates, and {named[name]!r} is not one.")
@@ -75,18 +75,26 @@ class ReadMethods(ChainMethods[M, R]):
     def __await__(self) -> Generator[Any, None, list[R]]:
         return self._fetch().__await__()
 
-    async def _fetch(self) -> list[R]:
-        query = prepared(self._query)
-        rows: list[R]
+    def _fetch(self) -> Coroutine[Any, Any, list[R]]:
+        return self._fetch_query(self._query)
+
+    def _fetch_query(self, query: Query, values: tuple[Any, ...] | None = None) -> Coroutine[Any, Any, list[R]]:
+        """The rows of a query; with `values`, of one that differs from it only in these arguments."""
         if self._using is None and query.needs_no_loading:
-            return await execution.fetch(query, self.database)
+            return execution.fetch(query, self.database, values)
+        return self._fetch_and_load(query, values)
+
+    async def _fetch_and_load(self, query: Query, values: tuple[Any, ...] | None) -> list[R]:
+        query = query.with_branch_keys
         parents = PrefetchParents.of(query)
-        rows = await execution.fetch(query, self.database, note=None if parents is None else parents.add)
+        rows: list[R] = await execution.fetch(
+            query, self.database, values, note=None if parents is None else parents.add
+        )
         await complete(query, rows, self._using, whole=True, parents=parents)
         return rows
 
     async def __aiter__(self) -> AsyncIterator[R]:
-        query = prepared(self._query)
+        query = self._query.with_branch_keys
         async with aclosing(execution.stream(query, self.database)) as batches:
             async for batch in batches:
                 await complete(query, batch, self._using)
@@ -105,28 +113,30 @@ class ReadMethods(ChainMethods[M, R]):
         Raises `Model.DoesNotExist` (a `NoMatch`) if there is none, and `Model.MultipleObjectsReturned` (a
         `MultipleMatches`) if there is more than one.
         """
-        # What one before has asked, with other values?
-        known = self._query.get_memo.before(lookups) if lookups and not conditions else None
-        values = known.arguments(lookups) if known is not None else None
-        rows: list[R]
-        if known is not None and values is not None:
-            rows = await execution.fetch(known.query, self.database, values)
-            if self._using is not None or not known.query.needs_no_loading:
-                await complete(known.query, rows, self._using)
-        else:
-            found = self.filter(*conditions, **lookups) if conditions or lookups else self
-            query = found._query
-            if not query.is_limited:
-                found = found._clone(query.replace(stop=2, ordering=()))
-            rows = await found
-            if lookups and not conditions:
-                self._query.get_memo.remember(lookups, lambda: prepared(found._query))
+        query, values = self._two_matching(conditions, lookups)
+        rows = await (self._fetch() if query is self._query else self._fetch_query(query, values))
         if len(rows) == 1:
             return rows[0]
         name = self._query.info.name
         if not rows:
             raise self.model.DoesNotExist(f"No {name} matches{_described(lookups)}.")
         raise self.model.MultipleObjectsReturned(f"More than one {name} matches{_described(lookups)}.")
+
+    def _two_matching(
+        self, conditions: Sequence[Any], lookups: Mapping[str, Any]
+    ) -> tuple[Query, tuple[Any, ...] | None]:
+        """The query of the first two rows that match, and its arguments if they are other than the query's own."""
+        memo = self._query.get_memo if lookups and not conditions else None
+        template = memo.get(lookups) if memo is not None else None
+        values = template.arguments(lookups) if template is not None else None
+        if template is not None and values is not None:
+            return template.query, values
+        query = self.filter(*conditions, **lookups)._query if conditions or lookups else self._query
+        if not query.is_limited:
+            query = query.replace(stop=2, ordering=())
+        if memo is not None:
+            memo.record(lookups, query)
+        return query, None
 
     async def first(self, /, *conditions: Any, **lookups: Any) -> R | None:
         """The first row (by primary key, if the query has no order), or None."""
@@ -190,7 +200,7 @@ class ReadMethods(ChainMethods[M, R]):
         rows nor skip any. Rows that are equal in the order are ordered by primary key. Raises `QueryError` for a
         cursor that is damaged, or was made for another model or order.
         """
-        query = prepared(self._query)
+        query = self._query.with_branch_keys
         page: Page[R] = await fetch_page(query, self.database, after, before, size)
         await complete(query, page.items, self._using)
         return page
@@ -201,7 +211,7 @@ class ReadMethods(ChainMethods[M, R]):
         async for notes in Note.objects.filter(old=True).in_batches(500):
             await archive(notes)
         """
-        query = prepared(self._query)
+        query = self._query.with_branch_keys
         async for rows in batches(query, self.database, size):
             await complete(query, rows, self._using)
             yield rows

@@ -344,7 +344,7 @@ class ManyToManyManager(RelatedManager[T]):
     def _base(self) -> QuerySet[T, T]:
         base = super()._base
         # As in Django: the first filter() is about the pairs of this instance.
-        return base._clone(base._query.in_same_scope())
+        return base._clone(base._query.sharing_joins())
 
     @cached_property
     def _pairs(self) -> Pairs:

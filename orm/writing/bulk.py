@@ -14,7 +14,7 @@ from orm.database.connections.session import Session, known_server
 from orm.database.dialect import Dialect
 from orm.exceptions import QueryError
 from orm.fields import Field
-from orm.query.conditions.base import both
+from orm.query.conditions.base import and_
 from orm.query.on_conflict import Conflict
 from orm.query.plans.bulk_update import BatchUpdate
 from orm.query.plans.plan import UnstorableArgument
@@ -371,7 +371,7 @@ def _prepare_update(query: Query, instance: Model, fields: Sequence[Field[Any]])
         if field.attname not in own:
             raise instance._missing_attribute(field)
     plain, expressions, _ = split_update(info, {field.name: own[field.attname] for field in fields})
-    return resolve_assignments(query.inlined_names(), info.validator.update(plain), expressions)
+    return resolve_assignments(query.update_resolver(), info.validator.update(plain), expressions)
 
 
 def _by_shape(
@@ -396,7 +396,7 @@ def _row(info: ModelInfo, instance: Model, assignments: Assignments) -> tuple[An
 
 def _single(dialect: Dialect, query: Query, instance: Model, assignments: Assignments) -> tuple[str, Sequence[Any]]:
     """The UPDATE of one row, for what does not fit into a table of values."""
-    own = matching(query.replace(where=both(query.where, row_query(instance).where)))
+    own = matching(query.replace(where=and_(query.where, row_query(instance).where)))
     return execution.bind_update(update_plan(dialect, own, assignments), own, assignments)
 
 

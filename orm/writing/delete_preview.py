@@ -18,8 +18,7 @@ from orm.expressions.base import Q
 from orm.query.plans.write import chunks, matching
 from orm.query.projection import Columns, Instances
 from orm.query.query import Query
-from orm.query.resolving.resolve import resolve_conditions
-from orm.query.resolving.scope import Scope
+from orm.query.resolving.resolver import Resolver
 from orm.relations import CASCADE, NO_ACTION, RESTRICT, SET_DEFAULT, SET_NULL, ForwardRelation
 from orm.relations.attaching import local_fields, remote_fields
 
@@ -185,8 +184,8 @@ class DeletePreview:
         """Read the rows to delete, those that cascade from them, and so on."""
         info = self.query.info
         query = matching(self.query)
-        names = query.names()
-        query = query.with_scope(names, projection=self._columns(info, names))
+        resolver = query.resolver()
+        query = query.with_joins(resolver.joins, projection=self._columns(info, resolver))
         level = {info: self.tables[info].add(await execution.fetch(query, self.database))}
         depth = 1
         while any(level.values()):
@@ -208,16 +207,16 @@ class DeletePreview:
             level = next_level
             depth += 1
 
-    def _columns(self, info: ModelInfo, names: Scope) -> Columns:
-        return Columns.of(names, "tuples", [each.attname for each in self.tables[info].fields], {})
+    def _columns(self, info: ModelInfo, resolver: Resolver) -> Columns:
+        return Columns.of(resolver, "tuples", [each.attname for each in self.tables[info].fields], {})
 
     async def _fetch(self, relation: ForwardRelation, references: Iterable[Q]) -> list[Key]:
         """The rows of a relation's model that meet one of `references`."""
         info = relation.model._meta
-        columns = self._columns(info, Scope(info))
+        columns = self._columns(info, Resolver(info))
         rows: list[Key] = []
         for condition in references:
-            where = resolve_conditions(Scope(info), (condition,), ())
+            where = Resolver(info).filter((condition,))
             rows += await execution.fetch(Query(info, columns, where=where, ordering=()), self.database)
         return rows
 
@@ -247,7 +246,7 @@ class DeletePreview:
         info = relation.model._meta
         count = 0
         for condition in references:
-            where = resolve_conditions(Scope(info), (condition, *others), ())
+            where = Resolver(info).filter((condition, *others))
             count += await execution.count(Query(info, Instances(info), where=where), self.database)
         return count
 
@@ -292,8 +291,8 @@ class DeletePreview:
                 conditions.append(Q(**{remote_field.attname: default}))
             else:
                 conditions.append(Q(info.require_table().c[remote_field.column_name] == default))
-        columns = Columns.of(Scope(info), "tuples", [each.attname for each in info.pk_fields], {})
-        where = resolve_conditions(Scope(info), conditions, ())
+        columns = Columns.of(Resolver(info), "tuples", [each.attname for each in info.pk_fields], {})
+        where = Resolver(info).filter(conditions)
         keys = await execution.fetch(Query(info, columns, where=where, ordering=()), self.database)
         return any(key not in self.tables[info].rows for key in keys)
 

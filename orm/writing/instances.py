@@ -13,8 +13,8 @@ from orm.fields import NO_DEFAULT, Field
 from orm.query.plans.write import resolve_assignments
 from orm.query.projection import Instances
 from orm.query.query import Query
-from orm.query.resolving.resolve import is_expression, resolve_conditions
-from orm.query.resolving.scope import Scope
+from orm.query.resolving.expressions import is_expression
+from orm.query.resolving.resolver import Resolver
 from orm.relations import ForeignKey
 from orm.relations.instance_state import KEY_ONLY, forget_all
 from orm.rows.writers import copy_saved_keys
@@ -39,7 +39,7 @@ def row_query(instance: Model) -> Query:
         name, key = (held[0], getattr(instance, held[0])) if held else (name, key)
     if key is None:
         raise QueryError(f"This {info.name} has no primary key yet: save it first.")
-    return Query(info, Instances(info), where=resolve_conditions(Scope(info), (), [(name, key)]))
+    return Query(info, Instances(info), where=Resolver(info).filter((), [(name, key)]))
 
 
 def copy_related_keys(instance: Model) -> None:
@@ -127,7 +127,7 @@ async def _update_existing(instance: Model, database: databases.Database) -> boo
     query = row_query(instance)
     if not validated:
         return await execution.exists(query, database)
-    assignments = resolve_assignments(Scope(info), validated, {})
+    assignments = resolve_assignments(Resolver(info), validated, {})
     matched = await execution.update(query, assignments, database)
     if matched:
         finish_insert(instance, validated)
@@ -153,7 +153,7 @@ async def _save_fields(instance: Model, names: list[str], database: databases.Da
             raise instance._missing_attribute(field)
     validated = info.validator.update({field.name: own[field.attname] for field in fields})
     validated.update(stamped(fields, creating=False))
-    matched = await execution.update(row_query(instance), resolve_assignments(Scope(info), validated, {}), database)
+    matched = await execution.update(row_query(instance), resolve_assignments(Resolver(info), validated, {}), database)
     if not matched:
         raise info.model.DoesNotExist(f"The row of this {info.name} is gone: nothing was saved.")
     set_values(instance, validated)
@@ -165,7 +165,7 @@ async def update_instance(instance: Model, values: Mapping[str, Any]) -> None:
     plain, expressions, given = split_update(instance, values)
     validated = info.validator.update(plain)
     validated.update(stamped([f for f in info.fields.values() if not f.primary_key], creating=False))
-    assignments = resolve_assignments(Scope(info), validated, expressions)
+    assignments = resolve_assignments(Resolver(info), validated, expressions)
     if not assignments:
         return
     matched = await execution.update(row_query(instance), assignments, database_of(instance))

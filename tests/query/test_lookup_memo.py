@@ -10,7 +10,7 @@ import pytest
 
 import orm
 from orm.database.connections.database import Database
-from orm.query.lookup_memo import MOST_KNOWN, LookupTemplate
+from orm.query.lookup_memo import MAX_TEMPLATES, LookupTemplate
 from tests.sample_models.players import Org, Player, Team
 
 pytestmark = pytest.mark.anyio
@@ -123,9 +123,9 @@ async def test_what_others_name_is_not_remembered_without_end(world: Database) -
     """A program that lets others choose lookups can be asked by any number of them."""
     queryset = Player.objects.order_by("id")
     lookups = ["id", "rank", "id__gt", "rank__gt", "id__gte", "rank__gte", "id__lt", "rank__lt"]
-    for names in itertools.islice(itertools.permutations(lookups), 2 * MOST_KNOWN):
+    for names in itertools.islice(itertools.permutations(lookups), 2 * MAX_TEMPLATES):
         queryset.filter(**dict.fromkeys(names, 1))
-    assert len(queryset._query.filter_memo._known) <= MOST_KNOWN
+    assert len(queryset._query.filter_memo._known) <= MAX_TEMPLATES
 
 
 @pytest.mark.parametrize("lookups", [{"name": "Ann"}, {"rank__gte": 3, "team__org__name": "Acme"}])
@@ -142,7 +142,7 @@ async def test_a_filter_that_is_repeated(world: Database, lookups: dict[str, Any
         assert await again.exclude(rank=3).values_list("id") == await first.exclude(rank=3).values_list("id")
         assert await (again | queryset.filter(id=2)).count() == await (first | queryset.filter(id=2)).count()
         assert await again.filter(rank=3).count() == await first.filter(rank=3).count()
-    assert isinstance(queryset._query.filter_memo.before(lookups), LookupTemplate)
+    assert isinstance(queryset._query.filter_memo.get(lookups), LookupTemplate)
     other = dict.fromkeys(lookups, "5")
     assert await queryset.filter(**other) == await Player.objects.order_by("-id").filter(orm.Q(**other))
 

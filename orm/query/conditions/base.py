@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import sqlalchemy
 from sqlalchemy import ClauseElement, ColumnElement
 
-from orm.lookups.base import IsNull, Lookup, Prepared, lookups
+from orm.lookups.base import IsNull, KnownResult, Lookup, Prepared, lookups
 from orm.query.terms.base import ClauseTerm, Term
 
 if TYPE_CHECKING:
@@ -116,6 +116,20 @@ class LookupPredicate(Predicate):
         self.key = (lookup, term.key, prepared.variant)
         self.values = (*term.values, *prepared.values)
 
+    @classmethod
+    def of(cls, term: Term, lookup: Lookup, value: Any) -> Predicate:
+        """The predicate that compares the term with a value; a constant if the result does not depend on the row.
+
+        Raises `QueryError` or `FieldError` for a value that makes no sense.
+        """
+        prepared = lookup.prepare(term.field, value)
+        if prepared is KnownResult.NEVER:
+            return constant(False, *term.leaves(), aggregate=term.aggregate)
+        if prepared is KnownResult.WHEN_NOT_NULL:
+            return cls(term, IS_NULL, Prepared((), variant=False))
+        assert isinstance(prepared, Prepared)
+        return cls(term, lookup, prepared)
+
     def leaves(self) -> tuple[Term, ...]:
         return self.term.leaves()
 
@@ -153,14 +167,14 @@ class TermPredicate(Predicate):
 class InQuery(Predicate):
     """Terms are, together, among the values that another query selects."""
 
-    def __init__(self, terms: tuple[Term, ...], query: Query, outside: bool = False) -> None:
+    def __init__(self, terms: tuple[Term, ...], query: Query, of_outer: bool = False) -> None:
         self.terms = terms
         self.query = query
-        self.outside = outside
-        """Whether the query was written in the query around this one, whose names it may read."""
+        self.of_outer = of_outer
+        """Whether an `OuterRef` in the query refers to the outer query of this one."""
         self.aggregate = any(term.aggregate for term in terms)
         self.window = any(term.window for term in terms)
-        self.key = ("in query", tuple(term.key for term in terms), query.key, outside)
+        self.key = ("in query", tuple(term.key for term in terms), query.key, of_outer)
         self.values = (*(value for term in terms for value in term.values), *query.values)
 
     def leaves(self) -> tuple[Term, ...]:
@@ -168,7 +182,7 @@ class InQuery(Predicate):
 
     def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
         columns = [term.render(rendering, required=required) for term in self.terms]
-        around = rendering.outer if self.outside else rendering
+        around = rendering.outer if self.of_outer else rendering
         assert around is not None
         inner = self.query.subselect(around)
         found = columns[0].in_(inner) if len(columns) == 1 else sqlalchemy.tuple_(*columns).in_(inner)
@@ -299,7 +313,7 @@ def _leaves(nodes: Iterable[Predicate]) -> Iterator[Term]:
     return (leaf for node in nodes for leaf in node.leaves())
 
 
-def both(left: Predicate, right: Predicate) -> Predicate:
+def and_(left: Predicate, right: Predicate) -> Predicate:
     """Both conditions hold."""
     if left is EVERYTHING:
         return right
@@ -349,7 +363,7 @@ class FilterCall:
     conditions: tuple[Any, ...]
     lookups: tuple[tuple[str, Any], ...]
     negated: bool = False
-    same_scope: bool = False
+    shares_joins: bool = False
     """Whether it is about the row that the call before it joined."""
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from orm.exceptions import QueryError
 from orm.functions import Extract
-from orm.lookups.base import KnownResult, Lookup, Prepared, lookup_for
-from orm.query.conditions.base import IS_NULL, InQuery, LookupPredicate, Predicate, constant
+from orm.lookups.base import Prepared, lookup_for
+from orm.query.conditions.base import InQuery, LookupPredicate, Predicate, constant
 from orm.query.terms.base import Term
 from orm.query.terms.transforms import TransformTerm
 
@@ -24,17 +24,6 @@ PLAIN_VALUES = frozenset(
 )
 # Which end of a year a comparison with the year is one with.
 YEAR_BOUNDS = {"exact": 0, "gt": 1, "gte": 0, "lt": 0, "lte": 1}
-
-
-def prepared(term: Term, lookup: Lookup, value: Any) -> Predicate:
-    """A term held against a value."""
-    found = lookup.prepare(term.field, value)
-    if found is KnownResult.NEVER:
-        return constant(False, *term.leaves(), aggregate=term.aggregate)
-    if found is KnownResult.WHEN_NOT_NULL:
-        return LookupPredicate(term, IS_NULL, Prepared((), variant=False))
-    assert isinstance(found, Prepared)
-    return LookupPredicate(term, lookup, found)
 
 
 def within_year(term: TransformTerm, extract: Extract, name: str, year: Any) -> Predicate | None:
@@ -58,8 +47,8 @@ def one_row(query: Query, name: str) -> Query:
     return query
 
 
-def in_query(term: Term, query: Query, *, outside: bool = False) -> Predicate:
-    """``__in=queryset``: one statement, whose inner query selects the keys. `outside`: see `_from_outside`."""
+def in_query(term: Term, query: Query, *, of_outer: bool = False) -> Predicate:
+    """``__in=queryset``: one statement, whose inner query selects the keys. `of_outer`: see `InQuery`."""
     if query.is_empty:
         return constant(False, *term.leaves(), aggregate=term.aggregate)
-    return InQuery((term,), query.as_single_column(term.field), outside)
+    return InQuery((term,), query.as_single_column(term.field), of_outer)

@@ -48,17 +48,17 @@ def links(hops: tuple[Hop, ...]) -> tuple[JoinKeyTerm, ...]:
 
 
 class JoinedKeyTerm(Term):
-    """A column of the primary key of the row that a relation leads to, as this scope has joined it."""
+    """A column of the primary key of the row that a relation leads to, as this join has it."""
 
-    def __init__(self, hops: tuple[Hop, ...], scope: int, position: int) -> None:
+    def __init__(self, hops: tuple[Hop, ...], join_number: int, position: int) -> None:
         self.hops = hops
-        self.scope = scope
+        self.join_number = join_number
         self.position = position
-        self.key = ("joined key", hops, scope, position)
+        self.key = ("joined key", hops, join_number, position)
 
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
         column = self.hops[-1].target._meta.pk_fields[self.position].column_name
-        return rendering.join(self.hops, self.scope).c[column]
+        return rendering.join(self.hops, self.join_number).c[column]
 
     def leaves(self) -> tuple[Term, ...]:
         return (self,)
@@ -82,7 +82,7 @@ class RowExists(Term):
         self.hops = hops
         self.condition = condition
         self.joined = joined
-        """The scope in which the same filter() joins the relation already: then it is about that row; else 0."""
+        """The number of the join whose row it is about, if the same ``filter()`` joins the relation as well; else 0."""
         self.reads = outside
         self.key = ("exists", hops, joined, condition.key)
         self.values = condition.values

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 class RelatedTo(Condition):
     """The rows that one instance leads to: each of these paths has its value."""
 
-    __slots__ = ("links",)
+    __slots__ = ("key",)
 
     def __init__(self, paths: Sequence[Path], values: Sequence[Any]) -> None:
-        self.links = tuple(zip(paths, values, strict=True))
+        self.key = tuple(zip(paths, values, strict=True))
 
     def __repr__(self) -> str:
-        return f"RelatedTo({', '.join(path.name for path, _ in self.links)})"
+        return f"RelatedTo({', '.join(path.name for path, _ in self.key)})"
 
 
 class RelatedIn(Condition):

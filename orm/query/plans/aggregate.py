@@ -36,8 +36,8 @@ class Aggregation:
             for leaf in term.leaves()
         }
         self.leaves = tuple(leaves)
-        kept = query.projection.selected(query.names()) if query.distinct else ()
-        selected = (*leaves.values(), *kept) or (query.names().term(query.info.pk_fields[0].attname, "aggregate()"),)
+        kept = query.projection.selected(query.resolver()) if query.distinct else ()
+        selected = (*leaves.values(), *kept) or (query.resolver().name(query.info.pk_fields[0].attname, "aggregate()"),)
         labels = tuple(f"c{i}" for i in range(len(selected)))
         ordering = query.ordering if query.is_limited else ()
         grouping = query.grouping

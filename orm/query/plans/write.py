@@ -21,8 +21,7 @@ from orm.query.plans.plan import Plan, Process, UnstorableArgument, make_plan, r
 from orm.query.projection import Instances, Projection
 from orm.query.query import Query
 from orm.query.rendering import BindNumbering, Rendering
-from orm.query.resolving.resolve import resolve
-from orm.query.resolving.scope import Scope
+from orm.query.resolving.resolver import Resolver
 from orm.query.terms.base import PathTerm, Term
 from orm.rows.readers import read_tuples
 from orm.rows.writers import write_inserts
@@ -210,15 +209,17 @@ class BulkInsert:
 Assignments = tuple[tuple[Field[Any], Term], ...]
 
 
-def resolve_assignments(names: Scope, validated: Mapping[str, Any], expressions: Mapping[str, Any]) -> Assignments:
+def resolve_assignments(
+    resolver: Resolver, validated: Mapping[str, Any], expressions: Mapping[str, Any]
+) -> Assignments:
     """What an UPDATE sets: validated values by field name, and expressions over the row itself."""
-    info = names.info
+    info = resolver.info
     found: list[tuple[Field[Any], Term]] = []
     for name, value in validated.items():
         field = info.fields[name]
         found.append((field, WriteTerm(field, value)))
     for name, expression in expressions.items():
-        term = resolve(names, expression, f"the value of {name}")
+        term = resolver.expression(expression, f"the value of {name}")
         if term.aggregate or any(isinstance(leaf, PathTerm) and leaf.path.relations for leaf in term.leaves()):
             raise FieldError(
                 f"{info.name}.{name} is set to {expression!r}, which reads a related row. An UPDATE can only "

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Spread:
+class CompositeKeyLookup:
     """A lookup on such a relation: what the name has before it, and the lookup's own name."""
 
     info: ModelInfo
@@ -139,10 +139,10 @@ def key_paths(info: ModelInfo, name: str) -> tuple[Path, ...] | None:
     if name == "pk":
         fields = info.pk_fields if len(info.pk_fields) > 1 else ()
         return tuple(resolve_path(info, field.attname, "a column") for field in fields) or None
-    spread = find_spread(info, name)
-    if spread is None or isinstance(spread.relation, GenericForeignKey) or spread.bare != name:
+    composite = find_composite_lookup(info, name)
+    if composite is None or isinstance(composite.relation, GenericForeignKey) or composite.bare != name:
         return None
-    return spread.paths
+    return composite.paths
 
 
 def key_fields(relation: Relation) -> tuple[Field[Any], ...]:
@@ -154,7 +154,7 @@ def key_fields(relation: Relation) -> tuple[Field[Any], ...]:
     return relation.target._meta.pk_fields
 
 
-def find_spread(info: ModelInfo, name: str) -> Spread | None:
+def find_composite_lookup(info: ModelInfo, name: str) -> CompositeKeyLookup | None:
     """The lookup on a relation of several columns that a keyword is, if it is one."""
     parts = name.split("__")
     current = info
@@ -166,7 +166,7 @@ def find_spread(info: ModelInfo, name: str) -> Spread | None:
         composed = current.composed.get(part)
         if isinstance(composed, GenericForeignKey):
             if not rest or rest[0] not in composed.names:
-                return Spread(info, prefix, composed, "__".join(rest) or "exact")
+                return CompositeKeyLookup(info, prefix, composed, "__".join(rest) or "exact")
             relation = current.fields[composed.names[rest[0]]]  # type: ignore[assignment]
             position += 1
         else:
@@ -176,10 +176,10 @@ def find_spread(info: ModelInfo, name: str) -> Spread | None:
         if relation is None:
             return None
         if parts[position : position + 1] == ["pk"] and len(relation.target._meta.pk_fields) > 1:
-            return Spread(info, prefix, relation, "__".join(parts[position + 1 :]) or "exact", by_pk=True)
+            return CompositeKeyLookup(info, prefix, relation, "__".join(parts[position + 1 :]) or "exact", by_pk=True)
         if position == len(parts) or not goes_on(relation.target._meta, parts[position]):
             if len(key_fields(relation)) == 1:
                 return None
-            return Spread(info, prefix, relation, "__".join(parts[position:]) or "exact")
+            return CompositeKeyLookup(info, prefix, relation, "__".join(parts[position:]) or "exact")
         current = relation.target._meta
     return None

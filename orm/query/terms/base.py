@@ -73,6 +73,8 @@ class Term:
     """Whether it is of a group of rows, not of one."""
     window: bool = False
     """Whether it is known only once all rows are: a condition on it comes last."""
+    many: bool = False
+    """Whether it is a column at the end of a relation that leads to many rows."""
 
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
         """Its SQL. `required`: rows for which a relation on the way is missing are not wanted."""
@@ -82,11 +84,6 @@ class Term:
         """The columns that make it NULL by being so."""
         return ()
 
-    @property
-    def many(self) -> bool:
-        """Whether it is a column at the end of a relation that leads to many rows."""
-        return False
-
     def leaves(self) -> tuple[Term, ...]:
         """The columns and annotations that it reads."""
         return ()
@@ -95,24 +92,29 @@ class Term:
 class PathTerm(Term):
     """A column."""
 
-    __slots__ = ("aggregates", "field", "key", "nullable", "path", "scope")
+    __slots__ = ("aggregates", "field", "join_number", "key", "many", "nullable", "path")
 
-    def __init__(self, path: Path, scope: int = 0) -> None:
+    def __init__(self, path: Path, join_number: int = 0) -> None:
         self.path = path
         self.aggregates: dict[Hashable, AggregateTerm] = {}
-        """What has been resolved of it: aggregates without a condition, by their shape."""
-        self.scope = scope
-        """Which join of its relations it reads, where they lead to many rows: see `Scope`."""
-        self.key = (path, scope)
+        """The aggregates of it that were resolved, by their shape; those with a condition are not kept."""
+        self.join_number = join_number
+        """Which join of its relations it reads, where they lead to many rows: see `Joins`."""
+        self.many = path.many
+        self.key = (path, join_number)
         self.field = path.field
         self.nullable = path.nullable
 
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
-        return rendering.column(self.path, self.scope, required=required)
+        return rendering.column(self.path, self.join_number, required=required)
 
-    @property
-    def many(self) -> bool:
-        return self.path.many
+    @classmethod
+    def of(cls, path: Path) -> PathTerm:
+        """The term of a path that leads to a single row: always the same object."""
+        term: PathTerm | None = path.term
+        if term is None:
+            term = path.term = cls(path)
+        return term
 
     def columns(self) -> tuple[PathTerm, ...]:
         return (self,)

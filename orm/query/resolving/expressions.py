@@ -1,0 +1,191 @@
+"""Expressions resolved to terms: one function for each class of expression."""
+
+from __future__ import annotations
+
+import decimal
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import ClauseElement
+
+from orm.exceptions import FieldError, NotSupportedError, QueryError
+from orm.expressions.base import (
+    Combined,
+    Condition,
+    Expression,
+    F,
+    FieldExpression,
+    Func,
+    Sliced,
+    Value,
+)
+from orm.expressions.ctes import CTEColumn
+from orm.expressions.subqueries import OuterRef, Subquery, is_queryset
+from orm.functions import Substr
+from orm.functions.aggregates import Aggregate, AllRows
+from orm.functions.arrays import ArraySlice
+from orm.functions.conditional import Case
+from orm.functions.windows import Window, WindowFunction
+from orm.query.conditions.base import EVERYTHING
+from orm.query.paths import MAX_CACHED, resolve_path
+from orm.query.terms.aggregates import AggregateTerm, WindowTerm
+from orm.query.terms.base import DECIMAL, NULL, ClauseTerm, NullTerm, PathTerm, RowTerm, Term, ValueTerm, value_field
+from orm.query.terms.computed import CaseTerm, CombinedTerm, ConditionTerm, FuncTerm
+from orm.query.terms.subqueries import CTETerm, OuterRefTerm, OuterTerm, SubqueryTerm
+
+if TYPE_CHECKING:
+    from orm.mapping.model_info import ModelInfo
+    from orm.query.resolving.resolver import Resolver
+
+ResolveFunction = Callable[["Resolver", Any, str], Term]
+
+SLICES = {"text": Substr(F("text"), 1), "array": ArraySlice(F("array"), 1)}
+
+
+class OuterExpression(Expression[Any]):
+    """A term of the outer query, as a value in a condition inside of an EXISTS."""
+
+    def __init__(self, term: Term) -> None:
+        self.term = OuterTerm(term)
+
+
+@lru_cache(MAX_CACHED)
+def resolve_function(expression_class: type) -> ResolveFunction:
+    """The function that resolves instances of a class; of a class that is no expression, plain values."""
+    return next((function for base, function in RESOLVE_FUNCTIONS if issubclass(expression_class, base)), _plain_value)
+
+
+def is_expression(value: Any) -> bool:
+    """Whether the database computes a value: an expression, a SQLAlchemy clause or a queryset."""
+    return isinstance(value, (Expression, ClauseElement)) or is_queryset(value)
+
+
+def check_model(info: ModelInfo, node: FieldExpression[Any], what: str) -> None:
+    """Raise `FieldError` unless the expression starts at this model."""
+    owner = node._model._meta
+    if owner.model is not info.model and not (owner.abstract and issubclass(info.model, owner.model)):
+        raise FieldError(
+            f"{node!r} is a field of {owner.name} and was given as {what} of a query of {info.name}. "
+            f"Start from {info.name} and walk its relations."
+        )
+
+
+def _plain_value(resolver: Resolver, node: Any, what: str) -> Term:
+    if is_queryset(node):
+        return SubqueryTerm(node._query.as_single_column(None))
+    return NULL if node is None else ValueTerm(node, value_field(node))
+
+
+def _field(resolver: Resolver, node: FieldExpression[Any], what: str) -> Term:
+    check_model(resolver.info, node, what)
+    return resolver.column(resolve_path(resolver.info, "__".join(node._path), what))
+
+
+def _value(resolver: Resolver, node: Value[Any], what: str) -> Term:
+    if node.value is None:
+        return NULL if node.output_field is None else NullTerm(node.output_field)
+    return ValueTerm(node.value, node.output_field or value_field(node.value))
+
+
+def _func(resolver: Resolver, node: Func[Any], what: str) -> FuncTerm:
+    return FuncTerm(node, tuple(resolver.expression(argument, what) for argument in node.arguments))
+
+
+def _combined(resolver: Resolver, node: Combined[Any], what: str) -> CombinedTerm:
+    left, right = node.left, node.right
+    left_term = resolver.expression(left, what) if is_expression(left) else None
+    right_term = resolver.expression(right, what) if is_expression(right) else _operand(right, left_term)
+    if left_term is None:
+        left_term = _operand(left, right_term)
+    for term in (left_term, right_term):
+        if term.typed and term.field.family == "json":
+            raise QueryError(
+                f"{what}: {node!r} calculates with JSON. Make it a number: Cast(KT('data__a'), orm.Float())."
+            )
+        if term.typed and not term.field.supports_arithmetic:
+            raise FieldError(
+                f"{what}: {node!r} calculates with {type(term.field).__name__}, which is no number. Texts are joined "
+                "by Concat(), and Cast() makes one type another."
+            )
+    return CombinedTerm(node.operator, left_term, right_term)
+
+
+def _operand(value: Any, other: Term | None) -> ValueTerm:
+    """The plain value on one side of an operator: an integer becomes a decimal if the other side is one."""
+    if other is not None and other.typed and other.field.family == "decimal" and type(value) is int:
+        return ValueTerm(decimal.Decimal(value), DECIMAL)
+    return ValueTerm(value, value_field(value))
+
+
+def _sliced(resolver: Resolver, node: Sliced[Any], what: str) -> FuncTerm:
+    term = resolver.expression(node.expression, what)
+    family = term.field.family if term.typed else "text"
+    if family not in SLICES:
+        raise NotSupportedError(
+            f"{what}: {node!r} is a part of {type(term.field).__name__}; only texts and arrays have parts."
+        )
+    bounds = (node.start + 1,) if node.length is None else (node.start + 1, node.length)
+    return FuncTerm(SLICES[family], (term, *(ValueTerm(bound, value_field(bound)) for bound in bounds)))
+
+
+def _aggregate(resolver: Resolver, node: Aggregate[Any], what: str) -> AggregateTerm:
+    expression, *others = node.arguments
+    argument = RowTerm() if isinstance(expression, AllRows) else resolver.expression(expression, what)
+    simple = not others and node.filter is None and node.default is None and node.output_field is None
+    if simple and type(argument) is PathTerm:
+        shape = (type(node), node.options)
+        known = argument.aggregates.get(shape)
+        if known is None:
+            known = argument.aggregates[shape] = AggregateTerm(node, argument, EVERYTHING, None)
+        return known
+    if argument.aggregate:
+        raise FieldError(f"{node!r} is an aggregate of an aggregate: {expression!r} is one already.")
+    condition = EVERYTHING if node.filter is None else resolver.condition(node.filter)
+    default = None if node.default is None else resolver.expression(node.default, what)
+    rest = tuple(resolver.expression(other, what) for other in others)
+    return AggregateTerm(node, argument, condition, default, rest)
+
+
+def _window(resolver: Resolver, node: Window[Any], what: str) -> WindowTerm:
+    function = node.expression
+    call = _aggregate(resolver, function, what) if isinstance(function, Aggregate) else _func(resolver, function, what)
+    partition = tuple(resolver.expression(term, what) for term in node.partition_by)
+    return WindowTerm(call, partition, resolver.order_by(node.order_by), node.frame)
+
+
+def _window_function(resolver: Resolver, node: WindowFunction[Any], what: str) -> Term:
+    raise QueryError(f"{node!r} needs a Window(...) around it.")
+
+
+def _case(resolver: Resolver, node: Case[Any], what: str) -> CaseTerm:
+    branches = tuple(
+        (resolver.condition(branch.condition), resolver.expression(branch.then, what)) for branch in node.branches
+    )
+    return CaseTerm(node, branches, resolver.expression(node.default, what))
+
+
+def _unusable(resolver: Resolver, node: Expression[Any], what: str) -> Term:
+    raise QueryError(f"{node!r} cannot be used as {what}.")
+
+
+# By the first class that an expression is an instance of.
+RESOLVE_FUNCTIONS: tuple[tuple[type, ResolveFunction], ...] = (
+    (OuterRef, lambda resolver, node, what: OuterRefTerm(node.path, node.depth, node.place)),
+    (F, lambda resolver, node, what: resolver.name(node.path, what)),
+    (FieldExpression, _field),
+    (Combined, _combined),
+    (OuterExpression, lambda resolver, node, what: node.term),
+    (Sliced, _sliced),
+    (Value, _value),
+    (CTEColumn, lambda resolver, node, what: CTETerm(node.cte, node.name)),
+    (Window, _window),
+    (WindowFunction, _window_function),
+    (Aggregate, _aggregate),
+    (Func, _func),
+    (Case, _case),
+    (Subquery, lambda resolver, node, what: SubqueryTerm(node.query.as_single_column(None))),
+    (Condition, lambda resolver, node, what: ConditionTerm(resolver.condition(node))),
+    (Expression, _unusable),
+    (ClauseElement, lambda resolver, node, what: ClauseTerm(node)),
+)
