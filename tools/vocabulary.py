@@ -47,7 +47,7 @@ MODULES = {
     "selection": "chaining",
     "objects": "descriptors",
     "periods": "dates",
-    "plain": "json_values",
+    "plain": "Field.to_json",
     "tree": "prefetch_tree",
     "related_writes": "through_rows",
     "generating": "codegen",

@@ -213,6 +213,19 @@ class Field(Generic[T]):
         name = f"{self.model.__name__}.{self.name}" if self.model else f"orm.{type(self).__name__}"
         raise FieldError(f"{name} takes {self.accepts}; the {type(value).__name__} given cannot be converted{reason}")
 
+    def to_json(self, value: Any) -> Any:
+        """A value (not None) as JSON can hold it, for `as_dicts()` and the cursors of `page()`."""
+        return value
+
+    def from_json(self, value: Any) -> Any:
+        """The value that `to_json` converted. Raises `FieldError` or ValueError for anything else."""
+        return self.to_python(value)
+
+    @property
+    def is_json(self) -> bool:
+        """Whether JSON can hold the values as they are: `to_json` returns its argument."""
+        return type(self).to_json is Field.to_json
+
     # Binding to a model
 
     def bind(self, model: Any, name: str) -> None:

@@ -214,6 +214,9 @@ class Decimal(NumberField[T]):
             raise ConversionError("it is not finite.")
         return number
 
+    def to_json(self, value: Any) -> str:
+        return str(value)
+
 
 class Boolean(Field[T]):
     """True or False."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import enum
 import ipaddress
+import json
 import uuid
+from functools import cached_property
 from typing import Any, Literal, TypeVar, overload
 
 import typesystem
@@ -106,6 +109,13 @@ class Binary(Field[T]):
             return bytes(value)
         raise TypeError
 
+    def to_json(self, value: Any) -> str:
+        """The bytes in base64."""
+        return base64.b64encode(value).decode("ascii")
+
+    def from_json(self, value: Any) -> Any:
+        return base64.b64decode(value, validate=True)
+
 
 class UUID(Field[T]):
     """A uuid.UUID."""
@@ -143,6 +153,9 @@ class UUID(Field[T]):
         if isinstance(value, str):
             return uuid.UUID(value)
         raise TypeError
+
+    def to_json(self, value: Any) -> str:
+        return str(value)
 
 
 IP = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -183,6 +196,9 @@ class IPAddress(Field[T]):
         if isinstance(value, (str, ipaddress.IPv4Address, ipaddress.IPv6Address)):
             return ipaddress.ip_address(value)
         raise TypeError
+
+    def to_json(self, value: Any) -> str:
+        return str(value)
 
 
 class Enum(Field[T]):
@@ -233,6 +249,21 @@ class Enum(Field[T]):
             names = ", ".join(self.enum.__members__)
             raise ConversionError(f"the members are {names}.")
         return member
+
+    @cached_property
+    def _values_are_json(self) -> bool:
+        try:
+            json.dumps([member.value for member in self.enum], allow_nan=False)
+        except (TypeError, ValueError):
+            return False
+        return True
+
+    def to_json(self, value: Any) -> Any:
+        """The member's value; its name if JSON cannot hold the values of the enum."""
+        return value.value if self._values_are_json else value.name
+
+    def from_json(self, value: Any) -> Any:
+        return self.to_python(tuple(value) if isinstance(value, list) else value)
 
 
 def check_enum(enum_class: Any) -> type[enum.Enum]:
@@ -305,3 +336,16 @@ class Array(Field[T]):
         if not isinstance(value, (list, tuple, set, frozenset)):
             raise TypeError
         return [self.field.to_python(item) for item in value]
+
+    def to_json(self, value: Any) -> list[Any]:
+        item_to_json = self.field.to_json
+        return [None if item is None else item_to_json(item) for item in value]
+
+    def from_json(self, value: Any) -> Any:
+        item_from_json = self.field.from_json
+        return [None if item is None else item_from_json(item) for item in value]
+
+    @property
+    def is_json(self) -> bool:
+        """Whether JSON can hold the items as they are."""
+        return self.field.is_json

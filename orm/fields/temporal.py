@@ -95,6 +95,10 @@ class Date(AutoNowField[T]):
         day: datetime.date = parse("date", value)
         return day
 
+    def to_json(self, value: Any) -> str:
+        text: str = value.isoformat()
+        return text
+
 
 class DateTime(AutoNowField[T]):
     """A datetime.datetime in microseconds: an instant with `timezone=True`, else the face of a clock.
@@ -168,6 +172,14 @@ class DateTime(AutoNowField[T]):
             return moment.replace(tzinfo=datetime.timezone.utc)
         return moment
 
+    def to_json(self, value: Any) -> str:
+        text: str = value.isoformat()
+        return text
+
+    def from_json(self, value: Any) -> Any:
+        # Unlike typesystem, it reads offsets with seconds, as time zones had before 1900.
+        return self.to_python(datetime.datetime.fromisoformat(value))
+
 
 class Time(Field[T]):
     """A datetime.time in microseconds, without a timezone."""
@@ -203,6 +215,10 @@ class Time(Field[T]):
         if time.tzinfo is not None:
             raise ConversionError("it has a timezone.")
         return time
+
+    def to_json(self, value: Any) -> str:
+        text: str = value.isoformat()
+        return text
 
 
 class Duration(Field[T]):
@@ -240,3 +256,11 @@ class Duration(Field[T]):
 
     def _convert(self, value: Any) -> datetime.timedelta:
         return value if isinstance(value, datetime.timedelta) else parse_duration(value)
+
+    def to_json(self, value: Any) -> float:
+        """The duration in seconds."""
+        seconds: float = value.total_seconds()
+        return seconds
+
+    def from_json(self, value: Any) -> Any:
+        return self.to_python(value if isinstance(value, str) else datetime.timedelta(seconds=value))

@@ -1,20 +1,16 @@
-"""Cursors: a row's place in an order as a short opaque text, for `QuerySet.page()`.
+"""Cursors: a row's position in an ordering as a short opaque text, for `QuerySet.page()`.
 
-A cursor holds the place's values, each with its type, and a checksum over them and the order that it is of. The
-checksum is no secret: it finds cursors that were damaged, edited or taken from another query. What a forged one says
-is still converted as a filter's value is, and bound as an argument, so it can name a place and nothing else.
+A cursor holds the row's values of the ordering, as JSON, and a checksum over them, the model and the ordering. The
+checksum is not secret: it detects cursors that were damaged, edited or taken from another query. The values of a forged
+cursor are converted like the value of a filter and bound as arguments, so they can name a position and nothing else.
 """
 
 from __future__ import annotations
 
 import base64
-import datetime
-import decimal
-import enum
 import hashlib
 import json
-import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from orm.exceptions import FieldError, QueryError
@@ -26,55 +22,34 @@ DIGEST_SIZE = 8
 
 
 class Cursor(NamedTuple):
-    """A place in an order; `inclusive`: the row at that place is meant too."""
+    """A position in an ordering. `inclusive`: a page that starts here includes the row at the position."""
 
-    place: tuple[Any, ...]
+    position: tuple[Any, ...]
     inclusive: bool = False
 
 
-def _duration(text: str) -> datetime.timedelta:
-    return datetime.timedelta(microseconds=int(text))
-
-
-# The first type that fits names the value's type in the cursor: its tag, how it is written and how it is read.
-KINDS: tuple[tuple[type, str, Callable[[Any], str], Callable[[str], Any]], ...] = (
-    (bool, "b", lambda value: "1" if value else "", bool),
-    (int, "i", str, int),
-    (float, "f", repr, float),
-    (str, "s", str, str),
-    (decimal.Decimal, "n", str, decimal.Decimal),
-    (datetime.datetime, "dt", datetime.datetime.isoformat, datetime.datetime.fromisoformat),
-    (datetime.date, "d", datetime.date.isoformat, datetime.date.fromisoformat),
-    (datetime.time, "t", datetime.time.isoformat, datetime.time.fromisoformat),
-    (datetime.timedelta, "td", lambda value: str(value // datetime.timedelta(microseconds=1)), _duration),
-    (uuid.UUID, "u", str, uuid.UUID),
-    (bytes, "x", bytes.hex, bytes.fromhex),
-)
-READERS = {tag: read for _, tag, _, read in KINDS}
-
-
 def encode_cursor(model: str, order: Sequence[OrderTerm], cursor: Cursor) -> str:
-    """The cursor as text. Raises `QueryError` for a value that is of no type with an order."""
-    values = [_write(value) for value in cursor.place]
+    """The cursor as text. Raises `QueryError` for a value that no cursor can hold."""
+    values = [_to_json(term.term, value) for term, value in zip(order, cursor.position, strict=True)]
     content = json.dumps([int(cursor.inclusive), *values], separators=(",", ":")).encode()
     return base64.urlsafe_b64encode(_digest(model, order, content) + content).decode().rstrip("=")
 
 
 def decode_cursor(model: str, order: Sequence[OrderTerm], text: str) -> Cursor:
-    """What a cursor says. Raises `QueryError` for one that is damaged, or of another model or order."""
-    wrong = QueryError(f"This cursor is not of this query of {model}: it is damaged, or was made for another order.")
+    """The cursor that `encode_cursor` wrote. Raises `QueryError` if it is damaged, or of another model or ordering."""
+    invalid = QueryError(f"This is no cursor of this query of {model}: it was damaged, or is of another order.")
     if not isinstance(text, str):
-        raise wrong
+        raise invalid
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         digest, content = raw[:DIGEST_SIZE], raw[DIGEST_SIZE:]
         if digest != _digest(model, order, content):
             raise ValueError("checksum")
         inclusive, *values = json.loads(content)
-        place = tuple(_read(term.term, value) for term, value in zip(order, values, strict=True))
+        position = tuple(_from_json(term.term, value) for term, value in zip(order, values, strict=True))
     except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError) as error:
-        raise wrong from error
-    return Cursor(place, bool(inclusive))
+        raise invalid from error
+    return Cursor(position, bool(inclusive))
 
 
 def _digest(model: str, order: Sequence[OrderTerm], content: bytes) -> bytes:
@@ -91,25 +66,31 @@ def _describe(term: Term) -> str:
     return f"{type(term).__name__}({', '.join(_describe(leaf) for leaf in term.leaves())})"
 
 
-def _write(value: Any) -> list[str] | None:
+def _to_json(term: Term, value: Any) -> Any:
+    """The value as the field of its term writes it. Raises `QueryError` if that is not a JSON scalar."""
     if value is None:
         return None
-    if isinstance(value, enum.Enum):
-        value = value.value
-    for kind, tag, write, _ in KINDS:
-        if isinstance(value, kind):
-            return [tag, write(value)]
-    raise QueryError(f"Pages cannot be ordered by values of type {type(value).__name__}.")
+    field = term.field.underlying_field
+    try:
+        written = field.to_json(value)
+        if field.from_json(written) != value:
+            written = str(value)  # a duration of centuries is rounded in seconds, but not as text
+    except (TypeError, ValueError, AttributeError, ArithmeticError):
+        written = None
+    if not isinstance(written, (str, int, float)):
+        raise QueryError(f"Pages cannot be ordered by values of type {type(value).__name__}.")
+    return written
 
 
-def _read(term: Term, written: Any) -> Any:
-    """A value as the term's field takes it. Raises an error of those that `decode_cursor` expects."""
+def _from_json(term: Term, written: Any) -> Any:
+    """The value that `_to_json` wrote. Raises one of the errors that `decode_cursor` expects."""
     if written is None:
         if not term.nullable:
             raise FieldError("NULL for a field that has none.")
         return None
-    tag, text = written
-    value = term.field.to_python(READERS[tag](text))
+    if not isinstance(written, (str, int, float)):
+        raise FieldError("Not a scalar.")
+    value = term.field.underlying_field.from_json(written)
     if value is None or (type(value) is int and not MIN_INTEGER <= value <= MAX_INTEGER):
         raise FieldError("No value of this field.")
     return value

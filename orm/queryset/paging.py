@@ -79,7 +79,7 @@ async def fetch_page(
     if text is not None:
         cursor = decode_cursor(name, keyset.order, text)
         page_query = page_query.replace(
-            where=and_(page_query.where, direction.after(cursor.place, inclusive=cursor.inclusive))
+            where=and_(page_query.where, direction.after(cursor.position, inclusive=cursor.inclusive))
         )
     rows: list[Any] = await execution.fetch(page_query.replace(stop=size + 1), database)
     more = len(rows) > size

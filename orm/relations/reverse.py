@@ -104,6 +104,19 @@ class RelatedKey(Field[Any]):
         column_type: TypeEngine[Any] = self.target_field.column_type()
         return column_type
 
+    def to_json(self, value: Any) -> Any:
+        """The key as JSON can hold it."""
+        return self.target_field.to_json(value)
+
+    def from_json(self, value: Any) -> Any:
+        """The key that `to_json` converted."""
+        return self.target_field.from_json(value)
+
+    @property
+    def is_json(self) -> bool:
+        """Whether JSON can hold the keys as they are."""
+        return bool(self.target_field.is_json)
+
     @property
     def underlying_field(self) -> Field[Any]:
         """The field that the key refers to."""

@@ -7,7 +7,6 @@ from typing import Any
 
 from orm.fields import Field
 from orm.rows.graph_readers import ColumnLayout, GraphReader, GraphWriter, OutputKind, SectionShape, first_columns
-from orm.rows.json_values import plain_data
 from orm.rows.readers import Entity, column_name
 
 
@@ -76,10 +75,10 @@ class _DictWriter(GraphWriter):
     def plain_value(self, column: int, field: Field[Any]) -> str:
         """The code of a column's value, as JSON can hold it."""
         value = self.value(column)
-        convert = plain_data(field)
-        if convert is None:
+        field = field.underlying_field
+        if field.is_json:
             return value
-        return f"None if {column_name(column)} is None else {self.name_for(convert, 'plain')}({value})"
+        return f"None if {column_name(column)} is None else {self.name_for(field.to_json, 'to_json')}({value})"
 
     def returned(self) -> str:
         return "{}"
