@@ -44,11 +44,11 @@ def constructor_of(info: ModelInfo) -> Constructor:
             lines.append(f"_self.{name} = {default} if {name} is _missing else {name}")
             names.remove(name)
         else:
-            absent = " and ".join(f"{name!r} not in _own" for name in dict.fromkeys([field.name, name]))
-            defaults.append(f"if {absent}: _own[{name!r}] = {default}")
+            absent = " and ".join(f"{name!r} not in _attributes" for name in dict.fromkeys([field.name, name]))
+            defaults.append(f"if {absent}: _attributes[{name!r}] = {default}")
     lines += [f"if {name} is not _missing: _self.{name} = {name}" for name in names]
     if defaults:
-        lines += ["_own = _self.__dict__", *defaults]
+        lines += ["_attributes = _self.__dict__", *defaults]
     parameters = ", ".join(f"{name}=_missing" for name in dict.fromkeys([*info.fields, *info.settable, "pk"]))
     body = "".join(f"\n    {line}" for line in lines)
     source = f"def __init__(_self, /, *, {parameters}, **_others):{body}"

@@ -1,7 +1,8 @@
-"""Row writers: code generated per shape that turns instances into the driver's rows.
+"""Row writers: code generated per plan that turns instances into the driver's rows.
 
-Each value is checked, stamped and converted in one pass, with no call where it is plain already. What is not
-(a value that typesystem must coerce or refuse, a field that this instance lacks) is left to ordinary code.
+Each value is validated, stamped and converted in one pass, and nothing is called for a value that is right as it is.
+What is not (a value that typesystem must coerce or reject, an instance without one of the fields) is left to ordinary
+code.
 """
 
 from __future__ import annotations
@@ -24,81 +25,86 @@ if TYPE_CHECKING:
 
 Process = Callable[[Any], Any]
 Row = tuple[Any, ...]
-Other = Callable[[Any], Row | None]
-"""Makes the row of an instance that is not plain; None if it is of another shape."""
-Writer = Callable[[Iterable["Model"], Other], list[Row | None]]
+WriteOther = Callable[[Any], Row | None]
+"""Makes the row of an instance that the generated code cannot write; None if the instance has other fields."""
+Writer = Callable[[Iterable["Model"], WriteOther], list[Row | None]]
 
 
 def inserted_fields(info: ModelInfo, instance: Model) -> tuple[Field[Any], ...]:
-    """The fields that this instance's row is inserted with, as far as can be told before its values are validated."""
-    own = instance.__dict__
-    return tuple(field for field in info.fields.values() if _is_inserted(field, own))
+    """The fields that the instance's row is inserted with, as far as is known before its values are validated."""
+    attributes = instance.__dict__
+    return tuple(field for field in info.fields.values() if _is_inserted(field, attributes))
 
 
-def _is_inserted(field: Field[Any], own: dict[str, Any]) -> bool:
-    if field.attname not in own:
-        given = field.name in own or field.has_default()
-        return given or not (field.read_only or field.server_default is not None)  # Or it is missing, and told of.
-    return own[field.attname] is not None or field.has_default() or not _may_be_filled(field)
+def _is_inserted(field: Field[Any], attributes: dict[str, Any]) -> bool:
+    if field.attname not in attributes:
+        has_value = field.name in attributes or field.has_default()
+        # A value that is simply missing counts as inserted: validation then reports it.
+        return has_value or not (field.read_only or field.server_default is not None)
+    return attributes[field.attname] is not None or field.has_default() or not _none_means_generated(field)
 
 
-def _may_be_filled(field: Field[Any]) -> bool:
-    """Whether None means that the database is to fill it in."""
+def _none_means_generated(field: Field[Any]) -> bool:
+    """Whether the database fills in the field of an instance that has None."""
     return field.read_only and not field.allow_null
 
 
 def write_inserts(info: ModelInfo, fields: Sequence[Field[Any]], processors: Sequence[Process | None]) -> Writer:
-    """A writer of the rows of new instances: of each the driver's values of `fields`.
+    """A writer of new instances' rows: the driver's values of `fields` of each.
 
-    Validated values are put into the instances. Where an instance is not plain, its row is what `other` makes of it.
+    It assigns the validated values to the instances. The rows of instances that it cannot write come from
+    `write_other`.
     """
-    scope: dict[str, Any] = {"missing": NO_DEFAULT, "refused": (KeyError, ValidationError, UnstorableValue)}
+    scope: dict[str, Any] = {"MISSING": NO_DEFAULT, "rejections": (KeyError, ValidationError, UnstorableValue)}
     scope["composed"] = tuple(info.composed.values())
     read: list[str] = []
-    sets_on_save: list[str] = []
-    store: list[str] = []
+    assign_stamps: list[str] = []
+    assign: list[str] = []
     row: list[str] = []
     for i, (field, process) in enumerate(zip(fields, processors, strict=True)):
-        key = field.attname
+        key, value = field.attname, f"value_{i}"
         if isinstance(field, ForeignKey):
-            scope[f"adopt{i}"] = copy_saved_keys(field)
-            read.append(f"v{i} = own[{key!r}] if {key!r} in own else adopt{i}(own)")
+            scope[f"copy_saved_key_{i}"] = copy_saved_keys(field)
+            read.append(f"{value} = attributes[{key!r}] if {key!r} in attributes else copy_saved_key_{i}(attributes)")
         else:
-            read.append(f"v{i} = own[{key!r}]")
-        scope[f"validate{i}"] = field.validator.validate
-        asked = [f"v{i} = validate{i}(v{i})", "asked = True"]
-        check = fast_check(field, f"v{i}", i, scope)
-        read += asked if check is None else [f"if not ({check}):", *(f"    {line}" for line in asked)]
+            read.append(f"{value} = attributes[{key!r}]")
+        scope[f"validate_{i}"] = field.validator.validate
+        validate = [f"{value} = validate_{i}({value})", "was_validated = True"]
+        check = fast_check(field, value, i, scope)
+        read += validate if check is None else [f"if not ({check}):", *(f"    {line}" for line in validate)]
         if field.sets_on_save(creating=True):
-            scope[f"stamp{i}"] = field.pre_save
-            read += [f"stamp = stamp{i}(True)", f"if stamp is not missing: v{i} = stamp"]
-            sets_on_save.append(f"own[{key!r}] = v{i}")
-        store.append(f"own[{key!r}] = v{i}")
-        row.append(f"{written(process, f'v{i}', f'bind{i}', scope)}, ")
+            scope[f"pre_save_{i}"] = field.pre_save
+            read += [f"stamp = pre_save_{i}(True)", f"if stamp is not MISSING: {value} = stamp"]
+            assign_stamps.append(f"attributes[{key!r}] = {value}")
+        assign.append(f"attributes[{key!r}] = {value}")
+        row.append(f"{written(process, value, f'bind{i}', scope)}, ")
     for field in info.fields.values():
         if field not in fields:
-            absent = f"own.get({field.attname!r})" if _may_be_filled(field) else f"own.get({field.attname!r}, missing)"
-            missing = "None" if _may_be_filled(field) else "missing"
-            read.append(f"if {absent} is not {missing}: raise KeyError({field.attname!r})")
+            # The instance has a value after all, so its row has other fields.
+            if _none_means_generated(field):
+                read.append(f"if attributes.get({field.attname!r}) is not None: raise KeyError({field.attname!r})")
+            else:
+                present = f"attributes.get({field.attname!r}, MISSING) is not MISSING"
+                read.append(f"if {present}: raise KeyError({field.attname!r})")
     lines = [
-        "def write(instances, other):",
+        "def write(instances, write_other):",
         "    rows = []",
         "    append = rows.append",
-        "    asked = False",
+        "    was_validated = False",
         "    for instance in instances:",
-        "        own = instance.__dict__",
+        "        attributes = instance.__dict__",
         *(["        for relation in composed: relation.copy_saved_key(instance)"] if info.composed else []),
         "        try:",
         *(f"            {line}" for line in read),
         f"            row = ({''.join(row)})",
-        "        except refused:",
-        "            append(other(instance))",
-        "            asked = False",
+        "        except rejections:",
+        "            append(write_other(instance))",
+        "            was_validated = False",
         "            continue",
-        "        if asked:",
-        *(f"            {line}" for line in store),
-        "            asked = False",
-        *(f"        {line}" for line in sets_on_save),
+        "        if was_validated:",
+        *(f"            {line}" for line in assign),
+        "            was_validated = False",
+        *(f"        {line}" for line in assign_stamps),
         "        append(row)",
         "    return rows",
     ]
@@ -107,17 +113,18 @@ def write_inserts(info: ModelInfo, fields: Sequence[Field[Any]], processors: Seq
 
 
 def copy_saved_keys(field: ForeignKey[Any]) -> Callable[[dict[str, Any]], Any]:
-    """A function that takes the key of a related instance that was saved since it was set, in an instance's dict.
+    """A function that copies the key of the related instance, if that was saved after it was assigned.
 
-    It raises `KeyError` where no instance was set, `QueryError` where it still is not saved and would be lost.
+    It takes the attributes of the instance with the foreign key, and returns the key. It raises `KeyError` if no
+    related instance was assigned, `QueryError` if that instance is not saved.
     """
     target = field.target_field.attname
 
-    def adopt(own: dict[str, Any]) -> Any:
-        key = own[field.name].__dict__.get(target)
+    def copy_saved_key(attributes: dict[str, Any]) -> Any:
+        key = attributes[field.name].__dict__.get(target)
         if key is None:
             raise QueryError(f"{field.label} is a {field.target.__name__} that is not saved: save it before this one.")
-        own[field.attname] = key
+        attributes[field.attname] = key
         return key
 
-    return adopt
+    return copy_saved_key

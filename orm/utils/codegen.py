@@ -1,6 +1,7 @@
-"""Where generated code becomes functions: row readers, validators and writers all pass through `generate`.
+"""Where generated code becomes functions: row readers, writers, validators and constructors all go through `generate`.
 
-To see the code, set ``ORM_SHOW_CODE=1`` in the environment (or the logger ``orm.code`` to DEBUG).
+To see the code, set ``ORM_SHOW_CODE=1`` in the environment (or the logger ``orm.code`` to DEBUG). It is printed with
+the file name and the line numbers that tracebacks have.
 """
 
 from __future__ import annotations
@@ -19,10 +20,13 @@ if os.environ.get("ORM_SHOW_CODE"):
 
 
 def generate(what: str, source: str, scope: dict[str, Any]) -> dict[str, Any]:
-    """Run `source` in `scope`, which then has its functions. `what` names the code in tracebacks and the log."""
-    logger.debug("# %s\n%s\n", what, source)
+    """Run `source` in `scope`, which then has its functions. `what` names the code in tracebacks and in the log."""
+    file_name = f"<generated {what}>"
+    if logger.isEnabledFor(logging.DEBUG):
+        lines = "\n".join(f"{number:>4}  {line}" for number, line in enumerate(source.splitlines(), start=1))
+        logger.debug("%s\n%s\n", file_name, lines)
     scope["__source__"] = source
-    exec(compile(source, f"<generated {what}>", "exec"), scope)
+    exec(compile(source, file_name, "exec"), scope)
     return scope
 
 

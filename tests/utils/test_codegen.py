@@ -12,18 +12,31 @@ import pytest
 from orm.utils.codegen import Inline, function_of, generate, over_list, written
 
 
-def test_generated_code_can_be_seen(caplog: pytest.LogCaptureFixture) -> None:
+def test_generate_logs_the_code_with_its_file_name_and_line_numbers(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG, "orm.code"):
         assert generate("thing", "def made():\n    return 7", {})["made"]() == 7
-    assert "# thing\ndef made():" in caplog.text
+    assert [record.getMessage() for record in caplog.records] == [
+        "<generated thing>\n   1  def made():\n   2      return 7\n"
+    ]
+
+
+READERS = """
+from orm.rows.readers import Entity, read_instances, read_values
+read_values([None])
+class Track: pass
+read_instances([Entity(Track, ("id", "title"), ("id",))], [None, None])
+"""
 
 
 @pytest.mark.parametrize("switch", ["", "1"])
-def test_the_environment_switches_it_on(switch: str) -> None:
-    code = "from orm.rows.readers import read_values; read_values([None])"
+def test_orm_show_code_prints_the_code_of_readers(switch: str) -> None:
     environment = {**os.environ, "ORM_SHOW_CODE": switch}
-    ran = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    ran = subprocess.run([sys.executable, "-c", READERS], env=environment, capture_output=True, text=True, check=True)
     assert ("def read(rows):" in ran.stderr) is bool(switch)
+    if switch:
+        assert ran.stderr.count("<generated row reader>\n   1  def read(rows):\n   2  ") == 2
+        assert "   5          instance.title = column_1\n" in ran.stderr
+    assert ran.stdout == ""
 
 
 def test_a_traceback_names_generated_code() -> None:
