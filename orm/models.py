@@ -20,6 +20,7 @@ from orm.queryset.descriptors import Objects
 from orm.queryset.queryset import QuerySet
 from orm.queryset.raw import RawQuerySet
 from orm.registry import ModelRegistry, registry_of
+from orm.related.managers import ManyToManyManager
 from orm.relations import Composed, GenericForeignKey, ManyToMany
 from orm.relations.instance_state import KEY_ONLY, LOADED, OWNER, settle
 from orm.writing.delete_preview import DeletePlan, collect_delete
@@ -28,6 +29,8 @@ from orm.writing.instances import database_of, delete_instance, load_instance, r
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+# Annotations in lower layers take these types from here: see the rule about type-only imports.
+__all__ = ["ManyToManyManager", "Model", "ModelMetaclass", "ModelRegistry"]
 
 use_renderer(to_clause)
 

@@ -28,8 +28,7 @@ from orm.relations import (
 )
 
 if TYPE_CHECKING:
-    from orm.models import Model
-    from orm.registry import ModelRegistry
+    from orm.models import Model, ModelRegistry
 
 # What a name was given as where a value is written.
 WRITTEN = frozenset({"an argument", "a value to update", "one of update_fields", "a field of bulk_update()"})
@@ -121,6 +120,11 @@ class ModelInfo:
         if self._registry is None:
             raise FieldError(f"{self.name} is abstract and has no registry.")
         return self._registry
+
+    def fields_of_columns(self, columns: Sequence[str]) -> tuple[Field[Any], ...]:
+        """The fields with these columns, in the same order."""
+        by_column = {field.column_name: field for field in self.fields.values()}
+        return tuple(by_column[column] for column in columns)
 
     def add_relation(self, relation: ReverseRelation | ManyToManySide) -> None:
         """Take note of an end of a relation that is no field of the model: a way back, or a many-to-many one.

@@ -28,7 +28,7 @@ from orm.query.resolving.resolver import Resolver, primary_key_ordering
 from orm.query.set_operations import Combination
 from orm.query.terms.base import PathTerm, Term
 from orm.query.terms.computed import FuncTerm
-from orm.relations import ManyToManySide, Relation, fields_of
+from orm.relations import ManyToManySide, Relation
 from orm.relations.attaching import local_fields, remote_fields
 from orm.rows.readers import Entity
 
@@ -237,7 +237,7 @@ class _Sections:
         relation = branch.relation
         assert isinstance(relation, ManyToManySide)
         target = relation.target._meta
-        fields = fields_of(target, relation.remote_key.remote_columns)
+        fields = target.fields_of_columns(relation.remote_key.remote_columns)
         child_fields = _child_fields(branch.branches)
         query = branch.query
         ordered_pairs: Query | None = None
@@ -293,7 +293,7 @@ class _Sections:
         local, remote = (
             tuple(
                 resolver.column(resolve_path(info, field.attname, "a key"))
-                for field in fields_of(info, key.local_columns)
+                for field in info.fields_of_columns(key.local_columns)
             )
             for key in (relation.local_key, relation.remote_key)
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from orm.exceptions import FieldError
 from orm.fields import Field
-from orm.relations import CompositeForeignKey, ForeignKey, GenericForeignKey, Hop, RelatedKey, fields_of
+from orm.relations import CompositeForeignKey, ForeignKey, GenericForeignKey, Hop, RelatedKey
 
 if TYPE_CHECKING:
     from orm.mapping.model_info import ModelInfo
@@ -189,7 +189,7 @@ def _path(info: ModelInfo, name: str, hops: tuple[Hop, ...], stored: Field[Any],
         if stored.model is not last.target or stored.column_name not in last.remote_columns:
             break
         column = last.local_columns[last.remote_columns.index(stored.column_name)]
-        stored, hops = fields_of(last.model._meta, [column])[0], hops[:-1]
+        stored, hops = last.model._meta.fields_of_columns([column])[0], hops[:-1]
     if len(info.paths) >= MAX_CACHED:
         info.paths.clear()
     path = info.paths[name] = Path(name, hops, stored, field)

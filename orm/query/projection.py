@@ -15,7 +15,7 @@ from orm.query.paths import check_name, chosen_paths, resolve_path
 from orm.query.resolving.composite_keys import key_parts
 from orm.query.resolving.resolver import Resolver
 from orm.query.terms.base import AnnotationTerm, PathTerm, Term
-from orm.relations import CompositeForeignKey, ForeignKey, Relation, ReverseRelation, fields_of
+from orm.relations import CompositeForeignKey, ForeignKey, Relation, ReverseRelation
 from orm.relations.attaching import local_fields
 from orm.rows.readers import (
     Entity,
@@ -220,7 +220,7 @@ class Instances(Projection):
                 only = None  # only("album__name") says nothing of another relation.
         # A relation that is loaded needs its key, or it could not be told from a missing one.
         loaded = [chain[-1] for chain in self.related if chain[:-1] == relations]
-        keys: set[Any] = {field for relation in loaded for field in fields_of(info, relation.local_columns)}
+        keys: set[Any] = {field for relation in loaded for field in info.fields_of_columns(relation.local_columns)}
         keys.update(field for where, field in self.needed if where == relations)
         deferred = {field for where, field in self.defer if where == relations}
         return [

@@ -18,7 +18,7 @@ from orm.query.query import Query
 from orm.queryset.managers import Manager
 from orm.queryset.queryset import QuerySet
 from orm.related.through_rows import Pairs
-from orm.relations import ManyToManySide, Relation, ReverseRelation, fields_of, key_value
+from orm.relations import ManyToManySide, Relation, ReverseRelation, key_value
 from orm.relations.instance_state import forget, get_loaded
 from orm.writing.create_graph import create_graph
 
@@ -259,7 +259,7 @@ class RelatedManager(QuerySet[T, T], Generic[T]):
         """
         self._forget()
         values, name = self._values, self._nullable()
-        fields = fields_of(self.model._meta, self._foreign_key.local_columns)
+        fields = self.model._meta.fields_of_columns(self._foreign_key.local_columns)
         for obj in objs:
             if isinstance(obj, self.model) and tuple(getattr(obj, field.attname) for field in fields) != values:
                 raise self._instance._meta.model.DoesNotExist(f"{obj!r} is not among {self._label} of this instance.")
@@ -287,7 +287,7 @@ class RelatedManager(QuerySet[T, T], Generic[T]):
         The others point at nothing then, if the foreign key may be null; if not, they stay, as in Django.
         """
         given = tuple(await objs if isinstance(objs, QuerySet) else objs)
-        nullable = all(f.allow_null for f in fields_of(self.model._meta, self._foreign_key.local_columns))
+        nullable = all(f.allow_null for f in self.model._meta.fields_of_columns(self._foreign_key.local_columns))
         async with self.database.transaction():
             if nullable and clear:
                 await self.clear()
@@ -303,7 +303,7 @@ class RelatedManager(QuerySet[T, T], Generic[T]):
     def _nullable(self) -> str:
         """The name of the foreign key. Raises `QueryError` if it may not be null."""
         name: str = self._foreign_key.name
-        if not all(field.allow_null for field in fields_of(self.model._meta, self._foreign_key.local_columns)):
+        if not all(field.allow_null for field in self.model._meta.fields_of_columns(self._foreign_key.local_columns)):
             raise QueryError(
                 f"{self.model.__name__}.{name} may not be null, so a row cannot leave {self._label}: "
                 "add() it to another one, or delete it."
@@ -481,7 +481,7 @@ def manager_class(relation: Relation) -> type[RelatedManager[Any]]:
         "__module__": kind.__module__,
         "_relation": relation,
         "_paths": owner_key_paths(relation),
-        "_local_fields": fields_of(owner._meta, first.local_columns),
+        "_local_fields": owner._meta.fields_of_columns(first.local_columns),
     }
     return type(f"{relation.target.__name__}{kind.__name__}", bases, members)
 

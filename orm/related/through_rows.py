@@ -14,7 +14,7 @@ from orm.query.on_conflict import Conflict
 from orm.query.projection import Instances
 from orm.query.query import Query
 from orm.queryset.queryset import QuerySet
-from orm.relations import ManyToManySide, fields_of, key_values
+from orm.relations import ManyToManySide, key_values
 from orm.writing import bulk
 
 if TYPE_CHECKING:
@@ -32,14 +32,14 @@ class Pairs:
         self.end = end
         self.label = f"{end.model.__name__}.{end.accessor}"
         self.local = local
-        self.local_fields = fields_of(through, end.local_key.local_columns)
-        self.remote_fields = fields_of(through, end.remote_key.local_columns)
+        self.local_fields = through.fields_of_columns(end.local_key.local_columns)
+        self.remote_fields = through.fields_of_columns(end.remote_key.local_columns)
         self.rows: QuerySet[Any, Any] = QuerySet(Query(through, Instances(through)), database)
 
     def keys(self, objs: Iterable[Any]) -> list[Key]:
         """The values that the through model holds of these rows, given as instances or keys; each once."""
         target = self.end.target
-        fields = fields_of(target._meta, self.end.remote_key.remote_columns)
+        fields = target._meta.fields_of_columns(self.end.remote_key.remote_columns)
         found: dict[Key, None] = {}
         for obj in objs:
             if obj is None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from orm.relations.base import Hop, Relation, column_equalities, fields_of, join_condition, key_value, key_values
+from orm.relations.base import Hop, Relation, column_equalities, join_condition, key_value, key_values
 from orm.relations.composed import Composed
 from orm.relations.composite_foreign_key import CompositeForeignKey
 from orm.relations.expressions import RelationExpression
@@ -39,7 +39,6 @@ __all__ = [
     "RelationExpression",
     "ReverseRelation",
     "column_equalities",
-    "fields_of",
     "join_condition",
     "key_value",
     "key_values",

@@ -11,7 +11,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from orm.fields import Field
-from orm.relations import FORWARD, ForeignKey, Relation, ReverseRelation, fields_of
+from orm.relations import FORWARD, ForeignKey, Relation, ReverseRelation
 from orm.relations.instance_state import KEY_ONLY, OWNER, WeakParent, get_loaded, set_loaded
 
 if TYPE_CHECKING:
@@ -23,15 +23,15 @@ MAX_CACHED = 2_000
 @lru_cache(MAX_CACHED)
 def local_fields(relation: Relation) -> tuple[Field[Any], ...]:
     """The fields of the model that has the relation whose values say which rows are an instance's own."""
-    owner: Any = relation.relation.target if isinstance(relation, ReverseRelation) else relation.model  # type: ignore[attr-defined]
-    return fields_of(owner._meta, relation.hops[0].local_columns)
+    owner: type[Model] = relation.relation.target if isinstance(relation, ReverseRelation) else relation.model  # type: ignore[attr-defined]
+    return owner._meta.fields_of_columns(relation.hops[0].local_columns)
 
 
 @lru_cache(MAX_CACHED)
 def remote_fields(relation: Relation) -> tuple[Field[Any], ...]:
     """The fields that hold the same values on the other side: of the target, or of a through model."""
     hop = relation.hops[0]
-    return fields_of(hop.target._meta, hop.remote_columns)
+    return hop.target._meta.fields_of_columns(hop.remote_columns)
 
 
 def reverse_attribute(relation: Relation) -> str | None:

@@ -13,7 +13,6 @@ from orm.exceptions import FieldError, QueryError
 from orm.fields import Field
 
 if TYPE_CHECKING:
-    from orm.mapping.model_info import ModelInfo
     from orm.models import Model
 
 
@@ -87,12 +86,6 @@ def join_condition(hop: Hop, left: FromClause, right: FromClause) -> ColumnEleme
 def column_equalities(local: Sequence[ColumnElement[Any]], hop: Hop, right: FromClause) -> list[ColumnElement[bool]]:
     """The near columns of a hop, each equal to its column of the table at the far end."""
     return [there == here for here, there in zip(local, (right.c[name] for name in hop.remote_columns), strict=True)]
-
-
-def fields_of(info: ModelInfo, columns: Sequence[str]) -> tuple[Field[Any], ...]:
-    """The fields that these columns belong to."""
-    by_column = {field.column_name: field for field in info.fields.values()}
-    return tuple(by_column[column] for column in columns)
 
 
 def find_target(to: type[Model] | str, model: type[Model]) -> type[Model] | None:

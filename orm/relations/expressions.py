@@ -8,7 +8,7 @@ from orm.exceptions import FieldError
 from orm.expressions.base import FieldExpression
 
 if TYPE_CHECKING:
-    from orm.mapping.model_info import ModelInfo
+    from orm.models import Model
     from orm.relations.base import Relation
 
 
@@ -43,10 +43,10 @@ class RelationExpression(FieldExpression[Any]):
         return field.expression(self._model, self._path)
 
     def _relation(self) -> Relation:
-        info: ModelInfo = self._model._meta
+        model: type[Model] = self._model
         for name in self._path[:-1]:
-            info = info.relation(name).target._meta
-        return info.relation(self._path[-1])
+            model = model._meta.relation(name).target
+        return model._meta.relation(self._path[-1])
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):

@@ -13,8 +13,7 @@ from orm.relations.reverse import RelatedKey
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from orm.models import Model
-    from orm.related.managers import ManyToManyManager
+    from orm.models import ManyToManyManager, Model
     from orm.relations import ForwardRelation
 
 T = TypeVar("T", bound="Model")

@@ -18,7 +18,6 @@ from orm.relations import (
     ManyToManySide,
     Relation,
     ReverseRelation,
-    fields_of,
 )
 from orm.relations.attaching import attach_many, attach_one, local_fields, remote_fields
 from orm.writing.dependent_inserts import (
@@ -33,6 +32,7 @@ from orm.writing.dependent_inserts import (
 
 if TYPE_CHECKING:
     from orm.fields import Field
+    from orm.mapping.model_info import ModelInfo
     from orm.models import Model
 
 
@@ -305,11 +305,10 @@ def _instance(row: Any) -> Model:
 
 def _keys(relation: Any) -> tuple[Field[Any], ...]:
     """What tells a row at the far end: what the through model points at, or its primary key."""
-    info = relation.target._meta
+    info: ModelInfo = relation.target._meta
     if isinstance(relation, ManyToManySide):
-        return fields_of(info, relation.remote_key.remote_columns)
-    keys: tuple[Field[Any], ...] = info.pk_fields
-    return keys
+        return info.fields_of_columns(relation.remote_key.remote_columns)
+    return info.pk_fields
 
 
 def _unsaved_reverse(instance: Model) -> dict[str, Model]:

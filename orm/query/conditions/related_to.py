@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from orm.expressions.base import Condition
 from orm.query.paths import Path
-from orm.relations import ManyToManySide, Relation, fields_of
+from orm.relations import ManyToManySide, Relation
 
 if TYPE_CHECKING:
     from orm.query.query import Query
@@ -44,5 +44,5 @@ def owner_key_paths(relation: Relation) -> tuple[Path, ...]:
     """The columns, seen from the relation's target, that hold the key of an instance that has the relation."""
     first = relation.hops[0]
     back: tuple[Hop, ...] = (relation.remote_key.reverse,) if isinstance(relation, ManyToManySide) else ()
-    fields = fields_of(first.target._meta, first.remote_columns)
+    fields = first.target._meta.fields_of_columns(first.remote_columns)
     return tuple(Path(f"{relation.accessor}+", back, field, field) for field in fields)

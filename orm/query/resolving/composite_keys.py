@@ -17,7 +17,6 @@ from orm.relations import (
     GenericForeignKey,
     ManyToManySide,
     Relation,
-    fields_of,
     key_values,
 )
 
@@ -148,9 +147,9 @@ def key_paths(info: ModelInfo, name: str) -> tuple[Path, ...] | None:
 def key_fields(relation: Relation) -> tuple[Field[Any], ...]:
     """The fields of the target that a comparison with the relation compares."""
     if isinstance(relation, (ForeignKey, CompositeForeignKey)):
-        return fields_of(relation.target._meta, relation.remote_columns)
+        return relation.target._meta.fields_of_columns(relation.remote_columns)
     if isinstance(relation, ManyToManySide):
-        return fields_of(relation.target._meta, relation.remote_key.remote_columns)
+        return relation.target._meta.fields_of_columns(relation.remote_key.remote_columns)
     return relation.target._meta.pk_fields
 
 
