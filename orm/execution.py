@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import databases
 import typesystem
 
+from orm.database.connections import statements
 from orm.database.connections.server_dialect import cached_dialect, dialect_of, known_dialect
-from orm.database.connections.session import Session, fetch_rows, run_sql
+from orm.database.connections.session import Session
 from orm.database.dialect import Dialect
 from orm.exceptions import QueryError, TransactionError
 from orm.fields import Field
@@ -23,8 +23,8 @@ from orm.query.plans.write import Assignments, delete_plan, insert_plan, matchin
 from orm.query.projection import Projection
 from orm.query.query import Query
 from orm.query.terms.base import Term
-from orm.utils.gc_control import MIN_OBJECTS, call_with_gc_paused, collect_if_grown
-from orm.utils.row_batches import BATCH_ROWS, BatchedObjects, RowReader
+from orm.utils.gc_control import collect_if_grown
+from orm.utils.row_batches import RowReader
 
 if TYPE_CHECKING:
     from orm.mapping.model_info import ModelInfo
@@ -54,7 +54,7 @@ def check_lock(query: Query, dialect: Dialect, session: Session) -> None:
         )
 
 
-def ready(plan: Plan, query: Query, values: Sequence[Any]) -> tuple[str, Sequence[Any]]:
+def bind_arguments(plan: Plan, query: Query, values: Sequence[Any]) -> tuple[str, Sequence[Any]]:
     try:
         return plan.statement(values)
     except UnstorableArgument as error:
@@ -67,72 +67,46 @@ def ready(plan: Plan, query: Query, values: Sequence[Any]) -> tuple[str, Sequenc
 def show_sql(query: Query, database: databases.Database) -> Statement:
     """The SQL of a query, without running it."""
     plan = rows_plan(known_dialect(database), query)
-    sql, arguments = ready(plan, query, query.values)
+    sql, arguments = bind_arguments(plan, query, query.values)
     return Statement(sql, tuple(arguments))
-
-
-async def _fetch_locked(
-    query: Query, dialect: Dialect, database: databases.Database, sql: str, arguments: Sequence[Any]
-) -> Sequence[Any]:
-    """The driver's rows, with the query's lock."""
-    async with Session(database) as session:
-        check_lock(query, dialect, session)
-        return await session.fetch(sql, arguments)
 
 
 async def fetch(
     query: Query,
     database: databases.Database,
     values: Sequence[Any] | None = None,
-    into: Mapping[str, Any] | None = None,
-    note: Callable[[list[Any]], None] | None = None,
+    reader_arguments: Mapping[str, Any] | None = None,
+    on_batch: Callable[[list[Any]], None] | None = None,
 ) -> list[Any]:
-    """The rows of a query, read; with `values`, of one that only differs from it in these.
+    """The objects of a query; with `values`, of the query that differs from it in these alone.
 
-    `into` is what the reader takes besides the rows, by name. `note` is called with what it made of each piece.
+    `reader_arguments` are passed to the reader. `on_batch` is called with the objects of each batch.
     """
     if query.is_empty:
         return []
     collect_if_grown()
-    # What need not be waited for has no coroutine of its own here: each takes as long as a good part of the rest.
+    # Avoid a coroutine when the answer is cached: creating one costs a large share of this function.
     dialect = cached_dialect(database) or await dialect_of(database)
     plan = rows_plan(dialect, query)
     assert plan.reader is not None
-    sql, arguments = ready(plan, query, query.values if values is None else values)
-    read = partial(plan.reader, **into) if into else plan.reader
-    if note is not None:
-        read = _with_callback(read, note)
+    sql, arguments = bind_arguments(plan, query, query.values if values is None else values)
+    reader = partial(plan.reader, **reader_arguments) if reader_arguments else plan.reader
+    if on_batch is not None:
+        reader = _with_callback(reader, on_batch)
     if query.lock is None:
-        rows = await fetch_rows(database, sql, arguments, read)
-    else:
-        rows = await _fetch_locked(query, dialect, database, sql, arguments)
-    return read(rows) if len(rows) < MIN_OBJECTS and type(rows) is not BatchedObjects else await read_rows(read, rows)
+        return await statements.fetch_objects(database, sql, arguments, reader)
+    async with Session(database) as session:
+        check_lock(query, dialect, session)
+        return await session.fetch_objects(sql, arguments, reader)
 
 
-def _with_callback(read: RowReader, note: Callable[[list[Any]], None]) -> RowReader:
-    def read_and_note(rows: Sequence[Any]) -> list[Any]:
-        found = read(rows)
-        note(found)
-        return found
+def _with_callback(reader: RowReader, on_batch: Callable[[list[Any]], None]) -> RowReader:
+    def read_and_call(rows: Sequence[Any]) -> list[Any]:
+        objects = reader(rows)
+        on_batch(objects)
+        return objects
 
-    return read_and_note
-
-
-async def read_rows(read: RowReader, rows: Sequence[Any]) -> list[Any]:
-    """What is made of rows; of many, piece by piece, so that other tasks have their turn in between."""
-    if isinstance(rows, BatchedObjects):
-        return rows.taken()
-    if len(rows) <= BATCH_ROWS:
-        return call_with_gc_paused(read, rows)
-    found = BatchedObjects()
-    left = rows if isinstance(rows, list) else list(rows)
-    del rows
-    left.reverse()
-    while left:
-        found.add(read, left[: -BATCH_ROWS - 1 : -1])
-        del left[-BATCH_ROWS:]  # to free them all at the end would take its time, too
-        await asyncio.sleep(0)
-    return found.taken()
+    return read_and_call
 
 
 async def stream(query: Query, database: databases.Database) -> AsyncGenerator[list[Any], None]:
@@ -142,7 +116,7 @@ async def stream(query: Query, database: databases.Database) -> AsyncGenerator[l
     dialect = await dialect_of(database)
     plan = rows_plan(dialect, query)
     assert plan.reader is not None
-    sql, arguments = ready(plan, query, query.values)
+    sql, arguments = bind_arguments(plan, query, query.values)
     async with Session(database) as session:
         check_lock(query, dialect, session)
         batches = session.stream(sql, arguments, STREAM_CHUNK)
@@ -159,8 +133,8 @@ async def count(query: Query, database: databases.Database) -> int:
         return 0
     query = counted(query)
     plan = count_plan(await dialect_of(database), query)
-    sql, arguments = ready(plan, query, query.values)
-    rows = await fetch_rows(database, sql, arguments)
+    sql, arguments = bind_arguments(plan, query, query.values)
+    rows = await statements.fetch(database, sql, arguments)
     return int(rows[0][0])
 
 
@@ -173,8 +147,8 @@ async def aggregate(query: Query, named: Mapping[str, Term], database: databases
             return nothing
     plan = aggregation.plan(await dialect_of(database))
     assert plan.reader is not None
-    sql, arguments = ready(plan, query, aggregation.values)
-    found: dict[str, Any] = plan.reader(await fetch_rows(database, sql, arguments))[0]
+    sql, arguments = bind_arguments(plan, query, aggregation.values)
+    found: dict[str, Any] = plan.reader(await statements.fetch(database, sql, arguments))[0]
     return found
 
 
@@ -187,18 +161,20 @@ async def exists(query: Query, database: databases.Database) -> bool:
         return False
     dialect = await dialect_of(database)
     plan = rows_plan(dialect, query)
-    sql, arguments = ready(plan, query, query.values)
+    sql, arguments = bind_arguments(plan, query, query.values)
     if query.lock is None:
-        return bool(await fetch_rows(database, sql, arguments))
-    return bool(await _fetch_locked(query, dialect, database, sql, arguments))
+        return bool(await statements.fetch(database, sql, arguments))
+    async with Session(database) as session:
+        check_lock(query, dialect, session)
+        return bool(await session.fetch(sql, arguments))
 
 
 async def explain(query: Query, database: databases.Database) -> str:
     """How the database would run the query, in its own words."""
     dialect = await dialect_of(database)
     plan = rows_plan(dialect, query)
-    sql, arguments = ready(plan, query, query.values)
-    rows = await fetch_rows(database, dialect.explain_prefix + sql, arguments)
+    sql, arguments = bind_arguments(plan, query, query.values)
+    rows = await statements.fetch(database, dialect.explain_prefix + sql, arguments)
     return "\n".join(" ".join(str(value) for value in row) for row in rows)
 
 
@@ -213,9 +189,9 @@ async def insert(info: ModelInfo, values: dict[str, Any], database: databases.Da
     except UnstorableArgument as error:
         raise unstorable_value_error([(fields[error.position], error.reason)]) from error
     if plan.reader is not None:
-        rows = plan.reader(await fetch_rows(database, sql, arguments))
+        rows = plan.reader(await statements.fetch(database, sql, arguments))
         return {field.name: value for field, value in zip(missing, rows[0], strict=True)}
-    outcome = await run_sql(database, sql, arguments)
+    outcome = await statements.execute(database, sql, arguments)
     generated = info.generated
     if generated is not None and generated in missing:
         return {generated.name: outcome.lastrowid}
@@ -238,7 +214,7 @@ async def update(query: Query, assignments: Assignments, database: databases.Dat
     query = matching(query)
     plan = update_plan(await dialect_of(database), query, assignments)
     sql, arguments = bind_update(plan, query, assignments)
-    return (await run_sql(database, sql, arguments)).rowcount
+    return (await statements.execute(database, sql, arguments)).rowcount
 
 
 async def update_returning(
@@ -251,7 +227,7 @@ async def update_returning(
     plan = update_plan(await dialect_of(database), query, assignments, returning)
     assert plan.reader is not None
     sql, arguments = bind_update(plan, query, assignments)
-    return plan.reader(await fetch_rows(database, sql, arguments))
+    return plan.reader(await statements.fetch(database, sql, arguments))
 
 
 def bind_update(plan: Plan, query: Query, assignments: Assignments) -> tuple[str, Sequence[Any]]:
@@ -268,7 +244,7 @@ def bind_update(plan: Plan, query: Query, assignments: Assignments) -> tuple[str
             if position < len(term.values):
                 raise unstorable_value_error([(field, error.reason)]) from error
             position -= len(term.values)
-        ready(plan, query, values)
+        bind_arguments(plan, query, values)
         raise
 
 
@@ -278,8 +254,8 @@ async def delete(query: Query, database: databases.Database) -> int:
         return 0
     query = matching(query)
     plan = delete_plan(await dialect_of(database), query)
-    sql, arguments = ready(plan, query, query.values)
-    return (await run_sql(database, sql, arguments)).rowcount
+    sql, arguments = bind_arguments(plan, query, query.values)
+    return (await statements.execute(database, sql, arguments)).rowcount
 
 
 async def delete_returning(query: Query, returning: Projection, database: databases.Database) -> list[Any]:
@@ -289,8 +265,8 @@ async def delete_returning(query: Query, returning: Projection, database: databa
     query = matching(query)
     plan = delete_plan(await dialect_of(database), query, returning)
     assert plan.reader is not None
-    sql, arguments = ready(plan, query, query.values)
-    return plan.reader(await fetch_rows(database, sql, arguments))
+    sql, arguments = bind_arguments(plan, query, query.values)
+    return plan.reader(await statements.fetch(database, sql, arguments))
 
 
 def unstorable_value_error(found: Sequence[tuple[Field[Any], str]]) -> typesystem.ValidationError:

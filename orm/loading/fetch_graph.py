@@ -10,7 +10,7 @@ import databases
 from orm.database.connections.server_dialect import dialect_of, known_dialect
 from orm.database.connections.session import Session
 from orm.exceptions import GraphTooLarge, QueryError
-from orm.execution import Statement, ready
+from orm.execution import Statement, bind_arguments
 from orm.loading.prefetch import suppress_relations
 from orm.query.conditions.base import EVERYTHING
 from orm.query.graph_sections import Section, sections_of, values_of
@@ -45,7 +45,7 @@ async def fetch_graph(
         check_agreement(sections)
     plan = graph_plan(await dialect_of(database), sections, max_rows)
     values = values_of(sections)
-    statements = [ready(part, query, values) for part in plan.plans]
+    statements = [bind_arguments(part, query, values) for part in plan.plans]
     async with Session(database) as session:
         results = await session.fetch_together(statements)
     with gc_paused(sum(len(rows) for rows in results)):
@@ -70,7 +70,7 @@ def show_graph(query: Query, database: databases.Database, max_rows: int | None)
     """The SQL of a graph, without running it."""
     sections = sections_of(query, query.branches, max_rows)
     plan = graph_plan(known_dialect(database), sections, max_rows)
-    statements = [ready(part, query, values_of(sections)) for part in plan.plans]
+    statements = [bind_arguments(part, query, values_of(sections)) for part in plan.plans]
     return Statement(";\n".join(sql for sql, _ in statements), tuple(v for _, values in statements for v in values))
 
 

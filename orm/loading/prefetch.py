@@ -199,7 +199,9 @@ async def _read(
         into["instances_by_key"] = seen
     for part in parts:
         asked = rows_of_owners(branch.relation, query, part)
-        found += await execution.fetch(asked, database, into=into, note=None if children is None else children.add)
+        found += await execution.fetch(
+            asked, database, reader_arguments=into, on_batch=None if children is None else children.add
+        )
     if not (found or branch.branches):  # readers return only what more will hang on, and what rows share
         found = [row for rows, _ in places.values() for row in rows]
     await complete(query.replace(branches=()), found, using)

@@ -88,7 +88,7 @@ class ReadMethods(ChainMethods[M, R]):
         query = query.with_branch_keys
         parents = PrefetchParents.of(query)
         rows: list[R] = await execution.fetch(
-            query, self.database, values, note=None if parents is None else parents.add
+            query, self.database, values, on_batch=None if parents is None else parents.add
         )
         await complete(query, rows, self._using, whole=True, parents=parents)
         return rows

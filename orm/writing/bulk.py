@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import databases
 
 from orm import execution
-from orm.database.connections.server_dialect import dialect_of
-from orm.database.connections.session import Session, known_server
+from orm.database.connections.server_dialect import cached_dialect, dialect_of
+from orm.database.connections.session import Session
 from orm.database.dialect import Dialect
 from orm.exceptions import QueryError
 from orm.fields import Field
@@ -73,7 +73,7 @@ async def create(
     conflict: Conflict | None,
 ) -> None:
     """Insert the instances in one transaction, and give them what the database filled in."""
-    if known_server(database) is None:
+    if cached_dialect(database) is None:
         # Which database it is must be asked of it, and invalid values are refused before that.
         for instance in instances:
             prepare_insert(instance)

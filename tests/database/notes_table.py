@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 from typing import Any
 
 import databases
 
-from orm.database.connections.session import Outcome, Session
+from orm.database.connections.driver import Outcome
+from orm.database.connections.session import Session
 
 
 def native(database: databases.Database, sql: str) -> str:
@@ -34,12 +34,6 @@ async def execute(database: databases.Database, sql: str, *args: Any) -> Outcome
         return await session.execute(native(database, sql), args)
 
 
-async def execute_many(database: databases.Database, sql: str, args: Sequence[Sequence[Any]]) -> int:
-    """Run one statement for each row of values."""
-    async with Session(database) as session:
-        return await session.execute_many(native(database, sql), args)
-
-
 async def create_notes(database: databases.Database, count: int = 0) -> None:
     """Make the table `notes`, with `count` rows whose views are their ids."""
     key = {
@@ -52,8 +46,8 @@ async def create_notes(database: databases.Database, count: int = 0) -> None:
         f"CREATE TABLE notes (id {key}, text VARCHAR(50) NOT NULL UNIQUE, views INTEGER DEFAULT 0 CHECK (views >= 0))",
     )
     if count:
-        rows = [(f"note {number}", number) for number in range(1, count + 1)]
-        await execute_many(database, "INSERT INTO notes (text, views) VALUES (?, ?)", rows)
+        rows = ", ".join(f"('note {number}', {number})" for number in range(1, count + 1))
+        await execute(database, f"INSERT INTO notes (text, views) VALUES {rows}")
 
 
 async def add_note(database: databases.Database, text: str) -> Outcome:

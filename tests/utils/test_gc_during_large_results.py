@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from orm.database.connections.database import Database
-from orm.database.connections.session import fetch_rows
+from orm.database.connections.statements import fetch
 from orm.utils.gc_control import MAX_POLLS, POLL_SECONDS, PendingResultGCGuard
 
 pytestmark = pytest.mark.anyio
@@ -38,7 +38,7 @@ def full_collections() -> Iterator[list[int]]:
 async def test_rows_that_arrive_are_not_looked_through(postgresql_url: str) -> None:
     async with Database(postgresql_url) as database:
         with full_collections() as collections:
-            assert len(await fetch_rows(database, MANY)) == 300_000
+            assert len(await fetch(database, MANY)) == 300_000
         assert collections == []
 
 

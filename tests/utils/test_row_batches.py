@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
@@ -11,9 +12,7 @@ import pytest
 
 import orm
 from orm.database.connections.database import Database
-from orm.database.connections.session import fetch_rows
-from orm.execution import read_rows
-from orm.utils.row_batches import BatchedObjects
+from orm.database.connections.statements import fetch_objects
 
 pytestmark = pytest.mark.anyio
 BATCH_ROWS = 40
@@ -34,8 +33,9 @@ SQL = "SELECT id FROM piecemeal ORDER BY id"
 @pytest.fixture
 async def rows(database: Database, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Database]:
     """A table of a hundred rows, in a world where forty are many."""
-    for module in ("orm.execution", "orm.database.sqlite.driver", "orm.database.mysql.driver"):
+    for module in ("orm.utils.row_batches", "orm.database.sqlite.driver", "orm.database.mysql.driver"):
         monkeypatch.setattr(f"{module}.BATCH_ROWS", BATCH_ROWS)
+    monkeypatch.setattr("orm.database.sqlite.backend.MIN_OBJECTS", BATCH_ROWS)
     models.database = database
     await models.create_all()
     await Row.objects.bulk_create([Row(data=[n]) for n in range(100)])
@@ -67,7 +67,7 @@ async def test_in_pieces(rows: Database) -> None:
         async with place:
             for _ in range(2):
                 pieces.clear()
-                found = await read_rows(read, await fetch_rows(rows, SQL, (), read))
+                found = await fetch_objects(rows, SQL, (), read)
                 assert found == list(range(1, 101)) and type(found) is list
             assert pieces == [40, 40, 20]
 
@@ -82,7 +82,7 @@ async def test_a_failure_in_the_middle_leaves_the_connection_as_it_was(rows: Dat
         async with place:
             for _ in range(2):
                 with pytest.raises(ValueError, match="no more"):
-                    await read_rows(read, await fetch_rows(rows, SQL, (), read))
+                    await fetch_objects(rows, SQL, (), read)
             assert await Row.objects.count() == 100
             assert await Row.objects.filter(id=1).exists()
 
@@ -94,7 +94,7 @@ async def test_whoever_is_cancelled_in_the_middle_takes_nobody_along(rows: Datab
             return list(found)
 
         await asyncio.sleep(0)
-        await read_rows(read, await fetch_rows(rows, SQL, (), read))
+        await fetch_objects(rows, SQL, (), read)
         await asyncio.sleep(1)
 
     loop = asyncio.get_running_loop()
@@ -107,7 +107,14 @@ async def test_whoever_is_cancelled_in_the_middle_takes_nobody_along(rows: Datab
     assert len(await Row.objects.order_by("id")) == 100
 
 
-def test_what_was_found_is_not_held() -> None:
-    found = BatchedObjects()
-    found.add(list, [1, 2])
-    assert found.taken() == [1, 2] and not found
+async def test_fetch_objects_leaves_no_reference_to_the_objects(rows: Database) -> None:
+    class Item:
+        """An object that can be referred to weakly."""
+
+    def read(batch: Sequence[Any]) -> list[Any]:
+        return [Item() for _ in batch]
+
+    objects = await fetch_objects(rows, SQL, (), read)
+    references = [weakref.ref(item) for item in objects]
+    del objects
+    assert [reference() for reference in references] == [None] * 100

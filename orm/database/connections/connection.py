@@ -50,16 +50,20 @@ class ManagedBackend(DatabaseBackend):
             raise InterfaceError(f"{self.place} is not connected")
         return pool
 
-    async def fetch_autocommit(self, sql: str, args: Sequence[Any], read: RowReader | None = None) -> Sequence[Any]:
-        """The rows of a statement of the ORM's own in no transaction, or what `read` makes of many."""
-        return await self.run_autocommit(self.driver.fetch, sql, args, read)
+    async def fetch(self, sql: str, args: Sequence[Any]) -> Sequence[Any]:
+        """The rows of one of the ORM's statements, outside of transactions."""
+        return await self.run_autocommit(self.driver.fetch, sql, args)
 
-    async def execute_autocommit(self, sql: str, args: Sequence[Any]) -> Outcome:
-        """Run a statement of the ORM's own in no transaction."""
+    async def fetch_objects(self, sql: str, args: Sequence[Any], reader: RowReader) -> list[Any]:
+        """The objects that `reader` makes of the rows of one of the ORM's statements, outside of transactions."""
+        return await self.run_autocommit(self.driver.fetch_objects, sql, args, reader)
+
+    async def execute(self, sql: str, args: Sequence[Any]) -> Outcome:
+        """Execute one of the ORM's statements, outside of transactions, and discard any rows."""
         return await self.run_autocommit(self.driver.execute, sql, args)
 
     async def run_autocommit(self, call: Callable[..., Awaitable[ResultT]], *args: Any) -> ResultT:
-        """`call(raw, *args)` on whichever connection is free: a statement of the ORM's own in no transaction."""
+        """`call(raw, *args)` on any free connection, which then goes back to the pool."""
         pool = self.pool
         raw = pool.take()
         if raw is None:
@@ -203,32 +207,6 @@ class Connection(databases.core.Connection):
         super().__init__(database, backend)
         self.is_global = is_global
         self._connection: ManagedConnection
-
-    @property
-    def is_held(self) -> bool:
-        """Whether it is checked out."""
-        return bool(self._connection_counter)
-
-    async def fetch_autocommit(self, sql: str, args: Sequence[Any], read: RowReader | None = None) -> Sequence[Any]:
-        """The rows of a statement of the ORM's own, or what `read` makes of many.
-
-        The connection is checked out, and nobody watches.
-        """
-        return await self._run_alone(self._backend.driver.fetch, sql, args, read)
-
-    async def execute_autocommit(self, sql: str, args: Sequence[Any]) -> Outcome:
-        """Run a statement of the ORM's own. The connection is checked out, and nobody watches."""
-        return await self._run_alone(self._backend.driver.execute, sql, args)
-
-    async def _run_alone(self, call: Callable[..., Awaitable[ResultT]], *args: Any) -> ResultT:
-        self._connection_counter += 1
-        try:
-            async with self._query_lock:
-                with translating:
-                    return await call(self._connection._connection, *args)
-        finally:
-            if not self.leave():
-                await self.__aexit__()
 
     def enter(self) -> bool:
         """`__aenter__` for a connection that is checked out already; else nothing is done, and the answer is False."""

@@ -165,25 +165,19 @@ class Database(databases.Database):
             return  # the scope's own transaction, being begun by connect()
         await self.connect()
 
-    def idle_backend(self) -> ManagedBackend | None:
-        """The pool, if a statement of the current task may run on any connection of it; None if one is bound to it.
+    def autocommit_backend(self) -> ManagedBackend | None:
+        """The backend, if a statement of the current task may run on any of its connections.
 
-        Also None where statements are watched, or the database is not connected yet.
+        None if a connection is bound to the task (by a transaction, say), if statements are logged or tracked, or while
+        the database is not connected.
         """
         if not self._ready or self.query_log.active or open_trackers or self._global_connection is not None:
             return None
         if self._loop is not asyncio.get_running_loop():
             return None
         bound = self._connection_map
-        # To look for a key in a weak map takes longer than to see that it is empty.
+        # Looking a key up in a weak map takes longer than finding it empty.
         return None if len(bound) and asyncio.current_task() in bound else self._backend
-
-    def held_connection(self) -> Connection | None:
-        """The current task's connection, if it is checked out; None also where statements are watched."""
-        if self.query_log.active or open_trackers:
-            return None
-        found = self._global_connection or self._connection_map.get(self._current_task)
-        return found if isinstance(found, Connection) and found.is_held else None
 
     def connection(self) -> Connection:
         """The current task's connection."""
@@ -193,11 +187,11 @@ class Database(databases.Database):
             # The first use is inside the scope that rolls back, so it must not get a connection of its own.
             self._global_connection = Connection(self, self._backend, is_global=True)
             return self._global_connection
-        found = self._connection_map.get(self._current_task)
-        if found is None:
-            found = self._connection_map[self._current_task] = Connection(self, self._backend)
-        assert isinstance(found, Connection)
-        return found
+        connection: Any = self._connection_map.get(self._current_task)
+        if connection is None:
+            connection = self._connection_map[self._current_task] = Connection(self, self._backend)
+        bound: Connection = connection
+        return bound
 
     def transaction(self, *, force_rollback: bool = False, **kwargs: Any) -> Transaction:
         """A transaction on the current task's connection; inside another one, a savepoint.

@@ -48,17 +48,17 @@ class Driver(Protocol):
     async def prepare(self, raw: Any) -> None:
         """Make a connection that the ORM did not open fit for its SQL."""
 
-    async def fetch(self, raw: Any, sql: str, args: Sequence[Any], read: RowReader | None = None) -> Sequence[Any]:
-        """The rows of a statement; of a large result it may be a `BatchedObjects` instead, which `read` filled."""
+    async def fetch(self, raw: Any, sql: str, args: Sequence[Any]) -> Sequence[Any]:
+        """The rows of a statement."""
+
+    async def fetch_objects(self, raw: Any, sql: str, args: Sequence[Any], reader: RowReader) -> list[Any]:
+        """The objects that `reader` makes of a statement's rows; of a large result in batches, while it arrives."""
 
     async def fetch_named(self, raw: Any, sql: str, args: Sequence[Any]) -> tuple[Sequence[str], Sequence[Any]]:
         """The names of the columns, and the rows, of a statement that somebody else wrote."""
 
     async def execute(self, raw: Any, sql: str, args: Sequence[Any]) -> Outcome:
         """Run a statement whose rows, if any, nobody wants."""
-
-    async def execute_many(self, raw: Any, sql: str, args: Sequence[Sequence[Any]]) -> int:
-        """Run one statement for each row of values; the number of rows matched, as far as it is known."""
 
     async def fetch_together(self, raw: Any, statements: Sequence[tuple[str, Sequence[Any]]]) -> list[Sequence[Any]]:
         """The rows of each of several statements that only read, from one state of the database, in one trip.
@@ -69,7 +69,7 @@ class Driver(Protocol):
     async def stream(self, raw: Any, sql: str, args: Sequence[Any], *, in_transaction: bool) -> RowStream:
         """Begin a query whose rows are read piece by piece."""
 
-    async def adopt(self, database: databases.Database) -> None:
+    async def configure(self, database: databases.Database) -> None:
         """Set the options of a plain `databases.Database` that the ORM counts on."""
 
 

@@ -43,8 +43,6 @@ NO_OPTIONS = Options()
 
 def read_options(given: dict[str, Any]) -> Options:
     """The options of `database.transaction(…)`; QueryError for one that does not exist."""
-    if not given:
-        return NO_OPTIONS
     unknown = sorted(set(given) - set(Options._fields))
     if unknown:
         raise QueryError(f"transaction() takes {', '.join(Options._fields)} and force_rollback, not {unknown[0]!r}")
@@ -66,7 +64,7 @@ class SQLTransaction(TransactionBackend):
 
     async def start(self, is_root: bool, extra_options: dict[Any, Any]) -> None:
         """Begin; TransactionError for options that a savepoint cannot have."""
-        options = read_options(extra_options)
+        options = read_options(extra_options) if extra_options else NO_OPTIONS
         if is_root:
             await self._connection.begin(options)
             return
@@ -135,17 +133,16 @@ class Transaction(databases.core.Transaction):
         if not connection.enter():
             await connection.__aenter__()
         try:
-            while not self.is_open:
+            while True:
                 async with connection._transaction_lock:
                     other = self._blocking_transaction(connection)
                     if other is None:
                         await self._begin(connection)
-                if other is not None:
-                    await other._ended()
+                        return self
+                await other._ended()
         finally:
             if not self.is_open:
                 await connection.__aexit__()
-        return self
 
     async def _begin(self, connection: "Connection") -> None:
         stack = connection._transaction_stack

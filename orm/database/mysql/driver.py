@@ -11,9 +11,10 @@ import databases
 from orm.database.connections.driver import CursorStream, Outcome, RowStream
 from orm.database.mysql.prepared_statements import can_be_prepared
 from orm.database.query_log.events import count_round_trip
-from orm.utils.row_batches import BATCH_ROWS, BatchedObjects, RowReader
+from orm.utils.gc_control import call_with_gc_paused
+from orm.utils.row_batches import BATCH_ROWS, RowReader, read_in_batches
 
-MOST_KNOWN = 1024
+MAX_KNOWN_STATEMENTS = 1024
 FOUND_ROWS = 2  # CLIENT.FOUND_ROWS of the protocol: count the rows matched, not those that changed
 # Datetimes are in UTC; a key of 0 is a key, not a request to number the row.
 INIT = "SET time_zone = '+00:00', sql_mode = CONCAT(@@sql_mode, ',NO_AUTO_VALUE_ON_ZERO')"
@@ -38,8 +39,8 @@ class MySQLDriver(ABC):
 
     def __init__(self, *, managed: bool) -> None:
         self.managed = managed
-        self._small: set[str] = set()
-        """The statements whose results were small. The first time, nobody knows."""
+        self._with_small_results: set[str] = set()
+        """The statements that had few rows so far; before its first run, a statement may have many."""
 
     @abstractmethod
     async def cursor(self, raw: Any, kind: str) -> Any:
@@ -62,40 +63,42 @@ class MySQLDriver(ABC):
         return "mariadb" if "mariadb" in str(raw.get_server_info()).lower() else "mysql"
 
     async def prepare(self, raw: Any) -> None:
-        """Nothing is needed: `adopt` has seen to the connection."""
+        """Nothing is needed: `configure` has seen to the connection."""
         return
 
-    async def fetch(self, raw: Any, sql: str, args: Sequence[Any], read: RowReader | None = None) -> Sequence[Any]:
-        """The rows of a statement, as tuples, or what `read` makes of many."""
-        if read is not None and self.managed and sql not in self._small:
-            return await self._fetch_in_pieces(raw, sql, args, read)
-        rows = await self.fetch_at_once(raw, sql, args)
-        if len(rows) >= BATCH_ROWS:
-            self._small.discard(sql)
-        return rows
-
-    async def fetch_at_once(self, raw: Any, sql: str, args: Sequence[Any]) -> Sequence[Any]:
+    async def fetch(self, raw: Any, sql: str, args: Sequence[Any]) -> Sequence[Any]:
         """The rows of a statement, as tuples."""
         cursor = await self._run(raw, sql, args)
         rows: Sequence[Any] = await cursor.fetchall()
         await cursor.close()
         return rows
 
-    async def _fetch_in_pieces(self, raw: Any, sql: str, args: Sequence[Any], read: RowReader) -> Sequence[Any]:
-        """What `read` makes of the rows, while the server sends the next ones."""
-        found = BatchedObjects()
+    async def fetch_objects(self, raw: Any, sql: str, args: Sequence[Any], reader: RowReader) -> list[Any]:
+        """The objects that `reader` makes of a statement's rows; of a large result in batches, while it arrives."""
+        if self.managed and sql not in self._with_small_results:
+            return await self._stream_objects(raw, sql, args, reader)
+        rows = await self.fetch(raw, sql, args)
+        if len(rows) >= BATCH_ROWS:
+            self._with_small_results.discard(sql)
+        return await read_in_batches(reader, rows)
+
+    async def _stream_objects(self, raw: Any, sql: str, args: Sequence[Any], reader: RowReader) -> list[Any]:
+        """Read each batch of rows while the server sends the next one."""
+        objects: list[Any] = []
+        count = 0
         stream = await self.stream(raw, sql, args, in_transaction=raw.get_transaction_status())
         try:
             while rows := await stream.read(BATCH_ROWS):
-                found.add(read, rows)
+                count += len(rows)
+                objects += call_with_gc_paused(reader, rows)
                 await asyncio.sleep(0)
         finally:
             await stream.close()
-        if len(found) < BATCH_ROWS:
-            if len(self._small) >= MOST_KNOWN:
-                self._small.clear()
-            self._small.add(sql)
-        return found
+        if count < BATCH_ROWS:
+            if len(self._with_small_results) >= MAX_KNOWN_STATEMENTS:
+                self._with_small_results.clear()
+            self._with_small_results.add(sql)
+        return objects
 
     async def fetch_together(self, raw: Any, statements: Sequence[tuple[str, Sequence[Any]]]) -> list[Sequence[Any]]:
         """The rows of each of several statements, which go in one packet."""
@@ -136,16 +139,6 @@ class MySQLDriver(ABC):
         await cursor.close()
         return outcome
 
-    async def execute_many(self, raw: Any, sql: str, args: Sequence[Sequence[Any]]) -> int:
-        """Run one statement for each row of values; an INSERT takes many rows in one round trip."""
-        if CursorStream.running:
-            await CursorStream.settle(raw)
-        cursor = await self.cursor(raw, "Cursor")
-        count_round_trip()
-        count = await cursor.executemany(sql, args)
-        await cursor.close()
-        return count or 0
-
     async def stream(self, raw: Any, sql: str, args: Sequence[Any], *, in_transaction: bool) -> RowStream:
         """Begin a query whose rows stay on the wire until they are read; on a plain database, in memory."""
         await CursorStream.settle(raw)
@@ -176,7 +169,7 @@ class MySQLDriver(ABC):
 
         return CursorStream(raw, read, read_all, close)
 
-    async def adopt(self, database: databases.Database) -> None:
+    async def configure(self, database: databases.Database) -> None:
         """Have a plain `databases.Database` connect with the ORM's settings, and close its idle connections without."""
         backend: Any = database._backend
         backend._options = settings(backend._options)
@@ -201,7 +194,7 @@ class AsyncmyDriver(MySQLDriver):
         self._cursors = importlib.import_module("asyncmy.cursors")
         self.error = importlib.import_module("asyncmy.errors").MySQLError
 
-    async def fetch_at_once(self, raw: Any, sql: str, args: Sequence[Any]) -> Sequence[Any]:
+    async def fetch(self, raw: Any, sql: str, args: Sequence[Any]) -> Sequence[Any]:
         """The rows of a statement, as tuples."""
         if CursorStream.running:
             await CursorStream.settle(raw)

@@ -11,7 +11,7 @@ import databases
 from orm.database.connections.driver import Outcome, RowStream
 from orm.database.query_log.events import count_round_trip
 from orm.utils.gc_control import PendingResultGCGuard
-from orm.utils.row_batches import RowReader
+from orm.utils.row_batches import RowReader, read_in_batches
 
 _cursor_numbers = itertools.count(1)
 
@@ -74,7 +74,7 @@ class AsyncpgDriver:
     async def prepare(self, raw: Any) -> None:
         """Nothing is needed."""
 
-    async def fetch(self, raw: Any, sql: str, args: Sequence[Any], read: RowReader | None = None) -> Sequence[Any]:
+    async def fetch(self, raw: Any, sql: str, args: Sequence[Any]) -> Sequence[Any]:
         """The rows of a statement, as asyncpg's records, which come all at once."""
         count_round_trip()
         number = self._arrivals.begin()
@@ -83,6 +83,10 @@ class AsyncpgDriver:
         finally:
             self._arrivals.end(number)
         return rows
+
+    async def fetch_objects(self, raw: Any, sql: str, args: Sequence[Any], reader: RowReader) -> list[Any]:
+        """The objects that `reader` makes of a statement's rows."""
+        return await read_in_batches(reader, await self.fetch(raw, sql, args))
 
     async def fetch_named(self, raw: Any, sql: str, args: Sequence[Any]) -> tuple[Sequence[str], Sequence[Any]]:
         """The names of the columns, and the rows."""
@@ -104,12 +108,6 @@ class AsyncpgDriver:
         count = tag.rpartition(" ")[2]
         return Outcome(int(count) if count.isdecimal() else -1, None)
 
-    async def execute_many(self, raw: Any, sql: str, args: Sequence[Sequence[Any]]) -> int:
-        """Run one statement for each row of values, all or none of them; the number of rows of values."""
-        count_round_trip()
-        await raw.executemany(sql, args)
-        return len(args)
-
     async def stream(self, raw: Any, sql: str, args: Sequence[Any], *, in_transaction: bool) -> RowStream:
         """Begin a query whose rows are read piece by piece, in or outside a transaction."""
         name = f"orm_stream_{next(_cursor_numbers)}"
@@ -120,5 +118,5 @@ class AsyncpgDriver:
         await declare.fetch(*args)
         return _ServerCursor(raw, name, managed=self.managed)
 
-    async def adopt(self, database: databases.Database) -> None:
+    async def configure(self, database: databases.Database) -> None:
         """Nothing is needed."""

@@ -22,7 +22,8 @@ from orm.database.query_log.events import count_round_trip
 from orm.database.sqlite.driver import ORMConnection, execute, fetch, first_word, hop, is_write
 from orm.database.sqlite.writer_lock import SerializedWriterDriver, WriterLock
 from orm.exceptions import NotSupportedError
-from orm.utils.row_batches import RowReader
+from orm.utils.gc_control import MIN_OBJECTS
+from orm.utils.row_batches import RowReader, read_in_batches
 
 ResultT = TypeVar("ResultT")
 
@@ -82,23 +83,38 @@ class SQLiteBackend(sqlite.SQLiteBackend, ManagedBackend):
         if kept is not None:
             await kept.close()
 
-    async def fetch_autocommit(self, sql: str, args: Sequence[Any], read: RowReader | None = None) -> Sequence[Any]:
-        """The rows of a statement of the ORM's own in no transaction, or what `read` makes of many."""
-        pace, raw = self.driver.pace, None
-        if pace.is_quick(sql) and not is_write(sql):
-            raw = self.pool.take()
-        if raw is not None:
-            try:
-                with translating:
-                    rows = pace.read_here(raw._conn, fetch, sql, args)
-            finally:
-                if not self.pool.give(raw):
-                    await self.check_in(raw, dirty=False)
-            if pace.should_yield():
-                await asyncio.sleep(0)
-            if rows is not None:
-                return rows
-        return await self.run_autocommit(self.driver.fetch, sql, args, read)
+    async def fetch(self, sql: str, args: Sequence[Any]) -> Sequence[Any]:
+        """The rows of one of the ORM's statements, outside of transactions."""
+        rows = self._fetch_on_loop(sql, args)
+        if rows is None:
+            return await super().fetch(sql, args)
+        if self.driver.pace.should_yield():
+            await asyncio.sleep(0)
+        return rows
+
+    async def fetch_objects(self, sql: str, args: Sequence[Any], reader: RowReader) -> list[Any]:
+        """The objects that `reader` makes of the rows of one of the ORM's statements, outside of transactions."""
+        rows = self._fetch_on_loop(sql, args)
+        if rows is None:
+            return await super().fetch_objects(sql, args, reader)
+        if self.driver.pace.should_yield():
+            await asyncio.sleep(0)
+        return reader(rows) if len(rows) < MIN_OBJECTS else await read_in_batches(reader, rows)
+
+    def _fetch_on_loop(self, sql: str, args: Sequence[Any]) -> list[Any] | None:
+        """The rows of a quick query, fetched in this thread; None if it is not quick, or no connection is free."""
+        pace = self.driver.pace
+        if not pace.is_quick(sql) or is_write(sql):
+            return None
+        pool = self.pool
+        raw = pool.take()
+        if raw is None:
+            return None
+        try:
+            with translating:
+                return pace.read_here(raw._conn, fetch, sql, args)
+        finally:
+            pool.give(raw)  # it succeeds: nothing else has run since the connection was taken
 
     async def check_in(self, raw: aiosqlite.Connection, *, dirty: bool) -> None:
         """Return a connection to the pool, clean; close one that may carry state."""
@@ -243,7 +259,8 @@ class SQLiteConnection(ManagedConnection, _OneHop):
                 await hop(raw, _leave_transaction)
                 self.dirty = dirty
         finally:
-            self._end_turn()
+            if self._has_turn:
+                self._end_turn()
             await super().release()
 
     async def begin(self, options: Options) -> None:

@@ -13,9 +13,11 @@ import databases
 from orm.database.connections.driver import CursorStream, Outcome, RowStream
 from orm.database.query_log.events import count_round_trip
 from orm.database.sqlite import python_functions
-from orm.utils.row_batches import BATCH_ROWS, BatchedObjects, RowReader
+from orm.utils.gc_control import call_with_gc_paused
+from orm.utils.row_batches import BATCH_ROWS, RowReader
 
 ResultT = TypeVar("ResultT")
+StatementFunction = Callable[[sqlite3.Connection, str, Sequence[Any]], ResultT]
 
 INTERRUPT_SECONDS = 0.01
 # Statements that write no row. Those that begin and end transactions find their turn to write elsewhere.
@@ -113,19 +115,22 @@ def _fetch_named(connection: sqlite3.Connection, sql: str, args: Sequence[Any]) 
     return [column[0] for column in cursor.description or ()], cursor.fetchall()
 
 
-def fetch(connection: sqlite3.Connection, sql: str, args: Sequence[Any], read: RowReader | None = None) -> list[Any]:
-    """The rows of a statement, or what `read` makes of many, in the connection's thread."""
+def fetch(connection: sqlite3.Connection, sql: str, args: Sequence[Any]) -> list[Any]:
+    """The rows of a statement."""
+    return connection.execute(sql, args).fetchall()
+
+
+def read_full_batches(
+    connection: sqlite3.Connection, sql: str, args: Sequence[Any], *, reader: RowReader, objects: list[Any]
+) -> list[Any]:
+    """Add the objects of each full batch of rows to `objects`; returns the last batch's rows, which are fewer.
+
+    Nearly every result is that last batch alone, which the event loop's thread reads.
+    """
     cursor = connection.execute(sql, args)
-    if read is None:
-        return cursor.fetchall()
-    rows = cursor.fetchmany(BATCH_ROWS)
-    if len(rows) < BATCH_ROWS:
-        return rows
-    found = BatchedObjects()
-    while rows:
-        found.add(read, rows)
-        rows = cursor.fetchmany(BATCH_ROWS)
-    return found
+    while len(rows := cursor.fetchmany(BATCH_ROWS)) == BATCH_ROWS:
+        objects += call_with_gc_paused(reader, rows)
+    return rows
 
 
 def _fetch_together(
@@ -145,20 +150,6 @@ def execute(connection: sqlite3.Connection, sql: str, args: Sequence[Any]) -> Ou
     cursor = connection.execute(sql, args)
     cursor.fetchall()  # a RETURNING clause runs only as far as it is read
     return Outcome(cursor.rowcount, cursor.lastrowid if cursor.rowcount > 0 else None)
-
-
-def _execute_many(connection: sqlite3.Connection, sql: str, args: Sequence[Sequence[Any]]) -> int:
-    if connection.in_transaction:
-        return connection.executemany(sql, args).rowcount
-    # All rows or none, and one write to the disk instead of one for each row.
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        count = connection.executemany(sql, args).rowcount
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.rollback()  # nothing, where SQLite has done so itself
-        raise
-    return count
 
 
 def _open_cursor(connection: sqlite3.Connection, sql: str, args: Sequence[Any]) -> sqlite3.Cursor:
@@ -182,13 +173,18 @@ class AiosqliteDriver:
         if not isinstance(raw._conn, ORMConnection):
             await hop(raw, register_functions)
 
-    async def fetch(
-        self, raw: aiosqlite.Connection, sql: str, args: Sequence[Any], read: RowReader | None = None
-    ) -> Sequence[Any]:
-        """The rows of a statement, as tuples, or what `read` makes of many."""
-        if CursorStream.running and is_write(sql):
-            await CursorStream.settle(raw)
-        return await hop(raw, fetch, sql, args, read)
+    async def fetch(self, raw: aiosqlite.Connection, sql: str, args: Sequence[Any]) -> Sequence[Any]:
+        """The rows of a statement, as tuples."""
+        return await self._run(raw, fetch, sql, args)
+
+    async def fetch_objects(
+        self, raw: aiosqlite.Connection, sql: str, args: Sequence[Any], reader: RowReader
+    ) -> list[Any]:
+        """The objects that `reader` makes of a statement's rows; of a large result in batches, while it arrives."""
+        objects: list[Any] = []
+        rows = await self._run(raw, functools.partial(read_full_batches, reader=reader, objects=objects), sql, args)
+        objects += call_with_gc_paused(reader, rows)
+        return objects
 
     async def fetch_together(
         self, raw: aiosqlite.Connection, statements: Sequence[tuple[str, Sequence[Any]]]
@@ -200,20 +196,19 @@ class AiosqliteDriver:
         self, raw: aiosqlite.Connection, sql: str, args: Sequence[Any]
     ) -> tuple[Sequence[str], Sequence[Any]]:
         """The names of the columns, and the rows."""
-        if CursorStream.running and is_write(sql):
-            await CursorStream.settle(raw)
-        return await hop(raw, _fetch_named, sql, args)
+        return await self._run(raw, _fetch_named, sql, args)
 
     async def execute(self, raw: aiosqlite.Connection, sql: str, args: Sequence[Any]) -> Outcome:
         """Run a statement whose rows nobody wants."""
+        return await self._run(raw, execute, sql, args)
+
+    async def _run(
+        self, raw: aiosqlite.Connection, function: StatementFunction[ResultT], sql: str, args: Sequence[Any]
+    ) -> ResultT:
+        """`function(sqlite3_connection, sql, args)` in the connection's thread."""
         if CursorStream.running and is_write(sql):
             await CursorStream.settle(raw)
-        return await hop(raw, execute, sql, args)
-
-    async def execute_many(self, raw: aiosqlite.Connection, sql: str, args: Sequence[Sequence[Any]]) -> int:
-        """Run one statement for each row of values, all or none of them."""
-        await CursorStream.settle(raw)
-        return await hop(raw, _execute_many, sql, args)
+        return await hop(raw, function, sql, args)
 
     async def stream(
         self, raw: aiosqlite.Connection, sql: str, args: Sequence[Any], *, in_transaction: bool
@@ -233,6 +228,6 @@ class AiosqliteDriver:
 
         return CursorStream(raw, read, read_all, close)
 
-    async def adopt(self, database: databases.Database) -> None:
+    async def configure(self, database: databases.Database) -> None:
         """Have a plain `databases.Database` open equipped connections from now on."""
         database._backend._pool._options.setdefault("factory", ORMConnection)

@@ -7,14 +7,13 @@ where it needs more steps than a quick one has; then nothing has happened, and t
 
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from orm.database.query_log.events import count_round_trip
-from orm.database.sqlite.driver import ORMConnection
+from orm.database.query_log.events import count_round_trip, open_trackers
+from orm.database.sqlite.driver import ORMConnection, StatementFunction
 
 ResultT = TypeVar("ResultT")
-Function = Callable[[sqlite3.Connection, str, Sequence[Any]], ResultT]
 
 # What the event loop may be kept waiting: not much more than handing over a statement costs it.
 QUICK_SECONDS = 0.001
@@ -50,7 +49,7 @@ class Pace:
         return self.on and sql in self._quick
 
     def timed(
-        self, connection: sqlite3.Connection, function: Function[ResultT], sql: str, args: Sequence[Any]
+        self, connection: sqlite3.Connection, function: StatementFunction[ResultT], sql: str, args: Sequence[Any]
     ) -> ResultT:
         """`function(connection, sql, args)` in the connection's thread, to learn how long it takes."""
         before = time.thread_time()  # the time of the clock is also that of waiting for other threads
@@ -68,10 +67,11 @@ class Pace:
         return result
 
     def read_here(
-        self, connection: sqlite3.Connection, function: Function[ResultT], sql: str, args: Sequence[Any]
+        self, connection: sqlite3.Connection, function: StatementFunction[ResultT], sql: str, args: Sequence[Any]
     ) -> ResultT | None:
         """`function(connection, sql, args)` in this thread; None if it took too many steps, and has done nothing."""
-        count_round_trip()
+        if open_trackers:
+            count_round_trip()
         connection.set_progress_handler([True, *[False] * MOST_QUESTIONS].pop, STEPS)
         before = time.perf_counter()
         try:
@@ -92,7 +92,7 @@ class Pace:
         return result
 
     def write_here(
-        self, connection: ORMConnection, function: Function[ResultT], sql: str, args: Sequence[Any]
+        self, connection: ORMConnection, function: StatementFunction[ResultT], sql: str, args: Sequence[Any]
     ) -> ResultT | None:
         """The same for a statement that writes outside a transaction; None also where another process is writing.
 

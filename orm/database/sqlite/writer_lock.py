@@ -4,17 +4,25 @@ import asyncio
 import re
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
 from typing import Any, TypeVar
 
 import aiosqlite
 
 from orm.database.connections.driver import CursorStream, Outcome
-from orm.database.query_log.events import count_round_trip
-from orm.database.sqlite.driver import AiosqliteDriver, ORMConnection, execute, fetch, first_word, hop, is_write
-from orm.database.sqlite.loop_execution import MOST_KNOWN, Function, Pace
+from orm.database.query_log.events import count_round_trip, open_trackers
+from orm.database.sqlite.driver import (
+    AiosqliteDriver,
+    ORMConnection,
+    StatementFunction,
+    execute,
+    fetch,
+    first_word,
+    hop,
+    is_write,
+)
+from orm.database.sqlite.loop_execution import MOST_KNOWN, Pace
 from orm.exceptions import LockNotAvailable
-from orm.utils.row_batches import RowReader
+from orm.utils.row_batches import RowReader, read_in_batches
 
 ResultT = TypeVar("ResultT")
 
@@ -73,20 +81,32 @@ class SerializedWriterDriver(AiosqliteDriver):
         self._commits = 0
         self._few: dict[str, bool] = {}
 
-    async def fetch(
-        self, raw: aiosqlite.Connection, sql: str, args: Sequence[Any], read: RowReader | None = None
-    ) -> Sequence[Any]:
-        """The rows of a statement, as tuples, or what `read` makes of many."""
+    async def fetch(self, raw: aiosqlite.Connection, sql: str, args: Sequence[Any]) -> Sequence[Any]:
+        """The rows of a statement, as tuples."""
         if is_write(sql):
             return await self._write(raw, fetch, sql, args)
-        pace = self.pace
-        if pace.is_quick(sql):
-            rows = pace.read_here(raw._conn, fetch, sql, args)
-            if pace.should_yield():
-                await asyncio.sleep(0)
-            if rows is not None:
-                return rows
-        return await hop(raw, pace.timed, partial(fetch, read=read), sql, args)
+        if self.pace.is_quick(sql):
+            return await self._fetch_quick(raw, sql, args)
+        return await self._run(raw, fetch, sql, args)
+
+    async def fetch_objects(
+        self, raw: aiosqlite.Connection, sql: str, args: Sequence[Any], reader: RowReader
+    ) -> list[Any]:
+        """The objects that `reader` makes of a statement's rows; of a large result in batches, while it arrives."""
+        if is_write(sql):
+            return await read_in_batches(reader, await self._write(raw, fetch, sql, args))
+        if self.pace.is_quick(sql):
+            return await read_in_batches(reader, await self._fetch_quick(raw, sql, args))
+        return await super().fetch_objects(raw, sql, args, reader)
+
+    async def _fetch_quick(self, raw: aiosqlite.Connection, sql: str, args: Sequence[Any]) -> list[Any]:
+        """The rows of a query that is known to be quick, fetched in this thread if it still is."""
+        rows = self.pace.read_here(raw._conn, fetch, sql, args)
+        if rows is None:
+            return await self._run(raw, fetch, sql, args)
+        if self.pace.should_yield():
+            await asyncio.sleep(0)
+        return rows
 
     async def execute(self, raw: aiosqlite.Connection, sql: str, args: Sequence[Any]) -> Outcome:
         """Run a statement whose rows nobody wants."""
@@ -100,12 +120,13 @@ class SerializedWriterDriver(AiosqliteDriver):
                 return outcome
         return await super().execute(raw, sql, args)
 
-    async def execute_many(self, raw: aiosqlite.Connection, sql: str, args: Sequence[Sequence[Any]]) -> int:
-        """Run one statement for each row of values, all or none of them."""
-        return await self.turn.during(raw, lambda: super(SerializedWriterDriver, self).execute_many(raw, sql, args))
+    async def _run(
+        self, raw: aiosqlite.Connection, function: StatementFunction[ResultT], sql: str, args: Sequence[Any]
+    ) -> ResultT:
+        return await hop(raw, self.pace.timed, function, sql, args)
 
     async def _write(
-        self, raw: aiosqlite.Connection, function: Function[ResultT], sql: str, args: Sequence[Any]
+        self, raw: aiosqlite.Connection, function: StatementFunction[ResultT], sql: str, args: Sequence[Any]
     ) -> ResultT:
         if CursorStream.running:
             await CursorStream.settle(raw)
@@ -114,16 +135,17 @@ class SerializedWriterDriver(AiosqliteDriver):
         if raw.in_transaction:
             # What takes too long cannot be ended there: the whole transaction would be.
             if quick and self._writes_few(connection, sql, args):
-                count_round_trip()
+                if open_trackers:
+                    count_round_trip()
                 return function(connection, sql, args)
-            return await hop(raw, self.pace.timed, function, sql, args)
+            return await self._run(raw, function, sql, args)
         await self.turn.take()
         try:
             result = None
             if quick and isinstance(connection, ORMConnection):
                 result = self.pace.write_here(connection, function, sql, args)
             if result is None:
-                return await hop(raw, self.pace.timed, function, sql, args)
+                return await self._run(raw, function, sql, args)
             self._commits += 1
         finally:
             self.turn.give_back()

@@ -144,7 +144,7 @@ async def slow(database: Database) -> object:
         "postgresql": "SELECT pg_sleep(20)",
         "mysql": "SELECT SLEEP(20)",
     }[database.url.dialect]
-    backend = database.idle_backend()
+    backend = database.autocommit_backend()
     assert backend is not None
     return await backend.run_autocommit(backend.driver.fetch, text, ())
 
@@ -170,24 +170,24 @@ async def test_a_cancelled_statement_leaves_a_usable_pool(database_url: str, pas
 
 
 async def test_statements_of_a_task_with_a_connection_of_its_own_run_there(database: Database) -> None:
-    assert database.idle_backend() is not None
+    assert database.autocommit_backend() is not None
     async with database.connection():
-        assert database.idle_backend() is None
+        assert database.autocommit_backend() is None
         assert await asyncio.gather(other_task(database)) == [True], "another task is not bound to it"
     async with database.transaction():
-        assert database.idle_backend() is None
-    assert database.idle_backend() is not None
+        assert database.autocommit_backend() is None
+    assert database.autocommit_backend() is not None
     await database.disconnect()
-    assert database.idle_backend() is None
+    assert database.autocommit_backend() is None
 
 
 async def other_task(database: Database) -> bool:
-    return database.idle_backend() is not None
+    return database.autocommit_backend() is not None
 
 
 async def test_watched_statements_take_the_way_that_tells_of_them(database: Database) -> None:
     seen: list[orm.QueryEvent] = []
     database.add_hook(seen.append)
-    assert database.idle_backend() is None
+    assert database.autocommit_backend() is None
     database.remove_hook(seen.append)
-    assert database.idle_backend() is not None
+    assert database.autocommit_backend() is not None

@@ -9,20 +9,21 @@ import databases
 import pytest
 
 from orm.database.connections.database import Database
-from orm.database.connections.session import Session, database_kind
+from orm.database.connections.server_dialect import dialect_of
+from orm.database.connections.session import Session
 from orm.exceptions import ForeignKeyViolation, ProgrammingError
-from tests.database.notes_table import add_note, create_notes, execute, execute_many, fetch, native, texts
+from tests.database.notes_table import add_note, create_notes, execute, fetch, native, texts
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_kind_names_the_server(any_database: databases.Database) -> None:
-    kind = await database_kind(any_database)
+    kind = (await dialect_of(any_database)).name
     assert (
         kind
         in {"sqlite": ["sqlite"], "postgresql": ["postgresql"], "mysql": ["mysql", "mariadb"]}[any_database.url.dialect]
     )
-    assert await database_kind(any_database) == kind
+    assert (await dialect_of(any_database)).name == kind
 
 
 async def test_rows_come_back_in_column_order(any_database: databases.Database) -> None:
@@ -48,14 +49,6 @@ async def test_update_counts_the_rows_matched_not_those_changed(any_database: da
     assert outcome.rowcount == 3
     assert (await execute(any_database, "DELETE FROM notes WHERE id > ?", 100)).rowcount == 0
     assert (await execute(any_database, "DELETE FROM notes")).rowcount == 5
-
-
-async def test_execute_many_is_all_or_nothing_in_a_transaction(any_database: databases.Database) -> None:
-    await create_notes(any_database)
-    count = await execute_many(any_database, "INSERT INTO notes (text) VALUES (?)", [[f"n{i}"] for i in range(250)])
-    assert count == 250
-    assert len(await texts(any_database)) == 250
-    assert await execute_many(any_database, "INSERT INTO notes (text) VALUES (?)", []) == 0
 
 
 @pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 25])

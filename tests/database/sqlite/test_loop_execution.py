@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from orm.database.connections.database import Database
-from orm.database.connections.session import fetch_rows, run_sql
+from orm.database.connections.statements import execute, fetch
 from orm.database.sqlite.loop_execution import PROBATION
 from orm.database.sqlite.writer_lock import COMMITS_PER_CHECKPOINT, SerializedWriterDriver
 from orm.exceptions import UniqueViolation
@@ -36,7 +36,7 @@ def driver_of(database: Database) -> SerializedWriterDriver:
 
 
 async def rows(database: Database, sql: str, *args: Any) -> list[tuple[Any, ...]]:
-    return [tuple(row) for row in await fetch_rows(database, sql, args)]
+    return [tuple(row) for row in await fetch(database, sql, args)]
 
 
 async def learn(database: Database, sql: str, *args: Any) -> None:
@@ -44,7 +44,7 @@ async def learn(database: Database, sql: str, *args: Any) -> None:
     for _ in range(3 * PROBATION):
         if driver_of(database).pace.is_quick(sql):
             return
-        await run_sql(database, sql, args) if sql == TOUCH else await rows(database, sql, *args)
+        await execute(database, sql, args) if sql == TOUCH else await rows(database, sql, *args)
     raise AssertionError(f"not quick: {sql}")
 
 
@@ -141,14 +141,14 @@ async def test_other_tasks_have_their_turn_after_what_takes_longer(path: Path, m
 async def test_a_write_that_was_given_up_is_done_once(path: Path) -> None:
     async with Database(f"sqlite:///{path}") as database:
         pace = driver_of(database).pace
-        await run_sql(database, "CREATE TABLE notes (id INTEGER PRIMARY KEY, n INTEGER)")
-        await run_sql(
+        await execute(database, "CREATE TABLE notes (id INTEGER PRIMARY KEY, n INTEGER)")
+        await execute(
             database,
             "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 20000)"
             " INSERT INTO notes SELECT i, 0 FROM n",
         )
         await learn(database, TOUCH, 0)
-        assert (await run_sql(database, TOUCH, (20_000,))).rowcount == 20_000
+        assert (await execute(database, TOUCH, (20_000,))).rowcount == 20_000
         assert await rows(database, "SELECT DISTINCT n FROM notes") == [(1,)]
         assert not pace.is_quick(TOUCH)
 
@@ -157,51 +157,51 @@ async def test_in_a_transaction_only_what_cannot_take_long_is_written_here(path:
     """SQLite would end the whole transaction with the statement that takes too long."""
     one = "UPDATE notes SET n = n + 1 WHERE id = ?"
     async with Database(f"sqlite:///{path}") as database:
-        await run_sql(database, "CREATE TABLE notes (id INTEGER PRIMARY KEY, n INTEGER)")
+        await execute(database, "CREATE TABLE notes (id INTEGER PRIMARY KEY, n INTEGER)")
         await learn(database, TOUCH, 0)
         async with database.transaction():
             for key in range(1, 20_001):
-                await run_sql(database, INSERT, (key,))
-            assert (await run_sql(database, TOUCH, (20_000,))).rowcount == 20_000
+                await execute(database, INSERT, (key,))
+            assert (await execute(database, TOUCH, (20_000,))).rowcount == 20_000
             for key in (1, 2, 3, 20_001):
-                assert (await run_sql(database, one, (key,))).rowcount == (key < 20_000)
+                assert (await execute(database, one, (key,))).rowcount == (key < 20_000)
         assert driver_of(database)._few == {INSERT: True, TOUCH: False, one: True}
         assert await rows(database, "SELECT count(*), min(n), max(n), sum(n) FROM notes") == [(20_000, 1, 2, 20_003)]
 
 
 async def test_an_error_is_that_of_the_statement(path: Path) -> None:
     async with Database(f"sqlite:///{path}") as database:
-        await run_sql(database, "CREATE TABLE notes (id INTEGER PRIMARY KEY, n INTEGER)")
+        await execute(database, "CREATE TABLE notes (id INTEGER PRIMARY KEY, n INTEGER)")
         pace = driver_of(database).pace
         for key in range(10):
-            await run_sql(database, INSERT, (key,))
+            await execute(database, INSERT, (key,))
         assert pace.is_quick(INSERT)
         with pytest.raises(UniqueViolation):
-            await run_sql(database, INSERT, (1,))
+            await execute(database, INSERT, (1,))
         async with database.transaction():
-            await run_sql(database, INSERT, (10,))
+            await execute(database, INSERT, (10,))
             with pytest.raises(UniqueViolation):
                 async with database.transaction():
-                    await run_sql(database, INSERT, (11,))
-                    await run_sql(database, INSERT, (1,))
+                    await execute(database, INSERT, (11,))
+                    await execute(database, INSERT, (1,))
         assert await rows(database, "SELECT max(id), count(*) FROM notes") == [(10, 11)]
 
 
 async def test_another_process_that_writes_is_waited_for_in_the_thread(path: Path) -> None:
     async with Database(f"sqlite:///{path}") as database:
-        await run_sql(database, "CREATE TABLE notes (id INTEGER PRIMARY KEY, n INTEGER)")
+        await execute(database, "CREATE TABLE notes (id INTEGER PRIMARY KEY, n INTEGER)")
         for key in range(10):
-            await run_sql(database, INSERT, (key,))
+            await execute(database, INSERT, (key,))
         other = sqlite3.connect(path, isolation_level=None)
         for write in (INSERT, "BEGIN"):
             other.execute("BEGIN IMMEDIATE")
 
             async def begin(sql: str = write) -> None:
                 if sql == INSERT:
-                    await run_sql(database, INSERT, (10,))
+                    await execute(database, INSERT, (10,))
                 else:
                     async with database.transaction():
-                        await run_sql(database, INSERT, (11,))
+                        await execute(database, INSERT, (11,))
 
             writing = asyncio.create_task(begin())
             for _ in range(20):
@@ -235,9 +235,9 @@ async def test_options_that_keep_a_connection_in_its_thread(path: Path) -> None:
 
 async def test_the_log_is_copied_to_the_database_once_in_a_while(path: Path) -> None:
     async with Database(f"sqlite:///{path}", max_size=1) as database:
-        await run_sql(database, "CREATE TABLE notes (id INTEGER PRIMARY KEY, n INTEGER)")
+        await execute(database, "CREATE TABLE notes (id INTEGER PRIMARY KEY, n INTEGER)")
         for key in range(3 * COMMITS_PER_CHECKPOINT):
-            await run_sql(database, INSERT, (key,))
+            await execute(database, INSERT, (key,))
         log = path.with_name(path.name + "-wal")
         assert log.stat().st_size < 4096 * 2 * COMMITS_PER_CHECKPOINT  # a page for each commit, and a few more
         assert await rows(database, "SELECT count(*) FROM notes") == [(3 * COMMITS_PER_CHECKPOINT,)]
@@ -254,13 +254,13 @@ async def test_a_statement_does_not_get_longer_by_being_run_again(path: Path) ->
 
 async def test_others_write_while_the_log_is_copied(path: Path) -> None:
     async with Database(f"sqlite:///{path}") as database:
-        await run_sql(database, "CREATE TABLE notes (id INTEGER PRIMARY KEY, n INTEGER)")
+        await execute(database, "CREATE TABLE notes (id INTEGER PRIMARY KEY, n INTEGER)")
         driver = driver_of(database)
         key = 0
         while driver._commits < COMMITS_PER_CHECKPOINT - 1:
             key += 1
-            await run_sql(database, INSERT, (key,))
-        writing = asyncio.create_task(run_sql(database, INSERT, (key + 1,)))
+            await execute(database, INSERT, (key,))
+        writing = asyncio.create_task(execute(database, INSERT, (key + 1,)))
         for _ in range(3):
             await asyncio.sleep(0)
         assert driver._commits == 0
@@ -268,6 +268,6 @@ async def test_others_write_while_the_log_is_copied(path: Path) -> None:
         async with database.transaction():
             for _ in range(2):
                 key += 1
-                await run_sql(database, INSERT, (key + 1,))
+                await execute(database, INSERT, (key + 1,))
         assert (await writing).rowcount == 1
         assert driver._commits == 1
