@@ -22,7 +22,7 @@ from orm.queryset.raw import RawQuerySet
 from orm.registry import ModelRegistry, registry_of
 from orm.related.managers import ManyToManyManager
 from orm.relations import Composed, GenericForeignKey, ManyToMany
-from orm.relations.instance_state import KEY_ONLY, LOADED, OWNER, settle
+from orm.relations.instance_state import KEY_ONLY, LOADED, OWNER, reserve_attribute_keys
 from orm.writing.delete_preview import DeletePlan, collect_delete
 from orm.writing.instances import database_of, delete_instance, load_instance, row_query, save_instance, update_instance
 
@@ -164,8 +164,8 @@ def _is_defined_in_bases(cls: type, attribute: str) -> bool:
 def _reserve_attribute_keys(cls: Any) -> None:
     """Create the keys of all attributes that the instances share (PEP 412) up front."""
     info: ModelInfo = cls._meta
-    settle(cls, [name for field in info.fields.values() for name in (field.attname, field.name)])
-    settle(cls, [LOADED, OWNER, "_persisted"])
+    reserve_attribute_keys(cls, [name for field in info.fields.values() for name in (field.attname, field.name)])
+    reserve_attribute_keys(cls, [LOADED, OWNER, "_persisted"])
 
 
 def _inherited_fields(name: str, parents: list[ModelMetaclass]) -> dict[str, Field[Any]]:

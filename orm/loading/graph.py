@@ -11,7 +11,7 @@ import databases
 from orm.exceptions import FieldError, GraphTooLarge, QueryError
 from orm.execution import Statement
 from orm.loading.fetch_graph import fetch_graph, show_graph
-from orm.loading.prefetch_paths import Prefetch, add_branches, relation_called
+from orm.loading.prefetch_paths import Prefetch, add_branches, get_relation
 from orm.query.graph_sections import check_query
 from orm.query.paths import chosen_paths
 from orm.query.prefetch_tree import Branch
@@ -127,14 +127,14 @@ def _lookups(info: ModelInfo, shape: Mapping[str, Any], prefix: str) -> Iterator
             continue
         path = prefix + name
         if isinstance(info.composed.get(name.partition("__")[0]), GenericForeignKey):
-            yield from _of_several_models(info, name, inner, prefix)
+            yield from _generic_lookups(info, name, inner, prefix)
             continue
         target = _relation(info, name, path).target._meta
         if inner is None:
             yield path
         elif isinstance(inner, Mapping):
             to_attr = inner.get("to_attr")
-            queryset = _narrowed(target, inner, path)
+            queryset = _queryset_of(target, inner, path)
             yield path if queryset is None and to_attr is None else Prefetch(path, queryset, to_attr)
             yield from _lookups(target, inner, f"{prefix}{to_attr or name}__")
         elif hasattr(inner, "_query"):
@@ -145,7 +145,7 @@ def _lookups(info: ModelInfo, shape: Mapping[str, Any], prefix: str) -> Iterator
             )
 
 
-def _of_several_models(info: ModelInfo, name: str, inner: Any, prefix: str) -> Iterator[str | Prefetch]:
+def _generic_lookups(info: ModelInfo, name: str, inner: Any, prefix: str) -> Iterator[str | Prefetch]:
     """What a shape says of a generic relation: ``{"subject": None}`` of all its models, or of each that it names."""
     if "__" in name:
         (chosen,) = chosen_paths(info, name, "graph()")
@@ -161,12 +161,12 @@ def _of_several_models(info: ModelInfo, name: str, inner: Any, prefix: str) -> I
 
 def _relation(info: ModelInfo, name: str, path: str) -> Any:
     try:
-        return relation_called(info, name, path)
+        return get_relation(info, name, path)
     except FieldError as error:
         raise FieldError(f"{error} The options of a relation are: {', '.join(OPTIONS)}.") from None
 
 
-def _narrowed(info: ModelInfo, options: Mapping[str, Any], path: str) -> QuerySet[Any, Any] | None:
+def _queryset_of(info: ModelInfo, options: Mapping[str, Any], path: str) -> QuerySet[Any, Any] | None:
     """The query of a relation's rows; None if the options say nothing of them."""
     if not any(name in options for name in OPTIONS[:-1]):
         return None

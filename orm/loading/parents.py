@@ -40,7 +40,7 @@ class PrefetchParents:
         fields = local_fields(relations[0])
         return cls(fields, [relation.accessor for relation in relations if local_fields(relation) == fields])
 
-    def are_ready_for(self, branch: Branch) -> bool:
+    def are_prepared_for(self, branch: Branch) -> bool:
         """Whether they are ready for this branch."""
         return branch.to_attr is None and branch.relation.accessor in self._nothing
 

@@ -19,10 +19,10 @@ from orm.relations.attaching import (
     attach_lists,
     attach_one,
     attach_owner,
+    attached_rows,
     keys_of,
     local_fields,
     not_loaded,
-    related_to,
 )
 from orm.relations.instance_state import RAISING, RowsByOwner, set_loaded
 from orm.utils.gc_control import gc_paused
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from orm.models import Model
 
 
-async def complete(
+async def complete_instances(
     query: Query,
     rows: Sequence[Any],
     using: databases.Database | None,
@@ -46,7 +46,7 @@ async def complete(
     if not rows or not isinstance(query.projection, Instances):
         return
     if using is not None:
-        mark(rows, query.projection, using)
+        remember_database(rows, query.projection, using)
     if query.suppressed:
         suppress_relations(rows, query.suppressed)
     if query.owner is not None:
@@ -56,7 +56,7 @@ async def complete(
         await load_branches(query.branches, rows, using, whole=whole, parents=parents)
 
 
-def mark(rows: Iterable[Any], projection: Projection, using: databases.Database) -> None:
+def remember_database(rows: Iterable[Any], projection: Projection, using: databases.Database) -> None:
     """Let instances, and those joined to them, remember a database that is not their registry's."""
     if isinstance(projection, Instances):
         for chain in ((), *projection.related):
@@ -102,7 +102,7 @@ async def load_branches(
     """
     for branch in branches:
         relation = branch.relation
-        ready = parents if parents is not None and parents.are_ready_for(branch) else None
+        ready = parents if parents is not None and parents.are_prepared_for(branch) else None
         missing: Sequence[Model] = instances
         if ready is None and not (whole and relation.many):
             with gc_paused(len(instances)):
@@ -119,7 +119,7 @@ async def load_branches(
         if branch.branches:
             if not all_new:
                 with gc_paused(len(instances)):
-                    related = related_to(relation, branch.to_attr, instances)
+                    related = attached_rows(relation, branch.to_attr, instances)
             if related:
                 await load_branches(
                     branch.branches,
@@ -161,7 +161,7 @@ async def _load(
         keys = keys_of(instances, local_fields(relation)) if parents is None else parents.keys
         by_key: dict[Any, Model] = dict(zip(keys, instances, strict=True))
         by_key.pop(None, None)
-        places = RowsByOwner(by_key, lead_back=relation.many and not isinstance(relation, ManyToManySide))
+        places = RowsByOwner(by_key, with_owners=relation.many and not isinstance(relation, ManyToManySide))
     found: list[Model] = []
     if by_key:
         found = await _read(branch, places, branch.database or using, whole=whole, children=children)
@@ -204,5 +204,5 @@ async def _read(
         )
     if not (found or branch.branches):  # readers return only what more will hang on, and what rows share
         found = [row for rows, _ in places.values() for row in rows]
-    await complete(query.replace(branches=()), found, using)
+    await complete_instances(query.replace(branches=()), found, using)
     return found

@@ -12,7 +12,7 @@ from orm.query.paths import chosen_paths
 from orm.query.prefetch_tree import Branch
 from orm.query.projection import Instances
 from orm.query.query import Query
-from orm.query.related_rows import check_branch_query
+from orm.query.related_rows import check_related_query
 
 if TYPE_CHECKING:
     from orm.mapping.model_info import ModelInfo
@@ -65,7 +65,7 @@ def add_branches(
         if not isinstance(lookup, Prefetch):
             raise QueryError(f"{what} takes paths and Prefetch objects, got {type(lookup).__name__}.")
         for path in chosen_paths(info, lookup.lookup, what):
-            branches = _grown(info, branches, path.split("__"), lookup, what)
+            branches = _with_path(info, branches, path.split("__"), lookup, what)
     return branches
 
 
@@ -78,20 +78,20 @@ def find_branch(info: ModelInfo, branches: tuple[Branch, ...], name: str) -> Bra
     return found
 
 
-def _grown(
+def _with_path(
     info: ModelInfo, branches: tuple[Branch, ...], parts: list[str], prefetch: Prefetch, what: str
 ) -> tuple[Branch, ...]:
     """The branches with one more path."""
     name, *rest = parts
     if not rest:
-        return _with_last(info, branches, name, prefetch, what)
+        return _with_branch(info, branches, name, prefetch, what)
     found = find_branch(info, branches, name)
-    branch = found or plain_branch(relation_called(info, name, prefetch.lookup))
-    branch = replace(branch, branches=_grown(branch.relation.target._meta, branch.branches, rest, prefetch, what))
+    branch = found or default_branch(get_relation(info, name, prefetch.lookup))
+    branch = replace(branch, branches=_with_path(branch.relation.target._meta, branch.branches, rest, prefetch, what))
     return _replaced(branches, found, branch)
 
 
-def _with_last(
+def _with_branch(
     info: ModelInfo, branches: tuple[Branch, ...], name: str, prefetch: Prefetch, what: str
 ) -> tuple[Branch, ...]:
     queryset, to_attr = prefetch.queryset, prefetch.to_attr
@@ -103,13 +103,13 @@ def _with_last(
             f"{what}: {prefetch.lookup!r} is loaded already, by another queryset or a path before. "
             "Give the queryset first and only once, or another to_attr."
         )
-    branch = plain_branch(relation_called(info, name, prefetch.lookup))
+    branch = default_branch(get_relation(info, name, prefetch.lookup))
     relation = branch.relation
     if to_attr is not None:
         check_to_attr(info, to_attr)
     if queryset is not None:
         query = queryset._query
-        check_branch_query(relation, query, what)
+        check_related_query(relation, query, what)
         own = query.branches
         branch = Branch(relation, query.replace(branches=()), branches=own, database=queryset._using)
     return (*branches, replace(branch, to_attr=to_attr))
@@ -121,7 +121,7 @@ def _replaced(branches: tuple[Branch, ...], old: Branch | None, new: Branch) -> 
     return tuple(new if branch is old else branch for branch in branches)
 
 
-def plain_branch(relation: Relation) -> Branch:
+def default_branch(relation: Relation) -> Branch:
     """The rows at the far end of the relation: as in Django, of several those that the model's `objects` have."""
     info = relation.target._meta
     if not relation.many:
@@ -131,7 +131,7 @@ def plain_branch(relation: Relation) -> Branch:
     return Branch(relation, query.replace(branches=()), branches=query.branches, database=objects._using)
 
 
-def relation_called(info: ModelInfo, name: str, path: str) -> Relation:
+def get_relation(info: ModelInfo, name: str, path: str) -> Relation:
     """The relation that instances have under this name, or lookups. Raises `FieldError` with the choices."""
     relation = info.accessors.get(name) or info.relations.get(name)
     if relation is None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from orm.exceptions import FieldError, QueryError
-from orm.loading.prefetch_paths import Prefetch, add_branches, find_branch, relation_called
+from orm.loading.prefetch_paths import Prefetch, add_branches, find_branch, get_relation
 from orm.query.paths import chosen_paths
 from orm.query.prefetch_tree import SuppressedRelation
 from orm.query.projection import Instances, Relations, joinable
@@ -52,7 +52,7 @@ def _suppressing(query: Query, path: str, parts: list[str], *, raises: bool) -> 
             raise FieldError(f"{path!r}: {part!r} is not loaded by this query, so nothing of it can be left out.")
         chain = (*chain, relation)
         info = relation.target._meta
-    item = SuppressedRelation(relation_called(info, parts[-1], path), raises, chain)
+    item = SuppressedRelation(get_relation(info, parts[-1], path), raises, chain)
     return query.replace(suppressed=(*query.suppressed, item))
 
 

@@ -22,7 +22,7 @@ from orm.query.paths import resolve_path
 from orm.query.prefetch_tree import Branch
 from orm.query.projection import Columns, Instances
 from orm.query.query import Query
-from orm.query.related_rows import LimitedPerOwner, is_owned_wholly, paths_to, selects_whole_table
+from orm.query.related_rows import LimitedPerOwner, always_has_owner, paths_to, selects_whole_table
 from orm.query.rendering import BindNumbering, Rendering
 from orm.query.resolving.resolver import Resolver, primary_key_ordering
 from orm.query.set_operations import Combination
@@ -284,7 +284,7 @@ class _Sections:
 
     def _has_all_owners(self, relation: Relation, parent: int) -> bool:
         """Whether the section `parent` has the owners of all rows, so that these need no condition on their key."""
-        return is_owned_wholly(relation) and self._sections[parent].has_all_rows
+        return always_has_owner(relation) and self._sections[parent].has_all_rows
 
     def _all_pairs(self, relation: ManyToManySide, parent: int) -> Query:
         """The pairs of keys as the through table has them."""

@@ -158,7 +158,7 @@ class LimitedPerOwner(Query):
         return found
 
 
-def check_branch_query(relation: Relation, query: Query, what: str) -> None:
+def check_related_query(relation: Relation, query: Query, what: str) -> None:
     """Raise unless these rows can be loaded for the instances that have the relation. `what` loads them."""
     name = query.info.name
     of = f"{what}: the queryset of {relation.accessor!r}"
@@ -235,10 +235,10 @@ def must_filter_by_owner(relation: Relation, query: Query) -> bool:
     Rows that belong to nobody are passed over. They must not have been locked, counted or taken for others before.
     """
     plain = not query.annotations and not query.distinct and query.lock is None
-    return not (plain and is_owned_wholly(relation))
+    return not (plain and always_has_owner(relation))
 
 
-def is_owned_wholly(relation: Relation) -> bool:
+def always_has_owner(relation: Relation) -> bool:
     """Whether each row at its far end surely belongs to a row of the model that has the relation.
 
     Where all of these are there, no key need be looked for. A row that points at nothing, where the database does not

@@ -13,7 +13,7 @@ from orm import execution
 from orm.exceptions import FieldError, QueryError
 from orm.functions.aggregates import Aggregate
 from orm.loading.parents import PrefetchParents
-from orm.loading.prefetch import complete, mark
+from orm.loading.prefetch import complete_instances, remember_database
 from orm.query.projection import Projection
 from orm.query.query import Query
 from orm.queryset.chaining import ChainMethods, check_index
@@ -90,21 +90,21 @@ class ReadMethods(ChainMethods[M, R]):
         rows: list[R] = await execution.fetch(
             query, self.database, values, on_batch=None if parents is None else parents.add
         )
-        await complete(query, rows, self._using, whole=True, parents=parents)
+        await complete_instances(query, rows, self._using, whole=True, parents=parents)
         return rows
 
     async def __aiter__(self) -> AsyncIterator[R]:
         query = self._query.with_branch_keys
         async with aclosing(execution.stream(query, self.database)) as batches:
             async for batch in batches:
-                await complete(query, batch, self._using)
+                await complete_instances(query, batch, self._using)
                 batch.reverse()
                 while batch:  # Rows that the caller has released are freed before the next batch.
                     yield batch.pop()
 
     def _remember_database(self, rows: list[R], projection: Projection) -> list[R]:
         if self._using is not None:
-            mark(rows, projection, self._using)
+            remember_database(rows, projection, self._using)
         return rows
 
     async def get(self, /, *conditions: Any, **lookups: Any) -> R:
@@ -202,7 +202,7 @@ class ReadMethods(ChainMethods[M, R]):
         """
         query = self._query.with_branch_keys
         page: Page[R] = await fetch_page(query, self.database, after, before, size)
-        await complete(query, page.items, self._using)
+        await complete_instances(query, page.items, self._using)
         return page
 
     async def in_batches(self, size: int = 1000) -> AsyncIterator[list[R]]:
@@ -213,7 +213,7 @@ class ReadMethods(ChainMethods[M, R]):
         """
         query = self._query.with_branch_keys
         async for rows in batches(query, self.database, size):
-            await complete(query, rows, self._using)
+            await complete_instances(query, rows, self._using)
             yield rows
 
     async def count(self) -> int:

@@ -20,7 +20,7 @@ from orm.relations import (
     ReverseRelation,
 )
 from orm.relations.base import find_target
-from orm.relations.instance_state import check_touchable, forget, get_loaded, set_loaded
+from orm.relations.instance_state import check_accessible, forget, get_loaded, set_loaded
 
 if TYPE_CHECKING:
     from orm.models import Model
@@ -40,7 +40,7 @@ class ManyAccessor:
     def __get__(self, instance: Model | None, owner: type[Model]) -> Any:
         if instance is None:
             return RelationExpression(owner, self.relation.name)
-        check_touchable(instance, self.relation)
+        check_accessible(instance, self.relation)
         return manager_of(self.manager_class, instance)
 
     def __set__(self, instance: Model, value: Any) -> None:
@@ -63,7 +63,7 @@ class OneAccessor:
         own = instance.__dict__
         if name in own:
             return own[name]
-        check_touchable(instance, self.relation)
+        check_accessible(instance, self.relation)
         label = f"{owner.__name__}.{name}"
         if get_loaded(instance, name) is not None:
             raise self.missing(f"{label}: no {self.relation.target.__name__} points at this {owner.__name__}.")

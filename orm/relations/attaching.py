@@ -146,14 +146,14 @@ def not_loaded(relation: Relation, to_attr: str | None, instances: Sequence[Mode
             instance
             for instance, key in zip(instances, keys, strict=True)
             if key is not None
-            and not _is_filled(relation, _held(relation, instance), key)
+            and not _is_loaded(relation, _held_related(relation, instance), key)
             and get_loaded(instance, accessor) != [key]
         ]
     found = [instance for instance in instances if get_loaded(instance, accessor) is None]
     return found if relation.many else [instance for instance in found if accessor not in instance.__dict__]
 
 
-def _held(relation: Relation, instance: Model) -> Model | None:
+def _held_related(relation: Relation, instance: Model) -> Model | None:
     """The instance that a relation to one leads to, as far as this one knows it; it may be of another key by now."""
     own = instance.__dict__
     held: Model | None = own.get(relation.accessor)
@@ -169,7 +169,7 @@ def _held(relation: Relation, instance: Model) -> Model | None:
     return held if local == remote else None
 
 
-def _is_filled(relation: Relation, related: Model | None, key: Any) -> bool:
+def _is_loaded(relation: Relation, related: Model | None, key: Any) -> bool:
     """Whether the related instance of a foreign key is the one that the key is of, and holds more than that."""
     return (
         related is not None
@@ -178,13 +178,13 @@ def _is_filled(relation: Relation, related: Model | None, key: Any) -> bool:
     )
 
 
-def related_to(relation: Relation, to_attr: str | None, instances: Iterable[Model]) -> list[Model]:
+def attached_rows(relation: Relation, to_attr: str | None, instances: Iterable[Model]) -> list[Model]:
     """What was loaded over the relation for all these instances, no instance twice."""
     found: list[Model]
     if relation.many:
         lists = (get_loaded(i, relation.accessor) if to_attr is None else i.__dict__[to_attr] for i in instances)
         found = [row for rows in lists for row in rows or ()]
     else:
-        held = (_held(relation, i) if to_attr is None else i.__dict__.get(to_attr) for i in instances)
+        held = (_held_related(relation, i) if to_attr is None else i.__dict__.get(to_attr) for i in instances)
         found = [row for row in held if row is not None]
     return list(dict(zip(map(id, found), found, strict=True)).values())

@@ -13,7 +13,7 @@ from orm.fields import Field
 from orm.relations.base import key_values
 from orm.relations.composed import Composed
 from orm.relations.expressions import RelationExpression
-from orm.relations.instance_state import KEY_ONLY, check_touchable, get_loaded
+from orm.relations.instance_state import KEY_ONLY, check_accessible, get_loaded
 from orm.relations.reverse import RelatedKey
 from orm.relations.to_one import NO_ACTION, SET_NULL, ToOneRelation
 
@@ -218,7 +218,7 @@ class CompositeForeignKey(ToOneRelation, Composed, Generic[M]):
 
     def related(self, instance: Model) -> Model | None:
         """The related instance: loaded, sparse, or None."""
-        check_touchable(instance, self)
+        check_accessible(instance, self)
         own = instance.__dict__
         loaded: Model | None = own.get(self.name)
         for field in self.fields:

@@ -15,7 +15,7 @@ from orm.expressions.base import FieldExpression
 from orm.fields import Field
 from orm.relations.base import key_value
 from orm.relations.expressions import RelationExpression
-from orm.relations.instance_state import KEY_ONLY, OWNER, WeakParent, check_touchable, get_loaded
+from orm.relations.instance_state import KEY_ONLY, OWNER, WeakParent, check_accessible, get_loaded
 from orm.relations.to_one import NO_ACTION, ToOneRelation
 from orm.utils.codegen import Inline
 
@@ -332,7 +332,7 @@ class ForeignKey(ToOneRelation, Field[M], Generic[M]):
             loaded = owner.get()
             if isinstance(loaded, self.target) and loaded.__dict__.get(remote) == key:
                 return loaded
-        check_touchable(instance, self)
+        check_accessible(instance, self)
         missing = get_loaded(instance, self.name)
         if missing == [] or (missing == [key] and self.allow_null):
             return None

@@ -27,7 +27,7 @@ RAISING = "_raising"
 _first: WeakKeyDictionary[type, dict[str, Any]] = WeakKeyDictionary()
 
 
-def settle(model: type, names: Iterable[str]) -> None:
+def reserve_attribute_keys(model: type, names: Iterable[str]) -> None:
     """Let the first instance have attributes that others may have.
 
     CPython keeps the names once for all instances of a class, but only those that the first few had, and no more than
@@ -97,12 +97,12 @@ class WeakParents(dict[Any, WeakParent]):
 class RowsByOwner(dict[Any, tuple[list[Any], "WeakParent | None"]]):
     """Where rows go: the list of each key, with the owner of all in it. They are made for the first of its rows.
 
-    `instances` has the owners by key, and there is no place for other keys. Without `lead_back` no row asks for them.
+    `instances` has the owners by key, and there is no place for other keys. Without `with_owners` no row asks for them.
     """
 
-    def __init__(self, instances: Mapping[Any, Model], *, lead_back: bool) -> None:
+    def __init__(self, instances: Mapping[Any, Model], *, with_owners: bool) -> None:
         self.instances = instances
-        self._lead_back = lead_back
+        self._lead_back = with_owners
 
     def __missing__(self, key: Any) -> tuple[list[Any], WeakParent | None]:
         instance = self.instances[key]
@@ -141,7 +141,7 @@ def forget_all(instance: Model) -> None:
     instance._loaded = {}
 
 
-def check_touchable(instance: Model, relation: Relation) -> None:
+def check_accessible(instance: Model, relation: Relation) -> None:
     """Raise `AttributeError` if ``raiseload()`` has forbidden to touch this relation."""
     if relation.accessor in instance.__dict__.get(RAISING, ()):
         name = f"{instance._meta.name}.{relation.accessor}"
