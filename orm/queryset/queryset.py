@@ -265,7 +265,7 @@ class QuerySet(ReadMethods[M, R]):
         info = self._query.info
         wanted = None if returning is None else resolve_returning(info, returning)
         plain, expressions, _ = split_update(info, values)
-        assignments = resolve_assignments(self._query.update_resolver(), info.validator.update(plain), expressions)
+        assignments = resolve_assignments(self._query, info.validator.update(plain), expressions)
         if not assignments:
             raise QueryError("update() needs at least one field to set.")
         if wanted is None:

@@ -371,7 +371,7 @@ def _prepare_update(query: Query, instance: Model, fields: Sequence[Field[Any]])
         if field.attname not in own:
             raise instance._missing_attribute(field)
     plain, expressions, _ = split_update(info, {field.name: own[field.attname] for field in fields})
-    return resolve_assignments(query.update_resolver(), info.validator.update(plain), expressions)
+    return resolve_assignments(query, info.validator.update(plain), expressions)
 
 
 def _by_shape(

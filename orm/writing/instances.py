@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import databases
@@ -10,16 +11,20 @@ import databases
 from orm import execution
 from orm.exceptions import QueryError
 from orm.fields import NO_DEFAULT, Field
-from orm.query.plans.write import resolve_assignments
+from orm.lookups.base import Lookup, lookup_for
+from orm.query.conditions.base import EVERYTHING, LookupPredicate, Predicate, and_
+from orm.query.paths import MAX_CACHED, resolve_path
+from orm.query.plans.write import assign_values, resolve_assignments
 from orm.query.projection import Instances
 from orm.query.query import Query
 from orm.query.resolving.expressions import is_expression
-from orm.query.resolving.resolver import Resolver
+from orm.query.terms.base import PathTerm, Term
 from orm.relations import ForeignKey
 from orm.relations.instance_state import KEY_ONLY, forget_all
 from orm.rows.writers import copy_saved_keys
 
 if TYPE_CHECKING:
+    from orm.mapping.model_info import ModelInfo
     from orm.models import Model
 
 
@@ -31,15 +36,31 @@ def database_of(instance: Model) -> databases.Database:
 def row_query(instance: Model) -> Query:
     """The query for the instance's own row. Raises `QueryError` while it has no primary key."""
     info = instance._meta
-    name, key = "pk", instance.pk
-    own = instance.__dict__
-    if instance._persisted and not any(field.attname in own for field in info.pk_fields):
-        # A relation's `to_field` makes sparse instances that hold another unique field.
-        held = [f.name for f in info.fields.values() if f.unique and own.get(f.attname) is not None]
-        name, key = (held[0], getattr(instance, held[0])) if held else (name, key)
-    if key is None:
-        raise QueryError(f"This {info.name} has no primary key yet: save it first.")
-    return Query(info, Instances(info), where=Resolver(info).filter((), [(name, key)]))
+    attributes = instance.__dict__
+    fields = info.pk_fields
+    if instance._persisted and not any(field.attname in attributes for field in fields):
+        # A relation with a `to_field` makes sparse instances, which have that unique field and no primary key.
+        unique = (field for field in info.fields.values() if field.unique and attributes.get(field.attname) is not None)
+        fields = next(((field,) for field in unique), fields)
+    where: Predicate = EVERYTHING
+    for field in fields:
+        value = attributes.get(field.attname)
+        if value is None:
+            raise QueryError(f"This {info.name} has no primary key yet: save it first.")
+        term, exact = _equality(info, field)
+        where = and_(where, LookupPredicate.of(term, exact, value))
+    return _all_rows(info).replace(where=where)
+
+
+@lru_cache(MAX_CACHED)
+def _equality(info: ModelInfo, field: Field[Any]) -> tuple[Term, Lookup]:
+    """What compares a field of the row itself with a value."""
+    return PathTerm.of(resolve_path(info, field.attname, "a key")), lookup_for(field, "exact")
+
+
+@lru_cache(MAX_CACHED)
+def _all_rows(info: ModelInfo) -> Query:
+    return Query(info, Instances(info))
 
 
 def copy_related_keys(instance: Model) -> None:
@@ -127,7 +148,7 @@ async def _update_existing(instance: Model, database: databases.Database) -> boo
     query = row_query(instance)
     if not validated:
         return await execution.exists(query, database)
-    assignments = resolve_assignments(Resolver(info), validated, {})
+    assignments = assign_values(info, validated)
     matched = await execution.update(query, assignments, database)
     if matched:
         finish_insert(instance, validated)
@@ -153,7 +174,7 @@ async def _save_fields(instance: Model, names: list[str], database: databases.Da
             raise instance._missing_attribute(field)
     validated = info.validator.update({field.name: own[field.attname] for field in fields})
     validated.update(stamped(fields, creating=False))
-    matched = await execution.update(row_query(instance), resolve_assignments(Resolver(info), validated, {}), database)
+    matched = await execution.update(row_query(instance), assign_values(info, validated), database)
     if not matched:
         raise info.model.DoesNotExist(f"The row of this {info.name} is gone: nothing was saved.")
     set_values(instance, validated)
@@ -165,10 +186,11 @@ async def update_instance(instance: Model, values: Mapping[str, Any]) -> None:
     plain, expressions, given = split_update(instance, values)
     validated = info.validator.update(plain)
     validated.update(stamped([f for f in info.fields.values() if not f.primary_key], creating=False))
-    assignments = resolve_assignments(Resolver(info), validated, expressions)
-    if not assignments:
+    if not (validated or expressions):
         return
-    matched = await execution.update(row_query(instance), assignments, database_of(instance))
+    query = row_query(instance)
+    assignments = resolve_assignments(query, validated, expressions)
+    matched = await execution.update(query, assignments, database_of(instance))
     if not matched:
         raise info.model.DoesNotExist(f"The row of this {info.name} is gone: nothing was updated.")
     set_values(instance, validated)

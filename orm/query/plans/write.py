@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +17,12 @@ from orm.exceptions import FieldError, NotSupportedError
 from orm.fields import Field
 from orm.query.conditions.base import EVERYTHING
 from orm.query.on_conflict import Conflict
+from orm.query.paths import MAX_CACHED
 from orm.query.plans.cache import plans
 from orm.query.plans.plan import Plan, Process, UnstorableArgument, make_plan, result_processors
 from orm.query.projection import Instances, Projection
 from orm.query.query import Query
 from orm.query.rendering import BindNumbering, Rendering
-from orm.query.resolving.resolver import Resolver
 from orm.query.terms.base import PathTerm, Term
 from orm.rows.readers import read_tuples
 from orm.rows.writers import write_inserts
@@ -209,15 +210,21 @@ class BulkInsert:
 Assignments = tuple[tuple[Field[Any], Term], ...]
 
 
-def resolve_assignments(
-    resolver: Resolver, validated: Mapping[str, Any], expressions: Mapping[str, Any]
-) -> Assignments:
-    """What an UPDATE sets: validated values by field name, and expressions over the row itself."""
-    info = resolver.info
-    found: list[tuple[Field[Any], Term]] = []
-    for name, value in validated.items():
-        field = info.fields[name]
-        found.append((field, WriteTerm(field, value)))
+def assign_values(info: ModelInfo, values: Mapping[str, Any]) -> Assignments:
+    """The assignments of validated values, by field name."""
+    fields = info.fields
+    return tuple((field := fields[name], WriteTerm(field, value)) for name, value in values.items())
+
+
+def resolve_assignments(query: Query, values: Mapping[str, Any], expressions: Mapping[str, Any]) -> Assignments:
+    """The assignments of validated values and of expressions over the query's rows, by field name.
+
+    Raises `FieldError` for an expression that reads a related row.
+    """
+    assignments = assign_values(query.info, values)
+    if not expressions:
+        return assignments
+    info, resolver = query.info, query.update_resolver()
     for name, expression in expressions.items():
         term = resolver.expression(expression, f"the value of {name}")
         if term.aggregate or any(isinstance(leaf, PathTerm) and leaf.path.relations for leaf in term.leaves()):
@@ -225,15 +232,18 @@ def resolve_assignments(
                 f"{info.name}.{name} is set to {expression!r}, which reads a related row. An UPDATE can only "
                 "calculate with the row's own fields."
             )
-        found.append((info.fields[name], term))
-    return tuple(found)
+        assignments = (*assignments, (info.fields[name], term))
+    return assignments
 
 
 def matching(query: Query) -> Query:
     """The query of the keys of the rows to write."""
-    return query.replace(
-        projection=Instances(query.info, only=frozenset()), ordering=(), distinct=False, grouping=None, lock=None
-    )
+    return query.replace(projection=_keys_only(query.info), ordering=(), distinct=False, grouping=None, lock=None)
+
+
+@lru_cache(MAX_CACHED)
+def _keys_only(info: ModelInfo) -> Instances:
+    return Instances(info, only=frozenset())
 
 
 def update_values(query: Query, assignments: Assignments) -> tuple[Any, ...]:

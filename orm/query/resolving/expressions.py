@@ -171,7 +171,7 @@ def _unusable(resolver: Resolver, node: Expression[Any], what: str) -> Term:
 
 # By the first class that an expression is an instance of.
 RESOLVE_FUNCTIONS: tuple[tuple[type, ResolveFunction], ...] = (
-    (OuterRef, lambda resolver, node, what: OuterRefTerm(node.path, node.depth, node.place)),
+    (OuterRef, lambda resolver, node, what: OuterRefTerm(node.path, node.depth, node.key_part)),
     (F, lambda resolver, node, what: resolver.name(node.path, what)),
     (FieldExpression, _field),
     (Combined, _combined),
