@@ -122,11 +122,14 @@ class TextPattern(TypeDecorator[str]):
         self.operator = operator
         self.ignore_case = ignore_case
 
+    def bind_processor(self, dialect: Dialect) -> Callable[[str | None], str | None]:
+        """A function from a text to the pattern, in the dialect's syntax. The dialect is looked up once."""
+        encode, operator, ignore_case = dialect_for(dialect).encode_pattern, self.operator, self.ignore_case
+        return lambda text: None if text is None else encode(operator, ignore_case, str(text))
+
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        """The pattern, in the dialect's syntax."""
-        if value is None:
-            return None
-        return dialect_for(dialect).encode_pattern(self.operator, self.ignore_case, str(value))
+        """The pattern, for SQL in which it is written out."""
+        return self.bind_processor(dialect)(value)
 
 
 class ListOf(TypeDecorator[Iterable[Any]]):

@@ -106,7 +106,7 @@ class SQLiteBackend(sqlite.SQLiteBackend, ManagedBackend):
         pace = self.driver.pace
         if not pace.is_quick(sql) or is_write(sql):
             return None
-        pool = self.pool
+        pool = self._pool  # `autocommit_backend` has seen that it is open
         raw = pool.take()
         if raw is None:
             return None
