@@ -112,8 +112,8 @@ class ModelRegistry:
         for relation in info.many_to_many.values():
             if relation.is_installed:
                 uninstall_many_to_many(relation)
-            if relation.made is not None:
-                self._forget(relation.made)
+            if relation.auto_through is not None:
+                self._forget(relation.auto_through)
         self._detach_referrers(model)
         for forward in info.forward:
             if forward.is_resolved():
@@ -133,7 +133,9 @@ class ModelRegistry:
             info = other._meta
             for relation in info.many_to_many.values():
                 to_it = find_target(relation.to, other) is model
-                over_it = relation.made is None and relation.through and find_target(relation.through, other) is model
+                over_it = (
+                    relation.auto_through is None and relation.through and find_target(relation.through, other) is model
+                )
                 if relation.is_installed and (to_it or over_it):
                     self._uninstall_many_to_many(relation)
                 if to_it:
@@ -157,7 +159,7 @@ class ModelRegistry:
 
     def _uninstall_many_to_many(self, relation: ManyToMany[Any]) -> None:
         """Uninstall a many-to-many relation, with the through model that was generated for it."""
-        made = relation.made
+        made = relation.auto_through
         uninstall_many_to_many(relation)
         relation.reset()
         if made is not None:

@@ -118,7 +118,7 @@ def install_many_to_many(relation: ManyToMany[Any]) -> None:
     relation.is_installed = True
     try:
         if relation.through is None:
-            relation.through = relation.made = _make_through(relation)
+            relation.through = relation.auto_through = _make_through(relation)
         for model, end in ((relation.model, relation.forward), (relation.target, relation.backward)):
             model._meta.add_relation(end)
             _set_accessor(model, end)

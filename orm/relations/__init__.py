@@ -1,4 +1,4 @@
-"""Relations between models: `ForeignKey`, `OneToOne`, `ManyToMany`, and their ways back."""
+"""Relations between models: `ForeignKey`, `OneToOne`, `ManyToMany`, and their reverse relations."""
 
 from typing import Any
 

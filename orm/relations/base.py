@@ -1,4 +1,4 @@
-"""`Hop` and `Relation`: how one model's rows lead to another's."""
+"""`Hop` and `Relation`: the joins between two models, and a relation as one of them sees it."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ if TYPE_CHECKING:
 
 
 class Hop(Protocol):
-    """One step of a path from a model's table to a related one: one join."""
+    """One join on the way from a model's table to a related one."""
 
     @property
     def name(self) -> str:
-        """What stands for it in lookups."""
+        """The name in lookups."""
 
     @property
     def many(self) -> bool:
-        """Whether there can be several rows at the other end."""
+        """Whether there may be several rows on the other side."""
 
     @property
     def allow_null(self) -> bool:
-        """Whether there can be none."""
+        """Whether there may be no row on the other side."""
 
     @property
     def target(self) -> type[Model]:
-        """The model at the other end."""
+        """The model on the other side."""
 
     @property
     def local_columns(self) -> tuple[str, ...]:
-        """The columns on this side that must equal `remote_columns`, one by one, on the other."""
+        """The columns on this side, to be compared with `remote_columns` pair by pair."""
 
     @property
     def remote_columns(self) -> tuple[str, ...]:
@@ -45,53 +45,50 @@ class Hop(Protocol):
 
 
 class Relation(Protocol):
-    """One end of a relation, as a model's instances and lookups have it: forward, reverse or many-to-many.
-
-    `key` is what a comparison with the relation compares, ``filter(tracks=track)``.
-    """
+    """A relation as one of its models sees it, on instances and in lookups: forward, reverse or many-to-many."""
 
     def __hash__(self) -> int: ...
 
     @property
     def name(self) -> str:
-        """What stands for it in lookups."""
+        """The name in lookups."""
 
     @property
     def accessor(self) -> str:
-        """The attribute of an instance."""
+        """The attribute of instances."""
 
     @property
     def many(self) -> bool:
-        """Whether an instance has several related ones, under a manager, or one."""
+        """Whether an instance has a manager of several related instances, or a single one."""
 
     @property
     def hops(self) -> tuple[Hop, ...]:
-        """The joins to the target, one or two."""
+        """The joins to the target: one, or two over a through model."""
 
     @property
     def target(self) -> type[Model]:
-        """The model at the other end."""
+        """The model on the other side."""
 
     @property
     def key(self) -> Field[Any]:
-        """What is compared: the key of the target."""
+        """The key of the target, which ``filter(tracks=track)`` compares."""
 
 
 def join_condition(hop: Hop, left: FromClause, right: FromClause) -> ColumnElement[bool]:
-    """The condition that joins the two tables of a hop."""
+    """The ON clause of a join."""
     columns = zip(hop.local_columns, hop.remote_columns, strict=True)
-    return and_(*(left.c[here] == right.c[there] for here, there in columns))
+    return and_(*(left.c[local] == right.c[remote] for local, remote in columns))
 
 
 def column_equalities(local: Sequence[ColumnElement[Any]], hop: Hop, right: FromClause) -> list[ColumnElement[bool]]:
-    """The near columns of a hop, each equal to its column of the table at the far end."""
-    return [there == here for here, there in zip(local, (right.c[name] for name in hop.remote_columns), strict=True)]
+    """The conditions that the remote columns of a join, in the table `right`, equal the `local` ones."""
+    return [right.c[name] == column for name, column in zip(hop.remote_columns, local, strict=True)]
 
 
 def find_target(to: type[Model] | str, model: type[Model]) -> type[Model] | None:
-    """The model that a relation of `model` names, None while it is not there.
+    """The model that `to` stands for in a relation of `model`; None if it is not declared yet.
 
-    ``"self"`` is the model itself, ``"Album"`` one of its registry, ``"shop.models.Album"`` the one of that module.
+    ``"self"`` is the model itself, ``"Album"`` one of its registry, ``"shop.models.Album"`` one of that module.
     """
     if not isinstance(to, str):
         return to
@@ -100,30 +97,30 @@ def find_target(to: type[Model] | str, model: type[Model]) -> type[Model] | None
     module, _, name = to.rpartition(".")
     if not module:
         return model._meta.registry.find(to)
-    # Not imported here: that is the application's to do, and in which order.
-    found: type[Model] | None = getattr(sys.modules.get(module), name, None)
-    if found is None:
-        own = model._meta.registry.find(name)
-        found = own if own is not None and own.__module__ == module else None
-    return found if hasattr(found, "_meta") else None
+    # The module is not imported here: the application decides in which order it imports its modules.
+    target: type[Model] | None = getattr(sys.modules.get(module), name, None)
+    if target is None:
+        registered = model._meta.registry.find(name)
+        target = registered if registered is not None and registered.__module__ == module else None
+    return target if hasattr(target, "_meta") else None
 
 
-def check_to(to: Any) -> None:
-    """Raise `FieldError` unless a relation can lead there: a model with a table, or the name of one."""
+def check_target(to: Any) -> None:
+    """Raise `FieldError` unless `to` is a model with a table, or the name of a model."""
     if not isinstance(to, str) and not hasattr(to, "_meta"):
-        given = getattr(to, "__name__", type(to).__name__)
-        raise FieldError(f"A relation takes a model or the name of one, got {given}.")
+        type_name = getattr(to, "__name__", type(to).__name__)
+        raise FieldError(f"A relation takes a model or the name of one, got {type_name}.")
     if not isinstance(to, str) and to._meta.abstract:
         raise FieldError(f"A relation cannot lead to {to.__name__}, which is abstract and has no rows.")
 
 
 def format_related_name(name: str | None, owner: str) -> str | None:
-    """A related_name or related_query_name, with the name of the model that declares it for ``%(class)s``."""
+    """A `related_name` or `related_query_name` with ``%(class)s`` replaced by the name of the declaring model."""
     return None if name is None else name.replace("%(class)s", owner.lower())
 
 
 def check_related_name(name: str | None, what: str) -> None:
-    """Raise `FieldError` unless a way back can be called so. `what` is the option."""
+    """Raise `FieldError` unless `name` can be the name of a reverse relation. `what` is the option it was passed as."""
     if name is None or name.endswith("+"):
         return
     bare = name.replace("%(class)s", "x") if isinstance(name, str) else ""
@@ -136,7 +133,7 @@ def check_related_name(name: str | None, what: str) -> None:
 
 
 def key_values(label: str, target: type[Model], fields: Sequence[Field[Any]], value: Any) -> tuple[Any, ...]:
-    """The values of the target's `fields` that `value` stands for: an instance, a key, or a tuple of its parts.
+    """The values of the target's key `fields` for `value`: an instance, a key, or a tuple of the parts of a key.
 
     Raises `QueryError` as `key_value` does, and for a tuple of the wrong length.
     """
@@ -151,15 +148,14 @@ def key_values(label: str, target: type[Model], fields: Sequence[Field[Any]], va
 
 
 def key_value(label: str, target: type[Model], field: Field[Any], value: Any) -> Any:
-    """The key that a relation is compared with: of an instance the value of `field`, else what `field` makes of it.
+    """The value to compare a relation's key `field` with: that of an instance, or `value` converted by the field.
 
-    Raises `QueryError` for an instance of another model and for one that is not saved.
+    Raises `QueryError` for an instance of another model, or one without a value for the field.
     """
     if not hasattr(value, "_meta"):
         return field.to_python(value)
     if not isinstance(value, target):
-        given = getattr(type(value), "__name__", value)
-        raise QueryError(f"{label} is compared with {target.__name__} instances, got {given}.")
+        raise QueryError(f"{label} is compared with {target.__name__} instances, got {type(value).__name__}.")
     key = value.__dict__.get(field.attname)
     if key is None:
         raise QueryError(f"{label} is compared with a {target.__name__} that has no {field.name}: save it first.")

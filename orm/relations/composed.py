@@ -1,4 +1,4 @@
-"""`Composed`: what relations that are kept in other fields of the model have in common."""
+"""`Composed`, the base class of relations that have no column of their own."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
 
 
 class Composed:
-    """A relation without a column of its own: writing it writes `field_names`."""
+    """A relation that is kept in other fields of the model, `field_names`, and has no column of its own."""
 
     name = ""
     model: type[Model]
     field_names: tuple[str, ...]
 
     def bind(self, model: type[Model], name: str) -> None:
-        """Take the model and the name that the class statement gives."""
+        """Make this the relation `name` of `model`."""
         self.model = model
         self.name = name
 
     def copy(self) -> Self:
-        """A copy for a model that inherits the relation."""
-        made = copy.copy(self)
-        made.__dict__.pop("reverse", None)
-        return made
+        """An unbound copy, for a model that inherits the relation."""
+        duplicate = copy.copy(self)
+        duplicate.__dict__.pop("reverse", None)
+        return duplicate
 
     @property
     def label(self) -> str:
@@ -38,24 +38,27 @@ class Composed:
 
     @property
     def fields(self) -> tuple[Field[Any], ...]:
-        """The fields that it is kept in."""
-        known = self.model._meta.fields
-        return tuple(known[name] for name in self.field_names)
+        """The fields that the relation is kept in."""
+        fields = self.model._meta.fields
+        return tuple(fields[name] for name in self.field_names)
 
     def field_values(self, value: Any) -> dict[str, Any]:
-        """What a value of the relation makes of each field, by name. Raises `FieldError` or `QueryError`."""
+        """The value of each field, by name, for a value of the relation. Raises `FieldError` or `QueryError`."""
         raise NotImplementedError
 
     def expression(self, model: type[Model], via: tuple[str, ...] = ()) -> Any:
-        """The relation on the class `model`, reached over `via`."""
+        """The relation as an expression on `model`, reached over the relations `via`."""
         raise NotImplementedError
 
     def copy_saved_key(self, instance: Model) -> None:
-        """Take the key of a related instance that was saved since it was set. Raises `QueryError` if it was not."""
+        """Copy the key of a related instance that has been saved since it was assigned.
+
+        Raises `QueryError` if it has not been saved.
+        """
 
     def constraint(self) -> sqlalchemy.Constraint:
-        """The constraint of the model's table that it needs."""
+        """The constraint that the relation adds to the model's table."""
         raise NotImplementedError
 
     def check(self) -> None:
-        """Raise `FieldError` if it does not fit its model."""
+        """Raise `FieldError` if the relation does not fit its model."""

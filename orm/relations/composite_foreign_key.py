@@ -25,16 +25,16 @@ T = TypeVar("T", bound="Model")
 
 
 class CompositeForeignKey(ToOneRelation, Composed, Generic[M]):
-    """A relation to one row of a model with a composite primary key, kept in fields of the model that has it.
+    """A relation to one row of a model with a composite primary key, kept in fields of the model that declares it.
 
         class Line(orm.Model):
             shop = orm.Integer()
             number = orm.Integer()
             order = orm.CompositeForeignKey(Order, from_fields=["shop", "number"], on_delete=orm.CASCADE)
 
-    `from_fields` hold the parts of the key, in the order in which `to` declares them; the database has one FOREIGN KEY
-    of them all. Otherwise it is like `ForeignKey`: on an instance the related instance, sparse until it is loaded, and
-    None if a part is. It takes an instance, or a tuple of the parts.
+    `from_fields` hold the parts of the key, in the order in which `to` declares them; in the database they are one
+    FOREIGN KEY. On an instance it is the related instance, which holds only its key until it is loaded, or None if a
+    part of the key is None. It can be set to an instance, or to a tuple of the parts.
     """
 
     primary_key = False
@@ -98,7 +98,7 @@ class CompositeForeignKey(ToOneRelation, Composed, Generic[M]):
             allow_null=False,
         ):
             if isinstance(from_fields, str) or len(from_fields) < 2:
-                raise FieldError("from_fields are the names of several fields; to one, point with a ForeignKey.")
+                raise FieldError("from_fields are the names of several fields; for a single one, use a ForeignKey.")
             self.set_target(to, on_delete, related_name, related_query_name, allow_null)
             self.field_names = tuple(from_fields)
             self.allow_null = allow_null
@@ -109,18 +109,18 @@ class CompositeForeignKey(ToOneRelation, Composed, Generic[M]):
             return self.related(instance)
 
         def __set__(self, instance, value):
-            own = instance.__dict__
-            own.pop(self.name, None)
+            attributes = instance.__dict__
+            attributes.pop(self.name, None)
             if isinstance(value, self.target):
-                own[self.name] = value
+                attributes[self.name] = value
                 parts = [value.__dict__.get(field.attname) for field in self.target_fields]
             else:
                 parts = self.field_values(value).values()
             for field, part in zip(self.fields, parts, strict=True):
                 if part is None and value is not None:
-                    own.pop(field.attname, None)  # It is asked for its key until it has one.
+                    attributes.pop(field.attname, None)  # Read from the related instance once that is saved.
                 else:
-                    own[field.attname] = part
+                    attributes[field.attname] = part
 
     allow_null: bool
 
@@ -129,12 +129,12 @@ class CompositeForeignKey(ToOneRelation, Composed, Generic[M]):
 
     @cached_property
     def key(self) -> Field[Any]:
-        """What a comparison would compare, if there was one column."""
+        """The key for comparisons; these use its parts, since there is no single column."""
         return RelatedKey(self, self.model)
 
     @property
     def unique(self) -> bool:
-        """Whether each row of the other model has at most one here: the fields are the primary key."""
+        """Whether each related row is referenced at most once: the fields are this model's primary key."""
         return set(self.fields) == set(self.model._meta.pk_fields)
 
     @property
@@ -144,12 +144,12 @@ class CompositeForeignKey(ToOneRelation, Composed, Generic[M]):
 
     @property
     def remote_columns(self) -> tuple[str, ...]:
-        """The columns of the related model's key."""
+        """The columns of the related model's primary key."""
         return tuple(field.column_name for field in self.target_fields)
 
     @property
     def target_fields(self) -> tuple[Field[Any], ...]:
-        """The fields of the related model's primary key. Raises `FieldError` if they are not as many."""
+        """The fields of the related model's primary key. Raises `FieldError` if their number differs."""
         info = self.target._meta
         if len(info.pk_fields) != len(self.field_names):
             names = ", ".join(field.name for field in info.pk_fields)
@@ -161,11 +161,11 @@ class CompositeForeignKey(ToOneRelation, Composed, Generic[M]):
 
     @property
     def target_field(self) -> Field[Any]:
-        """There is no single one. Raises `QueryError`."""
+        """Raises `QueryError`: there is no single target field."""
         raise QueryError(f"{self.label} has a key of several columns: name one of its fields.")
 
     def check(self) -> None:
-        """Raise `FieldError` for a name that is no field, and unless some may be null just if the relation may."""
+        """Raise `FieldError` for a name that is no field, and if `allow_null` does not match that of the fields."""
         info = self.model._meta
         nullable = []
         for name in self.field_names:
@@ -181,7 +181,7 @@ class CompositeForeignKey(ToOneRelation, Composed, Generic[M]):
             raise FieldError(f"{self.label}: {which}, so write allow_null={bool(nullable)}.")
 
     def expression(self, model: type[Model], via: tuple[str, ...] = ()) -> RelationExpression:
-        """The relation in an expression."""
+        """The relation as an expression on `model`, reached over `via`."""
         return RelationExpression(model, self.name, via)
 
     def constraint(self) -> sqlalchemy.ForeignKeyConstraint:
@@ -202,39 +202,38 @@ class CompositeForeignKey(ToOneRelation, Composed, Generic[M]):
         return dict(zip(self.field_names, parts, strict=True))
 
     def copy_saved_key(self, instance: Model) -> None:
-        """Take the parts of the key of a related instance that was saved since it was set."""
-        own = instance.__dict__
-        related: Model | None = own.get(self.name)
+        """Copy the key of a related instance that has been saved since it was assigned."""
+        attributes = instance.__dict__
+        related: Model | None = attributes.get(self.name)
         if related is None:
             return
-        for field, there in zip(self.fields, self.target_fields, strict=True):
-            if field.attname not in own:
-                part = related.__dict__.get(there.attname)
+        for field, target_field in zip(self.fields, self.target_fields, strict=True):
+            if field.attname not in attributes:
+                part = related.__dict__.get(target_field.attname)
                 if part is None:
                     raise QueryError(
                         f"{self.label} is a {self.target.__name__} that is not saved: save it before this one."
                     )
-                own[field.attname] = part
+                attributes[field.attname] = part
 
     def related(self, instance: Model) -> Model | None:
-        """The related instance: loaded, sparse, or None."""
+        """The related instance: as it was loaded, one that holds only its key, or None."""
         check_accessible(instance, self)
-        own = instance.__dict__
-        loaded: Model | None = own.get(self.name)
+        attributes = instance.__dict__
+        loaded: Model | None = attributes.get(self.name)
         for field in self.fields:
-            if field.attname not in own:
+            if field.attname not in attributes:
                 if loaded is None:
                     raise instance._missing_attribute(field)
                 return loaded
-        parts = tuple(own[field.attname] for field in self.fields)
+        parts = tuple(attributes[field.attname] for field in self.fields)
         missing = get_loaded(instance, self.name)
         if None in parts or missing == [] or (missing == [parts] and self.allow_null):
             return None
         names = [field.attname for field in self.target_fields]
         if loaded is not None and tuple(loaded.__dict__.get(name) for name in names) == parts:
             return loaded
-        made = self.target.__new__(self.target)
-        made.__dict__.update(zip(names, parts, strict=True))
-        made.__dict__[KEY_ONLY] = self.label
-        own[self.name] = made
-        return made
+        related = attributes[self.name] = self.target.__new__(self.target)
+        related.__dict__.update(zip(names, parts, strict=True))
+        related.__dict__[KEY_ONLY] = self.label
+        return related

@@ -1,4 +1,4 @@
-"""`RelationExpression`: a relation in an expression, ``Track.album``, ``Album.tracks``."""
+"""`RelationExpression`: a relation in an expression, such as ``Track.album`` or ``Album.tracks``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class UnknownAttribute(FieldError, AttributeError):
-    """A name that is no field, asked for as an attribute: so that ``hasattr()`` says no."""
+    """An attribute that is not a field. As an `AttributeError`, it makes ``hasattr()`` return False."""
 
 
 class RelationExpression(FieldExpression[Any]):
@@ -24,15 +24,14 @@ class RelationExpression(FieldExpression[Any]):
     def __getattribute__(self, name: str) -> Any:
         if name.startswith("_"):
             return super().__getattribute__(name)
-        # The related model's fields come first: one may well be called `range` or `contains`.
+        # The related model's fields take precedence over methods: one may be called `range` or `contains`.
         relation = self._relation()
         target = relation.target._meta
         field = target.fields.get(name) or target.by_attname.get(name)
         if name == "pk" and len(target.pk_fields) == 1:
             field = target.pk_fields[0]
         if field is None:
-            onward = target.relations.get(name)
-            if onward is not None:
+            if name in target.relations:
                 return RelationExpression(self._model, name, self._path)
             composed = target.composed.get(name)
             if composed is not None:

@@ -1,4 +1,4 @@
-"""`ForeignKey` and `OneToOne`: fields that hold another model's key and give its instance."""
+"""`ForeignKey` and `OneToOne`: fields that hold the key of another model's row, and give its instance."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ T = TypeVar("T", bound="Model")
 
 
 class KeyAttribute:
-    """The raw key of a relation: ``track.album_id``; on the class an expression."""
+    """The key of a relation on instances, ``track.album_id``; on the class, an expression."""
 
     def __init__(self, relation: ForeignKey[Any]) -> None:
         self.relation = relation
@@ -36,13 +36,13 @@ class KeyAttribute:
         if instance is None:
             return FieldExpression(owner, self.relation.attname)
         related: Model | None = instance.__dict__.get(self.relation.name)
-        if related is not None:  # It was not saved when it was set.
+        if related is not None:  # It was not saved when it was assigned.
             return related.__dict__.get(self.relation.target_field.attname)
         raise instance._missing_attribute(self.relation)
 
 
 class RelationValidator(typesystem.Field):
-    """Validates the raw key of a relation as the related field itself would; takes instances too."""
+    """Validates the key of a relation as the related field would, and accepts instances."""
 
     def __init__(self, relation: ForeignKey[Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -82,15 +82,14 @@ class RelationValidator(typesystem.Field):
 
 
 class ForeignKey(ToOneRelation, Field[M], Generic[M]):
-    """A relation to one row of another model, kept as its key.
+    """A relation to one row of another model, kept as that row's key.
 
-    `to` is a model, or the class name of one in the same registry (itself included). `on_delete` is what
-    the database does to this row when the other goes: `CASCADE`, `RESTRICT`, `SET_NULL`, `SET_DEFAULT` or
-    `NO_ACTION`. `to_field` names a unique field to point at instead of the primary key. `related_name`
-    names the way back.
+    `to` is a model, or the class name of one in the same registry (itself included). `on_delete` is what the database
+    does with this row when the related one is deleted: `CASCADE`, `RESTRICT`, `SET_NULL`, `SET_DEFAULT` or `NO_ACTION`.
+    `to_field` names a unique field to reference instead of the primary key. `related_name` names the reverse relation.
 
-    On an instance it is the related instance, sparse (only its key) until it is loaded; `<name>_id` is
-    the raw key. On the class it is an expression that walks the relation: ``Track.album.name``.
+    On an instance it is the related instance, which holds only its key until it is loaded; `<name>_id` is the key
+    itself. On the class it is an expression that follows the relation: ``Track.album.name``.
     """
 
     family = "relation"
@@ -137,7 +136,7 @@ class ForeignKey(ToOneRelation, Field[M], Generic[M]):
 
         def __init__(self, to: Any, **options: Any) -> None: ...
 
-        # On the class the relation reads as the related model, whose attributes are expressions.
+        # To a type checker, the relation on the class is the related model, whose attributes are expressions.
         @overload  # type: ignore[override]
         def __get__(self: ForeignKey[T], instance: None, owner: type) -> type[T]: ...
         @overload
@@ -172,41 +171,41 @@ class ForeignKey(ToOneRelation, Field[M], Generic[M]):
             return self.related(instance)
 
         def __set__(self, instance, value):
-            own = instance.__dict__
+            attributes = instance.__dict__
             if value is not None and hasattr(value, "_meta"):
                 if not isinstance(value, self.target):
                     raise FieldError(
                         f"{self.label} takes {self.target.__name__} instances, got {type(value).__name__}."
                     )
-                own[self.name] = value
+                attributes[self.name] = value
                 key = value.__dict__.get(self.target_field.attname)
                 if key is None and not value._persisted:
-                    own.pop(self.attname, None)  # It is asked for its key until it has one.
+                    attributes.pop(self.attname, None)  # Read from the related instance once that is saved.
                 else:
-                    own[self.attname] = key
+                    attributes[self.attname] = key
                 if not self.reverse.many:
                     self.reverse.attach_row(value, instance)
             else:
-                own[self.attname] = value
-                own.pop(self.name, None)
+                attributes[self.attname] = value
+                attributes.pop(self.name, None)
 
     to_field: str | None
 
     def bind(self, model: Any, name: str) -> None:
-        """Make this the field `name` of `model`, whose raw key is the attribute `<name>_id`."""
+        """Make this the field `name` of `model`, with the key in the attribute `<name>_id`."""
         super().bind(model, name)
         self.attname = f"{name}_id"
 
     @property
     def key(self) -> ForeignKey[M]:
-        """The relation itself: its column is the key."""
+        """The relation itself, whose column holds the key."""
         return self
 
     def reset_target(self, name: str) -> None:
-        """Lead to the next model of this name: the one that it led to is gone."""
+        """Wait for the next model of this name: the present one is removed from the registry."""
         super().reset_target(name)
-        for known in ("missing", "target_field"):
-            self.__dict__.pop(known, None)
+        for cached in ("missing", "target_field"):
+            self.__dict__.pop(cached, None)
 
     @property
     def local_columns(self) -> tuple[str, ...]:
@@ -215,12 +214,12 @@ class ForeignKey(ToOneRelation, Field[M], Generic[M]):
 
     @property
     def remote_columns(self) -> tuple[str, ...]:
-        """The column of the related model that the key is of."""
+        """The column of the related model that is referenced."""
         return (self.target_field.column_name,)
 
     @cached_property
     def target_field(self) -> Field[Any]:
-        """The field of the related model whose value is kept here."""
+        """The field of the related model that is referenced: `to_field`, or the primary key."""
         info = self.target._meta
         if self.to_field is not None:
             field = info.fields.get(self.to_field)
@@ -235,16 +234,16 @@ class ForeignKey(ToOneRelation, Field[M], Generic[M]):
         return info.pk_fields[0]
 
     def __copy__(self) -> Any:
-        """An unbound copy, whose validator asks it, not the original."""
-        made = super().__copy__()
-        for known in ("reverse", "target_field"):
-            made.__dict__.pop(known, None)
-        made.validator = copy.copy(self.validator)
-        made.validator.relation = made
-        return made
+        """An unbound copy, with a validator of its own."""
+        duplicate = super().__copy__()
+        for cached in ("reverse", "target_field"):
+            duplicate.__dict__.pop(cached, None)
+        duplicate.validator = copy.copy(self.validator)
+        duplicate.validator.relation = duplicate
+        return duplicate
 
     def descriptors(self) -> dict[str, Any]:
-        """What the metaclass sets on the class: the relation and its raw key."""
+        """The class attributes of the field: the relation, and its key."""
         return {self.name: self, self.attname: KeyAttribute(self)}
 
     def expression(self, model: Any, via: tuple[str, ...] = ()) -> FieldExpression[Any]:
@@ -252,11 +251,11 @@ class ForeignKey(ToOneRelation, Field[M], Generic[M]):
         return RelationExpression(model, self, via)
 
     def build_validator(self, **options: Any) -> typesystem.Field:
-        """A validator of the raw key."""
+        """The validator of the key."""
         return RelationValidator(self, **options)
 
     def fast_check(self) -> Inline | None:
-        """The related field's own check; without one, its validator is asked."""
+        """The related field's inline check, or None to call its validator."""
         if not self.is_resolved() or self.target_field.choices is not None:
             return None
         check: Inline | None = self.target_field.fast_check()
@@ -293,7 +292,7 @@ class ForeignKey(ToOneRelation, Field[M], Generic[M]):
         return field
 
     def make_column(self) -> sqlalchemy.Column[Any]:
-        """The key's column, with its constraint."""
+        """The column of the key, with its FOREIGN KEY."""
         column = super().make_column()
         info = self.target._meta
         table = f"{info.options.schema}.{info.tablename}" if info.options.schema else info.tablename
@@ -306,31 +305,31 @@ class ForeignKey(ToOneRelation, Field[M], Generic[M]):
         return column
 
     def to_python(self, value: Any) -> Any:
-        """The key for a lookup's value: of an instance its key, else what the related field makes of it.
+        """The key for a lookup's value: that of an instance, or the value converted by the related field.
 
-        Raises `QueryError` for an instance of another model and for one that is not saved.
+        Raises `QueryError` for an instance of another model, or one that is not saved.
         """
         return key_value(self.label, self.target, self.target_field, value)
 
     def related(self, instance: Model) -> Model | None:
-        """The related instance, as `track.album` reads it: loaded, sparse, or None."""
-        own = instance.__dict__
-        loaded: Model | None = own.get(self.name)
-        if self.attname not in own:
+        """The related instance that ``track.album`` reads: as it was loaded, one that holds only its key, or None."""
+        attributes = instance.__dict__
+        loaded: Model | None = attributes.get(self.name)
+        if self.attname not in attributes:
             if loaded is None:
                 raise instance._missing_attribute(self)
             return loaded
-        key = own[self.attname]
+        key = attributes[self.attname]
         if key is None and not instance._meta.legacy:
             return None
-        remote = self.target_field.attname
-        if loaded is not None and loaded.__dict__.get(remote) == key:
+        target_attname = self.target_field.attname
+        if loaded is not None and loaded.__dict__.get(target_attname) == key:
             return loaded
-        owner: WeakParent | None = own.get(OWNER)
+        owner: WeakParent | None = attributes.get(OWNER)
         if owner is not None:
-            # It is not put under the relation's name, where the row would hold what holds it.
+            # It is not stored under the relation's name: parent and row would reference each other.
             loaded = owner.get()
-            if isinstance(loaded, self.target) and loaded.__dict__.get(remote) == key:
+            if isinstance(loaded, self.target) and loaded.__dict__.get(target_attname) == key:
                 return loaded
         check_accessible(instance, self)
         missing = get_loaded(instance, self.name)
@@ -338,24 +337,23 @@ class ForeignKey(ToOneRelation, Field[M], Generic[M]):
             return None
         if missing == [key]:
             raise self.missing(f"{self.label}: no {self.target.__name__} was found that it points at.")
-        sparse = own[self.name] = self.sparse(key)
-        return sparse
+        related = attributes[self.name] = self.key_only_instance(key)
+        return related
 
     @cached_property
     def missing(self) -> type[NoMatch]:
-        """The error for a row that a query looked for and did not find."""
+        """The error for a related row that a query did not find."""
         return type("RelatedObjectDoesNotExist", (self.target.DoesNotExist, AttributeError), {})
 
-    def sparse(self, key: Any) -> Model:
+    def key_only_instance(self, key: Any) -> Model:
         """An instance of the related model that holds only its key."""
-        target = self.target
-        made = target.__new__(target)
-        made.__dict__[self.target_field.attname] = key
-        made.__dict__[KEY_ONLY] = self.label
-        return made
+        related = self.target.__new__(self.target)
+        related.__dict__[self.target_field.attname] = key
+        related.__dict__[KEY_ONLY] = self.label
+        return related
 
 
 class OneToOne(ForeignKey[M]):
-    """A `ForeignKey` that is unique: each row of the other model has at most one here."""
+    """A unique `ForeignKey`: each row of the related model is referenced at most once."""
 
     unique_relation = True

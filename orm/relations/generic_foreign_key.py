@@ -1,4 +1,4 @@
-"""`GenericForeignKey`: a relation to a row of one of several models."""
+"""`GenericForeignKey`: a relation to one row of one of several models."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import sqlalchemy
 from orm.database.sql.ddl import check_beside_set_null
 from orm.exceptions import FieldError, QueryError
 from orm.expressions.base import Q
-from orm.relations.base import check_to
+from orm.relations.base import check_target
 from orm.relations.composed import Composed
 from orm.relations.expressions import RelationExpression, UnknownAttribute
 from orm.relations.foreign_key import ForeignKey
@@ -29,17 +29,18 @@ D = TypeVar("D", bound="Model")
 
 
 class GenericForeignKey(Composed, Generic[M]):
-    """A relation to one row of one of several models: a comment's subject is an album, or a track.
+    """A relation to one row of one of several models: the subject of a comment is an album or a track.
 
         class Comment(orm.Model):
             subject = orm.GenericForeignKey(Album, Track, on_delete=orm.CASCADE, related_name="comments")
 
-    It is made of one nullable `ForeignKey` for each model, called by its name (``subject_album``, ``subject_track``),
-    so that the database enforces them all, and of a CHECK that exactly one is set (at most one with `allow_null=True`).
-    MySQL and MariaDB take no CHECK beside `on_delete=SET_NULL`, and have none then.
+    It consists of one nullable `ForeignKey` per model, named after it (``subject_album``, ``subject_track``), so that
+    the database enforces each of them, and of a CHECK that exactly one is set (at most one with `allow_null=True`).
+    MySQL and MariaDB do not support a CHECK together with `on_delete=SET_NULL`, so there it is left out.
 
-    On an instance it is the related instance, sparse until it is loaded. ``filter(subject=album)`` compares,
-    ``filter(subject__album__name=...)`` goes on to one of the models. Each of them has the way back, `related_name`.
+    On an instance it is the related instance, which holds only its key until it is loaded. ``filter(subject=album)``
+    compares it, ``filter(subject__album__name=...)`` follows it to one of the models. Each of these has the reverse
+    relation `related_name`.
     """
 
     if TYPE_CHECKING:
@@ -76,10 +77,10 @@ class GenericForeignKey(Composed, Generic[M]):
             self, *to, allow_null=False, on_delete=NO_ACTION, related_name=None, related_query_name=None, index=False
         ):
             for target in to:
-                check_to(target)
+                check_target(target)
             check_on_delete(on_delete, allow_null)
             if len(to) < 2:
-                raise FieldError("A GenericForeignKey leads to several models; to one, point with a ForeignKey.")
+                raise FieldError("A GenericForeignKey leads to several models; for a single one, use a ForeignKey.")
             self.to = to
             self.allow_null = allow_null
             self.options = {
@@ -93,9 +94,9 @@ class GenericForeignKey(Composed, Generic[M]):
             if instance is None:
                 return self.expression(owner)
             for key in self.keys:
-                found = key.related(instance)
-                if found is not None:
-                    return found
+                related = key.related(instance)
+                if related is not None:
+                    return related
             return None
 
         def __set__(self, instance, value):
@@ -108,19 +109,19 @@ class GenericForeignKey(Composed, Generic[M]):
     options: dict[str, Any]
 
     def make_fields(self, name: str, owner: str) -> dict[str, ForeignKey[Any]]:
-        """The foreign keys, by name: ``subject_album``. `owner` is the name of the model."""
-        names = {}
+        """The foreign keys of the relation `name`, by their names: ``subject_album``. `owner` is the model's name."""
+        targets = {}
         for target in self.to:
-            called = target.rpartition(".")[2] if isinstance(target, str) else target.__name__
-            names[(owner if called == "self" else called).lower()] = target
-        if len(names) < len(self.to):
+            target_name = target.rpartition(".")[2] if isinstance(target, str) else target.__name__
+            targets[(owner if target_name == "self" else target_name).lower()] = target
+        if len(targets) < len(self.to):
             raise FieldError(f"{owner}.{name} leads to two models of one name.")
-        self.names = {each: f"{name}_{each}" for each in names}
+        self.names = {target_name: f"{name}_{target_name}" for target_name in targets}
         self.field_names = tuple(self.names.values())
-        return {f"{name}_{each}": ForeignKey(to, allow_null=True, **self.options) for each, to in names.items()}
+        return {self.names[each]: ForeignKey(to, allow_null=True, **self.options) for each, to in targets.items()}
 
     names: dict[str, str]
-    """The name of the foreign key to each model, by the model's own in lookups."""
+    """The names of the foreign keys, by the name of their model in lookups."""
 
     @property
     def keys(self) -> tuple[ForeignKey[Any], ...]:
@@ -128,7 +129,7 @@ class GenericForeignKey(Composed, Generic[M]):
         return self.fields  # type: ignore[return-value]
 
     def key_for(self, value: Any) -> ForeignKey[Any]:
-        """The foreign key to the model of an instance, or of a query. Raises `FieldError` if there is none."""
+        """The foreign key to the model of an instance or a query. Raises `FieldError` if there is none."""
         query = getattr(value, "_query", None)
         model = query.info.model if query is not None else type(value)
         for key in self.keys:
@@ -141,27 +142,27 @@ class GenericForeignKey(Composed, Generic[M]):
         )
 
     def expression(self, model: type[Model], via: tuple[str, ...] = ()) -> GenericExpression:
-        """The relation in an expression."""
+        """The relation as an expression on `model`, reached over `via`."""
         return GenericExpression(model, self, via)
 
     def constraint(self) -> sqlalchemy.CheckConstraint:
-        """The CHECK that one foreign key is set."""
+        """The CHECK that exactly one foreign key is set, or at most one."""
         columns: list[sqlalchemy.ColumnElement[Any]] = [sqlalchemy.column(key.column_name) for key in self.keys]
-        counts: list[sqlalchemy.ColumnElement[int]] = [
+        is_set: list[sqlalchemy.ColumnElement[int]] = [
             sqlalchemy.case((column.is_not(None), 1), else_=0) for column in columns
         ]
-        total = reduce(operator.add, counts)
+        total = reduce(operator.add, is_set)
         name = f"{self.model._meta.tablename}_{self.name}_check"
         check = sqlalchemy.CheckConstraint(total <= 1 if self.allow_null else total == 1, name=name)
         return check_beside_set_null(check) if self.options["on_delete"] == SET_NULL else check
 
     def field_values(self, value: Any) -> dict[str, Any]:
-        """The instance under the name of its foreign key, None under the others."""
+        """The value for the foreign key to its model, and None for the others."""
         chosen = None if value is None else self.key_for(value)
         return {key.name: value if key is chosen else None for key in self.keys}
 
     def condition(self, prefix: str, lookup: str, value: Any) -> Q:
-        """What a lookup says of the foreign keys. Raises `QueryError` for a lookup that makes no sense."""
+        """A lookup of the relation as conditions on its foreign keys. Raises `QueryError` for other lookups."""
         names = [f"{prefix}{name}" for name in self.field_names]
         if lookup == "isnull" or (lookup == "exact" and value is None):
             missing = Q(**{f"{name}__isnull": True for name in names})
@@ -179,10 +180,9 @@ class GenericForeignKey(Composed, Generic[M]):
         for item in value:
             if item is not None:
                 groups.setdefault(self._key_for(item).name, []).append(item)
-        found = Q()
-        for name, items in groups.items():
-            found = found | Q(**{f"{prefix}{name}__in": items})
-        return found if groups else Q(**{f"{names[0]}__in": []})
+        if not groups:
+            return Q(**{f"{names[0]}__in": []})
+        return reduce(operator.or_, (Q(**{f"{prefix}{name}__in": items}) for name, items in groups.items()))
 
     def _key_for(self, value: Any) -> ForeignKey[Any]:
         try:
@@ -220,9 +220,9 @@ class GenericExpression:
         return ~self._lookup("exact", other)
 
     def in_(self, values: Iterable[Any]) -> Q:
-        """Is one of these instances, or among the rows of a query of one of the models."""
+        """Whether it is one of these instances, or in the result of a query of one of the models."""
         return self._lookup("in", values)
 
     def is_null(self, value: bool = True) -> Q:
-        """Leads nowhere (or, with False, somewhere)."""
+        """Whether no row is referenced (or, with False, one is)."""
         return self._lookup("isnull", value)

@@ -1,4 +1,4 @@
-"""`ManyToMany`: a relation kept in the rows of a model of its own, which points at both sides."""
+"""`ManyToMany`: a relation that is kept in the rows of a through model, which reference both sides."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from orm.exceptions import FieldError
 from orm.fields import Field
-from orm.relations.base import Hop, check_related_name, check_to, find_target, format_related_name
+from orm.relations.base import Hop, check_related_name, check_target, find_target, format_related_name
 from orm.relations.reverse import RelatedKey
 
 if TYPE_CHECKING:
@@ -25,10 +25,11 @@ class ManyToMany(Generic[T]):
         tags = orm.ManyToMany("Tag", related_name="articles")
 
     `to` is a model, or the class name of one in the same registry (``"self"``: this one). The pairs are kept in the
-    rows of `through`: a model with a `ForeignKey` to either side, which may have more fields. Without it one is made,
-    ``Article_tags``. `through_fields` names its two foreign keys, own side first, where it has several. `related_name`
-    names the way back, ``tag.articles``; `related_query_name` its name in lookups. A relation to the same model is
-    `symmetrical` unless that is False: who is a friend has one.
+    rows of `through`: a model with a `ForeignKey` to each side, which may have further fields. By default one is
+    created, such as ``Article_tags``. If `through` has several foreign keys to a side, `through_fields` names the two
+    to use, that to this side first. `related_name` names the reverse relation, ``tag.articles``, and
+    `related_query_name` its name in lookups. A relation to the same model is `symmetrical` by default: each pair
+    counts in both directions.
 
     On an instance it is a manager: ``await article.tags.filter(name="x")``, ``await article.tags.add(tag)``.
     """
@@ -44,17 +45,19 @@ class ManyToMany(Generic[T]):
         symmetrical: bool | None = None,
         tablename: str | None = None,
     ) -> None:
-        check_to(to)
+        check_target(to)
         check_related_name(related_name, "related_name")
         check_related_name(related_query_name, "related_query_name")
         if through is not None:
-            check_to(through)
+            check_target(through)
             if tablename is not None:
-                raise FieldError("tablename is of a through model that is made: leave it out, or through.")
+                raise FieldError("tablename= names the table of a through model that is created. Omit it, or through=.")
         elif through_fields is not None:
-            raise FieldError("through_fields are of a through model of your own: give through=, too.")
+            raise FieldError("through_fields= names foreign keys of your own through model. Pass it as through=.")
         if through_fields is not None and (isinstance(through_fields, str) or len(through_fields) != 2):
-            raise FieldError("through_fields are two names: the foreign key to this side, and the one to the other.")
+            raise FieldError(
+                "through_fields takes two names: the foreign key to this model, and the one to the related model."
+            )
         self.to: type[Model] | str = to
         self.through: type[Model] | str | None = through
         self.through_fields = through_fields
@@ -65,9 +68,9 @@ class ManyToMany(Generic[T]):
         self.name = ""
         self.model: type[Model]
         self.is_installed = False
-        """Whether both ends are known to their models."""
-        self.made: type[Model] | None = None
-        """The through model, if it was made for the relation."""
+        """Whether both models have the relation."""
+        self.auto_through: type[Model] | None = None
+        """The through model, if it was created for the relation."""
 
     if TYPE_CHECKING:
 
@@ -80,30 +83,30 @@ class ManyToMany(Generic[T]):
     else:
 
         def __get__(self, instance, owner):
-            # Only until both sides are there: then the class has the relation's accessor in its place.
+            # The relation is its own attribute only until both models are declared; then an accessor replaces it.
             if self.model._meta.abstract:
                 return self
             self.model._meta.registry.require(self)
             return getattr(owner if instance is None else instance, self.name)
 
     def reset(self) -> None:
-        """Forget the through model that was made, and what follows from it."""
+        """Drop the created through model, and what was derived from it."""
         self.is_installed = False
-        if self.made is not None:
-            self.through = self.made = None
+        if self.auto_through is not None:
+            self.through = self.auto_through = None
         for name in ("through_model", "keys", "forward", "backward"):
             self.__dict__.pop(name, None)
 
     def bind(self, model: type[Model], name: str) -> None:
-        """Take the model and the name that the class statement gives."""
+        """Make this the relation `name` of `model`."""
         self.model = model
         self.name = name
 
     def copy(self) -> Self:
-        """A copy for a model that inherits the relation."""
+        """An unbound copy, for a model that inherits the relation."""
         return type(self)(
             self.to,  # type: ignore[arg-type]
-            through=None if self.made is not None else self.through,
+            through=None if self.auto_through is not None else self.through,
             through_fields=self.through_fields,
             related_name=self.related_name,
             related_query_name=self.related_query_name,
@@ -119,23 +122,23 @@ class ManyToMany(Generic[T]):
     @property
     def target(self) -> type[Model]:
         """The related model. Raises `FieldError` while it is not declared."""
-        found = find_target(self.to, self.model)
-        if found is None:
+        target = find_target(self.to, self.model)
+        if target is None:
             raise self.model._meta.registry.unknown_model(self.label, str(self.to))
-        return found
+        return target
 
     @property
     def to_itself(self) -> bool:
-        """Whether both sides are the same model."""
+        """Whether the relation leads to its own model."""
         return self.target is self.model
 
     @property
     def symmetrical(self) -> bool:
-        """Whether each pair counts for both sides. Only a relation to the same model can be so."""
+        """Whether each pair counts in both directions, which is possible only for a relation to the same model."""
         return self.to_itself and self._symmetrical is not False
 
     def is_resolved(self) -> bool:
-        """Whether the related model, and the through model if one was named, are there yet, with their tables."""
+        """Whether the related model, and a through model that was named, are declared and have their tables."""
         target = find_target(self.to, self.model)
         if target is None or target._meta.table is None or self.model._meta.table is None:
             return False
@@ -146,30 +149,30 @@ class ManyToMany(Generic[T]):
 
     @cached_property
     def through_model(self) -> type[Model]:
-        """The model that keeps the pairs."""
-        found = None if self.through is None else find_target(self.through, self.model)
-        if found is None:
+        """The model whose rows are the pairs."""
+        through = None if self.through is None else find_target(self.through, self.model)
+        if through is None:
             raise self.model._meta.registry.unknown_model(f"{self.label}'s through", str(self.through))
-        return found
+        return through
 
     @cached_property
     def keys(self) -> tuple[ForwardRelation, ForwardRelation]:
-        """The through model's foreign keys: to this side, and to the other one."""
+        """The through model's foreign keys: to this model, and to the related one."""
         through = self.through_model._meta
         if self.through_fields is not None:
-            known = {relation.name: relation for relation in through.forward}
-            found = [known.get(name) for name in self.through_fields]
+            by_name = {relation.name: relation for relation in through.forward}
+            chosen = [by_name.get(name) for name in self.through_fields]
             wrong = [
                 name
-                for name, field, side in zip(self.through_fields, found, (self.model, self.target), strict=True)
-                if field is None or field.target is not side
+                for name, key, model in zip(self.through_fields, chosen, (self.model, self.target), strict=True)
+                if key is None or key.target is not model
             ]
             if wrong:
                 raise FieldError(
                     f"{self.label}: through_fields={self.through_fields!r} must name the foreign keys of "
                     f"{through.name} to {self.model.__name__} and to {self.target.__name__}; {wrong[0]!r} is not one."
                 )
-            return found[0], found[1]  # type: ignore[return-value]
+            return chosen[0], chosen[1]  # type: ignore[return-value]
         sources = [relation for relation in through.forward if relation.target is self.model]
         targets = [relation for relation in through.forward if relation.target is self.target]
         if self.to_itself and len(sources) == 2:
@@ -183,12 +186,12 @@ class ManyToMany(Generic[T]):
 
     @cached_property
     def forward(self) -> ManyToManySide:
-        """The relation as instances of this model have it."""
+        """The relation as instances of this model see it."""
         return ManyToManySide(self, self.name, self.name, self.model, *self.keys)
 
     @cached_property
     def backward(self) -> ManyToManySide:
-        """The relation as instances of the other model have it; its name ends with a plus where it is hidden."""
+        """The relation as instances of the related model see it. If it is hidden, its name ends with a plus."""
         source, target = self.keys
         owner = self.model.__name__
         related_name = format_related_name(self.related_name, owner)
@@ -200,19 +203,19 @@ class ManyToMany(Generic[T]):
 
 
 class PairedKey(RelatedKey):
-    """What ``filter(tags=...)`` compares: the key of the other side that the through model keeps."""
+    """The key that ``filter(tags=...)`` compares: that of the other side, as the through model holds it."""
 
     relation: ManyToManySide
 
     @property
     def target_field(self) -> Field[Any]:
-        """The field that the through model points at: the primary key, or its `to_field`."""
+        """The field that the through model references: the primary key, or the `to_field`."""
         field: Field[Any] = self.relation.remote_key.target_field
         return field
 
 
 class ManyToManySide:
-    """One side's view of a `ManyToMany`: from its rows over the through model's to the other side's."""
+    """A `ManyToMany` as one of its models sees it."""
 
     many = True
     allow_null = True
@@ -231,9 +234,9 @@ class ManyToManySide:
         self.accessor = accessor
         self.model = model
         self.local_key = local_key
-        """The through model's foreign key to this side."""
+        """The through model's foreign key to this model."""
         self.remote_key = remote_key
-        """Its foreign key to the other side."""
+        """The through model's foreign key to the other model."""
         self.key = PairedKey(self, model)
 
     def __repr__(self) -> str:
@@ -241,21 +244,21 @@ class ManyToManySide:
 
     @property
     def through(self) -> type[Model]:
-        """The model that keeps the pairs."""
+        """The model whose rows are the pairs."""
         return self.relation.through_model
 
     @property
     def target(self) -> type[Model]:
-        """The model at the other end."""
+        """The model on the other side."""
         target: type[Model] = self.remote_key.target
         return target
 
     @property
     def symmetrical(self) -> bool:
-        """Whether each pair is kept in both directions."""
+        """Whether each pair is stored in both directions."""
         return self.relation.symmetrical
 
     @property
     def hops(self) -> tuple[Hop, ...]:
-        """To the through model, and on to the other side."""
+        """The joins to the through model, and on to the other side."""
         return (self.local_key.reverse, self.remote_key)

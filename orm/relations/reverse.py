@@ -1,4 +1,4 @@
-"""`ReverseRelation`: the way back over a `ForeignKey` or `OneToOne`."""
+"""`ReverseRelation`: a foreign key as the model that it references sees it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class ReverseRelation:
-    """The way back over a `ForeignKey` or `OneToOne`: from a row to those that point at it."""
+    """The reverse of a forward relation: from a row to the rows that reference it."""
 
     allow_null = True
 
@@ -31,7 +31,7 @@ class ReverseRelation:
         self.name = format_related_name(relation.related_query_name, info.name) or related_name or owner
         """The name in lookups: ``filter(tracks__title=...)``, or the lower-case model name without `related_name`."""
         self.accessor = related_name or (f"{owner}_set" if self.many else owner)
-        """The attribute of an instance; it ends with a plus if there is none."""
+        """The attribute of instances; it ends with a plus if there is none."""
         self.key = RelatedKey(self, relation.target)
 
     def __repr__(self) -> str:
@@ -39,34 +39,34 @@ class ReverseRelation:
 
     @property
     def target(self) -> type[Model]:
-        """The model that points here."""
+        """The model that declares the foreign key."""
         target: type[Model] = self.relation.model
         return target
 
     @property
     def hops(self) -> tuple[Hop, ...]:
-        """The one join to the model that points here."""
+        """The one join to the target."""
         return (self,)
 
     @property
     def local_columns(self) -> tuple[str, ...]:
-        """The columns that are pointed at."""
+        """The columns that the foreign key references."""
         return self.relation.remote_columns
 
     @property
     def remote_columns(self) -> tuple[str, ...]:
-        """The columns that point here."""
+        """The columns of the foreign key."""
         return self.relation.local_columns
 
     def attach_row(self, instance: Model, row: Model) -> None:
-        """Let an instance have the one row that points at it."""
+        """Set the one related row of an instance, as if it had been loaded."""
         if not self.accessor.endswith("+"):
             forget(instance, self.accessor)
             instance.__dict__[self.accessor] = row
 
 
 class RelatedKey(Field[Any]):
-    """The primary key at the far end of a relation to many: what ``filter(tracks=...)`` compares."""
+    """The target's primary key, which ``filter(tracks=...)`` compares for a relation without a column of its own."""
 
     family = "relation"
     is_ordered = supports_arithmetic = True
@@ -84,19 +84,19 @@ class RelatedKey(Field[Any]):
 
     @property
     def target(self) -> type[Model]:
-        """The model at the far end."""
+        """The related model."""
         return self.relation.target
 
     @property
     def target_field(self) -> Field[Any]:
-        """Its primary key."""
+        """The target's primary key. Raises `QueryError` if it is composite."""
         info = self.relation.target._meta
         if len(info.pk_fields) != 1:
             raise QueryError(f"{info.name} has a composite primary key: compare one of its fields.")
         return info.pk_fields[0]
 
     def build_validator(self, **options: Any) -> typesystem.Field:
-        """A validator of nothing: a reverse relation is not written."""
+        """A validator that accepts anything: a reverse relation is not written."""
         return typesystem.Any(**options)
 
     def column_type(self) -> TypeEngine[Any]:

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from orm.exceptions import FieldError
-from orm.relations.base import Hop, check_related_name, check_to, find_target
+from orm.relations.base import Hop, check_related_name, check_target, find_target
 from orm.relations.reverse import ReverseRelation
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ ON_DELETE = (CASCADE, RESTRICT, SET_NULL, SET_DEFAULT, NO_ACTION)
 
 
 def check_on_delete(on_delete: str, allow_null: bool) -> None:
-    """Raise `FieldError` unless it is one of the rules, which the relation can follow."""
+    """Raise `FieldError` for an unknown action, or for SET NULL on a relation that may not be null."""
     if on_delete not in ON_DELETE:
         raise FieldError(
             f"on_delete must be one of orm.CASCADE, RESTRICT, SET_NULL, SET_DEFAULT and NO_ACTION, got {on_delete!r}."
@@ -31,7 +31,7 @@ def check_on_delete(on_delete: str, allow_null: bool) -> None:
 
 
 class ToOneRelation:
-    """A relation to one row of another model, `to`, and the ways back that are asked for."""
+    """A relation to one row of another model, `to`, kept as that row's key."""
 
     name: str
     model: type[Any]
@@ -44,8 +44,8 @@ class ToOneRelation:
     def set_target(
         self, to: Any, on_delete: str, related_name: str | None, related_query_name: str | None, allow_null: bool
     ) -> None:
-        """Take where it leads. Raises `FieldError` for what makes no sense."""
-        check_to(to)
+        """Set the related model and the options that concern it. Raises `FieldError` if they are not valid."""
+        check_target(to)
         check_on_delete(on_delete, allow_null)
         check_related_name(related_name, "related_name")
         check_related_name(related_query_name, "related_query_name")
@@ -67,30 +67,30 @@ class ToOneRelation:
     @property
     def hops(self) -> tuple[Hop, ...]:
         """The one join to the related model."""
-        hop: Any = self
-        return (hop,)
+        join: Any = self  # The subclasses are hops; this mixin alone is not.
+        return (join,)
 
     @cached_property
     def reverse(self) -> ReverseRelation:
-        """The way back."""
+        """The reverse relation."""
         relation: Any = self
         return ReverseRelation(relation)
 
     def reset_target(self, name: str) -> None:
-        """Lead to the next model of this name: the one that it led to is gone."""
+        """Wait for the next model of this name: the present one is removed from the registry."""
         self.to = name
         self.__dict__.pop("reverse", None)
 
     def is_resolved(self) -> bool:
-        """Whether the related model is there yet."""
+        """Whether the related model is declared yet."""
         return find_target(self.to, self.model) is not None
 
     @property
     def target(self) -> type[Model]:
-        """The related model. Raises `FieldError` if it never appeared."""
+        """The related model. Raises `FieldError` if it is not declared."""
         if isinstance(self.to, str):
-            found = find_target(self.to, self.model)
-            if found is None:
+            target = find_target(self.to, self.model)
+            if target is None:
                 raise self.model._meta.registry.unknown_model(self.label, self.to)
-            self.to = found
+            self.to = target
         return self.to
