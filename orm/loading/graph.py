@@ -1,4 +1,4 @@
-"""`Graph`: a query and everything that hangs on it, loaded in one round trip; its shapes and its budget."""
+"""`Graph`: a query and a tree of its relations, loaded in one round trip; its shapes and its budget."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ OPTIONS = ("filter", "exclude", "order_by", "limit", "to_attr")
 
 @dataclass(frozen=True)
 class GraphBudget:
-    """What a graph may cost, before `orm.GraphTooLarge` is raised. None is no limit.
+    """How large a graph may be before `orm.GraphTooLarge` is raised. None means no limit.
 
     Attributes:
-        depth: how many relations one may lead on to another.
-        rows: how many rows come from the database, all relations together. No relation sends more than one row above.
+        depth: how many relations a path may have.
+        rows: how many rows the database may return, all relations together. It sends at most one more of each.
         rows_per_parent: how many rows of one relation may belong to the same row.
     """
 
@@ -51,10 +51,10 @@ BUDGET = GraphBudget()
 
 
 class Graph(Generic[M]):
-    """A query's rows with everything that its shapes name: await it for the instances.
+    """A query's rows with all relations that its shapes name: await it for the instances.
 
-    The whole tree comes in one round trip, and is one state of the database. Each row of the database is one instance,
-    wherever it is in the tree.
+    The whole tree is loaded in one round trip, from one state of the database. Each row of the database becomes one
+    instance, wherever it is in the tree.
 
         artists = await Artist.objects.filter(active=True).graph("albums__tracks", "albums__label")
     """
@@ -79,17 +79,17 @@ class Graph(Generic[M]):
 
     async def _fetch(self) -> list[M]:
         budget = self._budget
-        found: list[M] = await fetch_graph(
+        roots: list[M] = await fetch_graph(
             self._query, self._database, self._using, budget.rows, budget.rows_per_parent, as_dicts=False
         )
-        return found
+        return roots
 
     async def as_dicts(self) -> list[dict[str, Any]]:
-        """The tree as plain data that JSON can hold, without making instances.
+        """The tree as plain data that JSON can hold, without creating instances.
 
-        Each row is a dict of its fields' values (``author_id`` for the key of a relation), its relations to many under
-        their names as lists, those to one as dicts or None. Dates and times are ISO 8601 text, decimals and UUIDs
-        text, durations seconds, bytes base64. A row that several others lead to is the same dict in each of them.
+        Each row is a dict of its fields' values (``author_id`` for the key of a relation). Relations to many are lists,
+        relations to one dicts or None. Dates and times are ISO 8601 text, decimals and UUIDs text, durations seconds,
+        bytes base64. A row that several others refer to is the same dict in each of them.
         """
         budget = self._budget
         return await fetch_graph(
@@ -98,12 +98,12 @@ class Graph(Generic[M]):
 
     @property
     def sql(self) -> Statement:
-        """The SQL that goes in the one trip; `str()` of it is the text, `.values` are the arguments."""
+        """The SQL of the round trip; `str()` of it is the text, `.values` are the arguments."""
         return show_graph(self._query, self._database, self._budget.rows)
 
 
 def with_shapes(query: Query, shapes: Iterable[Any]) -> tuple[Branch, ...]:
-    """The query's branches, and those that the arguments of ``graph()`` name."""
+    """The query's branches with those that the arguments of ``graph()`` name."""
     info = query.info
     lookups: list[str | Prefetch] = []
     for shape in shapes:
@@ -117,7 +117,7 @@ def with_shapes(query: Query, shapes: Iterable[Any]) -> tuple[Branch, ...]:
 
 
 def _lookups(info: ModelInfo, shape: Mapping[str, Any], prefix: str) -> Iterator[str | Prefetch]:
-    """What a shape says, as arguments of ``prefetch_related()``."""
+    """A shape as arguments of ``prefetch_related()``. `prefix`: the path to its model, with its final ``__``."""
     for name, inner in shape.items():
         if not isinstance(name, str):
             raise QueryError(f"A shape of graph() names relations by text, got {type(name).__name__}.")
@@ -146,7 +146,7 @@ def _lookups(info: ModelInfo, shape: Mapping[str, Any], prefix: str) -> Iterator
 
 
 def _generic_lookups(info: ModelInfo, name: str, inner: Any, prefix: str) -> Iterator[str | Prefetch]:
-    """What a shape says of a generic relation: ``{"subject": None}`` of all its models, or of each that it names."""
+    """The shape of a generic relation as arguments: ``{"subject": None}`` for all models, or one for each model."""
     if "__" in name:
         (chosen,) = chosen_paths(info, name, "graph()")
         yield from _lookups(info, {chosen: inner}, prefix)
@@ -167,31 +167,31 @@ def _relation(info: ModelInfo, name: str, path: str) -> Any:
 
 
 def _queryset_of(info: ModelInfo, options: Mapping[str, Any], path: str) -> QuerySet[Any, Any] | None:
-    """The query of a relation's rows; None if the options say nothing of them."""
+    """The queryset that a relation's options describe; None if there are no such options."""
     if not any(name in options for name in OPTIONS[:-1]):
         return None
-    found: QuerySet[Any, Any] = info.model.objects.all()
+    queryset: QuerySet[Any, Any] = info.model.objects.all()
     for name in ("filter", "exclude"):
         conditions = options.get(name)
         if isinstance(conditions, Mapping):
-            found = getattr(found, name)(**conditions)
+            queryset = getattr(queryset, name)(**conditions)
         elif conditions is not None:
-            found = getattr(found, name)(conditions)
+            queryset = getattr(queryset, name)(conditions)
     order = options.get("order_by")
     if order is not None:
-        found = found.order_by(*(order if isinstance(order, (list, tuple)) else [order]))
+        queryset = queryset.order_by(*(order if isinstance(order, (list, tuple)) else [order]))
     limit = options.get("limit")
     if limit is None:
-        return found
+        return queryset
     if isinstance(limit, bool) or not isinstance(limit, int) or limit < 0:
         raise QueryError(f"The limit of {path!r} in a graph() is a whole number, got {limit!r}.")
-    return found[:limit]
+    return queryset[:limit]
 
 
 def check_branches(
     branches: Iterable[Branch], database: databases.Database, budget: GraphBudget, path: str = "", depth: int = 1
 ) -> None:
-    """Raise for a branch that goes too deep, that is of another database, or whose query cannot be in a graph."""
+    """Raise `GraphTooLarge` for a branch that is too deep, `QueryError` for one that cannot be in a graph."""
     for branch in branches:
         name = f"{path}__{branch.name}" if path else branch.name
         if budget.depth is not None and depth > budget.depth:
@@ -208,6 +208,7 @@ def check_branches(
 
 
 def _paths(branches: Iterable[Branch]) -> Iterator[str]:
+    """The longest paths of these branches."""
     for branch in branches:
         inner = list(_paths(branch.branches))
         yield from (f"{branch.name}__{path}" for path in inner)

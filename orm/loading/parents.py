@@ -1,4 +1,4 @@
-"""`PrefetchParents`: new instances whose relations to many are about to be loaded."""
+"""`PrefetchParents`: new instances whose relations to many will be prefetched."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 
 
 class PrefetchParents:
-    """New instances that are made ready, as they are read, for what will hang on them.
+    """Collects the keys of new instances while they are read, and gives each an empty prefetch result.
 
-    Once all of a large result are there, they are far from the processor's cache, and to touch each again takes longer
-    than to make it. So their keys are gathered, and they are given empty lists, which only those with rows will change.
+    When all instances of a large result have been read, they are no longer in the processor's cache, and touching each
+    of them again takes longer than creating it. So only those that have related rows are changed afterwards.
     """
 
     def __init__(self, fields: tuple[Field[Any], ...], accessors: Sequence[str]) -> None:
         self.keys: list[Any] = []
         self._fields = fields
-        self._nothing: dict[str, list[Model]] = {accessor: [] for accessor in accessors}
+        self._empty_result: dict[str, list[Model]] = {accessor: [] for accessor in accessors}
 
     @classmethod
     def of(cls, query: Query) -> PrefetchParents | None:
-        """The instances of a query, if there will be rows that they share the values of the same fields with.
+        """The future instances of a query, for its branches to many that use the same fields as the first one.
 
-        None also where something may be noted of their relations by then.
+        None if there is no such branch, or if something else may write to `LOADED` of the instances first.
         """
         relations = [branch.relation for branch in query.branches if branch.relation.many and branch.to_attr is None]
         projection = query.projection
@@ -41,12 +41,12 @@ class PrefetchParents:
         return cls(fields, [relation.accessor for relation in relations if local_fields(relation) == fields])
 
     def are_prepared_for(self, branch: Branch) -> bool:
-        """Whether they are ready for this branch."""
-        return branch.to_attr is None and branch.relation.accessor in self._nothing
+        """Whether the instances have an empty result for this branch."""
+        return branch.to_attr is None and branch.relation.accessor in self._empty_result
 
     def add(self, instances: list[Any]) -> None:
-        """Make some more ready."""
+        """Prepare instances that have just been read."""
         self.keys += keys_of(instances, self._fields)
-        nothing = self._nothing
+        empty_result = self._empty_result
         for instance in instances:
-            instance._loaded = nothing
+            instance._loaded = empty_result

@@ -1,4 +1,4 @@
-"""Prefetching: after a query's rows come those that belong to them, by one query for each branch."""
+"""Prefetching: one query for each branch loads the related rows of instances that have been read."""
 
 from __future__ import annotations
 
@@ -33,59 +33,60 @@ if TYPE_CHECKING:
 
 async def complete_instances(
     query: Query,
-    rows: Sequence[Any],
+    instances: Sequence[Any],
     using: databases.Database | None,
     *,
-    whole: bool = False,
+    all_rows: bool = False,
     parents: PrefetchParents | None = None,
 ) -> None:
-    """Give the rows of a query what it says comes along with them.
+    """Give a query's instances all that comes with them: the database, suppressed relations, the owner, related rows.
 
-    `using` is the database it was told to use. `whole`: the rows are all that the query has. `parents`: they are ready.
+    `using` is the database that the query was told to use. `all_rows`: the instances are all rows of the query.
+    `parents`: the same instances, prepared while they were read.
     """
-    if not rows or not isinstance(query.projection, Instances):
+    if not instances or not isinstance(query.projection, Instances):
         return
     if using is not None:
-        remember_database(rows, query.projection, using)
+        remember_database(instances, query.projection, using)
     if query.suppressed:
-        suppress_relations(rows, query.suppressed)
+        suppress_relations(instances, query.suppressed)
     if query.owner is not None:
-        attach_owner(*query.owner, rows)
+        attach_owner(*query.owner, instances)
     if query.branches:
-        whole = whole and _brings_all(query)
-        await load_branches(query.branches, rows, using, whole=whole, parents=parents)
+        all_rows = all_rows and _loads_whole_table(query)
+        await load_branches(query.branches, instances, using, all_rows=all_rows, parents=parents)
 
 
-def remember_database(rows: Iterable[Any], projection: Projection, using: databases.Database) -> None:
+def remember_database(instances: Iterable[Any], projection: Projection, using: databases.Database) -> None:
     """Let instances, and those joined to them, remember a database that is not their registry's."""
     if isinstance(projection, Instances):
         for chain in ((), *projection.related):
-            for instance in _joined(rows, chain):
+            for instance in _joined(instances, chain):
                 instance.__dict__["_database"] = using
 
 
-def suppress_relations(rows: Iterable[Any], suppressed: Iterable[SuppressedRelation]) -> None:
-    """Make relations of the instances read as empty, or raise."""
+def suppress_relations(instances: Iterable[Any], suppressed: Iterable[SuppressedRelation]) -> None:
+    """Mark relations of the instances, so that they read as empty or raise."""
     for item in suppressed:
-        accessor = item.relation.accessor
-        for instance in _joined(rows, item.chain):
-            own = instance.__dict__
+        relation = item.relation
+        for instance in _joined(instances, item.chain):
+            attributes = instance.__dict__
             if item.raises:
-                own[RAISING] = own.get(RAISING, frozenset()) | {accessor}
-            elif item.relation.many or isinstance(item.relation, FORWARD):
-                set_loaded(instance, accessor, [])
+                attributes[RAISING] = attributes.get(RAISING, frozenset()) | {relation.accessor}
+            elif relation.many or isinstance(relation, FORWARD):
+                set_loaded(instance, relation.accessor, [])
             else:
-                own[accessor] = None
+                attributes[relation.accessor] = None
 
 
-def _joined(rows: Iterable[Any], chain: Sequence[Any]) -> Iterator[Any]:
-    """The instances at the end of joined relations."""
-    for row in rows:
-        reached = row
+def _joined(instances: Iterable[Any], chain: Sequence[Any]) -> Iterator[Any]:
+    """The instances at the end of a chain of joined relations."""
+    for instance in instances:
+        joined = instance
         for relation in chain:
-            reached = reached and reached.__dict__.get(relation.accessor)
-        if reached is not None:
-            yield reached
+            joined = joined and joined.__dict__.get(relation.accessor)
+        if joined is not None:
+            yield joined
 
 
 async def load_branches(
@@ -93,31 +94,34 @@ async def load_branches(
     instances: Sequence[Model],
     using: databases.Database | None,
     *,
-    whole: bool = False,
+    all_rows: bool = False,
     parents: PrefetchParents | None = None,
 ) -> None:
-    """Load what hangs on these instances, but for what they have already.
+    """Load the related rows of these instances, except those that are loaded already.
 
-    `whole`: they are new, and all there are. `parents`: they are new, and made ready.
+    `all_rows`: the instances are new, and all of the model's rows. `parents`: they are new, and were prepared while
+    they were read.
     """
     for branch in branches:
         relation = branch.relation
-        ready = parents if parents is not None and parents.are_prepared_for(branch) else None
+        prepared = parents if parents is not None and parents.are_prepared_for(branch) else None
         missing: Sequence[Model] = instances
-        if ready is None and not (whole and relation.many):
+        if prepared is None and not (all_rows and relation.many):
             with gc_paused(len(instances)):
                 missing = not_loaded(relation, branch.to_attr, instances)
-        all_new = len(missing) == len(instances)
-        owned = whole and not must_filter_by_owner(relation, branch.query) and _is_of_one_database(branch, using)
-        # What is found becomes parents, if there is nothing else among the instances of the next level.
+        none_loaded = len(missing) == len(instances)
+        owns_all = all_rows and not must_filter_by_owner(relation, branch.query) and _is_of_one_database(branch, using)
+        # The related rows can be prepared for the next level if that has no other instances.
         children = (
-            PrefetchParents.of(branch.query.replace(branches=branch.branches)) if all_new and relation.many else None
+            PrefetchParents.of(branch.query.replace(branches=branch.branches))
+            if none_loaded and relation.many
+            else None
         )
         related: list[Model] = []
         if missing:
-            related = await _load(branch, missing, using, whole=owned, parents=ready, children=children)
+            related = await _load(branch, missing, using, owns_all=owns_all, parents=prepared, children=children)
         if branch.branches:
-            if not all_new:
+            if not none_loaded:
                 with gc_paused(len(instances)):
                     related = attached_rows(relation, branch.to_attr, instances)
             if related:
@@ -125,18 +129,18 @@ async def load_branches(
                     branch.branches,
                     related,
                     branch.database or using,
-                    whole=owned and _brings_all(branch.query),
+                    all_rows=owns_all and _loads_whole_table(branch.query),
                     parents=children,
                 )
 
 
-def _brings_all(query: Query) -> bool:
-    """Whether a query has all rows, of which none has anything of its relations yet."""
+def _loads_whole_table(query: Query) -> bool:
+    """Whether a query loads all rows of its model, and no relation of them is marked before their branches load."""
     return selects_whole_table(query) and not query.suppressed
 
 
 def _is_of_one_database(branch: Branch, using: databases.Database | None) -> bool:
-    """Whether the rows of a branch are where those are that it hangs on."""
+    """Whether the rows of a branch are in the database of their owners."""
     if using is not None:
         return branch.database is None or branch.database is using
     local: Any = local_fields(branch.relation)[0].model
@@ -148,61 +152,67 @@ async def _load(
     instances: Sequence[Model],
     using: databases.Database | None,
     *,
-    whole: bool,
+    owns_all: bool,
     parents: PrefetchParents | None,
     children: PrefetchParents | None,
 ) -> list[Model]:
-    """Load one branch for instances that have nothing of it; what was found.
+    """Load one branch for instances that have nothing of it, and return the related rows.
 
-    `whole`: it is of no other instances. `parents`: they are ready. `children` makes ready what is found.
+    `owns_all`: the instances own all rows of the branch. `parents`: they were prepared while they were read. `children`
+    prepares the related rows.
     """
     relation = branch.relation
     with gc_paused(len(instances)):
         keys = keys_of(instances, local_fields(relation)) if parents is None else parents.keys
         by_key: dict[Any, Model] = dict(zip(keys, instances, strict=True))
         by_key.pop(None, None)
-        places = RowsByOwner(by_key, with_owners=relation.many and not isinstance(relation, ManyToManySide))
-    found: list[Model] = []
+        is_reverse = relation.many and not isinstance(relation, ManyToManySide)
+        rows_by_owner = RowsByOwner(by_key, with_owners=is_reverse)
+    related: list[Model] = []
     if by_key:
-        found = await _read(branch, places, branch.database or using, whole=whole, children=children)
-    with gc_paused(len(instances) + len(found)):
-        lists = places.lists()
+        related = await _read(branch, rows_by_owner, branch.database or using, owns_all=owns_all, children=children)
+    with gc_paused(len(instances) + len(related)):
+        lists = rows_by_owner.lists()
         if parents is not None and len(by_key) == len(instances):
+            # They have empty results already. Touching each again would take longer than creating it took, so only
+            # those that have rows are.
             for key, rows in lists.items():
                 set_loaded(by_key[key], relation.accessor, rows)
         elif relation.many:
             attach_lists(relation, branch.to_attr, instances, keys, lists)
         else:
-            firsts = [of_key[0] if (of_key := lists.get(key)) else None for key in keys]
-            attach_one(relation, branch.to_attr, instances, firsts)
-    return found
+            first_rows = [rows[0] if (rows := lists.get(key)) else None for key in keys]
+            attach_one(relation, branch.to_attr, instances, first_rows)
+    return related
 
 
 async def _read(
     branch: Branch,
-    places: RowsByOwner,
+    rows_by_owner: RowsByOwner,
     using: databases.Database | None,
     *,
-    whole: bool,
+    owns_all: bool,
     children: PrefetchParents | None,
 ) -> list[Model]:
-    """Put the rows of a branch into the lists of the keys that they belong to, each with its way back; all of them."""
+    """Read the rows of a branch into the lists of their owners, attach the owners to them, and return the rows."""
     query = branch.query.replace(branches=branch.branches).with_branch_keys
     database = using or query.info.registry.database
-    keys = [*places.instances]
-    most = (await dialect_of(database)).max_list or len(keys)
-    parts = [None] if whole else [keys[start : start + most] for start in range(0, len(keys), most)]
-    found: list[Model] = []
-    seen: dict[Any, Model] = {}
-    into: dict[str, Any] = {"rows_by_owner": places}
+    keys = [*rows_by_owner.instances]
+    max_keys = (await dialect_of(database)).max_list or len(keys)
+    batches = [None] if owns_all else [keys[start : start + max_keys] for start in range(0, len(keys), max_keys)]
+    reader_arguments: dict[str, Any] = {"rows_by_owner": rows_by_owner}
     if isinstance(branch.relation, ManyToManySide):
-        into["instances_by_key"] = seen
-    for part in parts:
-        asked = rows_of_owners(branch.relation, query, part)
-        found += await execution.fetch(
-            asked, database, reader_arguments=into, on_batch=None if children is None else children.add
+        reader_arguments["instances_by_key"] = {}
+    related: list[Model] = []
+    for batch in batches:
+        related += await execution.fetch(
+            rows_of_owners(branch.relation, query, batch),
+            database,
+            reader_arguments=reader_arguments,
+            on_batch=None if children is None else children.add,
         )
-    if not (found or branch.branches):  # readers return only what more will hang on, and what rows share
-        found = [row for rows, _ in places.values() for row in rows]
-    await complete_instances(query.replace(branches=()), found, using)
-    return found
+    # Readers return the instances only where they are shared, or where further branches need them.
+    if not (related or branch.branches):
+        related = [row for rows, _ in rows_by_owner.values() for row in rows]
+    await complete_instances(query.replace(branches=()), related, using)
+    return related

@@ -1,4 +1,4 @@
-"""`Prefetch`, and what the paths of ``prefetch_related()`` say: which branches hang on a query."""
+"""`Prefetch`, and the branches that the paths of ``prefetch_related()`` add to a query."""
 
 from __future__ import annotations
 
@@ -22,15 +22,18 @@ if TYPE_CHECKING:
 
 
 class Prefetch:
-    """A relation to load along, with a query that says which of its rows, in which order, with what.
+    """A relation to prefetch, with a queryset that filters, orders or slices its rows, or loads more with them.
 
         Album.objects.prefetch_related(orm.Prefetch("tracks", Track.objects.order_by("-plays")[:3], to_attr="top"))
 
-    `lookup` is a path of relations, such as ``"albums__tracks"``; the queryset is for its last one. A slice is of each
-    instance's rows. With `to_attr` they are a list in the attribute of that name (one instance or None of a relation
-    to one), and the relation itself stays as it is.
+    Args:
+        lookup: a path of relations, such as ``"albums__tracks"``.
+        queryset: the rows of the last relation. A slice applies to each instance's rows.
+        to_attr: the attribute that takes the rows: a list, or one instance or None for a relation to one. The relation
+            itself is left as it is.
 
-    Raises `QueryError` for a query of values or raw SQL.
+    Raises:
+        QueryError: the queryset selects values or is raw SQL.
     """
 
     def __init__(self, lookup: str, queryset: ChainMethods[Any, Any] | None = None, to_attr: str | None = None) -> None:
@@ -55,9 +58,9 @@ class Prefetch:
 def add_branches(
     info: ModelInfo, branches: tuple[Branch, ...], lookups: Iterable[Any], what: str = "prefetch_related()"
 ) -> tuple[Branch, ...]:
-    """The branches, and those that more arguments of `what` name.
+    """The branches with those of further lookups: paths and `Prefetch` objects, the arguments of `what`.
 
-    Raises `FieldError` for a path that is no relation, `QueryError` for a second query for the same one.
+    Raises `FieldError` for a path that is no relation, `QueryError` for a second queryset of the same relation.
     """
     for lookup in lookups:
         if isinstance(lookup, str):
@@ -70,34 +73,35 @@ def add_branches(
 
 
 def find_branch(info: ModelInfo, branches: tuple[Branch, ...], name: str) -> Branch | None:
-    """The branch that this part of a path stands for, by its `to_attr` or its relation."""
-    found = next((branch for branch in branches if branch.name == name), None)
-    if found is None:
+    """The branch that a part of a path refers to, by its `to_attr` or its relation; None if there is none."""
+    branch = next((branch for branch in branches if branch.name == name), None)
+    if branch is None:
         relation = info.relations.get(name)
-        found = next((b for b in branches if b.to_attr is None and b.relation is relation), None)
-    return found
+        branch = next((b for b in branches if b.to_attr is None and b.relation is relation), None)
+    return branch
 
 
 def _with_path(
     info: ModelInfo, branches: tuple[Branch, ...], parts: list[str], prefetch: Prefetch, what: str
 ) -> tuple[Branch, ...]:
-    """The branches with one more path."""
+    """The branches with one more path, whose parts are these."""
     name, *rest = parts
     if not rest:
         return _with_branch(info, branches, name, prefetch, what)
-    found = find_branch(info, branches, name)
-    branch = found or default_branch(get_relation(info, name, prefetch.lookup))
+    existing = find_branch(info, branches, name)
+    branch = existing or default_branch(get_relation(info, name, prefetch.lookup))
     branch = replace(branch, branches=_with_path(branch.relation.target._meta, branch.branches, rest, prefetch, what))
-    return _replaced(branches, found, branch)
+    return _replaced(branches, existing, branch)
 
 
 def _with_branch(
     info: ModelInfo, branches: tuple[Branch, ...], name: str, prefetch: Prefetch, what: str
 ) -> tuple[Branch, ...]:
+    """The branches with the one at the end of a path."""
     queryset, to_attr = prefetch.queryset, prefetch.to_attr
-    found = find_branch(info, branches, to_attr or name)
-    if found is not None:
-        if queryset is None and (to_attr is None or found.to_attr == to_attr):
+    existing = find_branch(info, branches, to_attr or name)
+    if existing is not None:
+        if queryset is None and (to_attr is None or existing.to_attr == to_attr):
             return branches
         raise QueryError(
             f"{what}: {prefetch.lookup!r} is loaded already, by another queryset or a path before. "
@@ -110,8 +114,7 @@ def _with_branch(
     if queryset is not None:
         query = queryset._query
         check_related_query(relation, query, what)
-        own = query.branches
-        branch = Branch(relation, query.replace(branches=()), branches=own, database=queryset._using)
+        branch = Branch(relation, query.replace(branches=()), branches=query.branches, database=queryset._using)
     return (*branches, replace(branch, to_attr=to_attr))
 
 
@@ -122,7 +125,7 @@ def _replaced(branches: tuple[Branch, ...], old: Branch | None, new: Branch) -> 
 
 
 def default_branch(relation: Relation) -> Branch:
-    """The rows at the far end of the relation: as in Django, of several those that the model's `objects` have."""
+    """All rows of the relation; for a relation to many, as in Django, those of the target's `objects` manager."""
     info = relation.target._meta
     if not relation.many:
         return Branch(relation, Query(info, Instances(info)))
@@ -132,7 +135,7 @@ def default_branch(relation: Relation) -> Branch:
 
 
 def get_relation(info: ModelInfo, name: str, path: str) -> Relation:
-    """The relation that instances have under this name, or lookups. Raises `FieldError` with the choices."""
+    """The relation with this name, of an instance's attribute or of lookups. Raises `FieldError` with the choices."""
     relation = info.accessors.get(name) or info.relations.get(name)
     if relation is None:
         choices = sorted(accessor for accessor in info.accessors if not accessor.endswith("+"))
@@ -146,6 +149,6 @@ def get_relation(info: ModelInfo, name: str, path: str) -> Relation:
 
 
 def check_to_attr(info: ModelInfo, name: str) -> None:
-    """Raise `QueryError` for a name that instances have something else under."""
+    """Raise `QueryError` if instances have another attribute of this name."""
     if name in info.settable or name in info.accessors or hasattr(info.model, name):
         raise QueryError(f"to_attr={name!r}: {info.name} has an attribute of that name already.")

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Strategy:
-    """How some relations of a query are loaded."""
+    """How some relations of a query are loaded: an argument of ``options()``."""
 
     kind: Literal["joined", "selectin", "noload", "raiseload"]
     paths: tuple[str | Prefetch, ...]
 
     def applied(self, query: Query) -> Query:
-        """The query that loads the relations so. Raises `FieldError` for a path that is no relation."""
+        """The query with this strategy. Raises `FieldError` for a path that is no relation."""
         projection = query.projection
         if not isinstance(projection, Instances):
             raise QueryError("options() applies to instances, and this query selects values().")
@@ -38,13 +38,13 @@ class Strategy:
 
 
 def _suppressing(query: Query, path: str, parts: list[str], *, raises: bool) -> Query:
-    """The query that keeps the relation at the end of a path from the instances before it."""
+    """The query with the relation at the end of a path suppressed."""
     info, projection = query.info, query.projection
     branch = find_branch(info, query.branches, parts[0])
     if branch is not None and len(parts) > 1:
         inner = _suppressing(branch.query.replace(branches=branch.branches), path, parts[1:], raises=raises)
-        changed = replace(branch, query=inner.replace(branches=()), branches=inner.branches)
-        return query.replace(branches=tuple(changed if known is branch else known for known in query.branches))
+        replacement = replace(branch, query=inner.replace(branches=()), branches=inner.branches)
+        return query.replace(branches=tuple(replacement if b is branch else b for b in query.branches))
     chain: Relations = ()
     for part in parts[:-1]:
         relation = joinable(info, part)
@@ -65,15 +65,15 @@ def joined(*paths: str) -> Strategy:
 
 
 def selectin(*lookups: str | Prefetch) -> Strategy:
-    """Load these relations by a statement for each, as ``prefetch_related()`` does."""
+    """Load these relations with one statement each, as ``prefetch_related()`` does."""
     return Strategy("selectin", lookups)
 
 
 def noload(*paths: str) -> Strategy:
-    """Let these relations read as empty (one to one row: as None) without being looked for."""
+    """Do not load these relations: they read as empty, and relations to one as None."""
     return Strategy("noload", paths)
 
 
 def raiseload(*paths: str) -> Strategy:
-    """Let these relations raise `AttributeError` as soon as they are touched, keys of foreign keys apart."""
+    """Make these relations raise `AttributeError` on access. The value of a foreign key stays accessible."""
     return Strategy("raiseload", paths)

@@ -90,7 +90,7 @@ class ReadMethods(ChainMethods[M, R]):
         rows: list[R] = await execution.fetch(
             query, self.database, values, on_batch=None if parents is None else parents.add
         )
-        await complete_instances(query, rows, self._using, whole=True, parents=parents)
+        await complete_instances(query, rows, self._using, all_rows=True, parents=parents)
         return rows
 
     async def __aiter__(self) -> AsyncIterator[R]:

@@ -189,7 +189,7 @@ async def test_what_fails_leaves_nothing_loaded(empty: Database) -> None:
 
 async def test_a_row_of_many_is_one_instance(empty: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many pieces and statements its pairs are read in."""
-    for module in ("orm.execution", "orm.database.sqlite.driver", "orm.database.mysql.driver"):
+    for module in ("orm.utils.row_batches", "orm.database.sqlite.driver", "orm.database.mysql.driver"):
         monkeypatch.setattr(f"{module}.BATCH_ROWS", 3)
     monkeypatch.setattr("orm.database.dialect.Dialect.max_list", 4)
     monkeypatch.setattr("orm.database.mysql.dialect.MySQLDialect.max_list", 4)
