@@ -89,8 +89,10 @@ def _bound(variant: Hashable, bind: Bind) -> ColumnElement[Any]:
 
 
 def _or_false(condition: ColumnElement[bool], column: ColumnElement[Any]) -> ColumnElement[bool]:
-    """What is there and cannot be compared is not more or less: so exclude() keeps it."""
-    return sqlalchemy.func.coalesce(condition, sqlalchemy.case((column.is_not(None), sqlalchemy.false())))
+    """False, not NULL, of a value that cannot be compared, so that exclude() keeps it."""
+    return sqlalchemy.func.coalesce(
+        condition, sqlalchemy.case((SQLFunction("json_exists", column), sqlalchemy.false()))
+    )
 
 
 class JSONCompared(lookups.Compared):

@@ -205,6 +205,7 @@ FUNCTIONS: dict[str, SQLTemplate] = {
     "json_number": f"CASE WHEN JSON_TYPE({{0}}) IN {NUMBERS} THEN {{0}} + 0 END",
     "json_string": "CASE WHEN JSON_TYPE({0}) = 'STRING' THEN JSON_UNQUOTE({0}) END",
     "json_is_null": "JSON_TYPE({0}) = 'NULL'",
+    "json_exists": "{0} IS NOT NULL",
     "json_contains": "JSON_CONTAINS({0}, {1}) = 1",
     "json_has_keys": "COALESCE(JSON_CONTAINS(JSON_KEYS({0}), {1}) = 1, {0} IS NULL AND NULL)",
     "json_has_any_keys": "COALESCE(JSON_OVERLAPS(JSON_KEYS({0}), {1}) = 1, {0} IS NULL AND NULL)",

@@ -122,6 +122,7 @@ SQL_FUNCTIONS: dict[str, SQLTemplate] = {
     "json_number": "CASE WHEN JSONB_TYPEOF({0}) = 'number' THEN CAST({0} AS NUMERIC) END",
     "json_string": "CASE WHEN JSONB_TYPEOF({0}) = 'string' THEN {0} #>> '{{}}' END",
     "json_is_null": "JSONB_TYPEOF({0}) = 'null'",
+    "json_exists": "{0} IS NOT NULL",
     "json_item": "{0} #> ARRAY[{1}]",
     "json_in": "{0} = ANY(ARRAY(SELECT listed -> 0 FROM JSONB_ARRAY_ELEMENTS({1}) AS listed))",
     "json_contains": "{0} @> {1}",

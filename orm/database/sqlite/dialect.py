@@ -13,6 +13,7 @@ from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
 from sqlalchemy.types import TypeEngine
 
 from orm.database.dialect import LIKE_ESCAPE, Dialect, DriverClasses, like_pattern
+from orm.database.sqlite import json_functions
 from orm.database.sqlite.errors import classify
 from orm.database.sqlite.sql_functions import CASTS, SQL_FUNCTIONS
 from orm.database.sqlite.storage import SQLiteTypes
@@ -178,11 +179,11 @@ class SQLiteDialect(Dialect):
 
     def json_equal(self, left: str, right: str) -> str:
         """Equal texts, once both are written in one way."""
-        return f"orm_json({left}) = orm_json({right})"
+        return f"{json_functions.json_key(left)} = {json_functions.json_key(right)}"
 
     def encode_path(self, keys: tuple[str, ...]) -> str:
-        """A JSON array of the keys."""
-        return json.dumps(keys)
+        """A path of SQLite's, or a JSON array of the keys for Python."""
+        return json_functions.encode_path(keys)
 
 
 def _hex(value: bytes) -> str:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, ClassVar
 
+from orm.database.sqlite.json_functions import decode_path
 from orm.database.types.time_zones import UTC, zone_of
 
 MAX_INTEGER = (1 << 63) - 1
@@ -226,7 +227,7 @@ def step_into(value: Any, key: str) -> Any:
 def _json_at(text: Any, path: str) -> Any:
     value = _document(text)
     try:
-        for key in _loaded(path):
+        for key in decode_path(path):
             value = step_into(value, key)
     except LookupError:
         return None
@@ -242,8 +243,20 @@ def same_form(value: Any) -> Any:
     return [same_form(item) for item in value] if isinstance(value, list) else value
 
 
-def _json(text: Any) -> str:
-    return json.dumps(same_form(_document(text)), sort_keys=True, ensure_ascii=False)
+def _json(text: Any) -> int | float | str:
+    return _form(_document(text))
+
+
+def _json_first(text: Any) -> int | float | str:
+    return _form(_document(text)[0])
+
+
+def _form(value: Any) -> int | float | str:
+    """A value that is equal for equal documents: a number, or the JSON text of anything else."""
+    value = same_form(value)
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= MAX_INTEGER:
+        return value
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 
 def _json_text(text: Any) -> str | None:
@@ -263,15 +276,6 @@ def _json_number(text: Any) -> int | float | None:
 def _json_string(text: Any) -> str | None:
     value = _document(text)
     return value if isinstance(value, str) else None
-
-
-def _json_in(text: Any, listed: str) -> bool:
-    return _json(text) in _forms(listed)
-
-
-@functools.lru_cache(maxsize=32)
-def _forms(listed: str) -> frozenset[str]:
-    return frozenset(json.dumps(same_form(item), sort_keys=True, ensure_ascii=False) for (item,) in json.loads(listed))
 
 
 def contains(document: Any, part: Any) -> bool:
@@ -445,7 +449,7 @@ FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
     "orm_json_text": (1, null_in_null_out(_json_text)),
     "orm_json_number": (1, null_in_null_out(_json_number)),
     "orm_json_string": (1, null_in_null_out(_json_string)),
-    "orm_json_in": (2, null_in_null_out(_json_in)),
+    "orm_json_first": (1, null_in_null_out(_json_first)),
     "orm_json_contains": (2, null_in_null_out(_json_contains)),
     "orm_json_has_keys": (3, null_in_null_out(_json_has_keys)),
     "orm_json_element": (2, _json_element),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from orm.database.dialect import SQLTemplate
 from orm.database.sql.functions import with_frame_exclusion
+from orm.database.sqlite.json_functions import by_type, json_at, json_in, json_item, python_call
 
 DURATIONS = {
     "day": "({0} / 86400000000)",
@@ -93,16 +94,22 @@ SQL_FUNCTIONS: dict[str, SQLTemplate] = {
     "random": "orm_random()",
     "round": lambda kind, number, digits: f"orm_round({number}, {digits})",
     # JSON
-    "json_at": "orm_json_at({0}, {1})",
-    "json_item": "orm_json_at({0}, JSON_ARRAY({1}))",
-    "json_text": "orm_json_text({0})",
-    "json_number": "orm_json_number({0})",
-    "json_string": "orm_json_string({0})",
-    "json_is_null": "{0} = 'null'",
-    "json_in": "orm_json_in({0}, {1})",
-    "json_contains": "orm_json_contains({0}, {1})",
-    "json_has_keys": "orm_json_has_keys({0}, {1}, 1)",
-    "json_has_any_keys": "orm_json_has_keys({0}, {1}, 0)",
+    "json_at": json_at,
+    "json_item": json_item,
+    "json_text": by_type(
+        "CASE COALESCE({type}, 'null') WHEN 'text' THEN {value} WHEN 'null' THEN NULL ELSE {python} END",
+        "orm_json_text({0})",
+    ),
+    "json_number": by_type(
+        "CASE {type} WHEN 'integer' THEN {value} WHEN 'real' THEN {value} END", "orm_json_number({0})"
+    ),
+    "json_string": by_type("CASE {type} WHEN 'text' THEN {value} END", "orm_json_string({0})"),
+    "json_is_null": by_type("{type} = 'null'", "({0} = 'null')"),
+    "json_exists": by_type("{type} IS NOT NULL", "({0} IS NOT NULL)"),
+    "json_in": json_in,
+    "json_contains": lambda document, part: python_call("orm_json_contains", document, part),
+    "json_has_keys": lambda document, keys: python_call("orm_json_has_keys", document, keys, "1"),
+    "json_has_any_keys": lambda document, keys: python_call("orm_json_has_keys", document, keys, "0"),
     "date_after": "orm_shift({0}, {1}, 'date')",
     "date_before": "orm_shift({0}, -({1}), 'date')",
     "date_gap": "orm_gap({0}, {1})",
