@@ -149,6 +149,7 @@ class Dialect:
 
     def __init__(self) -> None:
         self.sqlalchemy = self.make_sqlalchemy_dialect()
+        self.sqlalchemy.name = self.name  # by which constructs find this dialect; one for another database has its
 
     @property
     def default_driver(self) -> DriverClasses:

@@ -4,7 +4,7 @@ SQLAlchemy's dialects take a fifth as long to import as everything else, and mos
 line that registers a dialect has what must be known before: the names it goes by, the packages of its drivers, and its
 options of a table.
 
->>> register("cockroachdb", "myapp.cockroachdb:CockroachDBDialect")
+>>> register("yugabytedb", "shop.yugabytedb:YugabyteDBDialect")
 """
 
 from __future__ import annotations

@@ -40,10 +40,8 @@ class Driver(Protocol):
     for a plain `databases.Database`, whose own transactions and methods know nothing of an open stream.
     """
 
-    dialect: str
-
-    async def server(self, raw: Any) -> str:
-        """ "postgresql", "sqlite", "mysql" or "mariadb"."""
+    async def server(self, raw: Any) -> str | None:
+        """The name of the server's dialect, if the connection tells it; None for the dialect that the URL names."""
 
     async def prepare(self, raw: Any) -> None:
         """Make a connection that the ORM did not open fit for its SQL."""

@@ -18,7 +18,7 @@ async def dialect_of(database: databases.Database) -> Dialect:
         return known.dialect
     state = state_of(database)
     async with Session(database) as session:
-        state.dialect = dialects[await state.driver.server(session.raw)]
+        state.dialect = dialects[await state.driver.server(session.raw) or database.url.dialect]
     return state.dialect
 
 

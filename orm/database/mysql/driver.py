@@ -33,7 +33,6 @@ async def _ignore_warnings(cursor: Any, connection: Any) -> None:
 class MySQLDriver(ABC):
     """What asyncmy and aiomysql have in common (see `orm.database.connections.driver.Driver`)."""
 
-    dialect = "mysql"
     error: type[Exception]
     """What the driver raises for what the server refuses."""
 

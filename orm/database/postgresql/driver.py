@@ -61,15 +61,12 @@ class _ServerCursor:
 class AsyncpgDriver:
     """The calls of asyncpg, on its connections (see `orm.database.connections.driver.Driver`)."""
 
-    dialect = "postgresql"
-
     def __init__(self, *, managed: bool) -> None:
         self.managed = managed
         self._arrivals = PendingResultGCGuard()
 
-    async def server(self, raw: Any) -> str:
-        """ "postgresql"."""
-        return "postgresql"
+    async def server(self, raw: Any) -> None:
+        """The URL tells PostgreSQL from a database that speaks its protocol."""
 
     async def prepare(self, raw: Any) -> None:
         """Nothing is needed."""

@@ -159,14 +159,11 @@ def _open_cursor(connection: sqlite3.Connection, sql: str, args: Sequence[Any]) 
 class AiosqliteDriver:
     """The calls of aiosqlite, on its connections (see `orm.database.connections.driver.Driver`)."""
 
-    dialect = "sqlite"
-
     def __init__(self, *, managed: bool) -> None:
         self.managed = managed
 
-    async def server(self, raw: aiosqlite.Connection) -> str:
-        """ "sqlite"."""
-        return "sqlite"
+    async def server(self, raw: aiosqlite.Connection) -> None:
+        """The URL tells it."""
 
     async def prepare(self, raw: aiosqlite.Connection) -> None:
         """Equip a connection that was opened before the ORM saw its database."""
