@@ -104,13 +104,13 @@ class Dialect:
     """How functions are written, by the ORM's names; those left out are standard: the name in capitals."""
 
     drivers: ClassVar[tuple[DriverClasses, ...]] = ()
-    """The drivers; a URL that names none uses the first that is installed, or the last."""
+    """The drivers, the preferred one first."""
     extra: ClassVar[str] = ""
     """The extra of `orm` that installs a driver: ``pip install 'orm[…]'``."""
 
     numbered_parameters: ClassVar[bool] = False
     """Whether the driver's parameters have numbers, so that one row's SQL cannot be repeated for the next."""
-    returning: ClassVar[bool]
+    returning: ClassVar[bool] = False
     """Whether INSERT can return columns."""
     number_step: ClassVar[str | None] = None
     """A query of how far apart the keys are that one INSERT generates; None where that need not be asked."""
@@ -131,7 +131,7 @@ class Dialect:
     explain_prefix: ClassVar[str] = "EXPLAIN "
     max_parameters: ClassVar[int] = 32_000
     """How many arguments one statement may take."""
-    existing_tables: ClassVar[str]
+    existing_tables: ClassVar[str] = "SELECT NULL, table_name FROM information_schema.tables"
     """A query of (schema or NULL, table) for every table there is; NULL for the default schema."""
     foreign_keys_enforced: ClassVar[str | None] = None
     """A query of whether foreign keys are enforced, where that must be lifted to drop tables in a circle."""
@@ -151,19 +151,12 @@ class Dialect:
         self.sqlalchemy = self.make_sqlalchemy_dialect()
         self.sqlalchemy.name = self.name  # by which constructs find this dialect; one for another database has its
 
-    @property
-    def default_driver(self) -> DriverClasses:
-        """The driver of a URL that names none."""
-        for driver in self.drivers[:-1]:
-            if find_spec(driver.package):
-                return driver
-        return self.drivers[-1]
-
-    def find_driver(self, package: str) -> DriverClasses | None:
-        """The driver of this name, the default one if it is empty; None if the dialect has no such driver."""
-        if not package:
-            return self.default_driver
-        return next((driver for driver in self.drivers if driver.package == package), None)
+    def find_driver(self, package: str = "") -> DriverClasses | None:
+        """The driver of this name; without one the first that is installed, or the last. None if there is none."""
+        if package:
+            return next((driver for driver in self.drivers if driver.package == package), None)
+        installed = (driver for driver in self.drivers if find_spec(driver.package))
+        return next(installed, self.drivers[-1] if self.drivers else None)
 
     def classify_error(self, error: BaseException) -> type[exceptions.Error]:
         """The ORM's class for a driver's error."""
@@ -334,6 +327,8 @@ class Dialect:
         skip_locked: bool,
     ) -> sqlalchemy.Select[Any]:
         """`select`, locking the rows it reads. Raises `NotSupportedError` for an option that is not there."""
+        if not self.row_locks:
+            return select
         return select.with_for_update(
             of=list(of) or None, read=share, key_share=no_key, nowait=nowait, skip_locked=skip_locked
         )

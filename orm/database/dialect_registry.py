@@ -76,6 +76,17 @@ def register(
         _by_package.setdefault(package, registration)
 
 
+def unregister(name: str) -> None:
+    """Forget a dialect, at the end of a test."""
+    registration = registrations[name]
+    for known_as in (name, *registration.aliases):
+        del registrations[known_as]
+        dialects.pop(known_as, None)
+    for package, known in [*_by_package.items()]:
+        if known is registration:
+            del _by_package[package]
+
+
 def find(name: str) -> Dialect | None:
     """The dialect of this name or alias; None if there is none."""
     return dialects[name] if name in registrations else None
@@ -105,6 +116,7 @@ def url_schemes() -> list[str]:
     return [
         scheme
         for name in registrations
+        if dialects[name].drivers
         for scheme in (name, *(f"{name}+{driver.package}" for driver in dialects[name].drivers))
     ]
 

@@ -27,11 +27,12 @@ def async_url(url: str | DatabaseURL) -> URL:
     parsed = sqlalchemy.make_url(str(url))
     name, _, driver = parsed.drivername.partition("+")
     dialect = find(name)
-    if dialect is None:
+    default = None if dialect is None else dialect.find_driver()
+    if dialect is None or default is None:
         raise NotSupportedError(
             f"{parsed.drivername}:// is not a database the ORM knows: use {', '.join(registrations)}"
         )
-    return parsed.set(drivername=f"{dialect.name}+{driver or dialect.default_driver.package}").difference_update_query(
+    return parsed.set(drivername=f"{dialect.name}+{driver or default.package}").difference_update_query(
         ["min_size", "max_size"]
     )
 

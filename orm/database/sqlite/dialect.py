@@ -43,7 +43,7 @@ class SQLiteDialect(Dialect):
     returning = True
     update_returning = True
     delete_returning = True
-    row_locks = False
+    row_locks = False  # a writer locks the whole file
     explain_prefix = "EXPLAIN QUERY PLAN "
     existing_tables = "SELECT NULL, name FROM sqlite_master WHERE type IN ('table', 'view')"
 
@@ -109,10 +109,6 @@ class SQLiteDialect(Dialect):
             raise QueryError("unique_fields must say which unique constraint makes a row the same.")
         new = insert.excluded
         return insert.on_conflict_do_update(index_elements=list(unique), set_={name: new[name] for name in update})
-
-    def lock_rows(self, select: sqlalchemy.Select[Any], **options: Any) -> sqlalchemy.Select[Any]:
-        """SQLite locks the whole file for a writer; there are no row locks."""
-        return select
 
     def classify_error(self, error: BaseException) -> type[Error]:
         """By SQLite's result codes, or its messages."""
