@@ -10,8 +10,6 @@ from orm.exceptions import FieldError, QueryError
 from orm.expressions.base import Expression
 
 if TYPE_CHECKING:
-    from orm.fields import Field
-    from orm.query.query import Query
     from orm.queryset.queryset import QuerySet
 
 # The name is written into the SQL. Every database accepts these.
@@ -38,8 +36,9 @@ class CTE:
         if not isinstance(name, str) or not NAME.fullmatch(name):
             raise QueryError(f"The name of a CTE is at most 60 ASCII letters, digits and underscores, got {name!r}.")
         self.name = name
-        self.query: Query = queryset._query
-        self.step: Query | None = None
+        self.query = queryset._query
+        self.step: QuerySet[Any, Any] | None = None
+        """The queryset that is repeated if the CTE is recursive."""
         self.col = CTEColumns(self)
 
     def __repr__(self) -> str:
@@ -54,8 +53,8 @@ class CTE:
     ) -> CTE:
         """The rows of `start`, those that `step` finds from them, and so on until it finds no more."""
         cte = cls(name, start)
-        cte.step = step(cte)._query
-        if cte.step.projection.width != cte.query.projection.width:
+        cte.step = step(cte)
+        if cte.step._query.projection.width != cte.query.projection.width:
             raise QueryError(f"Both queries of the recursive CTE {name!r} must select the same columns.")
         return cte
 
@@ -65,14 +64,11 @@ class CTE:
         joined: QuerySet[Any, Any] = queryset._joined_to(self, lookups)
         return joined
 
-    def field(self, name: str) -> Field[Any]:
-        """The field of a column. Raises `FieldError` with the names of the columns."""
+    def check_column(self, name: str) -> None:
+        """Raise `FieldError` with the names of the columns unless this is one of them."""
         names = self.query.projection.names
         if name not in names:
             raise FieldError(f"The CTE {self.name!r} has no column {name!r}. Its columns are: {', '.join(names)}.")
-        projection = self.query.projection
-        field: Field[Any] = projection.selected(self.query.resolver())[projection.position(name)].field
-        return field
 
 
 class CTEColumns:
@@ -82,7 +78,7 @@ class CTEColumns:
         self._cte = cte
 
     def __getattr__(self, name: str) -> CTEColumn:
-        self._cte.field(name)
+        self._cte.check_column(name)
         return CTEColumn(self._cte, name)
 
 

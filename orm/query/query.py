@@ -122,7 +122,7 @@ class Query:
         """The arguments."""
         found: list[Any] = []
         for cte in self.ctes:
-            found += [*cte.query.values, *(cte.step.values if cte.step is not None else ())]
+            found += [value for query in _queries_of(cte) for value in query.values]
         for _, node in self.cte_joins:
             found.extend(node.values)
         for annotation in self.annotations.values():
@@ -499,15 +499,20 @@ def _is_plain(term: Term) -> bool:
 
 
 def _cte_key(cte: CTE) -> Hashable:
-    return cte.name, cte.query.key, None if cte.step is None else cte.step.key
+    return cte.name, *(query.key for query in _queries_of(cte))
+
+
+def _queries_of(cte: CTE) -> list[Query]:
+    """The query of a common table expression, and of a recursive one the query that is repeated."""
+    return [cte.query] if cte.step is None else [cte.query, cte.step._query]
 
 
 def _define_cte(cte: CTE, binds: BindNumbering) -> None:
     """Add a common table expression to the statement."""
-    found = _labelled(cte.query, binds).cte(cte.name, recursive=cte.step is not None)
-    binds.ctes[cte] = found
-    if cte.step is not None:
-        binds.ctes[cte] = found.union_all(_labelled(cte.step, binds))
+    first, *repeated = _queries_of(cte)
+    table = binds.ctes[cte] = _labelled(first, binds).cte(cte.name, recursive=bool(repeated))
+    for query in repeated:
+        binds.ctes[cte] = table.union_all(_labelled(query, binds))
 
 
 def _labelled(query: Query, binds: BindNumbering) -> sqlalchemy.Select[Any]:

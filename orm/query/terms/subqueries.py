@@ -81,7 +81,9 @@ class CTETerm(Term):
     def __init__(self, cte: CTE, name: str) -> None:
         self.cte = cte
         self.name = name
-        self.field = cte.field(name)
+        cte.check_column(name)
+        projection = cte.query.projection
+        self.field = projection.selected(cte.query.resolver())[projection.position(name)].field
         self.key = ("cte", cte.name, name)
 
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
