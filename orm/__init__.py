@@ -33,7 +33,7 @@ from orm.exceptions import (
     TransactionError,
     UniqueViolation,
 )
-from orm.expressions.base import Expression, ExpressionWrapper, F, Func, Q, Value
+from orm.expressions.base import Expression, F, Q
 from orm.expressions.ctes import CTE
 from orm.expressions.subqueries import Exists, OuterRef, Subquery
 from orm.fields import (
@@ -72,6 +72,7 @@ from orm.functions.aggregates import (
     Sum,
     Variance,
 )
+from orm.functions.base import ExpressionWrapper, Func, Value
 from orm.functions.conditional import Case, When
 from orm.functions.windows import (
     CumeDist,

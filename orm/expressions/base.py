@@ -5,16 +5,12 @@ Nothing in this module knows SQL. `orm.query` resolves expressions against a mod
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Hashable, Iterable
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, Union
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, TypeVar, Union
 
-from sqlalchemy import ClauseElement, ColumnElement, Function
+from sqlalchemy import ClauseElement, ColumnElement
 
 from orm.exceptions import QueryError
-
-if TYPE_CHECKING:
-    from orm.fields import Field
 
 T = TypeVar("T")
 Operand = Union["Expression[Any]", Any]
@@ -343,9 +339,9 @@ class FieldExpression(Expression[T]):
     # Underscored, because a relation's expression answers to the related model's field names.
     __slots__ = ("_model", "_path")
 
-    def __init__(self, model: Any, field: Field[T] | str, via: tuple[str, ...] = ()) -> None:
+    def __init__(self, model: Any, name: str, via: tuple[str, ...] = ()) -> None:
         self._model = model
-        self._path = (*via, field if isinstance(field, str) else field.name)
+        self._path = (*via, name)
 
     def __repr__(self) -> str:
         return ".".join((self._model.__name__, *self._path))
@@ -402,98 +398,6 @@ def _bounds(index: Any) -> tuple[int, int | None]:
     if high is not None and high < low:
         raise QueryError(f"A slice cannot end ({high}) before it starts ({low}).")
     return low, high if isinstance(index, slice) else low + 1
-
-
-class Value(Expression[T]):
-    """A Python value as an expression. `output_field` is its type, if the value does not show it."""
-
-    __slots__ = ("output_field", "value")
-
-    def __init__(self, value: T, *, output_field: Field[Any] | None = None) -> None:
-        self.value = value
-        self.output_field = output_field
-
-    def __repr__(self) -> str:
-        return f"Value({self.value!r})"
-
-
-# The name of a function is written into the SQL, so it must be an identifier and no keyword.
-FUNCTION = re.compile(
-    r"(?!(?:all|and|any|as|by|case|create|delete|desc|drop|else|end|except|false|from|group|having|in|insert|intersect"
-    r"|into|is|join|limit|like|none|null|on|or|order|select|set|some|table|then|to|true|union|update|using|when|where"
-    r"|with)\Z)[a-z_][a-z0-9_]{0,62}",
-    re.IGNORECASE | re.ASCII,
-)
-
-
-class Func(Expression[T]):
-    """A call of a database function: by its name, or as a subclass.
-
-        await Note.objects.annotate(size=orm.Func("text", function="OCTET_LENGTH", output_field=orm.Integer()))
-
-        class Soundex(orm.Func[str]):
-            function = "SOUNDEX"
-
-        await Note.objects.annotate(sound=Soundex("text")).filter(sound="N300")
-
-    String arguments name fields; use `Value` for literal text. `output_field` is the type of the result, by default
-    that of the first argument. Raises `QueryError` if `function` is not an identifier.
-    """
-
-    function: str = ""
-
-    def __init__(
-        self, *arguments: Operand, function: str | None = None, output_field: Field[Any] | None = None
-    ) -> None:
-        self.arguments: tuple[Any, ...] = tuple(F(a) if isinstance(a, str) else a for a in arguments)
-        self.output_field = output_field
-        if function is not None:
-            if not isinstance(function, str) or not FUNCTION.fullmatch(function):
-                raise QueryError(
-                    f"{function!r} is not a valid function name: use at most 63 ASCII letters, digits and underscores, "
-                    "and no SQL keyword."
-                )
-            if type(self).build is not Func.build:
-                raise QueryError(f"{type(self).__name__}() defines its own function: it takes no function=.")
-            self.function = function
-        if type(self) is Func and not self.function:
-            raise QueryError("Func() needs the name of a function of the database: Func('views', function='ABS').")
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(map(repr, self.arguments))})"
-
-    @property
-    def options(self) -> Hashable:
-        """What changes the SQL besides the arguments. It is part of the plan's cache key, so never a user's value."""
-        return ()
-
-    def build(self, *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
-        """The SQL for rendered arguments."""
-        return Function(self.function, *arguments)
-
-    def build_from(self, fields: tuple[Field[Any] | None, ...], *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
-        """The SQL for rendered arguments, if it depends on their fields (None for NULL)."""
-        return self.build(*arguments)
-
-    def result(self, *fields: Field[Any]) -> Field[Any]:
-        """The field that describes the result. `fields` are those of the arguments."""
-        if self.output_field is not None:
-            return self.output_field
-        if not fields:
-            raise QueryError(f"{self!r} needs output_field=, because it has no argument to take the type from.")
-        return fields[0]
-
-
-class ExpressionWrapper(Func[T]):
-    """An expression or condition with a type: ``ExpressionWrapper(Q(views__gt=3), orm.Boolean())``."""
-
-    def __init__(self, expression: Operand, output_field: Field[Any]) -> None:
-        super().__init__(expression, output_field=output_field)
-
-    def build(self, *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
-        """The expression itself."""
-        (argument,) = arguments
-        return argument
 
 
 OrderTerm = Union[str, Expression[Any], Ordering, "ColumnElement[Any]"]

@@ -269,7 +269,7 @@ class Field(Generic[T]):
 
     def expression(self, model: Any, via: tuple[str, ...] = ()) -> FieldExpression[Any]:
         """The field as an expression on `model`, reached over the relations in `via`."""
-        return FieldExpression(model, self, via)
+        return FieldExpression(model, self.name, via)
 
     # Asked where there is no value: see `ModelInfo.fallback_descriptors`.
 

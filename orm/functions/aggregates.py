@@ -10,9 +10,9 @@ from sqlalchemy import ColumnElement, func
 
 from orm.database.sql.functions import CollectionAggregate, SQLFunction
 from orm.exceptions import QueryError
-from orm.expressions.base import Condition, Expression, F, Func, Operand, Ordering, Value
+from orm.expressions.base import Condition, Expression, F, Operand, Ordering
 from orm.fields import Array, Field
-from orm.functions.base import BIG_INTEGER, DECIMAL, FLOAT, JSON_VALUE, TEXT
+from orm.functions.base import BIG_INTEGER, DECIMAL, FLOAT, JSON_VALUE, TEXT, Func, Value
 
 T = TypeVar("T")
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from orm.exceptions import QueryError
-from orm.expressions.base import Condition, Expression, F, Logical, Operand, Q, Value
+from orm.expressions.base import Condition, Expression, F, Logical, Operand, Q
 from orm.expressions.subqueries import Subquery, is_queryset
 from orm.fields import Field
+from orm.functions.base import Value
 
 T = TypeVar("T")
 

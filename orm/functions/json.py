@@ -8,9 +8,9 @@ from sqlalchemy import ColumnElement
 
 from orm.database.sql.functions import SQLFunction
 from orm.exceptions import QueryError
-from orm.expressions.base import F, Operand, Value
+from orm.expressions.base import F, Operand
 from orm.fields import Field
-from orm.functions.base import FLOAT, JSON_VALUE, TEXT, NamedFunc
+from orm.functions.base import FLOAT, JSON_VALUE, TEXT, NamedFunc, Value
 
 
 class JSONArray(NamedFunc[Any]):

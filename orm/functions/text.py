@@ -8,9 +8,9 @@ from sqlalchemy import ColumnElement
 
 from orm.database.sql.functions import SQLFunction
 from orm.exceptions import QueryError
-from orm.expressions.base import Expression, Operand, Value
+from orm.expressions.base import Expression, Operand
 from orm.fields import Field
-from orm.functions.base import IntegerOfTextFunc, TextFunc, as_text
+from orm.functions.base import IntegerOfTextFunc, TextFunc, Value, as_text
 
 
 class Chr(TextFunc):

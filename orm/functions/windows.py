@@ -11,9 +11,9 @@ from sqlalchemy import ColumnElement, func
 
 from orm.database.sql.functions import LagLeadWithDefault
 from orm.exceptions import QueryError
-from orm.expressions.base import Expression, F, Func, Operand
+from orm.expressions.base import Expression, F, Operand
 from orm.fields import Field
-from orm.functions.base import BIG_INTEGER, FLOAT
+from orm.functions.base import BIG_INTEGER, FLOAT, Func
 
 T = TypeVar("T")
 

@@ -18,9 +18,10 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from orm.exceptions import FieldError
-from orm.expressions.base import F, Func
+from orm.expressions.base import F
 from orm.fields import Field
 from orm.functions import dates
+from orm.functions.base import Func
 
 FuncType = TypeVar("FuncType", bound="type[Func[Any]]")
 

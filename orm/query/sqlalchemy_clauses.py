@@ -16,7 +16,8 @@ from sqlalchemy.types import TypeEngine
 
 from orm.database.sql import operators
 from orm.exceptions import QueryError
-from orm.expressions.base import Combined, Comparison, Condition, FieldExpression, Func, Ordering, Q
+from orm.expressions.base import Combined, Comparison, Condition, FieldExpression, Ordering, Q
+from orm.functions.base import Func
 from orm.mapping.model_info import ModelInfo
 from orm.query.paths import Path
 from orm.query.rendering import BindNumbering, Rendering

@@ -248,7 +248,7 @@ class ForeignKey(ToOneRelation, Field[M], Generic[M]):
 
     def expression(self, model: Any, via: tuple[str, ...] = ()) -> FieldExpression[Any]:
         """The relation as an expression on `model`, reached over `via`."""
-        return RelationExpression(model, self, via)
+        return RelationExpression(model, self.name, via)
 
     def build_validator(self, **options: Any) -> typesystem.Field:
         """The validator of the key."""

@@ -10,21 +10,13 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import ClauseElement
 
 from orm.exceptions import FieldError, NotSupportedError, QueryError
-from orm.expressions.base import (
-    Combined,
-    Condition,
-    Expression,
-    F,
-    FieldExpression,
-    Func,
-    Sliced,
-    Value,
-)
+from orm.expressions.base import Combined, Condition, Expression, F, FieldExpression, Sliced
 from orm.expressions.ctes import CTEColumn
 from orm.expressions.subqueries import OuterRef, Subquery, is_queryset
 from orm.functions import Substr
 from orm.functions.aggregates import Aggregate, AllRows
 from orm.functions.arrays import ArraySlice
+from orm.functions.base import Func, Value
 from orm.functions.conditional import Case
 from orm.functions.windows import Window, WindowFunction
 from orm.query.conditions.base import EVERYTHING

@@ -19,7 +19,7 @@ from orm.query.terms.base import NULL, VALUE_FIELDS, Condition, PathTerm, Term, 
 from orm.query.terms.date_arithmetic import moment_arithmetic, moment_field
 
 if TYPE_CHECKING:
-    from orm.expressions.base import Func
+    from orm.functions.base import Func
     from orm.functions.conditional import Case
     from orm.query.rendering import Rendering
 

@@ -13,9 +13,9 @@ from sqlalchemy import ColumnElement
 from orm.database.sql.functions import JSONPath, SQLFunction
 from orm.database.types import column_types
 from orm.exceptions import FieldError
-from orm.expressions.base import Func
 from orm.fields import Field
 from orm.fields.structured import JSONKey
+from orm.functions.base import Func
 from orm.lookups.base import Lookup, find_lookup, label, lookup_for
 from orm.lookups.transforms import names_for, transform_for
 from orm.query.terms.base import PathTerm, Term
