@@ -1,1 +1,1 @@
-"""The managers on instances: a relation's rows, read and written from one side."""
+"""The managers of related rows, the attributes that hold them, and the rows of through models."""

@@ -1,4 +1,4 @@
-"""What a relation is on a class and on its instances: accessors, and the through models that are made."""
+"""The attributes that relations add to models, and the through models that are created for `ManyToMany`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class ManyAccessor:
-    """``album.tracks``: a manager of the related rows; on the class an expression."""
+    """The attribute of a relation to many, ``album.tracks``: a manager; on the class, an expression."""
 
     def __init__(self, relation: Relation) -> None:
         self.relation = relation
@@ -48,9 +48,9 @@ class ManyAccessor:
 
 
 class OneAccessor:
-    """The way back over a `OneToOne`: an instance once it is loaded; on the class an expression.
+    """The reverse attribute of a `OneToOne`: the related instance if it is loaded; on the class, an expression.
 
-    The loaded instance lies in the instance's own attributes.
+    The related instance is stored in the instance's ``__dict__``, under the same name.
     """
 
     def __init__(self, relation: ReverseRelation) -> None:
@@ -60,9 +60,9 @@ class OneAccessor:
         name = self.relation.accessor
         if instance is None:
             return RelationExpression(owner, self.relation.name)
-        own = instance.__dict__
-        if name in own:
-            return own[name]
+        attributes = instance.__dict__
+        if name in attributes:
+            return attributes[name]
         check_accessible(instance, self.relation)
         label = f"{owner.__name__}.{name}"
         if get_loaded(instance, name) is not None:
@@ -74,31 +74,30 @@ class OneAccessor:
 
     def __set__(self, instance: Model, value: Any) -> None:
         name, target = self.relation.accessor, self.relation.target
-        own = instance.__dict__
         if value is None:
-            before = own.pop(name, None)
-            if before is not None:
-                setattr(before, self.relation.relation.name, None)
+            previous = instance.__dict__.pop(name, None)
+            if previous is not None:
+                setattr(previous, self.relation.relation.name, None)
             set_loaded(instance, name, [])
             return
         if not isinstance(value, target):
-            given = type(value).__name__
-            raise FieldError(f"{type(instance).__name__}.{name} takes {target.__name__} instances, got {given}.")
+            label = f"{type(instance).__name__}.{name}"
+            raise FieldError(f"{label} takes {target.__name__} instances, got {type(value).__name__}.")
         setattr(value, self.relation.relation.name, instance)
         forget(instance, name)
-        own[name] = value
+        instance.__dict__[name] = value
 
     def __delete__(self, instance: Model) -> None:
         instance.__dict__.pop(self.relation.accessor, None)
 
     @cached_property
     def missing(self) -> type[NoMatch]:
-        """The error for a row that is known not to be there."""
+        """The error for a related row that a query did not find."""
         return type("RelatedObjectDoesNotExist", (self.relation.target.DoesNotExist, AttributeError), {})
 
 
 def set_reverse_accessors(model: type[Model]) -> None:
-    """Give the models that this one points at their way back."""
+    """Set the attributes of the reverse relations, on the models that this one references."""
     for relation in model._meta.forward:
         _set_accessor(relation.target, relation.reverse)
 
@@ -106,29 +105,31 @@ def set_reverse_accessors(model: type[Model]) -> None:
 def _set_accessor(model: type[Model], relation: Relation) -> None:
     if relation.accessor.endswith("+"):
         return
-    one = isinstance(relation, ReverseRelation) and not relation.many
-    setattr(model, relation.accessor, OneAccessor(relation) if one else ManyAccessor(relation))  # type: ignore[arg-type]
+    if isinstance(relation, ReverseRelation) and not relation.many:
+        setattr(model, relation.accessor, OneAccessor(relation))
+    else:
+        setattr(model, relation.accessor, ManyAccessor(relation))
 
 
 def install_many_to_many(relation: ManyToMany[Any]) -> None:
-    """Make both ends of the relation known, and its through model if none was given.
+    """Add the relation to both models, and create its through model unless it has one.
 
     Raises `FieldError` for a through model that does not fit, and for names that are taken.
     """
     relation.is_installed = True
     try:
         if relation.through is None:
-            relation.through = relation.auto_through = _make_through(relation)
-        for model, end in ((relation.model, relation.forward), (relation.target, relation.backward)):
-            model._meta.add_relation(end)
-            _set_accessor(model, end)
+            relation.through = relation.auto_through = _create_through_model(relation)
+        for model, side in ((relation.model, relation.forward), (relation.target, relation.backward)):
+            model._meta.add_relation(side)
+            _set_accessor(model, side)
     except FieldError:
         uninstall_many_to_many(relation)
         raise
 
 
 def uninstall_many_to_many(relation: ManyToMany[Any]) -> None:
-    """Undo `install_many_to_many`, but for the through model."""
+    """Undo `install_many_to_many`, except for the through model."""
     relation.is_installed = False
     relation.model._meta.drop_relation(relation)
     target = find_target(relation.to, relation.model)
@@ -137,8 +138,8 @@ def uninstall_many_to_many(relation: ManyToMany[Any]) -> None:
     setattr(relation.model, relation.name, relation)
 
 
-def _make_through(relation: ManyToMany[Any]) -> type[Model]:
-    """The model of the pairs: two foreign keys that cascade, unique together."""
+def _create_through_model(relation: ManyToMany[Any]) -> type[Model]:
+    """Declare the model of the pairs: two foreign keys that cascade and are unique together."""
     model, target = relation.model, relation.target
     names = (model.__name__.lower(), target.__name__.lower())
     if names[0] == names[1]:
@@ -147,7 +148,7 @@ def _make_through(relation: ManyToMany[Any]) -> type[Model]:
     root = next(base for base in reversed(model.__mro__) if isinstance(base, metaclass))
     hidden = f"{model.__name__}_{relation.name}+"
 
-    fields = {**_pointing(names[0], model, hidden), **_pointing(names[1], target, hidden)}
+    fields = {**_key_to(model, names[0], hidden), **_key_to(target, names[1], hidden)}
 
     class Meta:
         tablename = relation.tablename or f"{model._meta.tablename}_{relation.name}"
@@ -162,16 +163,17 @@ def _make_through(relation: ManyToMany[Any]) -> type[Model]:
     return through
 
 
-def _pointing(name: str, target: type[Model], hidden: str) -> dict[str, Any]:
-    """What points at one side: a foreign key, of several fields where the side has a composite key."""
-    keys = target._meta.pk_fields
-    if len(keys) == 1:
-        return {name: ForeignKey(target, on_delete=CASCADE, related_name=hidden)}
-    made: dict[str, Any] = {}
-    for key in keys:
-        part = made[f"{name}_{key.name}"] = copy.copy(key)
+def _key_to(target: type[Model], name: str, related_name: str) -> dict[str, Any]:
+    """A foreign key to a model, by name; for a composite primary key, preceded by the fields of its parts."""
+    pk_fields = target._meta.pk_fields
+    if len(pk_fields) == 1:
+        return {name: ForeignKey(target, on_delete=CASCADE, related_name=related_name)}
+    parts: dict[str, Any] = {}
+    for field in pk_fields:
+        part = parts[f"{name}_{field.name}"] = copy.copy(field)
         part.primary_key = False
         part.column = None
         if isinstance(part, ForeignKey):
-            part.related_name = hidden
-    return {**made, name: CompositeForeignKey(target, from_fields=list(made), on_delete=CASCADE, related_name=hidden)}
+            part.related_name = related_name
+    key = CompositeForeignKey(target, from_fields=list(parts), on_delete=CASCADE, related_name=related_name)
+    return {**parts, name: key}

@@ -17,8 +17,9 @@ from orm.query.projection import Instances
 from orm.query.query import Query
 from orm.queryset.managers import Manager
 from orm.queryset.queryset import QuerySet
-from orm.related.through_rows import Pairs
+from orm.related.through_rows import ThroughRows
 from orm.relations import ManyToManySide, Relation, ReverseRelation, key_value
+from orm.relations.attaching import local_fields
 from orm.relations.instance_state import forget, get_loaded
 from orm.writing.create_graph import create_graph
 
@@ -30,16 +31,16 @@ T = TypeVar("T", bound="Model")
 
 
 class RelatedManager(QuerySet[T, T], Generic[T]):
-    """The rows that point at an instance, as a queryset: ``album.tracks``.
+    """The rows that reference an instance, as a queryset: ``album.tracks``.
 
         tracks = await album.tracks.filter(position__lt=3)
         track = await album.tracks.create(title="The Bird", position=1)
 
-    It has the methods of the target's own `objects`. What a query returns is a plain queryset again. Rows that were
-    prefetched are given without a query where all of them are wanted. Writing drops them. A model's class body can
-    tell type checkers of it: ``tracks: orm.RelatedManager["Track"]``.
+    It has the methods of the target's `objects`, and its methods return plain querysets. Where all rows are asked for,
+    prefetched ones are returned without a query; a write discards them. For type checkers, declare it in the model's
+    body: ``tracks: orm.RelatedManager["Track"]``.
 
-    Raises `QueryError` at its first use if the instance is not saved.
+    Raises `QueryError` on first use if the instance is not saved.
     """
 
     if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class RelatedManager(QuerySet[T, T], Generic[T]):
 
     def __init__(self, instance: Model) -> None:
         self._instance = instance
-        self._part: list[T] | None = None
+        self._slice: list[T] | None = None
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._instance!r}>"
@@ -65,13 +66,13 @@ class RelatedManager(QuerySet[T, T], Generic[T]):
 
     @cached_property
     def _values(self) -> tuple[Any, ...]:
-        """The instance's values that the rows are found by."""
+        """The instance's values of the fields that the rows reference."""
         instance = self._instance
-        own = instance.__dict__
+        attributes = instance.__dict__
         for field in self._local_fields:
-            if field.attname not in own and instance._persisted:
+            if field.attname not in attributes and instance._persisted:
                 raise instance._missing_attribute(field)
-        values = tuple(own.get(field.attname) for field in self._local_fields)
+        values = tuple(attributes.get(field.attname) for field in self._local_fields)
         if None in values or not instance._persisted:
             name = f"{instance._meta.name}.{self._relation.accessor}"
             raise QueryError(f"{name} is of saved rows, and this {instance._meta.name} is not: save it first.")
@@ -88,7 +89,7 @@ class RelatedManager(QuerySet[T, T], Generic[T]):
         return start._clone_on(query, database or start._using).filter(RelatedTo(self._paths, self._values))
 
     def get_queryset(self) -> QuerySet[T, T]:
-        """The queryset of the related rows, with which every query of this manager begins."""
+        """The queryset of the related rows, from which every query of this manager starts."""
         return self._base
 
     @property
@@ -102,17 +103,17 @@ class RelatedManager(QuerySet[T, T], Generic[T]):
     def _clone_on(self, query: Query, database: databases.Database | None) -> Any:
         return self._base._clone_on(query, database)
 
-    # What was prefetched.
+    # Prefetched rows.
 
     @property
     def _rows(self) -> list[T] | None:
-        """The rows, if they are loaded already."""
-        if self._part is not None:
-            return self._part
+        """The related rows if they are loaded, else None."""
+        if self._slice is not None:
+            return self._slice
         return get_loaded(self._instance, self._relation.accessor)
 
     def _forget(self) -> None:
-        self._part = None
+        self._slice = None
         forget(self._instance, self._relation.accessor)
 
     def _check_write(self, what: str) -> None:
@@ -120,7 +121,7 @@ class RelatedManager(QuerySet[T, T], Generic[T]):
         super()._check_write(what)
 
     def all(self, /, **lookups: Any) -> Self:
-        """All the related rows: those that were prefetched, if they were. With lookups, a query narrowed by them."""
+        """All related rows, prefetched or queried. With lookups, a filtered query."""
         return self.filter(**lookups) if lookups else self
 
     async def _fetch(self) -> list[T]:
@@ -138,26 +139,26 @@ class RelatedManager(QuerySet[T, T], Generic[T]):
 
     def __getitem__(self, index: slice | int) -> Any:
         rows = self._rows
-        found = super().__getitem__(index)
+        queryset = super().__getitem__(index)
         if rows is None or not isinstance(index, slice):
-            return found
-        part = copy.copy(self)
-        part._part = rows[index]
-        part.__dict__["_base"] = found
-        return part
+            return queryset
+        sliced = copy.copy(self)
+        sliced._slice = rows[index]
+        sliced.__dict__["_base"] = queryset
+        return sliced
 
     async def count(self) -> int:
-        """How many related rows there are."""
+        """The number of related rows."""
         rows = self._rows
         return await super().count() if rows is None else len(rows)
 
     async def exists(self) -> bool:
-        """Whether there is a related row."""
+        """Whether there are related rows."""
         rows = self._rows
         return await super().exists() if rows is None else bool(rows)
 
     async def contains(self, obj: T) -> bool:
-        """Whether this instance's row is among the related ones."""
+        """Whether `obj` is one of the related rows."""
         rows = self._rows
         if rows is None or not isinstance(obj, self.model) or obj.pk is None:
             return await super().contains(obj)
@@ -174,21 +175,22 @@ class RelatedManager(QuerySet[T, T], Generic[T]):
 
     @property
     def _foreign_key(self) -> Any:
-        """The foreign key that points here."""
+        """The foreign key of the related rows."""
         assert isinstance(self._relation, ReverseRelation)
         return self._relation.relation
 
-    def _everything(self) -> QuerySet[T, T]:
-        """Every row of the target."""
+    def _all_of_target(self) -> QuerySet[T, T]:
+        """All rows of the target, related or not."""
         info = self._relation.target._meta
         return QuerySet(Query(info, Instances(info)), self._using)
 
     async def create(self, /, **values: Any) -> T:
-        """Insert a row that points at this instance, and return its instance."""
+        """Insert a row that references this instance; returns the row's instance."""
         self._forget()
         return await super().create(**{**values, self._foreign_key.name: self._saved()})
 
     def _saved(self) -> Model:
+        """The instance. Raises `QueryError` if it is not saved."""
         assert self._values
         return self._instance
 
@@ -202,18 +204,18 @@ class RelatedManager(QuerySet[T, T], Generic[T]):
         update_fields: Iterable[str] = (),
         unique_fields: Iterable[str] = (),
     ) -> list[T]:
-        """Insert many rows that point at this instance: see `QuerySet.bulk_create()`."""
+        """Insert many rows that reference this instance: see `QuerySet.bulk_create()`."""
         self._forget()
         name, instance = self._foreign_key.name, self._saved()
-        pointing: list[T | Mapping[str, Any]] = []
+        referencing: list[T | Mapping[str, Any]] = []
         for row in rows:
             if isinstance(row, Mapping):
                 row = {**row, name: instance}
             elif isinstance(row, self.model):
                 setattr(row, name, instance)
-            pointing.append(row)
+            referencing.append(row)
         return await super().bulk_create(
-            pointing,
+            referencing,
             batch_size=batch_size,
             ignore_conflicts=ignore_conflicts,
             update_conflicts=update_conflicts,
@@ -222,16 +224,16 @@ class RelatedManager(QuerySet[T, T], Generic[T]):
         )
 
     async def create_graph(self, rows: Any) -> Any:
-        """Insert nested rows that point at this instance: see `QuerySet.create_graph()`."""
+        """Insert nested rows that reference this instance: see `QuerySet.create_graph()`."""
         self._forget()
-        given = {self._foreign_key.name: self._saved()}
-        return await create_graph(self.model, rows, self.database, self._using, given)
+        parent = {self._foreign_key.name: self._saved()}
+        return await create_graph(self.model, rows, self.database, self._using, parent)
 
     async def add(self, *objs: T | Any, bulk: bool = True) -> None:
-        """Have these rows, given as instances or keys, point at this instance, in one statement.
+        """Set the foreign key of these instances or keys to this instance, in one statement.
 
-        `bulk=False` saves each instance instead, new ones too. Raises `QueryError` for an instance of another model,
-        and for one that is not saved.
+        `bulk=False` saves each instance instead, including new ones. Raises `QueryError` for an instance of another
+        model, and for one that is not saved.
         """
         self._forget()
         owner, name = self._saved(), str(self._foreign_key.name)
@@ -246,16 +248,16 @@ class RelatedManager(QuerySet[T, T], Generic[T]):
         keys = self._keys(objs)
         if keys:
             values: dict[str, Any] = {name: owner}
-            await self._everything().filter(pk__in=keys).update(**values)
+            await self._all_of_target().filter(pk__in=keys).update(**values)
         for obj in objs:
             if isinstance(obj, self.model):
                 setattr(obj, name, owner)
 
     async def remove(self, *objs: T | Any, bulk: bool = True) -> None:
-        """Have these rows, given as instances or keys, point at nothing, in one statement.
+        """Set the foreign key of these instances or keys to NULL, in one statement.
 
-        `bulk=False` saves each instance instead. Raises `QueryError` if the foreign key may not be null,
-        `DoesNotExist` for an instance that does not point here.
+        `bulk=False` saves each instance instead. Raises `QueryError` if the foreign key may not be null, and
+        `DoesNotExist` for an instance that does not reference this one.
         """
         self._forget()
         values, name = self._values, self._nullable()
@@ -266,42 +268,42 @@ class RelatedManager(QuerySet[T, T], Generic[T]):
         keys = self._keys(objs)
         if keys and bulk:
             await self._base.filter(pk__in=keys).update(**{name: None})
-        given = [obj for obj in objs if isinstance(obj, self.model)]
-        for obj in given:
-            setattr(obj, name, None)
+        instances = [obj for obj in objs if isinstance(obj, self.model)]
+        for instance in instances:
+            setattr(instance, name, None)
         if not bulk:
             async with self.database.transaction():
-                for obj in given:
-                    await obj.save(update_fields=[name])
+                for instance in instances:
+                    await instance.save(update_fields=[name])
 
     async def clear(self) -> None:
-        """Have all the related rows point at nothing. Raises `QueryError` if the foreign key may not be null."""
+        """Set the foreign key of all related rows to NULL. Raises `QueryError` if it may not be null."""
         self._forget()
         await self._base.update(**{self._nullable(): None})
 
     async def set(
         self, objs: Iterable[T | Any] | QuerySet[Any, Any], *, bulk: bool = True, clear: bool = False
     ) -> None:
-        """Have exactly these rows (instances, keys, a queryset) point at this instance, in one transaction.
+        """Make these rows (instances, keys, a queryset) the related ones, in one transaction.
 
-        The others point at nothing then, if the foreign key may be null; if not, they stay, as in Django.
+        The foreign key of all other related rows is set to NULL; if it may not be null they stay, as in Django.
         """
-        given = tuple(await objs if isinstance(objs, QuerySet) else objs)
+        objs = tuple(await objs if isinstance(objs, QuerySet) else objs)
         nullable = all(f.allow_null for f in self.model._meta.fields_of_columns(self._foreign_key.local_columns))
         async with self.database.transaction():
             if nullable and clear:
                 await self.clear()
             elif nullable:
-                kept = [obj for obj in given if not hasattr(obj, "_meta") or obj.pk is not None]
+                kept = [obj for obj in objs if not hasattr(obj, "_meta") or obj.pk is not None]
                 await self._base.exclude(pk__in=self._keys(kept)).update(**{self._foreign_key.name: None})
-            await self.add(*given, bulk=bulk)
+            await self.add(*objs, bulk=bulk)
 
     @property
     def _label(self) -> str:
         return f"{self._instance._meta.name}.{self._relation.accessor}"
 
     def _nullable(self) -> str:
-        """The name of the foreign key. Raises `QueryError` if it may not be null."""
+        """The foreign key's name. Raises `QueryError` if it may not be null."""
         name: str = self._foreign_key.name
         if not all(field.allow_null for field in self.model._meta.fields_of_columns(self._foreign_key.local_columns)):
             raise QueryError(
@@ -311,31 +313,31 @@ class RelatedManager(QuerySet[T, T], Generic[T]):
         return name
 
     def _keys(self, objs: Sequence[Any]) -> list[Any]:
-        """The primary keys of rows given as instances or keys."""
+        """The primary keys of these instances or keys, without duplicates."""
         info = self.model._meta
-        found: list[Any] = []
+        keys: list[Any] = []
         for obj in objs:
             if obj is None:
                 raise QueryError(f"{self._label} takes {info.name} instances and keys, got None.")
             if len(info.pk_fields) == 1:
-                found.append(key_value(self._label, self.model, info.pk_fields[0], obj))
+                keys.append(key_value(self._label, self.model, info.pk_fields[0], obj))
             elif isinstance(obj, self.model):
-                found.append(tuple(key_value(self._label, self.model, field, obj) for field in info.pk_fields))
+                keys.append(tuple(key_value(self._label, self.model, field, obj) for field in info.pk_fields))
             else:
-                found.append(info.split_pk(obj))
+                keys.append(info.split_pk(obj))
             if isinstance(obj, self.model) and not obj._persisted:
                 raise QueryError(f"{self._label}: {obj!r} is not saved. Save it first.")
-        return list(dict.fromkeys(found))
+        return list(dict.fromkeys(keys))
 
 
 class ManyToManyManager(RelatedManager[T]):
-    """The rows paired with an instance, as a queryset: ``article.tags``.
+    """The rows that a many-to-many relation pairs with an instance, as a queryset: ``article.tags``.
 
         await article.tags.add(tag, 5)
         tags = await article.tags.filter(name__startswith="a")
 
-    Pairs that are there already stay as they are. `through_defaults` are the values of further fields of the through
-    model's new rows.
+    Existing pairs are left as they are. `through_defaults` are values for further fields of new rows of the through
+    model.
     """
 
     _defaults: Mapping[str, Any] | None = None
@@ -343,27 +345,27 @@ class ManyToManyManager(RelatedManager[T]):
     @cached_property
     def _base(self) -> QuerySet[T, T]:
         base = super()._base
-        # As in Django: the first filter() is about the pairs of this instance.
+        # As in Django, the first filter() applies to the pairs of this instance.
         return base._clone(base._query.sharing_joins())
 
     @cached_property
-    def _pairs(self) -> Pairs:
+    def _through_rows(self) -> ThroughRows:
         assert isinstance(self._relation, ManyToManySide)
-        return Pairs(self._relation, self._values, self._using)
+        return ThroughRows(self._relation, self._values, self._using)
 
     def _with_defaults(self, through_defaults: Mapping[str, Any] | None) -> Self:
-        made = copy.copy(self)
-        made._defaults = through_defaults
-        return made
+        manager = copy.copy(self)
+        manager._defaults = through_defaults
+        return manager
 
     async def create(self, /, *, through_defaults: Mapping[str, Any] | None = None, **values: Any) -> T:
         """Insert a row, and its pair with this instance; returns the row's instance."""
         self._forget()
-        pairs = self._pairs
+        through_rows = self._through_rows
         async with self.database.transaction():
-            made = await QuerySet.create(self, **values)
-            await pairs.add([made], self._defaults if through_defaults is None else through_defaults)
-        return made
+            instance = await QuerySet.create(self, **values)
+            await through_rows.add([instance], self._defaults if through_defaults is None else through_defaults)
+        return instance
 
     async def bulk_create(
         self,
@@ -381,9 +383,9 @@ class ManyToManyManager(RelatedManager[T]):
         Raises `QueryError` for conflict options that leave the keys of the rows unknown.
         """
         self._forget()
-        pairs = self._pairs
+        through_rows = self._through_rows
         async with self.database.transaction():
-            made = await QuerySet.bulk_create(
+            instances = await QuerySet.bulk_create(
                 self,
                 rows,
                 batch_size=batch_size,
@@ -392,17 +394,17 @@ class ManyToManyManager(RelatedManager[T]):
                 update_fields=update_fields,
                 unique_fields=unique_fields,
             )
-            await pairs.add(made, through_defaults)
-        return made
+            await through_rows.add(instances, through_defaults)
+        return instances
 
     async def create_graph(self, rows: Any, *, through_defaults: Mapping[str, Any] | None = None) -> Any:
         """Insert nested rows, and their pairs with this instance: see `QuerySet.create_graph()`."""
         self._forget()
-        pairs = self._pairs
+        through_rows = self._through_rows
         async with self.database.transaction():
-            made = await create_graph(self.model, rows, self.database, self._using, {})
-            await pairs.add(made if isinstance(made, list) else [made], through_defaults)
-        return made
+            created = await create_graph(self.model, rows, self.database, self._using, {})
+            await through_rows.add(created if isinstance(created, list) else [created], through_defaults)
+        return created
 
     async def get_or_create(
         self,
@@ -412,7 +414,7 @@ class ManyToManyManager(RelatedManager[T]):
         through_defaults: Mapping[str, Any] | None = None,
         **lookups: Any,
     ) -> tuple[T, bool]:
-        """The paired row that matches, or a new one, paired; and whether it is new."""
+        """The paired row that matches, or a new row with its pair; and whether it is new."""
         self._forget()
         return await QuerySet.get_or_create(self._with_defaults(through_defaults), defaults, **lookups)
 
@@ -425,28 +427,28 @@ class ManyToManyManager(RelatedManager[T]):
         through_defaults: Mapping[str, Any] | None = None,
         **lookups: Any,
     ) -> tuple[T, bool]:
-        """The paired row that matches, updated by `defaults`, or a new one, paired; and whether it is new."""
+        """The paired row that matches, updated by `defaults`, or a new row with its pair; and whether it is new."""
         self._forget()
-        made = self._with_defaults(through_defaults)
-        return await QuerySet.update_or_create(made, defaults, create_defaults, **lookups)
+        manager = self._with_defaults(through_defaults)
+        return await QuerySet.update_or_create(manager, defaults, create_defaults, **lookups)
 
     async def add(self, *objs: T | Any, through_defaults: Mapping[str, Any] | None = None) -> None:  # type: ignore[override]
-        """Pair these rows, given as instances or keys, with this instance, in one statement.
+        """Pair these instances or keys with this instance, in one statement.
 
         Raises `QueryError` for an instance of another model, and for one that is not saved.
         """
         self._forget()
-        await self._pairs.add(objs, through_defaults)
+        await self._through_rows.add(objs, through_defaults)
 
     async def remove(self, *objs: T | Any) -> None:  # type: ignore[override]
-        """Delete the pairs with these rows, given as instances or keys, in one statement."""
+        """Delete the pairs with these instances or keys, in one statement."""
         self._forget()
-        await self._pairs.remove(objs)
+        await self._through_rows.remove(objs)
 
     async def clear(self) -> None:
-        """Delete every pair of this instance, in one statement."""
+        """Delete all pairs of this instance, in one statement."""
         self._forget()
-        await self._pairs.clear()
+        await self._through_rows.clear()
 
     async def set(  # type: ignore[override]
         self,
@@ -455,42 +457,40 @@ class ManyToManyManager(RelatedManager[T]):
         clear: bool = False,
         through_defaults: Mapping[str, Any] | None = None,
     ) -> None:
-        """Pair exactly these rows (instances, keys, a queryset) with this instance, in one transaction.
+        """Make these rows (instances, keys, a queryset) the paired ones, in one transaction.
 
-        Pairs that are there already keep the values of their further fields; with `clear=True` they are made anew.
+        Existing pairs keep the values of their further fields, unless `clear=True` replaces them.
         """
-        given = tuple(await objs if isinstance(objs, QuerySet) else objs)
+        objs = tuple(await objs if isinstance(objs, QuerySet) else objs)
         self._forget()
-        pairs = self._pairs
+        through_rows = self._through_rows
         async with self.database.transaction():
             if clear:
-                await pairs.clear()
+                await through_rows.clear()
             else:
-                await pairs.keep(given)
-            await pairs.add(given, through_defaults)
+                await through_rows.keep(objs)
+            await through_rows.add(objs, through_defaults)
 
 
 def manager_class(relation: Relation) -> type[RelatedManager[Any]]:
-    """The class of a relation's managers: with the methods of the target's own `objects`."""
-    kind: type[RelatedManager[Any]] = ManyToManyManager if isinstance(relation, ManyToManySide) else RelatedManager
-    first = relation.hops[0]
-    owner = relation.relation.target if isinstance(relation, ReverseRelation) else relation.model  # type: ignore[attr-defined]
+    """The class of a relation's managers, which has the methods of the target's `objects`."""
+    base: type[RelatedManager[Any]] = ManyToManyManager if isinstance(relation, ManyToManySide) else RelatedManager
     objects = type(relation.target.objects)
-    bases = (kind,) if objects is QuerySet else (kind, objects)
+    bases = (base,) if objects is QuerySet else (base, objects)
     members = {
-        "__module__": kind.__module__,
+        "__module__": base.__module__,
         "_relation": relation,
         "_paths": owner_key_paths(relation),
-        "_local_fields": owner._meta.fields_of_columns(first.local_columns),
+        "_local_fields": local_fields(relation),
     }
-    return type(f"{relation.target.__name__}{kind.__name__}", bases, members)
+    return type(f"{relation.target.__name__}{base.__name__}", bases, members)
 
 
-def manager_of(kind: type[RelatedManager[Any]], instance: Model) -> RelatedManager[Any]:
+def manager_of(manager_class: type[RelatedManager[Any]], instance: Model) -> RelatedManager[Any]:
     """The manager of an instance's related rows."""
-    made = kind(instance)
-    objects = kind._relation.target.objects
+    manager = manager_class(instance)
+    objects = manager_class._relation.target.objects
     if isinstance(objects, Manager):
-        # What a manager of one's own was made with.
-        made.__dict__.update({key: value for key, value in vars(objects).items() if key not in made.__dict__})
-    return made
+        # A custom manager's attributes.
+        manager.__dict__.update({key: value for key, value in vars(objects).items() if key not in manager.__dict__})
+    return manager

@@ -1,8 +1,9 @@
-"""`Pairs`: writes the rows that pair an instance with others, for a many-to-many relation."""
+"""`ThroughRows`: the rows of a through model that pair an instance with others."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import databases
@@ -24,111 +25,116 @@ if TYPE_CHECKING:
 Key = tuple[Any, ...]
 
 
-class Pairs:
-    """The rows of a through model that belong to one instance, whose values `local` they hold."""
+class ThroughRows:
+    """The rows of a through model that pair one instance, whose key is `local`, with rows of the related model."""
 
-    def __init__(self, end: ManyToManySide, local: Key, database: databases.Database | None) -> None:
-        through = end.through._meta
-        self.end = end
-        self.label = f"{end.model.__name__}.{end.accessor}"
+    def __init__(self, side: ManyToManySide, local: Key, database: databases.Database | None) -> None:
+        through = side.through._meta
+        self.side = side
+        self.label = f"{side.model.__name__}.{side.accessor}"
         self.local = local
-        self.local_fields = through.fields_of_columns(end.local_key.local_columns)
-        self.remote_fields = through.fields_of_columns(end.remote_key.local_columns)
+        self.local_fields = through.fields_of_columns(side.local_key.local_columns)
+        self.remote_fields = through.fields_of_columns(side.remote_key.local_columns)
+        self.attnames = [field.attname for field in (*self.local_fields, *self.remote_fields)]
         self.rows: QuerySet[Any, Any] = QuerySet(Query(through, Instances(through)), database)
 
     def keys(self, objs: Iterable[Any]) -> list[Key]:
-        """The values that the through model holds of these rows, given as instances or keys; each once."""
-        target = self.end.target
-        fields = target._meta.fields_of_columns(self.end.remote_key.remote_columns)
-        found: dict[Key, None] = {}
+        """The values by which the through model references these instances or keys, without duplicates."""
+        target = self.side.target
+        fields = target._meta.fields_of_columns(self.side.remote_key.remote_columns)
+        keys: dict[Key, None] = {}
         for obj in objs:
             if obj is None:
                 raise QueryError(f"{self.label} takes {target.__name__} instances and keys, got None.")
-            found[key_values(self.label, target, fields, obj)] = None
-        return list(found)
+            keys[key_values(self.label, target, fields, obj)] = None
+        return list(keys)
 
     async def add(self, objs: Iterable[Any], through_defaults: Mapping[str, Any] | None) -> None:
-        """Insert the pairs that are not there: one statement, if nothing but the pair itself is unique."""
-        given = self.keys(objs)
-        if not given:
+        """Insert the pairs that do not exist yet; in one statement if only the pair itself is unique."""
+        keys = self.keys(objs)
+        if not keys:
             return
         defaults = {name: value() if callable(value) else value for name, value in (through_defaults or {}).items()}
-        both = [(self.local, key) for key in given]
-        if self.end.symmetrical:
-            both = list(dict.fromkeys([*both, *((key, self.local) for key in given)]))
-        if unique_pair(self.rows.model._meta, {*self.local_fields, *self.remote_fields}):
-            await self._insert(both, defaults, Conflict())
+        pairs = [(self.local, key) for key in keys]
+        if self.side.symmetrical:
+            pairs = list(dict.fromkeys([*pairs, *((key, self.local) for key in keys)]))
+        if is_only_unique_constraint(self.rows.model._meta, {*self.local_fields, *self.remote_fields}):
+            await self._insert(pairs, defaults, Conflict())
             return
         async with self.rows.database.transaction():
-            there = set(await self._there(given))
-            await self._insert([pair for pair in both if pair not in there], defaults, None)
+            existing = await self._existing(keys)
+            await self._insert([pair for pair in pairs if pair not in existing], defaults, None)
 
     async def _insert(
         self, pairs: Sequence[tuple[Key, Key]], defaults: Mapping[str, Any], conflict: Conflict | None
     ) -> None:
         model = self.rows.model
-        names = [field.attname for field in (*self.local_fields, *self.remote_fields)]
-        made = [model(**{**defaults, **dict(zip(names, (*local, *remote), strict=True))}) for local, remote in pairs]
-        if made:
-            await bulk.create(model._meta, made, self.rows.database, None, conflict)
+        instances = [
+            model(**{**defaults, **dict(zip(self.attnames, (*local, *remote), strict=True))}) for local, remote in pairs
+        ]
+        if instances:
+            await bulk.create(model._meta, instances, self.rows.database, None, conflict)
 
-    async def _there(self, keys: Sequence[Key]) -> list[tuple[Key, Key]]:
-        names = [field.attname for field in (*self.local_fields, *self.remote_fields)]
-        rows = await self.rows.filter(self._which(keys)).values_list(*names)
-        count = len(self.local_fields)
-        return [(row[:count], row[count:]) for row in rows]
+    async def _existing(self, keys: Sequence[Key]) -> set[tuple[Key, Key]]:
+        """The pairs with these keys that exist."""
+        rows = await self.rows.filter(self._condition(keys)).values_list(*self.attnames)
+        width = len(self.local_fields)
+        return {(row[:width], row[width:]) for row in rows}
 
     async def remove(self, objs: Iterable[Any]) -> None:
-        """Delete the pairs with these rows."""
+        """Delete the pairs with these instances or keys."""
         keys = self.keys(objs)
         if keys:
-            await self.rows.filter(self._which(keys)).delete()
+            await self.rows.filter(self._condition(keys)).delete()
 
     async def keep(self, objs: Iterable[Any]) -> None:
-        """Delete the pairs with all other rows."""
-        await self.rows.filter(self._which(self.keys(objs), others=True)).delete()
+        """Delete the pairs with all but these instances or keys."""
+        await self.rows.filter(self._condition(self.keys(objs), others=True)).delete()
 
     async def clear(self) -> None:
-        """Delete every pair."""
-        await self.rows.filter(self._which([], others=True)).delete()
+        """Delete all pairs of the instance."""
+        await self.rows.filter(self._condition([], others=True)).delete()
 
-    def _which(self, keys: Sequence[Key], *, others: bool = False) -> Q:
-        """The pairs with these rows, or with all others; of a symmetrical relation in both directions."""
-        found = _paired(self.local_fields, self.local, self.remote_fields, keys, others)
-        if self.end.symmetrical:
-            found = found | _paired(self.remote_fields, self.local, self.local_fields, keys, others)
-        return found
+    def _condition(self, keys: Sequence[Key], *, others: bool = False) -> Q:
+        """The condition for the pairs with these keys, or with all others, in each direction that counts."""
+        condition = _pairs_of(self.local_fields, self.local, self.remote_fields, keys, others)
+        if self.side.symmetrical:
+            condition = condition | _pairs_of(self.remote_fields, self.local, self.local_fields, keys, others)
+        return condition
 
 
-def _paired(
-    local: Sequence[Field[Any]], own: Key, remote: Sequence[Field[Any]], keys: Sequence[Key], others: bool
+def _pairs_of(
+    local_fields: Sequence[Field[Any]],
+    local: Key,
+    remote_fields: Sequence[Field[Any]],
+    keys: Sequence[Key],
+    others: bool,
 ) -> Q:
-    here = Q(**_values(local, own))
+    """The condition for the pairs of `local` with one of the keys, or with none of them."""
+    of_instance = Q(**_by_attname(local_fields, local))
     if not keys:
-        return here if others else here & Q(pk__in=[])
-    if len(remote) == 1:
-        there = Q(**{f"{remote[0].attname}__in": [key for (key,) in keys]})
+        return of_instance if others else of_instance & Q(pk__in=[])
+    if len(remote_fields) == 1:
+        with_keys = Q(**{f"{remote_fields[0].attname}__in": [key for (key,) in keys]})
     else:
-        there = Q()
-        for key in keys:
-            there = there | Q(**_values(remote, key))
-    return here & ~there if others else here & there
+        with_keys = reduce(Q.__or__, (Q(**_by_attname(remote_fields, key)) for key in keys))
+    return of_instance & ~with_keys if others else of_instance & with_keys
 
 
-def _values(fields: Sequence[Field[Any]], values: Key) -> dict[str, Any]:
+def _by_attname(fields: Sequence[Field[Any]], values: Key) -> dict[str, Any]:
     return {field.attname: value for field, value in zip(fields, values, strict=True)}
 
 
-def unique_pair(info: ModelInfo, pair: set[Field[Any]]) -> bool:
-    """Whether the pair is unique and nothing else is, so that what runs into a constraint is there already."""
-    found: list[Hashable] = [
+def is_only_unique_constraint(info: ModelInfo, fields: set[Field[Any]]) -> bool:
+    """Whether the model's only unique constraint is on these fields, so that a conflict means that their row exists."""
+    constraints: list[Hashable] = [
         frozenset(info.column_names(constraint.fields, "Meta.constraints"))
         for constraint in info.options.constraints
         if isinstance(constraint, UniqueConstraint)
     ]
-    found += [frozenset([field.column_name]) for field in info.fields.values() if field.unique]
+    constraints += [frozenset([field.column_name]) for field in info.fields.values() if field.unique]
     unique = [index.fields for index in info.options.indexes if index.unique]
-    found += [frozenset(info.column_names([name.removeprefix("-") for name in names], "")) for names in unique]
+    constraints += [frozenset(info.column_names([name.removeprefix("-") for name in names], "")) for names in unique]
     if info.generated is None:
-        found.append(frozenset(field.column_name for field in info.pk_fields))
-    return set(found) == {frozenset(field.column_name for field in pair)}
+        constraints.append(frozenset(field.column_name for field in info.pk_fields))
+    return set(constraints) == {frozenset(field.column_name for field in fields)}
