@@ -1,6 +1,6 @@
-"""Linking: which rows belong to which instance, and putting them there.
+"""Attaching related rows to instances: which row belongs to which instance, and where it is kept.
 
-Where what was loaded lies: see `orm/relations/instance_state.py`. What has a `to_attr` is a plain attribute.
+What was loaded is kept as `orm/relations/instance_state.py` says; with a `to_attr` it is a plain attribute.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ MAX_CACHED = 2_000
 
 @lru_cache(MAX_CACHED)
 def local_fields(relation: Relation) -> tuple[Field[Any], ...]:
-    """The fields of the model that has the relation whose values say which rows are an instance's own."""
+    """The fields of the model that has the relation, whose values tell which rows belong to an instance."""
     owner: type[Model] = relation.relation.target if isinstance(relation, ReverseRelation) else relation.model  # type: ignore[attr-defined]
     return owner._meta.fields_of_columns(relation.hops[0].local_columns)
 
 
 @lru_cache(MAX_CACHED)
 def remote_fields(relation: Relation) -> tuple[Field[Any], ...]:
-    """The fields that hold the same values on the other side: of the target, or of a through model."""
-    hop = relation.hops[0]
-    return hop.target._meta.fields_of_columns(hop.remote_columns)
+    """The fields with the same values on the other side: of the target, or of a through model."""
+    first = relation.hops[0]
+    return first.target._meta.fields_of_columns(first.remote_columns)
 
 
 def reverse_attribute(relation: Relation) -> str | None:
-    """The attribute under which a related row has the one instance that it belongs to, if it belongs to only one."""
+    """The attribute of a related row that has the one instance it belongs to; None if it can belong to several."""
     if isinstance(relation, ReverseRelation):
         return relation.relation.accessor
     if isinstance(relation, FORWARD) and not relation.reverse.many:
@@ -45,7 +45,7 @@ def reverse_attribute(relation: Relation) -> str | None:
 
 
 def keys_of(instances: Iterable[Model], fields: Sequence[Field[Any]]) -> list[Any]:
-    """Each instance's value of the field, or tuple of several; None where there is none.
+    """Each instance's value of the field, or tuple of several; None if any of them is None.
 
     Raises `AttributeError` for an instance that was loaded without them.
     """
@@ -60,7 +60,7 @@ def attach_lists(
     keys: Iterable[Any],
     lists: Mapping[Any, list[Model]],
 ) -> None:
-    """Give each instance the rows of its key at the far end of a relation to many."""
+    """Give each instance the list of its key, as the rows of a relation to many."""
     accessor = relation.accessor
     for instance, key in zip(instances, keys, strict=True):
         rows = lists.get(key)
@@ -71,7 +71,7 @@ def attach_lists(
 
 
 def attach_many(relation: Relation, instance: Model, rows: list[Model]) -> None:
-    """Give an instance its rows at the far end of a relation to many, and each row its way back."""
+    """Give an instance its rows of a relation to many, and each row the instance."""
     set_loaded(instance, relation.accessor, rows)
     back = reverse_attribute(relation)
     if back is not None:
@@ -82,8 +82,7 @@ def attach_many(relation: Relation, instance: Model, rows: list[Model]) -> None:
 def reverse_attribute_of_new(relation: Relation, joined: Collection[Sequence[Relation]]) -> str | None:
     """`reverse_attribute` for new rows, to which these chains of relations are joined.
 
-    `OWNER` will do where the key that leads back is a single column's, and nothing is joined over it that it had to
-    replace.
+    It is `OWNER` for the foreign key of a single column, unless a row is joined over that key.
     """
     forward = relation.relation if isinstance(relation, ReverseRelation) else None
     if isinstance(forward, ForeignKey) and all(first is not forward for first, *_ in joined):
@@ -92,25 +91,25 @@ def reverse_attribute_of_new(relation: Relation, joined: Collection[Sequence[Rel
 
 
 def attach_owner(relation: ReverseRelation, owner: Model, rows: Iterable[Model]) -> None:
-    """Give the rows that point at an instance that instance for their forward side, unless they have one."""
+    """Give each row that refers to `owner` that instance as its related one, unless it has one."""
     back = relation.relation.accessor
-    own = owner.__dict__
-    links = [
-        (remote.attname, own.get(local.attname))
+    attributes = owner.__dict__
+    key = [
+        (remote.attname, attributes.get(local.attname))
         for local, remote in zip(local_fields(relation), remote_fields(relation), strict=True)
     ]
     for row in rows:
         values = row.__dict__
-        if back not in values and all(values.get(name) == value for name, value in links):
+        if back not in values and all(values.get(name) == value for name, value in key):
             values[back] = owner
 
 
 def attach_one(
     relation: Relation, to_attr: str | None, instances: Iterable[Model], rows: Iterable[Model | None]
 ) -> None:
-    """Give each instance its one row at the far end of a relation, None where there is none; and the row its way back.
+    """Give each instance its row of a relation to one, or None, and the row the instance.
 
-    An instance whose foreign key is NULL need not be among them, but for a `to_attr`: the key says it all.
+    An instance whose foreign key is NULL can be left out, unless there is a `to_attr`.
     """
     accessor, back = relation.accessor, reverse_attribute(relation)
     for instance, row in zip(instances, rows, strict=True):
@@ -125,18 +124,17 @@ def attach_one(
 
 
 def set_missing(relation: Relation, instance: Model) -> None:
-    """Note that there is no row at the far end of a relation to one.
+    """Mark a relation to one as having no row.
 
-    A foreign key that is changed afterwards may lead to one, so the key that did not is noted with it.
+    The value of a foreign key is kept with the mark, which does not hold for another value.
     """
-    own = instance.__dict__
-    own.pop(relation.accessor, None)
+    instance.__dict__.pop(relation.accessor, None)
     key = keys_of([instance], local_fields(relation)) if isinstance(relation, FORWARD) else []
     set_loaded(instance, relation.accessor, key)
 
 
 def not_loaded(relation: Relation, to_attr: str | None, instances: Sequence[Model]) -> list[Model]:
-    """The instances that neither have what is at the far end of the relation nor are known to have nothing there."""
+    """The instances whose relation must be loaded: they neither have its rows nor are known to have none."""
     accessor = relation.accessor
     if to_attr is not None:
         return [instance for instance in instances if to_attr not in instance.__dict__]
@@ -149,42 +147,42 @@ def not_loaded(relation: Relation, to_attr: str | None, instances: Sequence[Mode
             and not _is_loaded(relation, _held_related(relation, instance), key)
             and get_loaded(instance, accessor) != [key]
         ]
-    found = [instance for instance in instances if get_loaded(instance, accessor) is None]
-    return found if relation.many else [instance for instance in found if accessor not in instance.__dict__]
+    without_rows = [instance for instance in instances if get_loaded(instance, accessor) is None]
+    if relation.many:
+        return without_rows
+    return [instance for instance in without_rows if accessor not in instance.__dict__]
 
 
 def _held_related(relation: Relation, instance: Model) -> Model | None:
-    """The instance that a relation to one leads to, as far as this one knows it; it may be of another key by now."""
-    own = instance.__dict__
-    held: Model | None = own.get(relation.accessor)
-    if held is not None or not isinstance(relation, ForeignKey):
-        return held
-    owner: WeakParent | None = own.get(OWNER)
+    """The related instance of a relation to one that an instance has; its key may be outdated."""
+    attributes = instance.__dict__
+    related: Model | None = attributes.get(relation.accessor)
+    if related is not None or not isinstance(relation, ForeignKey):
+        return related
+    owner: WeakParent | None = attributes.get(OWNER)
     if owner is None:
         return None
-    held = owner.get()
-    if not isinstance(held, relation.target):
+    related = owner.get()
+    if not isinstance(related, relation.target):
         return None
-    local, remote = keys_of([instance], local_fields(relation)), keys_of([held], remote_fields(relation))
-    return held if local == remote else None
+    local, remote = keys_of([instance], local_fields(relation)), keys_of([related], remote_fields(relation))
+    return related if local == remote else None
 
 
 def _is_loaded(relation: Relation, related: Model | None, key: Any) -> bool:
-    """Whether the related instance of a foreign key is the one that the key is of, and holds more than that."""
-    return (
-        related is not None
-        and KEY_ONLY not in related.__dict__
-        and keys_of([related], remote_fields(relation)) == [key]
-    )
+    """Whether `related` has this key, and more than its key is known."""
+    if related is None or KEY_ONLY in related.__dict__:
+        return False
+    return keys_of([related], remote_fields(relation)) == [key]
 
 
 def attached_rows(relation: Relation, to_attr: str | None, instances: Iterable[Model]) -> list[Model]:
-    """What was loaded over the relation for all these instances, no instance twice."""
-    found: list[Model]
+    """The rows that these instances have for the relation, each instance once."""
+    rows: list[Model]
     if relation.many:
         lists = (get_loaded(i, relation.accessor) if to_attr is None else i.__dict__[to_attr] for i in instances)
-        found = [row for rows in lists for row in rows or ()]
+        rows = [row for loaded in lists for row in loaded or ()]
     else:
-        held = (_held_related(relation, i) if to_attr is None else i.__dict__.get(to_attr) for i in instances)
-        found = [row for row in held if row is not None]
-    return list(dict(zip(map(id, found), found, strict=True)).values())
+        related = (_held_related(relation, i) if to_attr is None else i.__dict__.get(to_attr) for i in instances)
+        rows = [row for row in related if row is not None]
+    return list(dict(zip(map(id, rows), rows, strict=True)).values())

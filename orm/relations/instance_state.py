@@ -1,4 +1,4 @@
-"""Where an instance keeps what it knows of its relations, besides the attributes of the related instances."""
+"""What an instance keeps about its relations, besides the related instances in its attributes."""
 
 from __future__ import annotations
 
@@ -12,55 +12,58 @@ if TYPE_CHECKING:
     from orm.relations.base import Relation
 
 LOADED = "_loaded"
-"""What was loaded for an instance's relations, by accessor: see `get_loaded`. Unset until something is.
+"""What was loaded for an instance's relations, by accessor: see `get_loaded`. Unset until something is loaded.
 
-Instances may share the dict, and the lists in it, so neither is ever changed.
+Instances may share the dict and its lists, so neither is ever changed in place.
 """
 KEY_ONLY = "_sparse"
-"""On an instance that holds only its key: which relation it was read from."""
+"""On an instance of which only the key is known: the relation that it was read from."""
 OWNER = "_owner"
-"""The `WeakParent` of a row that was loaded for an instance, which is at the other end of one of its foreign keys. Kept
-beside them, for an attribute that is no descriptor's takes a third of the time."""
+"""On a row that was loaded for an instance at the other end of a foreign key: the `WeakParent` of that instance. It is
+not in the relation's own attribute, because setting an attribute without a descriptor takes a third of the time."""
 RAISING = "_raising"
-"""The relations, by accessor, that raise when they are touched."""
+"""The accessors of the relations that raise on access."""
 
-_first: WeakKeyDictionary[type, dict[str, Any]] = WeakKeyDictionary()
+_attribute_keys: WeakKeyDictionary[type, dict[str, Any]] = WeakKeyDictionary()
 
 
 def reserve_attribute_keys(model: type, names: Iterable[str]) -> None:
-    """Let the first instance have attributes that others may have.
+    """Create the class's shared attribute keys (PEP 412) up front.
 
-    CPython keeps the names once for all instances of a class, but only those that the first few had, and no more than
-    30: another name makes an instance's attributes a dict of its own, which takes three times the memory.
+    CPython keeps the names of attributes once for all instances of a class, but only the names that the first few
+    instances had, and at most 30. An instance with another name gets a dict of its own, which takes three times the
+    memory.
     """
-    if model not in _first:
-        _first[model] = object.__new__(model).__dict__
-    attributes = _first[model]
+    if model not in _attribute_keys:
+        _attribute_keys[model] = object.__new__(model).__dict__
+    attributes = _attribute_keys[model]
     for name in names:
         attributes[name] = None  # not with update(), which would give the empty dict keys of its own
 
 
 class WeakParent(ref["Model"]):
-    """The instance that rows were loaded for, as the rows know it: see `weak_parent_of`.
+    """A weak reference from a row to its owner, the instance that it was prefetched for; avoids a reference cycle.
 
-    They do not hold it, for it holds them: they would all become garbage that only the cyclic collector finds. For a
-    row that outlives it, there is another instance with the same attributes, but for what was loaded for its relations.
+    The owner has the rows. If these had the owner, too, all of them would be garbage that only the cyclic collector
+    frees. A row that outlives its owner gets another instance with the same attributes, except what was loaded for the
+    owner's relations. See `weak_parent_of`.
     """
 
-    __slots__ = ("attributes", "made", "model")
+    __slots__ = ("attributes", "model", "rebuilt")
 
     attributes: dict[str, Any]
-    made: Model | None
     model: type[Model]
+    rebuilt: Model | None
+    """The instance that replaces an owner that was collected."""
 
     def get(self) -> Model:
-        """The instance."""
-        return self() or self.made or self._rebuild()
+        """The owner."""
+        return self() or self.rebuilt or self._rebuild()
 
     def _rebuild(self) -> Model:
-        self.made = made = self.model.__new__(self.model)
-        object.__setattr__(made, "__dict__", self.attributes)
-        return made
+        self.rebuilt = instance = self.model.__new__(self.model)
+        object.__setattr__(instance, "__dict__", self.attributes)
+        return instance
 
     def __reduce__(self) -> tuple[Any, ...]:
         return weak_parent_of, (self.get(),)
@@ -70,79 +73,79 @@ class WeakParent(ref["Model"]):
 
 
 def weak_parent_of(instance: Model) -> WeakParent:
-    """The instance as the rows know it that are loaded for it."""
-    # There may be one for each row of a large result: a constructor in Python would take twice the time.
-    made = WeakParent(instance, _on_parent_collected)
-    made.model = type(instance)
-    made.attributes = instance.__dict__
-    made.made = None
-    return made
+    """The weak reference that the rows of an instance keep."""
+    # A large result may need one for each row, and a constructor in Python would take twice the time.
+    parent = WeakParent(instance, _on_parent_collected)
+    parent.model = type(instance)
+    parent.attributes = instance.__dict__
+    parent.rebuilt = None
+    return parent
 
 
-def _on_parent_collected(owner: WeakParent) -> None:
-    owner.attributes.pop(LOADED, None)
+def _on_parent_collected(parent: WeakParent) -> None:
+    parent.attributes.pop(LOADED, None)
 
 
 class WeakParents(dict[Any, WeakParent]):
-    """The owners of rows, by the key that rows and owner share; each is made for the first of its rows."""
+    """The owners of rows, by the key that a row and its owner share; each is created for the first of its rows."""
 
     def __init__(self, instances: Mapping[Any, Model]) -> None:
         self.instances = instances
 
     def __missing__(self, key: Any) -> WeakParent:
-        made = self[key] = weak_parent_of(self.instances[key])
-        return made
+        parent = self[key] = weak_parent_of(self.instances[key])
+        return parent
 
 
 class RowsByOwner(dict[Any, tuple[list[Any], "WeakParent | None"]]):
-    """Where rows go: the list of each key, with the owner of all in it. They are made for the first of its rows.
+    """By the owner's key, a list for its rows and, `with_owners`, the owner as a `WeakParent`.
 
-    `instances` has the owners by key, and there is no place for other keys. Without `with_owners` no row asks for them.
+    An item is created for the first row of an owner. `instances` has the owners by key; any other key is a `KeyError`.
     """
 
     def __init__(self, instances: Mapping[Any, Model], *, with_owners: bool) -> None:
         self.instances = instances
-        self._lead_back = with_owners
+        self._with_owners = with_owners
 
     def __missing__(self, key: Any) -> tuple[list[Any], WeakParent | None]:
         instance = self.instances[key]
-        made = self[key] = [], weak_parent_of(instance) if self._lead_back else None
-        return made
+        item = self[key] = [], weak_parent_of(instance) if self._with_owners else None
+        return item
 
     def lists(self) -> dict[Any, list[Any]]:
-        """The lists that there are, by key."""
+        """The lists of the owners that have rows, by key."""
         return {key: rows for key, (rows, _) in self.items()}
 
 
 def get_loaded(instance: Model, accessor: str) -> list[Any] | None:
-    """The rows that were loaded for a relation to many; None if none were.
+    """The rows that were loaded for a relation to many; None if none were loaded.
 
-    A list for a relation to one says that no row is there: for a foreign key with the key that led to none, or empty
-    if none was to be looked for.
+    For a relation to one, a list means that there is no row: it has the foreign key's value that no row was found for,
+    or is empty if no row was to be loaded.
     """
     loaded = instance._loaded
     return None if loaded is None else loaded.get(accessor)
 
 
 def set_loaded(instance: Model, accessor: str, rows: list[Any]) -> None:
-    """Note what was loaded for a relation."""
+    """Keep the rows that were loaded for a relation."""
     instance._loaded = {**(instance._loaded or {}), accessor: rows}
 
 
 def forget(instance: Model, accessor: str) -> None:
-    """Forget what was loaded for a relation."""
+    """Discard what was loaded for a relation."""
     loaded = instance._loaded
     if loaded is not None and accessor in loaded:
         instance._loaded = {name: rows for name, rows in loaded.items() if name != accessor}
 
 
 def forget_all(instance: Model) -> None:
-    """Forget what was loaded for all relations."""
+    """Discard what was loaded for all relations."""
     instance._loaded = {}
 
 
 def check_accessible(instance: Model, relation: Relation) -> None:
-    """Raise `AttributeError` if ``raiseload()`` has forbidden to touch this relation."""
+    """Raise `AttributeError` if ``raiseload()`` forbids access to this relation."""
     if relation.accessor in instance.__dict__.get(RAISING, ()):
         name = f"{instance._meta.name}.{relation.accessor}"
         raise AttributeError(f"{name} is not loaded, and its query said raiseload({relation.accessor!r}).")
