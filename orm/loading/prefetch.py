@@ -181,7 +181,7 @@ async def _load(
         elif relation.many:
             attach_lists(relation, branch.to_attr, instances, keys, lists)
         else:
-            first_rows = [rows[0] if (rows := lists.get(key)) else None for key in keys]
+            first_rows = [of_key[0] if (of_key := lists.get(key)) else None for key in keys]
             attach_one(relation, branch.to_attr, instances, first_rows)
     return related
 

@@ -1,7 +1,7 @@
-"""Keysets: where in a query's order a row stands, and the condition for the rows after it.
+"""Keysets: the position of a row in a query's order, and the condition for the rows after it.
 
-A row's place is the values of the query's ordering, to which the primary key is added so that no two rows share one.
-Rows that are inserted or deleted elsewhere do not move it, as they move an OFFSET.
+A row's position consists of its values of the ordering, to which the primary key is added so that no two rows have the
+same one. Unlike an OFFSET, it does not change when other rows are inserted or deleted.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from orm.rows.readers import Process, Reader, Rows, read_tuples
 if TYPE_CHECKING:
     from orm.query.rendering import Rendering
 
-Place = tuple[Any, ...]
+Position = tuple[Any, ...]
 
-# Whatever the kind of field: one that can be ordered can be compared.
+# They apply to every field: one that can be ordered can be compared.
 SAME, ABOVE, BELOW, FROM, UP_TO = Exact(), GreaterThan(), LessThan(), GreaterThanOrEqual(), LessThanOrEqual()
 
 
 @dataclass(frozen=True)
 class WithPosition(Projection):
-    """Another projection's rows, each with its place: pairs of both."""
+    """Another projection's rows, each with its position: pairs of both."""
 
     inner: Projection
     order: tuple[OrderTerm, ...]
 
     @property
-    def plain(self) -> Projection:
+    def inner_projection(self) -> Projection:
         return self.inner
 
     @property
@@ -54,7 +54,7 @@ class WithPosition(Projection):
 
     @property
     def key(self) -> Hashable:  # type: ignore[override]
-        return ("placed", self.inner.key, tuple(order.term.key for order in self.order))
+        return ("with position", self.inner.key, tuple(order.term.key for order in self.order))
 
     @property
     def values(self) -> tuple[Any, ...]:  # type: ignore[override]
@@ -63,30 +63,30 @@ class WithPosition(Projection):
     def columns(self, rendering: Rendering) -> list[ColumnElement[Any]]:
         return [*self.inner.columns(rendering), *(order.term.render(rendering) for order in self.order)]
 
-    def reader(self, processors: Sequence[Process | None], hidden: int) -> Reader:
+    def reader(self, processors: Sequence[Process | None], trailing_columns: int) -> Reader:
         width = len(processors) - len(self.order)
-        read_rows = self.inner.reader(processors[:width], hidden + len(self.order))
-        read_places = read_tuples(processors[width:], hidden)
+        read_rows = self.inner.reader(processors[:width], trailing_columns + len(self.order))
+        read_positions = read_tuples(processors[width:], trailing_columns)
 
         def read(rows: Rows) -> list[Any]:
-            places = read_places([tuple(row)[width:] for row in rows])
-            return list(zip(read_rows(rows), places, strict=True))
+            positions = read_positions([tuple(row)[width:] for row in rows])
+            return list(zip(read_rows(rows), positions, strict=True))
 
         return read
 
 
 @dataclass(frozen=True)
 class Keyset:
-    """An order that tells all rows of a query apart, and for each term whether NULL comes last in it."""
+    """An order in which no two rows of a query are equal, and for each of its terms whether NULL comes last."""
 
     order: tuple[OrderTerm, ...]
     nulls_last: tuple[bool, ...]
 
     @classmethod
     def of(cls, query: Query, *, nulls_high: bool) -> Keyset:
-        """The query's order and after it the primary key. `nulls_high`: the database takes NULL for the largest.
+        """The query's order followed by the primary key. `nulls_high`: the database takes NULL for the largest value.
 
-        Raises `QueryError` for an ordering in which a row has no single place.
+        Raises `QueryError` for an ordering in which a row has no single position.
         """
         if query.grouping is not None:
             raise QueryError("Groups have no primary key that tells them apart: page over them with slices.")
@@ -98,54 +98,54 @@ class Keyset:
                 raise QueryError(f"Pages cannot be ordered by a {type(term.term.field).__name__}.")
             if any(isinstance(leaf, PathTerm) and leaf.path.many for leaf in leaves):
                 raise QueryError("Pages cannot be ordered by a relation to many rows: a row would have many positions.")
-        known = {term.term.key for term in query.order}
-        keys = [term for term in primary_key_ordering(query.info) if term.term.key not in known]
+        ordered_by = {term.term.key for term in query.order}
+        keys = [term for term in primary_key_ordering(query.info) if term.term.key not in ordered_by]
         order = (*query.order, *keys)
-        return cls(
-            order,
-            tuple(term.nulls == "last" if term.nulls else nulls_high != term.descending for term in order),
-        )
+        nulls_last = (term.nulls == "last" if term.nulls else nulls_high != term.descending for term in order)
+        return cls(order, tuple(nulls_last))
 
     def reversed(self) -> Keyset:
         """The opposite order."""
         return Keyset(tuple(term.reversed() for term in self.order), tuple(not last for last in self.nulls_last))
 
     def query(self, query: Query) -> Query:
-        """The query in this order, its rows with their places."""
-        # A condition across a relation to many rows finds a row several times, always at the same place.
+        """The query in this order, its rows with their positions."""
+        # A condition over a relation to many rows selects a row several times, always at the same position.
         distinct = query.distinct or (bool(query.joins.highest) and not query.grouped)
         return query.replace(
             ordering=self.order, distinct=distinct, projection=WithPosition(query.projection, self.order)
         )
 
-    def after(self, place: Place, *, inclusive: bool = False) -> Predicate:
-        """The condition that a row comes after this place (or, `inclusive`, stands there)."""
+    def after(self, position: Position, *, inclusive: bool = False) -> Predicate:
+        """The condition that a row comes after this position or, if `inclusive`, is at it."""
         branches: list[Predicate] = []
         same: list[Predicate] = []
-        for term, last, value in zip(self.order, self.nulls_last, place, strict=True):
+        for term, last, value in zip(self.order, self.nulls_last, position, strict=True):
             branches.append(junction("AND", [*same, _beyond(term, value, nulls_last=last)]))
             same.append(_equal(term, value))
         if inclusive:
             branches.append(junction("AND", same))
         condition = junction("OR", branches)
-        first, value = self.order[0], place[0]
+        first, value = self.order[0], position[0]
         if value is None or (first.term.nullable and self.nulls_last[0]):
             return condition
-        # It follows from the rest, and lets the database begin in the middle of an index.
+        # This follows from the rest, but lets the database start in the middle of an index.
         bound = LookupPredicate(first.term, UP_TO if first.descending else FROM, Prepared((value,)))
         return and_(bound, condition)
 
 
 def _equal(term: OrderTerm, value: Any) -> Predicate:
+    """The condition that a row has this value of the term."""
     if value is None:
         return LookupPredicate(term.term, IS_NULL, Prepared((), variant=True))
     return LookupPredicate(term.term, SAME, Prepared((value,)))
 
 
 def _beyond(term: OrderTerm, value: Any, *, nulls_last: bool) -> Predicate:
+    """The condition that a row's value of the term comes after this one."""
     if value is None:
         return NOTHING if nulls_last else LookupPredicate(term.term, IS_NULL, Prepared((), variant=False))
-    found: Predicate = LookupPredicate(term.term, BELOW if term.descending else ABOVE, Prepared((value,)))
+    is_beyond = LookupPredicate(term.term, BELOW if term.descending else ABOVE, Prepared((value,)))
     if term.term.nullable and nulls_last:
-        found = junction("OR", [found, LookupPredicate(term.term, IS_NULL, Prepared((), variant=True))])
-    return found
+        return junction("OR", [is_beyond, LookupPredicate(term.term, IS_NULL, Prepared((), variant=True))])
+    return is_beyond

@@ -1,4 +1,4 @@
-"""`Branch` and `SuppressedRelation`: what is loaded along with a query's rows, over which relation, and what is not."""
+"""`Branch` and `SuppressedRelation`: the relations that are loaded with a query's rows, and those that are not."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Branch:
-    """The rows at the far end of one relation, for every row of the query (or branch) that it hangs on.
+    """The rows of one relation, to be loaded for all instances of the query (or branch) that it is attached to.
 
-    `query` is of the relation's target, and says which rows, in which order, with what: its slice is of each
-    instance's rows. Its own `branches` are empty: they are here.
+    `query` selects rows of the relation's target; its slice applies to the rows of each instance. It has no branches of
+    its own: these are in `branches`.
     """
 
     relation: Relation
     query: Query
     to_attr: str | None = None
-    """The attribute that takes what is found; None: the relation itself."""
+    """The attribute that takes the rows; None: the relation itself."""
     branches: tuple[Branch, ...] = ()
     database: databases.Database | None = None
-    """The database that the query names itself; None: that of the rows it hangs on."""
+    """The database that the query was told to use; None: that of the instances."""
 
     @property
     def name(self) -> str:
-        """What stands for it in the paths of ``prefetch_related()``: ``tracks``, or its `to_attr`."""
+        """Its part of a path of ``prefetch_related()``: the relation's accessor (``tracks``), or `to_attr`."""
         return self.to_attr or self.relation.accessor
 
 
 @dataclass(frozen=True)
 class SuppressedRelation:
-    """A relation that is not to be read: of a query's instances, or of those that `chain` joins to them."""
+    """A relation that is not loaded: of a query's instances, or of those that `chain` joins to them."""
 
     relation: Relation
     raises: bool
-    """Whether touching it raises; else it reads as empty."""
+    """Whether access to it raises; otherwise it reads as empty."""
     chain: tuple[Relation, ...] = ()

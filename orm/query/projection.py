@@ -62,13 +62,13 @@ class Projection:
         return self.names.index(name)
 
     @property
-    def plain(self) -> Projection:
-        """What the query itself selects, of a projection that adds to it."""
+    def inner_projection(self) -> Projection:
+        """The projection of the query itself, if this one only adds columns to it."""
         return self
 
     @property
-    def beside(self) -> tuple[Term, ...]:
-        """What it selects besides, for which groups of rows must be of one value."""
+    def extra_columns(self) -> tuple[Term, ...]:
+        """The added columns, which a grouped query is also grouped by."""
         return ()
 
     def selected(self, resolver: Resolver) -> tuple[Term, ...]:
@@ -79,8 +79,8 @@ class Projection:
         """The columns to select."""
         raise NotImplementedError
 
-    def reader(self, processors: Sequence[Process | None], hidden: int) -> Reader:
-        """The reader of the rows, given each column's result processor."""
+    def reader(self, processors: Sequence[Process | None], trailing_columns: int) -> Reader:
+        """The reader of the rows, given each column's result processor, and how many columns follow these."""
         raise NotImplementedError
 
 
@@ -96,18 +96,13 @@ class Instances(Projection):
     """The annotations that instances have as attributes."""
     needed: frozenset[tuple[Relations, Field[Any]]] = frozenset()
     """Fields that are loaded whatever `only` and `defer` say: the keys that other rows are attached by."""
-    listed_by: tuple[str, ...] = ()
-    """The attributes by which instances go into lists as they are read: see `read_instances`."""
-    back: str | None = None
-    """The attribute of each that then takes the instance which the list is of."""
-    returned: bool = False
-    """Whether they are returned besides."""
+    group_by: GroupBy | None = None
+    """How the reader puts the instances into the lists of their owners."""
 
     @memoized_property
     def key(self) -> Hashable:
         needed = self.needed if self.only is not None or self.defer else None
-        listed = (self.listed_by, self.back, self.returned)
-        return ("instances", self.related, self.only, self.defer, self.annotations, needed, *listed)
+        return ("instances", self.related, self.only, self.defer, self.annotations, needed, self.group_by)
 
     @property
     def names(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -237,10 +232,8 @@ class Instances(Projection):
         found.extend(rendering.annotation(name) for name in self.annotations)
         return found
 
-    def reader(self, processors: Sequence[Process | None], hidden: int, links: int = 0) -> Reader:
-        """The reader; with `links`, into lists: see `read_instances`."""
-        group_by = GroupBy(self.listed_by, links, self.back, self.returned) if self.listed_by or links else None
-        return read_instances(self.entities(), processors, self.annotations, hidden, group_by)
+    def reader(self, processors: Sequence[Process | None], trailing_columns: int) -> Reader:
+        return read_instances(self.entities(), processors, self.annotations, trailing_columns, self.group_by)
 
     def entities(self) -> list[Entity]:
         """What each row is made of, in the order of the columns: the model's own instance, and those joined to it."""
@@ -375,12 +368,12 @@ class Columns(Projection):
     def columns(self, rendering: Rendering) -> list[ColumnElement[Any]]:
         return [rendering.once(term) for term in self.terms]
 
-    def reader(self, processors: Sequence[Process | None], hidden: int) -> Reader:
+    def reader(self, processors: Sequence[Process | None], trailing_columns: int) -> Reader:
         if self.shape == "dicts":
-            return read_dicts(self.names, processors, hidden, self.widths)
+            return read_dicts(self.names, processors, trailing_columns, self.widths)
         if self.shape == "named":
-            return read_named_tuples(self.names, processors, hidden, self.widths)
-        return (read_values if self.shape == "flat" else read_tuples)(processors, hidden, self.widths)
+            return read_named_tuples(self.names, processors, trailing_columns, self.widths)
+        return (read_values if self.shape == "flat" else read_tuples)(processors, trailing_columns, self.widths)
 
 
 def _column(resolver: Resolver, expression: Any) -> tuple[Term, ...]:

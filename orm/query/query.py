@@ -459,7 +459,7 @@ class Query:
         groups = self.conditions[1]
         found: list[sqlalchemy.ColumnElement[Any]] = []
         if self.grouping is None:
-            projection = self.projection.plain
+            projection = self.projection.inner_projection
             chains = projection.related if isinstance(projection, Instances) else ()
             for chain in ((), *chains):
                 info = chain[-1].target._meta if chain else self.info
@@ -474,7 +474,7 @@ class Query:
             for name, annotation in self.annotations.items()
             if not annotation.aggregate and not annotation.window and name in self.projection.names
         )
-        read = [*(t.term for t in self.order), *groups.leaves(), *self.projection.beside]
+        read = [*(t.term for t in self.order), *groups.leaves(), *self.projection.extra_columns]
         shown: set[int] = set()
         if self.grouping is None and isinstance(self.projection, Instances):
             # MariaDB loses its way in HAVING where two columns of one name are grouped by.

@@ -1,4 +1,4 @@
-"""The rows that belong to given instances over a relation: all of them, or the first few of each instance's."""
+"""The rows of a relation that belong to given owners: all of them, or a slice of each owner's."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from orm.lookups.base import In, Prepared
 from orm.query.conditions.base import EVERYTHING, LookupPredicate, and_
 from orm.query.conditions.related_to import owner_key_paths
 from orm.query.ordering import ClauseOrder, OrderTerm
-from orm.query.paths import Path
 from orm.query.projection import Instances, Projection
 from orm.query.query import Query
 from orm.query.rendering import Rendering
@@ -22,27 +21,26 @@ from orm.query.set_operations import Combination
 from orm.query.terms.base import Term
 from orm.relations import ManyToManySide, Relation, ReverseRelation
 from orm.relations.attaching import reverse_attribute_of_new
-from orm.rows.readers import Process, Reader
+from orm.rows.readers import GroupBy, Process, Reader, read_instances
 from orm.utils.memoized import memoized_property
 
 IN = In()
-# A path takes part in a query's shape by its identity.
+# A path takes part in a query's key by its identity, so each relation has its paths only once.
 paths_to = lru_cache(2_000)(owner_key_paths)
 
 
 @dataclass(frozen=True)
 class WithOwnerKey(Projection):
-    """Instances, each row with the key of the one that it belongs to, into whose list it goes.
+    """Instances, each row with the key of its owner, into whose list the instance goes.
 
-    The same row of the database may belong to several, and is one instance then, unless what it has besides its
-    columns may differ.
+    A row of the database that has several owners becomes one instance, unless annotations make its rows differ.
     """
 
     inner: Instances
-    links: tuple[Term, ...]
+    owner_key: tuple[Term, ...]
 
     @property
-    def plain(self) -> Projection:
+    def inner_projection(self) -> Projection:
         return self.inner
 
     @property
@@ -50,42 +48,44 @@ class WithOwnerKey(Projection):
         return self.inner.names
 
     @property
-    def beside(self) -> tuple[Term, ...]:
-        return self.links
+    def extra_columns(self) -> tuple[Term, ...]:
+        return self.owner_key
 
     @property
     def key(self) -> Hashable:  # type: ignore[override]
-        return ("linked", self.inner.key, tuple(link.key for link in self.links))
+        return ("with owner key", self.inner.key, tuple(term.key for term in self.owner_key))
 
     def columns(self, rendering: Rendering) -> list[sqlalchemy.ColumnElement[Any]]:
-        return [*self.inner.columns(rendering), *(link.render(rendering) for link in self.links)]
+        return [*self.inner.columns(rendering), *(term.render(rendering) for term in self.owner_key)]
 
-    def reader(self, processors: Sequence[Process | None], hidden: int) -> Reader:
-        return self.inner.reader(processors, hidden, links=len(self.links))
+    def reader(self, processors: Sequence[Process | None], trailing_columns: int) -> Reader:
+        inner = self.inner
+        group_by = GroupBy(key_columns=len(self.owner_key))
+        return read_instances(inner.entities(), processors, inner.annotations, trailing_columns, group_by)
 
 
 @dataclass(frozen=True)
 class WithExtraColumns(Projection):
-    """Another projection's columns, and more that only the query around it reads."""
+    """Another projection's columns, and further ones that only the enclosing query reads."""
 
     inner: Projection
     extra: tuple[Term, ...]
 
     @property
-    def plain(self) -> Projection:
-        return self.inner.plain
+    def inner_projection(self) -> Projection:
+        return self.inner.inner_projection
 
     @property
     def names(self) -> tuple[str, ...]:  # type: ignore[override]
         return self.inner.names
 
     @property
-    def beside(self) -> tuple[Term, ...]:
+    def extra_columns(self) -> tuple[Term, ...]:
         return self.extra
 
     @property
     def key(self) -> Hashable:  # type: ignore[override]
-        return ("beside", self.inner.key, tuple(term.key for term in self.extra))
+        return ("with extra columns", self.inner.key, tuple(term.key for term in self.extra))
 
     @property
     def values(self) -> tuple[Any, ...]:  # type: ignore[override]
@@ -97,69 +97,76 @@ class WithExtraColumns(Projection):
 
 @dataclass(frozen=True)
 class LimitedPerOwner(Query):
-    """The rows `offset` to `stop` of each instance's rows in a query."""
+    """The rows `offset` to `stop` of each owner's rows in a query."""
 
     rows: Query | None = None
-    """All the rows, unordered, each with what it is ordered by and whom it belongs to."""
-    places: tuple[OrderTerm, ...] = ()
-    links: tuple[Term, ...] = ()
+    """All rows, unordered, with the values of `row_order` and of `owner_key` as extra columns."""
+    row_order: tuple[OrderTerm, ...] = ()
+    owner_key: tuple[Term, ...] = ()
 
     @classmethod
-    def of(cls, query: Query, links: tuple[Term, ...]) -> LimitedPerOwner:
-        """The query's slice, taken of the rows of each instance that `links` tell apart."""
-        order = query.with_order().order
-        beside = WithExtraColumns(query.projection, (*(place.term for place in order), *links))
-        rows = query.replace(projection=beside, ordering=(), offset=0, stop=None)
+    def of(cls, query: Query, owner_key: tuple[Term, ...]) -> LimitedPerOwner:
+        """The query's slice, applied to the rows of each owner."""
+        row_order = query.with_order().order
+        extra_columns = (*(order.term for order in row_order), *owner_key)
+        projection = WithExtraColumns(query.projection, extra_columns)
         return cls(
-            query.info, query.projection, offset=query.offset, stop=query.stop, rows=rows, places=order, links=links
+            query.info,
+            query.projection,
+            offset=query.offset,
+            stop=query.stop,
+            rows=query.replace(projection=projection, ordering=(), offset=0, stop=None),
+            row_order=row_order,
+            owner_key=owner_key,
         )
 
     @memoized_property
     def key(self) -> Hashable:
         """The shape."""
         assert self.rows is not None
-        places = tuple((place.descending, place.nulls) for place in self.places)
-        return ("first of each", self.rows.key, places, self.offset > 0, self.stop is None)
+        row_order = tuple((order.descending, order.nulls) for order in self.row_order)
+        return ("limited per owner", self.rows.key, row_order, self.offset > 0, self.stop is None)
 
     @memoized_property
     def values(self) -> tuple[Any, ...]:
-        """The arguments: the rows', and the bounds."""
+        """The arguments: those of the rows, and the bounds."""
         assert self.rows is not None
         bounds = ([self.offset] if self.offset else []) + ([self.stop] if self.stop is not None else [])
         return (*self.rows.values, *bounds)
 
     @property
     def is_empty(self) -> bool:
-        """Whether it is known, without asking, that no row can be found."""
+        """Whether it is known without a query that there are no rows."""
         assert self.rows is not None
         return self.rows.is_empty or super().is_empty
 
     def select(self, rendering: Rendering) -> sqlalchemy.Select[Any]:
-        """The rows, numbered among those of the same instance, of which so many are taken."""
+        """The rows numbered within each owner's rows, and of these the ones between the bounds."""
         assert self.rows is not None
         statement = self.rows.select(rendering)
         labelled = [column.label(f"c{i}") for i, column in enumerate(statement.selected_columns)]
         columns = list(statement.with_only_columns(*labelled, maintain_column_froms=True).subquery().columns)
-        width = len(columns) - len(self.places) - len(self.links)
+        extra_terms = (*(order.term for order in self.row_order), *self.owner_key)
+        width = len(columns) - len(extra_terms)
         outer = Rendering(self.info, rendering.binds)
-        for term, column in zip((*(place.term for place in self.places), *self.links), columns[width:], strict=True):
+        for term, column in zip(extra_terms, columns[width:], strict=True):
             outer.know(term, column)
         number = sqlalchemy.func.row_number().over(
-            partition_by=[outer.once(link) for link in self.links],
-            order_by=[element for place in self.places for element in place.render(outer)],
+            partition_by=[outer.once(term) for term in self.owner_key],
+            order_by=[element for order in self.row_order for element in order.render(outer)],
         )
         numbered = sqlalchemy.select(*columns[:width], number.label("number")).subquery()
-        found = sqlalchemy.select(*list(numbered.columns)[:width]).order_by(numbered.c.number)
+        selected = sqlalchemy.select(*list(numbered.columns)[:width]).order_by(numbered.c.number)
         if self.offset:
-            found = found.where(numbered.c.number > rendering.bind(sqlalchemy.Integer()))
+            selected = selected.where(numbered.c.number > rendering.bind(sqlalchemy.Integer()))
         if self.stop is not None:
-            found = found.where(numbered.c.number <= rendering.bind(sqlalchemy.Integer()))
+            selected = selected.where(numbered.c.number <= rendering.bind(sqlalchemy.Integer()))
         rendering.selected = width
-        return found
+        return selected
 
 
 def check_related_query(relation: Relation, query: Query, what: str) -> None:
-    """Raise unless these rows can be loaded for the instances that have the relation. `what` loads them."""
+    """Raise `QueryError` or `NotSupportedError` unless `what` can load these rows for the owners of the relation."""
     name = query.info.name
     of = f"{what}: the queryset of {relation.accessor!r}"
     if query.info is not relation.target._meta:
@@ -180,43 +187,43 @@ def check_related_query(relation: Relation, query: Query, what: str) -> None:
 
 
 def rows_of_owners(relation: Relation, query: Query, keys: Sequence[Any] | None) -> Query:
-    """The query's rows that belong to the instances with these keys, its slice taken of each one's rows.
+    """The query's rows whose owners have these keys; a slice applies to the rows of each owner.
 
-    They are read into lists by key. For a key of several columns there may be rows too many, which belong to nobody.
-    `keys` may be None for all the instances that there are, unless `must_filter_by_owner` says otherwise.
+    They are read into lists by key. If the key has several columns, rows without an owner may be among them. `keys` may
+    be None for all owners that there are, unless `must_filter_by_owner` says otherwise.
     """
-    paths: tuple[Path, ...] = paths_to(relation)
-    # As in Django: what the query has joined of the relation already is about the same pair.
+    # As in Django: the query's own joins over the relation refer to the same pair.
     resolver = query.resolver()
-    links = tuple(resolver.column(path) for path in paths)
+    owner_key = tuple(resolver.column(path) for path in paths_to(relation))
     where = query.where
-    for link, values in zip(links, _by_column(keys, len(links)), strict=False):
-        where = and_(where, LookupPredicate(link, IN, Prepared((values,))))
+    for term, values in zip(owner_key, _values_by_column(keys, len(owner_key)), strict=False):
+        where = and_(where, LookupPredicate(term, IN, Prepared((values,))))
     projection = query.projection
     assert isinstance(projection, Instances)
+    grouped: Projection
     if isinstance(relation, ManyToManySide):
-        found = query.with_joins(resolver.joins, where=where, projection=WithOwnerKey(projection, links))
+        grouped = WithOwnerKey(projection, owner_key)
     else:
-        fields = [link.path.stored for link in links]
-        projection = replace(
-            projection.needing((), fields),
-            listed_by=tuple(field.attname for field in fields),
-            back=reverse_attribute_of_new(relation, projection.related) if relation.many else None,
-            returned=bool(query.branches),
+        fields = [term.path.stored for term in owner_key]
+        group_by = GroupBy(
+            attributes=tuple(field.attname for field in fields),
+            owner_attribute=reverse_attribute_of_new(relation, projection.related) if relation.many else None,
+            returns_instances=bool(query.branches),
         )
-        found = query.with_joins(resolver.joins, where=where, projection=projection)
-    return LimitedPerOwner.of(found, links) if query.is_limited else found
+        grouped = replace(projection.needing((), fields), group_by=group_by)
+    rows = query.with_joins(resolver.joins, where=where, projection=grouped)
+    return LimitedPerOwner.of(rows, owner_key) if query.is_limited else rows
 
 
-def _by_column(keys: Sequence[Any] | None, width: int) -> list[tuple[Any, ...]]:
-    """The values of each column of the keys, for a key of so many."""
+def _values_by_column(keys: Sequence[Any] | None, width: int) -> list[tuple[Any, ...]]:
+    """The values of each column of the keys, which have `width` columns."""
     if keys is None:
         return []
     return [tuple(keys)] if width == 1 else [tuple(dict.fromkeys(part)) for part in zip(*keys, strict=True)]
 
 
 def selects_whole_table(query: Query) -> bool:
-    """Whether the query is of all rows of its model."""
+    """Whether the query selects all rows of its model, unchanged."""
     return (
         query.where is EVERYTHING
         and not query.is_limited
@@ -230,18 +237,19 @@ def selects_whole_table(query: Query) -> bool:
 
 
 def must_filter_by_owner(relation: Relation, query: Query) -> bool:
-    """Whether these rows, for all the instances that there are, are others with their keys than without.
+    """Whether the rows must be filtered by the owners' keys even when all owners are loaded.
 
-    Rows that belong to nobody are passed over. They must not have been locked, counted or taken for others before.
+    Rows without an owner are skipped when they are read, so they must not have been locked before, nor have an effect
+    on annotations and distinct rows.
     """
-    plain = not query.annotations and not query.distinct and query.lock is None
-    return not (plain and always_has_owner(relation))
+    is_unaffected = not query.annotations and not query.distinct and query.lock is None
+    return not (is_unaffected and always_has_owner(relation))
 
 
 def always_has_owner(relation: Relation) -> bool:
-    """Whether each row at its far end surely belongs to a row of the model that has the relation.
+    """Whether each row of the relation has an owner: then all owners' rows are selected without their keys.
 
-    Where all of these are there, no key need be looked for. A row that points at nothing, where the database does not
-    enforce the key, or at a row that came later, must be passed over.
+    A row may still lack its owner, if the database does not enforce the foreign key or the row was inserted after the
+    owners were read. It must be skipped.
     """
     return isinstance(relation, ReverseRelation) and not relation.relation.allow_null
