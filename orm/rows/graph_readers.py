@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol
 from orm.fields import Field
 from orm.relations import Relation
 from orm.rows.readers import Entity, Process, column_name, tuple_of, unpacked
-from orm.utils.codegen import generate, written
+from orm.utils.codegen import conversion_source, generate
 
 Check = Callable[[int, Iterable[list[Any]]], None]
 GraphReader = Callable[[list[Any], float, Check, Any], tuple[list[Any], dict[int, list[Any]]]]
@@ -287,7 +287,7 @@ class GraphWriter:
     def value(self, column: int) -> str:
         """The code of a column's value."""
         process = None if column in self.converted else self.layout.processors[column]
-        return written(process, column_name(column), f"{self.layout.output}_{column}", self.scope)
+        return conversion_source(process, column_name(column), f"{self.layout.output}_{column}", self.scope)
 
     def name_for(self, thing: Any, kind: str) -> str:
         """A global name for an object that the code uses."""

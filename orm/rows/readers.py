@@ -14,7 +14,7 @@ from keyword import iskeyword
 from typing import Any
 
 from orm.relations.instance_state import OWNER, set_loaded
-from orm.utils.codegen import generate, written
+from orm.utils.codegen import conversion_source, generate
 
 Process = Callable[[Any], Any]
 Rows = Sequence[Sequence[Any]]
@@ -233,7 +233,7 @@ def _values(processors: Sequence[Process | None], widths: Widths, scope: dict[st
 
 
 def _value(column: int, processors: Sequence[Process | None], scope: dict[str, Any]) -> str:
-    return written(processors[column], column_name(column), column, scope)
+    return conversion_source(processors[column], column_name(column), column, scope)
 
 
 def tuple_of(parts: Sequence[str]) -> str:

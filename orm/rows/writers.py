@@ -17,7 +17,7 @@ from orm.exceptions import QueryError
 from orm.fields import NO_DEFAULT, Field
 from orm.mapping.validators import fast_check
 from orm.relations import ForeignKey
-from orm.utils.codegen import generate, written
+from orm.utils.codegen import conversion_source, generate
 
 if TYPE_CHECKING:
     from orm.mapping.model_info import ModelInfo
@@ -77,7 +77,7 @@ def write_inserts(info: ModelInfo, fields: Sequence[Field[Any]], processors: Seq
             read += [f"stamp = pre_save_{i}(True)", f"if stamp is not MISSING: {value} = stamp"]
             assign_stamps.append(f"attributes[{key!r}] = {value}")
         assign.append(f"attributes[{key!r}] = {value}")
-        row.append(f"{written(process, value, f'bind{i}', scope)}, ")
+        row.append(f"{conversion_source(process, value, f'bind{i}', scope)}, ")
     for field in info.fields.values():
         if field not in fields:
             # The instance has a value after all, so its row has other fields.

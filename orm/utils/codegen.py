@@ -66,7 +66,7 @@ class Inline:
         return self.source.format(v=value, **known)
 
 
-def written(process: Any, value: str, suffix: object, scope: dict[str, Any]) -> str:
+def conversion_source(process: Any, value: str, suffix: object, scope: dict[str, Any]) -> str:
     """The source of what `process` (None: nothing) makes of a variable."""
     if process is None:
         return value
@@ -81,10 +81,10 @@ def function_of(process: Any) -> Any:
     return process.call if isinstance(process, Inline) else process
 
 
-def over_list(process: Any) -> Any:
+def list_converter(process: Any) -> Any:
     """A function that makes a new list of what `process` makes of each value."""
     if process is None:
         return list
     scope: dict[str, Any] = {}
-    source = f"def convert(values):\n    return [{written(process, 'v', 0, scope)} for v in values]"
+    source = f"def convert(values):\n    return [{conversion_source(process, 'v', 0, scope)} for v in values]"
     return generate("conversion of a list", source, scope)["convert"]

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from orm.utils.codegen import Inline, function_of, generate, over_list, written
+from orm.utils.codegen import Inline, conversion_source, function_of, generate, list_converter
 
 
 def test_generate_logs_the_code_with_its_file_name_and_line_numbers(caplog: pytest.LogCaptureFixture) -> None:
@@ -50,15 +50,15 @@ def test_an_inline_conversion_is_a_function_too() -> None:
     inline = Inline("None if {v} is None else {convert}({v})", convert=int)
     assert inline("7") == function_of(inline)("7") == 7
     assert inline(None) is None
-    assert over_list(inline)(["1", None]) == [1, None]
-    assert over_list(None)((1, 2)) == [1, 2]
-    assert over_list(str)([1]) == ["1"]
+    assert list_converter(inline)(["1", None]) == [1, None]
+    assert list_converter(None)((1, 2)) == [1, 2]
+    assert list_converter(str)([1]) == ["1"]
 
 
 def test_written_conversions_keep_their_names_apart() -> None:
     scope: dict[str, object] = {}
-    sources = [written(Inline("{f}({v})", f=f), f"v{i}", i, scope) for i, f in enumerate((int, str))]
+    sources = [conversion_source(Inline("{f}({v})", f=f), f"v{i}", i, scope) for i, f in enumerate((int, str))]
     assert sources == ["f_0(v0)", "f_1(v1)"]
     assert scope == {"f_0": int, "f_1": str}
-    assert written(None, "v2", 2, scope) == "v2"
-    assert written(float, "v3", 3, scope) == "process_3(v3)"
+    assert conversion_source(None, "v2", 2, scope) == "v2"
+    assert conversion_source(float, "v3", 3, scope) == "process_3(v3)"

@@ -48,8 +48,8 @@ def places(database: Database) -> list[AbstractAsyncContextManager[Any]]:
 
 
 async def test_all_rows_are_read_in_their_order(rows: Database) -> None:
-    for place in places(rows):
-        async with place:
+    for display_name in places(rows):
+        async with display_name:
             for _ in range(3):
                 assert [row.data for row in await Row.objects.order_by("id")] == [[n] for n in range(100)]
             assert len(await Row.objects.filter(id__gt=30)) == 70
@@ -57,14 +57,14 @@ async def test_all_rows_are_read_in_their_order(rows: Database) -> None:
 
 
 async def test_in_pieces(rows: Database) -> None:
-    for place in places(rows):
+    for display_name in places(rows):
         pieces: list[int] = []
 
         def read(found: Sequence[Any], pieces: list[int] = pieces) -> list[Any]:
             pieces.append(len(found))
             return [row[0] for row in found]
 
-        async with place:
+        async with display_name:
             for _ in range(2):
                 pieces.clear()
                 found = await fetch_objects(rows, SQL, (), read)
@@ -78,8 +78,8 @@ async def test_a_failure_in_the_middle_leaves_the_connection_as_it_was(rows: Dat
             raise ValueError("no more")
         return list(found)
 
-    for place in places(rows):
-        async with place:
+    for display_name in places(rows):
+        async with display_name:
             for _ in range(2):
                 with pytest.raises(ValueError, match="no more"):
                     await fetch_objects(rows, SQL, (), read)

@@ -1,4 +1,4 @@
-"""The connections of `orm.Database`: what `databases` does with one, made safe, observed and clean on return."""
+"""The connections of `orm.Database`: those of `databases`, logged, safe under cancellation and clean on return."""
 
 import asyncio
 import re
@@ -24,22 +24,24 @@ if TYPE_CHECKING:
 
 ResultT = TypeVar("ResultT")
 
-# Statements that leave nothing on the connection, and the functions among them that do.
-CLEAN = re.compile(r"\s*\(*(?:SELECT|INSERT|UPDATE|DELETE|WITH|VALUES|EXPLAIN|MERGE|REPLACE)\b", re.IGNORECASE)
-STATEFUL = re.compile(r"\bset_config\b|\bpg_(?:try_)?advisory_lock|\bget_lock\b|\binto\s+temp|@\w+\s*:=", re.IGNORECASE)
+# Statements that leave no state on the connection, unless there is a stateful part in them.
+STATELESS = re.compile(r"\s*\(*(?:SELECT|INSERT|UPDATE|DELETE|WITH|VALUES|EXPLAIN|MERGE|REPLACE)\b", re.IGNORECASE)
+STATEFUL_PART = re.compile(
+    r"\bset_config\b|\bpg_(?:try_)?advisory_lock|\bget_lock\b|\binto\s+temp|@\w+\s*:=", re.IGNORECASE
+)
 
 
 def leaves_state(sql: str) -> bool:
-    """Whether a statement may change the connection for whoever gets it next (SET, LISTEN, a temporary table, …)."""
-    return CLEAN.match(sql) is None or STATEFUL.search(sql) is not None
+    """Whether a statement may change the connection for its next user (SET, LISTEN, a temporary table, …)."""
+    return STATELESS.match(sql) is None or STATEFUL_PART.search(sql) is not None
 
 
 class ManagedBackend(DatabaseBackend):
-    """A pool of connections of one database. `orm.Database` sets `log` and `place` after making it."""
+    """The connection pool of one database. `display_name` names the server in messages; `orm.Database` sets `log`."""
 
     driver: Driver
     log: QueryLog
-    place: str
+    display_name: str
     _pool: Any
 
     @property
@@ -47,7 +49,7 @@ class ManagedBackend(DatabaseBackend):
         """The pool; InterfaceError when the database is closed."""
         pool: Pool[Any] | None = self._pool
         if pool is None:
-            raise InterfaceError(f"{self.place} is not connected")
+            raise InterfaceError(f"{self.display_name} is not connected")
         return pool
 
     async def fetch(self, sql: str, args: Sequence[Any]) -> Sequence[Any]:
@@ -65,9 +67,9 @@ class ManagedBackend(DatabaseBackend):
     async def run_autocommit(self, call: Callable[..., Awaitable[ResultT]], *args: Any) -> ResultT:
         """`call(raw, *args)` on any free connection, which then goes back to the pool."""
         pool = self.pool
-        raw = pool.take()
+        raw = pool.acquire_nowait()
         if raw is None:
-            with connecting(self.place):
+            with connecting(self.display_name):
                 raw = await pool.acquire()
         try:
             with translating:
@@ -75,45 +77,45 @@ class ManagedBackend(DatabaseBackend):
         except BaseException:
             await self.check_in(raw, dirty=False)
             raise
-        if not pool.give(raw):
+        if not pool.release_nowait(raw):
             await self.check_in(raw, dirty=False)
         return result
 
     @abstractmethod
     async def check_in(self, raw: Any, *, dirty: bool) -> None:
-        """Return a connection to the pool, clean. `dirty`: something may have been left on it."""
+        """Return a connection to the pool, clean. If it is `dirty`, state may have been left on it."""
 
     @abstractmethod
-    def abandon(self) -> None:
-        """Leave an event loop that is closed. `connect` or `disconnect` comes next."""
+    def forget(self) -> None:
+        """Let go of the connections of an event loop that is closed. `connect` or `disconnect` is called next."""
 
 
 class ManagedConnection(ConnectionBackend):
-    """Comes before a backend connection of `databases`, and does for its methods what a session does for the ORM's.
+    """A mixin before a backend's connection of `databases`: logs its statements and translates its errors.
 
-    `dirty` says that the connection may carry state when it is returned.
+    `dirty` says that the connection may carry state when it goes back to the pool.
     """
 
     manager: ManagedBackend
     dirty = False
-    own_cursors = False  # whether `iterate` reads through the ORM's driver
+    iterates_with_driver = False  # whether `iterate` reads through the ORM's driver, which counts its round trips
     _connection: Any
     _compiled: tuple[Any, ...]
 
     @property
     def raw_connection(self) -> Any:
-        """The driver's connection. What you leave on it is removed when it goes back to the pool."""
+        """The driver's connection. State that you leave on it is removed when it goes back to the pool."""
         self.dirty = True
         return super().raw_connection
 
     async def run(self, sql: str) -> None:
-        """Run a statement of the transaction's own."""
-        with self.manager.log.watch(sql, ()), translating:
+        """Run a statement that begins or ends a transaction or a savepoint."""
+        with self.manager.log.timer(sql, ()), translating:
             await self.manager.driver.execute(self._connection, sql, ())
 
-    def take(self) -> bool:
-        """Check a connection out of the pool, if one can be had at once."""
-        self._connection = self.manager.pool.take()
+    def acquire_nowait(self) -> bool:
+        """Check a connection out of the pool if one is idle. Returns whether there was one."""
+        self._connection = self.manager.pool.acquire_nowait()
         return self._connection is not None
 
     async def acquire(self) -> None:
@@ -139,50 +141,50 @@ class ManagedConnection(ConnectionBackend):
         await self.run("ROLLBACK")
 
     def transaction(self) -> TransactionBackend:
-        """One further level of transaction."""
+        """A transaction; inside another one, a savepoint."""
         return SQLTransaction(self)
 
     async def fetch_all(self, query: ClauseElement) -> Any:
         """All rows, as the records of `databases`."""
-        return await self._observed(query, super().fetch_all, len)
+        return await self._run_logged(query, super().fetch_all, len)
 
     async def fetch_one(self, query: ClauseElement) -> Any:
         """The first row, or None."""
-        return await self._observed(query, super().fetch_one, lambda row: 0 if row is None else 1)
+        return await self._run_logged(query, super().fetch_one, lambda row: 0 if row is None else 1)
 
     async def execute(self, query: ClauseElement) -> Any:
-        """Run a statement; what it returns is the backend's (see `databases`)."""
-        return await self._observed(query, super().execute, lambda _: None)
+        """Execute a statement. The result depends on the backend (see `databases`)."""
+        return await self._run_logged(query, super().execute, lambda _: None)
 
     async def execute_many(self, queries: list[ClauseElement]) -> None:
-        """Run several statements."""
+        """Execute several statements, one after the other."""
         for query in queries:
             await self.execute(query)
 
     async def iterate(self, query: ClauseElement) -> AsyncGenerator[Any, None]:
-        """The rows one by one."""
+        """The rows, one by one."""
         sql, args = self._prepare(query)
         rows = 0
-        with self.manager.log.watch(sql, args) as watch, translating:
-            if not self.own_cursors:
+        with self.manager.log.timer(sql, args) as timer, translating:
+            if not self.iterates_with_driver:
                 count_round_trip()
             async for record in super().iterate(query):
                 rows += 1
-                watch.rows = rows
+                timer.rows = rows
                 yield record
 
-    async def around(self, sql: str, call: Callable[[], Awaitable[ResultT]]) -> ResultT:
-        """Run one statement's `call`, which is one of the driver; a place for a backend to take its turn first."""
+    async def run_in_order(self, sql: str, call: Callable[[], Awaitable[ResultT]]) -> ResultT:
+        """Run `call`, the driver's call that sends `sql`. A backend may wait for its turn first."""
         count_round_trip()
         return await call()
 
-    async def _observed(
+    async def _run_logged(
         self, query: ClauseElement, call: Callable[[Any], Awaitable[ResultT]], count: Callable[[ResultT], int | None]
     ) -> ResultT:
         sql, args = self._prepare(query)
-        with self.manager.log.watch(sql, args) as watch, translating:
-            result = await self.around(sql, lambda: call(query))
-            watch.rows = count(result)
+        with self.manager.log.timer(sql, args) as timer, translating:
+            result = await self.run_in_order(sql, lambda: call(query))
+            timer.rows = count(result)
             return result
 
     def _prepare(self, query: ClauseElement) -> tuple[str, Sequence[Any]]:
@@ -193,12 +195,12 @@ class ManagedConnection(ConnectionBackend):
         return sql, args
 
     def _compile(self, query: ClauseElement) -> tuple[Any, ...]:
-        # `databases` compiles in the middle of each method; here it is done once, before the statement is announced.
+        # `databases` compiles in each method, but the log needs the SQL before.
         return self._compiled
 
 
 class Connection(databases.core.Connection):
-    """A task's connection of `orm.Database`. It connects the database on first use."""
+    """The connection of one task. Its first use connects the database."""
 
     _database: "Database"
     _backend: ManagedBackend
@@ -208,15 +210,15 @@ class Connection(databases.core.Connection):
         self.is_global = is_global
         self._connection: ManagedConnection
 
-    def enter(self) -> bool:
-        """`__aenter__` for a connection that is checked out already; else nothing is done, and the answer is False."""
+    def enter_nowait(self) -> bool:
+        """`__aenter__` of a connection that is checked out already; False, with nothing done, if it is not."""
         if not self._connection_counter:
             return False
         self._connection_counter += 1
         return True
 
-    def leave(self) -> bool:
-        """`__aexit__` where the connection stays checked out; else nothing is done, and the answer is False."""
+    def leave_nowait(self) -> bool:
+        """`__aexit__` if the connection stays checked out afterwards; False, with nothing done, if it does not."""
         if self._connection_counter == 1:
             return False
         self._connection_counter -= 1
@@ -224,13 +226,17 @@ class Connection(databases.core.Connection):
 
     async def __aenter__(self) -> "Connection":
         if not self._connection_counter:
-            await self._database.make_ready(self)
-            if not self._connection_lock.locked() and not self._connection_counter and self._connection.take():
+            await self._database.ensure_connected(self)
+            if (
+                not self._connection_lock.locked()
+                and not self._connection_counter
+                and self._connection.acquire_nowait()
+            ):
                 self._connection_counter = 1
                 return self
         async with self._connection_lock:
             if not self._connection_counter:
-                with connecting(self._backend.place):
+                with connecting(self._backend.display_name):
                     await self._connection.acquire()
             self._connection_counter += 1
         return self
@@ -247,16 +253,16 @@ class Connection(databases.core.Connection):
                 try:
                     await self._connection.release()
                 finally:
-                    # The task that ends it, a generator's finaliser, need not be the one it belongs to.
-                    bound = self._database._connection_map
+                    # Another task may end it: one that finalises a generator.
+                    connections = self._database._connection_map
                     task = asyncio.current_task()
-                    if task is not None and bound.get(task) is self:
-                        del bound[task]
+                    if task is not None and connections.get(task) is self:
+                        del connections[task]
 
     async def iterate(
         self, query: ClauseElement | str, values: dict[str, Any] | None = None
     ) -> AsyncGenerator[Any, None]:
-        """The rows one by one. Other statements may run on the connection in between."""
+        """The rows, one by one. Other statements may run on the connection in between."""
         built = self._build_query(query, values)
         async with self:
             records = self._connection.iterate(built)

@@ -1,4 +1,4 @@
-"""`orm.Database`: a `databases.Database` that keeps its connections clean and tells what it does."""
+"""`orm.Database`: a `databases.Database` with clean connections and a statement log."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
@@ -10,7 +10,7 @@ from sqlalchemy.sql import ClauseElement
 
 from orm.database.connections.connection import Connection, ManagedBackend
 from orm.database.connections.errors import connecting
-from orm.database.connections.on_commit import read_callback
+from orm.database.connections.on_commit import commit_callback
 from orm.database.connections.transactions import Transaction
 from orm.database.dialect_registry import find, url_schemes
 from orm.database.query_log.events import Hook, QueryLog, configure_logging, open_trackers, print_event
@@ -24,7 +24,7 @@ class Database(databases.Database):
     It connects on first use, or with `await database.connect()`. It is closed by `await database.disconnect()`, or at
     the end of `async with database:`. `sqlite://` is one database in memory, shared by all tasks until it is closed.
 
-    `echo=True` prints each statement. `warn_repeated=10` warns where one query is awaited ten times in a row.
+    `echo=True` prints each statement. `warn_repeated=10` warns when one query is awaited ten times in a row.
     `force_rollback=True` undoes everything at the end, for tests. Further options go to the driver: `min_size`,
     `max_size`, `ssl`, `timeout`, ….
 
@@ -93,10 +93,10 @@ class Database(databases.Database):
 
     @property
     def warn_repeated(self) -> int | None:
-        """After how many times in a row one query from one line of the program is warned of; None for never.
+        """How often in a row one line of the program may await one query before a warning; None: no warning.
 
-        For development: a loop that sends a query for each row gets an `orm.RepeatedQueryWarning` that names the line,
-        the query, and the call that needs fewer. Raises `QueryError` for anything but a number of 2 or more, or None.
+        For development: a loop that sends a query for each row gets an `orm.RepeatedQueryWarning` with the line, the
+        query, and the call that needs fewer queries. Raises `QueryError` for anything but None and numbers from 2 on.
         """
         observer = self.query_log.observer
         return observer.times if isinstance(observer, Repeats) else None
@@ -106,11 +106,11 @@ class Database(databases.Database):
         self.query_log.observer = None if times is None else Repeats(times)
 
     def add_hook(self, hook: Hook) -> None:
-        """Call `hook` with a `QueryEvent` after each statement, failed ones and those of transactions included."""
+        """Call `hook` with a `QueryEvent` after each statement, including failed ones and those of transactions."""
         self.query_log.add(hook)
 
     def remove_hook(self, hook: Hook) -> None:
-        """Stop calling `hook`. Raises ValueError when it was not added."""
+        """Stop calling `hook`. Raises ValueError if it was not added."""
         self.query_log.remove(hook)
 
     async def connect(self) -> None:
@@ -122,7 +122,7 @@ class Database(databases.Database):
                 return
             was_connected = self.is_connected
             if not was_connected:
-                with connecting(self._backend.place):
+                with connecting(self._backend.display_name):
                     await self._backend.connect()
                 self._loop = asyncio.get_running_loop()
                 self.is_connected = True
@@ -134,7 +134,7 @@ class Database(databases.Database):
         """Close all connections.
 
         A `force_rollback` scope that was entered on a connected database is rolled back, and the database stays
-        connected, as it was found.
+        connected.
         """
         if self._leave_closed_loop():
             await self._backend.disconnect()
@@ -157,12 +157,12 @@ class Database(databases.Database):
         await self.connect()
         return self
 
-    async def make_ready(self, connection: Connection) -> None:
-        """Connect if that has not been done. For `Connection`, before it checks out a driver's connection."""
+    async def ensure_connected(self, connection: Connection) -> None:
+        """Connect the database if it is not connected, before `connection` checks out a driver's connection."""
         if self._ready and self._loop is asyncio.get_running_loop():
             return
         if connection is self._global_connection and self._connect_lock.locked() and self.is_connected:
-            return  # the scope's own transaction, being begun by connect()
+            return  # connect() is beginning the scope's transaction
         await self.connect()
 
     def autocommit_backend(self) -> ManagedBackend | None:
@@ -184,7 +184,7 @@ class Database(databases.Database):
         if self._global_connection is not None:
             return self._global_connection
         if self._force_rollback and not self.is_connected:
-            # The first use is inside the scope that rolls back, so it must not get a connection of its own.
+            # The first use is part of the scope that rolls back, so it has to be on the scope's connection.
             self._global_connection = Connection(self, self._backend, is_global=True)
             return self._global_connection
         connection: Any = self._connection_map.get(self._current_task)
@@ -199,32 +199,32 @@ class Database(databases.Database):
         `isolation` is `"read_uncommitted"`, `"read_committed"`, `"repeatable_read"` or `"serializable"` (SQLite is
         always serializable), `readonly=True` forbids writing, `deferrable=True` (PostgreSQL) waits for a safe snapshot,
         `force_rollback=True` rolls back at the end. Raises `QueryError` for an unknown option, and `TransactionError`
-        for options on an inner one.
+        for options of an inner transaction.
         """
         return Transaction(self.connection, force_rollback, **kwargs)
 
     async def on_commit(self, func: Callable[[], object], *, robust: bool = False) -> None:
-        """Call `func` after the commit of the current task's transaction; at once where there is none.
+        """Call `func` after the commit of the current task's transaction; at once if there is none.
 
-        `func` takes no arguments (`functools.partial` has room for some), and what it returns is awaited if it can be.
-        Functions run one after the other, in the order of their registration, after the outermost commit, when no
-        transaction is open any more. Those of a block that is rolled back never run, nor do those in a scope of
-        `force_rollback`.
+        `func` takes no arguments (use `functools.partial` to pass some), and its result is awaited if it is awaitable.
+        Functions run after the outermost commit, one after the other, in the order of their registration; no
+        transaction is open then. The functions of a block that is rolled back never run, nor do those of a
+        `force_rollback` scope.
 
-        The commit stays when one of them fails. Its error leaves the outermost block, and those after it do not run;
-        with `robust=True` it is logged by the `orm.transactions` logger, and they do.
+        A function that fails does not undo the commit: its error is raised from the outermost block, and the functions
+        after it do not run. With `robust=True` the error is logged by the `orm.transactions` logger, and they do.
 
-        Raises `QueryError` for what is not a function.
+        Raises `QueryError` if `func` cannot be called.
 
         >>> async with database.transaction():
         ...     order = await Order.objects.create(total=3)
         ...     await database.on_commit(functools.partial(send_receipt, order))
         """
         if self._force_rollback and not self._ready:
-            await self.connect()  # the scope that rolls back begins here, as it would with a query
+            await self.connect()  # as a query would, this begins the scope that rolls back
         connection = self._global_connection or self._connection_map.get(self._current_task)
         if connection is None or not connection._transaction_stack:
-            await read_callback(func, robust).run()
+            await commit_callback(func, robust).run()
         else:
             innermost = connection._transaction_stack[-1]
             assert isinstance(innermost, Transaction)
@@ -233,7 +233,7 @@ class Database(databases.Database):
     async def iterate(
         self, query: ClauseElement | str, values: dict[str, Any] | None = None
     ) -> AsyncGenerator[Any, None]:
-        """The rows of a query one by one."""
+        """The rows of a query, one by one."""
         records = self.connection().iterate(query, values)
         try:
             async for record in records:
@@ -255,7 +255,7 @@ class Database(databases.Database):
                 self._global_connection = None
 
     def _leave_closed_loop(self) -> bool:
-        """Whether it was connected on an event loop that is closed now, and has given up what was open there."""
+        """Let go of connections that were opened on a closed event loop. Returns whether there were any."""
         loop = asyncio.get_running_loop()
         if self._loop is loop:
             return False
@@ -263,7 +263,7 @@ class Database(databases.Database):
         if self._loop is not None and self.is_connected:
             if not self._loop.is_closed():
                 raise InterfaceError("this Database is connected on another event loop, which is still running")
-            self._backend.abandon()
+            self._backend.forget()
             self._ready = self.is_connected = self._scope_inside = False
             self._global_connection = self._global_transaction = None
         self._loop = loop

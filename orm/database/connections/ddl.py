@@ -31,7 +31,7 @@ async def drop_all(database: databases.Database, metadata: sqlalchemy.MetaData) 
 
 
 async def _run(database: databases.Database, metadata: sqlalchemy.MetaData, *, missing: bool) -> None:
-    # A plain databases.Database belongs to its user, who connects it: what is connected here is closed here.
+    # A plain databases.Database is connected by its user. If this function connects it, it disconnects it as well.
     connect_here = not database.is_connected and not isinstance(database, Database)
     if connect_here:
         await database.connect()
@@ -44,7 +44,7 @@ async def _run(database: databases.Database, metadata: sqlalchemy.MetaData, *, m
                 table for table in metadata.tables.values() if ((table.schema, table.name) in existing) is not missing
             ]
             if not missing and dialect.foreign_keys_enforced and (_circular(tables) or any(map(_restricted, tables))):
-                await _drop_freed(session, dialect, metadata, tables)
+                await _drop_circular(session, dialect, metadata, tables)
                 return
             for sql in statements(dialect, metadata, tables, create=missing):
                 await session.execute(sql)
@@ -56,11 +56,11 @@ async def _run(database: databases.Database, metadata: sqlalchemy.MetaData, *, m
 def statements(
     dialect: Dialect, metadata: sqlalchemy.MetaData, tables: list[sqlalchemy.Table], *, create: bool
 ) -> list[str]:
-    """The DDL that creates or drops these tables, with what belongs to them."""
-    found: list[str] = []
+    """The DDL that creates or drops these tables, their indexes and constraints included."""
+    ddl: list[str] = []
 
     def collect(element: ExecutableDDLElement, *args: Any, **kwargs: Any) -> None:
-        found.append(str(element.compile(dialect=dialect.sqlalchemy)))
+        ddl.append(str(element.compile(dialect=dialect.sqlalchemy)))
 
     connection = MockConnection(dialect.sqlalchemy, collect)
     run: Callable[..., None] = metadata.create_all if create else metadata.drop_all
@@ -69,11 +69,11 @@ def statements(
     run(connection, tables=tables, checkfirst=False)
     for key, rule in rules:
         key._create_rule = rule
-    return found
+    return ddl
 
 
 def _circular(tables: list[sqlalchemy.Table]) -> bool:
-    """Whether some of the tables point at each other, so that none can be dropped first."""
+    """Whether some of the tables reference each other, so that none can be dropped first."""
     try:
         sort_tables_and_constraints(tables, filter_fn=lambda key: False)  # type: ignore[no-untyped-call]
     except CircularDependencyError:
@@ -82,14 +82,14 @@ def _circular(tables: list[sqlalchemy.Table]) -> bool:
 
 
 def _restricted(table: sqlalchemy.Table) -> list[sqlalchemy.ForeignKeyConstraint]:
-    """The foreign keys by which rows of the table keep each other from being deleted."""
+    """The foreign keys by which rows of the table restrict the deletion of others."""
     return [key for key in table.foreign_key_constraints if key.ondelete == RESTRICT and key.referred_table is table]
 
 
-async def _drop_freed(
+async def _drop_circular(
     session: Session, dialect: Dialect, metadata: sqlalchemy.MetaData, tables: list[sqlalchemy.Table]
 ) -> None:
-    """Drop tables that point at each other, or at themselves, where a foreign key cannot be dropped by itself."""
+    """Drop tables that reference each other, or themselves, on a database that cannot drop a foreign key alone."""
     assert dialect.foreign_keys_enforced is not None
     [(enforced,)] = await session.fetch(dialect.foreign_keys_enforced)
     circular = _circular(tables)
@@ -100,8 +100,9 @@ async def _drop_freed(
     try:
         for sql in dialect.lift_foreign_keys if enforced else ():
             await session.execute(sql)
-        [(still,)] = await session.fetch(dialect.foreign_keys_enforced)  # It cannot be lifted inside a transaction.
-        for sql in _let_go(dialect, tables, circular) if still else ():
+        # Inside a transaction they stay enforced.
+        [(still_enforced,)] = await session.fetch(dialect.foreign_keys_enforced)
+        for sql in _clear_references(dialect, tables, circular) if still_enforced else ():
             await session.execute(sql)
         for sql in drops:
             await session.execute(sql)
@@ -110,14 +111,14 @@ async def _drop_freed(
             await session.execute(sql)
 
 
-def _let_go(dialect: Dialect, tables: list[sqlalchemy.Table], circular: bool) -> Iterator[str]:
-    """What lets rows point at themselves, or at nothing: then none keeps another."""
+def _clear_references(dialect: Dialect, tables: list[sqlalchemy.Table], circular: bool) -> Iterator[str]:
+    """UPDATEs that let rows reference themselves, or nothing, so that RESTRICT no longer blocks the drop."""
     for table in tables:
         for key in table.foreign_key_constraints:
-            itself = key.referred_table is table and not any(column.unique for column in key.columns)
-            nothing = (circular or key.referred_table is table) and all(column.nullable for column in key.columns)
-            if key.ondelete != RESTRICT or not (itself or nothing):
+            to_itself = key.referred_table is table and not any(column.unique for column in key.columns)
+            to_nothing = (circular or key.referred_table is table) and all(column.nullable for column in key.columns)
+            if key.ondelete != RESTRICT or not (to_itself or to_nothing):
                 continue
             update = sqlalchemy.update(table).where(*(column.is_not(None) for column in key.columns))
-            there = {element.parent: element.column if itself else sqlalchemy.null() for element in key.elements}
-            yield str(update.values(there).compile(dialect=dialect.sqlalchemy))
+            values = {element.parent: element.column if to_itself else sqlalchemy.null() for element in key.elements}
+            yield str(update.values(values).compile(dialect=dialect.sqlalchemy))

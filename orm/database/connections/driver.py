@@ -1,4 +1,4 @@
-"""What the ORM needs of a database driver, and which driver a connection belongs to."""
+"""What the ORM needs of a database driver, and which driver a database uses."""
 
 import importlib
 from collections import deque
@@ -13,10 +13,10 @@ from orm.utils.row_batches import RowReader
 
 
 class Outcome(NamedTuple):
-    """What a statement without rows did.
+    """The result of a statement without rows.
 
-    `rowcount` is the number of rows matched (-1 where the driver cannot tell), `lastrowid` the key that SQLite or MySQL
-    generated for an INSERT (None on PostgreSQL, and where nothing was inserted).
+    `rowcount` is the number of rows matched (-1 if the driver cannot tell), `lastrowid` the key that SQLite or MySQL
+    generated for an INSERT (None on PostgreSQL, and if nothing was inserted).
     """
 
     rowcount: int
@@ -24,27 +24,28 @@ class Outcome(NamedTuple):
 
 
 class RowStream(Protocol):
-    """The rows of a running query, read piece by piece."""
+    """The rows of a running query, read in batches."""
 
     async def read(self, count: int) -> Sequence[Any]:
         """Up to `count` further rows; fewer only at the end."""
 
     async def close(self) -> None:
-        """Give up what is left."""
+        """Discard the remaining rows."""
 
 
 class Driver(Protocol):
-    """A driver's calls in one shape. SQL and values are the driver's own; errors are the driver's, not yet translated.
+    """The calls of a driver, in one shape for all drivers. `raw` is the driver's connection.
 
-    One is made with `managed=True` for `orm.Database`, where every statement goes through it, and with `managed=False`
-    for a plain `databases.Database`, whose own transactions and methods know nothing of an open stream.
+    SQL and values are in the driver's form; errors are the driver's, not yet translated. A driver is created with
+    `managed=True` for `orm.Database`, which sends every statement through it, and with `managed=False` for a plain
+    `databases.Database`, whose transactions and methods know nothing of an open stream.
     """
 
     async def server(self, raw: Any) -> str | None:
         """The name of the server's dialect, if the connection tells it; None for the dialect that the URL names."""
 
     async def prepare(self, raw: Any) -> None:
-        """Make a connection that the ORM did not open fit for its SQL."""
+        """Prepare a connection that the ORM did not open for the ORM's SQL."""
 
     async def fetch(self, raw: Any, sql: str, args: Sequence[Any]) -> Sequence[Any]:
         """The rows of a statement."""
@@ -53,42 +54,42 @@ class Driver(Protocol):
         """The objects that `reader` makes of a statement's rows; of a large result in batches, while it arrives."""
 
     async def fetch_named(self, raw: Any, sql: str, args: Sequence[Any]) -> tuple[Sequence[str], Sequence[Any]]:
-        """The names of the columns, and the rows, of a statement that somebody else wrote."""
+        """The names of the columns, and the rows, of a statement that the ORM did not write."""
 
     async def execute(self, raw: Any, sql: str, args: Sequence[Any]) -> Outcome:
-        """Run a statement whose rows, if any, nobody wants."""
+        """Execute a statement and discard any rows."""
 
     async def fetch_together(self, raw: Any, statements: Sequence[tuple[str, Sequence[Any]]]) -> list[Sequence[Any]]:
-        """The rows of each of several statements that only read, from one state of the database, in one trip.
+        """The rows of each of several queries, from one state of the database, in one round trip.
 
-        Where the driver cannot, there is only one: see `Dialect.one_statement`.
+        A driver that cannot do so gets a single statement: see `Dialect.one_statement`.
         """
 
     async def stream(self, raw: Any, sql: str, args: Sequence[Any], *, in_transaction: bool) -> RowStream:
-        """Begin a query whose rows are read piece by piece."""
+        """Begin a query whose rows are read in batches."""
 
     async def configure(self, database: databases.Database) -> None:
-        """Set the options of a plain `databases.Database` that the ORM counts on."""
+        """Set the options of a plain `databases.Database` that the ORM relies on."""
 
 
 def driver_of(database: databases.Database) -> Driver:
     """The driver of a plain `databases.Database`; NotSupportedError for one that the ORM does not know."""
     dialect = find(database.url.dialect)
-    known = dialect.drivers if dialect is not None else ()
-    for driver_classes in known:
+    drivers = dialect.drivers if dialect is not None else ()
+    for driver_classes in drivers:
         if driver_classes.databases_backend == type(database._backend).__module__:
             module, _, name = driver_classes.driver.partition(":")
             driver: Driver = getattr(importlib.import_module(module), name)(managed=False)
             return driver
-    packages = ", ".join(driver_classes.package for driver_classes in known) or ", ".join(url_schemes())
+    packages = ", ".join(driver_classes.package for driver_classes in drivers) or ", ".join(url_schemes())
     raise NotSupportedError(f"{database.url.scheme}:// runs on a driver that the ORM does not know: use {packages}")
 
 
 class CursorStream:
-    """Rows read from an open cursor, which steps aside when the connection is needed for something else.
+    """Rows read from an open cursor, which gives way when its connection is needed for another statement.
 
     A connection of MySQL can do nothing else until all rows of a running query are read, and on SQLite a write might
-    show up in the rows still to come: `settle` reads what is left into memory first.
+    show up in the rows still to come: `drain` reads the remaining rows into memory first.
     """
 
     running: ClassVar[dict[int, "CursorStream"]] = {}
@@ -109,8 +110,8 @@ class CursorStream:
         self.running[id(raw)] = self
 
     @classmethod
-    async def settle(cls, raw: Any) -> None:
-        """Free the connection of its running stream, if there is one."""
+    async def drain(cls, raw: Any) -> None:
+        """Read the remaining rows of the connection's running stream, if there is one, into memory."""
         stream = cls.running.get(id(raw))
         if stream is not None:
             stream._buffered = deque(await stream._read_all())
@@ -128,7 +129,7 @@ class CursorStream:
         return rows
 
     async def close(self) -> None:
-        """Give up what is left."""
+        """Discard the remaining rows."""
         if not self._finished:
             await self._end(finished=False)
 

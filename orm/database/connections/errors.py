@@ -88,15 +88,15 @@ def translate(error: BaseException) -> ours.Error | None:
     return None if our is None else combine(our, error)
 
 
-def connect_failure(error: BaseException, place: str) -> ours.Error | None:
-    """Why no connection to `place` (a server and database, never a password) could be made; None as in `translate`."""
+def connect_failure(error: BaseException, server: str) -> ours.Error | None:
+    """Why no connection to `server` (a server and database, never a password) could be made; None as in `translate`."""
     if isinstance(error, ours.Error):
         return error
     if isinstance(error, (OSError, TimeoutError)) or classify(error) is not None:
         reason = (
             error.args[-1] if error.args and isinstance(error.args[-1], str) else str(error) or type(error).__name__
         )
-        return combine(ours.OperationalError, error, f"cannot connect to {place}: {reason}")
+        return combine(ours.OperationalError, error, f"cannot connect to {server}: {reason}")
     return None
 
 
@@ -124,10 +124,10 @@ translating = _Translating()
 class connecting:
     """`with connecting("postgresql at localhost, database 'shop'"):` raises what keeps a connection from being made."""
 
-    __slots__ = ("_place",)
+    __slots__ = ("_server",)
 
-    def __init__(self, place: str) -> None:
-        self._place = place
+    def __init__(self, server: str) -> None:
+        self._server = server
 
     def __enter__(self) -> None:
         return None
@@ -135,6 +135,6 @@ class connecting:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        failure = None if error is None else connect_failure(error, self._place)
+        failure = None if error is None else connect_failure(error, self._server)
         if failure is not None and failure is not error:
             raise failure from error

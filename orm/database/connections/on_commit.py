@@ -1,4 +1,4 @@
-"""What `on_commit` takes: functions that wait for a commit, and how they run after it."""
+"""The functions registered by `on_commit()`: how they are checked, and how they run after the commit."""
 
 import inspect
 import itertools
@@ -13,9 +13,9 @@ _numbers = itertools.count(1)
 
 
 class CommitCallback(NamedTuple):
-    """A function that waits for a commit.
+    """A function to call after a commit.
 
-    `number` is its place in the order of registration. When a `robust` one fails, the error is logged and no more.
+    Functions are called in the order of their `number`s. An error of a `robust` one is logged, not raised.
     """
 
     number: int
@@ -23,7 +23,7 @@ class CommitCallback(NamedTuple):
     robust: bool
 
     async def run(self) -> None:
-        """Call the function, and await what it returns if that can be awaited."""
+        """Call the function, and await its result if it is awaitable."""
         try:
             result = self.function()
             if inspect.isawaitable(result):
@@ -34,8 +34,8 @@ class CommitCallback(NamedTuple):
             logger.exception("%s, which on_commit() was given with robust=True, failed", _name(self.function))
 
 
-def read_callback(function: object, robust: bool) -> CommitCallback:
-    """What `on_commit(function, robust=…)` asks for; QueryError for anything that cannot be called."""
+def commit_callback(function: object, robust: bool) -> CommitCallback:
+    """The callback that `on_commit(function, robust=…)` registers; QueryError if the function cannot be called."""
     if inspect.iscoroutine(function):
         raise QueryError(
             f"on_commit() takes the function itself, not what calling it made: on_commit({function.__name__}), "
@@ -49,6 +49,6 @@ def read_callback(function: object, robust: bool) -> CommitCallback:
 
 
 def _name(function: object) -> str:
-    # A partial has no name of its own, and its repr shows the values it carries.
+    # A partial has no name, and its repr shows its arguments.
     function = getattr(function, "func", function)
     return str(getattr(function, "__qualname__", type(function).__qualname__))

@@ -17,10 +17,10 @@ ResultT = TypeVar("ResultT")
 
 
 class Session:
-    """The current task's connection of `database`, checked out for a few statements.
+    """The connection of the current task, checked out for a few statements.
 
-    Inside a transaction it is the transaction's connection. SQL has the driver's own placeholders, values are the
-    driver's own, and errors are the ORM's.
+    Inside a transaction it is the transaction's connection. SQL has the driver's placeholders, values are in the
+    driver's form, and errors are the ORM's.
 
     >>> async with Session(database) as session:
     ...     rows = await session.fetch("SELECT name FROM albums WHERE id = $1", [1])
@@ -40,7 +40,7 @@ class Session:
         if is_plain and not (state.is_configured and database.is_connected):
             await state.connect(database)
         connection: Any = database.connection()
-        if is_plain or not connection.enter():
+        if is_plain or not connection.enter_nowait():
             with translating:
                 await connection.__aenter__()
         self._connection = connection
@@ -62,7 +62,7 @@ class Session:
         error: BaseException | None = None,
         traceback: TracebackType | None = None,
     ) -> None:
-        if self._is_plain or not self._connection.leave():
+        if self._is_plain or not self._connection.leave_nowait():
             with translating:
                 await self._connection.__aexit__(kind, error, traceback)
 
@@ -73,11 +73,11 @@ class Session:
 
     @property
     def in_transaction(self) -> bool:
-        """Whether a transaction is open on this connection."""
+        """Whether a transaction is open on the connection."""
         return bool(self._connection._transaction_stack)
 
     def transaction(self, **options: Any) -> databases.core.Transaction:
-        """A transaction of this connection, a savepoint inside another one."""
+        """A transaction on the connection; inside another one, a savepoint."""
         transaction: databases.core.Transaction = self._connection.transaction(**options)
         return transaction
 
@@ -88,19 +88,19 @@ class Session:
     async def fetch_objects(self, sql: str, args: Sequence[Any], reader: RowReader) -> list[Any]:
         """The objects that `reader` makes of a statement's rows; of a large result in batches, while it arrives."""
         if self._log.active or open_trackers:
-            # What is reported is the time that the driver took.
+            # The time that is reported is the driver's alone.
             return await read_in_batches(reader, await self.fetch(sql, args))
         return await self._run(self._driver.fetch_objects, len, sql, args, reader)
 
     async def fetch_together(self, statements: Sequence[tuple[str, Sequence[Any]]]) -> list[Sequence[Any]]:
-        """The rows of each of several statements that only read, from one state of the database, in one trip."""
+        """The rows of each of several queries, from one state of the database, in one round trip."""
         sql = ";\n".join(sql for sql, _ in statements)
         args = [value for _, values in statements for value in values]
         async with self._lock:
-            with self._log.watch(sql, args) as watch, translating:
-                found = await self._driver.fetch_together(self._raw, statements)
-                watch.rows = sum(len(rows) for rows in found)
-                return found
+            with self._log.timer(sql, args) as timer, translating:
+                results = await self._driver.fetch_together(self._raw, statements)
+                timer.rows = sum(len(rows) for rows in results)
+                return results
 
     async def fetch_named(self, sql: str, args: Sequence[Any] = ()) -> tuple[Sequence[str], Sequence[Any]]:
         """The names of the columns, and the rows, of a statement that the ORM did not write."""
@@ -116,9 +116,9 @@ class Session:
         Other statements may run on the connection between the batches. On MySQL any of them, on SQLite a write, reads
         the rows still to come into memory first.
         """
-        # A generator that is left early is finished some time later: it keeps the connection until then.
-        with self._log.watch(sql, args) as watch:
-            watch.rows = 0
+        # A generator that is left early is finalised some time later, and holds the connection until then.
+        with self._log.timer(sql, args) as timer:
+            timer.rows = 0
             async with self._connection:
                 async with self._lock:
                     with translating:
@@ -128,7 +128,7 @@ class Session:
                         async with self._lock:
                             with translating:
                                 batch = await rows.read(chunk)
-                        watch.rows += len(batch)
+                        timer.rows += len(batch)
                         if batch:
                             yield batch
                         if len(batch) < chunk:
@@ -151,9 +151,9 @@ class Session:
             if not log.active and not open_trackers:
                 with translating:
                     return await call(self._raw, sql, args, *more)
-            with log.watch(sql, args) as watch, translating:
+            with log.timer(sql, args) as timer, translating:
                 result = await call(self._raw, sql, args, *more)
-                watch.rows = count_rows(result)
+                timer.rows = count_rows(result)
                 return result
 
 

@@ -1,4 +1,4 @@
-"""Transactions that leave nothing behind, however they end."""
+"""Transactions that leave their connection clean, however they end."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ import databases.core
 from databases.interfaces import TransactionBackend
 
 from orm.database.connections.errors import translating
-from orm.database.connections.on_commit import CommitCallback, read_callback
+from orm.database.connections.on_commit import CommitCallback, commit_callback
 from orm.exceptions import ConnectionLost, QueryError, TransactionError
 
 if TYPE_CHECKING:
@@ -26,12 +26,12 @@ ISOLATION_LEVELS = {
     for name in ("READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")
 }
 _savepoint_numbers = itertools.count(1)
-# The transactions that this task, and the one that started it, began in a scope that rolls back at the end.
-_visible_transactions: ContextVar[tuple["Transaction", ...]] = ContextVar("orm.open_here", default=())
+# The transactions that this task, and the task that started it, began in a `force_rollback` scope.
+_visible_transactions: ContextVar[tuple["Transaction", ...]] = ContextVar("orm.visible_transactions", default=())
 
 
 class Options(NamedTuple):
-    """What a transaction was asked to be. `isolation` is SQL's spelling, or None for the database's default."""
+    """The options of a transaction. `isolation` is the SQL name of a level, or None for the database's default."""
 
     isolation: str | None = None
     readonly: bool = False
@@ -41,29 +41,29 @@ class Options(NamedTuple):
 NO_OPTIONS = Options()
 
 
-def read_options(given: dict[str, Any]) -> Options:
+def read_options(arguments: dict[str, Any]) -> Options:
     """The options of `database.transaction(…)`; QueryError for one that does not exist."""
-    unknown = sorted(set(given) - set(Options._fields))
+    unknown = sorted(set(arguments) - set(Options._fields))
     if unknown:
         raise QueryError(f"transaction() takes {', '.join(Options._fields)} and force_rollback, not {unknown[0]!r}")
-    isolation = given.get("isolation")
+    isolation = arguments.get("isolation")
     if isolation is not None:
-        known = ISOLATION_LEVELS.get(str(isolation).strip().lower().replace(" ", "_"))
-        if known is None:
+        level = ISOLATION_LEVELS.get(str(isolation).strip().lower().replace(" ", "_"))
+        if level is None:
             raise QueryError(f"unknown isolation level {isolation!r}: choose one of {', '.join(ISOLATION_LEVELS)}")
-        isolation = known
-    return Options(isolation, bool(given.get("readonly", False)), bool(given.get("deferrable", False)))
+        isolation = level
+    return Options(isolation, bool(arguments.get("readonly", False)), bool(arguments.get("deferrable", False)))
 
 
 class SQLTransaction(TransactionBackend):
-    """One level of transaction on a connection: the root one, or a savepoint inside it."""
+    """A transaction of a connection, or a savepoint inside one."""
 
     def __init__(self, connection: "ManagedConnection") -> None:
         self._connection = connection
         self._savepoint: str | None = None
 
     async def start(self, is_root: bool, extra_options: dict[Any, Any]) -> None:
-        """Begin; TransactionError for options that a savepoint cannot have."""
+        """Begin it; TransactionError for options that a savepoint cannot have."""
         options = read_options(extra_options) if extra_options else NO_OPTIONS
         if is_root:
             await self._connection.begin(options)
@@ -75,7 +75,7 @@ class SQLTransaction(TransactionBackend):
         self._savepoint = savepoint
 
     async def commit(self) -> None:
-        """Keep the work. If that fails, the work of this level is undone before the error is raised."""
+        """Commit. If that fails, the work is rolled back before the error is raised."""
         if self._savepoint is None:
             await self._connection.commit()
             return
@@ -86,7 +86,7 @@ class SQLTransaction(TransactionBackend):
             raise
 
     async def rollback(self) -> None:
-        """Undo the work of this level."""
+        """Roll back."""
         if self._savepoint is None:
             await self._connection.rollback()
         else:
@@ -94,11 +94,11 @@ class SQLTransaction(TransactionBackend):
 
 
 class Transaction(databases.core.Transaction):
-    """A transaction, or inside another one a savepoint.
+    """A transaction; inside another one, a savepoint.
 
     Use it as `async with database.transaction():`, as the decorator `@database.transaction()`, or by hand:
     `transaction = await database.transaction()`, then `await transaction.commit()` or `.rollback()`.
-    However it ends, cancellation included, its connection goes back without it.
+    However it ends, cancellation included, its connection goes back to the pool outside of any transaction.
     """
 
     def __init__(self, connection_callable: Callable[[], "Connection"], force_rollback: bool, **options: Any) -> None:
@@ -106,15 +106,15 @@ class Transaction(databases.core.Transaction):
         self._find_connection = connection_callable
         self._opened: tuple[Connection, TransactionBackend] | None = None
         self._task: asyncio.Task[Any] | None = None
-        self._over: asyncio.Event | None = None  # made by whoever waits for it
+        self._end_event: asyncio.Event | None = None  # created by the first task that waits for it
         self._callbacks: list[CommitCallback] = []
 
     def __call__(self, func: FunctionT) -> FunctionT:
-        """Run each call of `func` in a transaction of its own."""
+        """Run each call of `func` in a new transaction."""
 
         @functools.wraps(func)
         async def wrapper(*args: Any, **kwargs: Any) -> Any:
-            # This object lives as long as the function, and many tasks may be in it at the same time.
+            # This object lives as long as the function, which many tasks may run at the same time.
             async with Transaction(self._find_connection, self._force_rollback, **self._extra_options):
                 return await func(*args, **kwargs)
 
@@ -122,7 +122,7 @@ class Transaction(databases.core.Transaction):
 
     @property
     def is_open(self) -> bool:
-        """Whether it has begun and is not over."""
+        """Whether it has begun and has not ended."""
         return self._opened is not None
 
     async def start(self) -> "Transaction":
@@ -130,7 +130,7 @@ class Transaction(databases.core.Transaction):
         if self._opened is not None:
             raise TransactionError("this transaction has begun already")
         connection = self._find_connection()
-        if not connection.enter():
+        if not connection.enter_nowait():
             await connection.__aenter__()
         try:
             while True:
@@ -139,7 +139,7 @@ class Transaction(databases.core.Transaction):
                     if other is None:
                         await self._begin(connection)
                         return self
-                await other._ended()
+                await other._wait_until_ended()
         finally:
             if not self.is_open:
                 await connection.__aexit__()
@@ -148,10 +148,11 @@ class Transaction(databases.core.Transaction):
         stack = connection._transaction_stack
         options = self._extra_options
         if connection.is_global and stack:
-            _visible_transactions.set((*(one for one in _visible_transactions.get() if one.is_open), self))
+            visible = (transaction for transaction in _visible_transactions.get() if transaction.is_open)
+            _visible_transactions.set((*visible, self))
             if len(stack) == 1:
-                # Here is the outermost level as far as the program knows, so options are in place; but a savepoint,
-                # which it is in truth, cannot have them.
+                # To the program this is the outermost transaction, which may have options. In fact it is a savepoint
+                # of the scope's transaction, which cannot: they are checked and ignored.
                 read_options(options)
                 options = {}
         backend = connection._connection.transaction()
@@ -163,21 +164,21 @@ class Transaction(databases.core.Transaction):
         self._task = asyncio.current_task()
 
     async def commit(self) -> None:
-        """Keep the work of this transaction; raises TransactionError if a failed statement has broken it."""
+        """Commit the transaction. Raises TransactionError if a failed statement has broken it."""
         await self._finish(keep=True)
 
     async def rollback(self) -> None:
-        """Undo the work of this transaction."""
-        # A lost connection has taken the transaction with it, and what lost it is being raised already.
+        """Roll the transaction back."""
+        # A lost connection has ended the transaction, and its error is being raised already.
         with contextlib.suppress(ConnectionLost):
             await self._finish(keep=False)
 
     async def on_commit(self, func: Callable[[], object], *, robust: bool = False) -> None:
-        """`Database.on_commit` for this transaction, which need not be the innermost one, nor of the current task.
+        """`Database.on_commit` for this transaction, even if it is not the innermost one, or another task's.
 
-        Raises `TransactionError` when it has not begun, or is over.
+        Raises `TransactionError` if it has not begun, or has ended.
         """
-        callback = read_callback(func, robust)
+        callback = commit_callback(func, robust)
         if self._opened is None:
             raise TransactionError("on_commit() of a transaction that has not begun, or is over")
         self._callbacks.append(callback)
@@ -198,9 +199,9 @@ class Transaction(databases.core.Transaction):
             outer = stack[-1] if stack else None
             callbacks, self._callbacks = self._callbacks, []
             self._opened = None
-            if self._over is not None:
-                self._over.set()
-            if not connection.leave():
+            if self._end_event is not None:
+                self._end_event.set()
+            if not connection.leave_nowait():
                 await connection.__aexit__()
         if not keep:
             return
@@ -211,17 +212,16 @@ class Transaction(databases.core.Transaction):
             assert isinstance(outer, Transaction)
             outer._callbacks += callbacks
 
-    async def _ended(self) -> None:
-        if self._over is None:
-            self._over = asyncio.Event()
-        await self._over.wait()
+    async def _wait_until_ended(self) -> None:
+        if self._end_event is None:
+            self._end_event = asyncio.Event()
+        await self._end_event.wait()
 
     def _blocking_transaction(self, connection: "Connection") -> "Transaction | None":
         """The open transaction of another task that has to end before this one can begin.
 
-        In the scope that rolls back at the end, all tasks share one connection, whose savepoints must end in the
-        opposite order of their beginning. One may begin inside a transaction of its own task, or of the task that
-        started it.
+        In a `force_rollback` scope all tasks share one connection, whose savepoints must end in the reverse order of
+        their beginning. A transaction may begin inside one of its own task, or of the task that started its task.
         """
         stack = connection._transaction_stack
         if not connection.is_global or len(stack) < 2:

@@ -11,7 +11,7 @@ from orm.database.connections.connection import ManagedBackend, ManagedConnectio
 from orm.database.connections.driver import CursorStream
 from orm.database.connections.pool import Pool
 from orm.database.connections.transactions import Options
-from orm.database.mysql.driver import MySQLDriver, settings
+from orm.database.mysql.driver import MySQLDriver, connection_settings
 from orm.exceptions import NotSupportedError
 
 ResultT = TypeVar("ResultT")
@@ -33,7 +33,7 @@ class MySQLBackend(ManagedBackend):
     def __init__(self, database_url: DatabaseURL | str, **options: Any) -> None:
         super().__init__(database_url, **options)  # type: ignore[call-arg]  # of the backend that comes after it
         url = self._database_url
-        self.place = f"mysql at {url.hostname or 'localhost'}:{url.port or 3306}, database {url.database!r}"
+        self.display_name = f"mysql at {url.hostname or 'localhost'}:{url.port or 3306}, database {url.database!r}"
 
     async def connect(self) -> None:
         """Open the first connections."""
@@ -49,7 +49,7 @@ class MySQLBackend(ManagedBackend):
             "password": url.password or "",
             "db": url.database,
             "autocommit": True,
-            **settings(options),
+            **connection_settings(options),
         }
         self._pool = Pool(
             lambda: self._open(**given),
@@ -76,10 +76,10 @@ class MySQLBackend(ManagedBackend):
         else:
             await pool.release(raw)
 
-    def abandon(self) -> None:
+    def forget(self) -> None:
         """Forget the connections of an event loop that is closed."""
         pool, self._pool = self.pool, None
-        pool.abandon()
+        pool.forget()
 
 
 async def _close(connection: Any) -> None:
@@ -107,7 +107,7 @@ class MySQLConnection(ManagedConnection):
             await self.run(f"SET TRANSACTION ISOLATION LEVEL {options.isolation}")
         await self.run("START TRANSACTION READ ONLY" if options.readonly else "START TRANSACTION")
 
-    async def around(self, sql: str, call: Callable[[], Awaitable[ResultT]]) -> ResultT:
+    async def run_in_order(self, sql: str, call: Callable[[], Awaitable[ResultT]]) -> ResultT:
         """Run one statement's `call`, once the rows of a running query are out of its way."""
-        await CursorStream.settle(self._connection)
-        return await super().around(sql, call)
+        await CursorStream.drain(self._connection)
+        return await super().run_in_order(sql, call)

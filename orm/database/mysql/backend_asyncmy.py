@@ -10,7 +10,7 @@ from databases.core import DatabaseURL
 
 from orm.database.mysql.backend import MySQLBackend, MySQLConnection
 from orm.database.mysql.driver import AsyncmyDriver
-from orm.database.mysql.prepared_statements import KEPT_STATEMENTS
+from orm.database.mysql.prepared_statements import STATEMENT_CACHE_SIZE
 
 
 def _escape_datetime(value: datetime.datetime, mapping: object = None) -> str:
@@ -35,7 +35,7 @@ class AsyncmyBackend(MySQLBackend, theirs.AsyncMyBackend):
         return AsyncmyConnection(self, self._dialect)
 
     async def _open(self, **options: Any) -> Any:
-        return await asyncmy.connect(**{"stmt_cache_size": KEPT_STATEMENTS, "conv": CONVERSIONS, **options})
+        return await asyncmy.connect(**{"stmt_cache_size": STATEMENT_CACHE_SIZE, "conv": CONVERSIONS, **options})
 
 
 class AsyncmyConnection(MySQLConnection, theirs.AsyncMyConnection):

@@ -17,11 +17,11 @@ from orm.utils.row_batches import BATCH_ROWS, RowReader, read_in_batches
 MAX_KNOWN_STATEMENTS = 1024
 FOUND_ROWS = 2  # CLIENT.FOUND_ROWS of the protocol: count the rows matched, not those that changed
 # Datetimes are in UTC; a key of 0 is a key, not a request to number the row.
-INIT = "SET time_zone = '+00:00', sql_mode = CONCAT(@@sql_mode, ',NO_AUTO_VALUE_ON_ZERO')"
-SETTINGS: dict[str, Any] = {"charset": "utf8mb4", "init_command": INIT}
+INIT_COMMAND = "SET time_zone = '+00:00', sql_mode = CONCAT(@@sql_mode, ',NO_AUTO_VALUE_ON_ZERO')"
+SETTINGS: dict[str, Any] = {"charset": "utf8mb4", "init_command": INIT_COMMAND}
 
 
-def settings(options: dict[str, Any]) -> dict[str, Any]:
+def connection_settings(options: dict[str, Any]) -> dict[str, Any]:
     """A user's connection options with those that the ORM counts on."""
     return {**SETTINGS, **options, "client_flag": options.get("client_flag", 0) | FOUND_ROWS}
 
@@ -140,7 +140,7 @@ class MySQLDriver(ABC):
 
     async def stream(self, raw: Any, sql: str, args: Sequence[Any], *, in_transaction: bool) -> RowStream:
         """Begin a query whose rows stay on the wire until they are read; on a plain database, in memory."""
-        await CursorStream.settle(raw)
+        await CursorStream.drain(raw)
         cursor = await self.cursor(raw, "SSCursor" if self.managed else "Cursor")
         count_round_trip()
         await cursor.execute(sql, tuple(args))
@@ -171,14 +171,14 @@ class MySQLDriver(ABC):
     async def configure(self, database: databases.Database) -> None:
         """Have a plain `databases.Database` connect with the ORM's settings, and close its idle connections without."""
         backend: Any = database._backend
-        backend._options = settings(backend._options)
+        backend._options = connection_settings(backend._options)
         if backend._pool is not None:
-            backend._pool._conn_kwargs.update(settings(backend._pool._conn_kwargs))
+            backend._pool._conn_kwargs.update(connection_settings(backend._pool._conn_kwargs))
             await backend._pool.clear()
 
     async def _run(self, raw: Any, sql: str, args: Sequence[Any]) -> Any:
         if CursorStream.running:
-            await CursorStream.settle(raw)
+            await CursorStream.drain(raw)
         cursor = await self.cursor(raw, "Cursor")
         count_round_trip()
         await cursor.execute(sql, tuple(args))
@@ -196,7 +196,7 @@ class AsyncmyDriver(MySQLDriver):
     async def fetch(self, raw: Any, sql: str, args: Sequence[Any]) -> Sequence[Any]:
         """The rows of a statement, as tuples."""
         if CursorStream.running:
-            await CursorStream.settle(raw)
+            await CursorStream.drain(raw)
         cursor = raw.cursor()
         count_round_trip()
         if can_be_prepared(sql, args):
@@ -209,7 +209,7 @@ class AsyncmyDriver(MySQLDriver):
     async def execute(self, raw: Any, sql: str, args: Sequence[Any]) -> Outcome:
         """Run a statement whose rows nobody wants."""
         if CursorStream.running:
-            await CursorStream.settle(raw)
+            await CursorStream.drain(raw)
         cursor = raw.cursor()
         count_round_trip()
         if can_be_prepared(sql, args):

@@ -12,35 +12,35 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-KEPT_STATEMENTS = 100
-MOST_VALUES = 200
-PLAIN = frozenset([int, str, type(None), bool, float, decimal.Decimal, datetime.datetime, datetime.date])
-SMALL = 1 << 63
+STATEMENT_CACHE_SIZE = 100
+MAX_VALUES = 200
+PREPARABLE_TYPES = frozenset([int, str, type(None), bool, float, decimal.Decimal, datetime.datetime, datetime.date])
+INT64_LIMIT = 1 << 63
 
 COLUMN = r"`?\w+`?(?:\.`?\w+`?)*"
-SAFE = re.compile(
+TYPED_PLACEHOLDERS = re.compile(
     # a comparison or an assignment, and what may come after it
     rf"{COLUMN} ?(?:=|<>|<=|>=|<|>) ?%s(?=\)*\s*(?:,|AND\b|OR\b|LIMIT\b|ORDER\b|WHERE\b|FOR\b|RETURNING\b|\Z))"
     rf"|{COLUMN} IN \((?:%s(?:, )?)+\)"
     r"|\bLIMIT %s(?:, ?%s| OFFSET %s)?\Z"
     r"|\bVALUES ?(?:\((?:(?:%s|DEFAULT)(?:, )?)+\)(?:, )?)+"
 )
-UNSAFE = re.compile(r"%s|%%|\bGROUP BY\b|\bDISTINCT\b|\bUNION\b|\bINTERSECT\b|\bEXCEPT\b|\bOVER\b")
-ROWS = re.compile(r"\s*(?:SELECT|INSERT|UPDATE|DELETE)\b", re.IGNORECASE)
+UNTYPED = re.compile(r"%s|%%|\bGROUP BY\b|\bDISTINCT\b|\bUNION\b|\bINTERSECT\b|\bEXCEPT\b|\bOVER\b")
+PREPARABLE_STATEMENT = re.compile(r"\s*(?:SELECT|INSERT|UPDATE|DELETE)\b", re.IGNORECASE)
 
 
 @functools.lru_cache(maxsize=1024)
 def is_safe(sql: str) -> bool:
     """Whether each placeholder of a statement of the ORM's own stands where its type is that of a column."""
-    return ROWS.match(sql) is not None and UNSAFE.search(SAFE.sub(" ", sql)) is None
+    return PREPARABLE_STATEMENT.match(sql) is not None and UNTYPED.search(TYPED_PLACEHOLDERS.sub(" ", sql)) is None
 
 
 def can_be_prepared(sql: str, args: Sequence[Any]) -> bool:
     """Whether to send a statement with these values as a prepared one."""
-    if not 0 < len(args) <= MOST_VALUES or not is_safe(sql):
+    if not 0 < len(args) <= MAX_VALUES or not is_safe(sql):
         return False
     for value in args:
         kind = type(value)
-        if kind not in PLAIN or (kind is int and not -SMALL <= value < SMALL):
+        if kind not in PREPARABLE_TYPES or (kind is int and not -INT64_LIMIT <= value < INT64_LIMIT):
             return False
     return True

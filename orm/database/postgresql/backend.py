@@ -61,7 +61,7 @@ class PostgreSQLBackend(postgres.PostgresBackend, ManagedBackend):
     def __init__(self, database_url: DatabaseURL | str, **options: Any) -> None:
         super().__init__(database_url, **options)
         url = self._database_url
-        self.place = f"postgresql at {url.hostname or 'localhost'}:{url.port or 5432}, database {url.database!r}"
+        self.display_name = f"postgresql at {url.hostname or 'localhost'}:{url.port or 5432}, database {url.database!r}"
         self.driver = AsyncpgDriver(managed=True)
 
     async def connect(self) -> None:
@@ -111,10 +111,10 @@ class PostgreSQLBackend(postgres.PostgresBackend, ManagedBackend):
         finally:
             await pool.release(raw)
 
-    def abandon(self) -> None:
+    def forget(self) -> None:
         """Forget the connections of an event loop that is closed."""
         pool, self._pool = self.pool, None
-        for connection in pool.abandon():
+        for connection in pool.forget():
             # Their sockets are closed on the way to being told so by the loop, which nobody can be any more.
             with contextlib.suppress(RuntimeError):
                 connection.terminate()
@@ -124,7 +124,7 @@ class PostgreSQLBackend(postgres.PostgresBackend, ManagedBackend):
         return PostgreSQLConnection(self, self._dialect)
 
 
-class _OwnCursors(postgres.PostgresConnection):
+class _StreamingIterate(postgres.PostgresConnection):
     """`iterate` of `databases` on the ORM's cursors, which need no transaction, nor asyncpg's idea of one."""
 
     async def iterate(self, query: ClauseElement) -> AsyncGenerator[Any, None]:
@@ -145,11 +145,11 @@ class _OwnCursors(postgres.PostgresConnection):
             await rows.close()
 
 
-class PostgreSQLConnection(ManagedConnection, _OwnCursors):
+class PostgreSQLConnection(ManagedConnection, _StreamingIterate):
     """One connection of the pool while it is checked out."""
 
     manager: PostgreSQLBackend
-    own_cursors = True
+    iterates_with_driver = True
 
     def __init__(self, manager: PostgreSQLBackend, dialect: Any) -> None:
         postgres.PostgresConnection.__init__(self, manager, dialect)
@@ -168,7 +168,7 @@ class PostgreSQLConnection(ManagedConnection, _OwnCursors):
 
     async def commit(self) -> None:
         """Commit the outermost transaction; TransactionError when a failed statement has broken it."""
-        with self.manager.log.watch("COMMIT", ()), translating:
+        with self.manager.log.timer("COMMIT", ()), translating:
             count_round_trip()
             # PostgreSQL answers a COMMIT of a broken transaction with a rollback, and no error.
             if await self._connection.execute("COMMIT") == "ROLLBACK":

@@ -63,7 +63,7 @@ class AsyncpgDriver:
 
     def __init__(self, *, managed: bool) -> None:
         self.managed = managed
-        self._arrivals = PendingResultGCGuard()
+        self._gc_guard = PendingResultGCGuard()
 
     async def server(self, raw: Any) -> None:
         """The URL tells PostgreSQL from a database that speaks its protocol."""
@@ -74,11 +74,11 @@ class AsyncpgDriver:
     async def fetch(self, raw: Any, sql: str, args: Sequence[Any]) -> Sequence[Any]:
         """The rows of a statement, as asyncpg's records, which come all at once."""
         count_round_trip()
-        number = self._arrivals.begin()
+        number = self._gc_guard.begin()
         try:
             rows: Sequence[Any] = await raw.fetch(sql, *args)
         finally:
-            self._arrivals.end(number)
+            self._gc_guard.end(number)
         return rows
 
     async def fetch_objects(self, raw: Any, sql: str, args: Sequence[Any], reader: RowReader) -> list[Any]:

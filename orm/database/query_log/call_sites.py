@@ -10,7 +10,7 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 # The packages between the user's `await` and the server.
-HIDDEN = frozenset(
+INTERNAL_PACKAGES = frozenset(
     {
         "aiomysql",
         "aiosqlite",
@@ -26,7 +26,7 @@ HIDDEN = frozenset(
     }
 )
 # Where a task ends and its event loop begins.
-LOOP = frozenset(
+EVENT_LOOP_FUNCTIONS = frozenset(
     {
         ("asyncio.events", "_run"),
         ("asyncio.base_events", "_run_once"),
@@ -59,7 +59,7 @@ class Source(NamedTuple):
         return f"{place}: {self.text}" if self.text else place
 
 
-def enter_task() -> tuple["weakref.ref[asyncio.Task[Any]]", ...]:
+def record_task() -> tuple["weakref.ref[asyncio.Task[Any]]", ...]:
     """Remember the current task, for the tasks that it will start; returns its line of descent, itself last."""
     lineage = _lineage.get()
     task = _current_task()
@@ -71,30 +71,30 @@ def enter_task() -> tuple["weakref.ref[asyncio.Task[Any]]", ...]:
 
 def parent_of(task: asyncio.Task[Any]) -> "asyncio.Task[Any] | None":
     """The task that started the current one, `task`, if it is known and still runs."""
-    lineage = enter_task()
+    lineage = record_task()
     parent = lineage[-2]() if len(lineage) > 1 else None
     return None if parent is None or parent.done() else parent
 
 
-def locate() -> Source | None:
+def find_call_site() -> Source | None:
     """The innermost line of the user's that waits for the caller; None when there is none.
 
     A coroutine of the ORM's that is a task of its own (in `asyncio.gather`, say) has no such line: then it is the one
     where the task that started it waits.
     """
-    lineage = enter_task()
+    lineage = record_task()
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         module = frame.f_globals.get("__name__") or ""
         package = module.partition(".")[0]
-        if (module, frame.f_code.co_name) in LOOP or package == "uvloop":
+        if (module, frame.f_code.co_name) in EVENT_LOOP_FUNCTIONS or package == "uvloop":
             break
-        if package not in HIDDEN:
+        if package not in INTERNAL_PACKAGES:
             return _source(frame)
         frame = frame.f_back
     for reference in reversed(lineage[:-1]):
         task = reference()
-        found = None if task is None else _waits_at(task)
+        found = None if task is None else _suspended_at(task)
         if found is not None:
             return found
     return None
@@ -107,7 +107,7 @@ def _current_task() -> "asyncio.Task[Any] | None":
         return None
 
 
-def _waits_at(task: asyncio.Task[Any]) -> Source | None:
+def _suspended_at(task: asyncio.Task[Any]) -> Source | None:
     """The innermost line of the user's in a task that is suspended."""
     found: FrameType | None = None
     waiting: Any = task.get_coro()
@@ -115,7 +115,7 @@ def _waits_at(task: asyncio.Task[Any]) -> Source | None:
         frame: FrameType | None = None
         for kind in ("cr", "gi", "ag"):
             frame = frame or getattr(waiting, f"{kind}_frame", None)
-        if frame is not None and (frame.f_globals.get("__name__") or "").partition(".")[0] not in HIDDEN:
+        if frame is not None and (frame.f_globals.get("__name__") or "").partition(".")[0] not in INTERNAL_PACKAGES:
             found = frame
         waiting = (
             getattr(waiting, "cr_await", None)

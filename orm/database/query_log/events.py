@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Protocol
 
-from orm.database.query_log.call_sites import Source, locate
+from orm.database.query_log.call_sites import Source, find_call_site
 from orm.database.query_log.normalized_sql import is_transaction, shape_of
 
 logger = logging.getLogger("orm.sql")
@@ -77,13 +77,13 @@ class Tracker(Protocol):
 # Statements look here first: as long as it is empty, that is all that tracking costs them.
 open_trackers: set[Tracker] = set()
 # The trackers that were opened in this task, or in those it was started from, and may be closed by now.
-trackers_here: ContextVar[tuple[Tracker, ...]] = ContextVar("orm.trackers", default=())
+context_trackers: ContextVar[tuple[Tracker, ...]] = ContextVar("orm.trackers", default=())
 
 
 def count_round_trip() -> None:
     """Count one call of the real driver: on a server a round trip, on SQLite a hop to the connection's thread."""
     if open_trackers:
-        for tracker in trackers_here.get():
+        for tracker in context_trackers.get():
             if tracker in open_trackers:
                 tracker.called()
 
@@ -141,8 +141,8 @@ class QueryLog:
         self.hooks = tuple(hooks)
         self.active = bool(hooks) or self._observer is not None
 
-    def watch(self, sql: str, values: Any) -> "StatementTimer":
-        """`with log.watch(sql, values) as watch:` reports the statement that runs in its block; set `watch.rows`."""
+    def timer(self, sql: str, values: Any) -> "StatementTimer":
+        """`with log.watch(sql, values) as watch:` reports the statement that runs in its block; set `timer.rows`."""
         return StatementTimer(self, sql, values) if self.active or open_trackers else null_timer
 
 
@@ -181,18 +181,18 @@ class StatementTimer:
                 hook(event)
 
     def _announce(self) -> None:
-        trackers = [tracker for tracker in trackers_here.get() if tracker in open_trackers]
+        trackers = [tracker for tracker in context_trackers.get() if tracker in open_trackers]
         observer = self._log.observer
         if not trackers and observer is None:
             return
-        self._query = query = TrackedQuery(self._sql, self._values, locate(), time.perf_counter())
+        self._query = query = TrackedQuery(self._sql, self._values, find_call_site(), time.perf_counter())
         for tracker in trackers:
             tracker.sent(query)
         if observer is not None:
             observer(query)
 
 
-class _Unwatched(StatementTimer):
+class _NullTimer(StatementTimer):
     """What nobody wants to hear of. It is shared, and means nothing."""
 
     __slots__ = ()
@@ -209,4 +209,4 @@ class _Unwatched(StatementTimer):
         return None
 
 
-null_timer = _Unwatched()
+null_timer = _NullTimer()

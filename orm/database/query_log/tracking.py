@@ -9,8 +9,8 @@ from types import TracebackType
 
 from typing_extensions import Self
 
-from orm.database.query_log.call_sites import Source, enter_task
-from orm.database.query_log.events import TrackedQuery, open_trackers, trackers_here
+from orm.database.query_log.call_sites import Source, record_task
+from orm.database.query_log.events import TrackedQuery, context_trackers, open_trackers
 from orm.exceptions import QueryError
 
 
@@ -61,10 +61,10 @@ class QueryTracker:
         """How often the driver was called, for transactions too: on SQLite hops to the connection's thread."""
 
     def __enter__(self) -> Self:
-        if self in trackers_here.get():
+        if self in context_trackers.get():
             raise QueryError("These queries are being tracked already: call orm.track_queries() once for each block.")
-        enter_task()
-        trackers_here.set((*trackers_here.get(), self))
+        record_task()
+        context_trackers.set((*context_trackers.get(), self))
         open_trackers.add(self)
         return self
 
@@ -73,7 +73,7 @@ class QueryTracker:
     ) -> None:
         # Tasks that go on after the block still have it in their context.
         open_trackers.discard(self)
-        trackers_here.set(tuple(tracker for tracker in trackers_here.get() if tracker is not self))
+        context_trackers.set(tuple(tracker for tracker in context_trackers.get() if tracker is not self))
 
     async def __aenter__(self) -> Self:
         return self.__enter__()
@@ -122,8 +122,8 @@ class QueryTracker:
         groups = self.groups.values()
         seconds = sum(group.seconds for group in groups)
         lines = [
-            f"{_several(self.count, 'query', 'queries')} in {_several(len(groups), 'shape', 'shapes')},"
-            f" {_several(self.round_trips, 'round trip', 'round trips')}, {seconds * 1000:.1f} ms"
+            f"{_count_of(self.count, 'query', 'queries')} in {_count_of(len(groups), 'shape', 'shapes')},"
+            f" {_count_of(self.round_trips, 'round trip', 'round trips')}, {seconds * 1000:.1f} ms"
         ]
         for group in groups:
             lines.append(f"{group.count:4} × {group.shape}  -- {group.seconds * 1000:.1f} ms")
@@ -138,7 +138,7 @@ class QueryTracker:
         return self.report()
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__}: {_several(self.count, 'query', 'queries')}>"
+        return f"<{type(self).__name__}: {_count_of(self.count, 'query', 'queries')}>"
 
 
 class QueryLimit(QueryTracker):
@@ -153,7 +153,7 @@ class QueryLimit(QueryTracker):
     ) -> None:
         super().__exit__(kind, error, traceback)
         if error is None and self.count > self.limit:
-            allowed = _several(self.limit, "query", "queries")
+            allowed = _count_of(self.limit, "query", "queries")
             raise AssertionError(f"{allowed} at most, but there were {self.count}.\n{self}")
 
 
@@ -175,5 +175,5 @@ def assert_max_queries(limit: int) -> QueryLimit:
     return QueryLimit(limit)
 
 
-def _several(count: int, one: str, many: str) -> str:
+def _count_of(count: int, one: str, many: str) -> str:
     return f"{count} {one if count == 1 else many}"

@@ -18,7 +18,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from orm.database.dialect_registry import dialect_for
 from orm.database.sql.functions import registered_dialect
-from orm.utils.codegen import over_list
+from orm.utils.codegen import list_converter
 
 # SQLAlchemy compares what it takes for a boolean with 1 where there is no boolean type, and so hides it from indexes.
 UNTYPED: Any = sqlalchemy.types.NullType()
@@ -145,5 +145,5 @@ class ListOf(TypeDecorator[Iterable[Any]]):
     def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
         """Each value as the item type binds it, then all of them as the dialect passes a list."""
         process = self.item.dialect_impl(dialect).bind_processor(dialect)
-        encode, convert = dialect_for(dialect).encode_list, over_list(process)
+        encode, convert = dialect_for(dialect).encode_list, list_converter(process)
         return lambda values: encode(convert(values))

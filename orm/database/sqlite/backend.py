@@ -19,7 +19,7 @@ from orm.database.connections.errors import translating
 from orm.database.connections.pool import Pool
 from orm.database.connections.transactions import Options
 from orm.database.query_log.events import count_round_trip
-from orm.database.sqlite.driver import ORMConnection, execute, fetch, first_word, hop, is_write
+from orm.database.sqlite.driver import ORMConnection, execute, fetch, first_word, is_write, run_in_thread
 from orm.database.sqlite.writer_lock import SerializedWriterDriver, WriterLock
 from orm.exceptions import NotSupportedError
 from orm.utils.gc_control import MIN_OBJECTS
@@ -32,7 +32,7 @@ MAX_SIZE = 5
 # Above what the commits between two checkpoints of the driver's need, so that a commit seldom makes one by itself.
 CHECKPOINT_PAGES = 4000
 # Options of `sqlite3.connect` without which a connection stays in its thread.
-_OURS = {"factory", "check_same_thread", "isolation_level"}
+THREAD_OPTIONS = {"factory", "check_same_thread", "isolation_level"}
 
 
 class SQLiteBackend(sqlite.SQLiteBackend, ManagedBackend):
@@ -58,18 +58,18 @@ class SQLiteBackend(sqlite.SQLiteBackend, ManagedBackend):
         rest = {key: value for key, value in url.options.items() if key not in own}
         self._path = url.database + ("?" + urlencode(rest) if rest else "")
         self.in_memory = url.database in ("", ":memory:") or ":memory:" in self._path or "mode=memory" in self._path
-        self._kept: aiosqlite.Connection | None = None
-        self._left: list[aiosqlite.Connection] = []
+        self._memory_connection: aiosqlite.Connection | None = None
+        self._idle_of_closed_loop: list[aiosqlite.Connection] = []
         self._pool: Any = None
-        self.place = "sqlite in memory" if self.in_memory else f"sqlite at {url.database}"
+        self.display_name = "sqlite in memory" if self.in_memory else f"sqlite at {url.database}"
         self.driver = SerializedWriterDriver(self._timeout)
 
     async def connect(self) -> None:
         """Open the first connections; a file database is switched to WAL."""
         least, most = (1, 1) if self.in_memory else self._sizes
-        self.driver.turn = WriterLock(self._timeout)
-        self._pool = Pool(self._make, self._close, self._is_usable, max_size=most, acquire_timeout=self._timeout)
-        self._pool.adopt(self._take_left())
+        self.driver.writer_lock = WriterLock(self._timeout)
+        self._pool = Pool(self._open, self._close, self._is_usable, max_size=most, acquire_timeout=self._timeout)
+        self._pool.add_idle(self._take_idle_of_closed_loop())
         await self._pool.fill(max(least, 1))
 
     async def disconnect(self) -> None:
@@ -77,9 +77,9 @@ class SQLiteBackend(sqlite.SQLiteBackend, ManagedBackend):
         pool, self._pool = self._pool, None
         if pool is not None:
             await pool.close()
-        for connection in self._take_left():
+        for connection in self._take_idle_of_closed_loop():
             await self._close(connection)
-        kept, self._kept = self._kept, None
+        kept, self._memory_connection = self._memory_connection, None
         if kept is not None:
             await kept.close()
 
@@ -88,7 +88,7 @@ class SQLiteBackend(sqlite.SQLiteBackend, ManagedBackend):
         rows = self._fetch_on_loop(sql, args)
         if rows is None:
             return await super().fetch(sql, args)
-        if self.driver.pace.should_yield():
+        if self.driver.quick_statements.should_yield():
             await asyncio.sleep(0)
         return rows
 
@@ -97,24 +97,24 @@ class SQLiteBackend(sqlite.SQLiteBackend, ManagedBackend):
         rows = self._fetch_on_loop(sql, args)
         if rows is None:
             return await super().fetch_objects(sql, args, reader)
-        if self.driver.pace.should_yield():
+        if self.driver.quick_statements.should_yield():
             await asyncio.sleep(0)
         return reader(rows) if len(rows) < MIN_OBJECTS else await read_in_batches(reader, rows)
 
     def _fetch_on_loop(self, sql: str, args: Sequence[Any]) -> list[Any] | None:
         """The rows of a quick query, fetched in this thread; None if it is not quick, or no connection is free."""
-        pace = self.driver.pace
-        if not pace.is_quick(sql) or is_write(sql):
+        quick_statements = self.driver.quick_statements
+        if not quick_statements.is_quick(sql) or is_write(sql):
             return None
         pool = self._pool  # `autocommit_backend` has seen that it is open
-        raw = pool.take()
+        raw = pool.acquire_nowait()
         if raw is None:
             return None
         try:
             with translating:
-                return pace.read_here(raw._conn, fetch, sql, args)
+                return quick_statements.run_read(raw._conn, fetch, sql, args)
         finally:
-            pool.give(raw)  # it succeeds: nothing else has run since the connection was taken
+            pool.release_nowait(raw)  # it succeeds: nothing else has run since the connection was taken
 
     async def check_in(self, raw: aiosqlite.Connection, *, dirty: bool) -> None:
         """Return a connection to the pool, clean; close one that may carry state."""
@@ -123,7 +123,7 @@ class SQLiteBackend(sqlite.SQLiteBackend, ManagedBackend):
         try:
             if pool is not None and raw._connection is not None:
                 if raw.in_transaction:
-                    await hop(raw, _leave_transaction)
+                    await run_in_thread(raw, _leave_transaction)
                 usable = not dirty or self.in_memory
         finally:
             if pool is None:
@@ -133,26 +133,26 @@ class SQLiteBackend(sqlite.SQLiteBackend, ManagedBackend):
             else:
                 await pool.discard(raw)
 
-    def abandon(self) -> None:
+    def forget(self) -> None:
         """Leave a closed event loop. The connections live in threads, not in the loop, and serve the next one."""
         pool, self._pool = self.pool, None
-        idle = pool.abandon()
+        idle = pool.forget()
         if not self.in_memory:
-            self._left = idle
+            self._idle_of_closed_loop = idle
 
     def connection(self) -> "SQLiteConnection":
         """A connection, not yet checked out."""
         return SQLiteConnection(self, self._dialect)
 
-    def _take_left(self) -> list[aiosqlite.Connection]:
-        left, self._left = self._left, []
+    def _take_idle_of_closed_loop(self) -> list[aiosqlite.Connection]:
+        left, self._idle_of_closed_loop = self._idle_of_closed_loop, []
         return left
 
-    async def _make(self) -> aiosqlite.Connection:
-        if self._kept is not None:
+    async def _open(self) -> aiosqlite.Connection:
+        if self._memory_connection is not None:
             # A closed event loop may have left it in the middle of a transaction.
-            await hop(self._kept, _leave_transaction)
-            return self._kept
+            await run_in_thread(self._memory_connection, _leave_transaction)
+            return self._memory_connection
         options = {
             "isolation_level": None,
             "timeout": self._timeout,
@@ -172,19 +172,19 @@ class SQLiteBackend(sqlite.SQLiteBackend, ManagedBackend):
             await asyncio.to_thread(thread.join)  # aiosqlite stops it without waiting for its last word
             raise
         if self.in_memory:
-            self._kept = connection
+            self._memory_connection = connection
             has_log = False
         else:
             try:
-                has_log = await hop(connection, _set_up_file)
+                has_log = await run_in_thread(connection, _configure_file)
             except sqlite3.Error:
                 await connection.close()
                 raise
-        self.driver.pace.on = (self.in_memory or has_log) and not _OURS & self._options.keys()
+        self.driver.quick_statements.enabled = (self.in_memory or has_log) and not THREAD_OPTIONS & self._options.keys()
         return connection
 
     async def _close(self, connection: aiosqlite.Connection) -> None:
-        if connection is not self._kept:
+        if connection is not self._memory_connection:
             await connection.close()
 
     @staticmethod
@@ -192,7 +192,7 @@ class SQLiteBackend(sqlite.SQLiteBackend, ManagedBackend):
         return connection._connection is not None
 
 
-def _set_up_file(connection: sqlite3.Connection) -> bool:
+def _configure_file(connection: sqlite3.Connection) -> bool:
     """Set a new connection up; whether its file has a write-ahead log."""
     # WAL lets readers go on beside the writer. With it, NORMAL is as safe as FULL when the program crashes.
     connection.execute("PRAGMA synchronous = NORMAL")
@@ -205,35 +205,35 @@ def _set_up_file(connection: sqlite3.Connection) -> bool:
     return bool(mode == "wal")
 
 
-class _OneHop(sqlite.SQLiteConnection):
+class _SingleTripExecute(sqlite.SQLiteConnection):
     """`execute` of `databases` for a connection that is kept, and its other calls counted.
 
     Its own takes the last inserted id, which a connection remembers for ever, for that of any statement.
     """
 
     async def fetch_all(self, query: ClauseElement) -> Any:
-        self._count_hops()
+        self._count_trips()
         return await super().fetch_all(query)
 
     async def fetch_one(self, query: ClauseElement) -> Any:
-        self._count_hops()
+        self._count_trips()
         return await super().fetch_one(query)
 
     async def execute(self, query: ClauseElement) -> Any:
         sql, args = self._compile(query)[:2]
         connection = self._connection
         assert connection is not None
-        outcome = await hop(connection, execute, sql, args)
+        outcome = await run_in_thread(connection, execute, sql, args)
         is_insert = first_word(sql) in ("INSERT", "REPLACE") and outcome.rowcount > 0
         return outcome.lastrowid if is_insert else outcome.rowcount
 
     @staticmethod
-    def _count_hops() -> None:
+    def _count_trips() -> None:
         for _ in ("execute", "fetch", "close"):
             count_round_trip()
 
 
-class SQLiteConnection(ManagedConnection, _OneHop):
+class SQLiteConnection(ManagedConnection, _SingleTripExecute):
     """One connection while it is checked out."""
 
     manager: SQLiteBackend
@@ -242,7 +242,7 @@ class SQLiteConnection(ManagedConnection, _OneHop):
         self._connection = None
         self._dialect = dialect
         self.manager = manager
-        self._has_turn = False
+        self._has_writer_lock = False
         self._is_readonly = False
 
     @property
@@ -256,11 +256,11 @@ class SQLiteConnection(ManagedConnection, _OneHop):
         try:
             if raw._connection is not None and (raw.in_transaction or self._is_readonly):
                 self.dirty = True  # should it fail
-                await hop(raw, _leave_transaction)
+                await run_in_thread(raw, _leave_transaction)
                 self.dirty = dirty
         finally:
-            if self._has_turn:
-                self._end_turn()
+            if self._has_writer_lock:
+                self._release_writer_lock()
             await super().release()
 
     async def begin(self, options: Options) -> None:
@@ -272,15 +272,15 @@ class SQLiteConnection(ManagedConnection, _OneHop):
             await self.run("PRAGMA query_only = ON")
             await self.run("BEGIN")
             return
-        await self.manager.driver.turn.take()
-        self._has_turn = True
+        await self.manager.driver.writer_lock.acquire()
+        self._has_writer_lock = True
         started = False
         try:
             await self.run("BEGIN IMMEDIATE")
             started = True
         finally:
             if not started:
-                self._end_turn()
+                self._release_writer_lock()
 
     async def commit(self) -> None:
         """Commit the outermost transaction. SQLite keeps one open whose commit failed; here it is rolled back."""
@@ -299,19 +299,19 @@ class SQLiteConnection(ManagedConnection, _OneHop):
                 await self.run("PRAGMA query_only = OFF")
                 self._is_readonly = False
         finally:
-            self._end_turn()
+            self._release_writer_lock()
 
-    async def around(self, sql: str, call: Callable[[], Awaitable[ResultT]]) -> ResultT:
+    async def run_in_order(self, sql: str, call: Callable[[], Awaitable[ResultT]]) -> ResultT:
         """Run one statement's `call`, in its turn."""
         if not is_write(sql):
             return await call()
-        await CursorStream.settle(self._connection)
-        return await self.manager.driver.turn.during(self._connection, call)
+        await CursorStream.drain(self._connection)
+        return await self.manager.driver.writer_lock.run_locked(self._connection, call)
 
-    def _end_turn(self) -> None:
-        if self._has_turn:
-            self._has_turn = False
-            self.manager.driver.turn.give_back()
+    def _release_writer_lock(self) -> None:
+        if self._has_writer_lock:
+            self._has_writer_lock = False
+            self.manager.driver.writer_lock.release()
 
 
 def _leave_transaction(connection: sqlite3.Connection) -> None:

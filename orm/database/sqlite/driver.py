@@ -81,7 +81,7 @@ class ORMConnection(sqlite3.Connection):
         register_functions(self)
 
 
-async def hop(raw: aiosqlite.Connection, function: Callable[..., ResultT], *args: Any) -> ResultT:
+async def run_in_thread(raw: aiosqlite.Connection, function: Callable[..., ResultT], *args: Any) -> ResultT:
     """Call `function(sqlite3_connection, *args)` in the connection's thread.
 
     aiosqlite's public calls take a hop for each step; a whole statement fits into one.
@@ -168,7 +168,7 @@ class AiosqliteDriver:
     async def prepare(self, raw: aiosqlite.Connection) -> None:
         """Equip a connection that was opened before the ORM saw its database."""
         if not isinstance(raw._conn, ORMConnection):
-            await hop(raw, register_functions)
+            await run_in_thread(raw, register_functions)
 
     async def fetch(self, raw: aiosqlite.Connection, sql: str, args: Sequence[Any]) -> Sequence[Any]:
         """The rows of a statement, as tuples."""
@@ -187,7 +187,7 @@ class AiosqliteDriver:
         self, raw: aiosqlite.Connection, statements: Sequence[tuple[str, Sequence[Any]]]
     ) -> list[Sequence[Any]]:
         """The rows of each of several statements, in one hop."""
-        return await hop(raw, _fetch_together, statements)
+        return await run_in_thread(raw, _fetch_together, statements)
 
     async def fetch_named(
         self, raw: aiosqlite.Connection, sql: str, args: Sequence[Any]
@@ -204,24 +204,24 @@ class AiosqliteDriver:
     ) -> ResultT:
         """`function(sqlite3_connection, sql, args)` in the connection's thread."""
         if CursorStream.running and is_write(sql):
-            await CursorStream.settle(raw)
-        return await hop(raw, function, sql, args)
+            await CursorStream.drain(raw)
+        return await run_in_thread(raw, function, sql, args)
 
     async def stream(
         self, raw: aiosqlite.Connection, sql: str, args: Sequence[Any], *, in_transaction: bool
     ) -> RowStream:
         """Begin a query whose rows are read piece by piece, in or outside a transaction."""
-        await CursorStream.settle(raw)
-        cursor = await hop(raw, _open_cursor, sql, args)
+        await CursorStream.drain(raw)
+        cursor = await run_in_thread(raw, _open_cursor, sql, args)
 
         async def read(count: int) -> list[Any]:
-            return await hop(raw, lambda _: cursor.fetchmany(count))
+            return await run_in_thread(raw, lambda _: cursor.fetchmany(count))
 
         async def read_all() -> list[Any]:
-            return await hop(raw, lambda _: cursor.fetchall())
+            return await run_in_thread(raw, lambda _: cursor.fetchall())
 
         async def close(finished: bool) -> None:
-            await hop(raw, lambda _: cursor.close())
+            await run_in_thread(raw, lambda _: cursor.close())
 
         return CursorStream(raw, read, read_all, close)
 

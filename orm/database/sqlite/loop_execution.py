@@ -18,27 +18,27 @@ ResultT = TypeVar("ResultT")
 # What the event loop may be kept waiting: not much more than handing over a statement costs it.
 QUICK_SECONDS = 0.001
 # A statement that took so long here waited for the disk.
-LONG_SECONDS = 0.002
+DISK_WAIT_SECONDS = 0.002
 # Steps of SQLite's machine, some tens of nanoseconds each, after which it asks whether to go on, and how often it may.
 # It counts on from where the last run of the statement ended, so that the first question comes after any number.
-STEPS = 10_000
-MOST_QUESTIONS = 5
+STEPS_PER_CALLBACK = 10_000
+MAX_CALLBACKS = 5
 # What took more steps than that has to be quick so many times in the thread before it is tried here again.
-PROBATION = 100
-MOST_KNOWN = 1024
+PROBATION_RUNS = 100
+MAX_KNOWN_STATEMENTS = 1024
 # After so many statements in a row that did not wait for anything, or so many seconds, other tasks have their turn.
-TURN = 16
-TURN_SECONDS = 0.002
+MAX_RUNS_IN_A_ROW = 16
+MAX_SECONDS_IN_A_ROW = 0.002
 
 
-class Pace:
+class QuickStatements:
     """How long the statements of a database take, as far as is known.
 
-    It is `on` where readers never wait for a lock, nor a commit for the disk: in memory, and in a file with WAL.
+    It is `enabled` where readers never wait for a lock, nor a commit for the disk: in memory, and in a file with WAL.
     """
 
     def __init__(self) -> None:
-        self.on = False
+        self.enabled = False
         self._quick: set[str] = set()
         self._on_probation: dict[str, int] = {}
         self._in_a_row = 0
@@ -46,16 +46,16 @@ class Pace:
 
     def is_quick(self, sql: str) -> bool:
         """Whether a statement may run in the event loop's thread."""
-        return self.on and sql in self._quick
+        return self.enabled and sql in self._quick
 
-    def timed(
+    def measure(
         self, connection: sqlite3.Connection, function: StatementFunction[ResultT], sql: str, args: Sequence[Any]
     ) -> ResultT:
         """`function(connection, sql, args)` in the connection's thread, to learn how long it takes."""
         before = time.thread_time()  # the time of the clock is also that of waiting for other threads
         result = function(connection, sql, args)
         seconds = time.thread_time() - before
-        if len(self._quick) + len(self._on_probation) > MOST_KNOWN:
+        if len(self._quick) + len(self._on_probation) > MAX_KNOWN_STATEMENTS:
             self._quick.clear()
             self._on_probation.clear()
         if seconds <= QUICK_SECONDS:
@@ -66,13 +66,13 @@ class Pace:
                 self._quick.add(sql)
         return result
 
-    def read_here(
+    def run_read(
         self, connection: sqlite3.Connection, function: StatementFunction[ResultT], sql: str, args: Sequence[Any]
     ) -> ResultT | None:
         """`function(connection, sql, args)` in this thread; None if it took too many steps, and has done nothing."""
         if open_trackers:
             count_round_trip()
-        connection.set_progress_handler([True, *[False] * MOST_QUESTIONS].pop, STEPS)
+        connection.set_progress_handler([True, *[False] * MAX_CALLBACKS].pop, STEPS_PER_CALLBACK)
         before = time.perf_counter()
         try:
             result = function(connection, sql, args)
@@ -80,18 +80,18 @@ class Pace:
             if str(error) != "interrupted":
                 raise
             self._quick.discard(sql)
-            self._on_probation[sql] = PROBATION
+            self._on_probation[sql] = PROBATION_RUNS
             return None
         finally:
-            connection.set_progress_handler(None, STEPS)
+            connection.set_progress_handler(None, STEPS_PER_CALLBACK)
         seconds = time.perf_counter() - before
-        if seconds > LONG_SECONDS:
+        if seconds > DISK_WAIT_SECONDS:
             self._quick.discard(sql)  # it had to wait for the disk: the next time in a thread
         self._in_a_row += 1
         self._seconds_in_a_row += seconds
         return result
 
-    def write_here(
+    def run_write(
         self, connection: ORMConnection, function: StatementFunction[ResultT], sql: str, args: Sequence[Any]
     ) -> ResultT | None:
         """The same for a statement that writes outside a transaction; None also where another process is writing.
@@ -100,7 +100,7 @@ class Pace:
         """
         connection.execute("PRAGMA busy_timeout = 0")
         try:
-            return self.read_here(connection, function, sql, args)
+            return self.run_read(connection, function, sql, args)
         except sqlite3.OperationalError as error:
             if not str(error).startswith("database is locked"):
                 raise
@@ -110,7 +110,7 @@ class Pace:
 
     def should_yield(self) -> bool:
         """Whether to let other tasks go on, as if there had been something to wait for."""
-        if self._in_a_row < TURN and self._seconds_in_a_row < TURN_SECONDS:
+        if self._in_a_row < MAX_RUNS_IN_A_ROW and self._seconds_in_a_row < MAX_SECONDS_IN_A_ROW:
             return False
         self._in_a_row = 0
         self._seconds_in_a_row = 0.0

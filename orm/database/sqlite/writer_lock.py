@@ -17,10 +17,10 @@ from orm.database.sqlite.driver import (
     execute,
     fetch,
     first_word,
-    hop,
     is_write,
+    run_in_thread,
 )
-from orm.database.sqlite.loop_execution import MOST_KNOWN, Pace
+from orm.database.sqlite.loop_execution import MAX_KNOWN_STATEMENTS, QuickStatements
 from orm.exceptions import LockNotAvailable
 from orm.utils.row_batches import RowReader, read_in_batches
 
@@ -43,7 +43,7 @@ class WriterLock:
         self._acquire_timeout = acquire_timeout
         self._lock = asyncio.Lock()
 
-    async def take(self) -> None:
+    async def acquire(self) -> None:
         """Wait for the turn; LockNotAvailable when it takes too long."""
         if not self._lock.locked():
             await self._lock.acquire()
@@ -56,19 +56,19 @@ class WriterLock:
                 f" {self._acquire_timeout:g} seconds (or waits for this one)"
             ) from None
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """Let the next one write."""
         self._lock.release()
 
-    async def during(self, raw: aiosqlite.Connection, call: Callable[[], Awaitable[ResultT]]) -> ResultT:
+    async def run_locked(self, raw: aiosqlite.Connection, call: Callable[[], Awaitable[ResultT]]) -> ResultT:
         """Run a statement that writes, in its turn unless it is in a transaction, whose turn it is already."""
         if raw.in_transaction:
             return await call()
-        await self.take()
+        await self.acquire()
         try:
             return await call()
         finally:
-            self.give_back()
+            self.release()
 
 
 class SerializedWriterDriver(AiosqliteDriver):
@@ -76,16 +76,16 @@ class SerializedWriterDriver(AiosqliteDriver):
 
     def __init__(self, acquire_timeout: float) -> None:
         super().__init__(managed=True)
-        self.turn = WriterLock(acquire_timeout)
-        self.pace = Pace()
+        self.writer_lock = WriterLock(acquire_timeout)
+        self.quick_statements = QuickStatements()
         self._commits = 0
-        self._few: dict[str, bool] = {}
+        self._bounded: dict[str, bool] = {}
 
     async def fetch(self, raw: aiosqlite.Connection, sql: str, args: Sequence[Any]) -> Sequence[Any]:
         """The rows of a statement, as tuples."""
         if is_write(sql):
             return await self._write(raw, fetch, sql, args)
-        if self.pace.is_quick(sql):
+        if self.quick_statements.is_quick(sql):
             return await self._fetch_quick(raw, sql, args)
         return await self._run(raw, fetch, sql, args)
 
@@ -95,16 +95,16 @@ class SerializedWriterDriver(AiosqliteDriver):
         """The objects that `reader` makes of a statement's rows; of a large result in batches, while it arrives."""
         if is_write(sql):
             return await read_in_batches(reader, await self._write(raw, fetch, sql, args))
-        if self.pace.is_quick(sql):
+        if self.quick_statements.is_quick(sql):
             return await read_in_batches(reader, await self._fetch_quick(raw, sql, args))
         return await super().fetch_objects(raw, sql, args, reader)
 
     async def _fetch_quick(self, raw: aiosqlite.Connection, sql: str, args: Sequence[Any]) -> list[Any]:
         """The rows of a query that is known to be quick, fetched in this thread if it still is."""
-        rows = self.pace.read_here(raw._conn, fetch, sql, args)
+        rows = self.quick_statements.run_read(raw._conn, fetch, sql, args)
         if rows is None:
             return await self._run(raw, fetch, sql, args)
-        if self.pace.should_yield():
+        if self.quick_statements.should_yield():
             await asyncio.sleep(0)
         return rows
 
@@ -113,8 +113,8 @@ class SerializedWriterDriver(AiosqliteDriver):
         if is_write(sql):
             return await self._write(raw, execute, sql, args)
         connection = raw._conn
-        if self.pace.on and isinstance(connection, ORMConnection) and _is_light(connection, sql):
-            outcome = self.pace.write_here(connection, execute, sql, args)
+        if self.quick_statements.enabled and isinstance(connection, ORMConnection) and _is_cheap(connection, sql):
+            outcome = self.quick_statements.run_write(connection, execute, sql, args)
             if outcome is not None:
                 self._commits += sql == "COMMIT"
                 return outcome
@@ -123,54 +123,54 @@ class SerializedWriterDriver(AiosqliteDriver):
     async def _run(
         self, raw: aiosqlite.Connection, function: StatementFunction[ResultT], sql: str, args: Sequence[Any]
     ) -> ResultT:
-        return await hop(raw, self.pace.timed, function, sql, args)
+        return await run_in_thread(raw, self.quick_statements.measure, function, sql, args)
 
     async def _write(
         self, raw: aiosqlite.Connection, function: StatementFunction[ResultT], sql: str, args: Sequence[Any]
     ) -> ResultT:
         if CursorStream.running:
-            await CursorStream.settle(raw)
+            await CursorStream.drain(raw)
         connection = raw._conn
-        quick = self.pace.is_quick(sql)
+        quick = self.quick_statements.is_quick(sql)
         if raw.in_transaction:
             # What takes too long cannot be ended there: the whole transaction would be.
-            if quick and self._writes_few(connection, sql, args):
+            if quick and self._is_bounded(connection, sql, args):
                 if open_trackers:
                     count_round_trip()
                 return function(connection, sql, args)
             return await self._run(raw, function, sql, args)
-        await self.turn.take()
+        await self.writer_lock.acquire()
         try:
             result = None
             if quick and isinstance(connection, ORMConnection):
-                result = self.pace.write_here(connection, function, sql, args)
+                result = self.quick_statements.run_write(connection, function, sql, args)
             if result is None:
                 return await self._run(raw, function, sql, args)
             self._commits += 1
         finally:
-            self.turn.give_back()
+            self.writer_lock.release()
         await self.after_commit(raw)
         return result
 
-    def _writes_few(self, connection: sqlite3.Connection, sql: str, args: Sequence[Any]) -> bool:
+    def _is_bounded(self, connection: sqlite3.Connection, sql: str, args: Sequence[Any]) -> bool:
         """Whether a statement never writes more rows than its text has, however many the table does."""
-        known = self._few.get(sql)
+        known = self._bounded.get(sql)
         if known is None:
-            if len(self._few) > MOST_KNOWN:
-                self._few.clear()
-            known = self._few[sql] = _inserts_values(sql) or _updates_one(connection, sql, args)
+            if len(self._bounded) > MAX_KNOWN_STATEMENTS:
+                self._bounded.clear()
+            known = self._bounded[sql] = _inserts_values(sql) or _updates_one(connection, sql, args)
         return known
 
     async def after_commit(self, raw: aiosqlite.Connection) -> None:
         """See to what commits in this thread leave to do, once in a while; others may write meanwhile."""
         if self._commits >= COMMITS_PER_CHECKPOINT:
             self._commits = 0
-            await hop(raw, _checkpoint)
-        elif self.pace.should_yield():
+            await run_in_thread(raw, _checkpoint)
+        elif self.quick_statements.should_yield():
             await asyncio.sleep(0)
 
 
-def _is_light(connection: ORMConnection, sql: str) -> bool:
+def _is_cheap(connection: ORMConnection, sql: str) -> bool:
     """Whether a statement begins or ends a transaction, or a part of one, with little to do."""
     if sql.startswith("BEGIN"):
         connection.changes_before = connection.total_changes

@@ -54,20 +54,20 @@ async def settle() -> None:
 async def test_take_and_give_need_no_waiting() -> None:
     maker = Maker()
     pool = maker.pool(2)
-    assert pool.take() is None  # none is open yet
+    assert pool.acquire_nowait() is None  # none is open yet
     await pool.fill(1)
-    connection = pool.take()
+    connection = pool.acquire_nowait()
     assert connection is maker.made[0]
-    assert pool.take() is None
-    assert pool.give(connection)
-    assert pool.take() is connection
+    assert pool.acquire_nowait() is None
+    assert pool.release_nowait(connection)
+    assert pool.acquire_nowait() is connection
     connection.open = False
-    assert not pool.give(connection)
+    assert not pool.release_nowait(connection)
     await pool.release(connection)
     fresh = await pool.acquire()
     assert fresh is maker.made[1]
     await pool.close()
-    assert not pool.give(fresh)
+    assert not pool.release_nowait(fresh)
     await pool.release(fresh)
     assert not fresh.open
     with pytest.raises(InterfaceError):
@@ -84,13 +84,13 @@ async def test_those_who_wait_are_served_in_their_order() -> None:
         connection = await pool.acquire()
         served.append(number)
         await asyncio.sleep(0)
-        assert pool.give(connection)
+        assert pool.release_nowait(connection)
 
     tasks = [asyncio.create_task(work(number)) for number in range(5)]
     await settle()
-    assert pool.take() is None
-    pool.give(first)
-    assert pool.take() is None, "the connection is on its way to the one who waited first"
+    assert pool.acquire_nowait() is None
+    pool.release_nowait(first)
+    assert pool.acquire_nowait() is None, "the connection is on its way to the one who waited first"
     await asyncio.gather(*tasks)
     assert served == [0, 1, 2, 3, 4]
     assert len(maker.made) == 1
@@ -104,8 +104,8 @@ async def test_a_waiter_that_is_cancelled_gives_up_its_place() -> None:
     await settle()
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
-    pool.give(first)
-    assert pool.take() is first
+    pool.release_nowait(first)
+    assert pool.acquire_nowait() is first
 
 
 @pytest.mark.parametrize("usable", [True, False])
@@ -116,7 +116,7 @@ async def test_a_waiter_cancelled_when_it_was_just_served_passes_it_on(usable: b
     served, behind = (asyncio.create_task(pool.acquire()) for _ in range(2))
     await settle()
     if usable:
-        assert pool.give(first)
+        assert pool.release_nowait(first)
     else:
         first.open = False
         await pool.release(first)  # room for another one is what is passed on
@@ -132,8 +132,8 @@ async def test_patience_has_an_end() -> None:
     first = await pool.acquire()
     with pytest.raises(LockNotAvailable, match=r"no connection became free within 0\.01 seconds"):
         await pool.acquire()
-    assert pool.give(first)
-    assert pool.take() is first
+    assert pool.release_nowait(first)
+    assert pool.acquire_nowait() is first
 
 
 async def slow(database: Database) -> object:

@@ -13,7 +13,7 @@ import pytest
 
 from orm.database.connections.database import Database
 from orm.database.connections.statements import execute, fetch
-from orm.database.sqlite.loop_execution import PROBATION
+from orm.database.sqlite.loop_execution import PROBATION_RUNS
 from orm.database.sqlite.writer_lock import COMMITS_PER_CHECKPOINT, SerializedWriterDriver
 from orm.exceptions import UniqueViolation
 
@@ -26,7 +26,7 @@ TOUCH = "UPDATE notes SET n = n + 1 WHERE id <= ?"
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    return tmp_path / "pace.db"
+    return tmp_path / "quick.db"
 
 
 def driver_of(database: Database) -> SerializedWriterDriver:
@@ -41,8 +41,8 @@ async def rows(database: Database, sql: str, *args: Any) -> list[tuple[Any, ...]
 
 async def learn(database: Database, sql: str, *args: Any) -> None:
     """Run a statement until it is known to be quick."""
-    for _ in range(3 * PROBATION):
-        if driver_of(database).pace.is_quick(sql):
+    for _ in range(3 * PROBATION_RUNS):
+        if driver_of(database).quick_statements.is_quick(sql):
             return
         await execute(database, sql, args) if sql == TOUCH else await rows(database, sql, *args)
     raise AssertionError(f"not quick: {sql}")
@@ -57,9 +57,9 @@ def watched(database: Database) -> list[int]:
         return value
 
     pool = database._backend.pool
-    raw = pool.take()
+    raw = pool.acquire_nowait()
     raw._conn.create_function("here", 1, here)
-    pool.give(raw)
+    pool.release_nowait(raw)
     return threads
 
 
@@ -76,13 +76,13 @@ async def test_what_was_quick_in_the_thread_needs_no_thread(path: Path, memory: 
 
 async def test_what_takes_longer_than_expected_is_done_by_the_thread(path: Path) -> None:
     async with Database(f"sqlite:///{path}") as database:
-        pace = driver_of(database).pace
+        quick_statements = driver_of(database).quick_statements
         await learn(database, COUNT, 10)
         assert await rows(database, COUNT, 1_000_000) == [(1_000_000,)]
-        assert not pace.is_quick(COUNT)
-        for _ in range(PROBATION):  # or it would be begun here and done there, time and again
+        assert not quick_statements.is_quick(COUNT)
+        for _ in range(PROBATION_RUNS):  # or it would be begun here and done there, time and again
             assert await rows(database, COUNT, 10) == [(10,)]
-            assert not pace.is_quick(COUNT)
+            assert not quick_statements.is_quick(COUNT)
         await learn(database, COUNT, 10)
         assert await rows(database, COUNT, 10) == [(10,)]
 
@@ -117,11 +117,11 @@ async def test_other_tasks_have_their_turn(path: Path) -> None:
 
 
 async def test_other_tasks_have_their_turn_after_what_takes_longer(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orm.database.sqlite.loop_execution.LONG_SECONDS", 1.0)  # however the machine is loaded
+    monkeypatch.setattr("orm.database.sqlite.loop_execution.DISK_WAIT_SECONDS", 1.0)  # however the machine is loaded
     async with Database(f"sqlite:///{path}", max_size=1) as database:
-        raw = database._backend.pool.take()
+        raw = database._backend.pool.acquire_nowait()
         raw._conn.create_function("wait", 0, lambda: time.sleep(0.0005))
-        database._backend.pool.give(raw)
+        database._backend.pool.release_nowait(raw)
         await learn(database, "SELECT wait()")
         ticks = 0
 
@@ -140,7 +140,7 @@ async def test_other_tasks_have_their_turn_after_what_takes_longer(path: Path, m
 
 async def test_a_write_that_was_given_up_is_done_once(path: Path) -> None:
     async with Database(f"sqlite:///{path}") as database:
-        pace = driver_of(database).pace
+        quick_statements = driver_of(database).quick_statements
         await execute(database, "CREATE TABLE notes (id INTEGER PRIMARY KEY, n INTEGER)")
         await execute(
             database,
@@ -150,7 +150,7 @@ async def test_a_write_that_was_given_up_is_done_once(path: Path) -> None:
         await learn(database, TOUCH, 0)
         assert (await execute(database, TOUCH, (20_000,))).rowcount == 20_000
         assert await rows(database, "SELECT DISTINCT n FROM notes") == [(1,)]
-        assert not pace.is_quick(TOUCH)
+        assert not quick_statements.is_quick(TOUCH)
 
 
 async def test_in_a_transaction_only_what_cannot_take_long_is_written_here(path: Path) -> None:
@@ -165,17 +165,17 @@ async def test_in_a_transaction_only_what_cannot_take_long_is_written_here(path:
             assert (await execute(database, TOUCH, (20_000,))).rowcount == 20_000
             for key in (1, 2, 3, 20_001):
                 assert (await execute(database, one, (key,))).rowcount == (key < 20_000)
-        assert driver_of(database)._few == {INSERT: True, TOUCH: False, one: True}
+        assert driver_of(database)._bounded == {INSERT: True, TOUCH: False, one: True}
         assert await rows(database, "SELECT count(*), min(n), max(n), sum(n) FROM notes") == [(20_000, 1, 2, 20_003)]
 
 
 async def test_an_error_is_that_of_the_statement(path: Path) -> None:
     async with Database(f"sqlite:///{path}") as database:
         await execute(database, "CREATE TABLE notes (id INTEGER PRIMARY KEY, n INTEGER)")
-        pace = driver_of(database).pace
+        quick_statements = driver_of(database).quick_statements
         for key in range(10):
             await execute(database, INSERT, (key,))
-        assert pace.is_quick(INSERT)
+        assert quick_statements.is_quick(INSERT)
         with pytest.raises(UniqueViolation):
             await execute(database, INSERT, (1,))
         async with database.transaction():
@@ -222,7 +222,7 @@ async def test_without_a_write_ahead_log_everything_has_its_thread(path: Path) -
         assert await rows(database, "PRAGMA journal_mode") == [("delete",)]
         for value in range(3):
             assert await rows(database, "SELECT ?", value) == [(value,)]
-        assert not driver_of(database).pace.is_quick("SELECT ?")
+        assert not driver_of(database).quick_statements.is_quick("SELECT ?")
     reader.close()
 
 
@@ -230,7 +230,7 @@ async def test_options_that_keep_a_connection_in_its_thread(path: Path) -> None:
     async with Database(f"sqlite:///{path}", check_same_thread=True) as database:
         for value in range(3):
             assert await rows(database, "SELECT ?", value) == [(value,)]
-        assert not driver_of(database).pace.is_quick("SELECT ?")
+        assert not driver_of(database).quick_statements.is_quick("SELECT ?")
 
 
 async def test_the_log_is_copied_to_the_database_once_in_a_while(path: Path) -> None:
@@ -247,9 +247,9 @@ async def test_a_statement_does_not_get_longer_by_being_run_again(path: Path) ->
     """SQLite counts the steps of all its runs together."""
     async with Database(f"sqlite:///{path}") as database:
         await learn(database, COUNT, 200)
-        for _ in range(PROBATION):
+        for _ in range(PROBATION_RUNS):
             assert await rows(database, COUNT, 200) == [(200,)]
-        assert driver_of(database).pace._on_probation == {}
+        assert driver_of(database).quick_statements._on_probation == {}
 
 
 async def test_others_write_while_the_log_is_copied(path: Path) -> None:
@@ -264,7 +264,7 @@ async def test_others_write_while_the_log_is_copied(path: Path) -> None:
         for _ in range(3):
             await asyncio.sleep(0)
         assert driver._commits == 0
-        assert not driver.turn._lock.locked()
+        assert not driver.writer_lock._lock.locked()
         async with database.transaction():
             for _ in range(2):
                 key += 1
