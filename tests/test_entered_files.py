@@ -90,4 +90,4 @@ async def test_warm_save_enters_few_files(tracks: None) -> None:
         await track.save()
 
     files = await entered_files(save)
-    assert len(files) <= 29, files
+    assert len(files) <= 25, files

@@ -19,7 +19,6 @@ from orm.query.conditions.base import (
     and_,
     constant,
     is_always,
-    is_never,
     split,
     without_group_terms,
 )
@@ -89,7 +88,10 @@ class Query:
     @memoized_property
     def conditions(self) -> tuple[Predicate, Predicate, Predicate]:
         """The conditions on rows, on groups of them, and on windows over them all."""
-        return split(self.where)
+        where = self.where
+        if where.aggregate or where.window or where.has_constant:
+            return split(where)
+        return where, EVERYTHING, EVERYTHING
 
     @memoized_property
     def key(self) -> Hashable:
@@ -214,11 +216,17 @@ class Query:
         """The query with the next ``filter()`` using the joins of the last one."""
         return self.replace(shares_joins=True)
 
+    def check_rows_open(self, what: str) -> None:
+        """Raise `QueryError` if the rows are fixed by a slice, which `what` would change."""
+        if self.sliced:
+            raise QueryError(f"{what} after a slice would change which rows were sliced: {what} first, then slice.")
+
     def filter(self, conditions: Sequence[Any], lookups: Mapping[str, Any], *, negated: bool = False) -> Query:
         """The query of the rows that also meet the conditions; with `negated`, of those that do not.
 
         Raises `FieldError` for an unknown name or lookup, `QueryError` for a value that makes no sense.
         """
+        self.check_rows_open("exclude()" if negated else "filter()")
         if conditions or negated or self.where is not EVERYTHING:
             return self._filter(conditions, lookups, negated)
         memo = self.filter_memo
@@ -243,7 +251,7 @@ class Query:
     @property
     def is_empty(self) -> bool:
         """Whether it is known, without asking, that no row can be found."""
-        return is_never(self.where) or (self.stop is not None and self.stop <= self.offset)
+        return self.where.truth is False or (self.stop is not None and self.stop <= self.offset)
 
     @memoized_property
     def needs_no_loading(self) -> bool:

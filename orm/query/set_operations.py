@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import sqlalchemy
 
-from orm.exceptions import QueryError
+from orm.exceptions import NotSupportedError, QueryError
 from orm.query.conditions.base import is_never
 from orm.query.ordering import OrderTerm
 from orm.query.projection import Projection
@@ -63,6 +63,10 @@ class Combination(Query):
         """The same operation on other columns: each part's own."""
         parts = tuple(part.replace(projection=p) for part, p in zip(self.parts, projections, strict=True))
         return self.replace(projection=projections[0], parts=parts)
+
+    def check_rows_open(self, what: str) -> None:
+        """Raise `NotSupportedError`: the rows are those of the parts."""
+        raise NotSupportedError(f"{what} cannot follow {self.operation}(): apply it to the parts before.")
 
     def as_single_column(self, compared: Field[Any] | None) -> Query:
         """The same of each part: see `Query.as_single_column`."""

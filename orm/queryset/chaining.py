@@ -58,15 +58,8 @@ class ChainMethods(Generic[M, R]):
         return type(self)(query, database)
 
     def _replace(self, what: str, joins: Joins, **changes: Any) -> Self:
-        self._check_rows_open(what)
+        self._query.check_rows_open(what)
         return self._clone(self._query.with_joins(joins, **changes))
-
-    def _check_rows_open(self, what: str) -> None:
-        """Raise if the rows are settled by a slice or a set operation."""
-        if isinstance(self._query, Combination):
-            raise NotSupportedError(f"{what} cannot follow {self._query.operation}(): apply it to the parts before.")
-        if self._query.sliced:
-            raise QueryError(f"{what} after a slice would change which rows were sliced: {what} first, then slice.")
 
     # What the queryset is about.
 
@@ -134,17 +127,16 @@ class ChainMethods(Generic[M, R]):
         A condition is a lookup, a `Q` object, a typed comparison, a boolean expression or a SQLAlchemy clause. Raises
         `FieldError` for an unknown name or lookup, `QueryError` for a value that the lookup cannot take.
         """
-        return self._filtered("filter()", conditions, lookups, negated=False)
+        return self._filtered(conditions, lookups)
 
     def exclude(self, /, *conditions: Logical | sqlalchemy.ColumnElement[bool] | bool, **lookups: Any) -> Self:
         """The rows that do not meet all the conditions; a comparison with NULL counts as not met."""
         # In orm 0.3, exclude() with a clause filtered by it. Models in the spelling of 0.x keep that.
         legacy = self._query.info.legacy and len(conditions) == 1 and not lookups
         negated = not (legacy and not isinstance(conditions[0], Logical))
-        return self._filtered("exclude()", conditions, lookups, negated=negated)
+        return self._filtered(conditions, lookups, negated=negated)
 
-    def _filtered(self, what: str, conditions: Sequence[Any], lookups: Mapping[str, Any], *, negated: bool) -> Self:
-        self._check_rows_open(what)
+    def _filtered(self, conditions: Sequence[Any], lookups: Mapping[str, Any], *, negated: bool = False) -> Self:
         query = self._query
         filtered = self._clone(query.filter(conditions, lookups, negated=negated))
         if query.info.legacy and isinstance(query.projection, Instances):
@@ -245,7 +237,7 @@ class ChainMethods(Generic[M, R]):
         first = Comparison(F(window), "lte", count)
         annotations = {**query.annotations, window: AnnotationTerm(window, position, selectable=False)}
         numbered = self._replace("limit(per=)", resolver.joins, annotations=annotations)
-        return numbered._filtered("limit(per=)", (first,), {}, negated=False)
+        return numbered._filtered((first,), {})
 
     def offset(self, count: int) -> Self:
         """Without the first `count` rows."""
@@ -296,7 +288,7 @@ class ChainMethods(Generic[M, R]):
         both_queries = self
         for call in other._query.filters:
             scoped = both_queries._clone(both_queries._query.replace(shares_joins=call.shares_joins))
-            both_queries = scoped._filtered("filter()", call.conditions, dict(call.lookups), negated=call.negated)
+            both_queries = scoped._filtered(call.conditions, dict(call.lookups), negated=call.negated)
         return both_queries
 
     def __or__(self, other: ChainMethods[M, Any]) -> Self:
