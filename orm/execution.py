@@ -18,8 +18,8 @@ from orm.exceptions import QueryError, TransactionError
 from orm.fields import Field
 from orm.query.plans.aggregate import Aggregation
 from orm.query.plans.plan import Plan, UnstorableArgument
-from orm.query.plans.select import count_plan, counted, exists_query, rows_plan
-from orm.query.plans.write import Assignments, delete_plan, insert_plan, matching, update_plan, update_values
+from orm.query.plans.select import count_plan, count_query, exists_query, rows_plan
+from orm.query.plans.write import Assignments, delete_plan, insert_plan, target_rows_query, update_plan, update_values
 from orm.query.projection import Projection
 from orm.query.query import Query
 from orm.query.terms.base import Term
@@ -131,7 +131,7 @@ async def count(query: Query, database: databases.Database) -> int:
     """How many rows the query has."""
     if query.is_empty:
         return 0
-    query = counted(query)
+    query = count_query(query)
     plan = count_plan(await dialect_of(database), query)
     sql, arguments = bind_arguments(plan, query, query.values)
     rows = await statements.fetch(database, sql, arguments)
@@ -211,7 +211,7 @@ async def update(query: Query, assignments: Assignments, database: databases.Dat
     """Set fields of the rows that match; returns how many matched."""
     if query.is_empty:
         return 0
-    query = matching(query)
+    query = target_rows_query(query)
     plan = update_plan(await dialect_of(database), query, assignments)
     sql, arguments = bind_update(plan, query, assignments)
     return (await statements.execute(database, sql, arguments)).rowcount
@@ -223,7 +223,7 @@ async def update_returning(
     """Set fields of the rows that match; returns what `returning` says of each, as it is now."""
     if query.is_empty:
         return []
-    query = matching(query)
+    query = target_rows_query(query)
     plan = update_plan(await dialect_of(database), query, assignments, returning)
     assert plan.reader is not None
     sql, arguments = bind_update(plan, query, assignments)
@@ -231,7 +231,7 @@ async def update_returning(
 
 
 def bind_update(plan: Plan, query: Query, assignments: Assignments) -> tuple[str, Sequence[Any]]:
-    """SQL and arguments of an UPDATE of the rows that `matching` gave.
+    """SQL and arguments of an UPDATE of the rows that `target_rows_query` gave.
 
     Raises `orm.ValidationError` for a value that its column cannot hold.
     """
@@ -252,7 +252,7 @@ async def delete(query: Query, database: databases.Database) -> int:
     """Delete the rows that match; returns how many matched."""
     if query.is_empty:
         return 0
-    query = matching(query)
+    query = target_rows_query(query)
     plan = delete_plan(await dialect_of(database), query)
     sql, arguments = bind_arguments(plan, query, query.values)
     return (await statements.execute(database, sql, arguments)).rowcount
@@ -262,7 +262,7 @@ async def delete_returning(query: Query, returning: Projection, database: databa
     """Delete the rows that match; returns what `returning` says of each."""
     if query.is_empty:
         return []
-    query = matching(query)
+    query = target_rows_query(query)
     plan = delete_plan(await dialect_of(database), query, returning)
     assert plan.reader is not None
     sql, arguments = bind_arguments(plan, query, query.values)

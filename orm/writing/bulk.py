@@ -23,8 +23,8 @@ from orm.query.plans.write import (
     WriteTerm,
     bulk_insert,
     chunks,
-    matching,
     resolve_assignments,
+    target_rows_query,
     update_plan,
 )
 from orm.query.query import Query
@@ -396,7 +396,7 @@ def _row(info: ModelInfo, instance: Model, assignments: Assignments) -> tuple[An
 
 def _single(dialect: Dialect, query: Query, instance: Model, assignments: Assignments) -> tuple[str, Sequence[Any]]:
     """The UPDATE of one row, for what does not fit into a table of values."""
-    own = matching(query.replace(where=and_(query.where, row_query(instance).where)))
+    own = target_rows_query(query.replace(where=and_(query.where, row_query(instance).where)))
     return execution.bind_update(update_plan(dialect, own, assignments), own, assignments)
 
 

@@ -15,7 +15,7 @@ from orm.database.connections.session import Session
 from orm.database.dialect import Dialect
 from orm.exceptions import IntegrityError
 from orm.expressions.base import Q
-from orm.query.plans.write import chunks, matching
+from orm.query.plans.write import chunks, target_rows_query
 from orm.query.projection import Columns, Instances
 from orm.query.query import Query
 from orm.query.resolving.resolver import Resolver
@@ -183,7 +183,7 @@ class DeletePreview:
     async def _read_cascade(self) -> None:
         """Read the rows to delete, those that cascade from them, and so on."""
         info = self.query.info
-        query = matching(self.query)
+        query = target_rows_query(self.query)
         resolver = query.resolver()
         query = query.with_joins(resolver.joins, projection=self._columns(info, resolver))
         level = {info: self.tables[info].add(await execution.fetch(query, self.database))}

@@ -18,7 +18,7 @@ from orm.database.dialect import Dialect
 from orm.database.sql.operators import ListOf
 from orm.query.plans.cache import plans
 from orm.query.plans.plan import Plan, make_plan
-from orm.query.plans.write import Assignments, matching, with_where
+from orm.query.plans.write import Assignments, target_rows_query, with_where
 from orm.query.query import Query
 from orm.query.rendering import BindNumbering, Rendering
 
@@ -52,7 +52,7 @@ class BatchUpdate:
 
     def __init__(self, dialect: Dialect, query: Query, assignments: Assignments) -> None:
         self.dialect = dialect
-        self.query = matching(query)
+        self.query = target_rows_query(query)
         self.assignments = assignments
         shape = tuple((field, term.key) for field, term in assignments)
         key = (dialect.name, "update batch", self.query.key, shape)

@@ -34,7 +34,7 @@ def rows_plan(dialect: Dialect, query: Query) -> Plan:
 
 
 def count_plan(dialect: Dialect, query: Query) -> Plan:
-    """The plan that counts the query's rows; take `counted(query)` for its values."""
+    """The plan that counts the query's rows; take `count_query(query)` for its values."""
 
     def make() -> Plan:
         rendering = Rendering(query.info)
@@ -48,7 +48,7 @@ def count_plan(dialect: Dialect, query: Query) -> Plan:
     return plans.get((dialect.name, "count", query.key), make)
 
 
-def counted(query: Query) -> Query:
+def count_query(query: Query) -> Query:
     """What is left of a query to count its rows: as a rule no ordering, no related instances."""
     if isinstance(query, Combination):
         return query
@@ -63,4 +63,4 @@ def counted(query: Query) -> Query:
 
 def exists_query(query: Query) -> Query:
     """What is left of a query to see whether it has a row: the key of the first one."""
-    return counted(query).replace(lock=query.lock).slice(0, 1)
+    return count_query(query).replace(lock=query.lock).slice(0, 1)

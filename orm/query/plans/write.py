@@ -236,7 +236,7 @@ def resolve_assignments(query: Query, values: Mapping[str, Any], expressions: Ma
     return assignments
 
 
-def matching(query: Query) -> Query:
+def target_rows_query(query: Query) -> Query:
     """The query of the keys of the rows to write."""
     return query.replace(projection=_keys_only(query.info), ordering=(), distinct=False, grouping=None, lock=None)
 
@@ -253,7 +253,7 @@ def update_values(query: Query, assignments: Assignments) -> tuple[Any, ...]:
 
 
 def update_plan(dialect: Dialect, query: Query, assignments: Assignments, returning: Projection | None = None) -> Plan:
-    """The plan that sets fields of the rows that `matching` gave, and reads `returning` of them."""
+    """The plan that sets fields of the rows that `target_rows_query` gave, and reads `returning` of them."""
 
     def make() -> Plan:
         rendering = Rendering(query.info)
@@ -267,7 +267,7 @@ def update_plan(dialect: Dialect, query: Query, assignments: Assignments, return
 
 
 def delete_plan(dialect: Dialect, query: Query, returning: Projection | None = None) -> Plan:
-    """The plan that deletes the rows that `matching` gave, and reads `returning` of them."""
+    """The plan that deletes the rows that `target_rows_query` gave, and reads `returning` of them."""
 
     def make() -> Plan:
         rendering = Rendering(query.info)
