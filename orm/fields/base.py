@@ -7,17 +7,20 @@ import datetime
 import decimal
 import enum
 import uuid
+from functools import cached_property
+from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar, overload
 
 import sqlalchemy
 import typesystem
 from sqlalchemy.types import TypeEngine
 
-from orm.database.types.column_types import ORMType
+from orm.database.types.column_types import Converted, ORMType
 from orm.exceptions import FieldError
 from orm.expressions.base import Expression, FieldExpression
 from orm.fields.choices import ChoiceValidator, read_choices
 from orm.fields.options import DJANGO_NAMES, Choices, ServerDefault
+from orm.fields.validators import ConvertingValidator
 from orm.utils.codegen import Inline
 
 T = TypeVar("T")
@@ -54,6 +57,14 @@ IMMUTABLE = (
     uuid.UUID,
     enum.Enum,
 )
+
+
+#: What a field has in common with the one that it is `stored_as`.
+TRAITS = (
+    *("family", "is_ordered", "is_text_like", "is_text", "is_number", "is_temporal", "supports_arithmetic"),
+    *("arithmetic_rank", "is_pageable", "is_hashable"),
+)
+_numbers = count(1)
 
 
 class ConversionError(ValueError):
@@ -100,11 +111,22 @@ class Field(Generic[T]):
     #: The type whose values (but not those of its subclasses) `to_python` returns unchanged, if there is one.
     exact_type: ClassVar[type | None] = None
 
+    _stored_as: ClassVar[tuple[Field[Any], ...]] = ()
+    """The field given as `stored_as`: in a tuple, because a field that is a class attribute is a descriptor."""
+
     name: str
     attname: str
     """The attribute that holds the column's value."""
     model: Any
     validator: typesystem.Field
+
+    def __init_subclass__(cls, *, stored_as: Field[Any] | None = None, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if stored_as is not None:
+            cls._stored_as = (stored_as,)
+            for trait in TRAITS:
+                if trait not in cls.__dict__:
+                    setattr(cls, trait, getattr(stored_as, trait))
 
     def __init__(
         self,
@@ -135,7 +157,7 @@ class Field(Generic[T]):
         self.unique = unique
         self.column = column
         self.comment = comment
-        self.choices = read_choices(choices, self._convert)
+        self.choices = read_choices(choices, self.convert)
         if not (default is NO_DEFAULT or default is None or callable(default)):
             default = self._converted(default)
         self.default = default
@@ -156,11 +178,32 @@ class Field(Generic[T]):
 
     def build_validator(self, **options: Any) -> typesystem.Field:
         """The typesystem validator of these options."""
-        raise NotImplementedError
+        return ConvertingValidator(self, **options)
+
+    @property
+    def storage_field(self) -> Field[Any] | None:
+        """The field that the values are stored as (`stored_as`), if it is another one."""
+        return self._stored_as[0] if self._stored_as else None
+
+    def to_database(self, value: Any) -> Any:
+        """A value (not None) as the one that `stored_as` stores."""
+        return value
+
+    def from_database(self, value: Any) -> Any:
+        """The value of what `stored_as` read (not None)."""
+        return self.convert(value)
+
+    @cached_property
+    def conversion(self) -> str:
+        """A text that no other field has: it tells types apart that convert in other ways."""
+        return f"{type(self).__name__} {next(_numbers)}"
 
     def column_type(self) -> TypeEngine[Any]:
         """The SQLAlchemy type of the column."""
-        raise NotImplementedError
+        storage = self.storage_field
+        if storage is None:
+            raise NotImplementedError(f"{type(self).__name__} has neither stored_as= nor a column_type().")
+        return Converted(storage.column_type(), self)
 
     def comparison_type(self) -> TypeEngine[Any]:
         """The SQLAlchemy type of a value that is compared with the column: without the column's limits."""
@@ -169,7 +212,8 @@ class Field(Generic[T]):
 
     def result_type(self) -> TypeEngine[Any]:
         """The SQLAlchemy type that reads a computed value of this field."""
-        return self.comparison_type()
+        storage = self.storage_field
+        return self.comparison_type() if storage is None else Converted(storage.result_type(), self)
 
     @property
     def underlying_field(self) -> Field[Any]:
@@ -179,17 +223,20 @@ class Field(Generic[T]):
     @property
     def sql_family(self) -> str:
         """The `family`; of a datetime "aware" or "naive", which functions and casts tell apart."""
-        return self.family
+        storage = self.storage_field
+        return self.family if storage is None else storage.sql_family
 
     def fast_check(self) -> Inline | None:
         """A condition, for generated code: true only of a value that the validator would return as it is.
 
         None if there is none that is simple; then the validator is always asked.
         """
-        return None
+        if self.exact_type is None or type(self.validator) is not ConvertingValidator:
+            return None
+        return Inline("type({v}) is {exact_type}", exact_type=self.exact_type)
 
-    def _convert(self, value: Any) -> Any:
-        """`value` as the field's Python type.
+    def convert(self, value: Any) -> Any:
+        """`value` (not None) as the field's Python type.
 
         Raises TypeError, ValueError, ArithmeticError or `typesystem.ValidationError`.
         """
@@ -205,7 +252,7 @@ class Field(Generic[T]):
 
     def _converted(self, value: Any) -> Any:
         try:
-            return self._convert(value)
+            return self.convert(value)
         except ConversionError as error:
             reason = f": {error}"
         except (TypeError, ValueError, ArithmeticError, typesystem.ValidationError):
@@ -215,16 +262,22 @@ class Field(Generic[T]):
 
     def to_json(self, value: Any) -> Any:
         """A value (not None) as JSON can hold it, for `as_dicts()` and the cursors of `page()`."""
-        return value
+        storage = self.storage_field
+        return value if storage is None else storage.to_json(self.to_database(value))
 
     def from_json(self, value: Any) -> Any:
         """The value that `to_json` converted. Raises `FieldError` or ValueError for anything else."""
-        return self.to_python(value)
+        storage = self.storage_field
+        return self.to_python(value) if storage is None else self.from_database(storage.from_json(value))
 
     @property
     def is_json(self) -> bool:
         """Whether JSON can hold the values as they are: `to_json` returns its argument."""
-        return type(self).to_json is Field.to_json
+        return self.storage_field is None and type(self).to_json is Field.to_json
+
+    def to_text(self, value: Any) -> str:
+        """A value as the text that the text lookups compare."""
+        return str(value) if self.storage_field is None else str(self.to_database(self.to_python(value)))
 
     # Binding to a model
 

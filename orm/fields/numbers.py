@@ -74,7 +74,7 @@ class Integer(NumberField[T]):
     def fast_check(self) -> Inline | None:
         return self._within_bounds("type({v}) is int")
 
-    def _convert(self, value: Any) -> int:
+    def convert(self, value: Any) -> int:
         number = int(value)
         if isinstance(value, (float, decimal.Decimal)) and number != value:
             raise ConversionError("it has a fraction.")
@@ -147,7 +147,7 @@ class Float(NumberField[T]):
     def fast_check(self) -> Inline | None:
         return self._within_bounds("type({v}) is float and {v} - {v} == 0.0")  # no NaN, no infinity
 
-    def _convert(self, value: Any) -> float:
+    def convert(self, value: Any) -> float:
         return float(value)
 
 
@@ -208,7 +208,7 @@ class Decimal(NumberField[T]):
         test, names = fits_source(self.max_digits, self.decimal_places)
         return self._within_bounds(f"type({{v}}) is {{Decimal}} and {test}", **names)
 
-    def _convert(self, value: Any) -> decimal.Decimal:
+    def convert(self, value: Any) -> decimal.Decimal:
         number = to_decimal(value)
         if not number.is_finite():
             raise ConversionError("it is not finite.")
@@ -251,7 +251,7 @@ class Boolean(Field[T]):
     def fast_check(self) -> Inline | None:
         return Inline("({v} is True or {v} is False)")
 
-    def _convert(self, value: Any) -> bool:
+    def convert(self, value: Any) -> bool:
         if isinstance(value, (bool, int, float)) and value in (0, 1):
             return bool(value)
         if isinstance(value, str) and value.lower() in TRUE | FALSE:

@@ -56,7 +56,7 @@ class JSON(Field[Any]):
         # Choices may be lists and dicts, which no set of them can hold.
         return Inline("type({v}) in {plain}", plain=PLAIN_JSON - {type(None)}) if self.choices is None else None
 
-    def _convert(self, value: Any) -> Any:
+    def convert(self, value: Any) -> Any:
         return JSONValidator().validate(value)
 
 
@@ -104,7 +104,7 @@ class Binary(Field[T]):
         limit = "" if self.max_length is None else f" and len({{v}}) <= {self.max_length}"
         return Inline(f"type({{v}}) is bytes{limit}")
 
-    def _convert(self, value: Any) -> bytes:
+    def convert(self, value: Any) -> bytes:
         if isinstance(value, (bytes, bytearray, memoryview)):
             return bytes(value)
         raise TypeError
@@ -147,7 +147,7 @@ class UUID(Field[T]):
     def fast_check(self) -> Inline | None:
         return Inline("type({v}) is {UUID}", UUID=uuid.UUID)
 
-    def _convert(self, value: Any) -> uuid.UUID:
+    def convert(self, value: Any) -> uuid.UUID:
         if isinstance(value, uuid.UUID):
             return value
         if isinstance(value, str):
@@ -190,7 +190,7 @@ class IPAddress(Field[T]):
     def fast_check(self) -> Inline | None:
         return Inline("type({v}) is {IPv4Address}", IPv4Address=ipaddress.IPv4Address)
 
-    def _convert(self, value: Any) -> IP:
+    def convert(self, value: Any) -> IP:
         if isinstance(value, (ipaddress.IPv4Interface, ipaddress.IPv6Interface)):
             return value.ip
         if isinstance(value, (str, ipaddress.IPv4Address, ipaddress.IPv6Address)):
@@ -243,7 +243,7 @@ class Enum(Field[T]):
     def fast_check(self) -> Inline | None:
         return Inline("type({v}) is {enum}", enum=self.enum)
 
-    def _convert(self, value: Any) -> enum.Enum:
+    def convert(self, value: Any) -> enum.Enum:
         member = find_member(self.enum, value)
         if member is None:
             names = ", ".join(self.enum.__members__)
@@ -332,7 +332,7 @@ class Array(Field[T]):
         assert isinstance(item, column_types.ORMType)
         return column_types.Array(item)
 
-    def _convert(self, value: Any) -> list[Any]:
+    def convert(self, value: Any) -> list[Any]:
         if not isinstance(value, (list, tuple, set, frozenset)):
             raise TypeError
         return [self.field.to_python(item) for item in value]

@@ -87,7 +87,7 @@ class Date(AutoNowField[T]):
     def now(self) -> datetime.date:
         return datetime.date.today()
 
-    def _convert(self, value: Any) -> datetime.date:
+    def convert(self, value: Any) -> datetime.date:
         if isinstance(value, datetime.datetime):
             return value.date()
         if isinstance(value, datetime.date):
@@ -149,7 +149,7 @@ class DateTime(AutoNowField[T]):
     def now(self) -> datetime.datetime:
         return datetime.datetime.now(datetime.timezone.utc if self.timezone else None)
 
-    def _convert(self, value: Any) -> datetime.datetime:
+    def convert(self, value: Any) -> datetime.datetime:
         if isinstance(value, datetime.datetime):
             moment = value
             if self.timezone and moment.utcoffset() is None:
@@ -210,7 +210,7 @@ class Time(Field[T]):
     def fast_check(self) -> Inline | None:
         return Inline("type({v}) is {time} and {v}.tzinfo is None", time=datetime.time)
 
-    def _convert(self, value: Any) -> datetime.time:
+    def convert(self, value: Any) -> datetime.time:
         time: datetime.time = value if isinstance(value, datetime.time) else parse("time", value)
         if time.tzinfo is not None:
             raise ConversionError("it has a timezone.")
@@ -254,7 +254,7 @@ class Duration(Field[T]):
     def fast_check(self) -> Inline | None:
         return Inline("type({v}) is {timedelta}", timedelta=datetime.timedelta)
 
-    def _convert(self, value: Any) -> datetime.timedelta:
+    def convert(self, value: Any) -> datetime.timedelta:
         return value if isinstance(value, datetime.timedelta) else parse_duration(value)
 
     def to_json(self, value: Any) -> float:

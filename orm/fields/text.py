@@ -57,7 +57,7 @@ class TextField(Field[T]):
             checks.append("{v}.strip() == {v}")
         return Inline(" and ".join([*checks, "'\\0' not in {v}"]))
 
-    def _convert(self, value: Any) -> str:
+    def convert(self, value: Any) -> str:
         if isinstance(value, enum.Enum):
             value = value.value
         if isinstance(value, (str, *PLAIN)):

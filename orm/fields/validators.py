@@ -11,7 +11,7 @@ import math
 import re
 import uuid
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 
 import typesystem
 from typesystem import Message, ValidationError
@@ -35,6 +35,16 @@ PLAIN_JSON = frozenset({str, int, bool, type(None)})
 Place = tuple["Place | None", "int | str"]
 
 
+class Convertible(Protocol):
+    """What `ConvertingValidator` asks of a field."""
+
+    def convert(self, value: Any) -> Any:
+        """`value` as the field's Python type."""
+
+    def to_json(self, value: Any) -> Any:
+        """A value as JSON can hold it."""
+
+
 class SafeValidator(typesystem.Field):
     """Says "type" where typesystem fails with another error than its own: on infinity, lists, huge numbers."""
 
@@ -44,6 +54,34 @@ class SafeValidator(typesystem.Field):
             return super().validate(value)
         except (TypeError, ValueError, ArithmeticError):
             raise self.validation_error("type") from None
+
+
+class ConvertingValidator(typesystem.Field):
+    """The values of a field, and what its `convert` accepts."""
+
+    errors = {"null": "May not be null.", "invalid": "Must be a valid {name}."}
+
+    def __init__(self, field: Convertible, **options: Any) -> None:
+        super().__init__(**options)
+        self.field = field
+        self.name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(field).__name__.removesuffix("Field")).lower()
+
+    def validate(self, value: Any) -> Any:
+        """The converted value. Raises `ValidationError`."""
+        if self.allow_null and (value is None or value == ""):
+            return None
+        if value is None:
+            raise self.validation_error("null")
+        try:
+            return self.field.convert(value)
+        except ValidationError:
+            raise
+        except (TypeError, ValueError, ArithmeticError):
+            raise self.validation_error("invalid") from None
+
+    def serialize(self, obj: Any) -> Any:
+        """The value as JSON can hold it."""
+        return None if obj is None else self.field.to_json(obj)
 
 
 class BooleanValidator(SafeValidator, typesystem.Boolean):

@@ -38,7 +38,7 @@ class Cast(NamedFunc[T]):
         """The SQL for rendered arguments of these fields."""
         (argument,) = arguments
         source = "" if fields[0] is None else fields[0].sql_family
-        column_type = self.target.column_type()
+        column_type = column_types.unconverted(self.target.column_type())
         assert isinstance(column_type, column_types.ORMType)
         return CastTo(argument, source, self.target.sql_family, column_type)
 

@@ -266,7 +266,7 @@ class TextLookup(Lookup):
 
     def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
         refuse_null(self, field, value)
-        text = value if isinstance(value, str) else str(value)
+        text = value if isinstance(value, str) else field.to_text(value)
         beyond_ascii = self.ignore_case and not text.isascii()
         return Prepared((text,), variant=beyond_ascii)
 

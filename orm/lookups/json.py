@@ -45,7 +45,7 @@ class KeyExact(lookups.Exact):
 
     def render(self, column: ColumnElement[Any], operand: ColumnElement[Any], field: Field[Any]) -> ColumnElement[bool]:
         """The condition, on an expression."""
-        if isinstance(operand.type, column_types.JSON):
+        if isinstance(column_types.unconverted(operand.type), column_types.JSON):
             return operators.JSONEqual(column, operand)
         return as_operand(column, operand) == operand
 
@@ -69,9 +69,8 @@ KEY_IS_NULL = KeyIsNull()
 
 def as_operand(column: ColumnElement[Any], operand: ColumnElement[Any]) -> ColumnElement[Any]:
     """JSON as what it is compared with: its text, or its number."""
-    return SQLFunction(
-        "json_string" if isinstance(operand.type, (column_types.Text, column_types.String)) else "json_number", column
-    )
+    is_text = isinstance(column_types.unconverted(operand.type), (column_types.Text, column_types.String))
+    return SQLFunction("json_string" if is_text else "json_number", column)
 
 
 def _scalar(lookup: Lookup, field: Field[Any], value: Any) -> str:
@@ -112,7 +111,7 @@ class JSONCompared(lookups.Compared):
 
     def render(self, column: ColumnElement[Any], operand: ColumnElement[Any], field: Field[Any]) -> ColumnElement[bool]:
         """The condition, on an expression."""
-        if isinstance(operand.type, column_types.JSON):
+        if isinstance(column_types.unconverted(operand.type), column_types.JSON):
             return self.compare(SQLFunction("json_number", column), SQLFunction("json_number", operand))
         return self.compare(as_operand(column, operand), operand)
 
@@ -172,7 +171,7 @@ class JSONIn(lookups.In):
         if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
             raise QueryError(f"{label(field)}__in takes a list of values, got {type(value).__name__}.")
         # Each in a list of its own, which is JSON that no database takes for anything else.
-        listed = [[field.to_python(item)] for item in value if item is not None]
+        listed = [[field.to_database(field.to_python(item))] for item in value if item is not None]
         return Prepared((listed,)) if listed else KnownResult.NEVER
 
     def build(
@@ -190,7 +189,7 @@ class JSONHolds(Lookup):
     def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
         """The document."""
         refuse_null(self, field, value)
-        return Prepared((field.to_python(value),))
+        return Prepared((field.to_database(field.to_python(value)),))
 
     def operand(self, field: Field[Any], variant: Hashable, bind: Bind) -> ColumnElement[Any]:
         """The document's place in the statement."""

@@ -18,6 +18,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from orm.database.dialect_registry import dialect_for
 from orm.database.sql.functions import registered_dialect
+from orm.database.types.column_types import unconverted
 from orm.utils.codegen import list_converter
 
 # SQLAlchemy compares what it takes for a boolean with 1 where there is no boolean type, and so hides it from indexes.
@@ -66,7 +67,7 @@ class InList(FunctionElement[bool]):
         """The type of the list's items."""
         _, values = self.clauses
         assert isinstance(values.type, ListOf)
-        return values.type.item
+        return unconverted(values.type.item)
 
 
 class JSONEqual(FunctionElement[bool]):

@@ -10,7 +10,7 @@ import datetime
 import decimal
 import enum
 import inspect
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from sqlalchemy import types as sqltypes
 from sqlalchemy.engine import Dialect
@@ -351,6 +351,66 @@ class Array(ORMType):
     def stored_by(self, types: StorageTypes) -> Storage:
         # It is its own lookup type: PostgreSQL compares integer[] with integer[] alone.
         return types.array(self.item.stored_by(types))
+
+
+class Converter(Protocol):
+    """What `Converted` asks for values: a field that is stored as another."""
+
+    @property
+    def conversion(self) -> str:
+        """A text that is the same only for fields that convert alike."""
+
+    def to_database(self, value: Any) -> Any:
+        """The value that the column stores."""
+
+    def from_database(self, value: Any) -> Any:
+        """The value of what the column stores."""
+
+
+class Converted(ORMType):
+    """Values of a field that is stored as another field: each is converted before `base` writes or after it reads."""
+
+    def __init__(self, base: TypeEngine[Any], converter: Converter) -> None:
+        super().__init__()
+        self.base = base
+        self.converter = converter
+        self.impl = base.impl_instance if isinstance(base, TypeDecorator) else base
+
+    def stored_by(self, types: StorageTypes) -> Storage:
+        assert isinstance(self.base, ORMType)
+        storage = self.base.stored_by(types)
+        return Storage(storage.sql_type, self._writer(storage.bind), self._reader(storage.result))
+
+    def _writer(self, bind: Process | None) -> Process:
+        convert, write = self.converter.to_database, function_of(bind)
+        if write is None:
+            return Inline("None if {v} is None else {convert}({v})", convert=convert)
+        return Inline("None if {v} is None else {write}({convert}({v}))", write=write, convert=convert)
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return self.base.load_dialect_impl(dialect) if isinstance(self.base, TypeDecorator) else self.base
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Process:
+        return self._reader(self.base.result_processor(dialect, coltype))
+
+    def _reader(self, result: Process | None) -> Process:
+        convert, read = self.converter.from_database, function_of(result)
+        if read is None:
+            return Inline("None if {v} is None else {convert}({v})", convert=convert)
+        return Inline("None if {v} is None else {convert}({read}({v}))", read=read, convert=convert)
+
+    @property
+    def comparison_type(self) -> ORMType:
+        base = self.base.comparison_type if isinstance(self.base, ORMType) else self.base
+        return Converted(base, self.converter)
+
+    def __repr__(self) -> str:
+        return f"Converted({self.base!r}, {self.converter.conversion})"
+
+
+def unconverted(type_: TypeEngine[Any]) -> TypeEngine[Any]:
+    """The type that values are stored as: of a `Converted` the base, else the type itself."""
+    return type_.base if isinstance(type_, Converted) else type_
 
 
 class ComputedResult(TypeDecorator[Any]):

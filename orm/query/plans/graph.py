@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Select
 from sqlalchemy.types import TypeEngine
 
 from orm.database.dialect import Dialect
-from orm.database.types.column_types import ComputedResult
+from orm.database.types.column_types import ComputedResult, unconverted
 from orm.query.graph_sections import Section, SharedKeyTables
 from orm.query.plans.cache import plans
 from orm.query.plans.plan import Plan, make_plan, result_processors
@@ -175,7 +175,7 @@ def _united(dialect: Dialect, outputs: Sequence[Output]) -> tuple[Any, list[tupl
 
 def _type_of(dialect: Dialect, column: ColumnElement[Any]) -> tuple[str, TypeEngine[Any]]:
     """A column's SQL type by name, and as SQLAlchemy has it."""
-    type_ = column.type
+    type_ = unconverted(column.type)
     if isinstance(type_, ComputedResult):
         type_ = NULL_TYPES[type_.family]
     return type_.compile(dialect=dialect.sqlalchemy), type_
