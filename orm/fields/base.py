@@ -157,7 +157,7 @@ class Field(Generic[T]):
         self.unique = unique
         self.column = column
         self.comment = comment
-        self.choices = read_choices(choices, self.convert)
+        self.choices = read_choices(choices, self.convert, type(self).exact_type)
         if not (default is NO_DEFAULT or default is None or callable(default)):
             default = self._converted(default)
         self.default = default

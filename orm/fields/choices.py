@@ -14,14 +14,16 @@ from orm.fields.options import Choices
 Pairs = tuple[tuple[Any, str], ...]
 
 
-def read_choices(choices: Choices | None, convert: Callable[[Any], Any]) -> Pairs | None:
+def read_choices(
+    choices: Choices | None, convert: Callable[[Any], Any], exact_type: type | None = None
+) -> Pairs | None:
     """Choices as pairs of value and label; `convert` makes each value one of the field's type.
 
     Takes pairs (grouped ones too), plain values, or an enum class. Raises `FieldError` for anything else.
     """
     if choices is None:
         return None
-    pairs = tuple(_enum_pairs(choices) if isinstance(choices, type) else _pairs(choices))
+    pairs = tuple(_enum_pairs(choices) if isinstance(choices, type) else _pairs(choices, exact_type))
     if not pairs:
         raise FieldError("choices is empty: nothing could be stored.")
     try:
@@ -36,15 +38,15 @@ def _enum_pairs(choices: type) -> list[tuple[Any, str]]:
     return [(member.value, str(getattr(member, "label", member.name))) for member in choices]
 
 
-def _pairs(choices: Any) -> list[tuple[Any, str]]:
+def _pairs(choices: Any, exact_type: type | None) -> list[tuple[Any, str]]:
     pairs: list[tuple[Any, str]] = []
     for choice in choices:
-        if not isinstance(choice, (tuple, list)):
+        if not isinstance(choice, (tuple, list)) or type(choice) is exact_type:
             pairs.append((choice, str(choice)))
         elif len(choice) != 2:
             raise FieldError(f"Each choice is a value or a pair (value, label), got {len(choice)} items.")
         elif isinstance(choice[1], (tuple, list)):
-            pairs += _pairs(choice[1])  # A group of Django's: (name, pairs).
+            pairs += _pairs(choice[1], exact_type)  # A group of Django's: (name, pairs).
         else:
             pairs.append((choice[0], str(choice[1])))
     return pairs

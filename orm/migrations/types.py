@@ -34,16 +34,16 @@ def render_item(type_: str, item: object, context: AutogenContext) -> Any:
     assert context.dialect is not None
     plain = _plain(item, context.dialect)
     rendered = context.migration_context.impl.render_type(plain, context)
+    base = next(cls for cls in type(plain).__mro__ if cls.__module__.startswith("sqlalchemy."))
+    dialect = DIALECT.match(base.__module__)
+    if dialect is not None:
+        context.imports.add(f"from sqlalchemy.dialects import {dialect[1]}")
     if rendered:
         return rendered
-    base = next(cls for cls in type(plain).__mro__ if cls.__module__.startswith("sqlalchemy."))
     # The ORM's own storage classes are those of SQLAlchemy but for their parameters, which DDL does not show.
     source = repr(plain).replace(type(plain).__name__, base.__name__, 1)
-    dialect = DIALECT.match(base.__module__)
-    if dialect is None:
-        return f"{context.opts['sqlalchemy_module_prefix'] or ''}{source}"
-    context.imports.add(f"from sqlalchemy.dialects import {dialect[1]}")
-    return f"{dialect[1]}.{source}"
+    prefix = context.opts["sqlalchemy_module_prefix"] or "" if dialect is None else f"{dialect[1]}."
+    return f"{prefix}{source}"
 
 
 def compare_type(
