@@ -38,18 +38,18 @@ if TYPE_CHECKING:
     from orm.models import Model
 
 M = TypeVar("M", bound="Model")
-# So many rows are worth a question about how to insert them.
-MANY = 500
+# From this number of rows on, it pays to ask the server whether their keys can be computed instead of returned.
+MIN_ROWS_TO_ASK = 500
 
 
 def check_batch_size(batch_size: int | None) -> None:
-    """Raise `QueryError` unless a batch can have this size."""
+    """Raise `QueryError` if a batch cannot have this size."""
     if batch_size is not None and batch_size < 1:
         raise QueryError(f"batch_size must be at least 1, got {batch_size}.")
 
 
 def instances_of(model: type[M], rows: Iterable[M | Mapping[str, Any]], what: str) -> list[M]:
-    """Rows given as instances or dicts, as instances."""
+    """Instances for rows that are instances or dicts. `what` is the name of the method, for the error."""
     instances: list[M] = []
     for row in rows:
         if isinstance(row, model):
@@ -72,9 +72,9 @@ async def create(
     batch_size: int | None,
     conflict: Conflict | None,
 ) -> None:
-    """Insert the instances in one transaction, and give them what the database filled in."""
+    """Insert the instances in one transaction, and set the values that the database generates."""
     if cached_dialect(database) is None:
-        # Which database it is must be asked of it, and invalid values are refused before that.
+        # Validate before the first connection is opened to learn which server it is.
         for instance in instances:
             prepare_insert(instance)
     insertion = Insertion(_batches(info, instances, await dialect_of(database), conflict), batch_size)
@@ -89,11 +89,12 @@ async def create(
 
 
 def _batches(info: ModelInfo, instances: Sequence[Model], dialect: Dialect, conflict: Conflict | None) -> list[Batch]:
-    """The instances with their rows, divided by which fields these have."""
+    """Validate the instances and convert them to rows, in one batch for each set of fields."""
     first = Batch(dialect, info, inserted_fields(info, instances[0]), conflict)
     batches = {first.fields: first}
 
-    def other(instance: Model) -> tuple[Any, ...] | None:
+    def write_other(instance: Model) -> tuple[Any, ...] | None:
+        """The row of an instance that the generated writer cannot convert; None if it goes to another batch."""
         validated = prepare_insert(instance)
         fields = tuple(info.fields[name] for name in validated)
         batch = batches.get(fields)
@@ -105,25 +106,28 @@ def _batches(info: ModelInfo, instances: Sequence[Model], dialect: Dialect, conf
             raise execution.unstorable_value_error([(fields[error.position], error.reason)]) from error
         if batch is first:
             return row
-        batch.held.append(instance.__dict__)
+        batch.attributes.append(instance.__dict__)
         batch.rows.append(row)
         return None
 
     collect_if_grown()
-    rows = call_with_gc_paused(first.bulk.write, instances, other)
+    rows = call_with_gc_paused(first.bulk.write, instances, write_other)
     if len(batches) == 1:
-        first.held = [instance.__dict__ for instance in instances]
+        first.attributes = [instance.__dict__ for instance in instances]
         first.rows = cast("list[tuple[Any, ...]]", rows)
     else:
         for instance, row in zip(instances, rows, strict=True):
             if row is not None:
-                first.held.append(instance.__dict__)
+                first.attributes.append(instance.__dict__)
                 first.rows.append(row)
     return [batch for batch in batches.values() if batch.rows]
 
 
 def batches_of(dialect: Dialect, info: ModelInfo, rows: Sequence[dict[str, Any]]) -> list[Batch]:
-    """Rows of validated values, by attribute, divided by which fields they have. They take what is filled in."""
+    """One batch for each set of fields, of rows given as dicts of validated values by attribute.
+
+    The values that the database generates are added to the dicts.
+    """
     batches: dict[tuple[str, ...], Batch] = {}
     for row in rows:
         batch = batches.get(tuple(row))
@@ -134,19 +138,19 @@ def batches_of(dialect: Dialect, info: ModelInfo, rows: Sequence[dict[str, Any]]
             batch.rows.append(batch.bulk.converted([*row.values()]))
         except UnstorableArgument as error:
             raise execution.unstorable_value_error([(batch.fields[error.position], error.reason)]) from error
-        batch.held.append(row)
+        batch.attributes.append(row)
     return [*batches.values()]
 
 
 class Insertion:
-    """The INSERTs of batches of rows, in as few statements as there can be."""
+    """The INSERT statements of batches of rows, as few as possible."""
 
     def __init__(self, batches: Iterable[Batch], batch_size: int | None = None) -> None:
         self._batches = batches
         self._batch_size = batch_size
 
     async def prepare(self, session: Session) -> None:
-        """Find out how many rows are best inserted."""
+        """Decide how the rows are inserted; this may ask the server."""
         for batch in self._batches:
             await batch.prepare(session)
 
@@ -156,30 +160,33 @@ class Insertion:
 
     @property
     def is_one_statement(self) -> bool:
-        """Whether it needs no transaction."""
+        """Whether there is only one statement, so that no transaction is needed."""
         return len(self._chunks) == 1
 
     async def run(self, session: Session) -> None:
         """Send the statements."""
         for batch in self._batches:
-            await batch.find_step(session)
+            await batch.fetch_key_step(session)
         for chunk in self._chunks:
             await chunk.insert(session)
 
     def finish(self) -> None:
-        """Give the rows what the database filled in."""
+        """Set the values that the database generated, and mark the instances as saved."""
         for chunk in self._chunks:
             chunk.finish()
 
 
 class Batch:
-    """Rows that are inserted with the same fields. `held` are the dicts that take what the database fills in."""
+    """Rows that are inserted with the same fields.
+
+    `attributes` are the dicts, those of the instances, that receive the values that the database generates.
+    """
 
     def __init__(
         self, dialect: Dialect, info: ModelInfo, fields: tuple[Field[Any], ...], conflict: Conflict | None
     ) -> None:
         self.fields = fields
-        self.held: list[dict[str, Any]] = []
+        self.attributes: list[dict[str, Any]] = []
         self.rows: list[tuple[Any, ...]] = []
         self.missing = execution.database_generated_fields(info, fields)
         returning: tuple[Field[Any], ...] = ()
@@ -189,46 +196,46 @@ class Batch:
             returning = (*info.pk_fields, *self.missing, *conflict.unique)
         returning = tuple(dict.fromkeys(returning)) if dialect.returning else ()
         self.bulk = bulk_insert(dialect, info, fields, returning, conflict)
-        self.step = 1
-        """How far apart the keys are that the database generates for one statement."""
+        self.key_step = 1
+        """The difference between consecutive keys that the database generates in one statement."""
 
     async def prepare(self, session: Session) -> None:
-        """Find out whether the keys of many rows can be told without RETURNING."""
+        """For many rows, ask whether their keys can be computed from the first one, without RETURNING."""
         bulk = self.bulk
-        if len(self.rows) < MANY or session.in_transaction:
+        if len(self.rows) < MIN_ROWS_TO_ASK or session.in_transaction:
             return
         plan = bulk.numbering
         if plan is not None and (await session.fetch(*plan.statement(())))[0][0]:
             self.bulk = bulk.unreturned
 
-    async def find_step(self, session: Session) -> None:
-        """Find out how far apart the keys will be, where that is the server's to say."""
-        asked = self.bulk.dialect.number_step
-        if asked is not None and len(self.rows) > 1 and self.bulk.info.generated in self.missing:
-            self.step = (await session.fetch(asked))[0][0]
+    async def fetch_key_step(self, session: Session) -> None:
+        """Fetch the server's setting for `key_step`, if it has one and keys are generated."""
+        sql = self.bulk.dialect.number_step
+        if sql is not None and len(self.rows) > 1 and self.bulk.info.generated in self.missing:
+            self.key_step = (await session.fetch(sql))[0][0]
 
     def chunks(self, batch_size: int | None) -> Iterable[_Chunk]:
-        """What goes into one statement each."""
+        """The rows divided among statements."""
         size = self.bulk.chunk_size(batch_size)
         for start in range(0, len(self.rows), size):
             part = slice(start, start + size)
-            yield _Chunk(self, self.held[part], self.rows[part])
+            yield _Chunk(self, self.attributes[part], self.rows[part])
 
 
 class _Chunk:
     """The rows of one statement."""
 
-    def __init__(self, batch: Batch, held: Sequence[dict[str, Any]], rows: Sequence[tuple[Any, ...]]) -> None:
+    def __init__(self, batch: Batch, attributes: Sequence[dict[str, Any]], rows: Sequence[tuple[Any, ...]]) -> None:
         self.batch = batch
-        self.held = held
+        self.attributes = attributes
         self.sql, self.arguments, self.plan = batch.bulk.statement(rows)
-        self.database_generated_fields: tuple[str, ...] = ()
-        """The attributes that the database filled in."""
-        self.found: Iterable[tuple[Any, ...]] | None = None
-        """Their values for each row, once inserted. None: it does not tell which rows are there, or their keys."""
+        self.generated_names: tuple[str, ...] = ()
+        """The attributes whose values the database generated."""
+        self.generated_values: Iterable[tuple[Any, ...]] | None = None
+        """Their values for each row. None before the INSERT, and if the database returns neither keys nor rows."""
 
     async def insert(self, session: Session) -> None:
-        """Send the rows, and take note of what the database filled in."""
+        """Execute the INSERT, and keep the values that the database generated."""
         bulk = self.batch.bulk
         generated, conflict = bulk.info.generated, bulk.conflict
         generates = generated is not None and generated in self.batch.missing
@@ -236,70 +243,74 @@ class _Chunk:
             outcome = await session.execute(self.sql, self.arguments)
             if conflict is not None and (conflict.ignores or generates):
                 return
-            self.found = repeat((), len(self.held))
+            self.generated_values = repeat((), len(self.attributes))
             if conflict is None and generated is not None and generates and outcome.lastrowid:
-                # One statement's generated keys follow each other, all as far apart.
-                self.database_generated_fields = (generated.attname,)
-                self.found = zip(bulk.dialect.numbered(outcome.lastrowid, len(self.held), self.batch.step))
+                # The keys that one statement generates are consecutive.
+                self.generated_names = (generated.attname,)
+                keys = bulk.dialect.numbered(outcome.lastrowid, len(self.attributes), self.batch.key_step)
+                self.generated_values = zip(keys)
             return
         returned = self.plan.reader(await session.fetch(self.sql, self.arguments))
-        self.database_generated_fields = tuple(field.attname for field in bulk.returning)
+        self.generated_names = tuple(field.attname for field in bulk.returning)
         if generated is not None and generates and conflict is None:
-            self.found = bulk.dialect.as_inserted(returned, bulk.returning.index(generated))
+            self.generated_values = bulk.dialect.as_inserted(returned, bulk.returning.index(generated))
         else:
-            same = conflict.unique if conflict is not None else bulk.info.pk_fields
-            self.found = _as_given(
-                returned, self.database_generated_fields, self.held, [field.attname for field in same]
-            )
+            key = conflict.unique if conflict is not None else bulk.info.pk_fields
+            key_names = [field.attname for field in key]
+            self.generated_values = _in_input_order(returned, self.generated_names, self.attributes, key_names)
 
     def finish(self) -> None:
-        """Give the instances what the database filled in."""
-        if self.found is None:
+        """Set the values that the database generated, and mark the instances as saved."""
+        if self.generated_values is None:
             return
-        names = self.database_generated_fields
+        names = self.generated_names
         if len(names) == 1:
             name = names[0]
-            for own, (value,) in zip(self.held, self.found, strict=True):
-                own[name] = value
-                own.pop("_persisted", None)
+            for attributes, (value,) in zip(self.attributes, self.generated_values, strict=True):
+                attributes[name] = value
+                attributes.pop("_persisted", None)
             return
-        for own, values in zip(self.held, self.found, strict=True):
-            own.update(zip(names, values, strict=True))
-            own.pop("_persisted", None)
+        for attributes, values in zip(self.attributes, self.generated_values, strict=True):
+            attributes.update(zip(names, values, strict=True))
+            attributes.pop("_persisted", None)
 
 
-def _as_given(
-    returned: Sequence[tuple[Any, ...]], names: Sequence[str], held: Sequence[dict[str, Any]], same: Sequence[str]
+def _in_input_order(
+    returned: Sequence[tuple[Any, ...]],
+    names: Sequence[str],
+    rows: Sequence[dict[str, Any]],
+    key_names: Sequence[str],
 ) -> Sequence[tuple[Any, ...]]:
-    """Returned rows in the order of the given ones, told apart by the attributes `same`.
+    """The returned rows, with the columns `names`, in the order of the inserted `rows`, matched by their key.
 
-    Where those do not tell (the database stored another spelling), in the order in which the rows were written.
+    If a row cannot be matched (the database stored another spelling of its key), they stay in the order in which they
+    were returned.
     """
-    if not same or any(name not in own for own in held for name in same):
+    if not key_names or any(name not in row for row in rows for name in key_names):
         return returned
-    if any(isinstance(own[name], (list, dict)) for own in held for name in same):
+    if any(isinstance(row[name], (list, dict)) for row in rows for name in key_names):
         return returned
-    at = [names.index(name) for name in same]
-    by_key = {tuple(row[i] for i in at): row for row in returned}
-    matched = [by_key.get(tuple(own[name] for name in same)) for own in held]
+    positions = [names.index(name) for name in key_names]
+    by_key = {tuple(row[position] for position in positions): row for row in returned}
+    matched = [by_key.get(tuple(row[name] for name in key_names)) for row in rows]
     return returned if None in matched else [row for row in matched if row is not None]
 
 
 def named_fields(info: ModelInfo, rows: Iterable[Model | Mapping[str, Any]], unique_fields: Iterable[str]) -> list[str]:
-    """What an upsert updates if it is not told: the fields that the rows name, but for the key and the unique ones."""
-    given: dict[str, None] = {}
+    """The fields that an upsert updates by default: those that the rows name, except key and `unique_fields`."""
+    row_names: dict[str, None] = {}
     for row in rows:
         if not isinstance(row, (info.model, Mapping)):
             raise QueryError(f"upsert() takes {info.name} instances or dicts, got {type(row).__name__}.")
         names = row if isinstance(row, Mapping) else row.__dict__
-        given.update((name, None) for name in names if name in info.settable)
+        row_names.update((name, None) for name in names if name in info.settable)
     unique = set(unique_fields)
-    found: dict[str, None] = {}
-    for name in given:
+    field_names: dict[str, None] = {}
+    for name in row_names:
         for field in info.fields_for(name):
             if not field.primary_key and not {field.name, field.attname} & unique:
-                found[field.name] = None
-    return list(found)
+                field_names[field.name] = None
+    return list(field_names)
 
 
 # Updating.
@@ -312,7 +323,7 @@ async def update(
     batch_size: int | None,
     database: databases.Database,
 ) -> int:
-    """Write these fields of the instances over their rows; returns how many rows matched."""
+    """Update the rows of the instances with these fields; returns the number of rows that matched."""
     info = query.info
     fields = _updated_fields(info, names)
     for instance in instances:
@@ -351,33 +362,33 @@ async def update(
 def _updated_fields(info: ModelInfo, names: Sequence[str]) -> tuple[Field[Any], ...]:
     if isinstance(names, str) or not names:
         raise QueryError("bulk_update() takes the names of the fields to write, as a list.")
-    found = []
+    fields = []
     for name in names:
-        kept = info.fields_for(name)
-        if not kept:
+        named_fields = info.fields_for(name)
+        if not named_fields:
             raise info.unknown(name, "a field of bulk_update()")
-        for field in kept:
+        for field in named_fields:
             if field.primary_key:
                 raise QueryError(f"bulk_update() cannot write the primary key ({info.name}.{field.name}).")
-            found.append(field)
-    return tuple(dict.fromkeys(found))
+            fields.append(field)
+    return tuple(dict.fromkeys(fields))
 
 
 def _prepare_update(query: Query, instance: Model, fields: Sequence[Field[Any]]) -> Assignments:
     info = query.info
     copy_related_keys(instance)
-    own = instance.__dict__
+    attributes = instance.__dict__
     for field in fields:
-        if field.attname not in own:
+        if field.attname not in attributes:
             raise instance._missing_attribute(field)
-    plain, expressions, _ = split_update(info, {field.name: own[field.attname] for field in fields})
+    plain, expressions, _ = split_update(info, {field.name: attributes[field.attname] for field in fields})
     return resolve_assignments(query, info.validator.update(plain), expressions)
 
 
 def _by_shape(
     instances: Sequence[Model], prepared: Sequence[Assignments], positions: Iterable[int]
 ) -> Iterable[list[int]]:
-    """The positions in groups that one statement can update. Of instances of the same row the first counts."""
+    """The positions in groups that one statement can update. Of several instances of a row, the first counts."""
     groups: dict[Hashable, list[int]] = {}
     seen = set()
     for position in positions:
@@ -395,9 +406,9 @@ def _row(info: ModelInfo, instance: Model, assignments: Assignments) -> tuple[An
 
 
 def _single(dialect: Dialect, query: Query, instance: Model, assignments: Assignments) -> tuple[str, Sequence[Any]]:
-    """The UPDATE of one row, for what does not fit into a table of values."""
-    own = target_rows_query(query.replace(where=and_(query.where, row_query(instance).where)))
-    return execution.bind_update(update_plan(dialect, own, assignments), own, assignments)
+    """The UPDATE of one row, for assignments that a table of values cannot express."""
+    one_row = target_rows_query(query.replace(where=and_(query.where, row_query(instance).where)))
+    return execution.bind_update(update_plan(dialect, one_row, assignments), one_row, assignments)
 
 
 def _unstorable(info: ModelInfo, assignments: Assignments, error: UnstorableArgument) -> Exception:
@@ -412,5 +423,5 @@ def _finish_update(instance: Model, assignments: Assignments) -> None:
         if isinstance(term, WriteTerm):
             instance.__dict__[field.attname] = term.values[0]
         else:
-            # Only the database knows the value now.
+            # Only the database knows the new value.
             instance.__dict__.pop(field.attname, None)

@@ -21,12 +21,12 @@ from orm.relations import (
 )
 from orm.relations.attaching import attach_many, attach_one, local_fields, remote_fields
 from orm.writing.dependent_inserts import (
+    InputPath,
     PendingRow,
-    Place,
     Repoint,
-    insert_entries,
-    leads_to,
-    place_of,
+    insert_rows,
+    is_key_of,
+    path_of,
     unsaved_parents,
 )
 
@@ -41,88 +41,88 @@ async def create_graph(
     rows: Any,
     database: databases.Database,
     using: databases.Database | None,
-    given: Mapping[str, Any],
+    common_values: Mapping[str, Any],
 ) -> Any:
-    """Insert the rows and everything nested in them; returns their instances (one, if one was given).
+    """Insert the rows and everything nested in them; returns a list of their instances, or one for a single row.
 
-    `given` are values of every one of `rows`, whatever they say.
+    `common_values` override the values of each of `rows`.
     """
-    graph = NestedInput(model, rows, given)
+    graph = NestedInput(model, rows, common_values)
     messages = graph.messages
-    noted = {place_of(message) for message in messages}
-    for entry in graph.entries:
-        messages += [message for message in entry.validate() if place_of(message) not in noted]
+    paths = {path_of(message) for message in messages}
+    for pending in graph.rows:
+        messages += [message for message in pending.validate() if path_of(message) not in paths]
     if messages:
         raise typesystem.ValidationError(messages=messages)
-    await insert_entries(graph.entries, graph.moves, database)
-    for entry in graph.entries:
-        entry.finish(using)
+    await insert_rows(graph.rows, graph.repoints, database)
+    for pending in graph.rows:
+        pending.finish(using)
     graph.attach()
-    instances = [entry.instance for entry in graph.roots]
-    return instances[0] if graph.is_one else instances
+    instances = [pending.instance for pending in graph.roots]
+    return instances[0] if graph.is_single else instances
 
 
 class NestedInput:
-    """The rows that nested values ask for, and what each relation that they name leads to.
+    """The rows to insert and to repoint for nested values, and what each relation that they name leads to.
 
-    Raises `FieldError` for an unknown name, `QueryError` for a row that would have to be in two places. Values of the
-    wrong kind are noted in `messages`.
+    A related row is a `PendingRow` if it is new, an instance if it exists. Raises `FieldError` for an unknown name, and
+    `QueryError` for a row with two values for a foreign key. Values of the wrong type are reported in `messages`.
     """
 
-    def __init__(self, model: type[Model], rows: Any, given: Mapping[str, Any]) -> None:
-        self.entries: list[PendingRow] = []
-        self.moves: list[Repoint] = []
+    def __init__(self, model: type[Model], rows: Any, common_values: Mapping[str, Any]) -> None:
+        self.rows: list[PendingRow] = []
+        self.repoints: list[Repoint] = []
         self.messages: list[typesystem.Message] = []
-        self._given = given
-        # By the identity of what was given, which is kept: another object could have its id later.
-        self._known: dict[Hashable, tuple[PendingRow, Any]] = {}
-        self._todo: deque[tuple[PendingRow, Mapping[str, Any]]] = deque()
-        self._many: dict[tuple[PendingRow, Relation], list[Any]] = {}
-        self._one: dict[tuple[PendingRow, Relation], Any] = {}
-        self._pairs: dict[Hashable, tuple[ManyToManySide, Any, Any, Place]] = {}
-        self._moved: dict[Hashable, PendingRow] = {}
-        self.is_one = isinstance(rows, Mapping) or hasattr(rows, "_meta")
-        self.roots = [self._root(model, row, place) for row, place in _placed(model, rows, self.is_one)]
-        while self._todo:
-            entry, nested = self._todo.popleft()
+        self._common_values = common_values
+        # By the identity of the input value, which is kept alive here so that its id is not used again.
+        self._rows_by_value: dict[Hashable, tuple[PendingRow, Any]] = {}
+        self._to_read: deque[tuple[PendingRow, Mapping[str, Any]]] = deque()
+        self._related_lists: dict[tuple[PendingRow, Relation], list[Any]] = {}
+        self._related_rows: dict[tuple[PendingRow, Relation], Any] = {}
+        self._pairs: dict[Hashable, tuple[ManyToManySide, Any, Any, InputPath]] = {}
+        self._new_parents: dict[Hashable, PendingRow] = {}
+        self.is_single = isinstance(rows, Mapping) or hasattr(rows, "_meta")
+        self.roots = [self._root(model, row, path) for row, path in _with_paths(model, rows, self.is_single)]
+        while self._to_read:
+            pending, nested = self._to_read.popleft()
             for name, value in nested.items():
-                self._nested(entry, name, value, (*entry.place, name))
+                self._read_relation(pending, name, value, (*pending.path, name))
         self._complete()
 
-    # Reading what was given.
+    # Reading the input.
 
-    def _root(self, model: type[Model], row: Any, place: Place) -> PendingRow:
+    def _root(self, model: type[Model], row: Any, path: InputPath) -> PendingRow:
         if not isinstance(row, (Mapping, model)):
             raise QueryError(f"create_graph() takes dicts and {model.__name__} instances, got {type(row).__name__}.")
         if isinstance(row, model) and row._persisted:
             raise QueryError(f"create_graph() makes new rows, and {row!r} is saved: it can be nested in one.")
-        return self._new(model, row, place, self._given)
+        return self._new_row(model, row, path, self._common_values)
 
-    def _new(self, model: type[Model], value: Any, place: Place, given: Mapping[str, Any]) -> PendingRow:
-        """The entry of a dict or an unsaved instance."""
-        known = self._known.get((model, id(value)))
+    def _new_row(self, model: type[Model], value: Any, path: InputPath, common_values: Mapping[str, Any]) -> PendingRow:
+        """The new row of a dict or an unsaved instance: one for each, however often it occurs."""
+        known = self._rows_by_value.get((model, id(value)))
         if known is not None:
             return known[0]
         nested: Mapping[str, Any]
         if isinstance(value, Mapping):
-            plain, nested = self._split(model, {**value, **given}, place)
+            plain, nested = self._split(model, {**value, **common_values}, path)
             instance = model(**plain)
         else:
             instance = value
-            for name, related in given.items():
+            for name, related in common_values.items():
                 setattr(instance, name, related)
             nested = {relation.name: related for relation, related in unsaved_parents(instance)}
-            nested.update(_unsaved_reverse(instance))
-        entry = PendingRow(instance, place)
-        self._known[model, id(value)] = entry, value
-        self.entries.append(entry)
-        self._todo.append((entry, nested))
-        return entry
+            nested.update(_unsaved_one_to_one(instance))
+        pending = PendingRow(instance, path)
+        self._rows_by_value[model, id(value)] = pending, value
+        self.rows.append(pending)
+        self._to_read.append((pending, nested))
+        return pending
 
     def _split(
-        self, model: type[Model], values: Mapping[str, Any], place: Place
+        self, model: type[Model], values: Mapping[str, Any], path: InputPath
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The values of the row itself, and those of its relations to other new rows or to many."""
+        """The values of the row itself, and those of its relations to new rows or to many rows."""
         info = model._meta
         plain: dict[str, Any] = {}
         nested: dict[str, Any] = {}
@@ -132,8 +132,10 @@ class NestedInput:
             if isinstance(generic, GenericForeignKey):
                 if isinstance(value, Mapping):
                     choices = ", ".join(repr(key.name) for key in generic.keys)
-                    at = ".".join(map(str, (*place, name)))
-                    raise QueryError(f"create_graph(): {at!r} could be a row of several models. Say which: {choices}.")
+                    raise QueryError(
+                        f"create_graph(): {_dotted((*path, name))!r} could be a row of several models. "
+                        f"Say which: {choices}."
+                    )
                 if _is_instance(value):
                     name = generic.key_for(value).name
             if name in forward and (isinstance(value, Mapping) or _is_instance(value)):
@@ -146,104 +148,104 @@ class NestedInput:
             elif name in info.accessors or name in info.relations:
                 nested[name] = value
             else:
-                at = ".".join(map(str, (*place, name)))
-                raise info.unknown(str(name), f"a value of create_graph() at {at!r}", info.accessors)
+                what = f"a value of create_graph() at {_dotted((*path, name))!r}"
+                raise info.unknown(str(name), what, info.accessors)
         return plain, nested
 
-    def _nested(self, entry: PendingRow, name: str, value: Any, place: Place) -> None:
-        """Take what a relation of the entry is to lead to."""
-        info = entry.instance._meta
+    def _read_relation(self, pending: PendingRow, name: str, value: Any, path: InputPath) -> None:
+        """Read the value of a relation of a new row."""
+        info = pending.instance._meta
         relation: Any = info.accessors.get(name) or info.relations[name]
         if isinstance(relation, (ForeignKey, CompositeForeignKey)):
-            found = self._row(relation.target, value, place, remote_fields(relation))
-            if isinstance(found, PendingRow):
-                self._set_parent(entry, relation, found, place)
+            row = self._related_row(relation.target, value, path, remote_fields(relation))
+            if isinstance(row, PendingRow):
+                self._set_parent(pending, relation, row, path)
         elif relation.many:
             if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
-                self._add_message("Must be a list.", place)
+                self._add_message("Must be a list.", path)
                 return
-            fields = _keys(relation)
-            rows = [self._row(relation.target, item, (*place, i), fields) for i, item in enumerate(value)]
-            kept: list[Any] = []
-            self._many[entry, relation] = kept
+            key = _key_fields(relation)
+            rows = [self._related_row(relation.target, item, (*path, i), key) for i, item in enumerate(value)]
+            distinct: list[Any] = []
+            self._related_lists[pending, relation] = distinct
             for i, row in enumerate(rows):
-                if row is not None and not any(row is other for other in kept):
-                    kept.append(row)
-                    self._connect(entry, relation, row, (*place, i))
+                if row is not None and not any(row is other for other in distinct):
+                    distinct.append(row)
+                    self._connect(pending, relation, row, (*path, i))
         else:
-            row = None if value is None else self._row(relation.target, value, place, _keys(relation))
-            self._one[entry, relation] = row
+            row = None if value is None else self._related_row(relation.target, value, path, _key_fields(relation))
+            self._related_rows[pending, relation] = row
             if row is not None:
-                self._connect(entry, relation, row, place)
+                self._connect(pending, relation, row, path)
 
-    def _row(self, model: type[Model], value: Any, place: Place, key: tuple[Field[Any], ...]) -> Any:
-        """The entry or the instance that a nested value stands for; None if it stands for nothing, which is noted."""
+    def _related_row(self, model: type[Model], value: Any, path: InputPath, key: tuple[Field[Any], ...]) -> Any:
+        """The new row, or the instance of an existing one, for a nested value; None if the value is not valid."""
         if isinstance(value, Mapping):
-            return self._new(model, value, place, {})
+            return self._new_row(model, value, path, {})
         if isinstance(value, model):
             if not value._persisted:
-                return self._new(model, value, place, {})
+                return self._new_row(model, value, path, {})
             if any(value.__dict__.get(field.attname) is None for field in key):
-                self._add_message(f"This {model.__name__} was loaded without the key that is needed here.", place)
+                self._add_message(f"This {model.__name__} was loaded without the key that is needed here.", path)
                 return None
             return value
         if value is None or _is_instance(value) or isinstance(value, (list, set)):
-            self._add_message(f"Must be a dict, an instance of {model.__name__} or its key.", place)
+            self._add_message(f"Must be a dict, an instance of {model.__name__} or its key.", path)
             return None
         parts = value if len(key) > 1 and isinstance(value, tuple) else (value,)
         if len(parts) != len(key):
-            self._add_message(f"Must be a key of {len(key)} values.", place)
+            self._add_message(f"Must be a key of {len(key)} values.", path)
             return None
-        found = model.__new__(model)
+        instance = model.__new__(model)
         for field, part in zip(key, parts, strict=True):
             try:
-                found.__dict__[field.attname] = field.validator.validate(part)
+                instance.__dict__[field.attname] = field.validator.validate(part)
             except typesystem.ValidationError as error:
                 for message in error.messages():
-                    self._add_message(message.text, place, message.code)
+                    self._add_message(message.text, path, message.code)
                 return None
-        return found
+        return instance
 
-    def _add_message(self, text: str, place: Place, code: str = "type") -> None:
-        self.messages.append(typesystem.Message(text=text, code=code, index=list(place)))
+    def _add_message(self, text: str, path: InputPath, code: str = "type") -> None:
+        self.messages.append(typesystem.Message(text=text, code=code, index=list(path)))
 
-    # What follows from it.
+    # Connecting the rows.
 
-    def _connect(self, entry: PendingRow, relation: Any, row: Any, place: Place) -> None:
-        """Have a relation of the entry, other than a foreign key, lead to the row."""
+    def _connect(self, pending: PendingRow, relation: Any, row: Any, path: InputPath) -> None:
+        """Connect a new row with a row that its relation, other than a foreign key, leads to."""
         if isinstance(relation, ManyToManySide):
-            self._add_pair(entry, relation, row, place)
+            self._add_pair(pending, relation, row, path)
         elif isinstance(row, PendingRow):
-            self._set_parent(row, relation.relation, entry, place)
+            self._set_parent(row, relation.relation, pending, path)
         else:
-            known = self._moved.setdefault((relation, row.pk), entry)
-            if known is not entry:
-                raise self._conflict_error(relation.relation, place)
-            self.moves.append(Repoint(row, relation.relation, entry, place))
+            parent = self._new_parents.setdefault((relation, row.pk), pending)
+            if parent is not pending:
+                raise self._conflict_error(relation.relation, path)
+            self.repoints.append(Repoint(row, relation.relation, pending, path))
 
-    def _set_parent(self, child: PendingRow, relation: ForwardRelation, parent: PendingRow, place: Place) -> None:
-        """Have a foreign key of a new row point at a new row."""
-        known = child.parents.setdefault(relation, parent)
-        own = child.instance.__dict__
-        key = [own.get(local.attname) for local in local_fields(relation) if not local.has_default()]
-        given = bool(key) and None not in key and not leads_to(relation, child.instance, parent.instance)
-        if known is not parent or given:
-            raise self._conflict_error(relation, place)
+    def _set_parent(self, child: PendingRow, relation: ForwardRelation, parent: PendingRow, path: InputPath) -> None:
+        """Make a foreign key of a new row reference a new row. Raises `QueryError` if it has another value."""
+        known_parent = child.parents.setdefault(relation, parent)
+        attributes = child.instance.__dict__
+        key = [attributes.get(field.attname) for field in local_fields(relation) if not field.has_default()]
+        has_other_key = bool(key) and None not in key and not is_key_of(relation, child.instance, parent.instance)
+        if known_parent is not parent or has_other_key:
+            raise self._conflict_error(relation, path)
 
-    def _conflict_error(self, relation: ForwardRelation, place: Place) -> QueryError:
+    def _conflict_error(self, relation: ForwardRelation, path: InputPath) -> QueryError:
         return QueryError(
-            f"create_graph(): the row at {'.'.join(map(str, place))!r} is given two different values for "
+            f"create_graph(): the row at {_dotted(path)!r} is given two different values for "
             f"{relation.label}, of which a row has one."
         )
 
-    def _add_pair(self, entry: PendingRow, end: ManyToManySide, row: Any, place: Place) -> None:
-        """Note a new row of the through model; the same pair may be given from both sides."""
-        for local, remote in ((entry, row), (row, entry)) if end.symmetrical else ((entry, row),):
-            sides = {
-                end.local_key.name: self._identity(local, end.local_key),
-                end.remote_key.name: self._identity(remote, end.remote_key),
+    def _add_pair(self, pending: PendingRow, side: ManyToManySide, row: Any, path: InputPath) -> None:
+        """Add a new row of the through model, once if the pair is in the input from both sides."""
+        for local, remote in ((pending, row), (row, pending)) if side.symmetrical else ((pending, row),):
+            identity = {
+                side.local_key.name: self._identity(local, side.local_key),
+                side.remote_key.name: self._identity(remote, side.remote_key),
             }
-            self._pairs.setdefault((end.through, frozenset(sides.items())), (end, local, remote, place))
+            self._pairs.setdefault((side.through, frozenset(identity.items())), (side, local, remote, path))
 
     def _identity(self, row: Any, key: ForwardRelation) -> Hashable:
         if isinstance(row, PendingRow):
@@ -251,47 +253,50 @@ class NestedInput:
         return tuple(row.__dict__[field.attname] for field in remote_fields(key))
 
     def _complete(self) -> None:
-        """Make the pairs' rows; and have what a relation leads to from the other side among what it is said to."""
-        for entry in tuple(self.entries):
-            for relation, parent in entry.parents.items():
-                self._append_related(parent, relation.reverse, entry)
-        for end, local, remote, place in self._pairs.values():
-            pair = PendingRow(end.through(), place)
-            for key, row in ((end.local_key, local), (end.remote_key, remote)):
+        """Create the rows of the pairs, and add to each related list the rows connected from the other side."""
+        for pending in tuple(self.rows):
+            for relation, parent in pending.parents.items():
+                self._append_related(parent, relation.reverse, pending)
+        for side, local, remote, path in self._pairs.values():
+            pair = PendingRow(side.through(), path)
+            for key, row in ((side.local_key, local), (side.remote_key, remote)):
                 if isinstance(row, PendingRow):
                     pair.parents[key] = row
                 else:
-                    for field, there in zip(local_fields(key), remote_fields(key), strict=True):
-                        pair.instance.__dict__[field.attname] = row.__dict__[there.attname]
-            self.entries.append(pair)
-            whole = end.relation
-            ends = (whole.forward,) if whole.symmetrical else (whole.forward, whole.backward)
-            for side in ends:
-                here, there = (local, remote) if side.local_key is end.local_key else (remote, local)
-                if isinstance(here, PendingRow):
-                    self._append_related(here, side, there)
+                    for field, target_field in zip(local_fields(key), remote_fields(key), strict=True):
+                        pair.instance.__dict__[field.attname] = row.__dict__[target_field.attname]
+            self.rows.append(pair)
+            declared = side.relation
+            for each in (declared.forward,) if declared.symmetrical else (declared.forward, declared.backward):
+                row, related = (local, remote) if each.local_key is side.local_key else (remote, local)
+                if isinstance(row, PendingRow):
+                    self._append_related(row, each, related)
 
-    def _append_related(self, entry: PendingRow, relation: Relation, row: Any) -> None:
-        rows = self._many.get((entry, relation))
+    def _append_related(self, pending: PendingRow, relation: Relation, row: Any) -> None:
+        rows = self._related_lists.get((pending, relation))
         if rows is not None and not any(row is other for other in rows):
             rows.append(row)
 
     def attach(self) -> None:
-        """Give the instances what their relations lead to, as a prefetch would."""
-        for (entry, relation), rows in self._many.items():
-            attach_many(relation, entry.instance, [_instance(row) for row in rows])
-        for (entry, relation), row in self._one.items():
-            attach_one(relation, None, [entry.instance], [None if row is None else _instance(row)])
-        for move in self.moves:
-            setattr(move.instance, move.relation.name, move.parent.instance)
+        """Attach the related rows to the instances, as a prefetch would."""
+        for (pending, relation), rows in self._related_lists.items():
+            attach_many(relation, pending.instance, [_instance(row) for row in rows])
+        for (pending, relation), row in self._related_rows.items():
+            attach_one(relation, None, [pending.instance], [None if row is None else _instance(row)])
+        for repoint in self.repoints:
+            setattr(repoint.instance, repoint.relation.name, repoint.parent.instance)
 
 
-def _placed(model: type[Model], rows: Any, is_one: bool) -> list[tuple[Any, Place]]:
-    if is_one:
+def _with_paths(model: type[Model], rows: Any, is_single: bool) -> list[tuple[Any, InputPath]]:
+    if is_single:
         return [(rows, ())]
     if isinstance(rows, (str, bytes)) or not isinstance(rows, Iterable):
         raise QueryError(f"create_graph() takes dicts and {model.__name__} instances, got {type(rows).__name__}.")
     return [(row, (i,)) for i, row in enumerate(rows)]
+
+
+def _dotted(path: InputPath) -> str:
+    return ".".join(map(str, path))
 
 
 def _is_instance(value: Any) -> bool:
@@ -299,24 +304,24 @@ def _is_instance(value: Any) -> bool:
 
 
 def _instance(row: Any) -> Model:
-    found: Model = row.instance if isinstance(row, PendingRow) else row
-    return found
+    instance: Model = row.instance if isinstance(row, PendingRow) else row
+    return instance
 
 
-def _keys(relation: Any) -> tuple[Field[Any], ...]:
-    """What tells a row at the far end: what the through model points at, or its primary key."""
+def _key_fields(relation: Any) -> tuple[Field[Any], ...]:
+    """The fields that identify a related row: those that the through model references, or the primary key."""
     info: ModelInfo = relation.target._meta
     if isinstance(relation, ManyToManySide):
         return info.fields_of_columns(relation.remote_key.remote_columns)
     return info.pk_fields
 
 
-def _unsaved_reverse(instance: Model) -> dict[str, Model]:
-    """The unsaved instances that were assigned to the way back over a one-to-one relation."""
-    found = {}
+def _unsaved_one_to_one(instance: Model) -> dict[str, Model]:
+    """The unsaved instances that were assigned to reverse one-to-one relations, by attribute."""
+    unsaved = {}
     for accessor, relation in instance._meta.accessors.items():
         if isinstance(relation, ReverseRelation) and not relation.many:
             related = instance.__dict__.get(accessor)
             if related is not None and not related._persisted:
-                found[accessor] = related
-    return found
+                unsaved[accessor] = related
+    return unsaved

@@ -1,4 +1,4 @@
-"""Inserts new rows of any models that point at each other, in one transaction, and fills in the keys."""
+"""Inserts new rows of several models that reference each other, in one transaction, and sets their foreign keys."""
 
 from __future__ import annotations
 
@@ -19,60 +19,62 @@ from orm.relations import ForeignKey, ForwardRelation
 from orm.relations.attaching import attach_one, local_fields, remote_fields
 from orm.writing import bulk
 from orm.writing.insert_order import Dependency, arrange
-from orm.writing.instances import finish_insert, stamped, values_of
+from orm.writing.instances import column_values, finish_insert, values_set_on_save
 
 if TYPE_CHECKING:
     from orm.models import Model
 
-Place = tuple[str | int, ...]
-"""Where a row is in what was given: ``("albums", 0, "tracks", 2)``."""
+InputPath = tuple[str | int, ...]
+"""Where a row is in the input: ``("albums", 0, "tracks", 2)``."""
 
 
 @dataclass(eq=False)
 class PendingRow:
-    """A new row in the making. Its instance stays as it is until the row is there.
+    """A row to insert. Its instance does not change before the row is inserted.
 
-    `parents` are the new rows that its relations point at.
+    `parents` are the new rows that its relations reference.
     """
 
     instance: Model
-    place: Place = ()
+    path: InputPath = ()
     parents: dict[ForwardRelation, PendingRow] = field(default_factory=dict)
     row: dict[str, Any] = field(default_factory=dict)
+    """The validated values, by field name."""
 
     def validate(self) -> list[typesystem.Message]:
-        """Make its row, and return the messages if the values are not valid. The keys of new parents come later."""
+        """Set `row`, except for the keys of new parents; returns the messages for values that are not valid."""
         info = self.instance._meta
-        values = values_of(self.instance)
-        coming: set[str] = set()
+        values = column_values(self.instance)
+        deferred_names: set[str] = set()
         for relation, parent in self.parents.items():
             if isinstance(relation, ForeignKey):
-                values[relation.name] = parent.instance  # Which is valid, and None as long as it has no key.
+                values[relation.name] = parent.instance  # This is valid, and None as long as it has no key.
             else:
-                coming.update(local.name for local in local_fields(relation))
+                deferred_names.update(field.name for field in local_fields(relation))
         try:
             self.row = info.validator.create(values)
         except typesystem.ValidationError as error:
-            found = [message for message in error.messages() if place_of(message)[0] not in coming]
-            if found or not coming:
+            messages = [message for message in error.messages() if path_of(message)[0] not in deferred_names]
+            if messages or not deferred_names:
                 return [
-                    typesystem.Message(text=message.text, code=message.code, index=[*self.place, *place_of(message)])
-                    for message in found
+                    typesystem.Message(text=message.text, code=message.code, index=[*self.path, *path_of(message)])
+                    for message in messages
                 ]
-            # Nothing else is missing.
-            row = info.validator.update({name: value for name, value in values.items() if name not in coming})
-            self.row = {name: row.get(name) for name in info.fields if name in row or name in coming}
-        self.row.update(stamped(info.fields.values(), creating=True))
+            # Only the keys of new parents are missing.
+            known = {name: value for name, value in values.items() if name not in deferred_names}
+            row = info.validator.update(known)
+            self.row = {name: row.get(name) for name in info.fields if name in row or name in deferred_names}
+        self.row.update(values_set_on_save(info.fields.values(), creating=True))
         return []
 
-    def take_keys(self) -> None:
-        """Point at the parents, as far as their rows have what it takes."""
+    def copy_parent_keys(self) -> None:
+        """Set the foreign keys to the parents, as far as the parents' keys are known."""
         for relation, parent in self.parents.items():
             for local, remote in zip(local_fields(relation), remote_fields(relation), strict=True):
                 self.row[local.name] = parent.row.get(remote.name)
 
     def finish(self, database: databases.Database | None) -> None:
-        """Tell the instance that its row is there. `database` is one that is not its registry's."""
+        """Update the instance after its row is inserted. `database` is set if it is not the registry's."""
         finish_insert(self.instance, self.row)
         for relation, parent in self.parents.items():
             attach_one(relation, None, [self.instance], [parent.instance])
@@ -82,59 +84,59 @@ class PendingRow:
 
 @dataclass(frozen=True)
 class Repoint:
-    """A row that is there already is to point at a new one."""
+    """An update that makes an existing row reference a new one."""
 
     instance: Model
     relation: ForwardRelation
     parent: PendingRow
-    place: Place
+    path: InputPath
 
 
-def place_of(message: Any) -> Place:
-    """Where the value is that a message is about."""
+def path_of(message: Any) -> InputPath:
+    """The path to the value that a validation message is about."""
     return tuple(message.index)
 
 
 def unsaved_parents(instance: Model) -> Iterator[tuple[ForwardRelation, Model]]:
-    """The unsaved instances that its relations point at."""
-    own = instance.__dict__
+    """The unsaved instances that the instance's relations reference."""
+    attributes = instance.__dict__
     for relation in instance._meta.forward:
-        related = own.get(relation.name)
-        if related is not None and not related._persisted and leads_to(relation, instance, related):
+        related = attributes.get(relation.name)
+        if related is not None and not related._persisted and is_key_of(relation, instance, related):
             yield relation, related
 
 
-def leads_to(relation: ForwardRelation, instance: Model, related: Model) -> bool:
-    """Whether the key that the instance holds, as far as it does, is that of the related one.
+def is_key_of(relation: ForwardRelation, instance: Model, related: Model) -> bool:
+    """Whether the foreign key of the instance, as far as it is set, is the key of the related instance.
 
-    A key that was set later says that another row is meant, or none.
+    If it was set later than the related instance, it may be the key of another row, or None.
     """
-    own = instance.__dict__
+    attributes = instance.__dict__
     for local, remote in zip(local_fields(relation), remote_fields(relation), strict=True):
-        if local.attname in own:
-            key = own[local.attname]
+        if local.attname in attributes:
+            key = attributes[local.attname]
             if key is None or key != related.__dict__.get(remote.attname):
                 return False
     return True
 
 
 def is_new(instance: Model) -> bool:
-    """Whether an unsaved instance is surely a row to insert: its key is missing or made by a default.
+    """Whether an unsaved instance certainly is a row to insert: it has no key, or one from a default.
 
-    One with a key that was given may stand for a row that is there.
+    An instance with a key that was set may stand for an existing row.
     """
     return instance.pk is None or all(field.has_default() for field in instance._meta.pk_fields)
 
 
 def has_new_parents(instances: Sequence[Model]) -> bool:
-    """Whether one of these instances of one model points at an unsaved one."""
+    """Whether one of these instances, all of one model, references an unsaved instance that is to be inserted."""
     names = [relation.name for relation in instances[0]._meta.forward] if instances else []
     if not names:
         return False
     for instance in instances:
-        own = instance.__dict__
+        attributes = instance.__dict__
         for name in names:
-            related = own.get(name)
+            related = attributes.get(name)
             unsaved = related is not None and not related._persisted
             if unsaved and any(is_new(parent) for _, parent in unsaved_parents(instance)):
                 return True
@@ -144,142 +146,148 @@ def has_new_parents(instances: Sequence[Model]) -> bool:
 async def create_with_parents(
     instances: Sequence[Model], database: databases.Database, using: databases.Database | None, batch_size: int | None
 ) -> None:
-    """Insert the instances, and before them the unsaved ones that they point at, and those that these do.
+    """Insert the instances, and before them the unsaved ones that they reference, directly or indirectly.
 
-    Raises `orm.ValidationError` before anything is sent, with the path to the parent where it is about one.
+    Raises `orm.ValidationError` before anything is sent; a message about a parent has the path to it.
     """
-    entries: dict[int, PendingRow] = {}
+    by_id: dict[int, PendingRow] = {}
     for instance in instances:
-        if id(instance) not in entries:
-            entries[id(instance)] = PendingRow(instance)
-    for entry in (found := list(entries.values())):  # It grows meanwhile.
-        for relation, parent in unsaved_parents(entry.instance):
-            known = entries.get(id(parent))
-            if known is None and is_new(parent):
-                known = entries[id(parent)] = PendingRow(parent, (*entry.place, relation.name))
-                found.append(known)
-            if known is not None:
-                entry.parents[relation] = known
-    for entry in found:
-        if messages := entry.validate():
+        if id(instance) not in by_id:
+            by_id[id(instance)] = PendingRow(instance)
+    pending_rows = list(by_id.values())
+    for pending in pending_rows:  # The list grows in this loop, by the parents.
+        for relation, instance in unsaved_parents(pending.instance):
+            parent = by_id.get(id(instance))
+            if parent is None and is_new(instance):
+                parent = by_id[id(instance)] = PendingRow(instance, (*pending.path, relation.name))
+                pending_rows.append(parent)
+            if parent is not None:
+                pending.parents[relation] = parent
+    for pending in pending_rows:
+        if messages := pending.validate():
             raise typesystem.ValidationError(messages=messages)
-    await insert_entries(found, [], database, batch_size)
-    for entry in found:
-        entry.finish(using)
+    await insert_rows(pending_rows, [], database, batch_size)
+    for pending in pending_rows:
+        pending.finish(using)
 
 
-async def insert_entries(
-    entries: Sequence[PendingRow], moves: Sequence[Repoint], database: databases.Database, batch_size: int | None = None
+async def insert_rows(
+    rows: Sequence[PendingRow], repoints: Sequence[Repoint], database: databases.Database, batch_size: int | None = None
 ) -> None:
-    """Insert the rows of validated entries, parents first, then make the moves; all of it, or nothing.
+    """Insert validated rows, parents first, then repoint existing rows; all in one transaction.
 
-    The instances are as before afterwards: `PendingRow.finish` tells them. Raises `DoesNotExist` for a moved row
-    that is not there.
+    The instances do not change: `PendingRow.finish` updates them. Raises `DoesNotExist` for a row to repoint that does
+    not exist.
     """
-    batches, late = arrange([entry.instance._meta for entry in entries], list(_dependencies(entries)))
+    batches, deferred = arrange([pending.instance._meta for pending in rows], list(_dependencies(rows)))
     if not batches:
         return
-    moves = [*moves, *(Repoint(entries[one.child].instance, one.relation, entries[one.parent], ()) for one in late)]
+    repoints = [
+        *repoints,
+        *(Repoint(rows[each.child].instance, each.relation, rows[each.parent], ()) for each in deferred),
+    ]
     dialect = await dialect_of(database)
-    postponed: dict[int, list[ForwardRelation]] = {}
-    for one in late:
-        postponed.setdefault(one.child, []).append(one.relation)
-    first = _insertion(dialect, entries, batches[0], postponed, batch_size)
+    deferred_relations: dict[int, list[ForwardRelation]] = {}
+    for dependency in deferred:
+        deferred_relations.setdefault(dependency.child, []).append(dependency.relation)
+    first = _batch_insertion(dialect, rows, batches[0], deferred_relations, batch_size)
     async with Session(database) as session:
-        if len(batches) == 1 and first.insertion.is_one_statement and not moves:
+        if len(batches) == 1 and first.insertion.is_one_statement and not repoints:
             await first.run(session)
             return
         async with session.transaction():
             await first.run(session)
             for batch in batches[1:]:
-                await _insertion(dialect, entries, batch, postponed, batch_size).run(session)
-            # The connection is the task's own: these are inside the transaction.
-            for one in late:
-                entries[one.child].take_keys()
-            await _move(moves, {id(entry.instance): entry for entry in entries}, database, batch_size)
+                await _batch_insertion(dialect, rows, batch, deferred_relations, batch_size).run(session)
+            for dependency in deferred:
+                rows[dependency.child].copy_parent_keys()
+            # The session has the task's own connection, so these updates are inside the transaction.
+            await _repoint(repoints, {id(pending.instance): pending for pending in rows}, database, batch_size)
 
 
-def _dependencies(entries: Sequence[PendingRow]) -> Iterator[Dependency]:
-    positions = {id(entry): position for position, entry in enumerate(entries)}
-    for position, entry in enumerate(entries):
-        for relation, parent in entry.parents.items():
-            known = (
-                parent.instance._meta is entry.instance._meta
-                and all(parent.row.get(remote.name) is not None for remote in remote_fields(relation))
-                # Rows of other columns go into another statement.
-                and list(parent.row) == list(entry.row)
+def _dependencies(rows: Sequence[PendingRow]) -> Iterator[Dependency]:
+    positions = {id(pending): position for position, pending in enumerate(rows)}
+    for position, pending in enumerate(rows):
+        for relation, parent in pending.parents.items():
+            key_known = (
+                parent.instance._meta is pending.instance._meta
+                and all(parent.row.get(field.name) is not None for field in remote_fields(relation))
+                # Rows with other columns are inserted by another statement.
+                and list(parent.row) == list(pending.row)
             )
-            yield Dependency(position, relation, positions[id(parent)], known)
+            yield Dependency(position, relation, positions[id(parent)], key_known)
 
 
-def _insertion(
+def _batch_insertion(
     dialect: Dialect,
-    entries: Sequence[PendingRow],
+    rows: Sequence[PendingRow],
     batch: Sequence[int],
-    postponed: dict[int, list[ForwardRelation]],
+    deferred_relations: dict[int, list[ForwardRelation]],
     batch_size: int | None,
-) -> _Inserted:
-    """The statements of one batch, whose parents are there."""
+) -> _BatchInsertion:
+    """The statements of one batch. The parents of its rows are inserted, except over deferred relations."""
     for position in batch:
-        entry = entries[position]
-        entry.take_keys()
-        waiting = postponed.get(position, ())
-        for relation in waiting:
-            entry.row.update((local.name, None) for local in local_fields(relation) if local.allow_null)
-        for relation, parent in entry.parents.items():
-            missing = [local for local in local_fields(relation) if entry.row[local.name] is None]
-            if missing and relation not in waiting and entry is not parent:
+        pending = rows[position]
+        pending.copy_parent_keys()
+        deferred = deferred_relations.get(position, ())
+        for relation in deferred:
+            pending.row.update((field.name, None) for field in local_fields(relation) if field.allow_null)
+        for relation, parent in pending.parents.items():
+            missing = [field for field in local_fields(relation) if pending.row[field.name] is None]
+            if missing and relation not in deferred and pending is not parent:
                 raise QueryError(
-                    f"{relation.label}: {dialect.name} does not tell the key that it gave to the new "
-                    f"{parent.instance._meta.name}. Give it one, or save it first."
+                    f"{relation.label}: {dialect.name} does not return the key that it generated for the new "
+                    f"{parent.instance._meta.name}. Set a key, or save it first."
                 )
-    return _Inserted(dialect, [entries[position] for position in batch], batch_size)
+    return _BatchInsertion(dialect, [rows[position] for position in batch], batch_size)
 
 
-class _Inserted:
-    """Rows of one model on their way."""
+class _BatchInsertion:
+    """The INSERTs of rows of one model."""
 
-    def __init__(self, dialect: Dialect, entries: Sequence[PendingRow], batch_size: int | None) -> None:
-        info = entries[0].instance._meta
-        self._entries = entries
+    def __init__(self, dialect: Dialect, rows: Sequence[PendingRow], batch_size: int | None) -> None:
+        info = rows[0].instance._meta
+        self._rows = rows
         self._names = {field.attname: name for name, field in info.fields.items()}
-        self._held = [{info.fields[name].attname: value for name, value in entry.row.items()} for entry in entries]
-        self.insertion = bulk.Insertion(bulk.batches_of(dialect, info, self._held), batch_size)
+        self._attributes = [
+            {info.fields[name].attname: value for name, value in pending.row.items()} for pending in rows
+        ]
+        self.insertion = bulk.Insertion(bulk.batches_of(dialect, info, self._attributes), batch_size)
 
     async def run(self, session: Session) -> None:
-        """Insert them, and give each entry's row what was filled in."""
+        """Insert the rows, and add the values that the database generated."""
         await self.insertion.run(session)
         self.insertion.finish()
-        for entry, held in zip(self._entries, self._held, strict=True):
-            entry.row.update((self._names[name], value) for name, value in held.items())
+        for pending, attributes in zip(self._rows, self._attributes, strict=True):
+            pending.row.update((self._names[name], value) for name, value in attributes.items())
 
 
-async def _move(
-    moves: Iterable[Repoint], new: dict[int, PendingRow], database: databases.Database, batch_size: int | None
+async def _repoint(
+    repoints: Iterable[Repoint], new_rows: dict[int, PendingRow], database: databases.Database, batch_size: int | None
 ) -> None:
-    """Have rows that are there point at new ones: a statement for each foreign key."""
+    """Make existing rows reference new ones, with one statement per foreign key."""
     by_relation: dict[ForwardRelation, list[Repoint]] = {}
-    for move in moves:
-        by_relation.setdefault(move.relation, []).append(move)
-    for relation, given in by_relation.items():
+    for repoint in repoints:
+        by_relation.setdefault(repoint.relation, []).append(repoint)
+    for relation, group in by_relation.items():
         info = relation.model._meta
-        changed = []
-        for move in given:
-            entry = new.get(id(move.instance))
-            if entry is None:
-                key = dict(zip(info.pk_fields, info.split_pk(move.instance.pk), strict=True))
+        copies = []
+        for repoint in group:
+            pending = new_rows.get(id(repoint.instance))
+            if pending is None:
+                key = dict(zip(info.pk_fields, info.split_pk(repoint.instance.pk), strict=True))
             else:
-                key = {part: entry.row[part.name] for part in info.pk_fields}
-            # A copy with nothing but what is to be written, so that a failure leaves the instance as it was.
+                key = {field: pending.row[field.name] for field in info.pk_fields}
+            # A copy with only the key and the foreign key, so that the instance is unchanged if the update fails.
             copy = info.model.__new__(info.model)
-            copy.__dict__.update((part.attname, value) for part, value in key.items())
+            copy.__dict__.update((field.attname, value) for field, value in key.items())
             for local, remote in zip(local_fields(relation), remote_fields(relation), strict=True):
-                copy.__dict__[local.attname] = move.parent.row[remote.name]
-            changed.append(copy)
-        names = [local.name for local in local_fields(relation)]
-        matched = await bulk.update(Query(info, Instances(info)), changed, names, batch_size, database)
-        if matched != len(changed):
+                copy.__dict__[local.attname] = repoint.parent.row[remote.name]
+            copies.append(copy)
+        names = [field.name for field in local_fields(relation)]
+        matched = await bulk.update(Query(info, Instances(info)), copies, names, batch_size, database)
+        if matched != len(copies):
             raise info.model.DoesNotExist(
-                f"{len(changed) - matched} of the {len(changed)} rows of {info.name} that were to get another "
-                f"{relation.name} are not there."
+                f"{len(copies) - matched} of the {len(copies)} rows of {info.name} that were to get another "
+                f"{relation.name} do not exist."
             )

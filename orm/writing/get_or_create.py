@@ -1,4 +1,4 @@
-"""Finds a row or creates it, safely in a race: `get_or_create()` and `update_or_create()`."""
+"""`get_or_create()` and `update_or_create()`, safe against concurrent inserts."""
 
 from __future__ import annotations
 
@@ -15,59 +15,61 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound="Model")
 Values = Mapping[str, Any]
 
-# How often update_or_create() starts anew because the row that it found was deleted before it was updated.
+# The number of times that update_or_create() starts again because the row was deleted before it could be updated.
 RACE_ATTEMPTS = 3
 
 
 async def find_or_create(queryset: QuerySet[M, Any], lookups: Values, defaults: Values | None) -> tuple[M, bool]:
-    """The row that matches, or a new one; and whether it is new."""
-    found = await _find(queryset, lookups)
-    if found is not None:
-        return found, False
+    """The row that matches the lookups, or a new one; and whether it is new."""
+    instance = await _find(queryset, lookups)
+    if instance is not None:
+        return instance, False
     try:
         return await _create(queryset, lookups, defaults), True
     except IntegrityError:
-        found = await _find(queryset, lookups, locking=True)
-        if found is None:
-            raise  # Nobody was faster: the row is refused for another reason.
-        return found, False
+        instance = await _find(queryset, lookups, locking=True)
+        if instance is None:
+            raise  # The error has another cause than a concurrent insert of the same row.
+        return instance, False
 
 
 async def update_or_create(
     queryset: QuerySet[M, Any], lookups: Values, defaults: Values | None, create_defaults: Values | None
 ) -> tuple[M, bool]:
-    """The row that matches, updated, or a new one; and whether it is new."""
-    creating = defaults if create_defaults is None else create_defaults
+    """The row that matches the lookups, updated by `defaults`, or a new one; and whether it is new."""
+    if create_defaults is None:
+        create_defaults = defaults
     for _ in range(RACE_ATTEMPTS):
-        found, created = await find_or_create(queryset, lookups, creating)
+        instance, created = await find_or_create(queryset, lookups, create_defaults)
         if created or not defaults:
-            return found, created
+            return instance, created
         try:
-            await found.update(**_called(defaults))
+            await instance.update(**_resolve_callables(defaults))
         except queryset.model.DoesNotExist:
-            continue  # Deleted since it was found.
-        return found, False
+            continue  # It has been deleted in the meantime.
+        return instance, False
     raise queryset.model.DoesNotExist(f"The {queryset.model.__name__} was deleted each time it was found.")
 
 
 async def _find(queryset: QuerySet[M, Any], lookups: Values, *, locking: bool = False) -> M | None:
-    """The row, None if there is none. `locking` sees what others committed since a transaction began."""
+    """The row that matches, None if there is none. With `locking`, it is found even if it was committed by another
+    transaction after the present one began."""
     query = queryset.filter(**lookups)._query
     try:
-        found: M = await queryset._clone(query.replace(lock=LATEST if locking else None)).get()
+        instance: M = await queryset._clone(query.replace(lock=LATEST if locking else None)).get()
     except queryset.model.DoesNotExist:
         return None
-    return found
+    return instance
 
 
 async def _create(queryset: QuerySet[M, Any], lookups: Values, defaults: Values | None) -> M:
     values = {name.removesuffix("__exact"): value for name, value in lookups.items()}
     values = {name: value for name, value in values.items() if "__" not in name}
-    values.update(_called(defaults or {}))
-    # A failed statement would break an outer transaction; a savepoint keeps it.
+    values.update(_resolve_callables(defaults or {}))
+    # A failed statement would abort an outer transaction; a savepoint protects it.
     async with queryset.database.transaction():
         return await queryset.create(**values)
 
 
-def _called(values: Values) -> dict[str, Any]:
+def _resolve_callables(values: Values) -> dict[str, Any]:
     return {name: value() if callable(value) else value for name, value in values.items()}

@@ -1,4 +1,4 @@
-"""The order in which new rows that point at each other are inserted: parents first, in the fewest statements."""
+"""The order in which new rows that reference each other are inserted: parents first, in few statements."""
 
 from __future__ import annotations
 
@@ -16,98 +16,99 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Dependency:
-    """The new row `child` points with `relation` at the new row `parent`; both are positions.
+    """The new row `child` references the new row `parent` with `relation`. Both are positions in a list of rows.
 
-    `known`: the key is known already, and one statement can take both rows, the parent first.
+    `key_known`: the parent's key is known before it is inserted, so one statement can insert both, the parent first.
     """
 
     child: int
     relation: ForwardRelation
     parent: int
-    known: bool
+    key_known: bool
 
 
 def arrange(infos: Sequence[ModelInfo], dependencies: Sequence[Dependency]) -> tuple[list[list[int]], list[Dependency]]:
-    """Positions of rows in batches of one model, to insert one after the other; and what is to be set afterwards.
+    """Arrange rows in batches to insert one after the other, each of one model, given as positions.
 
-    `infos` are the rows' models. Rows that need each other are inserted with a null foreign key, which gets its value
-    at the end. Raises `QueryError` for rows that need each other over foreign keys that may not be null.
+    `infos` are the models of the rows. In a cycle of references, a nullable foreign key is inserted as NULL; the second
+    value returned are the dependencies whose foreign key must be set at the end. Raises `QueryError` for a cycle of
+    foreign keys that may not be null.
     """
-    active = [one for one in dependencies if not (one.known and one.child == one.parent)]
-    late: list[Dependency] = []
-    while circles := _circles(len(infos), active):
-        postponed = {one for circle in circles for one in _postponed(circle)}
-        late += [one for one in active if one in postponed]
-        active = [one for one in active if one not in postponed]
-    return _batches(infos, active), late
+    active = [each for each in dependencies if not (each.key_known and each.child == each.parent)]
+    deferred: list[Dependency] = []
+    while cycles := _cycles(len(infos), active):
+        broken = {each for cycle in cycles for each in _broken_dependencies(cycle)}
+        deferred += [each for each in active if each in broken]
+        active = [each for each in active if each not in broken]
+    return _batches(infos, active), deferred
 
 
-def _postponed(circle: Sequence[Dependency]) -> Sequence[Dependency]:
-    """Of dependencies that make a circle, those of one foreign key that may be null, and of the fewest rows."""
+def _broken_dependencies(cycle: Sequence[Dependency]) -> Sequence[Dependency]:
+    """The dependencies to defer to break a cycle: those of one nullable foreign key, that of the fewest rows."""
     by_relation: dict[ForwardRelation, list[Dependency]] = {}
-    for one in circle:
-        if one.relation.allow_null:
-            by_relation.setdefault(one.relation, []).append(one)
+    for dependency in cycle:
+        if dependency.relation.allow_null:
+            by_relation.setdefault(dependency.relation, []).append(dependency)
     if by_relation:
         return min(by_relation.values(), key=len)
-    onward = {one.child: one for one in circle}
-    path = [circle[0]]
-    while path[-1].parent not in [one.child for one in path]:
-        path.append(onward[path[-1].parent])
-    start = [one.child for one in path].index(path[-1].parent)
-    names = ", ".join(one.relation.label for one in path[start:])
+    by_child = {dependency.child: dependency for dependency in cycle}
+    path = [cycle[0]]
+    while path[-1].parent not in [each.child for each in path]:
+        path.append(by_child[path[-1].parent])
+    start = [each.child for each in path].index(path[-1].parent)
+    names = ", ".join(each.relation.label for each in path[start:])
     raise QueryError(
         f"These new rows need each other to be inserted first, over foreign keys that may not be null: {names}. "
         "Give one of them allow_null=True, or create the rows one by one."
     )
 
 
-def _circles(count: int, dependencies: Sequence[Dependency]) -> list[list[Dependency]]:
-    """The dependencies within each set of rows of which every one depends on every other."""
-    leading: dict[int, list[int]] = defaultdict(list)
-    for one in dependencies:
-        leading[one.child].append(one.parent)
-    component = _components(count, leading)
-    within: dict[int, list[Dependency]] = defaultdict(list)
-    for one in dependencies:
-        if component[one.child] == component[one.parent]:
-            within[component[one.child]].append(one)
-    return list(within.values())
+def _cycles(count: int, dependencies: Sequence[Dependency]) -> list[list[Dependency]]:
+    """The dependencies within each strongly connected set of rows: those that all depend on each other."""
+    parents: dict[int, list[int]] = defaultdict(list)
+    for dependency in dependencies:
+        parents[dependency.child].append(dependency.parent)
+    component = _components(count, parents)
+    cycles: dict[int, list[Dependency]] = defaultdict(list)
+    for dependency in dependencies:
+        if component[dependency.child] == component[dependency.parent]:
+            cycles[component[dependency.child]].append(dependency)
+    return list(cycles.values())
 
 
-def _components(count: int, leading: dict[int, list[int]]) -> list[int]:
-    """For each position the number of its strongly connected component (Tarjan's algorithm, without recursion)."""
+def _components(count: int, edges: dict[int, list[int]]) -> list[int]:
+    """For each node, the number of its strongly connected component (Tarjan's algorithm, without recursion)."""
     index = [-1] * count
-    low = [0] * count
+    low_link = [0] * count
     component = [-1] * count
-    open_: list[int] = []
+    stack: list[int] = []
     counter = 0
     for start in range(count):
         if index[start] >= 0:
             continue
-        walk = [(start, iter(leading.get(start, ())))]
-        index[start] = low[start] = counter
+        walk = [(start, iter(edges.get(start, ())))]
+        index[start] = low_link[start] = counter
         counter += 1
-        open_.append(start)
+        stack.append(start)
         while walk:
-            node, onward = walk[-1]
-            for other in onward:
-                if index[other] < 0:
-                    index[other] = low[other] = counter
+            node, successors = walk[-1]
+            for successor in successors:
+                if index[successor] < 0:
+                    index[successor] = low_link[successor] = counter
                     counter += 1
-                    open_.append(other)
-                    walk.append((other, iter(leading.get(other, ()))))
+                    stack.append(successor)
+                    walk.append((successor, iter(edges.get(successor, ()))))
                     break
-                if component[other] < 0:
-                    low[node] = min(low[node], index[other])
+                if component[successor] < 0:
+                    low_link[node] = min(low_link[node], index[successor])
             else:
                 walk.pop()
                 if walk:
-                    before = walk[-1][0]
-                    low[before] = min(low[before], low[node])
-                if low[node] == index[node]:
+                    predecessor = walk[-1][0]
+                    low_link[predecessor] = min(low_link[predecessor], low_link[node])
+                if low_link[node] == index[node]:
                     while True:
-                        member = open_.pop()
+                        member = stack.pop()
                         component[member] = node
                         if member == node:
                             break
@@ -115,57 +116,58 @@ def _components(count: int, leading: dict[int, list[int]]) -> list[int]:
 
 
 def _batches(infos: Sequence[ModelInfo], dependencies: Sequence[Dependency]) -> list[list[int]]:
-    """Batches of one model each. A model is done in one go, unless its rows wait for each other."""
+    """Batches of one model each: one per model, unless its rows depend on each other."""
     pending = [0] * len(infos)
     children: dict[int, list[Dependency]] = defaultdict(list)
-    needs: dict[ModelInfo, set[ModelInfo]] = defaultdict(set)
-    for one in dependencies:
-        pending[one.child] += 1
-        children[one.parent].append(one)
-        needs[infos[one.child]].add(infos[one.parent])
-    reached = {info: _reached(info, needs) for info in dict.fromkeys(infos)}
-    left: dict[ModelInfo, int] = defaultdict(int)
-    ready: dict[ModelInfo, list[int]] = {info: [] for info in reached}
+    parent_models: dict[ModelInfo, set[ModelInfo]] = defaultdict(set)
+    for dependency in dependencies:
+        pending[dependency.child] += 1
+        children[dependency.parent].append(dependency)
+        parent_models[infos[dependency.child]].add(infos[dependency.parent])
+    ancestors = {info: _ancestors(info, parent_models) for info in dict.fromkeys(infos)}
+    remaining: dict[ModelInfo, int] = defaultdict(int)
+    ready: dict[ModelInfo, list[int]] = {info: [] for info in ancestors}
     for position, info in enumerate(infos):
-        left[info] += 1
+        remaining[info] += 1
         if not pending[position]:
             ready[info].append(position)
-    found: list[list[int]] = []
-    while left:
-        # Not before what it depends on is complete, where that does not depend on it, too.
-        possible = [
+    batches: list[list[int]] = []
+    while remaining:
+        # A model waits until the models that it depends on are complete, unless these depend on it as well.
+        candidates = [
             info
-            for info in left
-            if ready[info] and all(other not in left or info in reached[other] for other in reached[info])
+            for info in remaining
+            if ready[info] and all(other not in remaining or info in ancestors[other] for other in ancestors[info])
         ]
-        info = max(possible, key=lambda one: (len(ready[one]) == left[one], len(ready[one])))
+        info = max(candidates, key=lambda info: (len(ready[info]) == remaining[info], len(ready[info])))
         batch = sorted(ready[info])
         ready[info] = []
-        for position in batch:  # It grows meanwhile: rows whose parent is in the same statement.
-            for one in children[position]:
-                if one.known:
-                    pending[one.child] -= 1
-                    if not pending[one.child]:
-                        batch.append(one.child)
+        for position in batch:  # The batch grows in this loop, by rows whose parents are in the same statement.
+            for dependency in children[position]:
+                if dependency.key_known:
+                    pending[dependency.child] -= 1
+                    if not pending[dependency.child]:
+                        batch.append(dependency.child)
         for position in batch:
-            for one in children[position]:
-                if not one.known:
-                    pending[one.child] -= 1
-                    if not pending[one.child]:
-                        ready[infos[one.child]].append(one.child)
-        found.append(batch)
-        left[info] -= len(batch)
-        if not left[info]:
-            del left[info]
-    return found
+            for dependency in children[position]:
+                if not dependency.key_known:
+                    pending[dependency.child] -= 1
+                    if not pending[dependency.child]:
+                        ready[infos[dependency.child]].append(dependency.child)
+        batches.append(batch)
+        remaining[info] -= len(batch)
+        if not remaining[info]:
+            del remaining[info]
+    return batches
 
 
-def _reached(start: ModelInfo, needs: dict[ModelInfo, set[ModelInfo]]) -> set[ModelInfo]:
-    found: set[ModelInfo] = set()
-    todo = [start]
-    while todo:
-        for info in needs.get(todo.pop(), ()):
-            if info not in found:
-                found.add(info)
-                todo.append(info)
-    return found
+def _ancestors(start: ModelInfo, parent_models: dict[ModelInfo, set[ModelInfo]]) -> set[ModelInfo]:
+    """The models that a model depends on, directly or indirectly."""
+    ancestors: set[ModelInfo] = set()
+    pending = [start]
+    while pending:
+        for info in parent_models.get(pending.pop(), ()):
+            if info not in ancestors:
+                ancestors.add(info)
+                pending.append(info)
+    return ancestors

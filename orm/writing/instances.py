@@ -1,4 +1,4 @@
-"""Saves, updates, deletes and loads single instances."""
+"""Saving, updating, deleting and reloading single instances."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
 
 def database_of(instance: Model) -> databases.Database:
-    """The database that the instance came from, else its registry's."""
+    """The database that the instance was loaded from, or its registry's."""
     return instance.__dict__.get("_database") or instance._meta.registry.database
 
 
 def row_query(instance: Model) -> Query:
-    """The query for the instance's own row. Raises `QueryError` while it has no primary key."""
+    """The query of the instance's row. Raises `QueryError` if the instance has no primary key."""
     info = instance._meta
     attributes = instance.__dict__
     fields = info.pk_fields
@@ -54,7 +54,7 @@ def row_query(instance: Model) -> Query:
 
 @lru_cache(MAX_CACHED)
 def _equality(info: ModelInfo, field: Field[Any]) -> tuple[Term, Lookup]:
-    """What compares a field of the row itself with a value."""
+    """The term and the lookup to compare a field of the row with a value."""
     return PathTerm.of(resolve_path(info, field.attname, "a key")), lookup_for(field, "exact")
 
 
@@ -64,50 +64,50 @@ def _all_rows(info: ModelInfo) -> Query:
 
 
 def copy_related_keys(instance: Model) -> None:
-    """Take the keys of related instances that were saved since they were set.
+    """Copy the keys of related instances that have been saved since they were assigned.
 
-    Raises `QueryError` for one that still is not saved, which would be lost.
+    Raises `QueryError` for one that has not been saved, since it would be lost.
     """
-    own = instance.__dict__
+    attributes = instance.__dict__
     for field in instance._meta.foreign_keys:
-        if field.attname not in own and field.name in own:
-            copy_saved_keys(field)(own)
+        if field.attname not in attributes and field.name in attributes:
+            copy_saved_keys(field)(attributes)
     for relation in instance._meta.composed.values():
         relation.copy_saved_key(instance)
 
 
-def values_of(instance: Model) -> dict[str, Any]:
-    """The instance's column values by field name."""
-    own = instance.__dict__
-    return {name: own[attname] for name, attname in instance._meta.attnames if attname in own}
+def column_values(instance: Model) -> dict[str, Any]:
+    """The instance's column values, by field name."""
+    attributes = instance.__dict__
+    return {name: attributes[attname] for name, attname in instance._meta.attnames if attname in attributes}
 
 
-def stamped(fields: Iterable[Field[Any]], *, creating: bool) -> dict[str, Any]:
-    """What saving sets by itself: `auto_now` and `auto_now_add`."""
-    found = {field.name: field.pre_save(creating) for field in fields if field.sets_on_save(creating=creating)}
-    return {name: value for name, value in found.items() if value is not NO_DEFAULT}
+def values_set_on_save(fields: Iterable[Field[Any]], *, creating: bool) -> dict[str, Any]:
+    """The values that saving sets, `auto_now` and `auto_now_add`, by field name."""
+    values = {field.name: field.pre_save(creating) for field in fields if field.sets_on_save(creating=creating)}
+    return {name: value for name, value in values.items() if value is not NO_DEFAULT}
 
 
 def set_values(instance: Model, values: Mapping[str, Any]) -> None:
-    """Put validated column values, by field name, into the instance."""
-    own = instance.__dict__
+    """Set column values, given by field name, on the instance."""
+    attributes = instance.__dict__
     fields = instance._meta.fields
     for name, value in values.items():
-        own[fields[name].attname] = value
+        attributes[fields[name].attname] = value
 
 
 def prepare_insert(instance: Model) -> dict[str, Any]:
-    """The validated values of a new row. Raises `orm.ValidationError` with every message."""
+    """Validate a new instance; returns the values of its row, by field name. Raises `orm.ValidationError`."""
     info = instance._meta
     copy_related_keys(instance)
-    validated = info.validator.create(values_of(instance))
-    validated.update(stamped(info.fields.values(), creating=True))
+    validated = info.validator.create(column_values(instance))
+    validated.update(values_set_on_save(info.fields.values(), creating=True))
     set_values(instance, validated)
     return validated
 
 
 def finish_insert(instance: Model, database_generated_fields: Mapping[str, Any]) -> None:
-    """Take over what the database filled in."""
+    """Mark the instance as saved, and set the values that the database generated."""
     set_values(instance, database_generated_fields)
     instance.__dict__.pop("_persisted", None)
 
@@ -119,32 +119,28 @@ async def insert_instance(instance: Model, database: databases.Database) -> None
 
 
 async def save_instance(instance: Model, update_fields: Iterable[str] | None) -> None:
-    """Insert or update, as Django's ``save()`` decides it."""
+    """Insert or update the row, by the rules of Django's ``save()``."""
     info = instance._meta
     database = database_of(instance)
     if update_fields is not None:
         await _save_fields(instance, list(update_fields), database)
         return
     key = instance.pk
-    if key is None or not instance._persisted:
-        # A key with a default is fresh; one that was given may name a row to overwrite.
-        fresh = key is None or all(field.has_default() for field in info.pk_fields)
-        if fresh or not await _update_existing(instance, database):
-            await insert_instance(instance, database)
-        return
-    if not await _update_existing(instance, database):
+    # The key of an unsaved instance is new if it comes from a default; otherwise it may be that of a row to overwrite.
+    has_new_key = key is None or (not instance._persisted and all(field.has_default() for field in info.pk_fields))
+    if has_new_key or not await _update_existing(instance, database):
         await insert_instance(instance, database)
 
 
 async def _update_existing(instance: Model, database: databases.Database) -> bool:
-    """Write every field that the instance holds over its row; whether there was one."""
+    """Update the row with all fields that the instance has; returns whether the row exists."""
     info = instance._meta
     copy_related_keys(instance)
-    values = values_of(instance)
+    values = column_values(instance)
     for field in info.pk_fields:
         values.pop(field.name, None)
     validated = info.validator.update(values)
-    validated.update(stamped([f for f in info.fields.values() if not f.primary_key], creating=False))
+    validated.update(values_set_on_save([f for f in info.fields.values() if not f.primary_key], creating=False))
     query = row_query(instance)
     if not validated:
         return await execution.exists(query, database)
@@ -160,20 +156,20 @@ async def _save_fields(instance: Model, names: list[str], database: databases.Da
     copy_related_keys(instance)
     fields: list[Field[Any]] = []
     for name in names:
-        kept = info.fields_for(name)
-        if not kept:
+        named_fields = info.fields_for(name)
+        if not named_fields:
             raise info.unknown(name, "one of update_fields")
-        if any(field.primary_key for field in kept):
+        if any(field.primary_key for field in named_fields):
             raise QueryError(f"{info.name}.{name} is the primary key, which update_fields cannot hold.")
-        fields.extend(kept)
+        fields.extend(named_fields)
     if not fields:
         return
-    own = instance.__dict__
+    attributes = instance.__dict__
     for field in fields:
-        if field.attname not in own:
+        if field.attname not in attributes:
             raise instance._missing_attribute(field)
-    validated = info.validator.update({field.name: own[field.attname] for field in fields})
-    validated.update(stamped(fields, creating=False))
+    validated = info.validator.update({field.name: attributes[field.attname] for field in fields})
+    validated.update(values_set_on_save(fields, creating=False))
     matched = await execution.update(row_query(instance), assign_values(info, validated), database)
     if not matched:
         raise info.model.DoesNotExist(f"The row of this {info.name} is gone: nothing was saved.")
@@ -181,11 +177,11 @@ async def _save_fields(instance: Model, names: list[str], database: databases.Da
 
 
 async def update_instance(instance: Model, values: Mapping[str, Any]) -> None:
-    """Set some fields in the row and on the instance."""
+    """Set some fields, in the row and on the instance."""
     info = instance._meta
-    plain, expressions, given = split_update(instance, values)
+    plain, expressions, related = split_update(info, values)
     validated = info.validator.update(plain)
-    validated.update(stamped([f for f in info.fields.values() if not f.primary_key], creating=False))
+    validated.update(values_set_on_save([f for f in info.fields.values() if not f.primary_key], creating=False))
     if not (validated or expressions):
         return
     query = row_query(instance)
@@ -194,29 +190,27 @@ async def update_instance(instance: Model, values: Mapping[str, Any]) -> None:
     if not matched:
         raise info.model.DoesNotExist(f"The row of this {info.name} is gone: nothing was updated.")
     set_values(instance, validated)
-    for name in given:
-        setattr(instance, name, given[name])
+    for name, value in related.items():
+        setattr(instance, name, value)
     for name in expressions:
-        # Only the database knows the value now.
+        # Only the database knows the new value.
         instance.__dict__.pop(info.fields[name].attname, None)
 
 
-def split_update(
-    instance_or_info: Any, values: Mapping[str, Any]
-) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """The values of an update by field name: plain ones, expressions, and related instances given.
+def split_update(info: ModelInfo, values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """The values of an update, by field name: plain values, expressions, and related instances.
 
-    Raises `FieldError` for a name that is no field, `QueryError` for an unsaved related instance.
+    The plain values include the keys of the related instances. Raises `FieldError` for a name that is no field, and
+    `QueryError` for a related instance that is not saved.
     """
-    info = getattr(instance_or_info, "_meta", instance_or_info)
     plain: dict[str, Any] = {}
     expressions: dict[str, Any] = {}
-    given: dict[str, Any] = {}
+    related: dict[str, Any] = {}
     for name, value in values.items():
         relation = info.composed.get(name)
         if relation is not None:
             plain.update(split_update(info, relation.field_values(value))[0])
-            given[name] = value
+            related[name] = value
             continue
         field = info.fields.get(name) or info.by_attname.get(name)
         if name == "pk" and len(info.pk_fields) == 1:
@@ -227,14 +221,14 @@ def split_update(
             expressions[field.name] = value
         elif isinstance(field, ForeignKey) and hasattr(value, "_meta"):
             plain[field.name] = field.to_python(value)
-            given[field.name] = value
+            related[field.name] = value
         else:
             plain[field.name] = value
-    return plain, expressions, given
+    return plain, expressions, related
 
 
 async def delete_instance(instance: Model) -> int:
-    """Delete the instance's row; as in Django, the instance is then one that is not saved."""
+    """Delete the instance's row; returns the number of rows. As in Django, the instance is unsaved afterwards."""
     matched = await execution.delete(row_query(instance), database_of(instance))
     for field in instance._meta.pk_fields:
         instance.__dict__[field.attname] = None
@@ -243,14 +237,13 @@ async def delete_instance(instance: Model) -> int:
 
 
 async def load_instance(instance: Model) -> None:
-    """Read every field of the row into the instance."""
+    """Load all fields of the row into the instance, and discard the related rows that it had loaded."""
     info = instance._meta
-    found = await execution.fetch(row_query(instance), database_of(instance))
-    if not found:
+    loaded = await execution.fetch(row_query(instance), database_of(instance))
+    if not loaded:
         raise info.model.DoesNotExist(f"The row of this {info.name} is gone: nothing was loaded.")
-    own = instance.__dict__
-    own.update(found[0].__dict__)
-    # What was loaded over its relations may be as old as the values were.
+    attributes = instance.__dict__
+    attributes.update(loaded[0].__dict__)
     forget_all(instance)
-    for known in ("_persisted", KEY_ONLY):
-        own.pop(known, None)
+    for marker in ("_persisted", KEY_ONLY):
+        attributes.pop(marker, None)
