@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import enum
 import itertools
 from collections.abc import Callable, Hashable, Iterator
-from types import BuiltinFunctionType, FunctionType
+from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any, get_args
 
 import pytest
@@ -63,6 +64,26 @@ TRACK_CHANGES: dict[str, Change] = {
 }
 
 
+class Loud(orm.String):
+    """A text field with another form in JSON."""
+
+    def to_json(self, value: Any) -> Any:
+        return value.upper()
+
+
+def status_enum() -> Any:
+    """Another enum of the same name each time, as two modules may have them."""
+    return enum.Enum("Status", {"Malibu": "Malibu"}, qualname="Status")
+
+
+EXPRESSIONS: dict[str, Callable[[orm.Field[Any]], Any]] = {
+    "cast": lambda field: orm.functions.Cast("name", field),
+    "function": lambda field: orm.functions.Coalesce("name", "name", output_field=field),
+    "case": lambda field: orm.Case(orm.When(id__gt=0, then=orm.F("name")), output_field=field),
+    "wrapper": lambda field: orm.ExpressionWrapper(orm.F("name"), output_field=field),
+}
+
+
 @pytest.fixture(autouse=True)
 def made_again(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Hashable]]:
     """Every plan that the cache has is made again, and both are compared; the keys of those plans."""
@@ -102,6 +123,8 @@ def content(value: Any) -> Any:
         if "__source__" in names:
             return {name: content(names[name]) for name in names if name not in ("__builtins__", value.__name__)}
         return value.__code__, [content(cell.cell_contents) for cell in value.__closure__ or ()]
+    if isinstance(value, MethodType):
+        return value.__func__, type(value.__self__)
     if isinstance(value, Inline):
         return value.source, content(value.names)
     if isinstance(value, dict):
@@ -168,3 +191,17 @@ async def test_cached_plan_is_the_query_s_own_for_each_relation(world: Database,
         for one, other in itertools.combinations(paths, 2):
             await run(query, one, other)
     assert made_again
+
+
+@pytest.mark.parametrize("expression", EXPRESSIONS.values(), ids=EXPRESSIONS)
+async def test_cached_plan_is_the_query_s_own_for_each_field_of_an_expression(
+    world: Database, made_again: list[Hashable], expression: Callable[[orm.Field[Any]], Any]
+) -> None:
+    for field, expected in ((orm.String(max_length=50), "Malibu"), (Loud(max_length=50), "MALIBU")):
+        (album,) = await Album.objects.filter(id=1).annotate(extra=expression(field)).graph().as_dicts()
+        assert album["extra"] == expected
+    for status in (status_enum(), status_enum()):
+        albums = Album.objects.filter(id=1).annotate(extra=expression(orm.Enum(status)))
+        assert [album.extra for album in await albums] == [status("Malibu")]  # type: ignore[attr-defined]
+        assert [album.extra for album in await albums.graph()] == [status("Malibu")]  # type: ignore[attr-defined]
+        assert await albums.values_list("extra", flat=True) == [status("Malibu")]

@@ -10,6 +10,7 @@ import datetime
 import decimal
 import enum
 import inspect
+from collections.abc import Hashable
 from typing import Any, ClassVar, Protocol
 
 from sqlalchemy import types as sqltypes
@@ -102,6 +103,12 @@ class ORMType(TypeDecorator[Any]):
 
     def coerce_compared_value(self, op: Any, value: Any) -> TypeEngine[Any]:
         return self.comparison_type
+
+    @property
+    def cache_key(self) -> Hashable:
+        """Equal only for types that store and convert values alike."""
+        parameters = (getattr(self, name) for name, _ in self._parameters)
+        return (type(self), *(value.cache_key if isinstance(value, ORMType) else value for value in parameters))
 
     def __repr__(self) -> str:
         arguments = [

@@ -15,11 +15,14 @@ import sqlalchemy
 from sqlalchemy import ClauseElement, ColumnElement
 from sqlalchemy.sql import operators as sqlalchemy_operators
 from sqlalchemy.sql import visitors
+from sqlalchemy.types import TypeEngine
 
 from orm.database.sql import operators
 from orm.database.sql.functions import SQLFunction
+from orm.database.types.column_types import ORMType
 from orm.exceptions import QueryError
 from orm.fields import (
+    Array,
     BigInteger,
     Binary,
     Boolean,
@@ -132,7 +135,7 @@ class ValueTerm(Term):
     def __init__(self, value: Any, field: Field[Any]) -> None:
         self.values = (value,)
         self.field = field
-        self.key = ("value", repr(field.comparison_type()))
+        self.key = ("value", lookup_key(field))
 
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
         type_ = self.field.comparison_type()
@@ -274,11 +277,20 @@ class Condition(Protocol):
 
 
 def lookup_key(field: Field[Any]) -> Hashable:
-    """What tells one result type from another, for a query's shape."""
-    found: Hashable = field.__dict__.get("_lookup_key")
-    if found is None:
-        found = field.__dict__["_lookup_key"] = repr(field.result_type())
-    return found
+    """What a plan knows of the field of an expression: how values are bound, read from rows, and converted to JSON."""
+    key: Hashable = field.__dict__.get("_lookup_key")
+    if key is None:
+        underlying = field.underlying_field
+        key = field.__dict__["_lookup_key"] = (
+            *(type(field), _type_key(field.comparison_type()), _type_key(field.result_type())),
+            type(underlying),
+            lookup_key(underlying.field) if isinstance(underlying, Array) else None,
+        )
+    return key
+
+
+def _type_key(type_: TypeEngine[Any]) -> Hashable:
+    return type_.cache_key if isinstance(type_, ORMType) else (type(type_), repr(type_))
 
 
 def value_field(value: Any) -> Field[Any]:
