@@ -42,7 +42,7 @@ class OrderTerm:
 
     def render(self, rendering: Rendering) -> list[ColumnElement[Any]]:
         """Its SQL: one term, or two."""
-        column = rendering.once(self.term)
+        column = rendering.render_once(self.term)
         ordered = column.desc() if self.descending else column.asc()
         if self.nulls is None:
             return [ordered]

@@ -366,7 +366,7 @@ class Columns(Projection):
         return tuple(value for term in self.terms for value in term.values)
 
     def columns(self, rendering: Rendering) -> list[ColumnElement[Any]]:
-        return [rendering.once(term) for term in self.terms]
+        return [rendering.render_once(term) for term in self.terms]
 
     def reader(self, processors: Sequence[Process | None], trailing_columns: int) -> Reader:
         if self.shape == "dicts":

@@ -395,7 +395,7 @@ class Query:
         if windows is not EVERYTHING:
             return self._select_over_windows(rendering, columns, where, having)
         order = [element for term in self.order for element in term.render(rendering)]
-        distinct_on = [rendering.once(term) for term in self.distinct_terms]
+        distinct_on = [rendering.render_once(term) for term in self.distinct_terms]
         if self.distinct and not distinct_on:
             # Databases order distinct rows only by what is selected.
             columns.extend(_bare(element) for element in order)
@@ -437,7 +437,7 @@ class Query:
         outer = SubqueryRendering(self.info, rendering.binds, dict(zip(leaves, found[len(columns) :], strict=True)))
         condition = windows.render(outer, required=False, negated=False)
         order = [element for term in self.order for element in term.render(outer)]
-        distinct_on = [outer.once(term) for term in self.distinct_terms]
+        distinct_on = [outer.render_once(term) for term in self.distinct_terms]
         shown = found[: len(columns)]
         if self.distinct and not distinct_on:
             shown.extend(_bare(element) for element in order)
@@ -474,9 +474,9 @@ class Query:
                 # The key stands for the row: databases know that its other columns depend on it.
                 found.extend(rendering.join(chain).c[key.column_name] for key in info.pk_fields)
             if isinstance(projection, Columns):
-                found.extend(rendering.once(t) for t in projection.terms if _is_plain(t))
+                found.extend(rendering.render_once(t) for t in projection.terms if _is_plain(t))
         else:
-            found.extend(rendering.once(term) for term in self.grouping)
+            found.extend(rendering.render_once(term) for term in self.grouping)
         found.extend(
             rendering.annotated[name]
             for name, annotation in self.annotations.items()
@@ -487,7 +487,7 @@ class Query:
         if self.grouping is None and isinstance(self.projection, Instances):
             # MariaDB loses its way in HAVING where two columns of one name are grouped by.
             shown = {id(rendering.table.c[field.column_name]) for field in self.projection.own_fields()}
-        elements = [rendering.once(term) for term in read if _is_plain(term)]
+        elements = [rendering.render_once(term) for term in read if _is_plain(term)]
         found.extend(element for element in elements if id(element) not in shown)
         # What is selected and ordered by too is the same element twice.
         return list({id(element): element for element in found}.values())

@@ -92,7 +92,7 @@ class WithExtraColumns(Projection):
         return (*self.inner.values, *(value for term in self.extra for value in term.values))
 
     def columns(self, rendering: Rendering) -> list[sqlalchemy.ColumnElement[Any]]:
-        return [*self.inner.columns(rendering), *(rendering.once(term) for term in self.extra)]
+        return [*self.inner.columns(rendering), *(rendering.render_once(term) for term in self.extra)]
 
 
 @dataclass(frozen=True)
@@ -150,9 +150,9 @@ class LimitedPerOwner(Query):
         width = len(columns) - len(extra_terms)
         outer = Rendering(self.info, rendering.binds)
         for term, column in zip(extra_terms, columns[width:], strict=True):
-            outer.know(term, column)
+            outer.preset(term, column)
         number = sqlalchemy.func.row_number().over(
-            partition_by=[outer.once(term) for term in self.owner_key],
+            partition_by=[outer.render_once(term) for term in self.owner_key],
             order_by=[element for order in self.row_order for element in order.render(outer)],
         )
         numbered = sqlalchemy.select(*columns[:width], number.label("number")).subquery()

@@ -133,14 +133,14 @@ class Rendering:
         before = hops[:-1]
         return self._joins.get((before, join_number)) or self._joins.get((before, 0))
 
-    def once(self, term: Term) -> ColumnElement[Any]:
+    def render_once(self, term: Term) -> ColumnElement[Any]:
         """The SQL of a term that stands in several clauses: rendered once, so that its values are bound once."""
         known = self._rendered.get(id(term))
         if known is None:
             known = self._rendered[id(term)] = term, term.render(self)
         return known[1]
 
-    def know(self, term: Term, column: ColumnElement[Any]) -> None:
+    def preset(self, term: Term, column: ColumnElement[Any]) -> None:
         """Take a column for the SQL of a term that is asked for `once`."""
         self._rendered[id(term)] = term, column
 
@@ -148,13 +148,13 @@ class Rendering:
         """The SQL of an annotation of the query."""
         return self.annotated[name]
 
-    def named(self, name: str, place: tuple[int, int] | None = None) -> ColumnElement[Any]:
-        """What a name means here, for a query inside of this one. `place`: which column of a key, of how many."""
-        if place is None:
+    def outer_column(self, name: str, key_part: tuple[int, int] | None = None) -> ColumnElement[Any]:
+        """What a name means here, for a query inside of this one. `key_part`: which column of a key, of how many."""
+        if key_part is None:
             if name in self.annotated:
                 return self.annotated[name]
             return self.column(resolve_path(self.info, name, "an OuterRef"))
-        position, count = place
+        position, count = key_part
         paths = key_paths(self.info, name)
         if paths is None or len(paths) != count:
             raise QueryError(f"OuterRef({name!r}) is compared with a key of {count} columns, which it is not.")

@@ -21,8 +21,8 @@ from orm.query.plans.plan import UnstorableArgument
 from orm.query.plans.write import (
     Assignments,
     WriteTerm,
+    batched,
     bulk_insert,
-    chunks,
     resolve_assignments,
     target_rows_query,
     update_plan,
@@ -334,13 +334,13 @@ async def update(
         return 0
     dialect = await dialect_of(database)
     statements: list[tuple[str, Sequence[Any]]] = []
-    for batch in chunks(range(len(instances)), batch_size or len(instances)):
+    for batch in batched(range(len(instances)), batch_size or len(instances)):
         for positions in _by_shape(instances, prepared, batch):
             update = BatchUpdate(dialect, query, prepared[positions[0]])
             if not update.possible:
                 statements += [_single(dialect, query, instances[i], prepared[i]) for i in positions]
                 continue
-            for chunk in chunks(positions, dialect.max_rows):
+            for chunk in batched(positions, dialect.max_rows):
                 rows = [_row(info, instances[i], prepared[i]) for i in chunk]
                 try:
                     statements.append(update.statement(rows))

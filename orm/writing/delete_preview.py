@@ -15,7 +15,7 @@ from orm.database.connections.session import Session
 from orm.database.dialect import Dialect
 from orm.exceptions import IntegrityError
 from orm.expressions.base import Q
-from orm.query.plans.write import chunks, target_rows_query
+from orm.query.plans.write import batched, target_rows_query
 from orm.query.projection import Columns, Instances
 from orm.query.query import Query
 from orm.query.resolving.resolver import Resolver
@@ -225,7 +225,7 @@ class DeletePreview:
         keys = list(dict.fromkeys(keys))
         names = [each.attname for each in local_fields(relation)]
         size = 100 if len(names) > 1 else self.dialect.max_list or len(keys)
-        for batch in chunks(keys, size) if keys else ():
+        for batch in batched(keys, size) if keys else ():
             if len(names) == 1:
                 yield Q(**{f"{names[0]}__in": [key for (key,) in batch]})
             else:

@@ -1,1 +1,1 @@
-"""Conditions: what a query's rows must fulfil."""
+"""Predicates: the resolved conditions of a query."""

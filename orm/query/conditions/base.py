@@ -1,8 +1,8 @@
-"""Conditions: Q objects, keywords, comparisons and clauses, resolved into one tree.
+"""Predicates: Q objects, lookups, comparisons and clauses, resolved to one tree.
 
-The tree is made when a queryset is filtered, so that what makes no sense is refused there, and what is never
-true never reaches the database. Each node knows its share of the query's shape (`key`) and its arguments
-(`values`, in the order in which `render` binds them).
+The tree is built when a queryset is filtered. So invalid conditions are refused there, and a query whose condition is
+never true is not sent. Each predicate has its part of the query's cache key (`key`) and its arguments (`values`, in the
+order in which `render` binds them).
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ IS_NULL = lookups[IsNull.name][0]
 
 
 class Predicate:
-    """A condition of a query."""
+    """A resolved condition."""
 
     key: Hashable
     values: tuple[Any, ...] = ()
     truth: bool | None = None
-    """Whether it is always true, or never; None where only the database can tell."""
+    """True if it is always true, False if it never is, None if that depends on the row."""
     aggregate: bool = False
-    """Whether it is about groups of rows."""
+    """Whether it compares an aggregate, so that it belongs in HAVING."""
     window: bool = False
-    """Whether it is about what is known only once all rows are."""
+    """Whether it compares a window function, so that it needs a query around this one."""
 
     has_clause: bool = False
-    """Whether a SQLAlchemy clause is in it, which may read tables that it does not join itself."""
+    """Whether it contains a SQLAlchemy clause, which may read tables that it does not join."""
     has_constant: bool = False
-    """Whether something in it that is always or never true reads columns: groups of rows are of one value in them."""
+    """Whether it contains a `Constant` that matters for GROUP BY."""
 
     def leaves(self) -> tuple[Term, ...]:
         """The columns and annotations that it reads."""
@@ -50,44 +50,44 @@ class Predicate:
     def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
         """Its SQL.
 
-        `required`: no row passes unless this is true, so its joins may be inner ones. `negated`: it stands
-        under an odd number of NOTs, where NULL must count as false, as it does in Python.
+        With `required`, rows for which it is not true are dropped, so its joins may be inner joins. With `negated`, it
+        is inside an odd number of NOTs, where NULL must count as false.
         """
         raise NotImplementedError
 
 
 class Constant(Predicate):
-    """Always true or never true. EVERYTHING and NOTHING are the plain ones."""
+    """A predicate that is true for every row, or for none. `EVERYTHING` and `NOTHING` refer to no terms."""
 
     truth: bool
 
     def __init__(
         self,
         truth: bool,
-        reads: tuple[Term, ...] = (),
+        referenced_terms: tuple[Term, ...] = (),
         *,
         aggregate: bool = False,
         parts: tuple[Constant, ...] = (),
     ) -> None:
         self.truth = truth
-        self.reads = reads
-        """What was compared: joined all the same where it leads to many rows, and grouped by beside aggregates."""
+        self.referenced_terms = referenced_terms
+        """The terms that were compared. They still join relations to many rows, and are part of GROUP BY."""
         self.aggregate = aggregate
         self.parts = parts
-        """Of several that come to the same: each by itself, for `split`."""
-        self.has_constant = aggregate or not (reads and all(term.many for term in reads))
+        """The constants that it was combined from, for `split`."""
+        self.has_constant = aggregate or not (referenced_terms and all(term.many for term in referenced_terms))
         self.key = truth
-        if reads or aggregate:
-            self.key = (truth, aggregate, *(term.key for term in reads), *(part.key for part in parts))
-        self.values = tuple(value for term in reads for value in term.values)
+        if referenced_terms or aggregate:
+            self.key = (truth, aggregate, *(term.key for term in referenced_terms), *(part.key for part in parts))
+        self.values = tuple(value for term in referenced_terms for value in term.values)
 
     def leaves(self) -> tuple[Term, ...]:
-        return self.reads
+        return self.referenced_terms
 
     def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
-        for term in self.reads:
+        for term in self.referenced_terms:
             if term.many or term.values:
-                rendering.once(term)
+                rendering.render_once(term)
         return sqlalchemy.true() if self.truth else sqlalchemy.false()
 
 
@@ -95,15 +95,15 @@ EVERYTHING = Constant(True)
 NOTHING = Constant(False)
 
 
-def conjuncts(node: Predicate) -> tuple[Predicate, ...]:
-    """The conditions that must all be true for this one to be."""
-    if isinstance(node, BooleanPredicate) and node.connector == "AND" and not node.negated:
-        return node.children
-    return (node,)
+def conjuncts(predicate: Predicate) -> tuple[Predicate, ...]:
+    """The predicates that an AND combines, or the predicate itself."""
+    if isinstance(predicate, BooleanPredicate) and predicate.connector == "AND" and not predicate.negated:
+        return predicate.children
+    return (predicate,)
 
 
 class LookupPredicate(Predicate):
-    """A term held against a prepared value by a lookup."""
+    """A term compared with a value by a lookup."""
 
     __slots__ = ("aggregate", "key", "lookup", "term", "values", "variant", "window")
 
@@ -136,14 +136,14 @@ class LookupPredicate(Predicate):
     def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
         wants_null = self.lookup.matches_null and self.variant is not False
         column = self.term.render(rendering, required=required and not wants_null)
-        found = self.lookup.build(column, self.term.field, self.variant, rendering.bind)
+        condition = self.lookup.build(column, self.term.field, self.variant, rendering.bind)
         if negated and not self.lookup.matches_null:
-            return _null_is_false(found, rendering, self.term)
-        return found
+            return _null_is_false(condition, rendering, self.term)
+        return condition
 
 
 class TermPredicate(Predicate):
-    """A term held against another term by a lookup."""
+    """A term compared with another term by a lookup."""
 
     def __init__(self, term: Term, lookup: Lookup, other: Term) -> None:
         self.term = term
@@ -160,12 +160,12 @@ class TermPredicate(Predicate):
     def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
         left = self.term.render(rendering, required=required)
         right = self.other.render(rendering, required=required)
-        found = self.lookup.render(left, right, self.term.field)
-        return _null_is_false(found, rendering, self.term, self.other) if negated else found
+        condition = self.lookup.render(left, right, self.term.field)
+        return _null_is_false(condition, rendering, self.term, self.other) if negated else condition
 
 
 class InQuery(Predicate):
-    """Terms are, together, among the values that another query selects."""
+    """Terms whose values are, together, a row that another query selects: ``(a, b) IN (SELECT …)``."""
 
     def __init__(self, terms: tuple[Term, ...], query: Query, of_outer: bool = False) -> None:
         self.terms = terms
@@ -182,15 +182,15 @@ class InQuery(Predicate):
 
     def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
         columns = [term.render(rendering, required=required) for term in self.terms]
-        around = rendering.outer if self.of_outer else rendering
-        assert around is not None
-        inner = self.query.subselect(around)
-        found = columns[0].in_(inner) if len(columns) == 1 else sqlalchemy.tuple_(*columns).in_(inner)
-        return _null_is_false(found, rendering, *self.terms) if negated else found
+        outer = rendering.outer if self.of_outer else rendering
+        assert outer is not None
+        inner = self.query.subselect(outer)
+        condition = columns[0].in_(inner) if len(columns) == 1 else sqlalchemy.tuple_(*columns).in_(inner)
+        return _null_is_false(condition, rendering, *self.terms) if negated else condition
 
 
 class Clause(Predicate):
-    """A condition in SQLAlchemy's own terms."""
+    """A condition given as a SQLAlchemy clause."""
 
     has_clause = True
 
@@ -204,7 +204,7 @@ class Clause(Predicate):
 
 
 class BooleanPredicate(Predicate):
-    """Conditions joined by AND, OR or XOR, perhaps negated."""
+    """Predicates combined by AND, OR or XOR, negated or not."""
 
     def __init__(self, connector: Literal["AND", "OR", "XOR"], children: tuple[Predicate, ...], negated: bool) -> None:
         self.connector = connector
@@ -224,7 +224,7 @@ class BooleanPredicate(Predicate):
         return tuple(leaf for child in self.children for leaf in child.leaves())
 
     def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
-        # A branch of XOR is true or not, whatever stands around it.
+        # Both values of a part of an XOR matter, whatever is around it.
         inner_negated = negated ^ self.negated and self.connector != "XOR"
         inner_required = required and not self.negated and self.connector == "AND"
         parts = [child.render(rendering, required=inner_required, negated=inner_negated) for child in self.children]
@@ -233,8 +233,8 @@ class BooleanPredicate(Predicate):
         elif self.connector == "OR":
             joined = sqlalchemy.or_(*parts)
         else:
-            told = (p for p, child in zip(parts, self.children, strict=True) if not isinstance(child, Constant))
-            ones: list[ColumnElement[int]] = [sqlalchemy.case((p, 1), else_=0) for p in told]
+            variable = (p for p, child in zip(parts, self.children, strict=True) if not isinstance(child, Constant))
+            ones: list[ColumnElement[int]] = [sqlalchemy.case((part, 1), else_=0) for part in variable]
             joined = reduce(operator.add, ones) % 2 == 1
         return sqlalchemy.not_(joined) if self.negated else joined
 
@@ -245,61 +245,62 @@ def _null_is_false(condition: ColumnElement[bool], rendering: Rendering, *terms:
     return sqlalchemy.and_(condition, *guards) if guards else condition
 
 
-def constant(truth: bool, *reads: Term, aggregate: bool = False) -> Constant:
-    """A condition on these terms that is always or never true. `aggregate`: on what groups have, too."""
-    if reads or aggregate:
-        return Constant(truth, reads, aggregate=aggregate)
+def constant(truth: bool, *referenced_terms: Term, aggregate: bool = False) -> Constant:
+    """A predicate that is always or never true and refers to these terms; `aggregate` if one is an aggregate."""
+    if referenced_terms or aggregate:
+        return Constant(truth, referenced_terms, aggregate=aggregate)
     return EVERYTHING if truth else NOTHING
 
 
-def without_group_terms(node: Predicate) -> Predicate:
-    """The condition, where no groups are asked: of what is always or never true only the joins to many rows count."""
-    if not node.has_constant:
-        return node
-    if isinstance(node, Constant):
-        return constant(node.truth, *(term for read in node.reads for term in read.reads or (read,) if term.many))
-    if isinstance(node, BooleanPredicate):
-        return junction(node.connector, map(without_group_terms, node.children), node.negated)
-    return node
+def without_group_terms(predicate: Predicate) -> Predicate:
+    """The predicate for a query without GROUP BY: of its constants' terms, only those with joins to many rows count."""
+    if not predicate.has_constant:
+        return predicate
+    if isinstance(predicate, Constant):
+        terms = (term for referenced in predicate.referenced_terms for term in referenced.outer_terms or (referenced,))
+        return constant(predicate.truth, *(term for term in terms if term.many))
+    if isinstance(predicate, BooleanPredicate):
+        return junction(predicate.connector, map(without_group_terms, predicate.children), predicate.negated)
+    return predicate
 
 
-def is_always(node: Predicate) -> bool:
-    """Whether it is known, without asking, that every row meets the condition."""
-    return node.truth is True
+def is_always(predicate: Predicate) -> bool:
+    """Whether every row meets the condition, which is known without a query."""
+    return predicate.truth is True
 
 
-def is_never(node: Predicate) -> bool:
-    """Whether it is known, without asking, that no row meets the condition."""
-    return node.truth is False
+def is_never(predicate: Predicate) -> bool:
+    """Whether no row meets the condition, which is known without a query."""
+    return predicate.truth is False
 
 
 def junction(connector: Literal["AND", "OR", "XOR"], children: Iterable[Predicate], negated: bool = False) -> Predicate:
-    """The children joined; what is always or never true is worked out here."""
-    nodes = tuple(children)
-    aggregate = any(child.aggregate for child in nodes)
+    """The children combined by AND, OR or XOR. Children that are always or never true are evaluated."""
+    predicates = tuple(children)
+    aggregate = any(child.aggregate for child in predicates)
     kept: list[Predicate] = []
     truth: bool | None = None
-    for child in nodes:
+    for child in predicates:
         if isinstance(child, Constant):
             if connector == "XOR":
                 negated ^= child.truth
             elif child.truth is (connector == "OR"):
                 truth = child.truth
-            if not (aggregate or child.reads):
+            if not (aggregate or child.referenced_terms):
                 continue
             if child.truth and connector == "XOR":
-                child = Constant(False, child.reads, aggregate=child.aggregate)
-        kept.append(child)  # A constant says nothing here, but joins, and is grouped by.
+                child = Constant(False, child.referenced_terms, aggregate=child.aggregate)
+        kept.append(child)  # The constant's terms still join, and are grouped by.
     constants = [child for child in kept if isinstance(child, Constant)]
     if truth is None and len(constants) == len(kept):
         truth = (connector == "AND") ^ negated
         if aggregate and connector != "XOR":
             parts = (part for child in constants for part in child.parts or (child,))
-            each = tuple(Constant(truth, part.reads, aggregate=part.aggregate) for part in parts)
+            each = tuple(Constant(truth, part.referenced_terms, aggregate=part.aggregate) for part in parts)
             return Constant(truth, tuple(_leaves(constants)), aggregate=True, parts=each)
         return constant(truth, *_leaves(constants), aggregate=aggregate)
     if truth is not None:
-        return constant(truth ^ negated, *_leaves(nodes), aggregate=aggregate)
+        return constant(truth ^ negated, *_leaves(predicates), aggregate=aggregate)
     if len(kept) == 1:
         only = kept[0]
         if not negated:
@@ -309,12 +310,12 @@ def junction(connector: Literal["AND", "OR", "XOR"], children: Iterable[Predicat
     return BooleanPredicate(connector, tuple(kept), negated)
 
 
-def _leaves(nodes: Iterable[Predicate]) -> Iterator[Term]:
-    return (leaf for node in nodes for leaf in node.leaves())
+def _leaves(predicates: Iterable[Predicate]) -> Iterator[Term]:
+    return (leaf for predicate in predicates for leaf in predicate.leaves())
 
 
 def and_(left: Predicate, right: Predicate) -> Predicate:
-    """Both conditions hold."""
+    """Both predicates combined by AND."""
     if left is EVERYTHING:
         return right
     if right is EVERYTHING:
@@ -324,31 +325,31 @@ def and_(left: Predicate, right: Predicate) -> Predicate:
     return junction("AND", (left, right))
 
 
-def split(node: Predicate) -> tuple[Predicate, Predicate, Predicate]:
-    """A condition as one on rows, one on groups of them and one on windows over all; all three must hold."""
-    rows, groups, windows = _split(node, negated=False)
+def split(predicate: Predicate) -> tuple[Predicate, Predicate, Predicate]:
+    """The predicate as three that must all be true: one for WHERE, one for HAVING and one on window functions."""
+    rows, groups, windows = _split(predicate, negated=False)
     return without_group_terms(rows or EVERYTHING), groups or EVERYTHING, windows or EVERYTHING
 
 
-def _split(node: Predicate, *, negated: bool) -> tuple[Predicate | None, Predicate | None, Predicate | None]:
-    """The three; None for one of which nothing is said. `negated`: it stands under an odd number of NOTs.
+def _split(predicate: Predicate, *, negated: bool) -> tuple[Predicate | None, Predicate | None, Predicate | None]:
+    """The three parts, None for those that are empty; `negated` inside an odd number of NOTs.
 
-    As in Django, which groups by what is asked beside aggregates: what an AND holds together comes apart, and so
-    does an OR under a NOT; nothing else does, be it of one part only.
+    As in Django, only an AND, and an OR inside a NOT, are split. Anything else is one part, and its columns are grouped
+    by if an aggregate is among them.
     """
-    if not (node.aggregate or node.window):
-        return node, None, None
+    if not (predicate.aggregate or predicate.window):
+        return predicate, None, None
     connector: Literal["AND", "OR", "XOR"] = "XOR"
     children: tuple[Predicate, ...] = ()
     inverted = False
-    if isinstance(node, Constant) and node.parts:
-        connector, children = "AND" if node.truth else "OR", node.parts
-    elif isinstance(node, BooleanPredicate):
-        connector, children, inverted = node.connector, node.children, node.negated
+    if isinstance(predicate, Constant) and predicate.parts:
+        connector, children = "AND" if predicate.truth else "OR", predicate.parts
+    elif isinstance(predicate, BooleanPredicate):
+        connector, children, inverted = predicate.connector, predicate.children, predicate.negated
     if connector != ("OR" if negated ^ inverted else "AND"):
-        return (None, None, node) if node.window else (None, node, None)
-    found = zip(*(_split(child, negated=negated ^ inverted) for child in children), strict=True)
-    rows, groups, windows = ([part for part in parts if part is not None] for parts in found)
+        return (None, None, predicate) if predicate.window else (None, predicate, None)
+    split_children = zip(*(_split(child, negated=negated ^ inverted) for child in children), strict=True)
+    rows, groups, windows = ([part for part in parts if part is not None] for parts in split_children)
     return (
         junction(connector, rows, inverted) if rows else None,
         junction(connector, groups, inverted) if groups else None,
@@ -358,14 +359,14 @@ def _split(node: Predicate, *, negated: bool) -> tuple[Predicate | None, Predica
 
 @dataclass(frozen=True)
 class FilterCall:
-    """One call of `filter()` or `exclude()`, for ``&`` to repeat on another query."""
+    """A call of ``filter()`` or ``exclude()``, for ``&`` to repeat on another query."""
 
     conditions: tuple[Any, ...]
     lookups: tuple[tuple[str, Any], ...]
     negated: bool = False
     shares_joins: bool = False
-    """Whether it is about the row that the call before it joined."""
+    """Whether it uses the joins of the call before it."""
 
 
-# A filter that no row meets.
+# The call that stands for ``none()``.
 MATCHES_NOTHING = FilterCall((), (("pk__in", ()),))

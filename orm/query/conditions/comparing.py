@@ -1,4 +1,4 @@
-"""Terms held against plain values and queries: the matches that need no names resolved."""
+"""Predicates that compare a term with a plain value or with a query."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from orm.query.terms.transforms import TransformTerm
 if TYPE_CHECKING:
     from orm.query.query import Query
 
-# Values of these very types are nothing but values: no expression, no query, no list of such.
+# Values of exactly these types are plain: neither expressions nor queries, nor lists of them.
 PLAIN_VALUES = frozenset(
     {bool, int, float, str, bytes, decimal.Decimal, uuid.UUID}
     | {datetime.date, datetime.datetime, datetime.time, datetime.timedelta}
 )
-# Which end of a year a comparison with the year is one with.
+# The bound of a year that a comparison with the year compares with.
 YEAR_BOUNDS = {"exact": 0, "gt": 1, "gte": 0, "lt": 0, "lte": 1}
 
 
 def within_year(term: TransformTerm, extract: Extract, name: str, year: Any) -> Predicate | None:
-    """A comparison of the year as one of the column itself, which an index serves; None where that cannot be."""
+    """A comparison with the year as one with the column itself, which can use an index; None if there is no such."""
     bounds = extract.as_bounds(term.term.field, year)
     if bounds is None or name not in YEAR_BOUNDS:
         return None
@@ -38,7 +38,7 @@ def within_year(term: TransformTerm, extract: Extract, name: str, year: Any) -> 
 
 
 def one_row(query: Query, name: str) -> Query:
-    """A query that stands for one value. Raises `QueryError` if it is not limited to one row."""
+    """The query, whose value is compared by the lookup `name`. Raises `QueryError` unless it is limited to one row."""
     if name == "exact" and (query.stop is None or query.stop - query.offset > 1):
         raise QueryError(
             f"A query of {query.info.name} that is compared with must be sliced to one row: queryset[:1]; "
@@ -48,7 +48,7 @@ def one_row(query: Query, name: str) -> Query:
 
 
 def in_query(term: Term, query: Query, *, of_outer: bool = False) -> Predicate:
-    """``__in=queryset``: one statement, whose inner query selects the keys. `of_outer`: see `InQuery`."""
+    """The predicate of ``__in=queryset``, a subquery. `of_outer`: see `InQuery`."""
     if query.is_empty:
         return constant(False, *term.leaves(), aggregate=term.aggregate)
     return InQuery((term,), query.as_single_column(term.field), of_outer)

@@ -1,4 +1,4 @@
-"""Conditions on whether rows exist: at the far end of a relation that leads to many rows, or in another query."""
+"""Predicates of EXISTS: over a relation to many rows, or of another query."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def local_join_columns(rendering: Rendering, hops: tuple[Hop, ...]) -> list[ColumnElement[Any]]:
-    """The columns on this side that rows at the far end point at; a key that says the same saves a join."""
+    """The columns of this query that the rows of the last relation reference, with as few joins as possible."""
     *before, last = hops
     if before and before[-1].remote_columns == last.local_columns and not before[-1].many:
         table, names = rendering.join(tuple(before[:-1])), before[-1].local_columns
@@ -28,7 +28,7 @@ def local_join_columns(rendering: Rendering, hops: tuple[Hop, ...]) -> list[Colu
 
 
 class JoinKeyTerm(Term):
-    """A column that rows at the far end of a relation point at, on this side."""
+    """A column of this query that the rows of a relation reference."""
 
     def __init__(self, hops: tuple[Hop, ...], position: int) -> None:
         self.hops = hops
@@ -42,13 +42,13 @@ class JoinKeyTerm(Term):
         return (self,)
 
 
-def links(hops: tuple[Hop, ...]) -> tuple[JoinKeyTerm, ...]:
-    """Every column of this side that the far end points at."""
+def join_key_terms(hops: tuple[Hop, ...]) -> tuple[JoinKeyTerm, ...]:
+    """All columns of this query that the relation's rows reference."""
     return tuple(JoinKeyTerm(hops, position) for position in range(len(hops[-1].local_columns)))
 
 
 class JoinedKeyTerm(Term):
-    """A column of the primary key of the row that a relation leads to, as this join has it."""
+    """A column of the primary key of the row that one join of a relation has."""
 
     def __init__(self, hops: tuple[Hop, ...], join_number: int, position: int) -> None:
         self.hops = hops
@@ -64,53 +64,54 @@ class JoinedKeyTerm(Term):
         return (self,)
 
 
-def local_terms(hops: tuple[Hop, ...], joined: int) -> tuple[Term, ...]:
-    """What an EXISTS about a relation that leads to many reads outside: `joined`, see `RowExists`."""
-    if joined:
+def local_terms(hops: tuple[Hop, ...], join_number: int) -> tuple[Term, ...]:
+    """The outer query's terms that an EXISTS over a relation reads; for `join_number` see `RowExists`."""
+    if join_number:
         keys = range(len(hops[-1].target._meta.pk_fields))
-        return tuple(JoinedKeyTerm(hops, joined, position) for position in keys)
-    # As in Django: of a relation that starts further away, groups know nothing.
-    return links(hops) if len(hops) == 1 else ()
+        return tuple(JoinedKeyTerm(hops, join_number, position) for position in keys)
+    # As in Django, the keys of a relation behind another one are not grouped by.
+    return join_key_terms(hops) if len(hops) == 1 else ()
 
 
 class RowExists(Term):
-    """Whether a row exists at the far end of a relation that leads to many, and meets a condition."""
+    """Whether a relation to many rows leads to a row that meets a condition."""
 
     nullable = False
 
-    def __init__(self, hops: tuple[Hop, ...], condition: Predicate, joined: int, outside: tuple[Term, ...]) -> None:
+    def __init__(
+        self, hops: tuple[Hop, ...], condition: Predicate, join_number: int, outer_terms: tuple[Term, ...]
+    ) -> None:
         self.hops = hops
         self.condition = condition
-        self.joined = joined
+        self.join_number = join_number
         """The number of the join whose row it is about, if the same ``filter()`` joins the relation as well; else 0."""
-        self.reads = outside
-        self.key = ("exists", hops, joined, condition.key)
+        self.outer_terms = outer_terms
+        self.key = ("exists", hops, join_number, condition.key)
         self.values = condition.values
 
     def grouped_by(self) -> tuple[Term, ...]:
-        """What groups must have in common for it: as in Django itself, if it reads anything across a relation."""
-        local = local_terms(self.hops, self.joined)
-        across = not local or any(isinstance(t, PathTerm) and t.path.relations for t in self.reads)
-        return (self,) if across else (*local, *self.reads)
+        """The terms to group by: as in Django, the EXISTS itself if it reads a column of another table."""
+        local = local_terms(self.hops, self.join_number)
+        across = not local or any(isinstance(t, PathTerm) and t.path.relations for t in self.outer_terms)
+        return (self,) if across else (*local, *self.outer_terms)
 
     def leaves(self) -> tuple[Term, ...]:
         return (self,)
 
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
-        hop = self.hops[-1]
-        inner = type(rendering)(hop.target._meta, rendering.binds, rendering)
+        relation = self.hops[-1]
+        pk_fields = relation.target._meta.pk_fields
+        inner = type(rendering)(relation.target._meta, rendering.binds, rendering)
         condition = self.condition.render(inner, required=True, negated=False)
-        found = column_equalities(local_join_columns(rendering, self.hops), hop, inner.table)
-        if self.joined:
-            row = rendering.join(self.hops, self.joined)
-            found += [
-                inner.table.c[field.column_name] == row.c[field.column_name] for field in hop.target._meta.pk_fields
-            ]
-        return _probe(inner, condition, *found)
+        join = column_equalities(local_join_columns(rendering, self.hops), relation, inner.table)
+        if self.join_number:
+            row = rendering.join(self.hops, self.join_number)
+            join += [inner.table.c[field.column_name] == row.c[field.column_name] for field in pk_fields]
+        return _exists(inner, condition, *join)
 
 
 class RelatedNull(Term):
-    """Whether something at the far end of a relation that leads to many rows is NULL, or no row is there."""
+    """Whether a value over a relation to many rows is NULL, because it is so in a row or because there is no row."""
 
     nullable = False
 
@@ -121,8 +122,8 @@ class RelatedNull(Term):
         self.values = condition.values
 
     def grouped_by(self) -> tuple[Term, ...]:
-        """What groups must have in common for it."""
-        return (self, *links(self.hops)) if len(self.hops) > 1 else links(self.hops)
+        """The terms to group by."""
+        return (self, *join_key_terms(self.hops)) if len(self.hops) > 1 else join_key_terms(self.hops)
 
     def leaves(self) -> tuple[Term, ...]:
         return (self,)
@@ -132,25 +133,26 @@ class RelatedNull(Term):
         start = self.hops[-2].target._meta if len(self.hops) > 1 else rendering.info
         inner = type(rendering)(start, rendering.binds, rendering)
         condition = self.condition.render(inner, required=True, negated=False)
-        own = (inner.table.c[name] for name in self.hops[-1].local_columns)
-        found = _probe(inner, condition, *(here == there for here, there in zip(own, local, strict=True)))
-        if any(hop.allow_null for hop in self.hops[:-1]):
-            return sqlalchemy.or_(found, *(column.is_(None) for column in local))
-        return found
+        inner_columns = (inner.table.c[name] for name in self.hops[-1].local_columns)
+        same_row = (inner_column == column for inner_column, column in zip(inner_columns, local, strict=True))
+        exists = _exists(inner, condition, *same_row)
+        if any(relation.allow_null for relation in self.hops[:-1]):
+            return sqlalchemy.or_(exists, *(column.is_(None) for column in local))
+        return exists
 
 
-def _probe(inner: Rendering, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
-    """EXISTS, over what has been joined inside."""
+def _exists(inner: Rendering, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    """EXISTS over the tables that the inner rendering has joined."""
     statement: sqlalchemy.Select[Any] = sqlalchemy.select(sqlalchemy.literal_column("1"))
     statement = statement.select_from(inner.from_clause()).where(*conditions)
     return statement.correlate_except(*inner.tables).exists()
 
 
 class NullAsFalse(Predicate):
-    """A condition that is false where it would be NULL.
+    """A condition that is false instead of NULL: ``… IS TRUE``.
 
-    Inside of an EXISTS, MariaDB makes one row comparison of all that is equal to something outside, and then cannot
-    have a subquery in it: an equality under IS TRUE is none.
+    Inside an EXISTS, MariaDB combines all equalities with outer columns into a row comparison, which cannot contain a
+    subquery. IS TRUE keeps an equality out of it.
     """
 
     def __init__(self, condition: Predicate) -> None:
@@ -166,7 +168,7 @@ class NullAsFalse(Predicate):
 
 
 class RelationPredicate(Predicate):
-    """A condition on the rows of a relation that leads to many, as a whole; never NULL."""
+    """A condition on all rows of a relation to many rows; never NULL."""
 
     def __init__(self, term: RowExists | RelatedNull) -> None:
         self.term = term
@@ -177,11 +179,11 @@ class RelationPredicate(Predicate):
         return self.term.grouped_by()
 
     def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
-        return rendering.once(self.term)
+        return rendering.render_once(self.term)
 
 
 class ExistsQuery(Predicate):
-    """Another query has a row."""
+    """Another query has at least one row."""
 
     def __init__(self, query: Query) -> None:
         self.query = query

@@ -1,4 +1,4 @@
-"""`RelatedTo`: the condition of a related manager, for relations that have no name in lookups too."""
+"""`RelatedTo` and `RelatedIn`: conditions on the keys of relations, including those that lookups cannot name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class RelatedTo(Condition):
-    """The rows that one instance leads to: each of these paths has its value."""
+    """The rows that are related to one instance: each path of the key has its value."""
 
     __slots__ = ("key",)
 
@@ -27,7 +27,7 @@ class RelatedTo(Condition):
 
 
 class RelatedIn(Condition):
-    """The rows whose key, these paths, is one that a query selects; None: one of none. `lookup`: exact or in."""
+    """The rows whose key, these paths, a query selects; without a query, no rows. `lookup` is exact or in."""
 
     __slots__ = ("lookup", "paths", "query")
 
@@ -41,7 +41,7 @@ class RelatedIn(Condition):
 
 
 def owner_key_paths(relation: Relation) -> tuple[Path, ...]:
-    """The columns, seen from the relation's target, that hold the key of an instance that has the relation."""
+    """The paths, from the relation's target, of the columns with the key of the instance that has the relation."""
     first = relation.hops[0]
     back: tuple[Hop, ...] = (relation.remote_key.reverse,) if isinstance(relation, ManyToManySide) else ()
     fields = first.target._meta.fields_of_columns(first.remote_columns)

@@ -308,7 +308,7 @@ def with_where(statement: Any, query: Query, rendering: Rendering) -> Any:
     return statement.where(left.in_(sqlalchemy.select(*derived.columns)))
 
 
-def chunks(rows: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+def batched(rows: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
     """`rows` in pieces of at most `size`."""
     for start in range(0, len(rows), size):
         yield rows[start : start + size]

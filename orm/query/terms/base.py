@@ -68,7 +68,7 @@ class Term:
     field: Field[Any]
     """How values are compared with it and read from it."""
     nullable: bool = True
-    reads: tuple[Term, ...] = ()
+    outer_terms: tuple[Term, ...] = ()
     """Of a subquery that stands for itself: what it reads of the query around it."""
     typed: bool = True
     """Whether its `field` is known by itself."""

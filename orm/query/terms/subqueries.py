@@ -36,12 +36,12 @@ class OuterRefTerm(Term):
 
     typed = False
 
-    def __init__(self, name: str, depth: int, place: tuple[int, int] | None = None) -> None:
+    def __init__(self, name: str, depth: int, key_part: tuple[int, int] | None = None) -> None:
         self.name = name
         self.depth = depth
-        self.place = place
+        self.key_part = key_part
         """Of a part of a key of several columns: which one, of how many."""
-        self.key = ("outer name", name, depth, place)
+        self.key = ("outer name", name, depth, key_part)
 
     @property
     def field(self) -> Field[Any]:
@@ -58,7 +58,7 @@ class OuterRefTerm(Term):
                 f"OuterRef({self.name!r}) outside of a subquery: a queryset with one can only be used in "
                 "Subquery(), Exists() or a lookup of another query."
             )
-        return outer.named(self.name, self.place)
+        return outer.outer_column(self.name, self.key_part)
 
 
 class OuterTerm(Term):
