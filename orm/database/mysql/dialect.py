@@ -21,6 +21,8 @@ from orm.database.storage import StorageTypes, UnstorableValue
 from orm.database.types import column_types
 from orm.exceptions import Error, NotSupportedError
 
+MAX_PADDED_LENGTH = 128
+
 
 class MySQLDialect(Dialect):
     """MySQL 8 and newer, through asyncmy or aiomysql."""
@@ -164,6 +166,17 @@ class MySQLDialect(Dialect):
     def in_list(self, value: str, values: str, item_type: TypeEngine[Any]) -> str:
         """IN (…): the list is the one argument whose placeholders are written at each execution."""
         return f"{value} IN ({LIST_SLOT}{values})"
+
+    def encode_list(self, values: list[Any]) -> list[Any]:
+        """The values, the last one repeated up to the next power of two.
+
+        So lists of all lengths make few statements: asyncmy prepares each statement text, and keeps a hundred of them.
+        Long lists are sent as text, which the server does not keep.
+        """
+        length = len(values)
+        if length & (length - 1) == 0 or length > MAX_PADDED_LENGTH:
+            return values
+        return values + values[-1:] * ((1 << length.bit_length()) - length)
 
     def json_equal(self, left: str, right: str) -> str:
         """Equal as MySQL's own JSON values."""
