@@ -12,6 +12,8 @@ import pytest
 
 import orm
 from orm.database.connections.database import Database
+from orm.database.mysql import driver as mysql_driver
+from orm.database.sqlite import driver as sqlite_driver
 from orm.utils import row_batches
 from orm.utils.row_batches import BATCH_ROWS
 from tests.sample_models import players as world_module
@@ -40,23 +42,25 @@ async def test_other_tasks_run_while_a_large_result_is_read(tables: Database, mo
             turns += 1
             await asyncio.sleep(0)
 
-    seen: list[int] = []
-    read = row_batches.call_with_gc_paused
+    turns_at_batch: list[int] = []
+    read_batch = row_batches.call_with_gc_paused
 
-    def noting(*args: Any) -> Any:
-        seen.append(turns)
-        return read(*args)
+    def counting(reader: Any, rows: Any) -> Any:
+        if rows:
+            turns_at_batch.append(turns)
+        return read_batch(reader, rows)
 
-    monkeypatch.setattr(row_batches, "call_with_gc_paused", noting)
+    for module in (row_batches, sqlite_driver, mysql_driver):
+        monkeypatch.setattr(module, "call_with_gc_paused", counting)
     task = asyncio.create_task(other())
-    found = await Tag.objects.order_by("uses")
+    tags = await Tag.objects.order_by("uses")
     task.cancel()
-    assert [tag.uses for tag in found] == list(range(MANY))
-    assert len(seen) == 3
+    assert [tag.uses for tag in tags] == list(range(MANY))
+    assert len(turns_at_batch) == 3
     if tables.url.dialect == "sqlite":
-        assert seen[0] < turns  # They are read in another thread, which has its turns as the interpreter gives them.
+        assert turns_at_batch[0] < turns  # Batches are read in another thread, when the interpreter switches to it.
     else:
-        assert seen[0] < seen[1] < seen[2]
+        assert turns_at_batch[0] < turns_at_batch[1] < turns_at_batch[2]
 
 
 async def test_a_value_that_is_missing_everywhere_is_told(tables: Database) -> None:
