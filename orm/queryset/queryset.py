@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from sqlalchemy import ClauseElement
@@ -223,17 +224,30 @@ class QuerySet(ReadMethods[M, R]):
     ) -> M | list[M]:
         """Insert one or many rows, or update the existing ones: ``bulk_create(update_conflicts=True)``.
 
-        Without `update_fields`, all fields that the rows have are updated, except the key and the unique fields.
+        Without `update_fields`, each existing row takes the fields that its row here has, except the key and the unique
+        fields. Rows that have different fields are written by a statement each, in one transaction.
 
             note = await Note.objects.upsert({"slug": "a", "text": "new"}, unique_fields=["slug"])
         """
         one = isinstance(rows, (self.model, Mapping))
         new_rows = [rows] if one else list(rows)
-        updated = update_fields or bulk.named_fields(self._query.info, new_rows, unique_fields)
-        instances = await self.bulk_create(
-            new_rows, update_conflicts=True, update_fields=updated, unique_fields=unique_fields
-        )
-        return instances[0] if one else instances
+        groups: dict[tuple[str, ...], list[int]] = {}
+        for position, row in enumerate(new_rows):
+            updated = tuple(update_fields) or bulk.updated_fields(self._query.info, row, unique_fields)
+            groups.setdefault(updated, []).append(position)
+        instances: dict[int, M] = {}
+        async with AsyncExitStack() as transaction:
+            if len(groups) > 1:
+                await transaction.enter_async_context(self.database.transaction())
+            for updated, positions in groups.items():
+                written = await self.bulk_create(
+                    [new_rows[position] for position in positions],
+                    update_conflicts=True,
+                    update_fields=updated,
+                    unique_fields=unique_fields,
+                )
+                instances.update(zip(positions, written, strict=True))
+        return instances[0] if one else [instances[position] for position in range(len(new_rows))]
 
     async def bulk_update(self, instances: Iterable[M], fields: Sequence[str], batch_size: int | None = None) -> int:
         """Write these fields of the instances to their rows, in one transaction; returns the number of rows matched.

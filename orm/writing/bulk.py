@@ -296,21 +296,19 @@ def _in_input_order(
     return returned if None in matched else [row for row in matched if row is not None]
 
 
-def named_fields(info: ModelInfo, rows: Iterable[Model | Mapping[str, Any]], unique_fields: Iterable[str]) -> list[str]:
-    """The fields that an upsert updates by default: those that the rows name, except key and `unique_fields`."""
-    row_names: dict[str, None] = {}
-    for row in rows:
-        if not isinstance(row, (info.model, Mapping)):
-            raise QueryError(f"upsert() takes {info.name} instances or dicts, got {type(row).__name__}.")
-        names = row if isinstance(row, Mapping) else row.__dict__
-        row_names.update((name, None) for name in names if name in info.settable)
+def updated_fields(info: ModelInfo, row: Model | Mapping[str, Any], unique_fields: Iterable[str]) -> tuple[str, ...]:
+    """The fields that an upsert of this row updates by default: those that it has, except the key and `unique_fields`.
+
+    Of a row that has nothing else, the unique fields: they keep their values, and the statement returns the key.
+    """
+    if not isinstance(row, (info.model, Mapping)):
+        raise QueryError(f"upsert() takes {info.name} instances or dicts, got {type(row).__name__}.")
+    names = row if isinstance(row, Mapping) else row.__dict__
+    fields = dict.fromkeys(field for name in names if name in info.settable for field in info.fields_for(name))
+    values = [field for field in fields if not field.primary_key]
     unique = set(unique_fields)
-    field_names: dict[str, None] = {}
-    for name in row_names:
-        for field in info.fields_for(name):
-            if not field.primary_key and not {field.name, field.attname} & unique:
-                field_names[field.name] = None
-    return list(field_names)
+    rest = [field for field in values if not {field.name, field.attname} & unique]
+    return tuple(sorted(field.name for field in rest or values))
 
 
 # Updating.

@@ -124,3 +124,45 @@ async def test_invalid_rows_reach_no_database(empty_shop: Database, has_targets:
             [{"sku": "ok", "count": 1}, {"sku": "x" * 51, "count": 1}], unique_fields=unique(has_targets, "sku")
         )
     assert not statements
+
+
+async def test_upsert_of_rows_with_different_fields_updates_what_each_has(any_shop: databases.Database) -> None:
+    fields = unique("mysql" not in any_shop.url.dialect, "sku")
+    before = {item.sku: item for item in await Item.objects.all()}
+    rows = [
+        {"sku": "sku03", "count": 70},
+        {"sku": "sku04", "name": "four"},
+        {"sku": "sku05", "name": "five", "count": 50},
+        {"sku": "new", "name": "six"},
+        {"sku": "sku06", "count": 60},
+    ]
+    items = await Item.objects.upsert(rows, unique_fields=fields)
+    assert [item.sku for item in items] == [row["sku"] for row in rows]
+    after = {item.sku: item for item in await Item.objects.all()}
+    assert (after["sku03"].count, after["sku03"].name) == (70, before["sku03"].name)
+    assert (after["sku04"].count, after["sku04"].name) == (before["sku04"].count, "four")
+    assert (after["sku05"].count, after["sku05"].name) == (50, "five")
+    assert after["new"].name == "six"
+    assert (after["sku06"].count, after["sku06"].name) == (60, before["sku06"].name)
+    untouched = before.keys() - {row["sku"] for row in rows}
+    assert all(after[sku].__dict__ == before[sku].__dict__ for sku in untouched)
+
+
+async def test_upsert_of_rows_with_different_fields_is_one_transaction(any_shop: databases.Database) -> None:
+    fields = unique("mysql" not in any_shop.url.dialect, "sku")
+    before = await Item.objects.order_by("id").values("sku", "count", "shelf")
+    with pytest.raises(orm.ForeignKeyViolation):
+        await Item.objects.upsert([{"sku": "sku03", "count": 70}, {"sku": "sku04", "shelf": 99}], unique_fields=fields)
+    assert await Item.objects.order_by("id").values("sku", "count", "shelf") == before
+
+
+async def test_upsert_of_no_rows_is_an_empty_list(any_shop: databases.Database) -> None:
+    assert await Item.objects.upsert([]) == []
+
+
+async def test_upsert_of_nothing_but_the_unique_field_leaves_the_row(shop: Database, has_targets: bool) -> None:
+    before = await Item.objects.get(sku="sku03")
+    item = await Item.objects.upsert({"sku": "sku03"}, unique_fields=unique(has_targets, "sku"))
+    after = await Item.objects.get(sku="sku03")
+    assert after.__dict__ == before.__dict__
+    assert item.pk == before.pk
