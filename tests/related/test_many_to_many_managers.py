@@ -26,7 +26,7 @@ def verbs(sent: Any) -> list[str]:
     return [verb for verb in (sql.split()[0] for sql in sent.texts) if verb in ("SELECT", "INSERT", "DELETE", "UPDATE")]
 
 
-async def test_adding_is_idempotent_and_one_statement(library: Database) -> None:
+async def test_add_is_idempotent_and_one_statement(library: Database) -> None:
     a, b, x, y, z = await rows()
     with recorded(library) as sent:
         await a.tags.add(x, y.pk, x, x.pk)
@@ -39,7 +39,7 @@ async def test_adding_is_idempotent_and_one_statement(library: Database) -> None
     assert await Album._meta.accessors["tags"].through.objects.count() == 4  # type: ignore[attr-defined]
 
 
-async def test_removing_clearing_and_setting(library: Database) -> None:
+async def test_remove_clear_and_set_change_the_pairs(library: Database) -> None:
     a, b, x, y, z = await rows()
     await a.tags.add(x, y, z)
     await b.tags.add(x, y)
@@ -64,7 +64,7 @@ async def test_removing_clearing_and_setting(library: Database) -> None:
     assert await names(a.tags) == await names(b.tags) == ["x"]
 
 
-async def test_set_is_all_or_nothing(library: Database) -> None:
+async def test_set_that_fails_changes_nothing(library: Database) -> None:
     a, _, x, y, _ = await rows()
     await a.tags.add(x)
     with pytest.raises(orm.ForeignKeyViolation):
@@ -74,7 +74,7 @@ async def test_set_is_all_or_nothing(library: Database) -> None:
         await a.tags.add(1000)
 
 
-async def test_what_cannot_be_added(library: Database) -> None:
+async def test_add_of_anything_but_saved_rows_raises(library: Database) -> None:
     a, b, *_ = await rows()
     with pytest.raises(orm.QueryError, match=r"Album\.tags is compared with Tag instances, got Album"):
         await a.tags.add(b)
@@ -97,7 +97,7 @@ async def test_what_cannot_be_added(library: Database) -> None:
             await refused
 
 
-async def test_creating(library: Database) -> None:
+async def test_create_inserts_a_row_and_its_pair(library: Database) -> None:
     a, b, x, *_ = await rows()
     made = await a.tags.create(name="new")
     assert await a.tags == [made]
@@ -119,7 +119,7 @@ async def test_creating(library: Database) -> None:
     assert await x.albums.count() == 0
 
 
-async def test_a_queryset_of_the_targets_own_objects(library: Database) -> None:
+async def test_manager_has_the_methods_of_the_targets_objects(library: Database) -> None:
     a, _, x, y, z = await rows()
     await a.tags.add(x, y, z)
     await z.update(hidden=True)
@@ -130,7 +130,7 @@ async def test_a_queryset_of_the_targets_own_objects(library: Database) -> None:
     assert type(a.tags.filter(name="x")) is orm.QuerySet and isinstance(a.tags, orm.ManyToManyManager)
 
 
-async def test_the_first_filter_is_about_the_same_pairs(library: Database) -> None:
+async def test_first_filter_applies_to_the_same_pairs(library: Database) -> None:
     a, b, x, y, _ = await rows()
     await a.tags.add(x, y)
     await b.tags.add(x)
@@ -140,7 +140,7 @@ async def test_the_first_filter_is_about_the_same_pairs(library: Database) -> No
     assert await a.tags.order_by("id").filter(albums__code="b") == [x]
 
 
-async def test_queries_across(library: Database) -> None:
+async def test_queries_over_many_to_many_relations(library: Database) -> None:
     a, b, x, y, z = await rows()
     await a.tags.add(x, y)
     await b.tags.add(x)
@@ -154,7 +154,7 @@ async def test_queries_across(library: Database) -> None:
     assert await Tag.objects.filter(albums__tags__name="y").order_by("id").values_list("name", flat=True) == ["x", "y"]
 
 
-async def test_to_itself_symmetrical(library: Database) -> None:
+async def test_symmetrical_relation_to_the_same_model(library: Database) -> None:
     a, b, *_ = await rows()
     c = await Album.objects.create(code="c")
     with recorded(library) as sent:
@@ -176,7 +176,7 @@ async def test_to_itself_symmetrical(library: Database) -> None:
     assert await Album.objects.filter(similar__code="a").order_by("code").values_list("code", flat=True) == ["a", "d"]
 
 
-async def test_to_itself_one_way(library: Database) -> None:
+async def test_asymmetrical_relation_to_the_same_model(library: Database) -> None:
     a, b, *_ = await rows()
     await a.follows.add(b)
     assert await a.follows == [b] and await b.followers == [a]
@@ -187,7 +187,7 @@ async def test_to_itself_one_way(library: Database) -> None:
     assert await b.follows == [b] and await a.follows == [b]
 
 
-async def test_what_was_prefetched(library: Database) -> None:
+async def test_prefetched_rows_are_returned_without_a_query(library: Database) -> None:
     a, _, x, y, _ = await rows()
     await a.tags.add(x, y)
     set_loaded(a, "tags", [x])

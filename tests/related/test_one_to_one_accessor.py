@@ -11,7 +11,7 @@ from tests.related.models import Album, Cover
 from tests.statement_recorder import recorded
 
 
-async def test_what_was_not_loaded_says_how(library: Database) -> None:
+async def test_reverse_one_to_one_that_is_not_loaded_raises_with_advice(library: Database) -> None:
     album = await Album.objects.create(code="a")
     cover = await Cover.objects.create(album=album.pk, url="x")
     with recorded(library) as sent:
@@ -26,7 +26,7 @@ async def test_what_was_not_loaded_says_how(library: Database) -> None:
     assert not hasattr(album, "cover")
 
 
-async def test_what_is_known_to_be_absent(library: Database) -> None:
+async def test_reverse_one_to_one_without_a_row_raises_does_not_exist(library: Database) -> None:
     album = await Album.objects.create(code="a")
     set_loaded(album, "cover", [])
     with pytest.raises(Cover.DoesNotExist, match=r"no Cover points at this Album") as caught:
@@ -35,7 +35,7 @@ async def test_what_is_known_to_be_absent(library: Database) -> None:
     assert not hasattr(album, "cover")
 
 
-async def test_setting_it_sets_the_side_that_has_the_column(library: Database) -> None:
+async def test_assigning_a_reverse_one_to_one_sets_the_foreign_key(library: Database) -> None:
     first, second = await Album.objects.bulk_create([{"code": "a"}, {"code": "b"}])
     cover = Cover(url="x")
     first.cover = cover
@@ -52,7 +52,7 @@ async def test_setting_it_sets_the_side_that_has_the_column(library: Database) -
         first.cover = second
 
 
-async def test_in_queries_it_is_a_relation_to_one(library: Database) -> None:
+async def test_reverse_one_to_one_in_queries(library: Database) -> None:
     a, b = await Album.objects.bulk_create([{"code": "a"}, {"code": "b"}])
     cover = await Cover.objects.create(album=a, url="x")
     assert await Album.objects.filter(cover__url="x") == [a] == await Album.objects.filter(Album.cover.url == "x")
@@ -67,7 +67,7 @@ async def test_in_queries_it_is_a_relation_to_one(library: Database) -> None:
         await Cover.objects.create(album=a, url="y")
 
 
-def test_a_part_of_a_composite_key_is_no_one_to_one() -> None:
+def test_foreign_key_in_a_composite_key_is_not_one_to_one() -> None:
     models = orm.ModelRegistry()
 
     class Shop(orm.Model):

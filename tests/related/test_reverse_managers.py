@@ -23,7 +23,7 @@ async def titles(query: Any) -> list[str]:
     return [track.title for track in await query]
 
 
-async def test_it_is_a_queryset_of_the_target(library: Database) -> None:
+async def test_manager_is_a_queryset_of_the_target(library: Database) -> None:
     a, b = await albums()
     places = [(a, "x"), (b, "y"), (a, "z"), (a, "w")]
     await Track.objects.bulk_create(
@@ -49,7 +49,7 @@ async def test_it_is_a_queryset_of_the_target(library: Database) -> None:
     assert sorted([track.album_id for track in await a.tracks.union(b.tracks)]) == [a.pk, a.pk, b.pk]
 
 
-async def test_the_methods_of_the_targets_own_objects(library: Database) -> None:
+async def test_manager_has_the_methods_of_the_targets_objects(library: Database) -> None:
     a, _ = await albums()
     await a.tracks.create(title="x", volume=9)
     await a.tracks.create(title="y", volume=1)
@@ -58,7 +58,7 @@ async def test_the_methods_of_the_targets_own_objects(library: Database) -> None
     assert isinstance(a.tracks, orm.RelatedManager)
 
 
-async def test_on_the_class_it_is_an_expression(library: Database) -> None:
+async def test_manager_on_the_class_is_an_expression(library: Database) -> None:
     a, _ = await albums()
     await a.tracks.create(title="x")
     assert await Album.objects.filter(Album.tracks.title == "x") == [a]
@@ -70,7 +70,7 @@ async def test_on_the_class_it_is_an_expression(library: Database) -> None:
         _ = Album.tracks.titel
 
 
-async def test_creating(library: Database) -> None:
+async def test_create_sets_the_foreign_key(library: Database) -> None:
     a, b = await albums()
     track = await a.tracks.create(title="x", album=b)
     assert track.album is a
@@ -86,7 +86,7 @@ async def test_creating(library: Database) -> None:
     assert created and found.album_id == b.pk and found.position == 7
 
 
-async def test_adding_and_removing(library: Database) -> None:
+async def test_add_and_remove_set_the_foreign_key(library: Database) -> None:
     a, b = await albums()
     x, y, z = await Track.objects.bulk_create([{"title": title} for title in "xyz"])
     with recorded(library) as sent:
@@ -116,7 +116,7 @@ async def test_adding_and_removing(library: Database) -> None:
     assert not await a.tracks.exists()
 
 
-async def test_what_cannot_be_added_or_removed(library: Database) -> None:
+async def test_add_and_remove_of_other_rows_raise(library: Database) -> None:
     a, b = await albums()
     x = await b.tracks.create(title="x")
     with pytest.raises(orm.QueryError, match=r"Album\.tracks is compared with Track instances, got Album"):
@@ -146,7 +146,7 @@ async def test_what_cannot_be_added_or_removed(library: Database) -> None:
     assert await a.reviews.count() == 1
 
 
-async def test_an_instance_that_is_not_saved(library: Database) -> None:
+async def test_manager_of_an_unsaved_instance_raises(library: Database) -> None:
     new = Album(code="new")
     assert hasattr(new, "tracks")
     for attempt in (
@@ -169,7 +169,7 @@ async def test_an_instance_that_is_not_saved(library: Database) -> None:
     assert (await Track.objects.get()).album is None
 
 
-async def test_to_field(library: Database) -> None:
+async def test_manager_over_a_to_field(library: Database) -> None:
     a, b = await albums()
     review = await a.reviews.create(stars=5)
     assert review.album_id == "a" and await a.reviews == [review] and not await b.reviews.exists()
@@ -182,7 +182,7 @@ async def test_to_field(library: Database) -> None:
     assert not hasattr(sparse, "id") and await sparse.reviews.count() == 1
 
 
-async def test_prefetched_rows_are_used_where_all_are_wanted(library: Database) -> None:
+async def test_prefetched_rows_are_returned_if_all_are_asked_for(library: Database) -> None:
     a, b = await albums()
     x = await a.tracks.create(title="x", position=1)
     y = await a.tracks.create(title="y", position=2)
@@ -218,7 +218,7 @@ async def test_prefetched_rows_are_used_where_all_are_wanted(library: Database) 
         lambda a, x: a.tracks.all().delete(),
     ],
 )
-async def test_writing_drops_what_was_prefetched(library: Database, write: Any) -> None:
+async def test_writing_discards_prefetched_rows(library: Database, write: Any) -> None:
     a, _ = await albums()
     x = await a.tracks.create(title="x")
     set_loaded(a, "tracks", [])
@@ -228,7 +228,7 @@ async def test_writing_drops_what_was_prefetched(library: Database, write: Any) 
     assert await a.tracks == await Track.objects.filter(album=a)
 
 
-async def test_another_database(library: Database, tmp_path: Any) -> None:
+async def test_manager_uses_the_database_of_its_instance(library: Database, tmp_path: Any) -> None:
     async with Database(f"sqlite:///{tmp_path}/other.db") as other:
         await ddl.create_all(other, models.metadata)
         there = await Album.objects.using(other).create(code="there")

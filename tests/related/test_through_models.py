@@ -18,7 +18,7 @@ async def rows() -> tuple[Any, ...]:
     return (*people, *await Album.objects.bulk_create([{"code": code} for code in "ab"]))
 
 
-async def test_pairs_that_are_not_unique_are_still_added_once(library: Database) -> None:
+async def test_add_over_a_through_model_without_unique_constraint_adds_pairs_once(library: Database) -> None:
     ann, bob, a, b = await rows()
     await ann.albums.add(a, through_defaults={"role": "singer", "by": bob})
     with recorded(library) as sent:
@@ -38,7 +38,7 @@ async def test_pairs_that_are_not_unique_are_still_added_once(library: Database)
     assert (await Credit.objects.get(album=a)).role == "new"
 
 
-async def test_a_pair_that_is_there_twice_counts_twice(library: Database) -> None:
+async def test_pair_that_exists_twice_counts_twice(library: Database) -> None:
     ann, _, a, _ = await rows()
     await Credit.objects.bulk_create([{"person": ann, "album": a, "role": role} for role in ("x", "y")])
     assert await ann.albums == [a, a] and await ann.albums.count() == 2
@@ -47,7 +47,7 @@ async def test_a_pair_that_is_there_twice_counts_twice(library: Database) -> Non
     assert await Credit.objects.count() == 0
 
 
-async def test_through_fields_choose(library: Database) -> None:
+async def test_through_fields_choose_the_foreign_keys(library: Database) -> None:
     ann, bob, a, _ = await rows()
     await Credit.objects.create(person=ann, album=a, by=bob)
     assert await a.people == [ann] and await bob.albums == []
@@ -56,7 +56,7 @@ async def test_through_fields_choose(library: Database) -> None:
     assert await Person.objects.filter(credits__role="?", albums__code="a") == [ann]
 
 
-async def test_unique_pairs_with_a_column_that_must_be_given(library: Database) -> None:
+async def test_add_over_a_through_model_with_a_required_column_takes_through_defaults(library: Database) -> None:
     ann, bob, *_ = await rows()
     x, y = await Track.objects.bulk_create([{"title": title} for title in "xy"])
     with pytest.raises(orm.ValidationError) as caught:
@@ -109,19 +109,19 @@ def through_of(**members: Any) -> Any:
         {"book": "Book", "writer": "Writer", "relation": {"through_fields": ("book", "nobody")}},
     ],
 )
-def test_a_through_model_that_does_not_fit(members: Any) -> None:
+def test_through_model_that_does_not_fit_raises(members: Any) -> None:
     with pytest.raises(orm.FieldError, match=r"Book\.writers"):
         through_of(**members)
 
 
-def test_a_through_model_that_fits_is_found_by_name() -> None:
+def test_through_model_is_resolved_by_name() -> None:
     book = through_of(book="Book", writer="Writer")
     assert book._meta.accessors["writers"].through.__name__ == "Contract"
     chosen = through_of(book="Book", writer="Writer", agent="Writer", relation={"through_fields": ("book", "agent")})
     assert chosen._meta.accessors["writers"].remote_key.name == "agent"
 
 
-def test_a_through_model_that_never_appears() -> None:
+def test_through_model_that_is_never_declared_raises() -> None:
     models = orm.ModelRegistry()
 
     class Page(orm.Model):

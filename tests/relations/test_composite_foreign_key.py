@@ -76,7 +76,7 @@ async def orders(database: Database) -> AsyncIterator[tuple[Any, ...]]:
     )
 
 
-def test_one_constraint_of_several_columns() -> None:
+def test_composite_foreign_key_is_one_constraint() -> None:
     [constraint] = [key for key in Line.table.foreign_key_constraints if len(key.elements) == 2]
     assert [column.name for column in constraint.columns] == ["shop", "number"]
     assert [element.column.name for element in constraint.elements] == ["shop", "number"]
@@ -84,7 +84,7 @@ def test_one_constraint_of_several_columns() -> None:
     assert "visit_at" in [column.name for key in Visit.table.foreign_key_constraints for column in key.columns]
 
 
-async def test_an_instance_or_a_tuple(orders: Any) -> None:
+async def test_composite_foreign_key_takes_an_instance_or_a_tuple(orders: Any) -> None:
     first, second, _ = orders
     line = await Line.objects.create(order=first, what="a")
     assert (line.shop_id, line.number) == first.pk and line.order is first
@@ -117,7 +117,7 @@ async def test_an_instance_or_a_tuple(orders: Any) -> None:
     assert (await Line.objects.get(pk=line.pk)).order == new
 
 
-async def test_what_is_no_key(orders: Any) -> None:
+async def test_composite_foreign_key_set_to_anything_else_raises(orders: Any) -> None:
     for wrong in (5, (1,), (1, 2, 3), "ab1", [1]):
         with pytest.raises(orm.QueryError, match=r"Line\.order takes Order instances, or tuples of their key"):
             Line(order=wrong, what="x")
@@ -132,7 +132,7 @@ async def test_what_is_no_key(orders: Any) -> None:
             Line.objects.filter(**{lookup: (1, 2)})
 
 
-async def test_missing(orders: Any) -> None:
+async def test_composite_foreign_key_without_values_or_row(orders: Any) -> None:
     visit = await Visit.objects.create()
     assert visit.order is None
     half = await Visit.objects.create(at=orders[0].shop_id)
@@ -152,7 +152,7 @@ async def test_missing(orders: Any) -> None:
     assert await Line.objects.exclude(order=orders[0]).count() == 0
 
 
-async def test_queries_across(orders: Any, database: Database) -> None:
+async def test_queries_over_composite_foreign_keys(orders: Any, database: Database) -> None:
     first, second, third = orders
     lines = await Line.objects.bulk_create(
         [{"order": order, "what": what} for order, what in zip([first, first, second], "abc", strict=True)]
@@ -195,7 +195,7 @@ async def lines(orders: Any) -> list[Any]:
     )
 
 
-async def test_queries_as_keys(orders: Any, lines: list[Line], database: Database) -> None:
+async def test_composite_keys_compared_with_queries(orders: Any, lines: list[Line], database: Database) -> None:
     first, second, third = orders
     noted = Order.objects.filter(note="x")
     with recorded(database) as sent:
@@ -222,7 +222,7 @@ async def test_queries_as_keys(orders: Any, lines: list[Line], database: Databas
     assert await Line.objects.filter(order__in=noted, what="z").delete() == 2
 
 
-async def test_queries_as_keys_that_are_not_there(orders: Any, database: Database) -> None:
+async def test_composite_keys_with_null_parts_compared_with_queries(orders: Any, database: Database) -> None:
     first, *_ = orders
     none, half, whole = [await Visit.objects.create(**key) for key in ({}, {"at": first.shop_id}, {"order": first})]
     noted = Order.objects.filter(note="x")
@@ -241,7 +241,7 @@ async def test_queries_as_keys_that_are_not_there(orders: Any, database: Databas
     assert grouped == await sums.filter(orm.Q(n=2) | orm.Q(at__in=[])).values_list("n", flat=True) == []
 
 
-async def test_expressions_as_keys(orders: Any, lines: list[Line]) -> None:
+async def test_composite_keys_compared_with_expressions(orders: Any, lines: list[Line]) -> None:
     first, second, third = orders
     assert await Line.objects.filter(order=orm.F("order")) == lines == await Line.objects.filter(order=Line.order)
     assert await Order.objects.filter(pk=orm.F("pk")).count() == 3
@@ -257,7 +257,7 @@ async def test_expressions_as_keys(orders: Any, lines: list[Line]) -> None:
     assert await Order.objects.filter(orm.Exists(inner)).order_by("note") == [first, second]
 
 
-async def test_keys_as_values(orders: Any, lines: list[Line]) -> None:
+async def test_composite_keys_as_values(orders: Any, lines: list[Line]) -> None:
     first, second, third = orders
     rows = Line.objects.filter(what__gt="a")
     assert await rows.values("order", "what") == [
@@ -298,7 +298,7 @@ async def test_keys_as_values(orders: Any, lines: list[Line]) -> None:
         named.join(Line, shop=named.col.order)
 
 
-async def test_keys_as_values_where_there_are_none(orders: Any) -> None:
+async def test_composite_keys_with_null_parts_as_values(orders: Any) -> None:
     """As of Django's composite keys: a tuple of what there is."""
     first, *_ = orders
     for key in ({}, {"at": first.shop_id}, {"order": first}):
@@ -312,7 +312,7 @@ async def test_keys_as_values_where_there_are_none(orders: Any) -> None:
     assert (await ways_back)[0][0] == first.pk and (await ways_back)[1] == ((None, None), None)
 
 
-async def test_keys_that_do_not_fit(orders: Any) -> None:
+async def test_composite_keys_compared_with_other_shapes_raise(orders: Any) -> None:
     with pytest.raises(orm.QueryError, match=r"Line\.order is compared with a query of Shop; it takes .* of Order"):
         Line.objects.filter(order__in=Shop.objects.all())
     with pytest.raises(orm.QueryError, match=r"Line\.order is a key of 2 columns .* selects 1"):
@@ -335,7 +335,7 @@ async def test_keys_that_do_not_fit(orders: Any) -> None:
         Line.objects.values_list(Visit.order)
 
 
-async def test_the_way_back(orders: Any) -> None:
+async def test_reverse_relation_of_a_composite_foreign_key(orders: Any) -> None:
     first, second, _ = orders
     line = await first.lines.create(what="a")
     assert line.order is first and await first.lines.count() == 1
@@ -350,7 +350,7 @@ async def test_the_way_back(orders: Any) -> None:
     assert await first.visits == [visit]
 
 
-async def test_many_to_many(orders: Any) -> None:
+async def test_many_to_many_between_models_with_composite_keys(orders: Any) -> None:
     first, second, third = orders
     tag = await Tag.objects.create(name="t")
     await first.tags.add(tag)
@@ -378,12 +378,12 @@ async def test_many_to_many(orders: Any) -> None:
         ({"a": orm.Integer(), "b": orm.Integer()}, {"from_fields": ["a", "b"], "allow_null": True}, "allow_null=False"),
     ],
 )
-def test_from_fields_that_do_not_fit(fields: Any, options: Any, message: str) -> None:
+def test_from_fields_that_do_not_fit_raise(fields: Any, options: Any, message: str) -> None:
     members = {**fields, "order": orm.CompositeForeignKey(Order, **options, related_name="+")}
     with pytest.raises(orm.FieldError, match=message):
         type("Wrong", (orm.Model,), {"registry": orm.ModelRegistry(), **members})
 
 
-def test_a_foreign_key_to_a_composite_key_says_what_to_use() -> None:
+def test_foreign_key_to_a_composite_key_raises_with_advice() -> None:
     with pytest.raises(orm.FieldError, match=r"CompositeForeignKey\(from_fields"):
         type("Wrong", (orm.Model,), {"registry": orm.ModelRegistry(), "order": orm.ForeignKey(Order)})

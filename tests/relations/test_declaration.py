@@ -35,7 +35,7 @@ def model(name: str, registry: orm.ModelRegistry, **members: Any) -> Any:
         ({"tags": orm.ManyToMany("Track", related_name="a")}, {"a": orm.Text()}, r"Album\.tags gives Track .*Track\.a"),
     ],
 )
-def test_names_that_clash(album: Any, track: Any, message: str) -> None:
+def test_relation_whose_names_are_taken_raises(album: Any, track: Any, message: str) -> None:
     models = orm.ModelRegistry()
     model("Album", models, **album)
     with pytest.raises(orm.FieldError, match=message) as caught:
@@ -47,7 +47,7 @@ def test_names_that_clash(album: Any, track: Any, message: str) -> None:
     assert "track" in models.metadata.tables
 
 
-def test_two_relations_of_one_model_that_clash() -> None:
+def test_relations_with_the_same_reverse_name_raise() -> None:
     models = orm.ModelRegistry()
     model("Album", models, a=orm.ManyToMany("Track"), b=orm.ManyToMany("Track"))
     with pytest.raises(orm.FieldError, match=r"Album\.b gives Track .*'album_set', which Album\.a gives it, too"):
@@ -55,7 +55,7 @@ def test_two_relations_of_one_model_that_clash() -> None:
     assert set(models.models) == {"Album"}
 
 
-def test_the_model_that_completes_a_clash_is_refused() -> None:
+def test_model_whose_field_conflicts_with_a_waiting_relation_raises() -> None:
     models = orm.ModelRegistry()
     track = model("Track", models, album=orm.ForeignKey("Album", related_name="tracks"))
     with pytest.raises(orm.FieldError, match=r"Track\.album"):
@@ -66,7 +66,7 @@ def test_the_model_that_completes_a_clash_is_refused() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "a b", "_x", "x_", "a__b", "class", "a.b"])
-def test_names_that_cannot_be(name: str) -> None:
+def test_related_name_that_is_not_an_identifier_raises(name: str) -> None:
     for declare in (orm.ForeignKey, orm.OneToOne, orm.ManyToMany):
         for option in ("related_name", "related_query_name"):
             with pytest.raises(orm.FieldError, match=f"{option}=.* cannot be the name"):
@@ -90,12 +90,12 @@ def test_names_that_cannot_be(name: str) -> None:
         (lambda: orm.CompositeForeignKey("A", from_fields=["a", "b"], on_delete="x"), r"orm\.CASCADE"),
     ],
 )
-def test_options_that_make_no_sense(declare: Any, message: str) -> None:
+def test_invalid_relation_options_raise(declare: Any, message: str) -> None:
     with pytest.raises(orm.FieldError, match=message):
         declare()
 
 
-def test_a_relation_cannot_lead_to_an_abstract_model() -> None:
+def test_relation_to_an_abstract_model_raises() -> None:
     class Base(orm.Model):
         class Meta:
             abstract = True
@@ -105,7 +105,7 @@ def test_a_relation_cannot_lead_to_an_abstract_model() -> None:
             declare(Base)
 
 
-def test_a_plus_hides_the_way_back() -> None:
+def test_related_name_with_a_plus_hides_the_reverse_relation() -> None:
     models = orm.ModelRegistry()
     album = model("Album", models)
     model(
@@ -122,7 +122,7 @@ def test_a_plus_hides_the_way_back() -> None:
         album.objects.filter(track=1)
 
 
-def test_an_abstract_models_relations_name_the_class() -> None:
+def test_related_name_of_an_abstract_model_contains_the_class_name() -> None:
     models = orm.ModelRegistry()
     target = model("Album", models)
 
@@ -149,7 +149,7 @@ def test_an_abstract_models_relations_name_the_class() -> None:
     assert "song_best" in models.metadata.tables and "clip_best" in models.metadata.tables
 
 
-def test_two_children_with_one_name_for_the_way_back() -> None:
+def test_children_of_an_abstract_model_with_the_same_related_name_raise() -> None:
     models = orm.ModelRegistry()
     model("Album", models)
 
@@ -169,7 +169,7 @@ def test_two_children_with_one_name_for_the_way_back() -> None:
             pass
 
 
-def test_models_in_the_old_spelling_go_without_a_way_back() -> None:
+def test_models_in_the_old_style_omit_conflicting_reverse_relations() -> None:
     models = orm.ModelRegistry()
     old = {"tablename": "album", "fields": {"id": orm.Integer(primary_key=True), "track": orm.Text()}}
     album = model("Album", models, **old)
@@ -184,7 +184,7 @@ def test_models_in_the_old_spelling_go_without_a_way_back() -> None:
     assert len(track.table.foreign_keys) == 3
 
 
-def test_an_annotation_alone_is_harmless() -> None:
+def test_annotation_of_a_related_manager_declares_nothing() -> None:
     models = orm.ModelRegistry()
 
     class Album(orm.Model):
@@ -195,7 +195,7 @@ def test_an_annotation_alone_is_harmless() -> None:
     assert list(Album.fields) == ["id"] and Album._meta.accessors["tracks"].many
 
 
-def test_names_with_their_module() -> None:
+def test_relation_resolves_a_model_by_module_and_name() -> None:
     models, others = orm.ModelRegistry(), orm.ModelRegistry(metadata=None)
     place = ModuleType("tests.elsewhere")
     sys.modules[place.__name__] = place
@@ -215,7 +215,7 @@ def test_names_with_their_module() -> None:
         del sys.modules[place.__name__]
 
 
-def test_a_many_to_many_waits_for_its_model() -> None:
+def test_many_to_many_waits_for_its_model() -> None:
     models = orm.ModelRegistry()
     article = model("Article", models, tags=orm.ManyToMany("Tag", related_name="articles"))
     for use in (lambda: models.metadata, lambda: article.tags, lambda: article().tags):
@@ -226,7 +226,7 @@ def test_a_many_to_many_waits_for_its_model() -> None:
     assert tag._meta.accessors["articles"].many and repr(article.tags) == "Article.tags"
 
 
-def test_a_model_that_is_declared_again_takes_the_others_place() -> None:
+def test_model_that_is_redeclared_replaces_the_previous_one() -> None:
     models = orm.ModelRegistry()
     album = model("Album", models)
     model("Track", models, album=orm.ForeignKey(album), tags=orm.ManyToMany(album, related_name="tagged"))
@@ -236,7 +236,7 @@ def test_a_model_that_is_declared_again_takes_the_others_place() -> None:
     assert album._meta.accessors["tracks"].target is again and set(models.metadata.tables) == {"album", "track"}
 
 
-def test_relations_lead_to_the_model_that_is_declared_again() -> None:
+def test_relations_lead_to_the_redeclared_model() -> None:
     models = orm.ModelRegistry(database=orm.Database("sqlite://"))
     label = model("Label", models)
     album = model("Album", models, label=orm.ForeignKey(label, related_name="albums"), key=orm.Integer(unique=True))
@@ -280,7 +280,7 @@ def test_relations_lead_to_the_model_that_is_declared_again() -> None:
         assert all(models.metadata.tables[key.column.table.key] is key.column.table for key in table.foreign_keys)
 
 
-def test_relations_to_a_model_whose_next_declaration_is_refused_wait_for_another() -> None:
+def test_relations_wait_for_another_declaration_if_a_redeclaration_fails() -> None:
     models = orm.ModelRegistry()
     album = model("Album", models, title=orm.Text())
     track = model("Track", models, album=orm.ForeignKey(album, related_name="tracks"), tags=orm.ManyToMany("Album"))

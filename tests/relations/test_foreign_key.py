@@ -66,7 +66,7 @@ async def malibu() -> tuple[Album, Track]:
 # Declaring.
 
 
-def test_targets_by_name() -> None:
+def test_foreign_key_resolves_targets_by_name() -> None:
     assert Album.fields["best"].target is Track and Track.fields["cover_of"].target is Track
     targets = {key.parent.name: key.column for key in Track.table.foreign_keys}
     assert targets == {"album": Album.columns.id, "cover_of": Track.columns.id}
@@ -74,7 +74,7 @@ def test_targets_by_name() -> None:
     assert label.column is Label.columns.code and Album.columns.label_code.type.length == 20
 
 
-def test_a_forward_reference_waits_for_its_model() -> None:
+def test_foreign_key_waits_for_its_model() -> None:
     models = orm.ModelRegistry()
 
     class Song(orm.Model):
@@ -107,12 +107,12 @@ def test_a_forward_reference_waits_for_its_model() -> None:
         (lambda: orm.ForeignKey(Album, on_delete=orm.SET_NULL), "allow_null=True"),
     ],
 )
-def test_a_relation_that_makes_no_sense(declare: Any, hint: str) -> None:
+def test_invalid_foreign_key_options_raise(declare: Any, hint: str) -> None:
     with pytest.raises(orm.FieldError, match=hint):
         declare()
 
 
-def test_a_key_that_a_relation_cannot_point_at() -> None:
+def test_foreign_key_to_a_composite_or_non_unique_key_raises() -> None:
     models = orm.ModelRegistry()
 
     class Seat(orm.Model):
@@ -132,7 +132,7 @@ def test_a_key_that_a_relation_cannot_point_at() -> None:
 # Setting and reading.
 
 
-async def test_an_instance_a_key_or_none(tables: Database) -> None:
+async def test_foreign_key_takes_an_instance_a_key_or_none(tables: Database) -> None:
     album, track = await malibu()
     assert track.album is album and track.album_id == album.pk
     for given in ({"album": album.pk}, {"album_id": album.pk}, {"album": str(album.pk)}):
@@ -158,7 +158,7 @@ async def test_an_instance_a_key_or_none(tables: Database) -> None:
     assert other.cover_of is None and (await Track.objects.get(pk=other.pk)).cover_of is None
 
 
-async def test_what_is_not_an_instance_of_the_related_model(tables: Database) -> None:
+async def test_foreign_key_set_to_or_compared_with_another_model_raises(tables: Database) -> None:
     album, track = await malibu()
     with pytest.raises(orm.FieldError, match=r"Track\.album takes Album instances, got Track"):
         track.album = track
@@ -181,7 +181,7 @@ async def test_what_is_not_an_instance_of_the_related_model(tables: Database) ->
     assert await Track.objects.count() == 1
 
 
-async def test_an_instance_that_is_not_saved(tables: Database) -> None:
+async def test_foreign_key_to_an_unsaved_instance(tables: Database) -> None:
     album = Album(name="Later")
     track = Track(album=album, title="x")
     assert track.album is album and track.album_id is None
@@ -202,7 +202,7 @@ async def test_an_instance_that_is_not_saved(tables: Database) -> None:
         await track.update(album=Album(name="x"))
 
 
-async def test_a_sparse_relation_is_loaded_when_asked(tables: Database) -> None:
+async def test_sparse_related_instance_loads_its_row(tables: Database) -> None:
     album, _ = await malibu()
     with recorded(tables) as sent:
         track = await Track.objects.get(title="The Bird")
@@ -223,7 +223,7 @@ async def test_a_sparse_relation_is_loaded_when_asked(tables: Database) -> None:
         await Album(id=album.pk + 1000).load()
 
 
-async def test_to_field(tables: Database) -> None:
+async def test_foreign_key_with_to_field(tables: Database) -> None:
     album, _ = await malibu()
     label = await Label.objects.get()
     assert album.label_id == "obe"
@@ -239,7 +239,7 @@ async def test_to_field(tables: Database) -> None:
     assert (sparse.id, sparse.name) == (label.id, "OBE")
 
 
-async def test_select_related(tables: Database) -> None:
+async def test_select_related_loads_forward_relations(tables: Database) -> None:
     _, track = await malibu()
     bare = await Album.objects.create(name="Bare")
     await Track.objects.create(album=bare, title="Cover", cover_of=track)
@@ -259,7 +259,7 @@ async def test_select_related(tables: Database) -> None:
     assert first.album == bare and not hasattr(first.album, "name")
 
 
-async def test_the_raw_key_in_queries(tables: Database) -> None:
+async def test_raw_key_in_queries(tables: Database) -> None:
     album, _ = await malibu()
     assert await Track.objects.filter(album_id=album.pk).count() == 1
     assert await Track.objects.filter(Track.album_id == album.pk, album_id__in=[album.pk]).count() == 1
@@ -271,7 +271,7 @@ async def test_the_raw_key_in_queries(tables: Database) -> None:
     assert await Track.objects.filter(cover_of=None, cover_of__isnull=True).count() == 1
 
 
-async def test_a_relation_that_is_the_primary_key(tables: Database) -> None:
+async def test_foreign_key_as_primary_key(tables: Database) -> None:
     _, track = await malibu()
     lyrics = await Lyrics.objects.create(track=track, text="la")
     assert lyrics.pk == lyrics.track_id == track.pk
@@ -313,7 +313,7 @@ ON_DELETE = [orm.CASCADE, orm.RESTRICT, orm.SET_NULL, orm.SET_DEFAULT, orm.NO_AC
 
 @pytest.mark.parametrize("on_delete", ON_DELETE)
 @pytest.mark.parametrize("through", ["instance", "queryset"])
-async def test_on_delete(database: Database, on_delete: str, through: str) -> None:
+async def test_on_delete_is_applied_by_the_database(database: Database, on_delete: str, through: str) -> None:
     models = orm.ModelRegistry(database=database)
 
     class Parent(orm.Model):
@@ -379,7 +379,7 @@ KEEPING: dict[str, list[dict[str, Any]]] = {
 
 @pytest.mark.parametrize("kind", KEEPING)
 @pytest.mark.parametrize("inside", [False, True])
-async def test_rows_that_keep_each_other_are_dropped_with_their_table(
+async def test_drop_all_of_rows_that_restrict_each_other(
     any_database: databases.Database, kind: str, inside: bool
 ) -> None:
     if inside and any_database.url.dialect == "mysql":
@@ -398,7 +398,7 @@ async def test_rows_that_keep_each_other_are_dropped_with_their_table(
     await registry.drop_all()
 
 
-async def test_tables_in_a_circle_are_dropped_with_their_rows(any_database: databases.Database) -> None:
+async def test_drop_all_of_tables_in_a_cycle(any_database: databases.Database) -> None:
     models.database = any_database
     await models.create_all()
     album, track = await malibu()
@@ -412,7 +412,7 @@ async def test_tables_in_a_circle_are_dropped_with_their_rows(any_database: data
             await album.update(best=1000)
 
 
-async def test_a_circle(tables: Database) -> None:
+async def test_rows_in_a_cycle(tables: Database) -> None:
     album, track = await malibu()
     await album.update(best=track)
     found = await Album.objects.select_related("best__album").get()

@@ -62,13 +62,13 @@ async def rows(database: Database) -> AsyncIterator[tuple[Any, ...]]:
     yield album, track
 
 
-def test_real_constraints_and_a_check() -> None:
+def test_generic_foreign_key_has_foreign_keys_and_a_check() -> None:
     assert list(Comment.fields) == ["subject_album", "subject_track", "subject_comment", "id", "text"]
     assert {key.referred_table.name for key in Comment.table.foreign_key_constraints} == {"album", "track", "comment"}
     assert "subject" not in Comment.table.columns
 
 
-async def test_an_instance_of_one_of_the_models(rows: Any) -> None:
+async def test_generic_foreign_key_takes_an_instance_of_one_of_its_models(rows: Any) -> None:
     album, track = rows
     comment = await Comment.objects.create(subject=album, text="x")
     assert comment.subject is album and comment.subject_album is album
@@ -95,7 +95,7 @@ async def test_an_instance_of_one_of_the_models(rows: Any) -> None:
     assert (await Comment.objects.get_or_create(subject=album, text="z")) == (many, False)
 
 
-async def test_exactly_one_or_at_most_one(rows: Any, database: Database) -> None:
+async def test_generic_foreign_key_check_requires_one_or_at_most_one(rows: Any, database: Database) -> None:
     album, track = rows
     with pytest.raises(orm.CheckViolation):
         await Comment.objects.create(text="x")
@@ -120,7 +120,7 @@ async def test_exactly_one_or_at_most_one(rows: Any, database: Database) -> None
     assert await Comment.objects.count() == 0
 
 
-async def test_what_it_does_not_take(rows: Any) -> None:
+async def test_generic_foreign_key_set_to_or_compared_with_other_values_raises(rows: Any) -> None:
     pin = await Pin.objects.create()
     for wrong in (5, pin, (1, 2), "album"):
         with pytest.raises(orm.FieldError, match=r"Comment\.subject takes instances of Album, Track, Comment, got"):
@@ -142,7 +142,7 @@ async def test_what_it_does_not_take(rows: Any) -> None:
             use()
 
 
-async def test_queries(rows: Any) -> None:
+async def test_queries_over_generic_foreign_keys(rows: Any) -> None:
     album, track = rows
     on_album = await Comment.objects.create(subject=album, text="x")
     on_track = await Comment.objects.create(subject=track, text="y")
@@ -176,7 +176,7 @@ async def test_queries(rows: Any) -> None:
     assert not hasattr(Comment.subject, "person")
 
 
-async def test_the_ways_back(rows: Any) -> None:
+async def test_reverse_relations_of_a_generic_foreign_key(rows: Any) -> None:
     album, track = rows
     first = await album.comments.create(text="x")
     second = await track.comments.create(text="y")
@@ -189,7 +189,7 @@ async def test_the_ways_back(rows: Any) -> None:
     assert pin.on is None
 
 
-async def test_loading(rows: Any, database: Database) -> None:
+async def test_loading_over_generic_foreign_keys(rows: Any, database: Database) -> None:
     album, track = rows
     await album.comments.create(text="x")
     await (await track.comments.create(text="y")).comments.create(text="z")
@@ -214,7 +214,7 @@ async def test_loading(rows: Any, database: Database) -> None:
         _ = only.subject
 
 
-def test_names_that_are_taken() -> None:
+def test_generic_foreign_key_with_conflicting_names_raises() -> None:
     for members in (
         {"subject": orm.GenericForeignKey(Album, Track), "subject_album": orm.Text()},
         {"subject_album": orm.Text(), "subject": orm.GenericForeignKey(Album, Track)},

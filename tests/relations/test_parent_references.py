@@ -77,7 +77,7 @@ async def _books(shelf: Any) -> list[Any]:
 
 
 @EVERY_WAY
-async def test_what_nobody_holds_is_gone_at_once(shelves: None, load: Load) -> None:
+async def test_loaded_objects_without_references_are_freed_without_gc(shelves: None, load: Load) -> None:
     found = await load()
     books = [book for shelf in found for book in await _books(shelf)]
     pages = [page for book in books for page in await book.pages.all()]
@@ -94,7 +94,7 @@ async def test_what_nobody_holds_is_gone_at_once(shelves: None, load: Load) -> N
 
 
 @EVERY_WAY
-async def test_a_row_finds_what_it_was_loaded_for(shelves: None, load: Load) -> None:
+async def test_row_returns_the_parent_it_was_loaded_for(shelves: None, load: Load) -> None:
     found = await load()
     for shelf in found:
         for book in await _books(shelf):
@@ -103,7 +103,7 @@ async def test_a_row_finds_what_it_was_loaded_for(shelves: None, load: Load) -> 
 
 
 @EVERY_WAY
-async def test_a_row_that_outlives_it_has_one_like_it(shelves: None, load: Load) -> None:
+async def test_row_that_outlives_its_parent_returns_an_equal_parent(shelves: None, load: Load) -> None:
     found = await load()
     found[0].name = "changed"
     books = await _books(found[0])
@@ -121,7 +121,7 @@ async def test_a_row_that_outlives_it_has_one_like_it(shelves: None, load: Load)
 
 
 @EVERY_WAY
-async def test_a_row_that_is_given_to_another_one(shelves: None, load: Load) -> None:
+async def test_row_assigned_to_another_parent_returns_that_parent(shelves: None, load: Load) -> None:
     first, second = await load()
     book = (await _books(first))[0]
     book.shelf_id = 2
@@ -138,7 +138,9 @@ def _pickled(found: Any) -> Any:
 
 @EVERY_WAY
 @pytest.mark.parametrize("copied", [_pickled, copy.deepcopy])
-async def test_copies_of_it_all(shelves: None, load: Load, copied: Callable[[Any], Any]) -> None:
+async def test_copies_of_a_loaded_tree_reference_each_other(
+    shelves: None, load: Load, copied: Callable[[Any], Any]
+) -> None:
     original = await load()
     found = copied(original)
     assert found == original and found[0] is not original[0]
@@ -149,7 +151,7 @@ async def test_copies_of_it_all(shelves: None, load: Load, copied: Callable[[Any
 
 
 @pytest.mark.parametrize("copied", [_pickled, copy.deepcopy])
-async def test_copies_of_a_row(shelves: None, copied: Callable[[Any], Any]) -> None:
+async def test_copy_of_a_row_has_a_copy_of_its_parent(shelves: None, copied: Callable[[Any], Any]) -> None:
     found = await _prefetched()
     book = copied((await _books(found[0]))[0])
     assert book.shelf.name == "shelf 1" and book.shelf is not found[0]
@@ -158,7 +160,7 @@ async def test_copies_of_a_row(shelves: None, copied: Callable[[Any], Any]) -> N
     assert copied(book).shelf.name == "shelf 1"
 
 
-async def test_a_shallow_copy_has_what_was_loaded(shelves: None) -> None:
+async def test_shallow_copy_shares_loaded_rows(shelves: None) -> None:
     shelf = (await _prefetched())[0]
     made = copy.copy(shelf)
     await Page.objects.all().delete()

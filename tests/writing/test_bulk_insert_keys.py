@@ -32,7 +32,9 @@ async def sqlite_tables(sqlite_url: str) -> AsyncIterator[Database]:
         yield database
 
 
-async def test_other_tasks_run_while_a_large_result_is_read(tables: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_large_result_is_read_in_batches_between_which_other_tasks_run(
+    tables: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await Tag.objects.bulk_create({"name": f"tag {n}", "uses": n} for n in range(MANY))
     turns = 0
 
@@ -63,14 +65,14 @@ async def test_other_tasks_run_while_a_large_result_is_read(tables: Database, mo
         assert turns_at_batch[0] < turns_at_batch[1] < turns_at_batch[2]
 
 
-async def test_a_value_that_is_missing_everywhere_is_told(tables: Database) -> None:
+async def test_bulk_create_with_a_value_missing_in_all_rows_raises(tables: Database) -> None:
     await Tag.objects.create(name="known")
     with pytest.raises(orm.ValidationError) as caught:
         await Tag.objects.bulk_create([{"uses": 1}, {"uses": 2}])
     assert dict(caught.value) == {"name": "This field is required."}
 
 
-async def test_keys_of_many_rows(tables: Database) -> None:
+async def test_bulk_create_of_many_rows_sets_their_keys_in_order(tables: Database) -> None:
     first = await Tag.objects.create(name="first")
     tags = await Tag.objects.bulk_create({"name": f"tag {n}", "uses": n} for n in range(MANY))
     keys = [tag.pk for tag in tags]
@@ -90,13 +92,15 @@ async def adding(sqlite_tables: Database) -> AsyncIterator[None]:
     await sqlite_tables.execute("DROP TRIGGER more")
 
 
-async def test_keys_where_a_trigger_adds_rows(adding: None) -> None:
+async def test_bulk_create_with_a_trigger_that_adds_rows_sets_the_right_keys(adding: None) -> None:
     await _keys_are_right()
 
 
 @pytest.mark.parametrize("count", [2, 10, 1_000])
 @pytest.mark.parametrize("inside", [False, True])
-async def test_keys_after_the_highest_there_can_be(sqlite_tables: Database, count: int, inside: bool) -> None:
+async def test_bulk_create_after_the_highest_possible_key_sets_the_right_keys(
+    sqlite_tables: Database, count: int, inside: bool
+) -> None:
     """SQLite takes any that are free then, in no order that would tell them apart; each instance has its own."""
     await Tag.objects.create(id=2**63 - 1, name="last")
     async with sqlite_tables.transaction() if inside else nullcontext():
@@ -105,14 +109,14 @@ async def test_keys_after_the_highest_there_can_be(sqlite_tables: Database, coun
     assert count == 2 or keys != sorted(keys), "keys in order would be told apart anyway"
 
 
-async def test_keys_after_the_highest_there_can_be_where_a_trigger_adds_rows(
+async def test_bulk_create_after_the_highest_possible_key_with_a_trigger_sets_the_right_keys(
     sqlite_tables: Database, adding: None
 ) -> None:
     await Tag.objects.create(id=2**63 - 1, name="last", uses=-1)
     await _keys_are_right()
 
 
-async def test_keys_inside_a_transaction(tables: Database) -> None:
+async def test_bulk_create_inside_a_transaction_sets_the_right_keys(tables: Database) -> None:
     async with tables.transaction():
         await _keys_are_right()
 
@@ -124,14 +128,14 @@ async def _keys_are_right(count: int = 1_000) -> list[Tag]:
     return tags
 
 
-async def test_keys_cost_no_returning_on_sqlite(sqlite_tables: Database) -> None:
+async def test_bulk_create_on_sqlite_needs_no_returning(sqlite_tables: Database) -> None:
     with recorded(sqlite_tables) as statements:
         await Tag.objects.bulk_create({"name": f"tag {n}"} for n in range(1_000))
     inserts = [statement for statement in statements.texts if statement.startswith("INSERT")]
     assert inserts and not any("RETURNING" in statement for statement in inserts)
 
 
-async def test_rows_of_several_shapes_and_kinds_of_value(tables: Database) -> None:
+async def test_bulk_create_of_rows_with_different_fields_and_value_types(tables: Database) -> None:
     acme, red = Org(name="Acme"), Team(name="Red")
     await acme.save()
     red.league = acme
@@ -154,7 +158,7 @@ async def test_rows_of_several_shapes_and_kinds_of_value(tables: Database) -> No
         assert {**vars(stored[player.pk])} == {key: value for key, value in vars(player).items() if key != "home"}
 
 
-async def test_the_rows_that_are_refused_are_told_with_every_message(tables: Database) -> None:
+async def test_bulk_create_of_invalid_rows_raises_all_messages_and_inserts_nothing(tables: Database) -> None:
     players = [Player(name="fine", home=1), Player(name="x" * 51, home=1, score="many")]
     with pytest.raises(orm.ValidationError) as caught:
         await Player.objects.bulk_create(players)
@@ -163,7 +167,7 @@ async def test_the_rows_that_are_refused_are_told_with_every_message(tables: Dat
     assert await Player.objects.count() == 0
 
 
-async def test_related_instances_are_shared(world: Database) -> None:
+async def test_select_related_shares_instances_of_the_same_row(world: Database) -> None:
     players = await Player.objects.filter(team=1).select_related("team__org")
     assert len(players) > 1
     assert len({id(player.team) for player in players}) == 1

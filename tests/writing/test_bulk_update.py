@@ -15,7 +15,7 @@ pytestmark = pytest.mark.anyio
 FIELDS = [name for name in rows()[0] if name not in ("id", "sku")]
 
 
-async def test_every_type_arrives(any_shop: databases.Database) -> None:
+async def test_bulk_update_writes_every_field_type(any_shop: databases.Database) -> None:
     items = await Item.objects.order_by("id")
     others = rows()[1:] + rows()[:1]
     for item, other in zip(items, others, strict=True):
@@ -29,7 +29,7 @@ async def test_every_type_arrives(any_shop: databases.Database) -> None:
             assert getattr(found, attribute) == getattr(item, attribute), name
 
 
-async def test_expressions_beside_values(shop: Database) -> None:
+async def test_bulk_update_with_expressions_groups_rows_by_assignments(shop: Database) -> None:
     items = await Item.objects.order_by("id")
     expected = {}
     for i, item in enumerate(items):
@@ -42,7 +42,7 @@ async def test_expressions_beside_values(shop: Database) -> None:
     assert "count" not in items[1].__dict__ and items[0].count == 100
 
 
-async def test_one_shape_for_any_number(shop: Database) -> None:
+async def test_bulk_update_of_any_number_of_rows_is_planned_once(shop: Database) -> None:
     items = await Item.objects.order_by("id")
     await Item.objects.bulk_update(items[:2], ["name", "count"])
     planned = orm.plan_cache_info().misses
@@ -55,7 +55,7 @@ async def test_one_shape_for_any_number(shop: Database) -> None:
     assert orm.plan_cache_info().misses == planned
 
 
-async def test_batches_are_one_transaction(shop: Database) -> None:
+async def test_bulk_update_in_batches_is_one_transaction(shop: Database) -> None:
     items = await Item.objects.order_by("id")
     for item in items:
         item.name = "new"
@@ -66,7 +66,7 @@ async def test_batches_are_one_transaction(shop: Database) -> None:
     assert not await Item.objects.filter(name="new").exists()
 
 
-async def test_only_rows_of_the_queryset(shop: Database) -> None:
+async def test_bulk_update_of_a_queryset_leaves_other_rows(shop: Database) -> None:
     items = await Item.objects.order_by("id")
     for item in items:
         item.name = "new"
@@ -75,7 +75,7 @@ async def test_only_rows_of_the_queryset(shop: Database) -> None:
     assert await Item.objects.none().bulk_update(items, ["name"]) == 0
 
 
-async def test_rows_that_are_gone_and_rows_given_twice(shop: Database) -> None:
+async def test_bulk_update_with_missing_rows_and_duplicates_counts_matched_rows(shop: Database) -> None:
     one, two = (await Item.objects.order_by("id"))[:2]
     await Item.objects.filter(pk=two.pk).delete()
     again = Item(id=one.pk, sku="x", name="second")
@@ -84,7 +84,7 @@ async def test_rows_that_are_gone_and_rows_given_twice(shop: Database) -> None:
     assert (await Item.objects.get(pk=one.pk)).name == "first"  # As in Django.
 
 
-async def test_composite_keys(empty_shop: Database) -> None:
+async def test_bulk_update_with_composite_keys_writes_matching_rows(empty_shop: Database) -> None:
     places = await Place.objects.bulk_create([{"row": r, "column": c} for r in range(3) for c in range(3)])
     for place in places:
         place.note = f"{place.row}{place.column}"
@@ -92,7 +92,7 @@ async def test_composite_keys(empty_shop: Database) -> None:
     assert {place.note for place in await Place.objects.exclude(note="none")} == {"02", "10", "11", "12", "20"}
 
 
-async def test_arrays(postgresql_url: str) -> None:
+async def test_bulk_update_writes_arrays(postgresql_url: str) -> None:
     arrays.database = Database(postgresql_url)
     await arrays.create_all()
     found = await Numbered.objects.bulk_create([{"numbers": [i]} for i in range(3)])
@@ -103,7 +103,7 @@ async def test_arrays(postgresql_url: str) -> None:
     await arrays.database.disconnect()
 
 
-async def test_lists_in_expressions(empty_shop: Database) -> None:
+async def test_bulk_update_with_lists_in_expressions(empty_shop: Database) -> None:
     items = await Item.objects.bulk_create([{"sku": str(i)} for i in range(3)])
     for item in items:
         among = orm.When(sku__in=["0", "2"], then=orm.Value(item.pk))
@@ -113,7 +113,7 @@ async def test_lists_in_expressions(empty_shop: Database) -> None:
     assert counts == [items[0].pk, 0, items[2].pk]
 
 
-async def test_refused(empty_shop: Database) -> None:
+async def test_bulk_update_with_invalid_arguments_raises(empty_shop: Database) -> None:
     item = await Item.objects.create(sku="x")
     shelf = Shelf(name="not saved")
     with recorded(empty_shop) as statements:

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 TASKS = 20
 
 
-async def test_get_or_create(any_tables: databases.Database) -> None:
+async def test_get_or_create_creates_once(any_tables: databases.Database) -> None:
     tag, created = await Tag.objects.get_or_create(name="a", defaults={"uses": 3})
     assert (created, tag.name, tag.uses) == (True, "a", 3)
     again, created = await Tag.objects.get_or_create(name="a", defaults={"uses": 9})
@@ -27,7 +27,7 @@ async def test_get_or_create(any_tables: databases.Database) -> None:
     assert await Tag.objects.count() == 3
 
 
-async def test_callables_among_the_defaults_are_called_when_needed(any_tables: databases.Database) -> None:
+async def test_get_or_create_calls_callable_defaults_only_to_create(any_tables: databases.Database) -> None:
     calls: list[int] = []
 
     def count() -> int:
@@ -44,7 +44,7 @@ async def test_callables_among_the_defaults_are_called_when_needed(any_tables: d
     assert (created, tag.uses) == (True, 3)
 
 
-async def test_update_or_create(any_tables: databases.Database) -> None:
+async def test_update_or_create_updates_or_creates(any_tables: databases.Database) -> None:
     tag, created = await Tag.objects.update_or_create(name="a", defaults={"uses": 3})
     assert (created, tag.uses) == (True, 3)
     tag, created = await Tag.objects.update_or_create(name="a", defaults={"uses": 4, "note": "x"})
@@ -62,7 +62,7 @@ async def test_update_or_create(any_tables: databases.Database) -> None:
     assert await Tag.objects.count() == 2
 
 
-async def test_relations_among_lookups_and_defaults(any_world: databases.Database) -> None:
+async def test_get_or_create_takes_relations_as_lookups_and_defaults(any_world: databases.Database) -> None:
     red = await Team.objects.get(name="Red")
     player, created = await Player.objects.get_or_create(name="new", team=red, defaults={"home": red})
     assert created and player.team is red and player.home_id == 1
@@ -71,7 +71,7 @@ async def test_relations_among_lookups_and_defaults(any_world: databases.Databas
     assert (await Player.objects.get_or_create(name="loose", team=None))[1] is False
 
 
-async def test_what_they_refuse(any_world: databases.Database) -> None:
+async def test_get_or_create_with_invalid_arguments_raises(any_world: databases.Database) -> None:
     with pytest.raises(orm.MultipleMatches):
         await Player.objects.get_or_create(active=True)
     with pytest.raises(orm.FieldError):
@@ -90,7 +90,7 @@ async def test_what_they_refuse(any_world: databases.Database) -> None:
     assert await Tag.objects.count() == 1
 
 
-async def test_a_race_makes_one_row(any_tables: databases.Database) -> None:
+async def test_get_or_create_in_a_race_creates_one_row(any_tables: databases.Database) -> None:
     for round_number in range(3):
         name = f"round {round_number}"
         found = await asyncio.gather(
@@ -102,14 +102,14 @@ async def test_a_race_makes_one_row(any_tables: databases.Database) -> None:
     assert await Tag.objects.count() == 3
 
 
-async def test_a_race_of_updates_makes_one_row(any_tables: databases.Database) -> None:
+async def test_update_or_create_in_a_race_creates_one_row(any_tables: databases.Database) -> None:
     found = await asyncio.gather(*(Tag.objects.update_or_create(name="a", defaults={"uses": n}) for n in range(TASKS)))
     assert sum(created for _, created in found) == 1
     assert len({tag.pk for tag, _ in found}) == 1
     assert (await Tag.objects.get()).uses in range(TASKS)
 
 
-async def test_a_race_inside_outer_transactions(any_tables: databases.Database) -> None:
+async def test_get_or_create_in_a_race_inside_transactions_creates_one_row(any_tables: databases.Database) -> None:
     """Each task has a transaction of its own, in which it has read before: it must still find the winner's row."""
 
     async def one(name: str, number: int) -> tuple[Any, bool]:
@@ -128,7 +128,7 @@ async def test_a_race_inside_outer_transactions(any_tables: databases.Database) 
     assert await Tag.objects.count() == 4
 
 
-async def test_a_creation_that_fails_leaves_the_outer_transaction_whole(any_tables: databases.Database) -> None:
+async def test_get_or_create_that_fails_keeps_the_outer_transaction_usable(any_tables: databases.Database) -> None:
     async with any_tables.transaction():
         await Tag.objects.create(name="before")
         with pytest.raises(orm.UniqueViolation):

@@ -57,14 +57,14 @@ async def test_save_inserts_and_then_updates(any_notes: databases.Database) -> N
     assert await rows() == [("two", 5)]
 
 
-async def test_save_converts_what_it_validates(notes: Database) -> None:
+async def test_save_sets_the_validated_values_on_the_instance(notes: Database) -> None:
     note = await Note(text="  padded  ", views="7", rating="1.5").save()
     assert (note.text, note.views, str(note.rating)) == ("padded", 7, "1.5")
     found = await Note.objects.get()
     assert (found.text, found.views, str(found.rating)) == ("padded", 7, "1.50")
 
 
-async def test_save_with_a_key_that_was_given(notes: Database) -> None:
+async def test_save_with_a_key_set_inserts_or_overwrites(notes: Database) -> None:
     await Note(id=7, text="seven").save()
     assert await rows() == [("seven", 0)]
     await Note(id=7, text="over", views=1).save()
@@ -73,7 +73,7 @@ async def test_save_with_a_key_that_was_given(notes: Database) -> None:
         await Note.objects.create(id=7, text="again")
 
 
-async def test_save_some_fields(notes: Database) -> None:
+async def test_save_with_update_fields_writes_only_these(notes: Database) -> None:
     note = await Note.objects.create(text="one")
     await Note.objects.update(views=9)
     note.text, note.views = "two", 1
@@ -88,7 +88,7 @@ async def test_save_some_fields(notes: Database) -> None:
         await note.save(update_fields=["id"])
 
 
-async def test_a_row_that_was_deleted_meanwhile(notes: Database) -> None:
+async def test_save_and_update_of_a_deleted_row(notes: Database) -> None:
     note = await Note.objects.create(text="one")
     await Note.objects.delete()
     for attempt in (note.save(update_fields=["text"]), note.update(text="two"), note.load()):
@@ -102,7 +102,7 @@ async def test_a_row_that_was_deleted_meanwhile(notes: Database) -> None:
     assert note.pk == key and await rows() == [("three", 0)]
 
 
-async def test_save_of_a_partly_loaded_instance_leaves_the_rest(notes: Database) -> None:
+async def test_save_of_a_partly_loaded_instance_leaves_other_columns(notes: Database) -> None:
     await Note.objects.create(text="one", views=5)
     note = await Note.objects.only("text").get()
     note.text = "two"
@@ -112,7 +112,7 @@ async def test_save_of_a_partly_loaded_instance_leaves_the_rest(notes: Database)
         await note.save(update_fields=["views"])
 
 
-async def test_update(notes: Database) -> None:
+async def test_update_sets_fields_in_the_row_and_on_the_instance(notes: Database) -> None:
     note = await Note.objects.create(text="one")
     other = await Note.objects.create(text="other")
     with recorded(notes) as sent:
@@ -126,7 +126,7 @@ async def test_update(notes: Database) -> None:
     assert (await Note.objects.get(pk=other.pk)).text == "other"
 
 
-async def test_update_with_expressions(notes: Database) -> None:
+async def test_update_with_expressions_removes_the_stale_values(notes: Database) -> None:
     note = await Note.objects.create(text="one", views=1)
     await Note.objects.update(views=5)
     await note.update(views=Note.views + 1, text="two")
@@ -139,7 +139,7 @@ async def test_update_with_expressions(notes: Database) -> None:
     assert (await Note.objects.get()).views == 12
 
 
-async def test_every_message_at_once_and_nothing_written(notes: Database) -> None:
+async def test_save_of_invalid_values_raises_all_messages_and_writes_nothing(notes: Database) -> None:
     note = await Note.objects.create(text="one")
     wrong = {"text": "x" * 21, "views": 1001, "rating": "1.234"}
     expected = {
@@ -168,7 +168,7 @@ async def test_every_message_at_once_and_nothing_written(notes: Database) -> Non
     assert await rows() == [("one", 0)]
 
 
-async def test_values_are_validated_when_they_are_saved(notes: Database) -> None:
+async def test_values_are_validated_on_save_not_on_assignment(notes: Database) -> None:
     note = Note(text=5, views=None)  # type: ignore[arg-type]
     assert note.text == 5
     with pytest.raises(orm.ValidationError) as caught:
@@ -183,7 +183,7 @@ async def test_values_are_validated_when_they_are_saved(notes: Database) -> None
     assert await rows() == [("fine", 1)]
 
 
-async def test_delete(any_notes: databases.Database) -> None:
+async def test_delete_removes_the_row_and_marks_the_instance_unsaved(any_notes: databases.Database) -> None:
     note = await Note.objects.create(text="one")
     kept = await Note.objects.create(text="two")
     assert await note.delete() == 1
@@ -196,7 +196,7 @@ async def test_delete(any_notes: databases.Database) -> None:
     assert note.pk not in (None, kept.pk) and await Note.objects.count() == 2
 
 
-async def test_load(any_notes: databases.Database) -> None:
+async def test_load_reads_all_fields_of_the_row(any_notes: databases.Database) -> None:
     note = await Note.objects.create(text="one")
     await Note.objects.update(text="two", views=3)
     assert await note.load() is note
@@ -206,13 +206,13 @@ async def test_load(any_notes: databases.Database) -> None:
     assert sparse.__dict__ == note.__dict__
 
 
-async def test_a_new_instance_has_no_row_yet() -> None:
+async def test_unsaved_instance_without_key_cannot_be_updated_deleted_or_loaded() -> None:
     for attempt in (Note(text="x").load, Note(text="x").delete, lambda: Note(text="x").update(text="y")):
         with pytest.raises(orm.QueryError, match="save it first"):
             await attempt()
 
 
-async def test_an_instance_stays_with_its_database(sqlite_url: str, tmp_path: Any) -> None:
+async def test_instance_is_saved_in_the_database_that_it_was_loaded_from(sqlite_url: str, tmp_path: Any) -> None:
     async with Database(sqlite_url) as first, Database(f"sqlite:///{tmp_path}/second.db") as second:
         for database in (second, first):
             models.database = database

@@ -34,7 +34,7 @@ async def test_update_sets_values_and_counts_the_rows_matched(any_world: databas
     assert await Player.objects.filter(active=True).count() == len(PLAYERS)
 
 
-async def test_update_calculates_with_the_row_s_own_fields(any_world: databases.Database) -> None:
+async def test_update_with_expressions_uses_the_fields_of_each_row(any_world: databases.Database) -> None:
     assert await Player.objects.exclude(id=9).update(rank=Player.rank + 1) == 13
     assert await Player.objects.exclude(id=9).update(score=orm.F("score") * 2 - orm.F("id")) == 13
     for player, row in zip(await Player.objects.order_by("id"), PLAYERS, strict=True):
@@ -63,7 +63,7 @@ async def test_update_over_relations_touches_exactly_the_matching_rows(any_world
     assert await Team.objects.filter(id__in=Team.objects.filter(name="Red")).update(name="Rot") == 1
 
 
-async def test_update_takes_relations_as_instances_keys_and_none(any_world: databases.Database) -> None:
+async def test_update_of_a_relation_takes_instances_keys_and_none(any_world: databases.Database) -> None:
     blue = await Team.objects.get(name="Blue")
     assert await Player.objects.filter(id=1).update(team=blue) == 1
     assert await Player.objects.filter(id=2).update(team=2) == 1
@@ -75,7 +75,7 @@ async def test_update_takes_relations_as_instances_keys_and_none(any_world: data
     assert (await Player.objects.get(id=1)).home_id == 2
 
 
-async def test_update_validates_before_anything_is_sent(world: Database) -> None:
+async def test_update_with_invalid_values_raises_before_anything_is_sent(world: Database) -> None:
     with recorded(world) as statements, pytest.raises(orm.ValidationError) as caught:
         await Player.objects.update(name="x" * 51, rank="many", home=None)
     assert statements == []
@@ -93,7 +93,7 @@ async def test_update_validates_before_anything_is_sent(world: Database) -> None
         await Player.objects.update(team=Org(id=1))
 
 
-async def test_update_that_a_constraint_refuses_changes_nothing(any_world: databases.Database) -> None:
+async def test_update_that_violates_a_constraint_changes_nothing(any_world: databases.Database) -> None:
     await Tag.objects.bulk_create([{"name": "a"}, {"name": "b"}])
     with pytest.raises(orm.UniqueViolation):
         await Tag.objects.update(name="c")
@@ -138,7 +138,7 @@ async def test_delete_takes_distinct_rows(world: Database) -> None:
 # bulk_create()
 
 
-async def test_bulk_create_takes_dicts_and_instances_and_gives_keys_in_order(any_tables: databases.Database) -> None:
+async def test_bulk_create_of_dicts_and_instances_sets_keys_in_order(any_tables: databases.Database) -> None:
     loose = Tag(name="two", uses=2)
     made = await Tag.objects.bulk_create([{"name": "one"}, loose, {"name": "three", "note": "x", "uses": 3}])
     assert made[1] is loose
@@ -220,7 +220,7 @@ async def test_bulk_create_is_one_transaction(any_tables: databases.Database) ->
     assert sorted(await Tag.objects.values_list("name", flat=True)) == ["after", "outer", "tag 7"]
 
 
-async def test_bulk_create_of_instances_that_failed_can_be_tried_again(any_tables: databases.Database) -> None:
+async def test_bulk_create_that_failed_can_be_repeated_with_the_same_instances(any_tables: databases.Database) -> None:
     await Tag.objects.create(name="taken")
     tags = [Tag(name="free"), Tag(name="taken")]
     with pytest.raises(orm.UniqueViolation):
@@ -234,7 +234,7 @@ async def test_bulk_create_of_instances_that_failed_can_be_tried_again(any_table
 # create(), in_bulk() and the number of statements
 
 
-async def test_each_call_is_one_statement(world: Database) -> None:
+async def test_each_write_is_one_statement(world: Database) -> None:
     player = await Player.objects.get(id=1)
     calls: list[Any] = [
         lambda: Player.objects.get(id=1),
@@ -260,7 +260,7 @@ async def test_each_call_is_one_statement(world: Database) -> None:
         assert len(statements) == 1, (number, statements.texts)
 
 
-async def test_in_bulk(any_world: databases.Database) -> None:
+async def test_in_bulk_returns_instances_by_key(any_world: databases.Database) -> None:
     found = await Player.objects.in_bulk([3, 1, 99])
     assert {key: player.name for key, player in found.items()} == {1: "Ann", 3: "Bob"}
     assert len(await Player.objects.in_bulk()) == len(PLAYERS)
@@ -275,7 +275,7 @@ async def test_in_bulk(any_world: databases.Database) -> None:
         await Player.objects.in_bulk(["Ann"], field_name="nope")
 
 
-async def test_create_fills_in_what_the_database_knows(any_tables: databases.Database) -> None:
+async def test_create_sets_values_that_the_database_generates(any_tables: databases.Database) -> None:
     tag = await Tag.objects.create(name="x")
     assert tag.pk is not None
     assert (tag.uses, tag.note) == (0, None)
@@ -290,7 +290,7 @@ async def test_create_fills_in_what_the_database_knows(any_tables: databases.Dat
         await Tag.objects.create(nope=1)
 
 
-async def test_rows_of_nothing_but_defaults(database: Database) -> None:
+async def test_create_and_bulk_create_of_rows_with_only_defaults(database: Database) -> None:
     models = orm.ModelRegistry(database=database)
 
     class Ticket(orm.Model):

@@ -17,7 +17,7 @@ def unique(has_targets: bool, *names: str) -> list[str]:
     return list(names) if has_targets else []
 
 
-async def test_ignored_conflicts(any_shop: databases.Database) -> None:
+async def test_bulk_create_with_ignored_conflicts_keeps_existing_rows(any_shop: databases.Database) -> None:
     made = await Item.objects.bulk_create(
         [{"sku": "sku03", "name": "no"}, {"sku": "new", "name": "yes"}], ignore_conflicts=True
     )
@@ -27,12 +27,12 @@ async def test_ignored_conflicts(any_shop: databases.Database) -> None:
     assert (await Item.objects.get(sku="new")).name == "yes"
 
 
-async def test_only_unique_constraints_are_ignored(shop: Database) -> None:
+async def test_bulk_create_with_ignored_conflicts_raises_for_other_constraints(shop: Database) -> None:
     with pytest.raises(orm.ForeignKeyViolation):
         await Item.objects.bulk_create([{"sku": "x", "shelf": 99}], ignore_conflicts=True)
 
 
-async def test_upsert_gives_keys(shop: Database, has_targets: bool) -> None:
+async def test_upsert_sets_the_keys_of_new_and_existing_rows(shop: Database, has_targets: bool) -> None:
     known = (await Item.objects.get(sku="sku07")).pk
     with recorded(shop) as statements:
         items = await Item.objects.upsert(
@@ -47,7 +47,7 @@ async def test_upsert_gives_keys(shop: Database, has_targets: bool) -> None:
         assert (await Item.objects.get(pk=item.pk)).name == name
 
 
-async def test_upsert_of_one_updates_what_it_names(any_shop: databases.Database) -> None:
+async def test_upsert_of_one_row_updates_only_the_fields_named(any_shop: databases.Database) -> None:
     fields = unique("mysql" not in any_shop.url.dialect, "sku")
     before = await Item.objects.get(sku="sku05")
     item = await Item.objects.upsert({"sku": "sku05", "count": 77}, unique_fields=fields)
@@ -56,7 +56,7 @@ async def test_upsert_of_one_updates_what_it_names(any_shop: databases.Database)
     assert (after.count, after.name, after.price) == (77, before.name, before.price)
 
 
-async def test_an_upserted_instance_takes_the_key_of_its_row(shop: Database, has_targets: bool) -> None:
+async def test_upsert_of_an_instance_sets_the_key_of_the_existing_row(shop: Database, has_targets: bool) -> None:
     item = await Item.objects.upsert(
         Item(id=4711, sku="sku05", name="x"), unique_fields=unique(has_targets, "sku"), update_fields=["name"]
     )
@@ -66,7 +66,7 @@ async def test_an_upserted_instance_takes_the_key_of_its_row(shop: Database, has
     assert (await Item.objects.get(sku="sku05")).name == "again"
 
 
-async def test_composite_keys(empty_shop: Database, has_targets: bool) -> None:
+async def test_upsert_with_composite_keys_updates_existing_rows(empty_shop: Database, has_targets: bool) -> None:
     rows = [{"row": 1, "column": c, "note": "old"} for c in range(3)]
     await Place.objects.bulk_create(rows)
     await Place.objects.upsert(
@@ -78,7 +78,7 @@ async def test_composite_keys(empty_shop: Database, has_targets: bool) -> None:
     assert (await Place.objects.get(pk=(1, 0))).note == "old"
 
 
-async def test_a_thousand_rows_are_one_shape(shop: Database, has_targets: bool) -> None:
+async def test_upsert_of_any_number_of_rows_is_planned_once(shop: Database, has_targets: bool) -> None:
     fields = unique(has_targets, "sku")
     for count in (3, 50, 1000):
         await Item.objects.upsert([{"sku": f"n{i}", "count": i} for i in range(count)], unique_fields=fields)
@@ -88,7 +88,7 @@ async def test_a_thousand_rows_are_one_shape(shop: Database, has_targets: bool) 
     assert await Item.objects.filter(sku__startswith="n").count() == 1000
 
 
-async def test_targets_are_the_databases_choice(shop: Database, has_targets: bool) -> None:
+async def test_upsert_requires_or_refuses_unique_fields_by_database(shop: Database, has_targets: bool) -> None:
     row = {"sku": "sku01", "name": "x"}
     if has_targets:
         with pytest.raises(orm.QueryError, match="unique_fields"):
@@ -112,13 +112,15 @@ async def test_targets_are_the_databases_choice(shop: Database, has_targets: boo
         ({"batch_size": 0}, orm.QueryError),
     ],
 )
-async def test_refused_options(empty_shop: Database, options: dict[str, object], error: type[Exception]) -> None:
+async def test_bulk_create_with_invalid_conflict_options_raises(
+    empty_shop: Database, options: dict[str, object], error: type[Exception]
+) -> None:
     with recorded(empty_shop) as statements, pytest.raises(error):
         await Item.objects.bulk_create([{"sku": "x"}], **options)  # type: ignore[arg-type]
     assert not statements
 
 
-async def test_invalid_rows_reach_no_database(empty_shop: Database, has_targets: bool) -> None:
+async def test_upsert_of_invalid_rows_raises_before_anything_is_sent(empty_shop: Database, has_targets: bool) -> None:
     with recorded(empty_shop) as statements, pytest.raises(orm.ValidationError):
         await Item.objects.upsert(
             [{"sku": "ok", "count": 1}, {"sku": "x" * 51, "count": 1}], unique_fields=unique(has_targets, "sku")

@@ -46,7 +46,7 @@ def texts(error: orm.ValidationError) -> dict[str, str]:
     return {".".join(map(str, message.index)): message.text for message in error.messages()}
 
 
-async def test_a_tree_is_one_statement_for_each_model(any_tables: databases.Database) -> None:
+async def test_create_graph_of_a_tree_takes_one_statement_per_model(any_tables: databases.Database) -> None:
     with orm.track_queries() as queries:
         artist = await Artist.objects.create_graph(
             {
@@ -73,7 +73,7 @@ async def test_a_tree_is_one_statement_for_each_model(any_tables: databases.Data
     ]
 
 
-async def test_a_thousand_trees_take_no_more_statements(tables: Database) -> None:
+async def test_create_graph_of_a_thousand_trees_takes_as_many_statements_as_one(tables: Database) -> None:
     rows = [{"name": f"A{i}", "albums": [{"name": f"{i}.{j}"} for j in range(i % 3)]} for i in range(1000)]
     with orm.track_queries() as queries:
         artists = await Artist.objects.create_graph(rows)
@@ -83,14 +83,14 @@ async def test_a_thousand_trees_take_no_more_statements(tables: Database) -> Non
     assert [artist.name for artist in artists] == [f"A{i}" for i in range(1000)]
 
 
-async def test_one_row_of_one_model_needs_no_transaction(tables: Database) -> None:
+async def test_create_graph_of_one_row_needs_no_transaction(tables: Database) -> None:
     with orm.track_queries() as queries:
         await Tag.objects.create_graph([{"name": "a"}, {"name": "b"}])
     assert (queries.count, len(queries.transactions)) == (1, 0)
     assert await Tag.objects.create_graph([]) == []
 
 
-async def test_forward_relations_come_first(any_tables: databases.Database) -> None:
+async def test_create_graph_inserts_referenced_rows_first(any_tables: databases.Database) -> None:
     with orm.track_queries() as queries:
         track = await Track.objects.create_graph(
             {"title": "T", "album": {"name": "A", "artist": {"name": "X"}, "label": {"code": "c", "name": "L"}}}
@@ -102,7 +102,7 @@ async def test_forward_relations_come_first(any_tables: databases.Database) -> N
     assert (found.album.artist.name, found.album.label.name, found.album.label_id) == ("X", "L", "c")
 
 
-async def test_links_to_what_is_there(any_tables: databases.Database) -> None:
+async def test_create_graph_references_existing_rows(any_tables: databases.Database) -> None:
     label = await Label.objects.create(code="old")
     other = await Label.objects.create(code="other")
     tag = await Tag.objects.create(name="t")
@@ -128,7 +128,7 @@ async def test_links_to_what_is_there(any_tables: databases.Database) -> None:
     assert (await artist.tags)[0] is tag
 
 
-async def test_rows_that_are_there_are_moved(any_tables: databases.Database) -> None:
+async def test_create_graph_repoints_existing_rows_of_reverse_relations(any_tables: databases.Database) -> None:
     before = await Artist.objects.create_graph({"name": "Old", "albums": [{"name": "1"}, {"name": "2"}, {"name": "3"}]})
     first, second, third = await before.albums
     with orm.track_queries() as queries:
@@ -144,13 +144,15 @@ async def test_rows_that_are_there_are_moved(any_tables: databases.Database) -> 
     assert [album.pk for album in await artist.albums][:2] == [first.pk, second.pk]
 
 
-async def test_a_row_to_move_that_is_not_there(any_tables: databases.Database) -> None:
+async def test_create_graph_with_a_missing_row_to_repoint_raises_and_inserts_nothing(
+    any_tables: databases.Database,
+) -> None:
     with pytest.raises(Album.DoesNotExist, match="1 of the 1 rows of Album"):
         await Artist.objects.create_graph({"name": "New", "albums": [7]})
     assert await counts() == {}
 
 
-async def test_one_to_one_from_both_sides(any_tables: databases.Database) -> None:
+async def test_create_graph_of_one_to_one_relations_from_both_sides(any_tables: databases.Database) -> None:
     artist = await Artist.objects.create_graph({"name": "X", "profile": {"bio": "b"}})
     profile = await Profile.objects.create_graph({"bio": "c", "artist": {"name": "Y"}})
     alone = await Artist.objects.create_graph({"name": "Z", "profile": None})
@@ -162,7 +164,7 @@ async def test_one_to_one_from_both_sides(any_tables: databases.Database) -> Non
     assert await Profile.objects.order_by("id").values_list("bio", "artist__name") == [("b", "X"), ("c", "Y")]
 
 
-async def test_many_to_many_pairs_are_one_statement(any_tables: databases.Database) -> None:
+async def test_create_graph_inserts_many_to_many_pairs_in_one_statement(any_tables: databases.Database) -> None:
     rock: dict[str, Any] = {"name": "rock"}
     with orm.track_queries() as queries:
         x, y = await Artist.objects.create_graph(
@@ -179,7 +181,7 @@ async def test_many_to_many_pairs_are_one_statement(any_tables: databases.Databa
         assert (await y.tags)[0] is (await x.tags)[0]
 
 
-async def test_many_to_many_from_both_sides_is_one_pair(any_tables: databases.Database) -> None:
+async def test_create_graph_of_a_pair_nested_from_both_sides_inserts_it_once(any_tables: databases.Database) -> None:
     artist: dict[str, Any] = {"name": "X"}
     other: dict[str, Any] = {"name": "Y", "tags": []}
     tag = {"name": "t", "artists": [artist, other]}
@@ -191,7 +193,7 @@ async def test_many_to_many_from_both_sides_is_one_pair(any_tables: databases.Da
     assert artists[0] is made and await artists[1].tags == [found]
 
 
-async def test_symmetrical_pairs(any_tables: databases.Database) -> None:
+async def test_create_graph_of_a_symmetrical_relation_inserts_both_directions(any_tables: databases.Database) -> None:
     old = await Artist.objects.create(name="old")
     artist = await Artist.objects.create_graph({"name": "X", "friends": [{"name": "Y"}, old]})
     friends = Artist.objects.order_by("id").values_list("name", "friends__name").order_by("name", "friends__name")
@@ -199,7 +201,7 @@ async def test_symmetrical_pairs(any_tables: databases.Database) -> None:
     assert [friend.name for friend in await artist.friends] == ["Y", "old"]
 
 
-async def test_a_through_model_of_ones_own(any_tables: databases.Database) -> None:
+async def test_create_graph_over_a_custom_through_model(any_tables: databases.Database) -> None:
     artist = await Artist.objects.create(name="X")
     album = {"name": "A", "artist": artist}
     with pytest.raises(orm.ValidationError) as raised:
@@ -218,7 +220,9 @@ async def test_a_through_model_of_ones_own(any_tables: databases.Database) -> No
     ]
 
 
-async def test_trees_of_one_model_take_a_statement_a_level(any_tables: databases.Database) -> None:
+async def test_create_graph_of_a_tree_of_one_model_takes_one_statement_per_level(
+    any_tables: databases.Database,
+) -> None:
     with orm.track_queries() as queries:
         root = await Category.objects.create_graph(
             {
@@ -240,7 +244,7 @@ async def test_trees_of_one_model_take_a_statement_a_level(any_tables: databases
     assert (await (await root.children)[0].children)[0].parent.parent is root
 
 
-async def test_trees_whose_keys_are_known_take_one_statement(any_tables: databases.Database) -> None:
+async def test_create_graph_of_a_tree_with_known_keys_takes_one_statement(any_tables: databases.Database) -> None:
     row: dict[str, Any] = {"name": "9"}
     for i in reversed(range(9)):
         row = {"name": str(i), "children": [row]}
@@ -251,7 +255,7 @@ async def test_trees_whose_keys_are_known_take_one_statement(any_tables: databas
     assert found == [(str(i + 1), str(i)) for i in range(9)]
 
 
-async def test_a_circle_over_a_nullable_key_is_closed_afterwards(any_tables: databases.Database) -> None:
+async def test_create_graph_of_a_cycle_sets_a_nullable_key_at_the_end(any_tables: databases.Database) -> None:
     rows = []
     for i in range(20):
         captain = {"name": f"C{i}"}
@@ -268,7 +272,7 @@ async def test_a_circle_over_a_nullable_key_is_closed_afterwards(any_tables: dat
         assert team.captain.team is team
 
 
-async def test_a_row_that_points_at_itself(any_tables: databases.Database) -> None:
+async def test_create_graph_of_a_row_that_references_itself(any_tables: databases.Database) -> None:
     category: dict[str, Any] = {"name": "x"}
     category["parent"] = category
     node: dict[str, Any] = {"name": "x"}
@@ -282,7 +286,7 @@ async def test_a_row_that_points_at_itself(any_tables: databases.Database) -> No
     assert (await Node.objects.get()).parent_id == other.pk
 
 
-async def test_a_circle_of_required_keys(any_tables: databases.Database) -> None:
+async def test_create_graph_of_a_cycle_of_required_keys_raises(any_tables: databases.Database) -> None:
     hen: dict[str, Any] = {}
     hen["egg"] = {"hen": hen}
     with pytest.raises(orm.QueryError, match=r"may not be null: (Hen\.egg, Egg\.hen|Egg\.hen, Hen\.egg)\."):
@@ -290,7 +294,7 @@ async def test_a_circle_of_required_keys(any_tables: databases.Database) -> None
     assert await Hen.objects.count() == await Egg.objects.count() == 0
 
 
-async def test_instances_among_the_values(any_tables: databases.Database) -> None:
+async def test_create_graph_takes_unsaved_instances(any_tables: databases.Database) -> None:
     label = Label(code="new")
     album = Album(name="A", label=label)
     other = Album(name="B", label=label)
@@ -311,7 +315,7 @@ async def test_instances_among_the_values(any_tables: databases.Database) -> Non
     assert await counts() == {"Label": 1, "Artist": 2, "Album": 4, "Track": 1, "Profile": 1}
 
 
-async def test_composite_keys(any_tables: databases.Database) -> None:
+async def test_create_graph_with_composite_keys(any_tables: databases.Database) -> None:
     lines = [{"text": "a"}, {"text": "b"}]
     with orm.track_queries() as queries:
         shop = await Shop.objects.create_graph(
@@ -338,7 +342,7 @@ async def test_composite_keys(any_tables: databases.Database) -> None:
     }
 
 
-async def test_generic_relations(any_tables: databases.Database) -> None:
+async def test_create_graph_with_generic_foreign_keys(any_tables: databases.Database) -> None:
     track = {"title": "T", "comments": [{"text": "on a track"}]}
     with orm.track_queries() as queries:
         artist = await Artist.objects.create_graph(
@@ -363,7 +367,7 @@ async def test_generic_relations(any_tables: databases.Database) -> None:
         await Comment.objects.create_graph({"text": "?", "subject": {"name": "D"}})
 
 
-async def test_every_message_with_its_path(tables: Database) -> None:
+async def test_create_graph_of_invalid_values_raises_all_messages_with_their_paths(tables: Database) -> None:
     rows = [
         {"name": "fine"},
         {
@@ -395,7 +399,7 @@ async def test_every_message_with_its_path(tables: Database) -> None:
     }
 
 
-async def test_unknown_names(tables: Database) -> None:
+async def test_create_graph_with_unknown_names_raises(tables: Database) -> None:
     with orm.track_queries() as queries:
         with pytest.raises(orm.FieldError, match=r"'albums\.0\.titel'.*Choices are: .*name.*tracks"):
             await Artist.objects.create_graph({"name": "X", "albums": [{"name": "A", "titel": 1}]})
@@ -404,7 +408,7 @@ async def test_unknown_names(tables: Database) -> None:
     assert queries.count == 0
 
 
-async def test_what_is_no_row(tables: Database) -> None:
+async def test_create_graph_of_anything_but_new_rows_raises(tables: Database) -> None:
     saved = await Artist.objects.create(name="X")
     for wrong in (5, "x", [5], None, [Tag(name="x")]):
         with pytest.raises(orm.QueryError, match=r"takes dicts and Artist instances, got"):
@@ -413,7 +417,7 @@ async def test_what_is_no_row(tables: Database) -> None:
         await Artist.objects.create_graph(saved)
 
 
-async def test_a_row_in_two_places(tables: Database) -> None:
+async def test_create_graph_of_a_row_with_two_parents_raises(tables: Database) -> None:
     album: dict[str, Any] = {"name": "A"}
     rows = [{"name": "X", "albums": [album]}, {"name": "Y", "albums": [album]}]
     with pytest.raises(orm.QueryError, match=r"'1\.albums\.0' is given two different values for Album\.artist"):
@@ -427,7 +431,7 @@ async def test_a_row_in_two_places(tables: Database) -> None:
     assert await counts() == {"Artist": 1, "Album": 1}
 
 
-async def test_a_failure_leaves_everything_as_it_was(any_tables: databases.Database) -> None:
+async def test_create_graph_that_fails_leaves_rows_and_instances_unchanged(any_tables: databases.Database) -> None:
     await Label.objects.create(code="taken")
     there = (await (await Artist.objects.create_graph({"name": "Z", "albums": [{"name": "B"}]})).albums)[0]
     before = await counts()
@@ -447,7 +451,7 @@ async def test_a_failure_leaves_everything_as_it_was(any_tables: databases.Datab
     assert album.label_id == "free" and album.pk is not None
 
 
-async def test_inside_a_transaction(tables: Database) -> None:
+async def test_create_graph_inside_a_transaction_uses_it(tables: Database) -> None:
     async with tables.transaction():
         await Artist.objects.create_graph({"name": "X", "albums": [{"name": "A"}]})
         await Label.objects.create(code="taken")
@@ -457,7 +461,7 @@ async def test_inside_a_transaction(tables: Database) -> None:
     assert await counts() == {"Artist": 1, "Album": 1, "Label": 1}
 
 
-async def test_on_related_managers(any_tables: databases.Database) -> None:
+async def test_create_graph_on_related_managers(any_tables: databases.Database) -> None:
     artist = await Artist.objects.create(name="X")
     album = await artist.albums.create_graph({"name": "A", "tracks": [{"title": "T"}]})
     tags = await artist.tags.create_graph([{"name": "t", "artists": [{"name": "Y"}]}, {"name": "u"}])
@@ -470,7 +474,7 @@ async def test_on_related_managers(any_tables: databases.Database) -> None:
     assert [tag.pk for tag in await artist.tags.order_by("id")] == [tag.pk for tag in tags]
 
 
-async def test_on_another_database(tables: Database, tmp_path: Any) -> None:
+async def test_create_graph_on_another_database(tables: Database, tmp_path: Any) -> None:
     async with Database(f"sqlite:///{tmp_path}/other.db") as other:
         models.database = other
         await models.create_all()
@@ -482,7 +486,7 @@ async def test_on_another_database(tables: Database, tmp_path: Any) -> None:
         assert await Album.objects.using(other).values_list("name", flat=True) == ["B"]
 
 
-async def test_a_chain_deeper_than_python_recurses(tables: Database) -> None:
+async def test_create_graph_of_a_chain_deeper_than_the_recursion_limit(tables: Database) -> None:
     row: dict[str, Any] = {"name": "0"}
     for _ in range(3000):
         row = {"name": "x", "children": [row]}
@@ -548,7 +552,7 @@ async def read(artists: list[Artist]) -> list[Any]:
     return found
 
 
-async def test_any_tree_reads_as_it_was_written(tables: Database) -> None:
+async def test_create_graph_of_random_trees_reads_back_the_same(tables: Database) -> None:
     for rows in examples(trees(), 40):
         for name in ("Artist", "Label", "Tag"):
             await models.models[name].objects.all().delete()

@@ -112,7 +112,9 @@ async def fill() -> Artist:
     return artist
 
 
-async def test_an_instance(any_tables: databases.Database) -> None:
+async def test_collect_delete_of_an_instance_counts_rows_by_model_in_few_queries(
+    any_tables: databases.Database,
+) -> None:
     artist = await fill()
     with orm.track_queries() as queries:
         plan = await artist.collect_delete()
@@ -143,14 +145,14 @@ def models_named(name: str) -> Any:
     return world().models[name]
 
 
-async def test_set_null(any_tables: databases.Database) -> None:
+async def test_collect_delete_counts_rows_set_to_null_by_relation(any_tables: databases.Database) -> None:
     await fill()
     plan = await agrees(Label.objects.filter(code__in=["l1", "l2", "kept"]), world())
     assert plan == orm.DeletePlan({Label: 3}, {"Album.label": 3})
     assert str(plan) == "delete 3 Label\nset Album.label to null in 3"
 
 
-async def test_any_query(any_tables: databases.Database) -> None:
+async def test_collect_delete_of_any_queryset_agrees_with_delete(any_tables: databases.Database) -> None:
     await fill()
     for queryset in (
         Artist.objects.all(),
@@ -167,7 +169,7 @@ async def test_any_query(any_tables: databases.Database) -> None:
     assert str(await Artist.objects.none().collect_delete()) == "nothing"
 
 
-async def test_composite_keys(any_tables: databases.Database) -> None:
+async def test_collect_delete_over_composite_keys_agrees_with_delete(any_tables: databases.Database) -> None:
     shop = await Shop.objects.create_graph(
         {"name": "S", "orders": [{"number": i, "lines": [{"text": "a"}, {"text": "b"}]} for i in range(3)]}
     )
@@ -175,7 +177,7 @@ async def test_composite_keys(any_tables: databases.Database) -> None:
     assert await agrees(Order.objects.filter(number__gt=0), world()) == orm.DeletePlan({Order: 2, Line: 4})
 
 
-async def test_trees_and_circles(any_tables: databases.Database) -> None:
+async def test_collect_delete_of_trees_and_cycles_agrees_with_delete(any_tables: databases.Database) -> None:
     row: dict[str, Any] = {"name": "x"}
     for _ in range(5):
         row = {"name": "x", "children": [row, {"name": "y"}]}
@@ -189,7 +191,7 @@ async def test_trees_and_circles(any_tables: databases.Database) -> None:
 
 
 @pytest.mark.parametrize("rows", [14, 15, 16])
-async def test_cascades_that_are_too_deep_for_innodb(tables: Database, rows: int) -> None:
+async def test_collect_delete_of_a_cascade_too_deep_for_innodb_is_refused(tables: Database, rows: int) -> None:
     row: dict[str, Any] = {"name": "0"}
     for _ in range(rows - 1):
         row = {"name": "x", "children": [row]}
@@ -199,7 +201,7 @@ async def test_cascades_that_are_too_deep_for_innodb(tables: Database, rows: int
     assert plan.refused == ({"Category.parent": 1} if refuses else {})
 
 
-async def test_what_cannot_be_deleted(tables: Database) -> None:
+async def test_collect_delete_of_what_cannot_be_deleted_raises(tables: Database) -> None:
     with pytest.raises(orm.QueryError, match=r"collect_delete\(\) after a slice"):
         await Artist.objects.all()[:3].collect_delete()
     with pytest.raises(orm.QueryError, match=r"collect_delete\(\)"):
@@ -208,7 +210,7 @@ async def test_what_cannot_be_deleted(tables: Database) -> None:
         await Artist(name="x").collect_delete()
 
 
-async def test_it_can_be_awaited_with_a_database(tables: Database, tmp_path: Any) -> None:
+async def test_collect_delete_uses_the_database_of_the_queryset_or_instance(tables: Database, tmp_path: Any) -> None:
     await Artist.objects.create(name="X")
     async with Database(f"sqlite:///{tmp_path}/other.db") as other:
         world().database = other
@@ -275,7 +277,9 @@ async def check(
 @pytest.mark.parametrize("action", [orm.RESTRICT, orm.NO_ACTION])
 @pytest.mark.parametrize("which", ["near", "far"])
 @pytest.mark.parametrize("first", [1, 2])
-async def test_rows_that_go_anyway(database: Database, action: str, which: str, first: int) -> None:
+async def test_collect_delete_with_blocking_rows_deleted_as_well_agrees_with_delete(
+    database: Database, action: str, which: str, first: int
+) -> None:
     """M2 points at M0 and at M1, which points at M0: it goes with one of them, and keeps the other one."""
     near, far = (action, orm.CASCADE) if which == "near" else (orm.CASCADE, action)
     second = 3 - first
@@ -296,7 +300,7 @@ async def test_rows_that_go_anyway(database: Database, action: str, which: str, 
 
 
 @pytest.mark.parametrize("action", [orm.RESTRICT, orm.NO_ACTION, orm.SET_NULL])
-async def test_the_delete_is_executed_and_rolled_back_only_if_blocking_rows_are_deleted_as_well(
+async def test_collect_delete_executes_the_delete_only_if_blocking_rows_are_deleted_as_well(
     database: Database, action: str
 ) -> None:
     registry = declare(database, [(1, 0, orm.CASCADE), (2, 0, action), (2, 1, orm.CASCADE)])
@@ -322,13 +326,17 @@ async def test_the_delete_is_executed_and_rolled_back_only_if_blocking_rows_are_
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-async def test_a_row_that_points_at_itself(database: Database, action: str) -> None:
+async def test_collect_delete_of_rows_that_reference_themselves_agrees_with_delete(
+    database: Database, action: str
+) -> None:
     await check(database, [(0, 0, action)], [[1], [1], [3]], [1])
     await check(database, [(0, 0, action)], [[1], [1], [3]], [1, 2])
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-async def test_rows_that_stay(database: Database, action: str) -> None:
+async def test_collect_delete_with_referencing_rows_that_stay_agrees_with_delete(
+    database: Database, action: str
+) -> None:
     plan = await check(database, [(1, 0, action)], [[None], [2], [3], [3]], [2, 3])
     acted = {orm.CASCADE: plan.deleted, orm.SET_NULL: plan.set_null, orm.SET_DEFAULT: plan.set_default}
     without_default = action == orm.SET_DEFAULT and (await dialect_of(database)).name == "mariadb"
@@ -351,7 +359,7 @@ def worlds() -> st.SearchStrategy[Any]:
     )
 
 
-async def test_any_world(database: Database) -> None:
+async def test_collect_delete_in_random_models_agrees_with_delete(database: Database) -> None:
     refused = 0
     for relations, rows, keys in examples(worlds(), 60):
         try:

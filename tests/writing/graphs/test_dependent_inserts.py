@@ -30,7 +30,7 @@ from tests.writing.graphs.models import (
 pytestmark = pytest.mark.anyio
 
 
-async def test_parents_and_their_parents(any_tables: databases.Database) -> None:
+async def test_bulk_create_inserts_unsaved_parents_and_their_parents_first(any_tables: databases.Database) -> None:
     artists = [Artist(name=f"X{i}") for i in range(2)]
     albums = [Album(name=f"A{i}", artist=artists[i % 2]) for i in range(4)]
     tracks = [Track(title=f"T{i}", album=albums[i % 4]) for i in range(400)]
@@ -45,7 +45,7 @@ async def test_parents_and_their_parents(any_tables: databases.Database) -> None
     assert all(one._persisted for one in (*artists, *albums, *tracks))
 
 
-async def test_saved_and_unsaved_parents_and_dicts(any_tables: databases.Database) -> None:
+async def test_bulk_create_with_saved_and_unsaved_parents_and_dicts(any_tables: databases.Database) -> None:
     saved = await Artist.objects.create(name="saved")
     new = Artist(name="new")
     await Album.objects.bulk_create(
@@ -70,7 +70,9 @@ async def test_saved_and_unsaved_parents_and_dicts(any_tables: databases.Databas
 
 
 @pytest.mark.parametrize("reverse", [False, True])
-async def test_rows_of_the_list_point_at_each_other(any_tables: databases.Database, reverse: bool) -> None:
+async def test_bulk_create_of_rows_that_reference_each_other_in_any_order(
+    any_tables: databases.Database, reverse: bool
+) -> None:
     root = Category(name="0")
     rows = [root]
     for i in range(1, 30):
@@ -84,14 +86,14 @@ async def test_rows_of_the_list_point_at_each_other(any_tables: databases.Databa
     assert rows[29].parent.parent.parent is not None and rows[29].parent_id == rows[9].pk
 
 
-async def test_a_parent_of_the_same_model_that_is_not_in_the_list(any_tables: databases.Database) -> None:
+async def test_bulk_create_inserts_a_parent_of_the_same_model_outside_the_list(any_tables: databases.Database) -> None:
     root = Category(name="root")
     (child,) = await Category.objects.bulk_create([Category(name="child", parent=root)])
     assert child.parent_id == root.pk
     assert await Category.objects.count() == 2
 
 
-async def test_keys_that_are_made_here(any_tables: databases.Database) -> None:
+async def test_bulk_create_with_generated_keys_takes_one_statement(any_tables: databases.Database) -> None:
     root = Node(name="0")
     rows = [Node(name="2", parent=Node(name="1", parent=root)), Node(name="3", parent=root)]
     with orm.track_queries() as queries:
@@ -105,7 +107,9 @@ async def test_keys_that_are_made_here(any_tables: databases.Database) -> None:
     ]
 
 
-async def test_composite_and_generic_parents(any_tables: databases.Database) -> None:
+async def test_bulk_create_with_composite_and_generic_foreign_keys_to_unsaved_parents(
+    any_tables: databases.Database,
+) -> None:
     shop = Shop(name="S")
     order = Order(shop=shop, number=1)
     await Line.objects.bulk_create([Line(text=text, order=order) for text in "ab"])
@@ -123,7 +127,7 @@ async def test_composite_and_generic_parents(any_tables: databases.Database) -> 
     ]
 
 
-async def test_circles(any_tables: databases.Database) -> None:
+async def test_bulk_create_of_rows_in_a_cycle(any_tables: databases.Database) -> None:
     teams = []
     for i in range(3):
         team = Team(name=f"T{i}")
@@ -141,7 +145,7 @@ async def test_circles(any_tables: databases.Database) -> None:
         await Hen.objects.bulk_create([hen])
 
 
-async def test_batch_size(tables: Database) -> None:
+async def test_bulk_create_with_parents_applies_the_batch_size(tables: Database) -> None:
     artists = [Artist(name=str(i)) for i in range(5)]
     with orm.track_queries() as queries:
         await Album.objects.bulk_create([Album(name=artist.name, artist=artist) for artist in artists], batch_size=2)
@@ -149,14 +153,14 @@ async def test_batch_size(tables: Database) -> None:
     assert sorted(await Album.objects.values_list("name", "artist__name")) == [(str(i), str(i)) for i in range(5)]
 
 
-async def test_messages_name_the_parent(tables: Database) -> None:
+async def test_bulk_create_with_an_invalid_parent_raises_messages_with_its_path(tables: Database) -> None:
     with orm.track_queries() as queries, pytest.raises(orm.ValidationError) as raised:
         await Track.objects.bulk_create([Track(title="T", album=Album(name="A", artist=Artist(name="x" * 21)))])
     assert dict(raised.value) == {"album": {"artist": {"name": "Must have no more than 20 characters."}}}
     assert queries.count == 0
 
 
-async def test_a_failure_leaves_the_parents_as_they_were(any_tables: databases.Database) -> None:
+async def test_bulk_create_that_fails_leaves_the_parents_unchanged(any_tables: databases.Database) -> None:
     await Label.objects.create(code="taken")
     artist, label = Artist(name="X"), Label(code="taken")
     albums = [Album(name="A", artist=artist, label=label), Album(name="B", artist=artist)]
@@ -174,18 +178,18 @@ async def test_a_failure_leaves_the_parents_as_they_were(any_tables: databases.D
     ]
 
 
-async def test_conflict_options(tables: Database) -> None:
+async def test_bulk_create_with_conflict_options_and_unsaved_parents_raises(tables: Database) -> None:
     rows = [Profile(bio="b", artist=Artist(name="X"))]
     with pytest.raises(orm.QueryError, match="save the instances"):
         await Profile.objects.bulk_create(rows, ignore_conflicts=True)
 
 
-async def test_saving_one_row_still_needs_a_saved_parent(tables: Database) -> None:
+async def test_save_with_an_unsaved_parent_raises(tables: Database) -> None:
     with pytest.raises(orm.QueryError, match="is not saved"):
         await Album(name="A", artist=Artist(name="X")).save()
 
 
-async def test_a_key_that_was_set_since(tables: Database) -> None:
+async def test_bulk_create_with_a_key_set_after_the_parent_uses_the_key(tables: Database) -> None:
     saved = await Artist.objects.create(name="saved")
     album: Any = Album(name="A", artist=Artist(name="left"))
     album.artist_id = saved.pk
