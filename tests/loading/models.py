@@ -1,4 +1,4 @@
-"""Records: every kind of relation, in both directions, with gaps and rows that several others share."""
+"""A record shop: each kind of relation in both directions, with missing and shared rows."""
 
 from __future__ import annotations
 

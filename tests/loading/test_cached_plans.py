@@ -144,17 +144,13 @@ async def run(query: Any, *lookups: Any) -> None:
     await query.exists()
 
 
-async def test_cached_plan_is_the_query_s_own_for_each_change_of_the_root(
-    world: Database, made_again: list[Hashable]
-) -> None:
+async def test_changed_query_gets_its_own_plan(world: Database, made_again: list[Hashable]) -> None:
     for change in ALBUM_CHANGES.values():
         await run(change(Album.objects.all()), "tracks", "label")
     assert made_again
 
 
-async def test_cached_plan_is_the_query_s_own_for_each_two_changes_of_the_root(
-    world: Database, made_again: list[Hashable]
-) -> None:
+async def test_query_changed_twice_gets_its_own_plan(world: Database, made_again: list[Hashable]) -> None:
     slices = ("first", "from the second", "aggregate", "distinct")
     for one, other in itertools.combinations(ALBUM_CHANGES, 2):
         if one not in slices and not (one.startswith("only") and other.startswith("only")):
@@ -165,9 +161,7 @@ async def test_cached_plan_is_the_query_s_own_for_each_two_changes_of_the_root(
 
 
 @pytest.mark.parametrize("name", ["tracks", "loud"])
-async def test_cached_plan_is_the_query_s_own_for_each_change_of_a_relation(
-    world: Database, made_again: list[Hashable], name: str
-) -> None:
+async def test_changed_relation_gets_its_own_plan(world: Database, made_again: list[Hashable], name: str) -> None:
     to_attr = None if name == "tracks" else name
     for change in TRACK_CHANGES.values():
         tracks = change(Track.objects.all())
@@ -177,7 +171,7 @@ async def test_cached_plan_is_the_query_s_own_for_each_change_of_a_relation(
     assert made_again
 
 
-async def test_cached_plan_is_the_query_s_own_for_each_relation(world: Database, made_again: list[Hashable]) -> None:
+async def test_other_relations_get_their_own_plan(world: Database, made_again: list[Hashable]) -> None:
     for query, paths in (
         (
             Album.objects.all(),
@@ -194,7 +188,7 @@ async def test_cached_plan_is_the_query_s_own_for_each_relation(world: Database,
 
 
 @pytest.mark.parametrize("expression", EXPRESSIONS.values(), ids=EXPRESSIONS)
-async def test_cached_plan_is_the_query_s_own_for_each_field_of_an_expression(
+async def test_expression_of_another_field_gets_its_own_plan(
     world: Database, made_again: list[Hashable], expression: Callable[[orm.Field[Any]], Any]
 ) -> None:
     for field, expected in ((orm.String(max_length=50), "Malibu"), (Loud(max_length=50), "MALIBU")):

@@ -1,4 +1,4 @@
-"""select_related() over one-to-one relations in both directions, only() and defer() over them, sparse instances."""
+"""select_related() over one-to-one relations in both directions, with only() and defer(); unloaded instances."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.statement_recorder import recorded
 pytestmark = pytest.mark.anyio
 
 
-async def test_back_over_one_to_one(any_world: databases.Database) -> None:
+async def test_select_related_joins_a_reverse_one_to_one(any_world: databases.Database) -> None:
     albums = await Album.objects.select_related("cover__painter", "label").order_by("id")
     assert [album.label and album.label.code for album in albums] == ["obs", "sub", None, "obs"]
     assert albums[0].cover.colour == "red" and albums[0].cover.painter.name == "Eve"
@@ -24,7 +24,7 @@ async def test_back_over_one_to_one(any_world: databases.Database) -> None:
             _ = album.cover
 
 
-async def test_there_and_back_in_one_statement(world: Database) -> None:
+async def test_select_related_of_several_levels_is_one_statement(world: Database) -> None:
     with recorded(world) as statements:
         tracks = await Track.objects.select_related("album__cover__painter__mentor", "album__label").order_by("id")
         seen = [(t.album.name, t.album.cover.colour) for t in tracks if hasattr(t.album, "cover")]
@@ -34,8 +34,8 @@ async def test_there_and_back_in_one_statement(world: Database) -> None:
     assert seen == [("Malibu", "red")] * 4 + [("Oxnard", "blue")]
 
 
-async def test_the_order_of_paths_does_not_matter(world: Database) -> None:
-    """A path that goes on from one that was not the last before it."""
+async def test_select_related_paths_in_any_order_load_the_same(world: Database) -> None:
+    """A path may extend one that is not the last before it."""
     for paths in (("cover", "label", "cover__painter"), ("label", "cover__painter", "imprint"), ("cover__painter",)):
         albums = await Album.objects.select_related(*paths).order_by("id")
         assert albums[0].cover.painter.name == "Eve"
@@ -43,7 +43,7 @@ async def test_the_order_of_paths_does_not_matter(world: Database) -> None:
         assert not hasattr(albums[2], "cover")
 
 
-async def test_filtered_and_ordered_by_what_is_joined(world: Database) -> None:
+async def test_select_related_with_filter_order_and_aggregate_of_the_joined_row(world: Database) -> None:
     query = Album.objects.select_related("cover").filter(cover__colour="blue").order_by("cover__id")
     assert [album.cover.colour for album in await query] == ["blue"]
     assert [album.pk for album in await Album.objects.select_related("cover").filter(cover=None).order_by("id")] == [
@@ -54,7 +54,7 @@ async def test_filtered_and_ordered_by_what_is_joined(world: Database) -> None:
     assert [(a.n, hasattr(a, "cover")) for a in counted] == [(4, True), (2, False), (0, False), (1, True)]  # type: ignore[attr-defined]
 
 
-async def test_only_and_defer_over_it(world: Database) -> None:
+async def test_only_and_defer_apply_to_the_joined_row(world: Database) -> None:
     (album,) = await Album.objects.filter(id=1).select_related("cover").only("name", "cover__colour")
     assert album.cover.colour == "red" and album.cover.album is album
     with pytest.raises(AttributeError, match=r"Cover\.painter was not loaded"):
@@ -67,7 +67,7 @@ async def test_only_and_defer_over_it(world: Database) -> None:
         _ = album.label
 
 
-def test_relations_to_many_are_refused() -> None:
+def test_select_related_of_a_relation_to_many_raises() -> None:
     for model, path in ((Album, "tracks"), (Track, "tags"), (Person, "cover_set")):
         with pytest.raises(orm.FieldError, match=rf"leads to many rows.*Use prefetch_related\('{path}'\)"):
             model.objects.select_related(path)
@@ -75,7 +75,7 @@ def test_relations_to_many_are_refused() -> None:
         Album.objects.select_related("name")
 
 
-async def test_a_sparse_instance_says_what_would_load_it(world: Database) -> None:
+async def test_access_to_an_unloaded_related_instance_names_the_ways_to_load_it(world: Database) -> None:
     track = await Track.objects.get(id=1)
     assert track.album.pk == 1
     with pytest.raises(AttributeError) as caught:
@@ -92,7 +92,7 @@ async def test_a_sparse_instance_says_what_would_load_it(world: Database) -> Non
         _ = album.cover
 
 
-async def test_loading_an_instance_anew_forgets_what_hung_on_it(world: Database) -> None:
+async def test_load_of_an_instance_discards_its_prefetched_rows(world: Database) -> None:
     label = await Label.objects.prefetch_related("albums").get(id=1)
     await Album.objects.create(id=9, name="Ventura", label=label)
     assert len(await label.albums.all()) == 2

@@ -1,4 +1,4 @@
-"""orm.load(): relations onto instances in hand, one statement each, but for what is there."""
+"""orm.load(): loads relations onto existing instances, one statement for each that is not loaded."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.statement_recorder import recorded
 pytestmark = pytest.mark.anyio
 
 
-async def test_onto_one_and_onto_several(any_world: databases.Database) -> None:
+async def test_load_onto_one_instance_and_onto_several(any_world: databases.Database) -> None:
     track = await Track.objects.get(id=4)
     await orm.load(track, "album__label", "tags", "people__mentor")
     assert track.album.label.name == "Obsessed"
@@ -29,7 +29,7 @@ async def test_onto_one_and_onto_several(any_world: databases.Database) -> None:
     assert [len(await track.tags.all()) for track in tracks] == [len(row[5]) for row in TRACKS]
 
 
-async def test_one_statement_for_each_relation(world: Database) -> None:
+async def test_load_sends_one_statement_for_each_relation(world: Database) -> None:
     tracks = await Track.objects.order_by("id")
     assert tracks[0].album.pk == 1 and tracks[0].album is not tracks[1].album
     with recorded(world) as statements:
@@ -39,7 +39,7 @@ async def test_one_statement_for_each_relation(world: Database) -> None:
     assert tracks[0].album.cover.colour == "red"
 
 
-async def test_what_is_there_is_not_loaded_again(world: Database) -> None:
+async def test_load_skips_loaded_relations(world: Database) -> None:
     tracks = await Track.objects.order_by("id").select_related("album").prefetch_related("tags")
     first = await tracks[0].tags.all()
     with recorded(world) as statements:
@@ -56,7 +56,7 @@ async def test_what_is_there_is_not_loaded_again(world: Database) -> None:
     assert len(statements) == 0
 
 
-async def test_below_what_is_there_and_what_is_not(world: Database) -> None:
+async def test_load_of_a_path_over_loaded_and_unloaded_relations(world: Database) -> None:
     labels = await Label.objects.order_by("id")
     await orm.load(labels[0], "albums")
     before = await labels[0].albums.all()
@@ -76,8 +76,8 @@ async def test_below_what_is_there_and_what_is_not(world: Database) -> None:
     }
 
 
-async def test_an_instance_that_is_there_twice(world: Database) -> None:
-    """Of a query that finds a row several times, each instance has the rows."""
+async def test_row_that_a_query_repeats_is_loaded_in_each_instance(world: Database) -> None:
+    """If a query returns a row several times, each of its instances has the related rows."""
     albums = await Album.objects.filter(tracks__plays__gte=50).prefetch_related("tracks__tags", "tracks__people")
     assert sorted(album.name for album in albums) == ["Fantasies", "Malibu", "Malibu", "Malibu"]
     for album in albums:
@@ -88,7 +88,7 @@ async def test_an_instance_that_is_there_twice(world: Database) -> None:
         assert people == ({"The Bird": 2} if album.name == "Malibu" else {})
 
 
-async def test_only_those_without_it(world: Database) -> None:
+async def test_load_changes_only_instances_without_the_relation(world: Database) -> None:
     albums = await Album.objects.order_by("id")
     await orm.load(albums[0], "tracks")
     kept = await albums[0].tracks.all()
@@ -103,7 +103,7 @@ async def test_only_those_without_it(world: Database) -> None:
     assert changed.album.name == "Fantasies"
 
 
-async def test_with_a_queryset_and_to_attr(world: Database) -> None:
+async def test_load_with_a_queryset_and_to_attr(world: Database) -> None:
     albums: list[Any] = await Album.objects.order_by("id")
     await orm.load(albums, orm.Prefetch("tracks", Track.objects.order_by("-plays", "id")[:1], to_attr="top"))
     assert [[track.title for track in album.top] for album in albums] == [["Heart"], ["Help"], [], ["Saviers"]]
@@ -111,7 +111,7 @@ async def test_with_a_queryset_and_to_attr(world: Database) -> None:
     assert [len(album.top) for album in albums] == [1, 1, 0, 1], "it is there already"
 
 
-async def test_onto_sparse_and_new_instances(world: Database) -> None:
+async def test_load_onto_key_only_new_and_unsaved_instances(world: Database) -> None:
     track = await Track.objects.get(id=1)
     await orm.load(track.album, "tracks", "cover")
     assert len(await track.album.tracks.all()) == 4 and track.album.cover.colour == "red"
@@ -126,7 +126,7 @@ async def test_onto_sparse_and_new_instances(world: Database) -> None:
         await orm.load(album, "label")
 
 
-async def test_what_makes_no_sense(world: Database) -> None:
+async def test_invalid_load_raises(world: Database) -> None:
     album = await Album.objects.get(id=1)
     with pytest.raises(orm.FieldError, match=r"Album has no relation 'trakcs'"):
         await orm.load(album, "trakcs")
@@ -138,8 +138,8 @@ async def test_what_makes_no_sense(world: Database) -> None:
         await orm.load([Album], "tracks")  # type: ignore[list-item]
 
 
-async def test_people_who_know_each_other(world: Database) -> None:
-    """A model's relations to itself, round in a circle."""
+async def test_load_of_a_model_s_relations_to_itself(world: Database) -> None:
+    """The paths lead back to the rows that they start from."""
     people = await Person.objects.order_by("id")
     with recorded(world) as statements:
         await orm.load(people, "mentor__pupils__friends", "follows__followers")

@@ -1,4 +1,4 @@
-"""prefetch_related(): every kind of relation gives what a query per object gives, by one statement each."""
+"""prefetch_related(): each kind of relation loads what a query per instance returns, with one statement."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def naive(model: type[orm.Model], accessor: str) -> dict[Any, list[Any]]:
-    """The keys of the rows at the far end of a relation to many, by one query for each instance."""
+    """The keys of the rows of a relation to many, by one query for each instance."""
     found = {}
     for instance in await model.objects.order_by("pk"):
         manager = getattr(instance, accessor)
@@ -45,7 +45,9 @@ TO_MANY = [
 
 
 @pytest.mark.parametrize(("model", "accessor"), TO_MANY, ids=lambda value: getattr(value, "__name__", value))
-async def test_relations_to_many(any_world: databases.Database, model: type[orm.Model], accessor: str) -> None:
+async def test_prefetch_of_a_relation_to_many_loads_what_its_manager_queries(
+    any_world: databases.Database, model: type[orm.Model], accessor: str
+) -> None:
     target = model._meta.accessors[accessor].target
     queryset: Any = target.objects.order_by("pk")  # type: ignore[arg-type]
     found = await model.objects.prefetch_related(orm.Prefetch(accessor, queryset))
@@ -55,7 +57,9 @@ async def test_relations_to_many(any_world: databases.Database, model: type[orm.
 
 
 @pytest.mark.parametrize(("model", "accessor"), TO_MANY, ids=lambda value: getattr(value, "__name__", value))
-async def test_two_statements_and_none_later(world: Database, model: type[orm.Model], accessor: str) -> None:
+async def test_prefetch_is_two_statements_and_reads_are_none(
+    world: Database, model: type[orm.Model], accessor: str
+) -> None:
     with recorded(world) as statements:
         for instance in await model.objects.prefetch_related(accessor):
             manager = getattr(instance, accessor)
@@ -63,7 +67,7 @@ async def test_two_statements_and_none_later(world: Database, model: type[orm.Mo
     assert len(statements) == 2
 
 
-async def test_forward_relations(world: Database) -> None:
+async def test_prefetch_of_foreign_keys_shares_instances(world: Database) -> None:
     with recorded(world) as statements:
         found = await Album.objects.order_by("id").prefetch_related("label", "imprint")
         labels = [(album.label and album.label.name, album.imprint and album.imprint.name) for album in found]
@@ -72,7 +76,7 @@ async def test_forward_relations(world: Database) -> None:
     assert found[0].label is found[3].label, "one row is one instance"
 
 
-async def test_one_to_one_both_ways(world: Database) -> None:
+async def test_prefetch_of_one_to_one_in_both_directions(world: Database) -> None:
     with recorded(world) as statements:
         albums = await Album.objects.order_by("id").prefetch_related("cover__painter")
         assert albums[0].cover.colour == "red" and albums[0].cover.painter.name == "Eve"
@@ -90,7 +94,7 @@ async def test_one_to_one_both_ways(world: Database) -> None:
     assert len(statements) == 2
 
 
-async def test_the_way_back_is_the_instance_itself(world: Database) -> None:
+async def test_reverse_attribute_of_a_row_is_its_owner(world: Database) -> None:
     with recorded(world) as statements:
         for album in await Album.objects.prefetch_related("tracks__album__label"):
             for track in await album.tracks.all():
@@ -99,14 +103,14 @@ async def test_the_way_back_is_the_instance_itself(world: Database) -> None:
     assert len(statements) == 3, "the album is there, its label is not"
 
 
-async def test_the_way_back_takes_the_place_of_what_was_joined(world: Database) -> None:
+async def test_owner_replaces_an_instance_joined_to_a_row(world: Database) -> None:
     joined = orm.Prefetch("tracks", Track.objects.select_related("album__label"))
     for album in await Album.objects.prefetch_related(joined):
         for track in await album.tracks.all():
             assert track.album is album
 
 
-async def test_the_way_back_is_of_the_key_that_a_row_has(world: Database) -> None:
+async def test_row_whose_foreign_key_changes_leaves_its_owner(world: Database) -> None:
     [album, other, *_] = await Album.objects.order_by("id").prefetch_related("tracks")
     track, left, *_ = await album.tracks.all()
     track.album_id = other.id
@@ -116,7 +120,7 @@ async def test_the_way_back_is_of_the_key_that_a_row_has(world: Database) -> Non
     assert pickle.loads(pickle.dumps(left)).album == album
 
 
-async def test_a_row_of_several_is_one_instance(world: Database) -> None:
+async def test_row_with_several_owners_is_one_instance(world: Database) -> None:
     tracks = await Track.objects.order_by("id").prefetch_related("tags")
     found = [tag for track in tracks for tag in await track.tags.all()]
     assert len({id(tag) for tag in found}) == 3 < len(found)
@@ -125,7 +129,7 @@ async def test_a_row_of_several_is_one_instance(world: Database) -> None:
     assert found == [tag for track in tracks for tag in await track.tags.all()]
 
 
-async def test_paths(world: Database) -> None:
+async def test_prefetch_paths_share_their_beginning(world: Database) -> None:
     with recorded(world) as statements:
         labels = await Label.objects.order_by("id").prefetch_related(
             "albums__tracks__tags", "albums__tracks__people__mentor", "albums__cover"
@@ -148,7 +152,7 @@ async def test_paths(world: Database) -> None:
     assert sorted((a, b, c, sorted(d)) for a, b, c, d in seen) == sorted(expected)
 
 
-async def test_no_query_without_parents(world: Database) -> None:
+async def test_prefetch_sends_no_statement_without_owners(world: Database) -> None:
     with recorded(world) as statements:
         assert await Album.objects.filter(name="none").prefetch_related("tracks__tags") == []
     assert len(statements) == 1
@@ -161,15 +165,15 @@ async def test_no_query_without_parents(world: Database) -> None:
     assert len(statements) == 0
 
 
-async def test_queries_with_filter_order_and_annotation(world: Database) -> None:
+async def test_prefetch_queryset_filters_orders_and_annotates(world: Database) -> None:
     queryset = Track.objects.filter(plays__gte=30).annotate(tagged=orm.Count("tags")).order_by("-plays", "title")
     albums = await Album.objects.order_by("id").prefetch_related(orm.Prefetch("tracks", queryset))
     found = [[(t.title, t.tagged) for t in await album.tracks.all()] for album in albums]  # type: ignore[attr-defined]
     assert found == [[("Heart", 1), ("The Waters", 0), ("The Bird", 2)], [("Help", 1)], [], [("Saviers", 1)]]
 
 
-async def test_what_a_query_says_of_the_same_relation_is_about_the_pair(world: Database) -> None:
-    """As in Django: an aggregate over the way back counts the pair that a row was loaded for, a filter is about it."""
+async def test_prefetch_queryset_over_the_same_relation_refers_to_the_pair(world: Database) -> None:
+    """As in Django: an aggregate or a filter over the reverse relation sees the pair that a row was loaded for."""
     counted = Tag.objects.annotate(used=orm.Count("tracks")).order_by("id")
     tracks = await Track.objects.order_by("id").prefetch_related(orm.Prefetch("tags", counted))
     found = [[(tag.pk, tag.used) for tag in await track.tags.all()] for track in tracks]
@@ -180,7 +184,7 @@ async def test_what_a_query_says_of_the_same_relation_is_about_the_pair(world: D
     assert [[tag.pk for tag in await track.tags.all()] for track in tracks] == [[], [], [], [], [2], [], []]
 
 
-async def test_annotated_rows_of_several_are_each_their_own(world: Database) -> None:
+async def test_annotated_row_with_several_owners_is_one_instance_each(world: Database) -> None:
     queryset = Person.objects.annotate(role=orm.F("credits__role")).order_by("id", "role")
     tracks = await Track.objects.order_by("id").prefetch_related(orm.Prefetch("people", queryset))
     roles = [[(person.name, person.role) for person in await track.people.all()] for track in tracks]
@@ -188,7 +192,7 @@ async def test_annotated_rows_of_several_are_each_their_own(world: Database) -> 
     assert roles[3] == [("Ada", "drums"), ("Cleo", "bass")]
 
 
-async def test_distinct(world: Database) -> None:
+async def test_prefetch_queryset_distinct_removes_duplicates(world: Database) -> None:
     queryset = Track.objects.filter(tags__id__in=[1, 2, 3])
     doubled = await Album.objects.get(id=1)
     await orm.load(doubled, orm.Prefetch("tracks", queryset, to_attr="twice"))
@@ -200,7 +204,7 @@ async def test_distinct(world: Database) -> None:
 
 
 @pytest.mark.parametrize("part", [slice(0, 2), slice(1, 2), slice(1, None), slice(0, 1), slice(3, 9), slice(0, 0)])
-async def test_slices_are_of_each_instance(world: Database, part: slice) -> None:
+async def test_prefetch_slice_applies_to_each_owner(world: Database, part: slice) -> None:
     def cut(keys: list[int]) -> list[int]:
         return keys[part]
 
@@ -224,7 +228,7 @@ async def test_slices_are_of_each_instance(world: Database, part: slice) -> None
         assert [track.pk for track in tag.top] == cut([row[0] for row in rows])  # type: ignore[attr-defined]
 
 
-async def test_slices_by_what_is_computed(world: Database) -> None:
+async def test_prefetch_slice_ordered_by_computed_values(world: Database) -> None:
     """Ordered by an aggregate, by an expression with a value, by a joined column, with NULLs last."""
     for queryset, expected in (
         (Track.objects.annotate(n=orm.Count("tags")).order_by("-n", "id")[:2], [[4, 1], [6, 5], [], [7]]),
@@ -241,7 +245,7 @@ async def test_slices_by_what_is_computed(world: Database) -> None:
     assert [[friend.pk for friend in await person.friends.all()] for person in people] == [[2], [1], [1], [5], [4], []]
 
 
-async def test_to_attr(world: Database) -> None:
+async def test_to_attr_takes_the_rows_and_leaves_the_relation(world: Database) -> None:
     albums = await Album.objects.order_by("id").prefetch_related(
         orm.Prefetch("tracks", Track.objects.filter(plays__gt=60), to_attr="hits"),
         "hits__tags",
@@ -262,12 +266,12 @@ async def test_to_attr(world: Database) -> None:
 
 
 @pytest.mark.parametrize("name", ["name", "label_id", "tracks", "cover", "save", "pk"])
-def test_to_attr_that_is_taken(name: str) -> None:
+def test_to_attr_of_an_existing_attribute_raises(name: str) -> None:
     with pytest.raises(orm.QueryError, match=f"to_attr='{name}': Album has an attribute"):
         Album.objects.prefetch_related(orm.Prefetch("tracks", to_attr=name))
 
 
-async def test_prefetches_inside_of_one(world: Database) -> None:
+async def test_prefetch_queryset_with_prefetches_of_its_own(world: Database) -> None:
     queryset = Album.objects.order_by("-id").prefetch_related(
         orm.Prefetch("tracks", Track.objects.prefetch_related("tags").order_by("-plays")[:1])
     )
@@ -288,8 +292,8 @@ async def test_prefetches_inside_of_one(world: Database) -> None:
     assert found[0][1][0] == "Malibu" and len(found[0][1][1]) == 1
 
 
-async def test_select_related_and_only_inside(world: Database) -> None:
-    """The columns that rows are attached by are loaded, whatever only() says."""
+async def test_prefetch_queryset_with_select_related_and_only_keeps_its_keys(world: Database) -> None:
+    """The columns that rows are attached by are loaded in spite of only()."""
     with recorded(world) as statements:
         albums = await Album.objects.only("name").prefetch_related(
             orm.Prefetch("tracks", Track.objects.only("title").select_related("album__label")),
@@ -307,7 +311,7 @@ async def test_select_related_and_only_inside(world: Database) -> None:
         _ = albums[0].imprint.name
 
 
-async def test_what_is_joined_is_not_loaded_again(world: Database) -> None:
+async def test_prefetch_skips_what_select_related_joined(world: Database) -> None:
     with recorded(world) as statements:
         albums = (
             await Album.objects.order_by("id")
@@ -319,8 +323,8 @@ async def test_what_is_joined_is_not_loaded_again(world: Database) -> None:
     assert len(statements) == 3
 
 
-async def test_a_row_that_the_query_leaves_out(world: Database) -> None:
-    """A foreign key whose row was looked for and not found: None where it may be null, as in Django."""
+async def test_foreign_key_whose_row_the_queryset_filters_out(world: Database) -> None:
+    """As in Django, it is None if it may be null."""
     only_sub = orm.Prefetch("label", Label.objects.filter(code="sub"))
     albums = await Album.objects.order_by("id").prefetch_related(only_sub)
     assert [album.label and album.label.name for album in albums] == [None, "Sub Pop", None, None]
@@ -334,7 +338,7 @@ async def test_a_row_that_the_query_leaves_out(world: Database) -> None:
         _ = tracks[4].album
 
 
-async def test_clearing_and_chaining(world: Database) -> None:
+async def test_prefetch_related_none_clears_and_calls_add_up(world: Database) -> None:
     query = Album.objects.prefetch_related("tracks").prefetch_related("label")
     with recorded(world) as statements:
         await query
@@ -343,7 +347,7 @@ async def test_clearing_and_chaining(world: Database) -> None:
     assert len(statements) == 3 + 1 + 2
 
 
-def test_two_queries_for_one_relation() -> None:
+def test_second_queryset_for_a_relation_raises() -> None:
     second = orm.Prefetch("tracks", Track.objects.filter(plays=1))
     for before in ("tracks", "tracks__tags", orm.Prefetch("tracks", Track.objects.all())):
         with pytest.raises(orm.QueryError, match="'tracks' is loaded already"):
@@ -363,7 +367,7 @@ def test_two_queries_for_one_relation() -> None:
         )
 
 
-def test_what_makes_no_sense() -> None:
+def test_invalid_prefetches_raise() -> None:
     with pytest.raises(orm.FieldError, match=r"Album has no relation 'trakcs'.*Did you mean 'tracks'"):
         Album.objects.prefetch_related("trakcs")
     with pytest.raises(orm.FieldError, match=r"Track has no relation 'title', given in the path 'tracks__title'"):
@@ -390,7 +394,7 @@ def test_what_makes_no_sense() -> None:
         orm.Prefetch("tracks", to_attr="two words")
 
 
-async def test_every_way_to_read(world: Database) -> None:
+async def test_each_reading_method_prefetches(world: Database) -> None:
     query = Album.objects.order_by("id").prefetch_related("tracks")
 
     async def loaded(album: Album | None) -> int:
@@ -414,7 +418,7 @@ async def test_every_way_to_read(world: Database) -> None:
     assert await query.values_list("id", flat=True) == [1, 2, 3, 4]
 
 
-async def test_a_stream_prefetches_each_batch(world: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_stream_prefetches_each_batch(world: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("orm.execution.STREAM_CHUNK", 3)
     with recorded(world) as statements:
         sizes = [len(await track.tags.all()) async for track in Track.objects.order_by("id").prefetch_related("tags")]
@@ -422,7 +426,7 @@ async def test_a_stream_prefetches_each_batch(world: Database, monkeypatch: pyte
     assert len(statements) == 1 + 3
 
 
-async def test_in_a_transaction(world: Database) -> None:
+async def test_prefetch_in_a_transaction_reads_its_changes(world: Database) -> None:
     async with world.transaction(force_rollback=True):
         await Track.objects.create(id=99, album=3, title="Silence", position=1)
         album = await Album.objects.prefetch_related("tracks").get(id=3)
@@ -431,7 +435,7 @@ async def test_in_a_transaction(world: Database) -> None:
     assert await album.tracks.all() == []
 
 
-async def test_through_models(world: Database) -> None:
+async def test_prefetch_of_through_rows(world: Database) -> None:
     tracks = await Track.objects.order_by("id").prefetch_related(
         orm.Prefetch("credits", Credit.objects.select_related("person").order_by("role"))
     )
@@ -439,7 +443,7 @@ async def test_through_models(world: Database) -> None:
     assert found[0] == [("drums", "Ben"), ("voice", "Ada")] and found[3] == [("bass", "Cleo"), ("drums", "Ada")]
 
 
-async def test_keys_go_in_parts_where_a_list_is_written_out(world: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_prefetch_splits_keys_at_the_dialect_s_limit(world: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("orm.database.dialect.Dialect.max_list", 2)
     monkeypatch.setattr("orm.database.mysql.dialect.MySQLDialect.max_list", 2)
     with recorded(world) as statements:
@@ -448,7 +452,7 @@ async def test_keys_go_in_parts_where_a_list_is_written_out(world: Database, mon
     assert [sorted(tag.pk for tag in await track.tags.all()) for track in tracks] == [row[5] for row in TRACKS]
 
 
-async def test_a_shape_is_planned_once(world: Database) -> None:
+async def test_prefetch_of_a_known_shape_has_its_plans_cached(world: Database) -> None:
     async def ask(low: int, high: int, keys: list[int]) -> None:
         top = Track.objects.filter(plays__gt=low).order_by("-plays")[low + 1 : high]
         await Album.objects.filter(id__in=keys).prefetch_related(orm.Prefetch("tracks", top), "label", "tracks__tags")
@@ -459,7 +463,7 @@ async def test_a_shape_is_planned_once(world: Database) -> None:
     assert orm.plan_cache_info().misses == before
 
 
-async def test_instances_are_pickled_with_what_is_loaded(world: Database) -> None:
+async def test_pickled_instance_keeps_its_prefetched_rows(world: Database) -> None:
     album = await Album.objects.prefetch_related("tracks__tags", "cover").get(id=1)
     copied = pickle.loads(pickle.dumps(album))
     with recorded(world) as statements:
@@ -470,7 +474,7 @@ async def test_instances_are_pickled_with_what_is_loaded(world: Database) -> Non
     assert len(statements) == 0
 
 
-async def test_on_another_database(world: Database, tmp_path: Path) -> None:
+async def test_prefetch_reads_the_database_of_its_query(world: Database, tmp_path: Path) -> None:
     async with Database(f"sqlite:///{tmp_path / 'other.db'}") as other:
         await ddl.create_all(other, models.metadata)
         await Album.objects.using(other).create(id=1, name="Elsewhere")
@@ -481,6 +485,6 @@ async def test_on_another_database(world: Database, tmp_path: Path) -> None:
             assert track.title == "Far"
             await orm.load(album, "label")
             await track.tags.all()
-        assert len(statements) == 0 and len(others) == 4, "album, tracks, tags, cover; there is no label to look for"
+        assert len(statements) == 0 and len(others) == 4, "album, tracks, tags, cover; there is no label to load"
         await track.update(title="Further")
     assert (await Track.objects.get(id=1)).title == "The Bird"

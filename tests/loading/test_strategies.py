@@ -13,7 +13,7 @@ from tests.statement_recorder import recorded
 pytestmark = pytest.mark.anyio
 
 
-async def test_joined_and_selectin(any_world: databases.Database) -> None:
+async def test_joined_and_selectin_load_as_select_and_prefetch_related(any_world: databases.Database) -> None:
     query = Track.objects.options(orm.joined("album__label", "album__cover"), orm.selectin("tags", "people__mentor"))
     joined = Track.objects.select_related("album__label", "album__cover").prefetch_related("tags", "people__mentor")
     assert str(query.sql) == str(joined.sql)
@@ -38,7 +38,7 @@ async def test_noload_reads_as_empty(world: Database) -> None:
     assert await album.tracks.filter(plays__gt=60).count() == 2
 
 
-async def test_raiseload_raises_when_touched(world: Database) -> None:
+async def test_raiseload_raises_on_access(world: Database) -> None:
     query = Track.objects.select_related("album").options(
         orm.raiseload("tags", "album__label", "album__cover"), orm.selectin("people"), orm.raiseload("people__mentor")
     )
@@ -59,12 +59,12 @@ async def test_raiseload_raises_when_touched(world: Database) -> None:
     assert track.album.label.name == "Obsessed"
 
 
-async def test_what_is_loaded_is_no_matter_of_raiseload(world: Database) -> None:
+async def test_raiseload_of_a_loaded_relation_has_no_effect(world: Database) -> None:
     album = (await Album.objects.select_related("label").options(orm.raiseload("label")).order_by("id"))[0]
     assert album.label.name == "Obsessed"
 
 
-def test_what_makes_no_sense() -> None:
+def test_invalid_options_raise() -> None:
     with pytest.raises(orm.FieldError, match=r"Album has no relation 'name'"):
         Album.objects.options(orm.noload("name"))
     with pytest.raises(orm.FieldError, match=r"'tracks__tags': 'tracks' is not loaded by this query"):

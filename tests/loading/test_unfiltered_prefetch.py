@@ -1,4 +1,4 @@
-"""Where a query has all rows, what belongs to them is read without their keys; and what that must not change."""
+"""A prefetch for all rows of a model is not filtered by their keys, and skips rows without an owner."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Tag(orm.Model):
 
 @pytest.fixture
 async def teams(any_database: databases.Database) -> AsyncIterator[databases.Database]:
-    """Three teams; members, tasks and badges of which some belong to nobody, for no key is enforced."""
+    """Three teams; members, tasks and badges, some without an owner because no foreign key is enforced."""
     models.database = any_database
     for table in (
         "team (id INTEGER PRIMARY KEY, name VARCHAR(30) NOT NULL)",
@@ -77,7 +77,7 @@ async def teams(any_database: databases.Database) -> AsyncIterator[databases.Dat
     yield any_database
 
 
-async def test_rows_that_belong_to_nobody_are_passed_over(teams: databases.Database) -> None:
+async def test_prefetch_skips_rows_without_an_owner(teams: databases.Database) -> None:
     found = await Team.objects.order_by("id").prefetch_related("members__tasks", "members__badge")
     members = [await team.members.order_by("id") for team in found]
     assert [[member.id for member in rows] for rows in members] == [[1, 2], [3, 5], []]
@@ -100,7 +100,9 @@ async def test_rows_that_belong_to_nobody_are_passed_over(teams: databases.Datab
     ],
     ids=["window", "count", "slice", "filter", "distinct"],
 )
-async def test_nor_do_they_count(teams: databases.Database, tasks: Any) -> None:
+async def test_rows_without_an_owner_do_not_change_annotations_and_slices(
+    teams: databases.Database, tasks: Any
+) -> None:
     async def read(query: Any) -> dict[int, list[tuple[int, int | None]]]:
         found = await query.prefetch_related(orm.Prefetch("tasks", tasks, to_attr="found"))
         return {member.id: [(task.id, getattr(task, "n", None)) for task in member.found] for member in found}
@@ -121,20 +123,20 @@ async def empty(database: Database) -> Database:
 
 
 async def _asked(database: Database, query: Any) -> list[bool]:
-    """Which statements of a query ask for keys."""
+    """For each statement of a query, whether it has a WHERE."""
     with recorded(database) as statements:
         await query
     return [" WHERE " in " ".join(text.split()) for text in statements.texts]
 
 
-async def test_keys_are_asked_for_where_they_decide(empty: Database) -> None:
+async def test_prefetch_filters_by_keys_only_if_not_all_owners_are_loaded(empty: Database) -> None:
     everybody = Team.objects.prefetch_related("members__tasks", "members__badge")
     assert await _asked(empty, everybody) == [False] * 4
     assert await _asked(empty, everybody.order_by("name")) == [False] * 4
     narrowed = [everybody.filter(id=1), everybody.exclude(id=2), everybody.distinct(), everybody.limit(5)]
     for query in [*narrowed, everybody.annotate(n=orm.Count("members"))]:
         assert (await _asked(empty, query))[1:] == [True] * 3
-    # Rows of which some may belong to nobody, or to somebody else.
+    # Some of the rows may have no owner, or another one.
     assert await _asked(empty, Member.objects.prefetch_related("pupils__tasks")) == [False, True, True]
     assert await _asked(empty, Task.objects.prefetch_related("member__tasks")) == [False, True, True]
     some = orm.Prefetch("members", Member.objects.filter(id=1))
@@ -144,7 +146,7 @@ async def test_keys_are_asked_for_where_they_decide(empty: Database) -> None:
         assert (await _asked(empty, Team.objects.prefetch_related(locked)))[1]
 
 
-async def test_what_is_withheld_is_not_looked_for(empty: Database) -> None:
+async def test_noload_relation_is_not_prefetched(empty: Database) -> None:
     query = Team.objects.options(orm.noload("members")).prefetch_related("members__tasks")
     with recorded(empty) as statements:
         (team,) = await query
@@ -152,13 +154,13 @@ async def test_what_is_withheld_is_not_looked_for(empty: Database) -> None:
     assert len(statements) == 1
 
 
-async def test_a_batch_of_a_stream_is_not_all(empty: Database) -> None:
+async def test_stream_prefetch_filters_by_keys(empty: Database) -> None:
     with recorded(empty) as statements:
         assert [len(await team.members.all()) async for team in Team.objects.prefetch_related("members")] == [1]
     assert "WHERE" in statements.texts[0]
 
 
-async def test_nor_are_the_rows_of_another_database(empty: Database, tmp_path: Path) -> None:
+async def test_prefetch_from_another_database_filters_by_keys(empty: Database, tmp_path: Path) -> None:
     async with Database(f"sqlite:///{tmp_path / 'other.db'}") as other:
         await ddl.create_all(other, models.metadata)
         for i in (1, 2):
@@ -172,7 +174,7 @@ async def test_nor_are_the_rows_of_another_database(empty: Database, tmp_path: P
         assert await _asked(other, Team.objects.using(other).prefetch_related("members")) == [False, False]
 
 
-async def test_what_fails_leaves_nothing_loaded(empty: Database) -> None:
+async def test_failed_load_leaves_the_relation_unloaded(empty: Database) -> None:
     teams = await Team.objects.all()
     await empty.execute("DROP TABLE badge")
     with pytest.raises(orm.DatabaseError):
@@ -187,8 +189,10 @@ async def test_what_fails_leaves_nothing_loaded(empty: Database) -> None:
     assert get_loaded(members[0], "tasks") is None
 
 
-async def test_a_row_of_many_is_one_instance(empty: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many pieces and statements its pairs are read in."""
+async def test_row_with_several_owners_is_one_instance_over_batches(
+    empty: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the number of batches and statements that its pairs are read in."""
     for module in ("orm.utils.row_batches", "orm.database.sqlite.driver", "orm.database.mysql.driver"):
         monkeypatch.setattr(f"{module}.BATCH_ROWS", 3)
     monkeypatch.setattr("orm.database.dialect.Dialect.max_list", 4)

@@ -1,4 +1,4 @@
-"""Row readers: the code that is generated, and what it makes of rows."""
+"""Row readers: the generated code, and the objects that it makes of rows."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ALBUM = Entity(Album, ("id", "name"), ("id",), parent=0, name="album")
 LABEL = Entity(Label, ("id",), ("id",), parent=1, name="label")
 
 
-def test_instances_get_their_columns() -> None:
+def test_read_instances_assigns_columns_to_attributes() -> None:
     read = read_instances([TRACK], [None, None, None])
     first, second = read([(1, "The Bird", 3), (2, "Heart", None)])
     assert type(first) is Track
@@ -39,7 +39,7 @@ def test_instances_get_their_columns() -> None:
     assert read([]) == []
 
 
-def test_joined_instances_hang_on_their_parents_unless_their_key_is_null() -> None:
+def test_read_instances_attaches_joined_instances_unless_their_key_is_null() -> None:
     read: Any = read_instances([TRACK, ALBUM, LABEL], [None] * 6)
     full, without_label, without_album = read(
         [(1, "a", 3, 3, "Malibu", 9), (2, "b", 3, 3, "Malibu", None), (3, "c", None, None, None, None)]
@@ -50,7 +50,7 @@ def test_joined_instances_hang_on_their_parents_unless_their_key_is_null() -> No
     assert "album" not in vars(without_album)
 
 
-def test_rows_that_agree_in_its_key_share_a_related_instance() -> None:
+def test_read_instances_with_a_shared_key_shares_the_joined_instance() -> None:
     album = Entity(Album, ("id", "side", "name"), ("id", "side"), parent=0, name="album", shared=("id", "side"))
     read: Any = read_instances([TRACK, album, LABEL], [None] * 7)
     rows = [(1, "a", 3, 3, "A", "Malibu", 9), (2, "b", 3, 3, "A", "Malibu", 9), (3, "c", 3, 3, "B", "Other", None)]
@@ -66,7 +66,7 @@ def test_rows_that_agree_in_its_key_share_a_related_instance() -> None:
     assert again[0].album is not first.album
 
 
-def test_conversions_are_written_out() -> None:
+def test_readers_write_inline_conversions_into_their_code() -> None:
     halved = Inline("None if {v} is None else {half} * {v}", half=0.5)
     doubled = Inline("None if {v} is None else {half} * {v}", half=2)
     read = read_tuples([halved, None, doubled])
@@ -74,7 +74,7 @@ def test_conversions_are_written_out() -> None:
     assert "half_0 * column_0" in source_of(read)
 
 
-def test_processors_run_where_there_are_any() -> None:
+def test_readers_convert_columns_with_a_processor() -> None:
     rows = [("1", 2, None)]
     assert read_tuples([int, None, None])(rows) == [(1, 2, None)]
     assert read_dicts(["a", "b", "c"], [int, None, None])(rows) == [{"a": 1, "b": 2, "c": None}]
@@ -85,7 +85,7 @@ def test_processors_run_where_there_are_any() -> None:
     assert instance.id == 1
 
 
-def test_hidden_columns_are_passed_over() -> None:
+def test_readers_ignore_trailing_columns() -> None:
     rows = [(1, 2, "x", "y")]
     assert read_tuples([None, None], 2)(rows) == [(1, 2)]
     assert read_dicts(["a", "b"], [None, None], 2)(rows) == [{"a": 1, "b": 2}]
@@ -98,11 +98,11 @@ def test_hidden_columns_are_passed_over() -> None:
 
 
 @pytest.mark.parametrize("name", ['x"', "x'", "x\\", "x\n", "{x}", "a b", "'); import os; ('", "%s"])
-def test_names_are_data_not_code(name: str) -> None:
+def test_read_dicts_takes_any_name_as_data(name: str) -> None:
     assert read_dicts([name], [None])([(1,)]) == [{name: 1}]
 
 
-def test_the_generated_code_can_be_read() -> None:
+def test_source_of_is_the_code_of_a_reader() -> None:
     source = source_of(read_instances([TRACK, ALBUM], [None] * 5))
     assert source.startswith("def read(rows):")
     assert "instance.title = column_1" in source

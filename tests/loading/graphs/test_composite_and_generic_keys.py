@@ -1,4 +1,4 @@
-"""Graphs over relations whose key is not one column: to a composite key, and to one of several models."""
+"""Graphs over composite foreign keys, and over generic ones, which refer to one of several models."""
 
 from __future__ import annotations
 
@@ -135,23 +135,23 @@ PATHS: list[tuple[Any, tuple[str, ...]]] = [
 
 
 @pytest.mark.parametrize(("query", "paths"), PATHS, ids=lambda value: "-".join(value) if type(value) is tuple else "")
-async def test_it_is_what_prefetch_related_loads(
+async def test_graph_loads_what_prefetch_related_loads(
     filled: databases.Database, query: Any, paths: tuple[str, ...]
 ) -> None:
     found = await query.graph(*paths)
     expected = await query.prefetch_related(*paths)
-    assert found and settled(snapshot(found, *paths)) == settled(snapshot(expected, *paths))
+    assert found and in_any_order(snapshot(found, *paths)) == in_any_order(snapshot(expected, *paths))
     assert_one_instance_each(found)
 
 
-def settled(value: Any) -> Any:
-    """Lists of rows in one order: it is checked where there is one."""
+def in_any_order(value: Any) -> Any:
+    """The value with its lists of rows sorted: other tests check their order."""
     if isinstance(value, dict):
-        return {name: settled(inner) for name, inner in value.items()}
-    return sorted((settled(item) for item in value), key=repr) if isinstance(value, list) else value
+        return {name: in_any_order(inner) for name, inner in value.items()}
+    return sorted((in_any_order(item) for item in value), key=repr) if isinstance(value, list) else value
 
 
-async def test_every_row_is_one_instance_with_its_ways_back(filled: databases.Database) -> None:
+async def test_each_row_is_one_instance_attached_in_both_directions(filled: databases.Database) -> None:
     orders = await Order.objects.order_by("shop", "number").graph("lines", "bill", "linked")
     assert [[line.id for line in sorted(loaded(order, "lines"), key=lambda line: line.id)] for order in orders] == [
         [1, 2, 8],
@@ -176,7 +176,7 @@ async def test_every_row_is_one_instance_with_its_ways_back(filled: databases.Da
     assert [line.order and line.order.note for line in lines] == ["1a", "1a", "2a", "2é", None, None, None, "1a"]
 
 
-async def test_shapes(filled: databases.Database) -> None:
+async def test_shapes_filter_order_and_limit_relations_of_composite_keys(filled: databases.Database) -> None:
     orders = await Order.objects.order_by("shop", "number").graph(
         {
             "lines": {"filter": {"id__lt": 8}, "order_by": "-id", "limit": 1, "after": {"order": {"bill": None}}},
@@ -207,7 +207,7 @@ async def test_shapes(filled: databases.Database) -> None:
     assert [bill.first and bill.first.note for bill in bills] == ["1a", None]  # type: ignore[attr-defined]
 
 
-async def test_plain_data(filled: databases.Database) -> None:
+async def test_as_dicts_of_composite_and_generic_keys(filled: databases.Database) -> None:
     [first, *_, last] = (
         await Line.objects.order_by("id").graph({"order": {"bill": None, "tags": {"order_by": "id"}}}).as_dicts()
     )
@@ -231,7 +231,7 @@ async def test_plain_data(filled: databases.Database) -> None:
     assert notes[0]["subject_shop"] is notes[4]["subject_shop"]
 
 
-async def test_one_of_several_models(filled: databases.Database) -> None:
+async def test_generic_relation_loads_each_row_s_model(filled: databases.Database) -> None:
     notes = await Note.objects.graph("subject")
     assert [type(note.subject).__name__ for note in notes] == ["Shop", "Line", "Note", "NoneType", "Shop"]
     assert notes[0].subject.name == "one" and notes[0].subject is notes[4].subject
@@ -247,7 +247,7 @@ async def test_one_of_several_models(filled: databases.Database) -> None:
     assert [order.note for order in loaded(found[0], "orders")] == ["1a", "1b"]
 
 
-def test_what_leads_to_several_models() -> None:
+def test_options_of_a_generic_relation_without_a_model_raise() -> None:
     with pytest.raises(orm.FieldError, match=r"given as graph\(\), leads to one of several models: say which"):
         Note.objects.graph("subject__order")
     for options in ({"filter": {"id": 1}}, {"order": None}):
@@ -257,7 +257,7 @@ def test_what_leads_to_several_models() -> None:
             Note.objects.graph({"subject": options})
 
 
-def test_errors_name_what_was_called() -> None:
+def test_errors_name_the_method_that_was_called() -> None:
     with pytest.raises(orm.QueryError, match=r"^graph\(\): 'lines' is loaded already, by another queryset"):
         Order.objects.graph("lines", {"lines": Line.objects.order_by("id")})
     with pytest.raises(

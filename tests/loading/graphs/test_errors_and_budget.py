@@ -1,4 +1,4 @@
-"""What a graph does not take, and the errors that say so; its budget."""
+"""The errors of invalid graphs, and the budget."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.loading.models import Album, Label, Person, Tag, Track, models
 
 @pytest.fixture
 def known(sqlite_url: str) -> None:
-    """A database, which is asked for nothing."""
+    """A database that no statement is sent to."""
     models.database = Database(sqlite_url)
 
 
@@ -45,12 +45,12 @@ def known(sqlite_url: str) -> None:
         ({"tracks": Track.objects.select_for_update()}, orm.QueryError, "'tracks' in a graph.. cannot lock rows"),
     ],
 )
-def test_shapes_that_make_no_sense(known: None, shape: Any, kind: type[Exception], message: str) -> None:
+def test_graph_of_an_invalid_shape_raises(known: None, shape: Any, kind: type[Exception], message: str) -> None:
     with pytest.raises(kind, match=f"(?s){message}"):
         Album.objects.graph(shape)
 
 
-def test_queries_that_are_no_root(known: None) -> None:
+def test_graph_of_an_unsupported_query_raises(known: None) -> None:
     with pytest.raises(orm.QueryError, match="instances, not of values"):
         Album.objects.values("id").graph("tracks")
     with pytest.raises(orm.NotSupportedError, match="cannot follow union"):
@@ -66,13 +66,13 @@ def test_queries_that_are_no_root(known: None) -> None:
         Album.objects.graph("tracks", budget=3)  # type: ignore[arg-type]
 
 
-def test_another_database(known: None, sqlite_url: str) -> None:
+def test_graph_with_rows_of_another_database_raises(known: None, sqlite_url: str) -> None:
     other = Track.objects.using(Database(sqlite_url))
     with pytest.raises(orm.QueryError, match=r"'tracks' in a graph.. is of another database"):
         Album.objects.graph({"tracks": other})
 
 
-async def test_one_instance_has_one_content(world: Database) -> None:
+async def test_graph_that_gives_an_instance_two_contents_raises(world: Database) -> None:
     shape = {"tracks": {"limit": 1, "album": {"tracks": {"limit": 2}}}}
     graph = Album.objects.order_by("id").graph(shape)
     with pytest.raises(
@@ -98,7 +98,7 @@ async def test_one_instance_has_one_content(world: Database) -> None:
 # Budgets.
 
 
-def test_depth() -> None:
+def test_depth_over_the_budget_raises() -> None:
     path = "__".join(["album", "tracks"] * 5)
     with pytest.raises(orm.GraphTooLarge, match=r"is 9 relations deep, and the budget of this graph.. is 8") as caught:
         Track.objects.graph(path)
@@ -110,7 +110,7 @@ def test_depth() -> None:
 
 
 @pytest.mark.parametrize(("rows", "relation"), [(3, ""), (10, "tracks"), (17, "tracks__tags"), (20, "tracks__tags")])
-async def test_rows(world: Database, rows: int, relation: str) -> None:
+async def test_rows_over_the_budget_raise(world: Database, rows: int, relation: str) -> None:
     """4 albums, 7 tracks, 10 pairs of track and tag, 3 tags: 24 rows."""
     for graph in (
         Album.objects.graph("tracks__tags", budget=orm.GraphBudget(rows=rows)),
@@ -123,7 +123,7 @@ async def test_rows(world: Database, rows: int, relation: str) -> None:
             await graph.as_dicts()
 
 
-async def test_rows_that_are_enough(world: Database) -> None:
+async def test_rows_within_the_budget_load(world: Database) -> None:
     for most in (24, None):
         albums = await Album.objects.graph("tracks__tags", budget=orm.GraphBudget(rows=most))
         assert len(albums) == 4
@@ -131,8 +131,8 @@ async def test_rows_that_are_enough(world: Database) -> None:
     assert [len(loaded(album, "tracks")) for album in few] == [1, 1, 0, 1]
 
 
-async def test_no_relation_sends_more_than_the_budget(world: Database) -> None:
-    """What is too much is noticed before it is all sent."""
+async def test_database_sends_at_most_one_row_over_the_budget_per_relation(world: Database) -> None:
+    """Rows over the budget are not all sent before the error."""
     await Tag.objects.bulk_create({"id": 100 + i, "name": "many"} for i in range(300))
     await Track.objects.bulk_create({"id": 100 + i, "album": 1, "title": "x", "position": 9} for i in range(300))
     for graph in (
@@ -148,7 +148,7 @@ async def test_no_relation_sends_more_than_the_budget(world: Database) -> None:
 
 
 @pytest.mark.parametrize("path", ["tracks", "tracks__tags"])
-async def test_rows_per_parent(world: Database, path: str) -> None:
+async def test_rows_per_parent_over_the_budget_raise(world: Database, path: str) -> None:
     largest = {"tracks": 4, "tracks__tags": 3}[path]
     shape: Any = {"tracks": {"limit": 3, "tags": None}} if path != "tracks" else "tracks"
     budget = orm.GraphBudget(rows_per_parent=largest - 1 if path == "tracks" else 2)
@@ -166,6 +166,6 @@ async def test_rows_per_parent(world: Database, path: str) -> None:
 
 
 @pytest.mark.parametrize("options", [{"depth": -1}, {"rows": 1.5}, {"rows_per_parent": True}, {"rows": "9"}])
-def test_budgets_that_make_no_sense(options: dict[str, Any]) -> None:
+def test_graph_budget_with_an_invalid_limit_raises(options: dict[str, Any]) -> None:
     with pytest.raises(orm.QueryError, match="takes a whole number or None"):
         orm.GraphBudget(**options)

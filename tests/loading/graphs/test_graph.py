@@ -1,4 +1,4 @@
-"""Graphs: what `prefetch_related()` would load, in one trip, each row as one instance."""
+"""graph(): loads what prefetch_related() loads, in one round trip, and each row as one instance."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ PATHS: list[tuple[Any, tuple[str, ...]]] = [
 
 
 @pytest.mark.parametrize(("query", "paths"), PATHS, ids=lambda value: "-".join(value) if type(value) is tuple else "")
-async def test_it_is_what_prefetch_related_loads(world: Database, query: Any, paths: tuple[str, ...]) -> None:
+async def test_graph_loads_what_prefetch_related_loads(world: Database, query: Any, paths: tuple[str, ...]) -> None:
     found = await query.graph(*paths)
     expected = await query.prefetch_related(*paths)
     assert in_any_order(snapshot(found, *paths)) == in_any_order(snapshot(expected, *paths))
@@ -50,7 +50,7 @@ async def test_it_is_what_prefetch_related_loads(world: Database, query: Any, pa
 
 
 def in_any_order(value: Any) -> Any:
-    """Lists under a relation as sets: their order is checked where there is one."""
+    """The value with its lists of rows sorted: other tests check their order."""
     if isinstance(value, dict):
         return {
             name: _sorted(inner) if isinstance(inner, list) else in_any_order(inner) for name, inner in value.items()
@@ -62,7 +62,7 @@ def _sorted(value: list[Any]) -> list[Any]:
     return sorted((in_any_order(item) for item in value), key=lambda item: item["id"])
 
 
-async def test_it_runs_on_every_kind_of_database(any_world: databases.Database) -> None:
+async def test_graph_loads_on_each_database_and_in_a_transaction(any_world: databases.Database) -> None:
     albums = await Album.objects.order_by("id").graph("tracks__tags", "label")
     assert [[track.title for track in await album.tracks] for album in albums] == [
         ["The Bird", "Heart", "The Waters", "Dreamer"],
@@ -75,7 +75,7 @@ async def test_it_runs_on_every_kind_of_database(any_world: databases.Database) 
         assert len(await Album.objects.graph("tracks__people")) == 4
 
 
-async def test_each_row_is_one_instance(world: Database) -> None:
+async def test_each_row_of_the_database_is_one_instance(world: Database) -> None:
     tracks = await Track.objects.graph("album__tracks__people", "people__tracks", "credits__person__mentor")
     assert_one_instance_each(tracks)
     first, second = tracks[0], next(track for track in tracks if track.title == "Heart")
@@ -86,7 +86,7 @@ async def test_each_row_is_one_instance(world: Database) -> None:
     assert loaded(second, "credits")[0].person is loaded(first, "credits")[0].person
 
 
-async def test_the_way_back_is_the_parent(world: Database) -> None:
+async def test_reverse_attribute_of_a_row_is_its_parent(world: Database) -> None:
     albums = await Album.objects.order_by("id").graph("tracks", "cover")
     assert all(track.album is album for album in albums for track in loaded(album, "tracks"))
     assert albums[0].cover.album is albums[0]
@@ -96,7 +96,7 @@ async def test_the_way_back_is_the_parent(world: Database) -> None:
     assert covers[0].album.cover is covers[0]
 
 
-async def test_shapes(world: Database) -> None:
+async def test_shapes_filter_order_and_limit_relations(world: Database) -> None:
     shape = {
         "label": None,
         "tracks": {
@@ -124,7 +124,7 @@ async def test_shapes(world: Database) -> None:
     assert albums[0].label.name == "Obsessed"
 
 
-async def test_a_limit_is_of_each_parent_and_settled_by_the_key(world: Database) -> None:
+async def test_limit_applies_to_each_parent_and_breaks_ties_by_key(world: Database) -> None:
     albums = await Album.objects.order_by("id").graph({"tracks": {"order_by": "-plays", "limit": 1, "tags": None}})
     # Two tracks of the first album have 70 plays.
     assert [[track.id for track in loaded(album, "tracks")] for album in albums] == [[2], [5], [], [7]]
@@ -137,7 +137,7 @@ async def test_a_limit_is_of_each_parent_and_settled_by_the_key(world: Database)
     assert [[track.id for track in loaded(tag, "tracks")] for tag in tags] == [[4, 2], [5, 4], [4, 1], []]
 
 
-async def test_prefetch_objects(world: Database) -> None:
+async def test_graph_takes_prefetch_objects_with_to_attr(world: Database) -> None:
     loud = orm.Prefetch("tracks", Track.objects.filter(plays__gte=50).order_by("-plays", "id"), to_attr="loud")
     single = orm.Prefetch("cover", Cover.objects.filter(colour="red"), to_attr="red")
     albums = await Album.objects.order_by("id").graph(loud, "loud__people", "tracks", single)
@@ -148,7 +148,7 @@ async def test_prefetch_objects(world: Database) -> None:
     assert [who.name for who in loaded(albums[0].loud[0], "people")] == ["Ada"]  # type: ignore[attr-defined]
 
 
-async def test_annotations_are_kept_at_every_level(world: Database) -> None:
+async def test_annotations_at_each_level_are_attributes(world: Database) -> None:
     counted = Track.objects.annotate(n=orm.Count("tags"), share=orm.Avg("tags__id"), upper=orm.functions.Upper("title"))
     counted = counted.order_by("position")
     few = orm.Prefetch("tracks", counted[:2], to_attr="few")
@@ -167,12 +167,12 @@ async def test_annotations_are_kept_at_every_level(world: Database) -> None:
     ]
 
 
-async def test_a_filtered_relation_to_one(world: Database) -> None:
+async def test_filtered_relation_to_one_without_a_match_is_none(world: Database) -> None:
     albums = await Album.objects.order_by("id").graph({"label": {"filter": {"code": "obs"}}})
     assert [loaded(album, "label") and album.label.code for album in albums] == ["obs", None, None, "obs"]
 
 
-async def test_branches_of_the_query_and_its_managers(world: Database) -> None:
+async def test_graph_extends_prefetches_and_starts_at_related_managers(world: Database) -> None:
     albums = await Album.objects.prefetch_related("tracks").order_by("id").graph("tracks__tags", "label")
     assert [len(loaded(album, "tracks")) for album in albums] == [4, 2, 0, 1]
     assert loaded(loaded(albums[0], "tracks")[0], "tags")
@@ -181,7 +181,7 @@ async def test_branches_of_the_query_and_its_managers(world: Database) -> None:
     assert [(track.id, len(loaded(track, "tags"))) for track in tracks] == [(1, 2), (2, 1), (3, 0)]
 
 
-async def test_withheld_relations(world: Database) -> None:
+async def test_noload_and_raiseload_apply_in_a_graph(world: Database) -> None:
     tracks = Track.objects.options(orm.raiseload("album"))
     albums = await Album.objects.options(orm.noload("cover")).graph(orm.Prefetch("tracks", tracks))
     assert albums[0].cover is None
@@ -210,14 +210,14 @@ async def test_graph_suppresses_a_relation_after_the_same_graph_without_the_opti
     assert await cover() is False
 
 
-async def test_instances_remember_the_database(world: Database) -> None:
+async def test_instances_of_using_remember_the_database(world: Database) -> None:
     albums = await Album.objects.using(world).select_related("label").graph("tracks__tags")
     track = loaded(albums[0], "tracks")[0]
     for instance in (albums[0], albums[0].label, track, loaded(track, "tags")[0]):
         assert instance.__dict__["_database"] is world
 
 
-async def test_nothing_is_asked_for_nothing(world: Database) -> None:
+async def test_graph_of_an_empty_query_sends_no_statement(world: Database) -> None:
     with orm.track_queries() as queries:
         assert await Album.objects.none().graph("tracks") == []
         assert await Album.objects.filter(id__in=[]).graph("tracks").as_dicts() == []
@@ -228,7 +228,7 @@ async def test_nothing_is_asked_for_nothing(world: Database) -> None:
     assert [album.id for album in await Album.objects.order_by("id").graph()] == [1, 2, 3, 4]
 
 
-async def test_a_shape_is_planned_once(world: Database) -> None:
+async def test_graph_of_a_known_shape_has_its_plan_cached(world: Database) -> None:
     async def load(plays: int, limit: int, name: str) -> None:
         shape = {"tracks": {"filter": {"plays__gt": plays}, "limit": limit, "tags": {"filter": {"name": name}}}}
         await Album.objects.filter(id__gte=plays).order_by("id")[:limit].graph(shape)
@@ -239,7 +239,7 @@ async def test_a_shape_is_planned_once(world: Database) -> None:
     assert orm.plan_cache_info().misses == planned
 
 
-def test_the_sql_can_be_read(sqlite_url: str) -> None:
+def test_sql_and_repr_show_the_graph(sqlite_url: str) -> None:
     class Thing(orm.Model):
         registry = orm.ModelRegistry(database=Database(sqlite_url))
 
@@ -253,7 +253,7 @@ def test_the_sql_can_be_read(sqlite_url: str) -> None:
     assert repr(Thing.objects.graph()) == "<Graph of Thing: no relations>"
 
 
-async def test_what_a_graph_brought_is_not_loaded_again(world: Database) -> None:
+async def test_load_skips_what_a_graph_loaded(world: Database) -> None:
     (album,) = await Album.objects.filter(id=1).graph("tracks__tags", "label")
     tracks = loaded(album, "tracks")
     with orm.track_queries() as queries:
@@ -269,7 +269,7 @@ async def test_what_a_graph_brought_is_not_loaded_again(world: Database) -> None
     assert tracks[1].album is None
 
 
-async def test_an_instance_can_be_copied(world: Database) -> None:
+async def test_pickled_instance_keeps_its_graph(world: Database) -> None:
     (album,) = await Album.objects.filter(id=1).graph("tracks")
     copied = pickle.loads(pickle.dumps(album))
     assert copied == album

@@ -1,4 +1,4 @@
-"""One round trip, counted at the driver: four levels deep, three branches, for one parent and for a thousand."""
+"""A graph is one round trip, counted at the driver: four levels, three branches, one root row or a thousand."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ PATHS = ("members__tasks__steps__doer", "members__tasks__labels", "room")
 
 
 async def fill(teams: int) -> None:
-    """So many teams: each with two members, each of these with a task, that with two steps and a label."""
+    """Insert teams, each with two members, each of these with a task, and each task with two steps and a label."""
     numbers = range(1, teams + 1)
     await Team.objects.bulk_create({"id": i, "name": f"team {i}"} for i in numbers)
     await Room.objects.bulk_create({"id": i, "team": i} for i in numbers if i % 2)
@@ -80,11 +80,11 @@ async def fill(teams: int) -> None:
 
 
 @pytest.mark.parametrize("teams", [1, 1_000])
-async def test_one_round_trip(any_database: databases.Database, teams: int) -> None:
+async def test_graph_of_five_levels_is_one_round_trip(any_database: databases.Database, teams: int) -> None:
     models.database = any_database
     await models.create_all()
     await fill(teams)
-    # A connection that is kept: opening one, and asking what it is connected to, are no part of this.
+    # Within one connection, so that connecting and asking for the server's version are not counted.
     async with any_database.connection():
         await Team.objects.count()
         with counted_round_trips() as driver, orm.track_queries() as queries:
@@ -108,7 +108,7 @@ async def test_one_round_trip(any_database: databases.Database, teams: int) -> N
     assert rows == teams + 2 + 4
 
 
-async def test_one_round_trip_in_a_transaction(any_database: databases.Database) -> None:
+async def test_graph_in_a_transaction_is_one_round_trip(any_database: databases.Database) -> None:
     models.database = any_database
     await models.create_all()
     await fill(3)
@@ -122,7 +122,7 @@ async def test_one_round_trip_in_a_transaction(any_database: databases.Database)
     assert await Team.objects.count() == 4
 
 
-async def test_an_error_leaves_the_connection_as_it_was(any_database: databases.Database) -> None:
+async def test_connection_is_usable_after_a_graph_fails(any_database: databases.Database) -> None:
     class Parent(orm.Model):
         registry = orm.ModelRegistry(database=any_database)
 

@@ -1,4 +1,4 @@
-"""Random worlds and random shapes: a graph is what queries for each single object build."""
+"""Random rows and random shapes: a graph is what queries for each single instance build."""
 
 from __future__ import annotations
 
@@ -248,8 +248,8 @@ def comparable(value: Any, shape: Mapping[str, Any]) -> Any:
         inner = inner or {}
         if isinstance(found[name], list):
             rows = [comparable(each, inner) for each in found[name]]
-            settled = "order_by" in inner or "limit" in inner
-            found[name] = rows if settled else sorted(rows, key=lambda row: row["id"])
+            is_ordered = "order_by" in inner or "limit" in inner
+            found[name] = rows if is_ordered else sorted(rows, key=lambda row: row["id"])
         else:
             found[name] = comparable(found[name], inner)
     return found
@@ -262,7 +262,7 @@ async def create(database: Database) -> None:
 
 @st.composite
 def cases(draw: st.DrawFn, *, alike: bool) -> tuple[Rows, type[orm.Model], dict[str, Any], int | None]:
-    """A world, a model, a shape of it, and how many of its rows are wanted."""
+    """Rows, a model, a shape of it, and how many of its rows to load."""
     model = draw(st.sampled_from(MODELS))
     shape = draw(shapes(model, {} if alike else None))
     return draw(worlds()), model, shape, draw(st.none() | st.integers(1, 3))
@@ -270,7 +270,7 @@ def cases(draw: st.DrawFn, *, alike: bool) -> tuple[Rows, type[orm.Model], dict[
 
 @settings(max_examples=50)
 @given(case=cases(alike=True))
-async def test_instances(database: Database, case: Any) -> None:
+async def test_random_graph_loads_what_single_queries_build(database: Database, case: Any) -> None:
     rows, model, shape, sliced = case
     await create(database)
     await replace_rows(rows)
@@ -283,8 +283,8 @@ async def test_instances(database: Database, case: Any) -> None:
 
 @settings(max_examples=50)
 @given(case=cases(alike=False))
-async def test_plain_data(database: Database, case: Any) -> None:
-    """Here the same relation may be narrowed in different ways."""
+async def test_as_dicts_of_a_random_graph_is_what_single_queries_build(database: Database, case: Any) -> None:
+    """Here the same relation may be filtered in different ways."""
     rows, model, shape, sliced = case
     await create(database)
     await replace_rows(rows)

@@ -1,4 +1,4 @@
-"""Where all rows of a relation are wanted, their keys are not looked for; and what that must not change."""
+"""A section of which all owners are loaded is not filtered by their keys, and skips rows without an owner."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Skill(orm.Model):
     id = orm.Integer(primary_key=True)
 
 
-# No key is enforced here, so rows may point at nothing.
+# No foreign key is enforced here, so rows may refer to missing ones.
 TABLES = (
     "team (id INTEGER PRIMARY KEY, name VARCHAR(30) NOT NULL)",
     "member (id INTEGER PRIMARY KEY, team INTEGER NOT NULL, mentor INTEGER)",
@@ -54,7 +54,7 @@ TABLES = (
 
 @pytest.fixture
 async def stray_rows(any_database: databases.Database) -> None:
-    """Members, tasks and pairs of which some point at nothing."""
+    """Members, tasks and pairs, some of which refer to missing rows."""
     models.database = any_database
     for table in TABLES:
         await any_database.execute(f"CREATE TABLE {table}")
@@ -71,7 +71,7 @@ async def stray_rows(any_database: databases.Database) -> None:
 
 
 @pytest.mark.parametrize("path", ["members", "members__tasks", "members__skills", "members__pupils__tasks"])
-async def test_rows_that_point_at_nothing_are_passed_over(stray_rows: None, path: str) -> None:
+async def test_graph_skips_rows_without_an_owner(stray_rows: None, path: str) -> None:
     found = snapshot(await Team.objects.order_by("id").graph(path), path)
     expected = snapshot(await Team.objects.order_by("id").prefetch_related(path), path)
     assert found == expected
@@ -79,7 +79,7 @@ async def test_rows_that_point_at_nothing_are_passed_over(stray_rows: None, path
 
 
 @pytest.mark.parametrize("path", ["members__tasks", "members__skills"])
-async def test_nor_are_they_in_plain_data(stray_rows: None, path: str) -> None:
+async def test_as_dicts_skips_rows_without_an_owner(stray_rows: None, path: str) -> None:
     _, name = path.split("__")
     teams = await Team.objects.order_by("id").graph(path).as_dicts()
     expected = {"tasks": [[[0, 1], [2]], [[], [4]], []], "skills": [[[1, 2], []], [[2], []], []]}
@@ -88,7 +88,7 @@ async def test_nor_are_they_in_plain_data(stray_rows: None, path: str) -> None:
     ]
 
 
-async def test_what_owns_them_may_be_loaded_elsewhere_too(stray_rows: None) -> None:
+async def test_owners_that_other_sections_load_too_get_their_rows(stray_rows: None) -> None:
     teams = await Team.objects.order_by("id").graph("members__pupils", "members__mentor")
     members = {member.id: member for team in teams for member in loaded(team, "members")}
     assert sorted(members) == [1, 2, 3, 5]
@@ -96,7 +96,7 @@ async def test_what_owns_them_may_be_loaded_elsewhere_too(stray_rows: None) -> N
     assert members[2].mentor is members[3].mentor is members[1]
 
 
-def test_keys_are_looked_for_where_they_decide(sqlite_url: str) -> None:
+def test_sections_filter_by_keys_only_if_not_all_owners_are_loaded(sqlite_url: str) -> None:
     models.database = orm.Database(sqlite_url)
 
     def sections(query: Any, path: Any) -> list[str]:
@@ -106,7 +106,7 @@ def test_keys_are_looked_for_where_they_decide(sqlite_url: str) -> None:
     for path in ("members", "members__tasks"):
         assert not any(" IN " in sql for sql in sections(teams, path))
         assert not any(" IN " in sql for sql in sections(teams.order_by("name"), path))
-    # Another team's, or nobody's.
+    # Rows may belong to another team, or to none.
     assert [" IN " in sql for sql in sections(teams.filter(id=1), "members__tasks")] == [False, True, True]
     assert [" IN " in sql for sql in sections(teams.limit(1), "members__tasks")] == [False, True, True]
     assert [" IN " in sql for sql in sections(teams.distinct(), "members__tasks")] == [False, True, True]
@@ -115,6 +115,6 @@ def test_keys_are_looked_for_where_they_decide(sqlite_url: str) -> None:
     assert [" IN " in sql for sql in sections(teams, narrowed)] == [False, False, True]
     limited = {"members": {"limit": 1, "tasks": None}}
     assert [" IN " in sql for sql in sections(teams, limited)] == [False, False, True]
-    # Of the other side of pairs, and of a key, not all rows need be wanted.
+    # The rows of the other side of pairs, or of a foreign key, need not all be referred to.
     assert [" IN " in sql for sql in sections(Member.objects, "skills")] == [False, False, True]
     assert [" IN " in sql for sql in sections(Member.objects, "team__members")] == [False, True, True]

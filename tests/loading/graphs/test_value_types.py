@@ -1,4 +1,4 @@
-"""Values of every kind of field come out of a graph as they come out of a query, whatever stands beside them."""
+"""A graph reads the values of each field type as a query does, whichever other models it has."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ PLAIN = {
 
 
 async def fill(database: databases.Database) -> None:
-    """A row with a value in every field, one with none, and rows of other models beside them."""
+    """A row with a value in each field, one without values, and rows of other models."""
     models.database = database
     await models.create_all()
     await Root.objects.create(id=KEY, short="abc", small="1.5")
@@ -117,7 +117,7 @@ async def fill(database: databases.Database) -> None:
     await Leaf.objects.create(id=1, parent=2**40, price="0.123456789", word="leaf")
 
 
-async def test_values_of_every_kind(any_database: databases.Database) -> None:
+async def test_graph_reads_values_of_each_field_as_a_query_does(any_database: databases.Database) -> None:
     await fill(any_database)
     (root,) = await Root.objects.graph({"everything": {"order_by": "id", "leaves": None}})
     empty, full = loaded(root, "everything")
@@ -131,7 +131,7 @@ async def test_values_of_every_kind(any_database: databases.Database) -> None:
     assert (leaf.price, str(leaf.price), leaf.word) == (decimal.Decimal("0.123456789"), "0.123456789", "leaf")
 
 
-async def test_values_of_every_kind_as_plain_data(any_database: databases.Database) -> None:
+async def test_as_dicts_converts_values_of_each_field_to_json(any_database: databases.Database) -> None:
     await fill(any_database)
     found = await Root.objects.graph({"everything": {"order_by": "id", "leaves": None}}).as_dicts()
     assert json.loads(json.dumps(found)) == found
@@ -141,8 +141,8 @@ async def test_values_of_every_kind_as_plain_data(any_database: databases.Databa
     assert found == [{"id": str(KEY), "short": "abc", "small": "1.5", "everything": [empty, full]}]
 
 
-async def test_annotations_of_every_kind(any_database: databases.Database) -> None:
-    """What is computed stands beside columns that are taken for the same type, and are not always."""
+async def test_annotations_of_each_type_read_as_in_a_query(any_database: databases.Database) -> None:
+    """Computed values share no column of the UNION with others: their types may differ from what is expected."""
     await fill(any_database)
     annotated = Everything.objects.annotate(
         many=orm.Count("leaves"),
