@@ -1,4 +1,4 @@
-"""`Field`: a column's SQLAlchemy type, its typesystem validator and its attribute, in one object."""
+"""`Field`: a column's SQLAlchemy type, its validator, its attribute and its lookups' traits, in one object."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ class NoDefault:
         return False
 
     def __reduce__(self) -> str:
-        # Copies and pickles of it are itself.
+        # A copy or an unpickled one is the same object.
         return "NO_DEFAULT"
 
 
-#: Says that there is no default, which None cannot say.
+#: No default was given. None would not do: it can be a default.
 NO_DEFAULT = NoDefault()
 
-#: Types whose values cannot change, so that instances may share them.
+#: Types of immutable values, which instances may share.
 IMMUTABLE = (
     type(None),
     str,
@@ -68,7 +68,7 @@ _numbers = count(1)
 
 
 class ConversionError(ValueError):
-    """A value that a field cannot convert, with a message that does not show the value."""
+    """Raised by `Field.convert` with the reason; the message does not show the value."""
 
 
 class Field(Generic[T]):
@@ -76,13 +76,24 @@ class Field(Generic[T]):
 
     On the class it is an expression (`Note.views`), on an instance the value (`note.views`).
 
-    `default` is a value or a callable without arguments; mutable values are copied for each instance.
-    `server_default` is SQL (a string is taken as the value's text). `choices` are Django's pairs, plain
-    values, or an enum class (whose values are stored). `column` is the column's name, if it is not the
-    field's. `title`, `description` and further options go to the typesystem validator.
+    A subclass with `stored_as=` converts its values to those of another field, and back:
 
-    Raises `FieldError` for options that make no sense.
+        class ColourField(orm.Field[Colour], stored_as=orm.String(max_length=7)):
+            def convert(self, value): ...
+            def to_database(self, value): ...
+
+    Args:
+        default: A value, or a callable without arguments. A mutable value is copied for each instance.
+        server_default: SQL; a string is the text of the value.
+        choices: Django's pairs, plain values, or an enum class, whose values are stored.
+        column: The column's name, if it differs from the field's.
+        options: `title`, `description` and other options of the typesystem validator.
+
+    Raises:
+        FieldError: The options contradict each other.
     """
+
+    # Traits: lookups, orderings, cursors, expressions and functions ask for them.
 
     #: The family of SQL types that stores its values ("text", "integer", …): casts and functions choose SQL by it.
     family: str = ""
@@ -161,7 +172,7 @@ class Field(Generic[T]):
         if not (default is NO_DEFAULT or default is None or callable(default)):
             default = self._converted(default)
         self.default = default
-        # The database numbers integer keys, and a key with a default fills itself.
+        # The database or the default provides the key.
         generated = self.is_numbered or default is not NO_DEFAULT
         self.read_only = read_only or (primary_key and generated)
         self.validator = self._make_validator(**options)
@@ -177,7 +188,7 @@ class Field(Generic[T]):
         return validator
 
     def build_validator(self, **options: Any) -> typesystem.Field:
-        """The typesystem validator of these options."""
+        """Return the typesystem validator with these options."""
         return ConvertingValidator(self, **options)
 
     @property
@@ -227,23 +238,23 @@ class Field(Generic[T]):
         return self.family if storage is None else storage.sql_family
 
     def fast_check(self) -> Inline | None:
-        """A condition, for generated code: true only of a value that the validator would return as it is.
+        """A condition for generated code, true only of values that the validator would return unchanged.
 
-        None if there is none that is simple; then the validator is always asked.
+        None if no cheap condition exists; then the validator is always called.
         """
         if self.exact_type is None or type(self.validator) is not ConvertingValidator:
             return None
         return Inline("type({v}) is {exact_type}", exact_type=self.exact_type)
 
     def convert(self, value: Any) -> Any:
-        """`value` (not None) as the field's Python type.
+        """Convert `value` (not None) to the field's Python type.
 
-        Raises TypeError, ValueError, ArithmeticError or `typesystem.ValidationError`.
+        Raises TypeError, ValueError, ArithmeticError or `typesystem.ValidationError` if that is impossible.
         """
         return value
 
     def to_python(self, value: Any) -> Any:
-        """`value`, as a filter was given it, as the field's Python type: `"5"` is 5 to an Integer.
+        """Convert a filter's value to the field's Python type: `"5"` to 5 for an Integer.
 
         Values are converted, not validated: nothing is trimmed and no length is checked.
         Raises `FieldError` for a value that cannot be converted; the message does not show the value.
@@ -287,23 +298,23 @@ class Field(Generic[T]):
         self.name = self.attname = name
 
     def in_composite_key(self) -> None:
-        """Make this a part of a composite key: the database does not number it, so it must be given."""
+        """Make this a part of a composite key, which the database does not number: a value is required."""
         if self.default is NO_DEFAULT:
             self.read_only = False
             self.validator = copy.copy(self.validator)
             self.validator.read_only = False
 
     def __copy__(self) -> Any:
-        """An unbound copy: the fields of an abstract model are copied to each model that inherits from it."""
-        made = type(self).__new__(type(self))
-        made.__dict__.update(self.__dict__)
-        made.name = made.attname = ""
-        made.model = None
-        return made
+        """An unbound copy. A model has copies of the fields of the abstract models that it inherits from."""
+        copied = type(self).__new__(type(self))
+        copied.__dict__.update(self.__dict__)
+        copied.name = copied.attname = ""
+        copied.model = None
+        return copied
 
     def __repr__(self) -> str:
-        where = f" {self.model.__name__}.{self.name}" if self.model else ""
-        return f"<{type(self).__name__}{where}>"
+        label = f" {self.model.__name__}.{self.name}" if self.model else ""
+        return f"<{type(self).__name__}{label}>"
 
     @property
     def column_name(self) -> str:
@@ -312,19 +323,19 @@ class Field(Generic[T]):
 
     @property
     def max_length(self) -> int | None:
-        """The most characters (or bytes) that the validator lets pass, if it counts them."""
+        """The maximum number of characters or bytes that the validator accepts, if there is one."""
         length: int | None = getattr(self.validator, "max_length", None)
         return length
 
     def descriptors(self) -> dict[str, Any]:
-        """What the metaclass sets on the class, by attribute."""
+        """The descriptors that the metaclass sets on the class, by attribute."""
         return {self.name: self}
 
     def expression(self, model: Any, via: tuple[str, ...] = ()) -> FieldExpression[Any]:
-        """The field as an expression on `model`, reached over the relations in `via`."""
+        """The field as an expression on `model`, reached through the relations in `via`."""
         return FieldExpression(model, self.name, via)
 
-    # Asked where there is no value: see `ModelInfo.fallback_descriptors`.
+    # Called where the instance has no value: see `ModelInfo.fallback_descriptors`.
 
     @overload
     def __get__(self, instance: None, owner: type) -> Expression[T]: ...
@@ -344,13 +355,13 @@ class Field(Generic[T]):
     # Defaults
 
     def has_default(self) -> bool:
-        """Whether a value that is not given is filled in here (and not by the database)."""
+        """Whether Python, not the database, supplies a missing value."""
         if self.default is not NO_DEFAULT:
             return True
         return self.server_default is None and self.validator.has_default()
 
     def get_default(self) -> Any:
-        """The value for a field that was not given. A mutable one is new each time."""
+        """The value for a field that was not given. A mutable value is a new object each time."""
         if self.default is NO_DEFAULT:
             return self.validator.get_default_value()
         if callable(self.default):
@@ -358,18 +369,18 @@ class Field(Generic[T]):
         return copy.deepcopy(self.default)
 
     def sets_on_save(self, *, creating: bool) -> bool:
-        """Whether saving may set the value by `pre_save`, whatever the field holds."""
+        """Whether `pre_save` may replace the value when the instance is saved."""
         return type(self).pre_save is not Field.pre_save
 
     def pre_save(self, creating: bool) -> Any:
-        """The value that saving sets whatever the field holds (`auto_now`), else `NO_DEFAULT`."""
+        """The value that saving sets, whatever the instance has (`auto_now`); `NO_DEFAULT` for none."""
         return NO_DEFAULT
 
     # The column
 
     def make_column(self) -> sqlalchemy.Column[Any]:
         """The SQLAlchemy column of the field."""
-        counts = self.is_numbered and self.default is NO_DEFAULT
+        is_numbered = self.is_numbered and self.default is NO_DEFAULT
         return sqlalchemy.Column(
             self.column_name,
             self.column_type(),
@@ -379,6 +390,6 @@ class Field(Generic[T]):
             unique=self.unique or None,
             server_default=self.server_default,
             comment=self.comment,
-            # Only said of keys, because migrations repeat it.
-            autoincrement="auto" if counts or not self.primary_key else False,
+            # Set for keys only, because migrations render it.
+            autoincrement="auto" if is_numbered or not self.primary_key else False,
         )

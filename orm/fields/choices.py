@@ -1,4 +1,4 @@
-"""`choices=`: reading them, and the validator that holds a field to them."""
+"""The option `choices=`, and the validator that allows only these values."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ Pairs = tuple[tuple[Any, str], ...]
 def read_choices(
     choices: Choices | None, convert: Callable[[Any], Any], exact_type: type | None = None
 ) -> Pairs | None:
-    """Choices as pairs of value and label; `convert` makes each value one of the field's type.
+    """Choices as pairs of value and label.
 
-    Takes pairs (grouped ones too), plain values, or an enum class. Raises `FieldError` for anything else.
+    `choices` are pairs (also in Django's groups), plain values, or an enum class. `convert` converts each value to the
+    field's type; an instance of `exact_type` is a value, even if it is a tuple. Raises `FieldError` for anything else.
     """
     if choices is None:
         return None
@@ -53,9 +54,9 @@ def _pairs(choices: Any, exact_type: type | None) -> list[tuple[Any, str]]:
 
 
 class ChoiceValidator(typesystem.Choice):
-    """`typesystem.Choice` over the values of another validator, whose types it converts.
+    """`typesystem.Choice` whose values another validator converts.
 
-    It has that validator's options as attributes too.
+    It has the options of that validator as attributes, too.
     """
 
     def __init__(
@@ -85,7 +86,7 @@ class ChoiceValidator(typesystem.Choice):
         self.keys = [key for key, _ in pairs]
 
     def validate(self, value: Any) -> Any:
-        """One of the choices. Raises `typesystem.ValidationError`."""
+        """Return the choice that `value` is. Raises `typesystem.ValidationError`."""
         if isinstance(value, enum.Enum):
             value = value.value
         if value is None and self.allow_null:
@@ -104,7 +105,7 @@ class ChoiceValidator(typesystem.Choice):
         return validated
 
     def serialize(self, obj: Any) -> Any:
-        """As the other validator serializes it."""
+        """Serialize as the other validator does."""
         return self.field.serialize(obj)
 
     def __getattr__(self, name: str) -> Any:

@@ -24,7 +24,7 @@ FALSE = frozenset({"false", "f", "0", "off", "no"})
 
 
 class NumberField(Field[T]):
-    """What the numbers have in common: bounds."""
+    """Base class of numbers: bounds."""
 
     is_ordered = is_text_like = is_number = supports_arithmetic = True
 
@@ -32,7 +32,7 @@ class NumberField(Field[T]):
         return column_types.ComputedResult(self.family)
 
     def _within_bounds(self, source: str, **names: Any) -> Inline | None:
-        """`fast_check`, for a number of which `source` says that it is plain."""
+        """`fast_check` for numbers: `source` tests the type; the bounds are added."""
         validator: Any = self.validator
         if validator.multiple_of is not None or validator.precision is not None:
             return None
@@ -46,7 +46,7 @@ class NumberField(Field[T]):
 
 
 class Integer(NumberField[T]):
-    """An integer of 32 bits. As the only primary key it counts up by itself.
+    """A 32-bit integer. The database numbers it if it is the only primary key.
 
     The options `minimum`, `maximum`, `exclusive_minimum`, `exclusive_maximum` and `multiple_of` limit it.
     """
@@ -82,7 +82,7 @@ class Integer(NumberField[T]):
 
 
 class SmallInteger(Integer[T]):
-    """An integer of 16 bits."""
+    """A 16-bit integer."""
 
     @overload
     def __init__(
@@ -102,7 +102,7 @@ class SmallInteger(Integer[T]):
 
 
 class BigInteger(Integer[T]):
-    """An integer of 64 bits."""
+    """A 64-bit integer."""
 
     @overload
     def __init__(
@@ -122,7 +122,7 @@ class BigInteger(Integer[T]):
 
 
 class Float(NumberField[T]):
-    """A float of double precision, finite."""
+    """A finite float of double precision."""
 
     family = "float"
     arithmetic_rank = 2
@@ -154,8 +154,8 @@ class Float(NumberField[T]):
 class Decimal(NumberField[T]):
     """A decimal.Decimal of at most `max_digits` digits, `decimal_places` of them after the point.
 
-    A value with more is refused, never rounded. Columns need both options; the type of an expression, which
-    may have any digits, goes without them.
+    Values with more digits are rejected, never rounded. A column needs both options; as the type of an expression,
+    which may have any number of digits, the field can do without them.
     """
 
     family = "decimal"

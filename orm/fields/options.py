@@ -14,7 +14,7 @@ Choices = type[enum.Enum] | Iterable[Any]
 ServerDefault = str | TextClause | ColumnElement[Any]
 Number = int | float | Decimal
 
-#: Django's names of options that every field has, by which its users ask for ours.
+#: Our name of each option that Django has under another name, for error messages.
 DJANGO_NAMES = {
     "null": "allow_null",
     "db_column": "column",
@@ -27,7 +27,7 @@ DJANGO_NAMES = {
 
 
 class FieldOptions(TypedDict, total=False):
-    """What every field takes, besides `allow_null`."""
+    """Options of every field, besides `allow_null`."""
 
     primary_key: bool
     default: Any
@@ -43,7 +43,7 @@ class FieldOptions(TypedDict, total=False):
 
 
 class CoercedOptions(FieldOptions, total=False):
-    """Options of a field whose validator converts other types, unless told not to."""
+    """Options of a field whose validator converts other types unless `coerce_types=False`."""
 
     coerce_types: bool
 
@@ -70,7 +70,7 @@ class TextOptions(CoercedOptions, total=False):
 
 
 class FormattedOptions(CoercedOptions, total=False):
-    """Options of a value that forms send as text."""
+    """Options of a field that forms send as text."""
 
     allow_blank: bool
 

@@ -19,7 +19,7 @@ from orm.exceptions import FieldError
 from orm.fields.base import ConversionError, Field
 from orm.fields.options import CoercedOptions, FieldOptions, FormattedOptions
 from orm.fields.validators import (
-    PLAIN_JSON,
+    JSON_SCALARS,
     ArrayValidator,
     BinaryValidator,
     EnumValidator,
@@ -53,8 +53,8 @@ class JSON(Field[Any]):
         return column_types.JSON()
 
     def fast_check(self) -> Inline | None:
-        # Choices may be lists and dicts, which no set of them can hold.
-        return Inline("type({v}) in {plain}", plain=PLAIN_JSON - {type(None)}) if self.choices is None else None
+        # Choices may be lists and dicts, which are not hashable.
+        return Inline("type({v}) in {scalars}", scalars=JSON_SCALARS - {type(None)}) if self.choices is None else None
 
     def convert(self, value: Any) -> Any:
         return JSONValidator().validate(value)
@@ -67,7 +67,7 @@ class JSONKey(JSON):
 
 
 class Binary(Field[T]):
-    """Bytes, at most `max_length` of them if that is given."""
+    """Bytes, of any length, or at most `max_length`."""
 
     family = "binary"
     is_ordered = True
@@ -204,8 +204,8 @@ class IPAddress(Field[T]):
 class Enum(Field[T]):
     """A member of an enum.
 
-    It is stored by its name, a member of an integer enum by its value. It can be given as the member, its
-    value or its name.
+    It is stored by its name; a member of an integer enum by its value. It can be given as the member, its value or its
+    name.
     """
 
     family = "enum"
@@ -267,7 +267,7 @@ class Enum(Field[T]):
 
 
 def check_enum(enum_class: Any) -> type[enum.Enum]:
-    """The enum class, if its members can be stored. Raises `FieldError`."""
+    """Return the enum class. Raises `FieldError` if its members cannot be stored."""
     if not (isinstance(enum_class, type) and issubclass(enum_class, enum.Enum)):
         raise FieldError("orm.Enum takes an enum class, such as orm.Enum(Status).")
     if not enum_class.__members__:
@@ -282,8 +282,8 @@ def check_enum(enum_class: Any) -> type[enum.Enum]:
 class Array(Field[T]):
     """A list of values of another field's type; PostgreSQL only.
 
-    `field` is that field: `orm.Array(orm.String(max_length=20))`. The options `min_items`, `max_items` and
-    `unique_items` limit the list. On other databases the table cannot be made (`orm.NotSupportedError`).
+    `field` is the field of the items: `orm.Array(orm.String(max_length=20))`. `min_items`, `max_items` and
+    `unique_items` limit the list. On other databases creating the table raises `orm.NotSupportedError`.
     """
 
     family = "array"

@@ -27,12 +27,12 @@ T = TypeVar("T")
 
 
 def parse(format: str, text: Any) -> Any:
-    """The value of text in one of typesystem's formats. Raises `ValidationError`, or TypeError for other types."""
+    """Parse text in one of typesystem's formats. Raises `ValidationError`, or TypeError for other types."""
     return FORMATS[format].validate(text)
 
 
 class AutoNowField(Field[T]):
-    """A date or datetime that saving can set: always (`auto_now`) or when the row is made (`auto_now_add`)."""
+    """A date or datetime that saving can set: each time (`auto_now`), or when the row is created (`auto_now_add`)."""
 
     def __init__(self, *, auto_now: bool = False, auto_now_add: bool = False, **options: Any) -> None:
         if auto_now and auto_now_add:
@@ -45,7 +45,7 @@ class AutoNowField(Field[T]):
         super().__init__(**options)
 
     def now(self) -> datetime.date:
-        """The present, as this field keeps it."""
+        """The current date or time, as a value of this field."""
         raise NotImplementedError
 
     def sets_on_save(self, *, creating: bool) -> bool:
@@ -101,9 +101,9 @@ class Date(AutoNowField[T]):
 
 
 class DateTime(AutoNowField[T]):
-    """A datetime.datetime in microseconds: an instant with `timezone=True`, else the face of a clock.
+    """A datetime.datetime with microseconds: an instant if `timezone=True`, else wall-clock time.
 
-    With `timezone=True` values need a timezone, and are read back in UTC; without it they cannot have one.
+    With `timezone=True`, values must be aware, and read back in UTC; without it, they must be naive.
     """
 
     family = "datetime"
@@ -155,19 +155,19 @@ class DateTime(AutoNowField[T]):
             if self.timezone and moment.utcoffset() is None:
                 raise ConversionError("it has no timezone, and the field is declared with timezone=True.")
         else:
-            moment = self._of_date_or_text(value)
+            moment = self._from_date_or_text(value)
         if not self.timezone and moment.tzinfo is not None:
             raise ConversionError("it has a timezone, and the field is declared without timezone=True.")
         return moment
 
-    def _of_date_or_text(self, value: Any) -> datetime.datetime:
+    def _from_date_or_text(self, value: Any) -> datetime.datetime:
         if isinstance(value, str) and len(value) <= 10:
             value = parse("date", value)
         if isinstance(value, datetime.date):
             moment = datetime.datetime(value.year, value.month, value.day)
         else:
             moment = parse("datetime", value)
-        # Values are read in UTC, so a filter without a timezone means UTC too.
+        # Values read back in UTC, so a filter without a timezone is taken as UTC.
         if self.timezone and moment.tzinfo is None:
             return moment.replace(tzinfo=datetime.timezone.utc)
         return moment
@@ -182,7 +182,7 @@ class DateTime(AutoNowField[T]):
 
 
 class Time(Field[T]):
-    """A datetime.time in microseconds, without a timezone."""
+    """A datetime.time with microseconds, without a timezone."""
 
     family = "time"
     is_ordered = is_text_like = is_temporal = supports_arithmetic = True
@@ -222,9 +222,9 @@ class Time(Field[T]):
 
 
 class Duration(Field[T]):
-    """A datetime.timedelta in microseconds.
+    """A datetime.timedelta with microseconds.
 
-    Forms give it as ISO 8601 (`P1DT2H30M`) or as `[days ][[hours:]minutes:]seconds[.fraction]`.
+    Forms send it as ISO 8601 (`P1DT2H30M`) or as `[days ][[hours:]minutes:]seconds[.fraction]`.
     """
 
     family = "duration"

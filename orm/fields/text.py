@@ -1,4 +1,4 @@
-"""Text: plain, and with a form (e-mail addresses, URLs)."""
+"""Text, plain or in a format (e-mail addresses, URLs)."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from orm.utils.codegen import Inline
 
 T = TypeVar("T")
 
-#: Other types that have one obvious text.
-PLAIN = (
+#: Other types whose values have one obvious text.
+CONVERTED_TYPES = (
     int,
     float,
     decimal.Decimal,
@@ -36,7 +36,7 @@ PLAIN = (
 
 
 class TextField(Field[T]):
-    """What the text fields have in common."""
+    """Base class of text fields."""
 
     family = "text"
     is_ordered = is_text_like = is_text = True
@@ -48,9 +48,9 @@ class TextField(Field[T]):
         if validator.pattern_regex is not None or validator.format in FORMATS:
             return None
         checks = ["type({v}) is str"]
-        lowest = max(validator.min_length or 0, 0 if validator.allow_blank else 1)
-        if lowest:
-            checks.append("{v}" if lowest == 1 else f"len({{v}}) >= {lowest}")
+        min_length = max(validator.min_length or 0, 0 if validator.allow_blank else 1)
+        if min_length:
+            checks.append("{v}" if min_length == 1 else f"len({{v}}) >= {min_length}")
         if validator.max_length is not None:
             checks.append(f"len({{v}}) <= {validator.max_length}")
         if validator.trim_whitespace:
@@ -60,7 +60,7 @@ class TextField(Field[T]):
     def convert(self, value: Any) -> str:
         if isinstance(value, enum.Enum):
             value = value.value
-        if isinstance(value, (str, *PLAIN)):
+        if isinstance(value, (str, *CONVERTED_TYPES)):
             return str(value)
         raise TypeError
 
@@ -68,8 +68,8 @@ class TextField(Field[T]):
 class String(TextField[T]):
     """Text of at most `max_length` characters.
 
-    Whitespace around it is trimmed unless `trim_whitespace=False`; empty text needs `allow_blank=True`.
-    The options `min_length` and `pattern` (a regular expression) limit it further.
+    Leading and trailing whitespace is removed unless `trim_whitespace=False`. Empty text needs `allow_blank=True`.
+    `min_length` and `pattern` (a regular expression) limit it further.
     """
 
     @overload

@@ -1,4 +1,4 @@
-"""typesystem validators for what typesystem has no field for, or takes too narrowly."""
+"""Validators of types that typesystem does not have, or validates too narrowly."""
 
 # ruff: noqa: RUF012 - typesystem keeps the messages of a class in its attribute `errors`.
 
@@ -29,10 +29,10 @@ CLOCK_DURATION = re.compile(
     re.ASCII,
 )
 
-#: What JSON holds as it is, without a look inside.
-PLAIN_JSON = frozenset({str, int, bool, type(None)})
-#: Where a value is in a JSON document: the place of what it is in, None at the top, and its key or position there.
-Place = tuple["Place | None", "int | str"]
+#: Types whose values JSON holds unchanged. (A float may be infinite.)
+JSON_SCALARS = frozenset({str, int, bool, type(None)})
+#: The path of a value in a JSON document: the path of its container (None for the document), and its key or index.
+JSONPathSegment = tuple["JSONPathSegment | None", "int | str"]
 
 
 class Convertible(Protocol):
@@ -46,10 +46,10 @@ class Convertible(Protocol):
 
 
 class SafeValidator(typesystem.Field):
-    """Says "type" where typesystem fails with another error than its own: on infinity, lists, huge numbers."""
+    """Reports the error "type" where typesystem raises another exception: for infinity, lists, huge numbers."""
 
     def validate(self, value: Any) -> Any:
-        """The value. Raises `ValidationError`."""
+        """Return the value. Raises `ValidationError`."""
         try:
             return super().validate(value)
         except (TypeError, ValueError, ArithmeticError):
@@ -57,7 +57,7 @@ class SafeValidator(typesystem.Field):
 
 
 class ConvertingValidator(typesystem.Field):
-    """The values of a field, and what its `convert` accepts."""
+    """Whatever the `convert` method of a field accepts."""
 
     errors = {"null": "May not be null.", "invalid": "Must be a valid {name}."}
 
@@ -67,7 +67,7 @@ class ConvertingValidator(typesystem.Field):
         self.name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(field).__name__.removesuffix("Field")).lower()
 
     def validate(self, value: Any) -> Any:
-        """The converted value. Raises `ValidationError`."""
+        """Return the converted value. Raises `ValidationError`."""
         if self.allow_null and (value is None or value == ""):
             return None
         if value is None:
@@ -80,7 +80,7 @@ class ConvertingValidator(typesystem.Field):
             raise self.validation_error("invalid") from None
 
     def serialize(self, obj: Any) -> Any:
-        """The value as JSON can hold it."""
+        """Return the value as JSON can hold it."""
         return None if obj is None else self.field.to_json(obj)
 
 
@@ -108,14 +108,14 @@ class DecimalValidator(SafeValidator, typesystem.Decimal):
     def __init__(
         self, *, max_digits: int | None, decimal_places: int | None, coerce_types: bool = True, **options: Any
     ) -> None:
-        # typesystem would refuse decimals too if it were told not to convert.
+        # With coerce_types=False, typesystem would reject decimals, too.
         super().__init__(**options)
         self.converts_text = coerce_types
         self.max_digits = max_digits
         self.decimal_places = decimal_places
 
     def validate(self, value: Any) -> Any:
-        """The Decimal. A float counts with the digits it prints. Raises `ValidationError`."""
+        """Return the Decimal; of a float, that of its printed digits. Raises `ValidationError`."""
         if isinstance(value, str) and not self.converts_text:
             raise self.validation_error("type")
         if isinstance(value, float) and math.isfinite(value):
@@ -128,22 +128,22 @@ class DecimalValidator(SafeValidator, typesystem.Decimal):
 
 
 class DateValidator(typesystem.Date):
-    """A date; of a datetime, its date."""
+    """A date. A datetime is converted to its date."""
 
     def validate(self, value: Any) -> Any:
-        """The date. Raises `ValidationError`."""
+        """Return the date. Raises `ValidationError`."""
         if isinstance(value, datetime.datetime):
             return value.date()
         return super().validate(value)
 
 
 class TimeValidator(typesystem.Time):
-    """A time of day, which has no timezone."""
+    """A time of day without a timezone."""
 
     errors = {**typesystem.Time.errors, "aware": "Must not have a timezone."}
 
     def validate(self, value: Any) -> Any:
-        """The time. Raises `ValidationError`."""
+        """Return the time. Raises `ValidationError`."""
         time = super().validate(value)
         if isinstance(time, datetime.time) and time.tzinfo is not None:
             raise self.validation_error("aware")
@@ -151,7 +151,7 @@ class TimeValidator(typesystem.Time):
 
 
 class DateTimeValidator(typesystem.DateTime):
-    """A datetime with a timezone, or one without."""
+    """An aware datetime, or a naive one."""
 
     errors = {
         **typesystem.DateTime.errors,
@@ -167,7 +167,7 @@ class DateTimeValidator(typesystem.DateTime):
         self.timezone = timezone
 
     def validate(self, value: Any) -> Any:
-        """The datetime. Raises `ValidationError`."""
+        """Return the datetime. Raises `ValidationError`."""
         moment = super().validate(value)
         if isinstance(moment, datetime.datetime):
             if self.timezone and moment.utcoffset() is None:
@@ -178,7 +178,7 @@ class DateTimeValidator(typesystem.DateTime):
 
 
 class DurationValidator(typesystem.Field):
-    """A timedelta, or text of one."""
+    """A timedelta, or its text."""
 
     errors = {
         "null": "May not be null.",
@@ -187,7 +187,7 @@ class DurationValidator(typesystem.Field):
     }
 
     def validate(self, value: Any) -> Any:
-        """The timedelta. Raises `ValidationError`."""
+        """Return the timedelta. Raises `ValidationError`."""
         if isinstance(value, datetime.timedelta):
             return value
         if self.allow_null and (value is None or value == ""):
@@ -202,14 +202,14 @@ class DurationValidator(typesystem.Field):
             raise self.validation_error("format") from None
 
     def serialize(self, obj: Any) -> Any:
-        """As ISO 8601 text: `P1DT2H30M`."""
+        """Return ISO 8601 text: `P1DT2H30M`."""
         return None if obj is None else format_duration(obj)
 
 
 def parse_duration(text: str) -> datetime.timedelta:
-    """The timedelta of ISO 8601 (`P1DT2H30M`) or of `[days ][[hours:]minutes:]seconds[.fraction]`.
+    """Parse ISO 8601 (`P1DT2H30M`) or `[days ][[hours:]minutes:]seconds[.fraction]`.
 
-    `str(timedelta)` is understood too. Raises ValueError, or OverflowError beyond what a timedelta holds.
+    It reads `str(timedelta)`, too. Raises ValueError, or OverflowError for more than a timedelta holds.
     """
     if iso := ISO_DURATION.fullmatch(text):
         sign, *amounts = iso.groups()
@@ -234,7 +234,7 @@ def _seconds(total: Decimal) -> datetime.timedelta:
 
 
 def format_duration(duration: datetime.timedelta) -> str:
-    """ISO 8601 text of a timedelta, which `parse_duration` reads back."""
+    """The ISO 8601 text of a timedelta, which `parse_duration` reads back."""
     sign = "-" if duration < datetime.timedelta(0) else ""
     duration = abs(duration)
     minutes, seconds = divmod(duration.seconds, 60)
@@ -257,7 +257,7 @@ class BinaryValidator(typesystem.Field):
         self.max_length = max_length
 
     def validate(self, value: Any) -> Any:
-        """The bytes. Raises `ValidationError`."""
+        """Return the bytes. Raises `ValidationError`."""
         if value is None and self.allow_null:
             return None
         if value is None:
@@ -271,31 +271,31 @@ class BinaryValidator(typesystem.Field):
 
 
 class UUIDValidator(typesystem.UUID):
-    """A UUID of any version, or text of one."""
+    """A UUID of any version, or its text."""
 
     def validate(self, value: Any) -> Any:
-        """The uuid.UUID. Raises `ValidationError`."""
+        """Return the uuid.UUID. Raises `ValidationError`."""
         if isinstance(value, str):
             try:
                 return uuid.UUID(value.strip())
             except ValueError:
-                # typesystem finds the words for it.
+                # typesystem has the error message.
                 return super().validate(value)
         return super().validate(value)
 
 
 class IPAddressValidator(typesystem.IPAddress):
-    """An IPv4 or IPv6 address, or text of one."""
+    """An IPv4 or IPv6 address, or its text."""
 
     errors = {**typesystem.IPAddress.errors, "scope": "Must not have a scope."}
 
     def validate(self, value: Any) -> Any:
-        """The address object. Raises `ValidationError`."""
+        """Return the address. Raises `ValidationError`."""
         if isinstance(value, str):
             try:
                 value = ipaddress.ip_address(value.strip())
             except ValueError:
-                # typesystem finds the words for it.
+                # typesystem has the error message.
                 return super().validate(value)
         if isinstance(value, (ipaddress.IPv4Interface, ipaddress.IPv6Interface)):
             value = value.ip
@@ -313,7 +313,7 @@ class EnumValidator(typesystem.Choice):
         self.enum_class = enum_class
 
     def validate(self, value: Any) -> Any:
-        """The member. Raises `ValidationError`."""
+        """Return the member. Raises `ValidationError`."""
         if isinstance(value, self.enum_class):
             return value
         if value is None and self.allow_null:
@@ -330,12 +330,12 @@ class EnumValidator(typesystem.Choice):
         raise self.validation_error("choice")
 
     def serialize(self, obj: Any) -> Any:
-        """The member's name."""
+        """Return the member's name."""
         return obj.name if isinstance(obj, enum.Enum) else obj
 
 
 def find_member(enum_class: type[enum.Enum], value: Any) -> enum.Enum | None:
-    """The member that is `value`, has this value, or has this name; None if there is none."""
+    """The member that is `value`, has this value or has this name; None if no member does."""
     if isinstance(value, enum.Enum):
         return value if isinstance(value, enum_class) else None
     candidates = [value]
@@ -351,7 +351,7 @@ def find_member(enum_class: type[enum.Enum], value: Any) -> enum.Enum | None:
 
 
 class JSONValidator(typesystem.Field):
-    """A value that JSON can hold and give back: nested dicts with text keys, lists, and plain values."""
+    """A value that JSON round-trips: nested dicts with text keys, lists, text, numbers, booleans and None."""
 
     errors = {
         "null": "May not be null.",
@@ -362,7 +362,7 @@ class JSONValidator(typesystem.Field):
     }
 
     def validate(self, value: Any) -> Any:
-        """A copy, in which tuples are lists. Raises `ValidationError`."""
+        """Return a copy with lists in place of tuples. Raises `ValidationError`."""
         if value is None and self.allow_null:
             return None
         if value is None:
@@ -376,18 +376,18 @@ class JSONValidator(typesystem.Field):
             raise ValidationError(messages=messages)
         return copied
 
-    def _copy(self, value: Any, place: Place | None, messages: list[Message]) -> Any:
+    def _copy(self, value: Any, path: JSONPathSegment | None, messages: list[Message]) -> Any:
         code = "type"
         if isinstance(value, dict):
             if all(isinstance(key, str) for key in value):
                 return {
-                    key: item if type(item) in PLAIN_JSON else self._copy(item, (place, key), messages)
+                    key: item if type(item) in JSON_SCALARS else self._copy(item, (path, key), messages)
                     for key, item in value.items()
                 }
             code = "invalid_key"
         elif isinstance(value, (list, tuple)):
             return [
-                item if type(item) in PLAIN_JSON else self._copy(item, (place, i), messages)
+                item if type(item) in JSON_SCALARS else self._copy(item, (path, i), messages)
                 for i, item in enumerate(value)
             ]
         elif isinstance(value, float):
@@ -396,22 +396,22 @@ class JSONValidator(typesystem.Field):
             code = "finite"
         elif isinstance(value, (str, int)):
             return value
-        messages.append(Message(text=self.get_error_text(code), code=code, index=index_of(place)))
+        messages.append(Message(text=self.get_error_text(code), code=code, index=index_of(path)))
         return None
 
 
-def index_of(place: Place | None) -> list[int | str]:
-    """The keys and positions that lead to a place."""
+def index_of(path: JSONPathSegment | None) -> list[int | str]:
+    """The keys and indexes of a path, from the document down."""
     index: list[int | str] = []
-    while place is not None:
-        place, step = place
-        index.append(step)
+    while path is not None:
+        path, key = path
+        index.append(key)
     return index[::-1]
 
 
 class ArrayValidator(typesystem.Array):
-    """A list, or a tuple as one."""
+    """A list. A tuple is converted to a list."""
 
     def validate(self, value: Any) -> Any:
-        """The list. Raises `ValidationError`."""
+        """Return the list. Raises `ValidationError`."""
         return super().validate(list(value) if isinstance(value, tuple) else value)

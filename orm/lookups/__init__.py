@@ -1,4 +1,4 @@
-"""Lookups: what a filter compares a field with, and `register()` for one's own."""
+"""Lookups (`exact`, `contains`, …), and `register()` for custom ones."""
 
 from orm.lookups.base import (
     Compared,

@@ -1,7 +1,7 @@
-"""Lookups: how ``exact``, ``icontains``, ``in`` … become SQL, per kind of field.
+"""Lookups: how ``exact``, ``icontains``, ``in`` … become SQL for the fields that have them.
 
-A lookup first prepares the value it was given (once, when the queryset is made) and later, once per query
-shape, renders itself. What is always or never true of a value is known before the database is asked.
+A lookup prepares its value when the queryset is created, and renders the condition once per query shape. Values for
+which the condition is always or never true are recognized in advance, without SQL for the comparison.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
 
 class KnownResult(enum.Enum):
-    """What a lookup's value says without asking the database."""
+    """The result of a condition that is known from the lookup's value alone."""
 
     NEVER = "never"
-    WHEN_NOT_NULL = "whenever there is a value"
+    WHEN_NOT_NULL = "whenever the column is not NULL"
 
 
 class Prepared(NamedTuple):
-    """A lookup's value, made ready: its share of the query's shape, and its arguments."""
+    """A prepared lookup value: the arguments to bind, and the part of the cache key that depends on the value."""
 
     values: tuple[Any, ...]
     variant: Hashable = None
@@ -47,7 +47,7 @@ MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
 
 
 class Lookup:
-    """One lookup; subclass it and `register` it to add your own.
+    """A lookup. Subclass it and `register` the subclass to add one.
 
     `name` is what follows the two underscores. `families`, `requires` or `applies_to()` say which fields have the
     lookup.
@@ -59,13 +59,13 @@ class Lookup:
     requires: ClassVar[Literal["is_ordered", "is_text_like"] | None] = None
     """The trait of the fields that have the lookup; None for all fields."""
     takes_expression: ClassVar[bool] = True
-    """Whether its value may be an expression over the row, such as another field."""
+    """Whether its value may be an expression, such as another field."""
     matches_null: ClassVar[bool] = False
-    """Whether it can be true of NULL, so that a join must keep rows that have nothing to join."""
+    """Whether it can be true of NULL, so that joins must keep rows without a match."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        if "kinds" in cls.__dict__:  # the earlier name
+        if "kinds" in cls.__dict__:  # the earlier name of `families`
             cls.families = cls.__dict__["kinds"]
 
     def applies_to(self, field: Field[Any]) -> bool:
@@ -75,26 +75,26 @@ class Lookup:
         return self.requires is None or bool(getattr(field, self.requires))
 
     def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
-        """The value made ready for `field`. Raises `FieldError` or `QueryError` if it makes no sense."""
+        """Prepare a value for `field`. Raises `FieldError` or `QueryError` for a value that makes no sense."""
         return Prepared((field.to_python(value),))
 
     def operand(self, field: Field[Any], variant: Hashable, bind: Bind) -> ColumnElement[Any]:
-        """The value's place in the statement."""
+        """Bind the value: the operand of `render`."""
         return bind(field.comparison_type())
 
     def render(self, column: ColumnElement[Any], operand: ColumnElement[Any], field: Field[Any]) -> ColumnElement[bool]:
-        """The condition, for an operand that is a bound value or an expression."""
+        """The condition on `column`. `operand` is the bound value, or an expression."""
         raise NotImplementedError
 
     def build(
         self, column: ColumnElement[Any], field: Field[Any], variant: Hashable, bind: Bind
     ) -> ColumnElement[bool]:
-        """The condition on bound values; `bind` is called once for each prepared value, in their order."""
+        """The condition on bound values. `bind` must be called once for each prepared value, in their order."""
         return self.render(column, self.operand(field, variant, bind), field)
 
 
 def refuse_null(lookup: Lookup, field: Field[Any], value: Any) -> None:
-    """Raise `QueryError` for a None that the lookup cannot mean anything by."""
+    """Raise `QueryError` if the value is None, which the lookup could never match."""
     if value is None:
         raise QueryError(
             f"{label(field)}__{lookup.name}=None is never true; use {field.name}__isnull=True or leave it out."
@@ -102,11 +102,13 @@ def refuse_null(lookup: Lookup, field: Field[Any], value: Any) -> None:
 
 
 def label(field: Field[Any]) -> str:
-    """The field's name in messages: ``Note.views``."""
+    """The field's name for messages: ``Note.views``."""
     return f"{field.model.__name__}.{field.name}" if field.model is not None else "the expression"
 
 
 class Exact(Lookup):
+    """Equal to the value."""
+
     name = "exact"
 
     def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
@@ -122,7 +124,7 @@ class Exact(Lookup):
 
 
 class Compared(Lookup):
-    """gt, gte, lt, lte."""
+    """Base class of `gt`, `gte`, `lt` and `lte`."""
 
     requires = "is_ordered"
     above: ClassVar[bool]
@@ -131,7 +133,7 @@ class Compared(Lookup):
     def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
         refuse_null(self, field, value)
         if field.family == "integer" and isinstance(value, (float, decimal.Decimal)) and _is_finite(value):
-            # Between two whole numbers: n < 2.5 is n < 3, n > 2.5 is n > 2.
+            # Round to an integer: n < 2.5 is n < 3, n > 2.5 is n > 2.
             value = math.ceil(value) if self.rounds_up else math.floor(value)
         converted = field.to_python(value)
         if type(converted) is int and not MIN_INTEGER <= converted <= MAX_INTEGER:
@@ -143,16 +145,18 @@ class Compared(Lookup):
 
     @staticmethod
     def compare(left: ColumnElement[Any], right: ColumnElement[Any]) -> ColumnElement[bool]:
-        """The comparison itself."""
+        """Compare two expressions."""
         raise NotImplementedError
 
 
 def _is_finite(value: float | decimal.Decimal) -> bool:
-    # math.isfinite() raises of a signaling NaN.
+    # math.isfinite() raises for a signaling NaN.
     return value.is_finite() if isinstance(value, decimal.Decimal) else math.isfinite(value)
 
 
 class GreaterThan(Compared):
+    """Greater than the value."""
+
     name = "gt"
     above = True
     rounds_up = False
@@ -163,6 +167,8 @@ class GreaterThan(Compared):
 
 
 class GreaterThanOrEqual(Compared):
+    """Greater than the value or equal to it."""
+
     name = "gte"
     above = True
     rounds_up = True
@@ -173,6 +179,8 @@ class GreaterThanOrEqual(Compared):
 
 
 class LessThan(Compared):
+    """Less than the value."""
+
     name = "lt"
     above = False
     rounds_up = True
@@ -183,6 +191,8 @@ class LessThan(Compared):
 
 
 class LessThanOrEqual(Compared):
+    """Less than the value or equal to it."""
+
     name = "lte"
     above = False
     rounds_up = False
@@ -193,6 +203,8 @@ class LessThanOrEqual(Compared):
 
 
 class Range(Lookup):
+    """Between two values, or equal to one of them."""
+
     name = "range"
     requires = "is_ordered"
     takes_expression = False
@@ -202,21 +214,23 @@ class Range(Lookup):
             raise QueryError(f"{label(field)}__range takes two values, (lowest, highest), got {type(value).__name__}.")
         for bound in value:
             refuse_null(self, field, bound)
-        low, high = (field.to_python(bound) for bound in value)
-        if type(low) is int and type(high) is int:
-            if low > MAX_INTEGER or high < MIN_INTEGER:
+        lower, upper = (field.to_python(bound) for bound in value)
+        if type(lower) is int and type(upper) is int:
+            if lower > MAX_INTEGER or upper < MIN_INTEGER:
                 return KnownResult.NEVER
-            low, high = max(low, MIN_INTEGER), min(high, MAX_INTEGER)
-        return Prepared((low, high))
+            lower, upper = max(lower, MIN_INTEGER), min(upper, MAX_INTEGER)
+        return Prepared((lower, upper))
 
     def build(
         self, column: ColumnElement[Any], field: Field[Any], variant: Hashable, bind: Bind
     ) -> ColumnElement[bool]:
-        low, high = bind(field.comparison_type()), bind(field.comparison_type())
-        return column.between(low, high)
+        lower, upper = bind(field.comparison_type()), bind(field.comparison_type())
+        return column.between(lower, upper)
 
 
 class In(Lookup):
+    """Equal to one of several values."""
+
     name = "in"
     takes_expression = False
 
@@ -224,10 +238,10 @@ class In(Lookup):
         if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
             raise QueryError(f"{label(field)}__in takes a list of values or a queryset, got {type(value).__name__}.")
         items = tuple(value)
-        plain = field.exact_type
-        if plain is None or set(map(type, items)) != {plain}:
+        exact_type = field.exact_type
+        if exact_type is None or set(map(type, items)) != {exact_type}:
             items = tuple([field.to_python(item) for item in items if item is not None])
-        elif plain is not int or (min(items) >= MIN_INTEGER and max(items) <= MAX_INTEGER):
+        elif exact_type is not int or (min(items) >= MIN_INTEGER and max(items) <= MAX_INTEGER):
             return Prepared((items,))
         items = tuple([item for item in items if type(item) is not int or MIN_INTEGER <= item <= MAX_INTEGER])
         return Prepared((items,)) if items else KnownResult.NEVER
@@ -239,6 +253,8 @@ class In(Lookup):
 
 
 class IsNull(Lookup):
+    """NULL (True), or not NULL (False)."""
+
     name = "isnull"
     takes_expression = False
     matches_null = True
@@ -304,6 +320,8 @@ def text_of(field: Field[Any], column: ColumnElement[Any]) -> ColumnElement[Any]
 
 
 class RegexLookup(TextLookup):
+    """Matches a regular expression."""
+
     name = "regex"
     operator = "regex"
     takes_expression = False
@@ -320,52 +338,68 @@ class RegexLookup(TextLookup):
 
 
 class IRegexLookup(RegexLookup):
+    """Matches a regular expression, case-insensitively."""
+
     name = "iregex"
     ignore_case = True
 
 
 class ContainsLookup(TextLookup):
+    """Contains the text."""
+
     name = "contains"
     operator = "contains"
 
 
 class IContainsLookup(ContainsLookup):
+    """Contains the text, case-insensitively."""
+
     name = "icontains"
     ignore_case = True
 
 
 class StartsWithLookup(TextLookup):
+    """Starts with the text."""
+
     name = "startswith"
     operator = "startswith"
 
 
 class IStartsWithLookup(StartsWithLookup):
+    """Starts with the text, case-insensitively."""
+
     name = "istartswith"
     ignore_case = True
 
 
 class EndsWithLookup(TextLookup):
+    """Ends with the text."""
+
     name = "endswith"
     operator = "endswith"
 
 
 class IEndsWithLookup(EndsWithLookup):
+    """Ends with the text, case-insensitively."""
+
     name = "iendswith"
     ignore_case = True
 
 
 class IExactLookup(TextLookup):
+    """Equal to the text, case-insensitively."""
+
     name = "iexact"
     operator = "exact"
     ignore_case = True
 
 
 lookups: dict[str, list[Lookup]] = {}
-"""The registered lookups by name; of several, the one that a field has is the first that applies to it."""
+"""The registered lookups by name. A field has the first of a name that applies to it."""
 
 
 def register(lookup: type[Lookup]) -> type[Lookup]:
-    """Make a lookup known by its name; usable as a class decorator.
+    """Register a lookup under its name. Can be used as a class decorator.
 
         @orm.lookups.register
         class NotEqual(orm.lookups.Exact):
@@ -376,8 +410,8 @@ def register(lookup: type[Lookup]) -> type[Lookup]:
 
         await Note.objects.filter(views__ne=3)
 
-    It replaces an earlier lookup of its name for the fields that it applies to. One for some fields only goes before
-    one for all fields, in whatever order they are registered.
+    It replaces earlier lookups of its name for the fields that it applies to. A lookup for some fields takes precedence
+    over one for all fields, in whatever order they are registered.
     """
     same_name = lookups.setdefault(lookup.name, [])
     position = 0 if _is_for_some(lookup) else sum(_is_for_some(type(other)) for other in same_name)
@@ -390,7 +424,7 @@ def _is_for_some(lookup: type[Lookup]) -> bool:
 
 
 def find_lookup(field: Field[Any], name: str) -> Lookup | None:
-    """The lookup of this name for such a field, if there is one."""
+    """The field's lookup of this name; None if it has none."""
     return next((lookup for lookup in lookups.get(name, ()) if lookup.applies_to(field)), None)
 
 
@@ -403,14 +437,14 @@ for _lookup in (
 
 
 def lookup_for(field: Field[Any], name: str) -> Lookup:
-    """The lookup of this name. Raises `FieldError` if there is none or it is not for this kind of field."""
-    found = find_lookup(field, name)
+    """The field's lookup of this name. Raises `FieldError` if it has none."""
+    lookup = find_lookup(field, name)
     if name not in lookups and isinstance(field, ForeignKey):
         raise field.target._meta.unknown(name.split("__")[0], f"part of a lookup over {label(field)}", lookups)
-    if found is None:
+    if lookup is None:
         names = [*sorted(name for name in lookups if find_lookup(field, name)), *names_for(field)]
         raise FieldError(
             f"{label(field)} is a {type(field).__name__}, which has no lookup {name!r}. "
             f"Its lookups are: {', '.join(names)}."
         )
-    return found
+    return lookup

@@ -1,4 +1,4 @@
-"""Lookups of JSON: of a document (``data__has_key="a"``) and of what it has under a key (``data__a__gt=3``).
+"""Lookups of JSON documents (``data__has_key="a"``) and of the values under their keys (``data__a__gt=3``).
 
 A key that is missing is NULL, and no lookup but ``isnull`` is true of it; ``data__a=None`` asks for a null in the
 document. Numbers are compared with numbers and texts with texts, on every database; what is neither is in no order.
@@ -27,14 +27,14 @@ JSON = frozenset({"json"})
 
 @register
 class KeyExact(lookups.Exact):
-    """What a document has under a key is the same JSON."""
+    """The value under a key equals a JSON value."""
 
     def applies_to(self, field: Field[Any]) -> bool:
-        """Whether the field is a key's value."""
+        """Whether the field is the value under a key."""
         return isinstance(field, JSONKey)
 
     def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
-        """The value as JSON."""
+        """Prepare a JSON value."""
         return Prepared((field.to_python(value),))
 
     def build(
@@ -51,7 +51,7 @@ class KeyExact(lookups.Exact):
 
 
 class KeyIsNull(Lookup):
-    """What a document has under a key is null: what ``data__a=None`` means."""
+    """The value under a key is JSON's null: ``data__a=None``."""
 
     name = "exact"
     # As in Django, exclude() leaves rows without a document out.
@@ -68,13 +68,13 @@ KEY_IS_NULL = KeyIsNull()
 
 
 def as_operand(column: ColumnElement[Any], operand: ColumnElement[Any]) -> ColumnElement[Any]:
-    """JSON as what it is compared with: its text, or its number."""
+    """The JSON value as text or as a number, whichever the operand is."""
     is_text = isinstance(column_types.unconverted(operand.type), (column_types.Text, column_types.String))
     return SQLFunction("json_string" if is_text else "json_number", column)
 
 
 def _scalar(lookup: Lookup, field: Field[Any], value: Any) -> str:
-    """Whether a value is a "number" or a "string": nothing else has an order."""
+    """Whether the value is a "number" or a "string". Raises `QueryError` for others, which have no order."""
     refuse_null(lookup, field, value)
     if isinstance(value, str):
         return "string"
@@ -95,12 +95,12 @@ def _or_false(condition: ColumnElement[bool], column: ColumnElement[Any]) -> Col
 
 
 class JSONCompared(lookups.Compared):
-    """gt, gte, lt, lte."""
+    """Base class of `gt`, `gte`, `lt` and `lte`."""
 
     families = JSON
 
     def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
-        """The number or text."""
+        """Prepare a number or text."""
         return Prepared((value,), variant=_scalar(self, field, value))
 
     def build(
@@ -118,61 +118,61 @@ class JSONCompared(lookups.Compared):
 
 @register
 class JSONGreaterThan(JSONCompared, lookups.GreaterThan):
-    """More."""
+    """Greater than the value."""
 
 
 @register
 class JSONGreaterThanOrEqual(JSONCompared, lookups.GreaterThanOrEqual):
-    """More or equal."""
+    """Greater than the value or equal to it."""
 
 
 @register
 class JSONLessThan(JSONCompared, lookups.LessThan):
-    """Less."""
+    """Less than the value."""
 
 
 @register
 class JSONLessThanOrEqual(JSONCompared, lookups.LessThanOrEqual):
-    """Less or equal."""
+    """Less than the value or equal to it."""
 
 
 @register
 class JSONRange(lookups.Range):
-    """Between two numbers or two texts, both included."""
+    """Between two numbers or two texts, or equal to one of them."""
 
     families = JSON
 
     def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
-        """The two."""
+        """Prepare the two bounds."""
         if not isinstance(value, (tuple, list)) or len(value) != 2:
             raise QueryError(f"{label(field)}__range takes two values, (lowest, highest), got {type(value).__name__}.")
-        low, high = value
-        variant = _scalar(self, field, low)
-        if _scalar(self, field, high) != variant:
+        lower, upper = value
+        variant = _scalar(self, field, lower)
+        if _scalar(self, field, upper) != variant:
             raise QueryError(f"{label(field)}__range takes two numbers or two texts, not one of each.")
-        return Prepared((low, high), variant=variant)
+        return Prepared((lower, upper), variant=variant)
 
     def build(
         self, column: ColumnElement[Any], field: Field[Any], variant: Hashable, bind: Bind
     ) -> ColumnElement[bool]:
         """The condition."""
-        low, high = _bound(variant, bind), _bound(variant, bind)
-        return _or_false(SQLFunction(f"json_{variant}", column).between(low, high), column)
+        lower, upper = _bound(variant, bind), _bound(variant, bind)
+        return _or_false(SQLFunction(f"json_{variant}", column).between(lower, upper), column)
 
 
 @register
 class JSONIn(lookups.In):
-    """One of several JSON values."""
+    """Equal to one of several JSON values."""
 
     families = JSON
 
     def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
-        """The values, as one JSON document."""
+        """Prepare the values as one JSON document."""
         if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
             raise QueryError(f"{label(field)}__in takes a list of values, got {type(value).__name__}.")
-        # Each in a list of its own, which is JSON that no database takes for anything else.
-        listed = [[field.to_database(field.to_python(item))] for item in value if item is not None]
-        return Prepared((listed,)) if listed else KnownResult.NEVER
+        # Each item is wrapped in a list, because some databases treat bare JSON scalars as SQL values.
+        items = [[field.to_database(field.to_python(item))] for item in value if item is not None]
+        return Prepared((items,)) if items else KnownResult.NEVER
 
     def build(
         self, column: ColumnElement[Any], field: Field[Any], variant: Hashable, bind: Bind
@@ -181,24 +181,24 @@ class JSONIn(lookups.In):
         return SQLFunction("json_in", column, bind(column_types.JSON()))
 
 
-class JSONHolds(Lookup):
-    """A lookup of one JSON document in another."""
+class JSONOperandLookup(Lookup):
+    """Base class of lookups with a JSON document as operand."""
 
     families = JSON
 
     def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
-        """The document."""
+        """Prepare the document."""
         refuse_null(self, field, value)
         return Prepared((field.to_database(field.to_python(value)),))
 
     def operand(self, field: Field[Any], variant: Hashable, bind: Bind) -> ColumnElement[Any]:
-        """The document's place in the statement."""
+        """Bind the document."""
         return bind(column_types.JSON())
 
 
 @register
-class JSONContains(JSONHolds):
-    """The document holds another: all its keys with their values, all items of its arrays."""
+class JSONContains(JSONOperandLookup):
+    """The document contains another: all its keys with their values, all items of its arrays."""
 
     name = "contains"
 
@@ -208,8 +208,8 @@ class JSONContains(JSONHolds):
 
 
 @register
-class JSONContainedBy(JSONHolds):
-    """The document is held by another."""
+class JSONContainedBy(JSONOperandLookup):
+    """The document is contained in another."""
 
     name = "contained_by"
 
@@ -219,30 +219,30 @@ class JSONContainedBy(JSONHolds):
 
 
 @register
-class HasKeys(JSONHolds):
+class HasKeys(JSONOperandLookup):
     """The document is an object with all these keys."""
 
     name = "has_keys"
     takes_expression = False
-    call: ClassVar[str] = "json_has_keys"
+    sql_name: ClassVar[str] = "json_has_keys"
 
     def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
-        """The keys."""
+        """Prepare the keys."""
         if not isinstance(value, (list, tuple, set, frozenset)):
             raise QueryError(f"{label(field)}__{self.name} takes a list of keys, got {type(value).__name__}.")
         return Prepared(([str(key) for key in value],))
 
     def render(self, column: ColumnElement[Any], operand: ColumnElement[Any], field: Field[Any]) -> ColumnElement[bool]:
         """The condition."""
-        return SQLFunction(self.call, column, operand)
+        return SQLFunction(self.sql_name, column, operand)
 
 
 @register
 class HasAnyKeys(HasKeys):
-    """The document is an object with one of these keys at least."""
+    """The document is an object with at least one of these keys."""
 
     name = "has_any_keys"
-    call = "json_has_any_keys"
+    sql_name = "json_has_any_keys"
 
 
 @register
@@ -252,7 +252,7 @@ class HasKey(HasKeys):
     name = "has_key"
 
     def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
-        """The key."""
+        """Prepare the key."""
         if not isinstance(value, (str, int)):
             raise QueryError(f"{label(field)}__has_key takes a key, got {type(value).__name__}.")
         return Prepared(([str(value)],))

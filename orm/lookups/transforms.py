@@ -1,6 +1,6 @@
-"""Transforms: functions that lookups and names go through, such as the year in ``created__year__gt=2020``.
+"""Transforms: functions applied to a field within a name, such as the year in ``created__year__gt=2020``.
 
-Register a function of your own to use it in names, on fields of the kinds given:
+Register a function to use it in names, after fields of the given families:
 
     @orm.transforms.register("length", "text")
     class Length(orm.Func[int]):
@@ -26,34 +26,34 @@ from orm.functions.base import Func
 FuncType = TypeVar("FuncType", bound="type[Func[Any]]")
 
 transforms: dict[tuple[str, str], type[Func[Any]]] = {}
-"""By the kind of field, and the name."""
+"""The registered transforms by family and name."""
 
 
-def register(name: str, *kinds: str) -> Callable[[FuncType], FuncType]:
-    """A class decorator: ``__name`` after a field of these kinds (`Field.kind`) is this function of it.
+def register(name: str, *families: str) -> Callable[[FuncType], FuncType]:
+    """A class decorator: ``__name`` after a field of these families (`Field.family`) applies the function to it.
 
-    The function is made with one argument. Raises `FieldError` for a name that cannot be part of a lookup.
+    The function is created with one argument. Raises `FieldError` for a name that cannot be part of a lookup.
     """
-    if not name.isidentifier() or "__" in name or name.startswith("_") or name.endswith("_") or not kinds:
-        raise FieldError(f"{name!r} cannot be a transform's name, which is one word; and it needs a kind of field.")
+    if not name.isidentifier() or "__" in name or name.startswith("_") or name.endswith("_") or not families:
+        raise FieldError(f"{name!r} cannot be a transform's name, which is one word; and it needs a family of fields.")
 
     def add(function: FuncType) -> FuncType:
-        for kind in kinds:
-            transforms[kind, name] = function
+        for family in families:
+            transforms[family, name] = function
         return function
 
     return add
 
 
 def transform_for(field: Field[Any], name: str) -> Func[Any] | None:
-    """The transform of this name for such a field."""
-    found = transforms.get((field.family, name))
-    return None if found is None else found(F(field.name))
+    """The field's transform of this name, applied to it; None if it has none."""
+    transform = transforms.get((field.family, name))
+    return None if transform is None else transform(F(field.name))
 
 
 def names_for(field: Field[Any]) -> Iterable[str]:
-    """The names of the transforms that there are for such a field."""
-    return sorted(name for kind, name in transforms if kind == field.family)
+    """The names of the field's transforms."""
+    return sorted(name for family, name in transforms if family == field.family)
 
 
 _part: type[dates.Extract]
