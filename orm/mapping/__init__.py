@@ -1,1 +1,1 @@
-"""What a model class declares: its fields, table, constraints, constructor and validators."""
+"""A model class as declared: its fields, table, constraints, constructor and validator."""

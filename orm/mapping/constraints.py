@@ -1,4 +1,4 @@
-"""What `class Meta` says of a table beyond its columns: unique together, checks, indexes."""
+"""The constraints and indexes of a model's `class Meta`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class UniqueConstraint:
-    """These fields together are unique; for `Meta.constraints`.
+    """A unique constraint on several fields, for `Meta.constraints`.
 
     constraints = [orm.UniqueConstraint("album", "position", name="one_track_per_position")]
     """
@@ -31,11 +31,11 @@ class UniqueConstraint:
 
 
 class CheckConstraint:
-    """A condition that each row must meet, in SQL; for `Meta.constraints`.
+    """A condition in SQL that each row must meet, for `Meta.constraints`.
 
         constraints = [orm.CheckConstraint("position > 0", name="position_is_positive")]
 
-    The SQL is the application's own and names columns, not fields.
+    The SQL is used as it is, and refers to columns, not fields.
     """
 
     def __init__(self, sql: str, *, name: str) -> None:
@@ -48,7 +48,7 @@ class CheckConstraint:
 
 
 class Index:
-    """An index over these fields; for `Meta.indexes`. ``-name`` sorts that field descending.
+    """An index on these fields, for `Meta.indexes`. ``-name`` is descending.
 
     indexes = [orm.Index("album", "-position"), orm.Index("code", unique=True, name="by_code")]
     """
@@ -62,10 +62,9 @@ class Index:
 
     def attach(self, info: ModelInfo, table: sqlalchemy.Table) -> None:
         """Add the index to the model's table."""
-        bare = [name.removeprefix("-") for name in self.fields]
-        columns = info.column_names(bare, "Meta.indexes")
+        columns = info.column_names([name.removeprefix("-") for name in self.fields], "Meta.indexes")
         terms: list[Any] = [
-            table.c[column].desc() if given.startswith("-") else table.c[column]
-            for given, column in zip(self.fields, columns, strict=True)
+            table.c[column].desc() if name.startswith("-") else table.c[column]
+            for name, column in zip(self.fields, columns, strict=True)
         ]
         sqlalchemy.Index(self.name, *terms, unique=self.unique)

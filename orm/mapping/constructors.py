@@ -1,7 +1,7 @@
-"""Constructors: code generated per model that fills a new instance from keyword arguments.
+"""Constructors: generated functions, one per model, that fill a new instance from keyword arguments.
 
-Each name is a parameter, and each value is stored as an attribute, so that the interpreter makes no dict: neither of
-the arguments nor of what the instance holds.
+Each name is a parameter, and each value is assigned as an attribute, so that the interpreter creates no dict: neither
+of the arguments nor of the attributes.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ Constructor = Callable[..., None]
 
 
 def constructor_of(info: ModelInfo) -> Constructor:
-    """A function of a new instance and, by name, values of its fields; what is left out takes its default.
+    """Generate a function that takes a new instance and the values of its fields, and fills in defaults.
 
-    It raises `FieldError` for a name that is no field.
+    The function raises `FieldError` for an unknown name.
     """
-    # Names of ours begin with an underscore, as no field's does.
+    # The names that the code adds begin with an underscore; those of fields do not.
     scope: dict[str, Any] = {"_missing": object(), "_unknown": info.unknown, "_set_pk": info.set_pk}
     names = list(dict.fromkeys([*info.fields, *info.by_attname, *info.composed]))
     lines = [
@@ -40,7 +40,7 @@ def constructor_of(info: ModelInfo) -> Constructor:
         if not field.has_default():
             continue
         default, name = _default(field, position, scope), field.attname
-        if _is_plain(info, field):
+        if _is_plain_attribute(info, field):
             lines.append(f"_self.{name} = {default} if {name} is _missing else {name}")
             names.remove(name)
         else:
@@ -52,21 +52,21 @@ def constructor_of(info: ModelInfo) -> Constructor:
     parameters = ", ".join(f"{name}=_missing" for name in dict.fromkeys([*info.fields, *info.settable, "pk"]))
     body = "".join(f"\n    {line}" for line in lines)
     source = f"def __init__(_self, /, *, {parameters}, **_others):{body}"
-    made: Constructor = generate("constructor", source, scope)["__init__"]
-    made.__module__, made.__qualname__ = info.model.__module__, f"{info.model.__qualname__}.__init__"
-    return made
+    constructor: Constructor = generate("constructor", source, scope)["__init__"]
+    constructor.__module__, constructor.__qualname__ = info.model.__module__, f"{info.model.__qualname__}.__init__"
+    return constructor
 
 
 def _default(field: Field[Any], position: int, scope: dict[str, Any]) -> str:
-    """The code of a field's default: of what all instances share, or of a call."""
+    """The code of a field's default: a shared object, or a call."""
     default = field.validator.default if field.default is NO_DEFAULT else field.default
     shared = isinstance(default, IMMUTABLE)
     scope[f"_default{position}"] = default if shared or callable(field.default) else field.get_default
     return f"_default{position}" if shared else f"_default{position}()"
 
 
-def _is_plain(info: ModelInfo, field: Field[Any]) -> bool:
-    """Whether only its own argument gives the field a value, and no descriptor has a say in it."""
+def _is_plain_attribute(info: ModelInfo, field: Field[Any]) -> bool:
+    """Whether the argument alone sets the field, without a descriptor and without other arguments."""
     if field.primary_key or field.attname != field.name or info.composed:
         return False
     descriptor = type(inspect.getattr_static(info.model, field.name, None))

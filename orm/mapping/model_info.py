@@ -1,4 +1,4 @@
-"""What is known of one model: its fields, keys, table, validators and options."""
+"""`ModelInfo`: the fields, keys, relations, table, validators and options of one model."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from orm.relations import (
 if TYPE_CHECKING:
     from orm.models import Model, ModelRegistry
 
-# What a name was given as where a value is written.
-WRITTEN = frozenset({"an argument", "a value to update", "one of update_fields", "a field of bulk_update()"})
+# The contexts of a name, for `ModelInfo.unknown`, in which a value is written.
+WRITE_CONTEXTS = frozenset({"an argument", "a value to update", "one of update_fields", "a field of bulk_update()"})
 META_OPTIONS = ("tablename", "ordering", "abstract", "indexes", "constraints", "schema", "get_latest_by")
 
 
 @dataclass(frozen=True)
 class MetaOptions:
-    """What a model's ``class Meta`` (or an older spelling of it) says."""
+    """The options of a model's ``class Meta``, or of an older spelling of it."""
 
     tablename: str
     ordering: tuple[Any, ...] = ()
@@ -49,32 +49,34 @@ class MetaOptions:
 
 
 def read_meta(name: str, namespace: Mapping[str, Any], bases: tuple[type, ...]) -> MetaOptions:
-    """The options of the class statement `name`; as in Django, an abstract model's Meta is inherited.
+    """Read the options of the model `name`. As in Django, the Meta of an abstract model is inherited.
 
-    Raises `FieldError` for an option that is not known.
+    Raises `FieldError` for an unknown option.
     """
-    own = namespace.get("Meta")
-    meta = own or next(filter(None, (getattr(base, "Meta", None) for base in bases)), None)
-    given = {key: getattr(meta, key) for key in dir(meta) if key[0] != "_"} if meta else {}
-    for key in given:
+    class_meta = namespace.get("Meta")
+    meta = class_meta or next(filter(None, (getattr(base, "Meta", None) for base in bases)), None)
+    options = {key: getattr(meta, key) for key in dir(meta) if key[0] != "_"} if meta else {}
+    for key in options:
         if key not in META_OPTIONS:
             raise FieldError(f"{name}.Meta.{key} is not an option. The options are {', '.join(META_OPTIONS)}.")
-    if isinstance(given.get("ordering"), str):
-        raise FieldError(f"{name}.Meta.ordering must be a list, such as [{given['ordering']!r}].")
-    said = vars(own) if own else {}
-    latest = given.get("get_latest_by", ())
-    tablename = said.get("tablename") or namespace.get("tablename") or namespace.get("__tablename__") or name.lower()
+    if isinstance(options.get("ordering"), str):
+        raise FieldError(f"{name}.Meta.ordering must be a list, such as [{options['ordering']!r}].")
+    not_inherited = vars(class_meta) if class_meta else {}
+    latest = options.get("get_latest_by", ())
+    tablename = (
+        not_inherited.get("tablename") or namespace.get("tablename") or namespace.get("__tablename__") or name.lower()
+    )
     return MetaOptions(
         tablename=tablename,
-        abstract=said.get("abstract", False),
-        schema=given.get("schema"),
+        abstract=not_inherited.get("abstract", False),
+        schema=options.get("schema"),
         get_latest_by=(latest,) if isinstance(latest, str) else tuple(latest),
-        **{key: tuple(given.get(key, ())) for key in ("ordering", "indexes", "constraints")},
+        **{key: tuple(options.get(key, ())) for key in ("ordering", "indexes", "constraints")},
     )
 
 
 class ModelInfo:
-    """One model's fields and what follows from them. Reached as `Model._meta`."""
+    """The fields of one model and everything derived from them. Available as `Model._meta`."""
 
     def __init__(
         self,
@@ -96,27 +98,27 @@ class ModelInfo:
         self.fields = fields
         self.many_to_many = many_to_many
         self.composed = composed or {}
-        """The relations that are kept in fields of the model."""
-        # Declared in the spelling of orm 0.1 or 0.3, whose code relies on three odd behaviours: a null relation
-        # is an instance without a key, a filter across a relation loads it, exclude(clause) filters.
+        """The relations that are stored in several fields of the model."""
+        # Declared in the spelling of orm 0.1 or 0.3, where code relies on three peculiarities: a null relation is an
+        # instance without a key, a filter across a relation loads it, and exclude(clause) filters.
         self.legacy = legacy
         self.fallback_descriptors: dict[str, Any] = {}
-        """The descriptors of the fields whose values are ordinary attributes, by attribute. They are not put on the
-        class, where they would slow down each value that is stored: what an instance does not have leads here."""
+        """The descriptors of fields whose values are plain instance attributes, by attribute. On the class they would
+        slow down every assignment, so they are looked up here if the instance lacks the attribute."""
         self.table: sqlalchemy.Table | None = None
-        # What planning has resolved of this model: paths, lookups by their keyword, the ordering of Meta and by key.
+        # Caches of resolved names: paths, lookups by keyword, the orderings by Meta and by primary key.
         self.paths: dict[str, Any] = {}
         self.lookups: dict[str, Any] = {}
         self.default_order: tuple[Any, ...] | None = None
         self.pk_order: tuple[Any, ...] | None = None
-        self.own_orders: dict[str, tuple[Any, ...]] = {}
-        """What names of the model's own columns order by, worked out once."""
+        self.column_orders: dict[str, tuple[Any, ...]] = {}
+        """The resolved orderings by columns of the model itself, by name."""
         self.objects: dict[Any, Any] = {}
         self._ends: list[ReverseRelation | ManyToManySide] = []
 
     @property
     def registry(self) -> ModelRegistry:
-        """The model's registry; an abstract model may have none."""
+        """The model's registry. Raises `FieldError` for an abstract model without one."""
         if self._registry is None:
             raise FieldError(f"{self.name} is abstract and has no registry.")
         return self._registry
@@ -127,29 +129,29 @@ class ModelInfo:
         return tuple(by_column[column] for column in columns)
 
     def add_relation(self, relation: ReverseRelation | ManyToManySide) -> None:
-        """Take note of an end of a relation that is no field of the model: a way back, or a many-to-many one.
+        """Add a relation that is not a field of the model: a reverse relation, or one side of a many-to-many relation.
 
-        Raises `FieldError` if its name, or that of its attribute, is taken. Models in the spelling of `orm` 0.x, which
-        has no ways back, do without one then.
+        Raises `FieldError` if its name or attribute is taken. Models in the spelling of `orm` 0.x, which has no reverse
+        relations, then go without it.
         """
         if relation.accessor.endswith("+") or relation in self._ends:
-            return  # As in Django: a related_name that ends with a plus hides the way back.
-        taken = self._taken(relation)
-        if taken is not None and not relation.relation.model._meta.legacy:
+            return  # As in Django, a related_name that ends with a plus hides the reverse relation.
+        conflict = self._conflict(relation)
+        if conflict is not None and not relation.relation.model._meta.legacy:
             declared = relation.relation.label
             raise FieldError(
-                f"{declared} gives {self.name} {taken}. Give {declared} another related_name=, or "
+                f"{declared} gives {self.name} {conflict}. Give {declared} another related_name=, or "
                 f"related_name='+' for no reverse relation."
             )
-        same = [end for end in self._ends if end.name == relation.name or end.accessor == relation.accessor]
-        for other in same:
-            self.drop_relation(other.relation)
-        if taken is None:
+        replaced = [end for end in self._ends if end.name == relation.name or end.accessor == relation.accessor]
+        for end in replaced:
+            self.drop_relation(end.relation)
+        if conflict is None:
             self._ends.append(relation)
         self.clear_caches()
 
     def drop_relation(self, declared: ForeignKey[Any] | CompositeForeignKey[Any] | ManyToMany[Any]) -> None:
-        """Undo `add_relation` for the ends of this relation, and take the attributes away."""
+        """Undo `add_relation` for both ends of a relation, and remove their attributes."""
         for end in [end for end in self._ends if end.relation is declared]:
             self._ends.remove(end)
             if getattr(vars(self.model).get(end.accessor), "relation", None) is end:
@@ -157,17 +159,17 @@ class ModelInfo:
             self.clear_caches()
 
     def clear_caches(self) -> None:
-        """Forget what was worked out from the relations of this model, and of those that it leads to."""
+        """Clear what was derived from the relations of this model and of the models that they lead to."""
         self.__dict__.pop("relations", None)
         self.__dict__.pop("accessors", None)
         self.paths.clear()
         self.lookups.clear()
         self.objects.clear()
         self.default_order = self.pk_order = None
-        self.own_orders.clear()
+        self.column_orders.clear()
 
-    def _taken(self, relation: ReverseRelation | ManyToManySide) -> str | None:
-        """What is in the way of an end of a relation; None if nothing is."""
+    def _conflict(self, relation: ReverseRelation | ManyToManySide) -> str | None:
+        """Describe what already has the name or the attribute of a relation; None if nothing has."""
         names = [("the attribute", relation.accessor), ("the name in lookups", relation.name)]
         for what, name in names:
             field = self.fields.get(name) or self.by_attname.get(name) or self.composed.get(name)
@@ -187,46 +189,46 @@ class ModelInfo:
 
     @cached_property
     def relations(self) -> dict[str, Relation]:
-        """The relations that are no fields of the model, by their name in lookups."""
-        found: dict[str, Relation] = {relation.name: relation for relation in self._ends}
-        found.update((relation.name, relation) for relation in self.forward if not isinstance(relation, ForeignKey))
-        return found
+        """The relations that are not fields of the model, by their name in lookups."""
+        relations: dict[str, Relation] = {relation.name: relation for relation in self._ends}
+        relations.update((relation.name, relation) for relation in self.forward if not isinstance(relation, ForeignKey))
+        return relations
 
     @cached_property
     def forward(self) -> tuple[ForeignKey[Any] | CompositeForeignKey[Any], ...]:
-        """The relations to one row of another model that the model's own rows hold the key of."""
+        """The foreign keys and composite foreign keys of the model."""
         declared = (*self.fields.values(), *self.composed.values())
-        return tuple(found for found in declared if isinstance(found, (ForeignKey, CompositeForeignKey)))
+        return tuple(relation for relation in declared if isinstance(relation, (ForeignKey, CompositeForeignKey)))
 
     @cached_property
     def accessors(self) -> dict[str, Relation]:
-        """Every relation by the attribute that an instance has it under: foreign keys, ways back, many-to-many ones."""
-        found: dict[str, Relation] = {relation.accessor: relation for relation in self._ends}
-        found.update((relation.name, relation) for relation in self.forward)
-        return found
+        """All relations by attribute: foreign keys, reverse relations and many-to-many relations."""
+        relations: dict[str, Relation] = {relation.accessor: relation for relation in self._ends}
+        relations.update((relation.name, relation) for relation in self.forward)
+        return relations
 
     def relation(self, name: str) -> Relation:
         """The relation of this name in lookups. Raises `FieldError` if there is none."""
         field = self.fields.get(name)
-        found: Relation | None = field if isinstance(field, ForeignKey) else self.relations.get(name)
-        if found is None:
+        relation: Relation | None = field if isinstance(field, ForeignKey) else self.relations.get(name)
+        if relation is None:
             raise self.unknown(name, "a relation")
-        return found
+        return relation
 
     def fields_for(self, name: str) -> tuple[Field[Any], ...]:
-        """The fields that a name stands for where values are written: one, or those of a relation; none: unknown."""
+        """The fields that are written under a name: one field, or those of a relation; none for an unknown name."""
         if name in self.composed:
             return self.composed[name].fields
         field = self.fields.get(name) or self.by_attname.get(name)
         return () if field is None else (field,)
 
     def check(self) -> None:
-        """Raise `FieldError` for what cannot be a table."""
+        """Raise `FieldError` if the fields cannot form a table."""
         for relation in self.composed.values():
             relation.check()
-        taken: dict[str, str] = {}
+        field_of_column: dict[str, str] = {}
         for field in self.fields.values():
-            other = taken.setdefault(field.column_name, field.name)
+            other = field_of_column.setdefault(field.column_name, field.name)
             if other != field.name:
                 raise FieldError(
                     f"{self.name}: the fields {other!r} and {field.name!r} both use the column "
@@ -245,39 +247,39 @@ class ModelInfo:
 
     @cached_property
     def pk_fields(self) -> tuple[Field[Any], ...]:
-        """The primary key's fields, in the order of declaration."""
+        """The fields of the primary key, in order of declaration."""
         return tuple(field for field in self.fields.values() if field.primary_key)
 
     @cached_property
     def by_attname(self) -> dict[str, Field[Any]]:
-        """The fields by the name of the attribute that holds their column's value."""
+        """The fields by the attribute that holds the column's value."""
         return {field.attname: field for field in self.fields.values()}
 
     @cached_property
     def foreign_keys(self) -> tuple[ForeignKey[Any], ...]:
-        """The fields that point at other rows."""
+        """The foreign keys that are fields of the model."""
         return tuple(field for field in self.fields.values() if isinstance(field, ForeignKey))
 
     @cached_property
     def settable(self) -> frozenset[str]:
-        """What the constructor and ``update()`` accept."""
+        """The names that the constructor and ``update()`` accept."""
         return frozenset(self.fields) | frozenset(self.by_attname) | frozenset(self.composed)
 
     @cached_property
     def construct(self) -> Constructor:
-        """Generated code that fills a new instance. Raises `FieldError` if the model is abstract."""
+        """The generated constructor. Raises `FieldError` if the model is abstract."""
         if self.abstract:
-            raise FieldError(f"{self.name} is abstract: make instances of the models that inherit from it.")
+            raise FieldError(f"{self.name} is abstract: create instances of the models that inherit from it.")
         return constructor_of(self)
 
     @cached_property
     def attnames(self) -> tuple[tuple[str, str], ...]:
-        """Each field's name, with that of the attribute that holds its column's value."""
+        """The pairs of each field's name and the attribute that holds its column's value."""
         return tuple((field.name, field.attname) for field in self.fields.values())
 
     @cached_property
     def generated(self) -> Field[Any] | None:
-        """The primary key field that the database numbers itself, if there is one."""
+        """The primary key field that the database numbers, if there is one."""
         if len(self.pk_fields) != 1:
             return None
         field = self.pk_fields[0]
@@ -290,16 +292,16 @@ class ModelInfo:
 
     @cached_property
     def validator(self) -> Validator:
-        """Generated code that validates this model's values as `schema` would."""
+        """The generated validator, which validates as `schema` would."""
         return compile_validator(self.fields)
 
     @cached_property
     def get_pk(self) -> Callable[[Model], Any]:
-        """The primary key's value of an instance, or None."""
+        """A function that returns the primary key of an instance, or None."""
         names = [field.attname for field in self.pk_fields]
         if len(names) == 1:
-            (only,) = names
-            return lambda instance: instance.__dict__.get(only)
+            (attname,) = names
+            return lambda instance: instance.__dict__.get(attname)
 
         def get_parts(instance: Model) -> tuple[Any, ...] | None:
             parts = tuple(map(instance.__dict__.get, names))
@@ -308,12 +310,12 @@ class ModelInfo:
         return get_parts
 
     def set_pk(self, instance: Model, value: Any) -> None:
-        """Set the primary key of `instance`; a composite one takes a tuple."""
+        """Set the primary key of `instance`; a composite key is a tuple."""
         for field, part in zip(self.pk_fields, self.split_pk(value), strict=True):
             setattr(instance, field.name, part)
 
     def split_pk(self, value: Any) -> tuple[Any, ...]:
-        """The parts of a primary key's value. Raises `FieldError` if their number is wrong."""
+        """The values of the primary key's fields. Raises `FieldError` if their number is wrong."""
         if len(self.pk_fields) == 1:
             return (value,)
         names = ", ".join(field.name for field in self.pk_fields)
@@ -324,7 +326,7 @@ class ModelInfo:
         return tuple(value)
 
     def not_assigned(self, relation: Relation) -> FieldError:
-        """The error for a value given to a relation that leads to many rows, or to one that is kept elsewhere."""
+        """The error for a value assigned to a relation that is stored in other rows."""
         name = f"{self.name}.{relation.accessor}"
         if relation.many:
             return FieldError(
@@ -334,9 +336,9 @@ class ModelInfo:
         return FieldError(f"{name} is kept in the row of {relation.target.__name__}: save that one.")
 
     def unknown(self, name: str, what: str, extra: Iterable[str] = ()) -> FieldError:
-        """The error for a name that is no field, with what it could have been."""
+        """The error for an unknown name, given as `what`. It suggests a similar name and lists all names."""
         relation = self.accessors.get(name)
-        if relation is not None and name not in self.fields and what in WRITTEN:
+        if relation is not None and name not in self.fields and what in WRITE_CONTEXTS:
             return self.not_assigned(relation)
         choices = sorted({*self.settable, *self.relations, "pk", *extra})
         close = difflib.get_close_matches(name, choices, n=1)
@@ -345,10 +347,10 @@ class ModelInfo:
             f"{self.name} has no field {name!r}, given as {what}.{hint} Choices are: {', '.join(choices)}."
         )
 
-    # The table.
+    # The table
 
     def build_table_if_ready(self, metadata: sqlalchemy.MetaData) -> bool:
-        """Build the table unless it is built or waits for a model that is not declared yet; whether it was built."""
+        """Build the table, unless it exists or refers to a model that is not declared yet. Whether it did."""
         if self.table is not None or self._missing_targets():
             return False
         try:
@@ -362,7 +364,7 @@ class ModelInfo:
         return True
 
     def require_table(self) -> sqlalchemy.Table:
-        """The table. Raises `FieldError` naming the foreign key whose model never appeared."""
+        """The table. Raises `FieldError` if a foreign key refers to a model that was never declared."""
         if self.abstract:
             raise FieldError(f"{self.name} is abstract and has no table.")
         if self.table is None:
@@ -408,11 +410,11 @@ class ModelInfo:
             index.attach(self, table)
 
     def column_names(self, names: Sequence[str], what: str) -> list[str]:
-        """The columns of these fields. Raises `FieldError` for a name that is no field."""
-        found = []
+        """The columns of these fields. Raises `FieldError` for an unknown name."""
+        columns = []
         for name in names:
             field = self.fields.get(name) or self.by_attname.get(name)
             if field is None:
                 raise self.unknown(name, what)
-            found.append(field.column_name)
-        return found
+            columns.append(field.column_name)
+        return columns

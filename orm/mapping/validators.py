@@ -1,6 +1,6 @@
-"""Validation of a model's values, compiled: plain values pass generated checks, typesystem speaks about the rest.
+"""Validation of a model's values by generated code: cheap checks first, typesystem for what does not pass them.
 
-The result, values and messages alike, is that of a `typesystem.Schema` of the fields' validators.
+The values and messages are those of a `typesystem.Schema` of the fields' validators.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ Validate = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 
 class Validator:
-    """The generated functions of one model. `source` is their code, for a look while debugging."""
+    """The generated functions of one model. `source` is their code."""
 
     create: Validate
-    """Values of a new row, with defaults for what is missing.
+    """Validate the values of a new row; missing values get their defaults.
 
-    A primary key is honoured if given. What the database fills in (a generated key, a `server_default`) may
-    be missing, or None if it is read-only. Raises `typesystem.ValidationError` with every message.
+    A primary key is used if given. Values that the database generates (a key, a `server_default`) may be missing, or
+    None if the field is read-only. Raises `typesystem.ValidationError` with all messages.
     """
 
     update: Validate
-    """Values of an existing row: what is given is validated, nothing is added.
+    """Validate new values of an existing row; nothing is added.
 
-    Raises `typesystem.ValidationError` with every message.
+    Raises `typesystem.ValidationError` with all messages.
     """
 
     def __init__(self, source: str, create: Validate, update: Validate) -> None:
@@ -39,18 +39,18 @@ class Validator:
 
 
 def compile_validator(fields: Mapping[str, Field[Any]]) -> Validator:
-    """Generate the validator of these fields. Keys that name no field are left out of its results."""
+    """Generate the validator of these fields. Its results leave out unknown keys."""
     names: dict[str, Any] = {
         "MISSING": NO_DEFAULT,
         "Message": Message,
         "ValidationError": ValidationError,
-        "ask": ask,
+        "call_validator": call_validator,
     }
     create, update = [], []
     for number, (key, field) in enumerate(fields.items()):
-        given = _given(number, key, field, names)
-        create += [f"v = get({key!r}, MISSING)", *_missing(number, key, field, names), *given]
-        update += [f"v = get({key!r}, MISSING)", "if v is MISSING:", "    pass", *given]
+        validation = _validation(number, key, field, names)
+        create += [f"v = get({key!r}, MISSING)", *_missing(number, key, field, names), *validation]
+        update += [f"v = get({key!r}, MISSING)", "if v is MISSING:", "    pass", *validation]
     source = _function("create", create) + _function("update", update)
     generate("validator", source, names)
     return Validator(source, names["create"], names["update"])
@@ -72,8 +72,8 @@ def _function(name: str, body: list[str]) -> str:
 
 
 def _missing(number: int, key: str, field: Field[Any], names: dict[str, Any]) -> list[str]:
-    """Lines for a value that a new row was not given."""
-    # An instance that is not saved yet holds None for what the database will fill in.
+    """The code for a missing value of a new row."""
+    # An unsaved instance has None for a value that the database generates.
     test = "v is MISSING or v is None" if field.read_only and not field.allow_null else "v is MISSING"
     if field.has_default():
         value = f"default{number}"
@@ -91,21 +91,21 @@ def _missing(number: int, key: str, field: Field[Any], names: dict[str, Any]) ->
     return [f"if {test}:", f"    {action}"]
 
 
-def _given(number: int, key: str, field: Field[Any], names: dict[str, Any]) -> list[str]:
-    """Lines for a value that was given."""
+def _validation(number: int, key: str, field: Field[Any], names: dict[str, Any]) -> list[str]:
+    """The code for a given value."""
     names[f"validate{number}"] = field.validator.validate
-    asked = [
+    fallback = [
         "else:",
-        f"    validated[{key!r}] = ask(validate{number}, {key!r}, v, messages)",
+        f"    validated[{key!r}] = call_validator(validate{number}, {key!r}, v, messages)",
     ]
     check = fast_check(field, "v", number, names) if key.isidentifier() else None
-    return asked if check is None else [f"elif {check}:", f"    validated[{key!r}] = v", *asked]
+    return fallback if check is None else [f"elif {check}:", f"    validated[{key!r}] = v", *fallback]
 
 
 def fast_check(field: Field[Any], value: str, suffix: object, scope: dict[str, Any]) -> str | None:
-    """Source of a condition: true only if the field's validator would return this variable as it is.
+    """The code of a condition that is true only if the field's validator would return the variable `value` unchanged.
 
-    What it refers to is put into `scope`. None if there is no such condition.
+    The names that it uses are added to `scope`. None if the field has no such condition.
     """
     inline = field.fast_check()
     if inline is None:
@@ -117,8 +117,8 @@ def fast_check(field: Field[Any], value: str, suffix: object, scope: dict[str, A
     return f"{value} is None or ({check})" if field.allow_null else check
 
 
-def ask(validate: Callable[[Any], Any], key: str, value: Any, messages: list[Message]) -> Any:
-    """The value as typesystem validates it; adds to `messages` if it does not."""
+def call_validator(validate: Callable[[Any], Any], key: str, value: Any, messages: list[Message]) -> Any:
+    """Validate a value with typesystem. Adds the errors to `messages`."""
     try:
         return validate(value)
     except ValidationError as error:

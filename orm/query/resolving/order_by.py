@@ -53,7 +53,7 @@ def _named(resolver: Resolver, name: str) -> tuple[OrderTerm, ...]:
     """The terms of a name, such as ``-album__name``. Those of the model's own columns are kept."""
     terms = tuple(_terms(resolver, name, 0))
     if not resolver.annotations and all(_is_own_column(order.term) for order in terms):
-        resolver.info.own_orders[name] = terms
+        resolver.info.column_orders[name] = terms
     return terms
 
 

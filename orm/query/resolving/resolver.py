@@ -114,7 +114,7 @@ class Resolver:
         """The terms of ``order_by(…)`` or ``Meta.ordering``."""
         resolved: list[OrderTerm] = []
         for term in terms:
-            known = self.info.own_orders.get(term) if type(term) is str and not self.annotations else None
+            known = self.info.column_orders.get(term) if type(term) is str and not self.annotations else None
             resolved += resolve_ordering(self, term) if known is None else known
         return tuple(resolved)
 
