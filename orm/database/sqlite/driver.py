@@ -1,6 +1,7 @@
 """SQLite through aiosqlite: each call is one hop to the connection's thread."""
 
 import asyncio
+import contextlib
 import functools
 import re
 import sqlite3
@@ -93,11 +94,13 @@ async def run_in_thread(raw: aiosqlite.Connection, function: Callable[..., Resul
     try:
         result: ResultT = await raw._execute(_run, job)  # type: ignore[no-untyped-call]
     except asyncio.CancelledError:
-        # The thread would finish the statement for nobody. Once this is over, what it did is known.
-        over = asyncio.ensure_future(raw._execute(_nothing))  # type: ignore[no-untyped-call]
-        while not over.done():
+        # The connection may serve others only when it is known what the statement did: the thread is waited for, even
+        # if the task is cancelled again meanwhile.
+        idle = asyncio.ensure_future(raw._execute(_nothing))  # type: ignore[no-untyped-call]
+        while not idle.done():
             connection.interrupt()  # which a statement that is only about to begin does not hear
-            await asyncio.wait([over], timeout=INTERRUPT_SECONDS)
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait([idle], timeout=INTERRUPT_SECONDS)
         raise
     return result
 
