@@ -100,7 +100,7 @@ class Dialect:
     """The name of SQLAlchemy's dialect, and the scheme of URLs."""
     storage: ClassVar[StorageTypes] = StorageTypes()
     """How each type of column is stored."""
-    sql_functions: ClassVar[Mapping[str, SQLTemplate]] = {}
+    sql_functions: Mapping[str, SQLTemplate] = {}
     """How functions are written, by the ORM's names; those left out are standard: the name in capitals."""
 
     drivers: ClassVar[tuple[DriverClasses, ...]] = ()
@@ -108,6 +108,8 @@ class Dialect:
     extra: ClassVar[str] = ""
     """The extra of `orm` that installs a driver: ``pip install 'orm[…]'``."""
 
+    server_query: ClassVar[str | None] = None
+    """A query of the one value that `for_server` takes; None if all servers are alike."""
     numbered_parameters: ClassVar[bool] = False
     """Whether the driver's parameters have numbers, so that one row's SQL cannot be repeated for the next."""
     returning: ClassVar[bool] = False
@@ -149,6 +151,7 @@ class Dialect:
 
     def __init__(self) -> None:
         self.sqlalchemy = self.make_sqlalchemy_dialect()
+        self.sqlalchemy.orm_dialect = self  # type: ignore[attr-defined]
         self.sqlalchemy.name = self.name  # by which constructs find this dialect; one for another database has its
 
     def find_driver(self, package: str = "") -> DriverClasses | None:
@@ -161,6 +164,10 @@ class Dialect:
     def classify_error(self, error: BaseException) -> type[exceptions.Error]:
         """The ORM's class for a driver's error."""
         return pep_249_class(error)
+
+    def for_server(self, answer: Any) -> Dialect:
+        """The dialect for a server that has answered `server_query`."""
+        return self
 
     def make_sqlalchemy_dialect(self) -> SQLAlchemyDialect:
         """The SQLAlchemy dialect for the driver's parameter style."""

@@ -94,7 +94,8 @@ def find(name: str) -> Dialect | None:
 
 def dialect_for(sqlalchemy_dialect: SQLAlchemyDialect) -> Dialect:
     """The dialect of what SQLAlchemy compiles for; `STANDARD` if it is not registered."""
-    return find(server_name(sqlalchemy_dialect)) or STANDARD
+    ours: Dialect | None = getattr(sqlalchemy_dialect, "orm_dialect", None)
+    return ours or find(server_name(sqlalchemy_dialect)) or STANDARD
 
 
 def server_name(sqlalchemy_dialect: SQLAlchemyDialect) -> str:

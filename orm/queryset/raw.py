@@ -80,7 +80,7 @@ class RawQuerySet(Generic[M]):
                 ),
             )
 
-        plan = plans.get((dialect.name, "raw", self._sql, names, kinds), make)
+        plan = plans.get((dialect, "raw", self._sql, names, kinds), make)
         try:
             sql, arguments = plan.statement(tuple(self._values.values()))
         except UnstorableArgument as error:
@@ -118,7 +118,7 @@ class RawQuerySet(Generic[M]):
             entity = Entity(info.model, tuple(attributes), tuple(field.attname for field in info.pk_fields))
             return read_instances([entity], processors)
 
-        return plans.get((dialect.name, "raw rows", self._info, columns), make)
+        return plans.get((dialect, "raw rows", self._info, columns), make)
 
 
 def _numbered(

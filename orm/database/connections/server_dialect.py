@@ -18,8 +18,12 @@ async def dialect_of(database: databases.Database) -> Dialect:
         return known.dialect
     state = state_of(database)
     async with Session(database) as session:
-        state.dialect = dialects[await state.driver.server(session.raw) or database.url.dialect]
-    return state.dialect
+        dialect = dialects[await state.driver.server(session.raw) or database.url.dialect]
+        if dialect.server_query is not None:
+            ((answer,),) = await state.driver.fetch(session.raw, dialect.server_query, ())
+            dialect = dialect.for_server(answer)
+    state.dialect = dialect
+    return dialect
 
 
 def cached_dialect(database: databases.Database) -> Dialect | None:

@@ -11,12 +11,14 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.dialects.mysql import mariadb, pymysql
 from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
 from sqlalchemy.types import TypeEngine
+from sqlalchemy.util import memoized_property
 
 from orm.database.dialect import LIKE_ESCAPE, LIST_SLOT, Dialect, DriverClasses, order_by_clause
 from orm.database.dialect_registry import registrations
 from orm.database.mysql.errors import classify
-from orm.database.mysql.sql_functions import CASTS, MARIADB_FUNCTIONS, MYSQL_FUNCTIONS
+from orm.database.mysql.sql_functions import CASTS, FUNCTIONS_WITHOUT_TIME_ZONES, MARIADB_FUNCTIONS, MYSQL_FUNCTIONS
 from orm.database.mysql.storage import MariaDBTypes, MySQLTypes
+from orm.database.mysql.time_zones import HAS_TIME_ZONES
 from orm.database.storage import StorageTypes, UnstorableValue
 from orm.database.types import column_types
 from orm.exceptions import Error, NotSupportedError
@@ -52,6 +54,7 @@ class MySQLDialect(Dialect):
         "SELECT @@auto_increment_increment"  # each server of a group has its own numbers
     )
     max_list = 10_000
+    server_query = HAS_TIME_ZONES
     existing_tables = (
         "SELECT CASE table_schema WHEN DATABASE() THEN NULL ELSE table_schema END, table_name "
         "FROM information_schema.tables"
@@ -64,6 +67,17 @@ class MySQLDialect(Dialect):
         """The dialect of PyMySQL, whose ``%s`` parameters both drivers take."""
         dialect: SQLAlchemyDialect = pymysql.dialect(paramstyle="format")
         return dialect
+
+    @memoized_property
+    def without_time_zones(self) -> MySQLDialect:
+        """The dialect of a server without tables of time zones."""
+        dialect = type(self)()
+        dialect.sql_functions = {**self.sql_functions, **FUNCTIONS_WITHOUT_TIME_ZONES}
+        return dialect
+
+    def for_server(self, answer: Any) -> Dialect:
+        """The dialect for a server that has tables of time zones, or has none."""
+        return self if answer else self.without_time_zones
 
     def own_rows_first(self, select: sqlalchemy.Select[Any]) -> sqlalchemy.Select[Any]:
         """Joined in the order of writing: else the smaller table may come first, and all rows are sorted for a few."""

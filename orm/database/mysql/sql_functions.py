@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import datetime
+from functools import partial
 
 from orm.database.dialect import SQLTemplate
-from orm.database.types.time_zones import clock_changes, fixed_offset
+from orm.database.mysql.time_zones import ServerTimeZones, TimeZones, TimeZonesInSQL
 from orm.exceptions import NotSupportedError
 
-# TO_SECONDS() counts from the year 0.
-YEAR_ZERO = datetime.timedelta(days=366)
 SMALL_UNITS = {
     "hour": "MINUTE({0}) * 60 + SECOND({0})",
     "minute": "SECOND({0})",
@@ -47,64 +45,32 @@ DURATIONS = {
 }
 
 
-def _seconds(moment: datetime.datetime) -> int:
-    return int((moment - datetime.datetime.min + YEAR_ZERO).total_seconds())
-
-
-def to_zone(moment: str, zone: str) -> str:
-    """A clock's face from an instant in UTC.
-
-    CONVERT_TZ() needs tables of zones that servers seldom have, and changes nothing before 1970 or after 2037. So
-    the zone's clock changes are part of the statement, where INTERVAL() finds the offset by binary search.
-    """
-    offset = fixed_offset(zone)
-    if offset is not None:
-        return f"({moment} + INTERVAL {offset} SECOND)" if offset else moment
-    moments, offsets = clock_changes(zone)
-    return f"({moment} + INTERVAL {_offset_at(moment, [_seconds(at) for at in moments], offsets)} SECOND)"
-
-
-def from_zone(local: str, zone: str) -> str:
-    """An instant in UTC from a clock's face; of one that the clock shows twice, the first."""
-    offset = fixed_offset(zone)
-    if offset is not None:
-        return f"({local} - INTERVAL {offset} SECOND)" if offset else local
-    moments, offsets = clock_changes(zone)
-    pairs = zip(moments, offsets, offsets[1:], strict=False)
-    faces = [_seconds(at) + max(before, after) for at, before, after in pairs]
-    return f"({local} - INTERVAL {_offset_at(local, faces, offsets)} SECOND)"
-
-
-def _offset_at(moment: str, changes: list[int], offsets: tuple[int, ...]) -> str:
-    if not changes:
-        return str(offsets[0])
-    position = f"INTERVAL(TO_SECONDS({moment}), {', '.join(map(str, changes))})"
-    # Its NULL of NULL is -1, and ELT() has nothing at 0.
-    return f"ELT(1 + {position}, {', '.join(map(str, offsets))})"
-
-
-def _extract(unit: str, kind: str, zone: str, moment: str) -> str:
+def _extract(zones: TimeZones, unit: str, kind: str, zone: str, moment: str) -> str:
     if kind == "duration":
         return DURATIONS[unit].format(moment)
     if kind == "aware":
-        moment = to_zone(moment, zone)
+        moment = zones.to_local(moment, zone)
     return EXTRACTED[unit].format(moment) if unit in EXTRACTED else f"EXTRACT({unit.upper()} FROM {moment})"
 
 
-def _trunc(unit: str, kind: str, to: str, zone: str, moment: str) -> str:
+def _trunc(zones: TimeZones, unit: str, kind: str, to: str, zone: str, moment: str) -> str:
     if kind == "time":
         return TRUNCATED_TIMES[unit].format(moment)
     if kind == to == "aware" and unit in SMALL_UNITS:
         # What is cut off is the same on every clock, so an hour that the clock shows twice stays the right one.
-        local = to_zone(moment, zone)
+        local = zones.to_local(moment, zone)
         rest = SMALL_UNITS[unit].format(local)
         return f"({moment} - INTERVAL ({rest}) SECOND - INTERVAL MICROSECOND({moment}) MICROSECOND)"
-    local = to_zone(moment, zone) if kind == "aware" else moment
+    local = zones.to_local(moment, zone) if kind == "aware" else moment
     cut = TRUNCATED[unit].format(local)
     if to in ("date", "time"):
         return cut if unit == to else f"{to.upper()}({cut})"
     cut = f"CAST({cut} AS DATETIME(6))"
-    return from_zone(cut, zone) if to == "aware" else cut
+    return zones.to_instant(cut, zone) if to == "aware" else cut
+
+
+def _date_functions(zones: TimeZones) -> dict[str, SQLTemplate]:
+    return {"extract": partial(_extract, zones), "trunc": partial(_trunc, zones)}
 
 
 def _now(kind: str) -> str:
@@ -162,8 +128,7 @@ TYPES = {"date": "DATE", "time": "TIME(6)", "datetime": "DATETIME(6)"}
 NUMBERS = "('INTEGER', 'DOUBLE', 'DECIMAL', 'UNSIGNED INTEGER')"
 
 FUNCTIONS: dict[str, SQLTemplate] = {
-    "extract": _extract,
-    "trunc": _trunc,
+    **_date_functions(ServerTimeZones()),
     "now": _now,
     # A parameter is a text of the client's, of no type.
     "typed": lambda kind, value: f"CAST({value} AS {TYPES[kind]})",
@@ -232,6 +197,9 @@ MARIADB_FUNCTIONS = {
     **FUNCTIONS,
     "json_in": JSON_IN.format(equal="JSON_EQUALS(listed.doc, CONCAT('[', {0}, ']')) = 1"),
 }
+
+FUNCTIONS_WITHOUT_TIME_ZONES = _date_functions(TimeZonesInSQL())
+"""What differs where the server has no tables of time zones."""
 
 CASTS = {
     "integer": "CAST({0} AS SIGNED)",

@@ -65,7 +65,7 @@ class Aggregation:
         """The plan."""
         if not self.nested:
             return rows_plan(dialect, self.query)
-        key = (dialect.name, "aggregate", self.query.key, self.names, tuple(term.key for term in self.terms))
+        key = (dialect, "aggregate", self.query.key, self.names, tuple(term.key for term in self.terms))
         return plans.get(key, lambda: self._make(dialect))
 
     def _make(self, dialect: Dialect) -> Plan:

@@ -55,7 +55,7 @@ class BatchUpdate:
         self.query = target_rows_query(query)
         self.assignments = assignments
         shape = tuple((field, term.key) for field, term in assignments)
-        key = (dialect.name, "update batch", self.query.key, shape)
+        key = (dialect, "update batch", self.query.key, shape)
         self._plan, self._one_row = plans.get(key, self._make)
 
     @property

@@ -100,7 +100,7 @@ class GraphPlan:
 
 def graph_plan(dialect: Dialect, sections: Sequence[Section], max_rows: int | None) -> GraphPlan:
     """The plan that brings these sections, each with at most one row more than `max_rows`."""
-    key = (dialect.name, "graph", max_rows, tuple(section.key for section in sections))
+    key = (dialect, "graph", max_rows, tuple(section.key for section in sections))
     return plans.get(key, lambda: GraphPlan(dialect, sections, max_rows))
 
 

@@ -30,7 +30,7 @@ def rows_plan(dialect: Dialect, query: Query) -> Plan:
         reader = query.projection.reader(processors, len(columns) - rendering.selected)
         return make_plan(dialect, statement, reader)
 
-    return plans.get((dialect.name, "rows", query.key), make)
+    return plans.get((dialect, "rows", query.key), make)
 
 
 def count_plan(dialect: Dialect, query: Query) -> Plan:
@@ -45,7 +45,7 @@ def count_plan(dialect: Dialect, query: Query) -> Plan:
             statement = query.select(rendering).with_only_columns(sqlalchemy.func.count(), maintain_column_froms=True)
         return make_plan(dialect, statement, read_values([None]))
 
-    return plans.get((dialect.name, "count", query.key), make)
+    return plans.get((dialect, "count", query.key), make)
 
 
 def count_query(query: Query) -> Query:

@@ -68,7 +68,7 @@ def insert_plan(
         insert = dialect.insert(table).values(row or [{}])
         return _returning_plan(dialect, table, insert.inline(), returning, conflict)
 
-    return plans.get((dialect.name, "insert", info, fields, returning, conflict), make)
+    return plans.get((dialect, "insert", info, fields, returning, conflict), make)
 
 
 def _returning_plan(
@@ -95,7 +95,7 @@ def bulk_insert(
     conflict: Conflict | None,
 ) -> BulkInsert:
     """What inserts any number of rows of these fields, and reads back `returning`."""
-    key = (dialect.name, "bulk insert", info, fields, returning, conflict)
+    key = (dialect, "bulk insert", info, fields, returning, conflict)
     return plans.get(key, lambda: BulkInsert(dialect, info, fields, returning, conflict))
 
 
@@ -203,7 +203,7 @@ class BulkInsert:
             insert = self.dialect.insert(table).values(rows)
             return _returning_plan(self.dialect, table, insert.inline(), self.returning, self.conflict)
 
-        key = (self.dialect.name, "insert rows", self.info, self.fields, self.returning, self.conflict, count)
+        key = (self.dialect, "insert rows", self.info, self.fields, self.returning, self.conflict, count)
         return plans.get(key, make)
 
 
@@ -263,7 +263,7 @@ def update_plan(dialect: Dialect, query: Query, assignments: Assignments, return
         return _returning(dialect, statement, query.info, returning, can=dialect.update_returning)
 
     shape: Hashable = tuple((field, term.key) for field, term in assignments)
-    return plans.get((dialect.name, "update", query.key, shape, returning and returning.key), make)
+    return plans.get((dialect, "update", query.key, shape, returning and returning.key), make)
 
 
 def delete_plan(dialect: Dialect, query: Query, returning: Projection | None = None) -> Plan:
@@ -274,7 +274,7 @@ def delete_plan(dialect: Dialect, query: Query, returning: Projection | None = N
         statement = with_where(sqlalchemy.delete(query.info.require_table()), query, rendering)
         return _returning(dialect, statement, query.info, returning, can=dialect.delete_returning)
 
-    return plans.get((dialect.name, "delete", query.key, returning and returning.key), make)
+    return plans.get((dialect, "delete", query.key, returning and returning.key), make)
 
 
 def _returning(dialect: Dialect, statement: Any, info: ModelInfo, returning: Projection | None, *, can: bool) -> Plan:
