@@ -13,7 +13,7 @@ from orm.execution import Statement
 from orm.loading.fetch_graph import fetch_graph, show_graph
 from orm.loading.prefetch_paths import Prefetch, add_branches, get_relation
 from orm.query.graph_sections import check_query
-from orm.query.paths import chosen_paths
+from orm.query.paths import relation_paths
 from orm.query.prefetch_tree import Branch
 from orm.query.query import Query
 from orm.relations import GenericForeignKey
@@ -148,14 +148,14 @@ def _lookups(info: ModelInfo, shape: Mapping[str, Any], prefix: str) -> Iterator
 def _generic_lookups(info: ModelInfo, name: str, inner: Any, prefix: str) -> Iterator[str | Prefetch]:
     """The shape of a generic relation as arguments: ``{"subject": None}`` for all models, or one for each model."""
     if "__" in name:
-        (chosen,) = chosen_paths(info, name, "graph()")
+        (chosen,) = relation_paths(info, name, "graph()")
         yield from _lookups(info, {chosen: inner}, prefix)
     elif inner is None or inner == {}:
         yield prefix + name
     else:
         each = inner if isinstance(inner, Mapping) else {"": inner}
         for model, rest in each.items():
-            (chosen,) = chosen_paths(info, f"{name}__{model}", "graph()")
+            (chosen,) = relation_paths(info, f"{name}__{model}", "graph()")
             yield from _lookups(info, {chosen: rest}, prefix)
 
 

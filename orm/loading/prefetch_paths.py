@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from orm.exceptions import FieldError, QueryError
-from orm.query.paths import chosen_paths
+from orm.query.paths import relation_paths
 from orm.query.prefetch_tree import Branch
 from orm.query.projection import Instances
 from orm.query.query import Query
@@ -67,7 +67,7 @@ def add_branches(
             lookup = Prefetch(lookup)
         if not isinstance(lookup, Prefetch):
             raise QueryError(f"{what} takes paths and Prefetch objects, got {type(lookup).__name__}.")
-        for path in chosen_paths(info, lookup.lookup, what):
+        for path in relation_paths(info, lookup.lookup, what):
             branches = _with_path(info, branches, path.split("__"), lookup, what)
     return branches
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from orm.exceptions import FieldError, QueryError
 from orm.loading.prefetch_paths import Prefetch, add_branches, find_branch, get_relation
-from orm.query.paths import chosen_paths
+from orm.query.paths import relation_paths
 from orm.query.prefetch_tree import SuppressedRelation
 from orm.query.projection import Instances, Relations, joinable
 
@@ -31,7 +31,7 @@ class Strategy:
             return query.replace(projection=projection.with_related(str(path) for path in self.paths))
         if self.kind == "selectin":
             return query.replace(branches=add_branches(query.info, query.branches, self.paths, "selectin()"))
-        paths = [each for path in self.paths for each in chosen_paths(query.info, str(path), f"{self.kind}()")]
+        paths = [each for path in self.paths for each in relation_paths(query.info, str(path), f"{self.kind}()")]
         for path in paths:
             query = _suppressing(query, path, path.split("__"), raises=self.kind == "raiseload")
         return query

@@ -1,4 +1,4 @@
-"""Row locks: what `select_for_update()` asks for, and how a SELECT says so."""
+"""Row locks: the options of `select_for_update()`, and their SQL."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Lock:
-    """A lock on the rows that a query reads, held until the transaction ends."""
+    """A lock on the rows that a query reads, until the transaction ends."""
 
     share: bool = False
     no_key: bool = False
     nowait: bool = False
     skip_locked: bool = False
     of: tuple[str, ...] = ()
-    """The relations whose rows are locked, and ``self``; none: every table that is read."""
+    """The relations whose rows are locked, or ``self``; if empty, the rows of all tables that are read."""
     lasting: bool = True
-    """Whether it is to be kept, which takes a transaction. Else the rows are only read as they are committed."""
+    """Whether it must outlast the statement, which needs a transaction. If not, it only reads the latest rows."""
 
 
-# Shared, because InnoDB gives everybody who lost a race for a unique value a shared lock on it: if each of them then
-# asked for more, they would wait for each other.
+# A shared lock: InnoDB gives one to each transaction that lost a race for a unique value. If they all asked for an
+# exclusive lock then, they would block each other.
 LATEST = Lock(share=True, lasting=False)
 
 
@@ -41,7 +41,7 @@ def locked(
     """The statement with its lock. Raises `FieldError` for a relation in `of` that the query does not load."""
     chains: dict[str, Relations] = {"self": ()}
     if isinstance(query.projection, Instances):
-        chains.update(("__".join(hop.name for hop in chain), chain) for chain in query.projection.related)
+        chains.update(("__".join(relation.name for relation in chain), chain) for chain in query.projection.related)
     for name in lock.of:
         if name not in chains:
             raise FieldError(

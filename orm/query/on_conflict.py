@@ -1,4 +1,4 @@
-"""What an INSERT does about a row that is there already: `bulk_create(ignore_conflicts=, update_conflicts=)`."""
+"""What an INSERT does if the row exists already: `bulk_create(ignore_conflicts=, update_conflicts=)`."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Conflict:
-    """A row that is there already is left alone, or (with `update`) takes these fields from the new one."""
+    """The existing row stays as it is, or with `update` gets the new values of these fields."""
 
     update: tuple[Field[Any], ...] = ()
     unique: tuple[Field[Any], ...] = ()
-    """The fields whose unique constraint the new row runs into."""
+    """The fields of the unique constraint that the new row violates."""
 
     @property
     def ignores(self) -> bool:
-        """Whether the new row is dropped."""
+        """Whether the existing row stays as it is."""
         return not self.update
 
     def apply(self, dialect: Dialect, insert: sqlalchemy.Insert) -> sqlalchemy.Insert:
-        """The INSERT with what it does about conflicts. Raises `NotSupportedError`, or `QueryError`."""
+        """The INSERT with its ON CONFLICT clause. Raises `NotSupportedError` or `QueryError`."""
         if self.ignores:
             return dialect.ignore_conflicts(insert)
         return dialect.update_conflicts(
@@ -43,7 +43,7 @@ class Conflict:
 def resolve_conflict(
     info: ModelInfo, ignore: bool, update: bool, update_fields: Iterable[str], unique_fields: Iterable[str]
 ) -> Conflict | None:
-    """What these options of ``bulk_create()`` ask for, as Django reads them.
+    """The meaning of these options of ``bulk_create()``, which are Django's.
 
     Raises `FieldError` for a name that is no field, `QueryError` for options that contradict each other.
     """
@@ -66,13 +66,13 @@ def resolve_conflict(
 def _fields(info: ModelInfo, names: Iterable[str], what: str) -> tuple[Field[Any], ...]:
     if isinstance(names, str):
         raise QueryError(f"{what.removeprefix('one of ')} is a list of names, such as [{names!r}].")
-    found: list[Field[Any]] = []
+    fields: list[Field[Any]] = []
     for name in names:
         if name == "pk":
-            found.extend(info.pk_fields)
+            fields.extend(info.pk_fields)
             continue
         field = info.fields.get(name) or info.by_attname.get(name)
         if field is None:
             raise info.unknown(name, what)
-        found.append(field)
-    return tuple(dict.fromkeys(found))
+        fields.append(field)
+    return tuple(dict.fromkeys(fields))

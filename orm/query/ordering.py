@@ -1,4 +1,4 @@
-"""Orderings: the terms that a query is ordered by."""
+"""The terms of ORDER BY."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class OrderTerm:
-    """One term of an ordering."""
+    """One term of ORDER BY."""
 
     __slots__ = ("descending", "key", "nulls", "term", "values")
 
@@ -36,23 +36,23 @@ class OrderTerm:
         return OrderTerm(term or latest(path), self.descending, self.nulls)
 
     def reversed(self) -> OrderTerm:
-        """The opposite direction."""
+        """The same term in the opposite direction."""
         nulls = {"first": "last", "last": "first", None: None}[self.nulls]
         return OrderTerm(self.term, not self.descending, nulls)
 
     def render(self, rendering: Rendering) -> list[ColumnElement[Any]]:
-        """Its SQL: one term, or two."""
+        """Its SQL: one element, or two if it says where NULLs go."""
         column = rendering.render_once(self.term)
         ordered = column.desc() if self.descending else column.asc()
         if self.nulls is None:
             return [ordered]
-        # Not every database has NULLS FIRST; every one can order by whether there is a value.
+        # Instead of NULLS FIRST, which not every database has.
         missing = column.is_(None)
         return [missing.desc() if self.nulls == "first" else missing.asc(), ordered]
 
 
 class ClauseOrder(OrderTerm):
-    """An ordering in SQLAlchemy's own terms, direction included."""
+    """A SQLAlchemy clause with its own direction."""
 
     def reversed(self) -> OrderTerm:
         raise QueryError("An ordering given as a SQLAlchemy clause cannot be reversed.")

@@ -1,4 +1,4 @@
-"""Paths: what ``album__name`` names, seen from a model."""
+"""Paths: the columns that names such as ``album__name`` refer to."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from orm.relations import CompositeForeignKey, ForeignKey, GenericForeignKey, Ho
 if TYPE_CHECKING:
     from orm.mapping.model_info import ModelInfo
 
-# Only names that are valid are interned, so this is only reached by going round in cycles of relations.
+# Only valid names are interned, so only names that go round in cycles of relations reach this.
 MAX_CACHED = 2_000
 
 
 class Path:
     """A column reached from a model over zero or more joins.
 
-    Paths are interned per model, so that they hash and compare by identity in a query's shape.
+    Paths are interned by model, so cache keys compare them by identity.
     """
 
     __slots__ = ("_rests", "field", "many", "name", "nullable", "relations", "stored", "term")
@@ -35,39 +35,39 @@ class Path:
         self.relations = relations
         """The relations to join over."""
         self.stored = stored
-        """The field whose column is read: of the last relation's model."""
+        """The field whose column is read; its model is the target of the last relation."""
         self.field = field
-        """The field that the path names: another one where the key on this side saves a join."""
-        self.nullable = stored.allow_null or any(hop.allow_null for hop in relations)
-        self.many = any(hop.many for hop in relations)
-        """Whether it may lead to several rows."""
+        """The field that the path names. It is not `stored` if a foreign key of this side saves a join."""
+        self.nullable = stored.allow_null or any(relation.allow_null for relation in relations)
+        self.many = any(relation.many for relation in relations)
+        """Whether it can lead to several rows."""
         self.term: Any = None
-        """The term of its column, once there is one: see `PathTerm.of`. Terms are a layer above."""
+        """Its `PathTerm`, kept here by `PathTerm.of`. Terms are a layer above, so it has no type here."""
         self._rests: dict[int, Path] = {}
 
     def after(self, count: int) -> Path:
-        """What is left of the path behind its first `count` hops; always the same object."""
-        found = self._rests.get(count)
-        if found is None:
-            found = self._rests[count] = Path(self.name, self.relations[count:], self.stored, self.field)
-        return found
+        """The path without its first `count` relations; always the same object."""
+        rest = self._rests.get(count)
+        if rest is None:
+            rest = self._rests[count] = Path(self.name, self.relations[count:], self.stored, self.field)
+        return rest
 
     def first_many(self) -> int:
-        """How many hops there are up to and including the first that may lead to several rows."""
-        return next(i for i, hop in enumerate(self.relations, start=1) if hop.many)
+        """The number of relations up to and including the first that can lead to several rows."""
+        return next(i for i, relation in enumerate(self.relations, start=1) if relation.many)
 
     def __repr__(self) -> str:
         return f"<Path {self.name}>"
 
 
 def check_name(name: object, what: str) -> None:
-    """Raise `FieldError` unless a name is text. `what` says what it was given as."""
+    """Raise `FieldError` unless a name is text. `what` is what it is used as, for the message."""
     if not isinstance(name, str):
         raise FieldError(f"{what} is named by text, got {type(name).__name__}.")
 
 
 def resolve_path(info: ModelInfo, name: str, what: str) -> Path:
-    """The path of a name that must be a path as a whole. Raises `FieldError` with the choices."""
+    """The path that the whole name refers to. Raises `FieldError` with the choices."""
     path, rest = split_path(info, name, what)
     if rest and isinstance(path.field, (ForeignKey, RelatedKey)):
         raise path.field.target._meta.unknown(rest[0], f"{what} ({name!r})")
@@ -80,10 +80,9 @@ def resolve_path(info: ModelInfo, name: str, what: str) -> Path:
 
 
 def split_path(info: ModelInfo, name: str, what: str) -> tuple[Path, tuple[str, ...]]:
-    """The path that `name` begins with, and what follows it (a lookup's name).
+    """The path that a name begins with, and the parts that follow it (transforms and a lookup).
 
-    Raises `FieldError`, with the choices, where a part names no field. `what` says what the name was
-    given as.
+    Raises `FieldError` with the choices if a part names no field. `what` is what the name is used as, for the message.
     """
     known: Path | None = info.paths.get(name)
     if known is not None:
@@ -97,7 +96,7 @@ def split_path(info: ModelInfo, name: str, what: str) -> tuple[Path, tuple[str, 
         part = parts[position]
         if part in current.composed and part not in current.relations:
             position += 1
-            part = _chosen(current, part, parts[position] if position < len(parts) else None, what)
+            part = _foreign_key_of(current, part, parts[position] if position < len(parts) else None, what)
         rest = tuple(parts[position + 1 :])
         consumed = "__".join(parts[: position + 1])
         field = _field(current, part)
@@ -118,8 +117,8 @@ def split_path(info: ModelInfo, name: str, what: str) -> tuple[Path, tuple[str, 
             return _path(info, consumed, tuple(hops), field, field), rest
 
 
-def _chosen(info: ModelInfo, name: str, model: str | None, what: str) -> str:
-    """The foreign key of a generic relation that a path takes. Raises `FieldError` if it does not say which."""
+def _foreign_key_of(info: ModelInfo, name: str, model: str | None, what: str) -> str:
+    """The name of a generic relation's foreign key to a model. Raises `FieldError` if it has none."""
     relation = info.composed[name]
     assert isinstance(relation, GenericForeignKey)
     if model not in relation.names:
@@ -130,35 +129,36 @@ def _chosen(info: ModelInfo, name: str, model: str | None, what: str) -> str:
     return relation.names[model]
 
 
-def chosen_paths(info: ModelInfo, path: str, what: str) -> list[str]:
-    """A path of relations with the foreign keys of generic ones in it: all of one that it ends with.
+def relation_paths(info: ModelInfo, path: str, what: str) -> list[str]:
+    """A path of relations with each generic relation replaced by one of its foreign keys.
 
-    Raises `FieldError` for one that goes on and does not say where.
+    For a generic relation at the end, one path for each of its foreign keys. Raises `FieldError` for one in the middle
+    that is not followed by a model's name.
     """
     parts = path.split("__")
-    found: list[str] = []
+    names: list[str] = []
     current: ModelInfo | None = info
     while parts:
         part = parts.pop(0)
         if current is not None and isinstance(current.composed.get(part), GenericForeignKey):
             if not parts:
-                return ["__".join([*found, name]) for name in current.composed[part].field_names]
-            part = _chosen(current, part, parts.pop(0), what)
-        found.append(part)
+                return ["__".join([*names, name]) for name in current.composed[part].field_names]
+            part = _foreign_key_of(current, part, parts.pop(0), what)
+        names.append(part)
         relation = current.accessors.get(part) if current is not None else None
         current = relation.target._meta if relation is not None else None
-    return ["__".join(found)]
+    return ["__".join(names)]
 
 
 def goes_on(info: ModelInfo, part: str) -> bool:
-    """Whether a path may go on with this name at a related model, so that it is no lookup."""
+    """Whether a path can continue with this name at a related model, so that the name is no lookup."""
     if part == "pk":
         return True
     return part in info.settable or part in info.relations
 
 
 def relations_of(info: ModelInfo, names: Iterable[str]) -> list[str]:
-    """The relations that these lookups go across: ``team__org__name__in`` goes across ``team__org``."""
+    """The relations that these lookups span: ``team__org__name__in`` spans ``team__org``."""
     paths = [
         split_path(info, name, "a lookup")[0]
         for name in names
@@ -180,10 +180,10 @@ def _field(info: ModelInfo, part: str) -> Field[Any] | None:
 
 
 def _path(info: ModelInfo, name: str, hops: tuple[Hop, ...], stored: Field[Any], field: Field[Any]) -> Path:
-    found: Path | None = info.paths.get(name)
-    if found is not None:
-        return found
-    # The other side's key is also here: album__id is the column album.
+    known: Path | None = info.paths.get(name)
+    if known is not None:
+        return known
+    # A foreign key holds the related row's key, so album__id is the column album.
     while hops and isinstance(hops[-1], (ForeignKey, CompositeForeignKey)):
         last = hops[-1]
         if stored.model is not last.target or stored.column_name not in last.remote_columns:

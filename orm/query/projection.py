@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement
 
 from orm.exceptions import FieldError, QueryError
 from orm.fields import Field
-from orm.query.paths import check_name, chosen_paths, resolve_path
+from orm.query.paths import check_name, relation_paths, resolve_path
 from orm.query.resolving.composite_keys import key_parts
 from orm.query.resolving.resolver import Resolver
 from orm.query.terms.base import AnnotationTerm, PathTerm, Term
@@ -124,7 +124,7 @@ class Instances(Projection):
         chosen: list[str] = []
         for given in paths:
             check_name(given, "A relation of select_related()")
-            chosen += chosen_paths(self.info, given, "select_related()")
+            chosen += relation_paths(self.info, given, "select_related()")
         for path in chosen:
             relations: Relations = ()
             current = self.info

@@ -1,4 +1,4 @@
-"""`Rendering`: one statement in the making — its joins, and its bind parameters in fingerprint order."""
+"""`Rendering`: the joins and bind parameters of a query while its SQL is built."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class BindNumbering:
-    """Numbers the bind parameters of a statement: the first is the fingerprint's first value."""
+    """Numbers the bind parameters of a statement in the order of the query's values."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -31,7 +31,7 @@ class BindNumbering:
         """The common table expressions of the statement."""
 
     def alias(self, table: sqlalchemy.Table) -> FromClause:
-        """The table under a name that nothing else in the statement has, subqueries included."""
+        """The table under an alias that is unique in the statement, including its subqueries."""
         while True:
             self._aliases += 1
             name = f"{table.name}_{self._aliases}"
@@ -39,31 +39,31 @@ class BindNumbering:
                 return table.alias(name)
 
     def bind(self, type_: TypeEngine[Any]) -> BindParameter[Any]:
-        """The parameter of the next value."""
+        """The parameter for the next value."""
         return self.at(self.reserve(1), type_)
 
     def reserve(self, count: int) -> int:
-        """Take the next `count` values; returns the position of the first."""
+        """Reserve the next `count` values; returns the position of the first."""
         position = self.count
         self.count += count
         return position
 
     def at(self, position: int, type_: TypeEngine[Any]) -> BindParameter[Any]:
-        """The parameter of the value at a reserved position."""
+        """The parameter for the value at a reserved position."""
         return sqlalchemy.bindparam(f"p{position}", type_=type_, required=True)
 
 
 class Join:
-    """One table joined over a relation."""
+    """A table joined over a relation."""
 
-    def __init__(self, hop: Hop, parent: Join | None, table: FromClause) -> None:
-        self.hop = hop
+    def __init__(self, relation: Hop, parent: Join | None, table: FromClause) -> None:
+        self.relation = relation
         self.parent = parent
         self.table = table
         self.required = False
 
     def require(self) -> None:
-        """Rows without this one are not wanted: an inner join will do, and so for those before it."""
+        """Make it an inner join, and those before it: rows without a related row are dropped."""
         join: Join | None = self
         while join is not None and not join.required:
             join.required = True
@@ -71,55 +71,55 @@ class Join:
 
     @property
     def outer(self) -> bool:
-        """Whether rows that have nothing to join must be kept."""
+        """Whether it is an outer join, which keeps rows without a related row."""
         if self.required:
             return False
-        return self.hop.allow_null or (self.parent is not None and self.parent.outer)
+        return self.relation.allow_null or (self.parent is not None and self.parent.outer)
 
 
 class Rendering:
-    """Where a query's parts render themselves: gives them columns (joining as needed) and binds."""
+    """The context in which a query's terms and predicates render themselves: it joins tables and numbers binds."""
 
     def __init__(self, info: ModelInfo, binds: BindNumbering | None = None, outer: Rendering | None = None) -> None:
         self.info = info
         self.outer = outer
-        """The rendering of the query that this one is inside of."""
+        """The rendering of the outer query, for a subquery."""
         self.has_subqueries = False
         if outer is not None:
             outer.has_subqueries = True
         table = info.require_table()
-        # Inside of another query a table has another name, so that it cannot be taken for one of that query's.
+        # In a subquery each table has an alias, so that it is not confused with the outer query's.
         self.binds = binds or BindNumbering()
         self.table: FromClause = table if outer is None else self.binds.alias(table)
         self.bind = self.binds.bind
         self.selected = 0
-        """How many columns the projection selected; any after those only serve the ordering."""
+        """The number of columns of the projection. Any after those are only selected for the ordering."""
         self._joins: dict[tuple[tuple[Hop, ...], int], Join] = {}
         self._tables: set[FromClause] = {self.table}
         self.annotated: dict[str, ColumnElement[Any]] = {}
-        """The query's annotations, rendered once."""
+        """The rendered annotations of the query, by name."""
         self._clauses: list[ColumnElement[Any]] = []
         self._rendered: dict[int, tuple[Term, ColumnElement[Any]]] = {}
         self._joined_ctes: list[tuple[FromClause, ColumnElement[bool]]] = []
 
     def column(self, path: Path, join_number: int = 0, *, required: bool = False) -> ColumnElement[Any]:
-        """The column of a path. `required`: rows whose path leads nowhere are not wanted."""
+        """The column of a path. With `required`, rows without the related row are dropped."""
         table = self.join(path.relations, join_number, required=required)
         column: ColumnElement[Any] = table.c[path.stored.column_name]
         return column
 
     def join(self, hops: tuple[Hop, ...], join_number: int = 0, *, required: bool = False) -> FromClause:
-        """The table at the end of these relations. Each number is one join, however often it is asked for."""
+        """The table at the end of these relations, which is joined once for each join number."""
         if not hops:
             return self.table
-        if join_number and not any(hop.many for hop in hops):
+        if join_number and not any(relation.many for relation in hops):
             join_number = 0
         join = self._joins.get((hops, join_number))
         if join is None:
             self.join(hops[:-1], join_number)
             parent = self._parent(hops, join_number)
             table = hops[-1].target._meta.require_table()
-            # The first use keeps the table's own name, so that SQLAlchemy clauses can refer to it.
+            # The first join of a table has no alias, so that SQLAlchemy clauses can refer to the table.
             joined: FromClause = table
             if self.outer is not None or table in self._tables:
                 joined = self.binds.alias(table)
@@ -134,14 +134,14 @@ class Rendering:
         return self._joins.get((before, join_number)) or self._joins.get((before, 0))
 
     def render_once(self, term: Term) -> ColumnElement[Any]:
-        """The SQL of a term that stands in several clauses: rendered once, so that its values are bound once."""
+        """The SQL of a term that is in several clauses. It is rendered once, so its values are bound once."""
         known = self._rendered.get(id(term))
         if known is None:
             known = self._rendered[id(term)] = term, term.render(self)
         return known[1]
 
     def preset(self, term: Term, column: ColumnElement[Any]) -> None:
-        """Take a column for the SQL of a term that is asked for `once`."""
+        """Set the SQL of a term for `render_once`."""
         self._rendered[id(term)] = term, column
 
     def annotation(self, name: str) -> ColumnElement[Any]:
@@ -149,7 +149,10 @@ class Rendering:
         return self.annotated[name]
 
     def outer_column(self, name: str, key_part: tuple[int, int] | None = None) -> ColumnElement[Any]:
-        """What a name means here, for a query inside of this one. `key_part`: which column of a key, of how many."""
+        """The SQL of an `OuterRef` to this query.
+
+        `key_part` is the position of a column of a composite key, and their number.
+        """
         if key_part is None:
             if name in self.annotated:
                 return self.annotated[name]
@@ -162,32 +165,32 @@ class Rendering:
 
     @property
     def tables(self) -> set[FromClause]:
-        """The tables that this query reads itself."""
+        """The tables that this query reads, without those of its subqueries."""
         return self._tables
 
     @property
     def has_joins(self) -> bool:
-        """Whether anything but the model's own table is needed."""
+        """Whether another table than the model's is joined."""
         return bool(self._joins)
 
     def cte_column(self, cte: CTE, name: str) -> ColumnElement[Any]:
-        """A column of a common table expression. Raises `QueryError` if the statement does not define it."""
-        found = self.binds.ctes.get(cte)
-        if found is None:
+        """A column of a CTE. Raises `QueryError` if the statement does not define it."""
+        table = self.binds.ctes.get(cte)
+        if table is None:
             raise QueryError(f"This query uses the CTE {cte.name!r} without having it: add with_cte({cte.name}).")
-        column: ColumnElement[Any] = found.c[f"c{cte.query.projection.position(name)}"]
+        column: ColumnElement[Any] = table.c[f"c{cte.query.projection.position(name)}"]
         return column
 
     def join_cte(self, cte: CTE, condition: ColumnElement[bool]) -> None:
-        """Join a common table expression of the statement."""
+        """Join a CTE of the statement."""
         self._joined_ctes.append((self.binds.ctes[cte], condition))
 
     def include(self, clause: ColumnElement[Any]) -> None:
-        """Take note of a clause in SQLAlchemy's own terms, which may read tables that are not joined."""
+        """Add a SQLAlchemy clause to those that `check_tables` checks."""
         self._clauses.append(clause)
 
     def check_tables(self) -> None:
-        """Raise `QueryError` if an included clause reads a table that the query does not join."""
+        """Raise `QueryError` if a SQLAlchemy clause reads a table that the query does not join."""
         for clause in self._clauses:
             for table in clause._from_objects:
                 if table not in self._tables:
@@ -198,19 +201,19 @@ class Rendering:
                     )
 
     def from_clause(self) -> FromClause:
-        """The table and everything joined to it."""
+        """The model's table and all that is joined to it."""
         self.check_tables()
         clause: FromClause = self.table
         for join in self._joins.values():
             left = self.table if join.parent is None else join.parent.table
-            clause = clause.join(join.table, join_condition(join.hop, left, join.table), isouter=join.outer)
+            clause = clause.join(join.table, join_condition(join.relation, left, join.table), isouter=join.outer)
         for table, condition in self._joined_ctes:
             clause = clause.join(table, condition)
         return clause
 
 
 class SubqueryRendering(Rendering):
-    """Renders terms over the columns of a subquery that has what they read."""
+    """Renders terms over a subquery that selects the columns and annotations that they read."""
 
     def __init__(self, info: ModelInfo, binds: BindNumbering, columns: Mapping[Hashable, ColumnElement[Any]]) -> None:
         super().__init__(info, binds)

@@ -1,4 +1,4 @@
-"""What a writing statement gives back of the rows it touched: ``update(returning=…)``, ``delete(returning=…)``."""
+"""The rows that a writing statement returns: ``update(returning=…)``, ``delete(returning=…)``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 def resolve_returning(info: ModelInfo, returning: Sequence[str] | Literal[True]) -> Projection:
-    """Instances for True, else dicts of the fields named. Raises `FieldError` for what is not the row's own."""
+    """The projection to instances for True, or to dicts of the named fields.
+
+    Raises `FieldError` for an unknown name, `QueryError` for one that is not a field of the model itself.
+    """
     if returning is True:
         return Instances(info)
     if isinstance(returning, str) or not isinstance(returning, Sequence):

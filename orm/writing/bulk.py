@@ -16,7 +16,7 @@ from orm.exceptions import QueryError
 from orm.fields import Field
 from orm.query.conditions.base import and_
 from orm.query.on_conflict import Conflict
-from orm.query.plans.bulk_update import BatchUpdate
+from orm.query.plans.bulk_update import BulkUpdate
 from orm.query.plans.plan import UnstorableArgument
 from orm.query.plans.write import (
     Assignments,
@@ -206,7 +206,7 @@ class Batch:
             return
         plan = bulk.numbering
         if plan is not None and (await session.fetch(*plan.statement(())))[0][0]:
-            self.bulk = bulk.unreturned
+            self.bulk = bulk.without_returning
 
     async def fetch_key_step(self, session: Session) -> None:
         """Fetch the server's setting for `key_step`, if it has one and keys are generated."""
@@ -334,7 +334,7 @@ async def update(
     statements: list[tuple[str, Sequence[Any]]] = []
     for batch in batched(range(len(instances)), batch_size or len(instances)):
         for positions in _by_shape(instances, prepared, batch):
-            update = BatchUpdate(dialect, query, prepared[positions[0]])
+            update = BulkUpdate(dialect, query, prepared[positions[0]])
             if not update.possible:
                 statements += [_single(dialect, query, instances[i], prepared[i]) for i in positions]
                 continue

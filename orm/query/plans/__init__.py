@@ -1,1 +1,1 @@
-"""Plans: a statement compiled once for each shape of a query, with its binds and its row reader."""
+"""Plans: statements compiled once for each cache key, with their binds and row readers."""

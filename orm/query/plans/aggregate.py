@@ -1,4 +1,4 @@
-"""Plans of ``aggregate()``: one row of aggregates over all rows of a query."""
+"""Plans of ``aggregate()``: aggregates over all rows of a query."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from orm.rows.readers import read_dicts
 
 
 class Aggregation:
-    """Aggregates over a query's rows: directly, or over a subquery if its rows are not the model's."""
+    """Aggregates over a query's rows: in the query itself, or around it if its rows are not the model's."""
 
     def __init__(self, query: Query, named: Mapping[str, Term]) -> None:
         self.names = tuple(named)
@@ -36,19 +36,21 @@ class Aggregation:
             for leaf in term.leaves()
         }
         self.leaves = tuple(leaves)
-        kept = query.projection.selected(query.resolver()) if query.distinct else ()
-        selected = (*leaves.values(), *kept) or (query.resolver().name(query.info.pk_fields[0].attname, "aggregate()"),)
+        distinct_terms = query.projection.selected(query.resolver()) if query.distinct else ()
+        selected = (*leaves.values(), *distinct_terms) or (
+            query.resolver().name(query.info.pk_fields[0].attname, "aggregate()"),
+        )
         labels = tuple(f"c{i}" for i in range(len(selected)))
         ordering = query.ordering if query.is_limited else ()
         grouping = query.grouping
         if grouping is not None:
-            # As in Django: what is aggregated over must be one value in each group.
+            # As in Django, the aggregated terms are grouped by as well.
             grouping = (*grouping, *(term for term in leaves.values() if not term.aggregate))
         self.query = query.selecting(Columns("tuples", labels, selected), ordering=ordering, grouping=grouping)
 
     @property
     def empty_result(self) -> dict[str, Any] | None:
-        """What the aggregates are of no rows; None where only the database can tell."""
+        """The aggregates of no rows; None if only the database can tell."""
         known = [term.empty_result if isinstance(term, AggregateTerm) else None for term in self.terms]
         if None in known:
             return None
@@ -73,8 +75,8 @@ class Aggregation:
         statement = self.query.select(rendering)
         labelled = [column.label(f"c{i}") for i, column in enumerate(statement.selected_columns)]
         inner = statement.with_only_columns(*labelled, maintain_column_froms=True).subquery()
-        columns = dict(zip(self.leaves, inner.columns, strict=False))  # Others only make rows distinct.
+        columns = dict(zip(self.leaves, inner.columns, strict=False))  # Further columns only make rows distinct.
         outer = SubqueryRendering(self.query.info, rendering.binds, columns)
-        found = [term.render(outer) for term in self.terms]
-        reader = read_dicts(self.names, result_processors(dialect, found))
-        return make_plan(dialect, sqlalchemy.select(*found).select_from(inner), reader)
+        aggregates = [term.render(outer) for term in self.terms]
+        reader = read_dicts(self.names, result_processors(dialect, aggregates))
+        return make_plan(dialect, sqlalchemy.select(*aggregates).select_from(inner), reader)

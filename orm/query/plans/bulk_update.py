@@ -1,7 +1,7 @@
-"""Plans of `bulk_update()`: one UPDATE that takes each row's own values from a table of them.
+"""Plans of `bulk_update()`: one UPDATE with a different value for each row.
 
-The new values are a derived table, on PostgreSQL of one array a column, elsewhere of one SELECT a row, which is
-repeated in the SQL's text. So a shape is planned once for any number of rows.
+The new values are a derived table: on PostgreSQL one array for each column, elsewhere one SELECT for each row, repeated
+in the SQL. So one plan serves any number of rows.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from orm.query.rendering import BindNumbering, Rendering
 if TYPE_CHECKING:
     from orm.mapping.model_info import ModelInfo
 
-# The row of placeholders in the compiled derived table.
+# The row of placeholders of the derived table in the compiled statement.
 ONE_ROW = re.compile(r"\(SELECT (?P<first>(?:\?|%s) AS c0(?:, (?:\?|%s) AS c\d+)*)(?=\) AS new_values)")
 
 
 class RowBinds(BindNumbering):
-    """Takes each value from a column of the table of new values, and notes the columns' types."""
+    """Binds that are columns of the derived table of new values. They record the types of the columns."""
 
     def __init__(self, types: list[TypeEngine[Any]], rows: FromClause | None = None) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class RowBinds(BindNumbering):
         self._rows = rows
 
     def at(self, position: int, type_: TypeEngine[Any]) -> Any:
-        """The column of the value at this position; on the first pass, which only asks for types, a parameter."""
+        """The column for the value at a position, or a parameter while only the types are recorded."""
         if self._rows is None:
             while len(self.types) <= position:
                 self.types.append(type_)
@@ -47,8 +47,8 @@ class RowBinds(BindNumbering):
         return self._rows.c[f"c{position}"]
 
 
-class BatchUpdate:
-    """Updates rows of a query by primary key, each with its own values for the same fields and expressions."""
+class BulkUpdate:
+    """The UPDATE of rows of a query by primary key, with different values of the same fields for each row."""
 
     def __init__(self, dialect: Dialect, query: Query, assignments: Assignments) -> None:
         self.dialect = dialect
@@ -60,24 +60,24 @@ class BatchUpdate:
 
     @property
     def possible(self) -> bool:
-        """Whether the values fit into a table of them: lists and arrays do not everywhere."""
+        """Whether the values can be a derived table. On some databases, lists and arrays cannot."""
         return self._plan is not None
 
     def statement(self, rows: Sequence[Sequence[Any]]) -> tuple[str, Sequence[Any]]:
-        """SQL and arguments for these rows: the primary key's parts, then the values of the assignments."""
+        """SQL and arguments for rows, each of the primary key's values and the values of the assignments."""
         plan, one_row = self._plan, self._one_row
         assert plan is not None
         if one_row is None:
             sql, arguments = plan.statement((*zip(*rows, strict=True), *self.query.values))
             return sql, arguments
         sql, arguments = plan.statement((*rows[0], *self.query.values))
-        found = ONE_ROW.search(sql)
-        assert found is not None
+        match = ONE_ROW.search(sql)
+        assert match is not None
         width = len(rows[0])
-        every = [value for row in rows for value in one_row.arguments(row)]
-        placeholders = re.sub(r" AS c\d+", "", found.group("first"))
-        more = f" UNION ALL SELECT {placeholders}" * (len(rows) - 1)
-        return f"{sql[: found.end()]}{more}{sql[found.end() :]}", [*every, *arguments[width:]]
+        new_values = [value for row in rows for value in one_row.arguments(row)]
+        placeholders = re.sub(r" AS c\d+", "", match.group("first"))
+        further_rows = f" UNION ALL SELECT {placeholders}" * (len(rows) - 1)
+        return f"{sql[: match.end()]}{further_rows}{sql[match.end() :]}", [*new_values, *arguments[width:]]
 
     def _make(self) -> tuple[Plan | None, Plan | None]:
         info = self.query.info
@@ -97,7 +97,7 @@ class BatchUpdate:
     def _assigned(
         self, info: ModelInfo, binds: BindNumbering
     ) -> tuple[list[ColumnElement[Any]], dict[str, Any], Rendering]:
-        """What the key is compared with, and what each column is set to."""
+        """What the primary key is compared with, and what each column is set to."""
         rendering = Rendering(info, binds)
         keys: list[ColumnElement[Any]] = [binds.bind(field.column_type()) for field in info.pk_fields]
         return keys, {field.column_name: term.render(rendering) for field, term in self.assignments}, rendering

@@ -1,4 +1,4 @@
-"""The plan cache: each query shape is planned once per kind of database."""
+"""The plan cache: each cache key is planned once for each dialect."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ P = TypeVar("P")
 
 
 class PlanCacheInfo(NamedTuple):
-    """How the plan cache is doing: lookups that found a plan, that made one, and plans kept of at most so many."""
+    """The state of the plan cache: how many lookups found a plan or made one, how many plans it has and can have."""
 
     hits: int
     misses: int
@@ -20,7 +20,7 @@ class PlanCacheInfo(NamedTuple):
 
 
 class PlanCache:
-    """Plans by shape, the least recently used forgotten first. Safe under tasks and threads."""
+    """Plans by cache key. If it is full, the least recently used plan is removed. Safe to use from several threads."""
 
     def __init__(self, max_size: int) -> None:
         self.max_size = max_size
@@ -30,25 +30,25 @@ class PlanCache:
         self._misses = 0
 
     def get(self, key: Hashable, make: Callable[[], P]) -> P:
-        """The plan of this shape, made if it is not there."""
+        """The plan for this key, which `make` makes if there is none."""
         plan = self._plans.get(key)
         if plan is not None:
             self._hits += 1
             try:  # noqa: SIM105 - `suppress` takes longer than all the rest
                 self._plans.move_to_end(key)
-            except KeyError:  # Another thread forgot it a moment ago; it is as good as ever.
+            except KeyError:  # Another thread has just removed it; it still can be used.
                 pass
             return plan  # type: ignore[no-any-return]
-        made = make()
+        plan = make()
         with self._lock:
             self._misses += 1
-            self._plans[key] = made
+            self._plans[key] = plan
             while len(self._plans) > self.max_size:
                 self._plans.popitem(last=False)
-        return made
+        return plan
 
     def clear(self) -> None:
-        """Forget every plan and start counting anew."""
+        """Remove all plans and reset the counters."""
         with self._lock:
             self._plans.clear()
             self._hits = self._misses = 0
@@ -62,13 +62,13 @@ plans = PlanCache(max_size=1_000)
 
 
 def plan_cache_info() -> PlanCacheInfo:
-    """How the plan cache is doing: hits, misses, size and the most it keeps.
+    """The state of the plan cache: hits, misses, size and maximum size.
 
-    A service in which misses keep growing makes a new query shape at every call.
+    If the misses keep growing, the program makes queries of ever new shapes.
     """
     return plans.info()
 
 
 def plan_cache_clear() -> None:
-    """Forget every plan: for tests and measurements."""
+    """Remove all plans, for tests and measurements."""
     plans.clear()

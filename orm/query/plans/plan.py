@@ -1,4 +1,4 @@
-"""`Plan`: a statement compiled once, ready to run with any values of its shape."""
+"""`Plan`: a compiled statement, which runs with any values."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from orm.database.types.column_types import UnstorableValue
 from orm.utils.codegen import function_of
 
 Process = Callable[[Any], Any]
-# The list's own placeholder, any other one, or a doubled per cent sign.
+# A placeholder of a list, any other placeholder, or an escaped per cent sign.
 MYSQL_PLACEHOLDER = re.compile(rf"({re.escape(LIST_SLOT)})?%s|%%")
 OUR_BIND = re.compile(r"p\d+")
 NO_ROW = "SELECT NULL FROM DUAL WHERE FALSE"
 
 
 class UnstorableArgument(ValueError):
-    """An argument that the database cannot take: its position among the values, and why."""
+    """An argument that the database cannot store: its position among the values, and the reason."""
 
     def __init__(self, position: int, reason: str) -> None:
         super().__init__(reason)
@@ -30,9 +30,9 @@ class UnstorableArgument(ValueError):
 
 
 class Plan:
-    """SQL for one kind of database, how values become its arguments, and how its rows are read."""
+    """The SQL of a statement in one dialect, how values become its arguments, and how its rows are read."""
 
-    __slots__ = ("_binds", "_constants", "_in_order", "_lists", "_pieces", "_plain", "reader", "sql")
+    __slots__ = ("_binds", "_constants", "_in_order", "_lists", "_passes_values", "_pieces", "reader", "sql")
 
     def __init__(
         self,
@@ -47,16 +47,16 @@ class Plan:
         self.reader = reader
         self._binds = tuple(binds)
         self._in_order = not constants and all(i == position for i, (position, _) in enumerate(self._binds))
-        # The common case: every value goes as it is, in its order.
-        self._plain = self._in_order and all(process is None for _, process in self._binds)
+        # The common case: the values are passed to the driver as they are.
+        self._passes_values = self._in_order and all(process is None for _, process in self._binds)
         self._constants = constants
         self._lists = lists
         self._pieces = pieces
 
     def arguments(self, values: Sequence[Any]) -> Sequence[Any]:
-        """The driver's arguments. Raises `UnstorableArgument`."""
-        if self._plain:
-            # What an annotation that the statement leaves out would have bound comes last.
+        """The arguments for the driver. Raises `UnstorableArgument`."""
+        if self._passes_values:
+            # The values of annotations that the statement leaves out come last.
             return values if len(values) == len(self._binds) else values[: len(self._binds)]
         if self._constants:
             values = (*values, *self._constants)
@@ -71,15 +71,15 @@ class Plan:
                     raise UnstorableArgument(i, str(error)) from None
             raise
 
-    def placed(self, converted: Sequence[Any]) -> Sequence[Any]:
-        """Values that are the driver's own already, in the order of the statement's parameters."""
+    def in_order(self, converted: Sequence[Any]) -> Sequence[Any]:
+        """Values that are converted for the driver already, in the order of the statement's parameters."""
         if self._in_order:
             return converted
         values = (*converted, *self._constants)
         return [values[i] for i, _ in self._binds]
 
     def statement(self, values: Sequence[Any]) -> tuple[str, Sequence[Any]]:
-        """The SQL and its arguments; where a list is written out, it is now."""
+        """The SQL and its arguments. Lists are expanded where the driver takes no arrays."""
         arguments = self.arguments(values)
         if not self._lists:
             return self.sql, arguments
@@ -104,10 +104,10 @@ def make_plan(
     """Compile a statement whose bind parameters are named by `BindNumbering`."""
     compiled = dialect.compile(statement)
     names = compiled.positiontup or []
-    # Some binds are SQLAlchemy's own, such as SQLite's OFFSET 0: they follow the values, counted from the end.
-    foreign = [name for name in names if not OUR_BIND.fullmatch(name)]
-    constants = tuple(compiled.binds[name].value for name in foreign)
-    positions = {name: i - len(foreign) for i, name in enumerate(foreign)}
+    # SQLAlchemy adds parameters of its own, such as SQLite's OFFSET 0. Their values are appended to the query's.
+    added = [name for name in names if not OUR_BIND.fullmatch(name)]
+    constants = tuple(compiled.binds[name].value for name in added)
+    positions = {name: i - len(added) for i, name in enumerate(added)}
     binds = [
         (positions[name] if name in positions else int(name[1:]), _processor(compiled, name, dialect)) for name in names
     ]
@@ -116,13 +116,13 @@ def make_plan(
     pieces, lists = [], set()
     end = position = 0
     piece = ""
-    for found in MYSQL_PLACEHOLDER.finditer(compiled.string):
-        piece += compiled.string[end : found.start()]
-        end = found.end()
-        if found.group() == "%%":
+    for match in MYSQL_PLACEHOLDER.finditer(compiled.string):
+        piece += compiled.string[end : match.start()]
+        end = match.end()
+        if match.group() == "%%":
             piece += "%%"
             continue
-        if found.group(1):
+        if match.group(1):
             lists.add(position)
         pieces.append(piece)
         piece = ""
@@ -139,7 +139,7 @@ def _processor(compiled: SQLCompiler, name: str, dialect: Dialect) -> Process | 
 
 
 def result_processors(dialect: Dialect, columns: Sequence[sqlalchemy.ColumnElement[Any]]) -> list[Process | None]:
-    """What turns each column's value from the driver into Python's; None where it is that already."""
+    """The functions that convert the driver's values of each column; None for a column that needs no conversion."""
     return [
         column.type.dialect_impl(dialect.sqlalchemy).result_processor(dialect.sqlalchemy, None) for column in columns
     ]

@@ -34,7 +34,7 @@ def rows_plan(dialect: Dialect, query: Query) -> Plan:
 
 
 def count_plan(dialect: Dialect, query: Query) -> Plan:
-    """The plan that counts the query's rows; take `count_query(query)` for its values."""
+    """The plan that counts the query's rows; its values are those of `count_query(query)`."""
 
     def make() -> Plan:
         rendering = Rendering(query.info)
@@ -49,18 +49,18 @@ def count_plan(dialect: Dialect, query: Query) -> Plan:
 
 
 def count_query(query: Query) -> Query:
-    """What is left of a query to count its rows: as a rule no ordering, no related instances."""
+    """The query reduced to what COUNT needs: usually without ordering and related instances."""
     if isinstance(query, Combination):
         return query
     if not query.distinct and not query.grouped:
         projection = query.projection
         related = projection.related if isinstance(projection, Instances) and query.where.has_clause else ()
         query = query.selecting(Instances(query.info, related, only=frozenset()))
-    # Distinct rows are distinct in what they are ordered by, too.
-    ordered = query.is_limited or query.distinct
-    return query.replace(ordering=query.ordering if ordered else (), lock=None)
+    # The ordering's columns are selected by DISTINCT as well.
+    needs_order = query.is_limited or query.distinct
+    return query.replace(ordering=query.ordering if needs_order else (), lock=None)
 
 
 def exists_query(query: Query) -> Query:
-    """What is left of a query to see whether it has a row: the key of the first one."""
+    """The query reduced to what an existence check needs: the key of one row."""
     return count_query(query).replace(lock=query.lock).slice(0, 1)

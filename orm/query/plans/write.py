@@ -1,4 +1,4 @@
-"""Plans of statements that write: INSERT, UPDATE and DELETE."""
+"""Plans of INSERT, UPDATE and DELETE."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ from orm.utils.memoized import memoized_property
 if TYPE_CHECKING:
     from orm.mapping.model_info import ModelInfo
 
-# One row of placeholders in a compiled INSERT.
+# The row of placeholders in a compiled INSERT.
 VALUES_ROW = re.compile(r"(?<= VALUES )\((?:\?|%s)(?:, (?:\?|%s))*\)")
-# Where a statement cannot take rows of any number, it is planned per number; few rows keep that cheap.
+# If a plan cannot serve any number of rows, there is one for each number up to this.
 MAX_PLANNED_ROWS = 100
 
 
@@ -58,13 +58,13 @@ def insert_plan(
     returning: tuple[Field[Any], ...],
     conflict: Conflict | None = None,
 ) -> Plan:
-    """The plan that inserts one row of these fields and reads back `returning`."""
+    """The plan that inserts one row of these fields and reads `returning`."""
 
     def make() -> Plan:
         table = info.require_table()
         binds = BindNumbering()
         row = {field.column_name: binds.bind(field.column_type()) for field in fields}
-        # Without values SQLAlchemy would name every column; of one empty row it makes DEFAULT VALUES.
+        # Without values SQLAlchemy would name all columns; for one empty row it writes DEFAULT VALUES.
         insert = dialect.insert(table).values(row or [{}])
         return _returning_plan(dialect, table, insert.inline(), returning, conflict)
 
@@ -94,13 +94,13 @@ def bulk_insert(
     returning: tuple[Field[Any], ...],
     conflict: Conflict | None,
 ) -> BulkInsert:
-    """What inserts any number of rows of these fields, and reads back `returning`."""
+    """The plan that inserts any number of rows of these fields and reads `returning`."""
     key = (dialect, "bulk insert", info, fields, returning, conflict)
     return plans.get(key, lambda: BulkInsert(dialect, info, fields, returning, conflict))
 
 
 class BulkInsert:
-    """Inserts any number of rows of the same fields, in as few statements as the database takes."""
+    """The INSERT of any number of rows of the same fields, in as few statements as the database accepts."""
 
     def __init__(
         self,
@@ -120,17 +120,17 @@ class BulkInsert:
             field.column_type().dialect_impl(sql).bind_processor(sql) for field in fields
         ]
         self.write = write_inserts(info, fields, self._processors)
-        """Makes the rows of instances that have these fields."""
+        """The function that makes rows of instances."""
         self._arrays = self._plan_arrays()
 
     @memoized_property
-    def _one(self) -> Plan:
-        """The plan of a single row, whose text holds the placeholders of any number of them."""
+    def _single_row(self) -> Plan:
+        """The plan of one row, whose row of placeholders is repeated for more."""
         return insert_plan(self.dialect, self.info, self.fields, self.returning, self.conflict)
 
     @memoized_property
     def numbering(self) -> Plan | None:
-        """The plan of a query of whether many rows can be inserted without RETURNING, and their keys still be told."""
+        """The plan that tells whether a multi-row INSERT gets consecutive keys, so that RETURNING can be skipped."""
         generated = self.info.generated
         if self.conflict is not None or generated is None or self.returning != (generated,):
             return None
@@ -138,13 +138,13 @@ class BulkInsert:
         return None if statement is None else make_plan(self.dialect, statement)
 
     @memoized_property
-    def unreturned(self) -> BulkInsert:
-        """The same without RETURNING."""
+    def without_returning(self) -> BulkInsert:
+        """The same INSERT without RETURNING."""
         return BulkInsert(self.dialect, self.info, self.fields, (), self.conflict)
 
     def _plan_arrays(self) -> Plan | None:
         if not self.fields:
-            return None  # Arrays of nothing have no rows.
+            return None  # Without fields there is no array to take the number of rows from.
         table = self.info.require_table()
         statement = self.dialect.bulk_insert(
             table,
@@ -160,40 +160,40 @@ class BulkInsert:
         return make_plan(self.dialect, statement, reader)
 
     def converted(self, values: Sequence[Any]) -> tuple[Any, ...]:
-        """A row of validated values as the driver takes them. Raises `UnstorableArgument`."""
-        found = []
+        """A row of validated values, converted for the driver. Raises `UnstorableArgument`."""
+        row = []
         for position, (process, value) in enumerate(zip(self._processors, values, strict=True)):
             try:
-                found.append(value if process is None else process(value))
+                row.append(value if process is None else process(value))
             except UnstorableValue as error:
                 raise UnstorableArgument(position, str(error)) from None
-        return tuple(found)
+        return tuple(row)
 
     def chunk_size(self, batch_size: int | None) -> int:
-        """How many rows go into one statement."""
+        """The maximum number of rows in a statement."""
         if not self.fields:
-            return 1  # A row of nothing but defaults has a statement of its own.
-        most = self.dialect.rows_per_insert(len(self.fields))
+            return 1  # DEFAULT VALUES is one row.
+        maximum = self.dialect.rows_per_insert(len(self.fields))
         if self._arrays is not None:
-            most = 10_000
+            maximum = 10_000
         elif self.dialect.numbered_parameters:
-            most = min(most, MAX_PLANNED_ROWS)
-        return min(batch_size, most) if batch_size else most
+            maximum = min(maximum, MAX_PLANNED_ROWS)
+        return min(batch_size, maximum) if batch_size else maximum
 
     def statement(self, rows: Sequence[tuple[Any, ...]]) -> tuple[str, Sequence[Any], Plan]:
-        """SQL and arguments for rows of the driver's values, and the plan whose reader reads what comes back."""
+        """SQL and arguments for converted rows, and the plan whose reader reads the returned rows."""
         if self._arrays is not None:
-            return self._arrays.sql, self._arrays.placed([*zip(*rows, strict=True)]), self._arrays
-        one = self._one
-        found = VALUES_ROW.search(one.sql)
-        if found is None and len(rows) == 1:
-            return one.sql, one.placed(rows[0]), one
-        if found is None:
+            return self._arrays.sql, self._arrays.in_order([*zip(*rows, strict=True)]), self._arrays
+        single = self._single_row
+        match = VALUES_ROW.search(single.sql)
+        if match is None and len(rows) == 1:
+            return single.sql, single.in_order(rows[0]), single
+        if match is None:
             plan = self._plan_rows(len(rows))
-            return plan.sql, plan.placed([value for row in rows for value in row]), plan
-        arguments = list(chain.from_iterable(map(one.placed, rows)))
-        sql = f"{one.sql[: found.end()]}{f', {found.group()}' * (len(rows) - 1)}{one.sql[found.end() :]}"
-        return sql, arguments, one
+            return plan.sql, plan.in_order([value for row in rows for value in row]), plan
+        arguments = list(chain.from_iterable(map(single.in_order, rows)))
+        sql = f"{single.sql[: match.end()]}{f', {match.group()}' * (len(rows) - 1)}{single.sql[match.end() :]}"
+        return sql, arguments, single
 
     def _plan_rows(self, count: int) -> Plan:
         def make() -> Plan:
@@ -237,7 +237,7 @@ def resolve_assignments(query: Query, values: Mapping[str, Any], expressions: Ma
 
 
 def target_rows_query(query: Query) -> Query:
-    """The query of the keys of the rows to write."""
+    """The query for the rows to write, reduced to their keys."""
     return query.replace(projection=_keys_only(query.info), ordering=(), distinct=False, grouping=None, lock=None)
 
 
@@ -253,7 +253,7 @@ def update_values(query: Query, assignments: Assignments) -> tuple[Any, ...]:
 
 
 def update_plan(dialect: Dialect, query: Query, assignments: Assignments, returning: Projection | None = None) -> Plan:
-    """The plan that sets fields of the rows that `target_rows_query` gave, and reads `returning` of them."""
+    """The plan that updates the rows of a `target_rows_query` and reads `returning`."""
 
     def make() -> Plan:
         rendering = Rendering(query.info)
@@ -267,7 +267,7 @@ def update_plan(dialect: Dialect, query: Query, assignments: Assignments, return
 
 
 def delete_plan(dialect: Dialect, query: Query, returning: Projection | None = None) -> Plan:
-    """The plan that deletes the rows that `target_rows_query` gave, and reads `returning` of them."""
+    """The plan that deletes the rows of a `target_rows_query` and reads `returning`."""
 
     def make() -> Plan:
         rendering = Rendering(query.info)
@@ -289,7 +289,7 @@ def _returning(dialect: Dialect, statement: Any, info: ModelInfo, returning: Pro
 
 
 def with_where(statement: Any, query: Query, rendering: Rendering) -> Any:
-    """The statement, restricted to the rows that match; by their keys, if more than the table itself is read."""
+    """The statement with the WHERE of the query; with a subquery for the keys if the query reads other tables."""
     position = rendering.binds.count
     if not query.annotations:
         if query.where is EVERYTHING:
@@ -298,17 +298,17 @@ def with_where(statement: Any, query: Query, rendering: Rendering) -> Any:
         if not rendering.has_joins and not rendering.has_subqueries:
             rendering.check_tables()
             return statement.where(condition)
-    # Rendered again inside a subquery of its own, which takes the same binds.
+    # Render the query again, as a subquery with the same binds.
     rendering.binds.count = position
     inner = query.select(Rendering(query.info, rendering.binds)).correlate(None)
-    # MySQL does not read from the table that it writes, unless from a derived table.
+    # MySQL cannot read the table that it writes, except in a derived table.
     derived = inner.subquery("matched")
-    own = [rendering.table.c[field.column_name] for field in query.info.pk_fields]
-    left = own[0] if len(own) == 1 else sqlalchemy.tuple_(*own)
-    return statement.where(left.in_(sqlalchemy.select(*derived.columns)))
+    keys = [rendering.table.c[field.column_name] for field in query.info.pk_fields]
+    key = keys[0] if len(keys) == 1 else sqlalchemy.tuple_(*keys)
+    return statement.where(key.in_(sqlalchemy.select(*derived.columns)))
 
 
 def batched(rows: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
-    """`rows` in pieces of at most `size`."""
+    """The rows in batches of at most `size`."""
     for start in range(0, len(rows), size):
         yield rows[start : start + size]

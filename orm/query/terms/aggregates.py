@@ -1,4 +1,4 @@
-"""Terms over several rows: aggregates over those of a group, windows over those around each."""
+"""Terms computed from several rows: aggregates and window functions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from orm.database.sql.functions import SQLFunction
 from orm.functions.aggregates import OrderableAggregate
 from orm.functions.result_types import common_field
 from orm.functions.windows import WindowFunction
-from orm.query.terms.base import NULL, Condition, RowTerm, Term, ValueTerm, lookup_key
+from orm.query.terms.base import NULL, ResolvedCondition, RowTerm, Term, ValueTerm, lookup_key
 from orm.query.terms.computed import FuncTerm
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class AggregateTerm(Term):
-    """A function over the rows of a group, of those that meet a condition."""
+    """An aggregate of the rows of a group that meet a condition."""
 
     aggregate = True
 
@@ -30,14 +30,14 @@ class AggregateTerm(Term):
         self,
         function: Aggregate[Any],
         argument: Term,
-        condition: Condition,
+        condition: ResolvedCondition,
         default: Term | None,
         rest: tuple[Term, ...] = (),
     ) -> None:
         self.function = function
         self.argument = argument
         self.rest = rest
-        """What the function takes besides: a delimiter, what to order by."""
+        """Further arguments: the delimiter and the ORDER BY terms."""
         self.condition = condition
         self.default = default
         self.field = function.result(argument.field)
@@ -52,35 +52,35 @@ class AggregateTerm(Term):
             condition.key,
         )
         self.key = (shape, default and default.key, *(term.key for term in rest))
-        others = tuple(value for term in rest for value in term.values)
-        self.values = (*condition.values, *argument.values, *others, *(default.values if default else ()))
+        further_values = tuple(value for term in rest for value in term.values)
+        self.values = (*condition.values, *argument.values, *further_values, *(default.values if default else ()))
 
     @property
     def empty_result(self) -> Term | None:
-        """What it is of no rows, where that is known without asking the database."""
+        """Its result if there are no rows; None if only the database can tell."""
         if self.default is not None:
             return self.default if isinstance(self.default, ValueTerm) else None
         value = self.function.empty_result
         return NULL if value is None else ValueTerm(value, self.field)
 
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
-        found = self.call(rendering)
+        result = self.call(rendering)
         if self.default is not None:
-            found = sqlalchemy.func.coalesce(found, self.default.render(rendering))
-        return sqlalchemy.type_coerce(found, self.field.result_type())
+            result = sqlalchemy.func.coalesce(result, self.default.render(rendering))
+        return sqlalchemy.type_coerce(result, self.field.result_type())
 
     def call(self, rendering: Rendering) -> ColumnElement[Any]:
-        """The function call itself."""
+        """The call, without its default and its type."""
         condition = self.condition.render(rendering, required=False, negated=False)
         argument = self.argument.render(rendering)
         rest = [term.render(rendering) for term in self.rest]
         if isinstance(self.function, OrderableAggregate):
-            taking_part = None if self.condition.truth else condition
-            return self.function.build_collection(self.argument.field, taking_part, argument, *rest)
+            filter_clause = None if self.condition.truth else condition
+            return self.function.build_collection(self.argument.field, filter_clause, argument, *rest)
         if not self.condition.truth:
-            # Rows that do not take part count as NULL, which aggregates pass over, on every database.
-            counted = sqlalchemy.literal_column("1") if isinstance(self.argument, RowTerm) else argument
-            argument = sqlalchemy.case((condition, counted))
+            # Instead of FILTER, which not every database has: aggregates skip NULL.
+            value = sqlalchemy.literal_column("1") if isinstance(self.argument, RowTerm) else argument
+            argument = sqlalchemy.case((condition, value))
         return self.function.build(argument)
 
     def leaves(self) -> tuple[Term, ...]:
@@ -89,7 +89,7 @@ class AggregateTerm(Term):
 
 
 class Ordered(Protocol):
-    """What a window needs to know of its ordering: see `orm.query.ordering.OrderTerm`."""
+    """A term of a window's ordering: an `orm.query.ordering.OrderTerm`, which is a layer above."""
 
     key: Hashable
     values: tuple[Any, ...]
@@ -100,7 +100,7 @@ class Ordered(Protocol):
 
 
 class WindowTerm(Term):
-    """A function over the rows around each row."""
+    """A window function."""
 
     window = True
 
@@ -122,7 +122,7 @@ class WindowTerm(Term):
         )
         parts: tuple[Any, ...] = (call, *partition, *order)
         self.values = tuple(value for part in parts for value in part.values)
-        # Over groups, it is computed from aggregates, and is none itself.
+        # Its arguments may be aggregates, but it is none: it is computed after GROUP BY.
         self.aggregate = False
 
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
@@ -134,10 +134,10 @@ class WindowTerm(Term):
         if self.frame is not None:
             window["range_" if self.frame.by_value else "rows"] = (self.frame.start, self.frame.end)
         function = self.inner.function
-        found = function.over(call, **window) if isinstance(function, WindowFunction) else call.over(**window)
+        result = function.over(call, **window) if isinstance(function, WindowFunction) else call.over(**window)
         if self.frame is not None and self.frame.exclusion is not None:
-            found = SQLFunction("excluding", found, words=(self.frame.exclusion.value,))
-        return sqlalchemy.type_coerce(found, self.field.result_type())
+            result = SQLFunction("excluding", result, words=(self.frame.exclusion.value,))
+        return sqlalchemy.type_coerce(result, self.field.result_type())
 
     def leaves(self) -> tuple[Term, ...]:
         parts = (self.inner, *self.partition, *(term.term for term in self.order))

@@ -1,7 +1,7 @@
-"""Terms: expressions resolved against a model, each with its share of the query's shape and values.
+"""Terms: expressions resolved against a model, each with its part of the query's cache key and of its arguments.
 
-Here are those of a single operand; what is calculated is in `calculated`, what needs several rows in `over_rows`,
-what reads another query in `nested`.
+These have at most one operand. Those computed from others are in `computed`, aggregates and window functions in
+`aggregates`, those that read another query in `subqueries`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from orm.query.terms.aggregates import AggregateTerm
 
 DECIMAL = Decimal(max_digits=38, decimal_places=19)
-# How a Python value that no field stands beside is bound; the first that fits.
+# The field that binds a Python value that is not compared with a field, by the first type that the value is of.
 VALUE_FIELDS: tuple[tuple[type, Field[Any]], ...] = (
     (bool, Boolean()),
     (int, BigInteger()),
@@ -62,29 +62,29 @@ class Term:
     """A resolved expression."""
 
     key: Hashable
-    """Its share of the query's shape."""
+    """Its part of the query's cache key: hashable and without values."""
     values: tuple[Any, ...] = ()
     """Its arguments, in the order in which `render` binds them."""
     field: Field[Any]
-    """How values are compared with it and read from it."""
+    """The field whose type it has."""
     nullable: bool = True
     outer_terms: tuple[Term, ...] = ()
-    """Of a subquery that stands for itself: what it reads of the query around it."""
+    """The outer query's terms that a correlated subquery refers to."""
     typed: bool = True
-    """Whether its `field` is known by itself."""
+    """Whether its `field` is known."""
     aggregate: bool = False
-    """Whether it is of a group of rows, not of one."""
+    """Whether it contains an aggregate, which is computed from a group of rows."""
     window: bool = False
-    """Whether it is known only once all rows are: a condition on it comes last."""
+    """Whether it contains a window function, which is computed after WHERE and HAVING."""
     many: bool = False
-    """Whether it is a column at the end of a relation that leads to many rows."""
+    """Whether it is a column reached over a relation to many rows."""
 
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
-        """Its SQL. `required`: rows for which a relation on the way is missing are not wanted."""
+        """Its SQL. With `required`, rows without the related row are dropped, so its joins may be inner joins."""
         raise NotImplementedError
 
     def columns(self) -> tuple[PathTerm, ...]:
-        """The columns that make it NULL by being so."""
+        """The columns that make it NULL if they are NULL."""
         return ()
 
     def leaves(self) -> tuple[Term, ...]:
@@ -100,9 +100,9 @@ class PathTerm(Term):
     def __init__(self, path: Path, join_number: int = 0) -> None:
         self.path = path
         self.aggregates: dict[Hashable, AggregateTerm] = {}
-        """The aggregates of it that were resolved, by their shape; those with a condition are not kept."""
+        """Its resolved aggregates without further arguments, by class and options."""
         self.join_number = join_number
-        """Which join of its relations it reads, where they lead to many rows: see `Joins`."""
+        """Which join of its relations it reads if they lead to many rows: see `Joins`."""
         self.many = path.many
         self.key = (path, join_number)
         self.field = path.field
@@ -139,14 +139,14 @@ class ValueTerm(Term):
 
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
         type_ = self.field.comparison_type()
-        bound = rendering.bind(type_)
+        parameter = rendering.bind(type_)
         if not self.field.is_temporal:
-            return bound
-        return SQLFunction("typed", bound, words=(self.field.family,), type_=type_)
+            return parameter
+        return SQLFunction("typed", parameter, words=(self.field.family,), type_=type_)
 
 
 class RowTerm(Term):
-    """The row as a whole: ``*``."""
+    """The whole row, ``*``, as in ``COUNT(*)``."""
 
     key = "*"
     nullable = False
@@ -159,23 +159,23 @@ class RowTerm(Term):
 
 
 class AnnotationTerm(Term):
-    """A reference to an annotation, which the statement computes once."""
+    """A reference to an annotation of the query, whose term is rendered once."""
 
     def __init__(self, name: str, term: Term, *, selectable: bool = True) -> None:
         self.name = name
         self.term = term
         self.selectable = selectable
-        """Whether values() may select it; what alias() made serves conditions and orderings only."""
+        """Whether values() may select it. Those of alias() are for conditions and orderings only."""
         self.key = ("annotation", name)
         self.field = term.field
         self.aggregate = term.aggregate
         self.window = term.window
 
     def of_a_row(self) -> AnnotationTerm:
-        """The same, where it has been computed already."""
-        made = AnnotationTerm(self.name, self.term, selectable=self.selectable)
-        made.aggregate = False
-        return made
+        """The annotation as a column of a subquery, where an aggregate is a plain value."""
+        term = AnnotationTerm(self.name, self.term, selectable=self.selectable)
+        term.aggregate = False
+        return term
 
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
         return rendering.annotation(self.name)
@@ -185,7 +185,7 @@ class AnnotationTerm(Term):
 
 
 class NullTerm(Term):
-    """NULL, of a type if one was given."""
+    """NULL, with or without a type."""
 
     key: Hashable = "null"
 
@@ -212,13 +212,13 @@ NULL = NullTerm()
 
 
 class ClauseTerm(Term):
-    """A clause of SQLAlchemy's, which takes part by SQLAlchemy's own cache key."""
+    """A SQLAlchemy clause. Its part of the cache key is SQLAlchemy's own."""
 
     def __init__(self, clause: ClauseElement) -> None:
         self.clause = clause
         cache_key = clause._generate_cache_key()
         if cache_key is None:
-            # Some construct in it cannot be cached: its shape is its own, and is planned each time.
+            # It contains a construct that cannot be cached, so its plan is made each time.
             self.key = ("clause", object())
             self._parameters: list[Any] = []
             visitors.traverse(clause, {}, {"bindparam": self._parameters.append})
@@ -241,8 +241,8 @@ class ClauseTerm(Term):
                 if isinstance(right, sqlalchemy.BindParameter) and right.expanding:
                     left = visitors.replacement_traverse(element.left, {}, replace)
                     values = binds.at(positions[id(right)], operators.ListOf(right.type))
-                    found = operators.InList(left, values)
-                    return ~found if element.operator is sqlalchemy_operators.not_in_op else found
+                    in_list = operators.InList(left, values)
+                    return ~in_list if element.operator is sqlalchemy_operators.not_in_op else in_list
             if isinstance(element, sqlalchemy.BindParameter) and id(element) in positions:
                 return binds.at(positions[id(element)], element.type)
             return None
@@ -257,8 +257,8 @@ def _value_of(parameter: sqlalchemy.BindParameter[Any]) -> Any:
     return tuple(value) if parameter.expanding and value is not None else value
 
 
-class Condition(Protocol):
-    """What a term needs to know of a condition inside it: see `orm.query.conditions.base.Predicate`."""
+class ResolvedCondition(Protocol):
+    """A condition inside a term: an `orm.query.conditions.base.Predicate`, which is a layer above."""
 
     key: Hashable
     values: tuple[Any, ...]
@@ -267,7 +267,7 @@ class Condition(Protocol):
 
     @property
     def truth(self) -> bool | None:
-        """Whether it is always true, or never; None where only the database can tell."""
+        """True if it is always true, False if it never is, None if that depends on the row."""
 
     def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
         """Its SQL."""
@@ -277,7 +277,7 @@ class Condition(Protocol):
 
 
 def lookup_key(field: Field[Any]) -> Hashable:
-    """What a plan knows of the field of an expression: how values are bound, read from rows, and converted to JSON."""
+    """The part of the cache key for an expression's field: how values are bound, read, and converted to JSON."""
     key: Hashable = field.__dict__.get("_lookup_key")
     if key is None:
         underlying = field.underlying_field

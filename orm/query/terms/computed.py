@@ -1,4 +1,4 @@
-"""Terms that are calculated from others: arithmetic, functions, CASE, conditions as values."""
+"""Terms computed from others: arithmetic, functions, CASE, and conditions as values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from orm.database.types.column_types import ComputedResult
 from orm.exceptions import QueryError
 from orm.fields import Field
 from orm.functions.result_types import common_field
-from orm.query.terms.base import NULL, VALUE_FIELDS, Condition, PathTerm, Term, lookup_key
+from orm.query.terms.base import NULL, VALUE_FIELDS, PathTerm, ResolvedCondition, Term, lookup_key
 from orm.query.terms.date_arithmetic import moment_arithmetic, moment_field
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 ARITHMETIC: dict[str, Callable[[Any, Any], ColumnElement[Any]]] = {
     "&": lambda left, right: SQLFunction("signed", left.bitwise_and(right)),
     "|": lambda left, right: SQLFunction("signed", left.bitwise_or(right)),
-    # Not every database has an operator for it.
+    # SQLite has no operator for XOR.
     "^": lambda left, right: (
         SQLFunction("signed", left.bitwise_or(right)) - SQLFunction("signed", left.bitwise_and(right))
     ),
@@ -37,7 +37,7 @@ ARITHMETIC: dict[str, Callable[[Any, Any], ColumnElement[Any]]] = {
     "-": operator.sub,
     "*": operator.mul,
     "%": operator.mod,
-    # SQL's own division, of integers on most databases, as in Django.
+    # As in Django, SQL's division, which most databases do in integers if both operands are.
     "/": lambda left, right: left.op("/", precedence=8)(right),
 }
 
@@ -63,10 +63,10 @@ class CombinedTerm(Term):
         left = self.left.render(rendering, required=required)
         right = self.right.render(rendering, required=required)
         if self.is_moment:
-            found = moment_arithmetic(self.symbol, self.left.field, self.right.field, left, right)
-            return sqlalchemy.type_coerce(found, self.field.comparison_type())
+            result = moment_arithmetic(self.symbol, self.left.field, self.right.field, left, right)
+            return sqlalchemy.type_coerce(result, self.field.comparison_type())
         combined = ARITHMETIC[self.symbol](left, right)
-        # A power of whole numbers is a float to most databases, their sum a decimal to MySQL.
+        # Most databases return a power of integers as a float, and MySQL returns their sum as a decimal.
         type_ = self.field.result_type() if self.field.family in ("integer", "float") else self.field.comparison_type()
         return sqlalchemy.type_coerce(combined, type_).self_group()
 
@@ -82,7 +82,7 @@ def _result_field(left: Field[Any], right: Field[Any]) -> Field[Any]:
 
 
 class FuncTerm(Term):
-    """A function of terms."""
+    """A function call."""
 
     def __init__(self, function: Func[Any], arguments: tuple[Term, ...]) -> None:
         self.function = function
@@ -99,7 +99,7 @@ class FuncTerm(Term):
         return sqlalchemy.type_coerce(self.call(rendering), self.field.result_type())
 
     def call(self, rendering: Rendering) -> ColumnElement[Any]:
-        """The function call itself."""
+        """The call, without its type."""
         return self.function.build_from(self.fields, *(term.render(rendering) for term in self.arguments))
 
     def leaves(self) -> tuple[Term, ...]:
@@ -107,14 +107,14 @@ class FuncTerm(Term):
 
 
 def _known_field(term: Term) -> Field[Any] | None:
-    """The field of an argument, if there is one: NULL has none, and that of an outer query's name is not known yet."""
+    """The field of an argument; None for NULL, and for an `OuterRef`, whose field is not known yet."""
     return None if term is NULL or not term.typed else term.field
 
 
 class CaseTerm(Term):
-    """The first of several terms whose condition holds."""
+    """A CASE expression."""
 
-    def __init__(self, case: Case[Any], branches: tuple[tuple[Condition, Term], ...], default: Term) -> None:
+    def __init__(self, case: Case[Any], branches: tuple[tuple[ResolvedCondition, Term], ...], default: Term) -> None:
         self.branches = branches
         self.default = default
         output_field = case.output_field
@@ -124,11 +124,11 @@ class CaseTerm(Term):
             raise QueryError("A Case() whose every outcome is None needs output_field=.")
         self.field = output_field or common_field(case, known)
         self.key = ("case", *((when.key, then.key) for when, then in branches), default.key, lookup_key(self.field))
-        found: list[Any] = []
+        values: list[Any] = []
         for when, then in branches:
-            found += [*when.values, *then.values]
-        self.values = (*found, *default.values)
-        parts: list[Term | Condition] = [*outcomes, *(when for when, _ in branches)]
+            values += [*when.values, *then.values]
+        self.values = (*values, *default.values)
+        parts: list[Term | ResolvedCondition] = [*outcomes, *(when for when, _ in branches)]
         self.aggregate = any(part.aggregate for part in parts)
         self.window = any(part.window for part in parts)
 
@@ -138,18 +138,18 @@ class CaseTerm(Term):
             for when, then in self.branches
         ]
         default = self.default.render(rendering)
-        found = sqlalchemy.case(*pairs, else_=default) if pairs else default
-        return sqlalchemy.type_coerce(found, self.field.result_type())
+        result = sqlalchemy.case(*pairs, else_=default) if pairs else default
+        return sqlalchemy.type_coerce(result, self.field.result_type())
 
     def leaves(self) -> tuple[Term, ...]:
-        found = [leaf for when, then in self.branches for leaf in (*when.leaves(), *then.leaves())]
-        return (*found, *self.default.leaves())
+        leaves = [leaf for when, then in self.branches for leaf in (*when.leaves(), *then.leaves())]
+        return (*leaves, *self.default.leaves())
 
 
 class ConditionTerm(Term):
-    """A condition as a value: true, false, or NULL where it is neither."""
+    """A condition as a boolean value, which may be NULL."""
 
-    def __init__(self, condition: Condition) -> None:
+    def __init__(self, condition: ResolvedCondition) -> None:
         self.condition = condition
         self.key = ("condition", condition.key)
         self.values = condition.values

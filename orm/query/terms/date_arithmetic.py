@@ -1,4 +1,4 @@
-"""Arithmetic with dates and times: a moment and a duration, or two moments."""
+"""Arithmetic with dates and times, here called moments: a moment and a duration, or two moments."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ NAIVE, DURATION = DateTime(), Duration()
 
 
 def moment_field(symbol: str, left: Field[Any], right: Field[Any]) -> Field[Any] | None:
-    """What comes out, None if neither is a moment. Raises `QueryError` for what makes no sense, such as a product."""
+    """The field of the result; None if neither field is a moment.
+
+    Raises `QueryError` for other operations on moments, such as a product.
+    """
     if not left.is_temporal and not right.is_temporal:
         return None
     if symbol == "-" and left.family == right.family:
@@ -32,7 +35,7 @@ def moment_field(symbol: str, left: Field[Any], right: Field[Any]) -> Field[Any]
 def moment_arithmetic(
     symbol: str, left: Field[Any], right: Field[Any], first: ColumnElement[Any], second: ColumnElement[Any]
 ) -> ColumnElement[Any]:
-    """The SQL, for fields of which `moment_field` made sense."""
+    """The SQL, for fields that `moment_field` accepts."""
     if left.family == right.family:
         return SQLFunction(f"{left.family}_gap", first, second)
     if left.family == "duration":

@@ -1,4 +1,4 @@
-"""Terms that read another query: subqueries, names of the query around, common table expressions."""
+"""Terms that read another query: subqueries, references to the outer query, columns of CTEs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class SubqueryTerm(Term):
-    """The one value that another query selects."""
+    """A subquery that selects one value."""
 
     def __init__(self, query: Query) -> None:
         self.query = query
@@ -27,12 +27,12 @@ class SubqueryTerm(Term):
         self.values = query.values
 
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
-        found = self.query.subselect(rendering, nested=False).scalar_subquery()
-        return sqlalchemy.type_coerce(found, self.field.result_type())
+        subquery = self.query.subselect(rendering, nested=False).scalar_subquery()
+        return sqlalchemy.type_coerce(subquery, self.field.result_type())
 
 
 class OuterRefTerm(Term):
-    """A name of the query that this one is inside of, which is known when it is rendered there."""
+    """A reference by name to the outer query, which is resolved when the subquery is rendered."""
 
     typed = False
 
@@ -40,7 +40,7 @@ class OuterRefTerm(Term):
         self.name = name
         self.depth = depth
         self.key_part = key_part
-        """Of a part of a key of several columns: which one, of how many."""
+        """For a column of a composite key: its position, and the number of columns."""
         self.key = ("outer name", name, depth, key_part)
 
     @property
@@ -62,7 +62,7 @@ class OuterRefTerm(Term):
 
 
 class OuterTerm(Term):
-    """A term of the query that this one is inside of."""
+    """A term of the outer query."""
 
     def __init__(self, term: Term) -> None:
         self.term = term
@@ -76,7 +76,7 @@ class OuterTerm(Term):
 
 
 class CTETerm(Term):
-    """A column of a common table expression."""
+    """A column of a CTE."""
 
     def __init__(self, cte: CTE, name: str) -> None:
         self.cte = cte

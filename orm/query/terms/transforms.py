@@ -1,4 +1,4 @@
-"""What follows a field in a name: transforms (``created__year``) and keys into JSON (``data__owner__name``)."""
+"""What can follow a field in a name: transforms (``created__year``) and keys of JSON (``data__owner__name``)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from orm.query.rendering import Rendering
 
 Step = Func[Any] | str
-"""A transform, or a key into JSON."""
+"""A transform, or a key of a JSON document."""
 Steps = tuple[Step, ...]
 NUMBER = re.compile(r"-?[0-9]{1,9}")
 
@@ -34,7 +34,7 @@ KEY_FIELD = JSONKey(allow_null=True)
 
 
 class TransformTerm(FuncTerm):
-    """A transform of a term."""
+    """A transform applied to a term."""
 
     def __init__(self, transform: Func[Any], term: Term) -> None:
         super().__init__(transform, (term,))
@@ -47,41 +47,40 @@ class TransformTerm(FuncTerm):
         return sqlalchemy.type_coerce(self.function.build_from(self.fields, column), self.field.result_type())
 
     def columns(self) -> tuple[PathTerm, ...]:
-        """The columns that make it NULL by being so."""
+        """The columns that make it NULL if they are NULL."""
         return self.term.columns()
 
 
 class KeyTerm(Term):
-    """What a JSON document has at a path of keys, which are bound like any value."""
+    """The value at a path of keys in a JSON document. The keys are bound like other values."""
 
     def __init__(self, document: Term, keys: tuple[str, ...]) -> None:
         self.document = document
-        # A number is an index of an array, or a key of an object: which of them is seen when the database gets there.
+        # A number is an index of an array or a key of an object: only the database can see which.
         self.runs = [(number, tuple(run)) for number, run in groupby(keys, lambda key: bool(NUMBER.fullmatch(key)))]
         self.field: Field[Any] = KEY_FIELD
         self.key = ("json path", document.key, *(len(run) if number else 0 for number, run in self.runs))
-        found: list[Any] = list(document.values)
+        values: list[Any] = list(document.values)
         for number, run in self.runs:
-            found.extend(run if number else [run])
-        self.values = tuple(found)
+            values.extend(run if number else [run])
+        self.values = tuple(values)
         self.aggregate = document.aggregate
         self.window = document.window
 
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
         """Its SQL."""
-        found = self.document.render(rendering, required=required)
+        value = self.document.render(rendering, required=required)
         for number, run in self.runs:
             if number:
                 for _ in run:
-                    found = SQLFunction(
-                        "json_item", found, rendering.bind(column_types.Text()), type_=column_types.JSON()
-                    )
+                    index = rendering.bind(column_types.Text())
+                    value = SQLFunction("json_item", value, index, type_=column_types.JSON())
             else:
-                found = SQLFunction("json_at", found, rendering.bind(JSONPath()), type_=column_types.JSON())
-        return found
+                value = SQLFunction("json_at", value, rendering.bind(JSONPath()), type_=column_types.JSON())
+        return value
 
     def columns(self) -> tuple[PathTerm, ...]:
-        """The columns that make it NULL by being so."""
+        """The columns that make it NULL if they are NULL."""
         return self.document.columns()
 
     def leaves(self) -> tuple[Term, ...]:
@@ -90,19 +89,19 @@ class KeyTerm(Term):
 
 
 def split_lookup(field: Field[Any], parts: Sequence[str]) -> tuple[Steps, Lookup]:
-    """The transforms and keys that follow a field in a lookup's name, and the lookup: "exact" if none is named.
+    """Split what follows a field in a keyword into its transforms and keys, and the lookup (by default ``exact``).
 
-    Raises `FieldError` for a part that is nothing.
+    Raises `FieldError` for a part that is none of these.
     """
     steps: list[Step] = []
     for position, part in enumerate(parts):
         if position == len(parts) - 1 and find_lookup(field, part) is not None:
             return tuple(steps), lookup_for(field, part)
-        step, after = _step(field, part)
+        step, result = _step(field, part)
         if step is None:
             return tuple(steps), lookup_for(field, "__".join(parts[position:]))
         steps.append(step)
-        field = after
+        field = result
     return tuple(steps), lookup_for(field, "exact")
 
 
@@ -110,17 +109,19 @@ def split_steps(field: Field[Any], parts: Sequence[str]) -> Steps:
     """The transforms and keys that follow a field in a name. Raises `FieldError` for a part that is neither."""
     steps: list[Step] = []
     for part in parts:
-        step, after = _step(field, part)
+        step, result = _step(field, part)
         if step is None:
-            kind, choices = type(field).__name__, ", ".join(names_for(field)) or "none"
-            raise FieldError(f"{label(field)} is a {kind}, which has no part {part!r}. Its transforms are: {choices}.")
+            type_name, choices = type(field).__name__, ", ".join(names_for(field)) or "none"
+            raise FieldError(
+                f"{label(field)} is a {type_name}, which has no part {part!r}. Its transforms are: {choices}."
+            )
         steps.append(step)
-        field = after
+        field = result
     return tuple(steps)
 
 
 def _step(field: Field[Any], part: str) -> tuple[Step | None, Field[Any]]:
-    """The step that a part of a name is, if any, and what it leads to."""
+    """The transform or key that a part of a name is, or None, and the field of its result."""
     transform = transform_for(field, part)
     if transform is not None:
         return transform, transform.result(field)
@@ -128,7 +129,7 @@ def _step(field: Field[Any], part: str) -> tuple[Step | None, Field[Any]]:
 
 
 def with_steps(term: Term, steps: Steps) -> Term:
-    """A term with transforms and keys applied, one after the other."""
+    """The term with transforms and keys applied in order."""
     keys: tuple[str, ...] = ()
     for step in steps:
         if isinstance(step, str):
