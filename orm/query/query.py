@@ -1,4 +1,4 @@
-"""`Query`: what a queryset asks, as an immutable value, with its shape and its arguments apart."""
+"""`Query`: the clauses of a queryset's query, as an immutable value."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy
 from typing_extensions import Self
 
-from orm.database.sql import operators
 from orm.exceptions import FieldError, QueryError
 from orm.fields import Field
 from orm.query.conditions.base import (
@@ -18,7 +17,6 @@ from orm.query.conditions.base import (
     Predicate,
     and_,
     constant,
-    is_always,
     split,
     without_group_terms,
 )
@@ -26,8 +24,9 @@ from orm.query.lookup_memo import LookupMemo
 from orm.query.ordering import OrderTerm
 from orm.query.paths import resolve_path
 from orm.query.projection import Columns, Instances, Projection, one_column
-from orm.query.rendering import BindNumbering, Rendering, SubqueryRendering
+from orm.query.rendering import Rendering
 from orm.query.resolving.resolver import NO_JOINS, Joins, Resolver, default_ordering, primary_key_ordering
+from orm.query.select_statement import queries_of, select_statement
 from orm.query.terms.base import AnnotationTerm, PathTerm, Term
 from orm.relations import ForeignKey, RelatedKey
 from orm.utils.memoized import memoized_property
@@ -43,51 +42,54 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Query:
-    """The clauses of one query of one model.
+    """The clauses of a query of one model.
 
-    `key` is its shape: hashable, and free of values. `values` are its arguments, in the order in which the
-    planner binds them: projection, condition, ordering, slice.
+    `key` identifies its plan in the cache: it has everything but the values. `values` are the arguments, in the order
+    in which the statement binds them.
     """
 
     info: ModelInfo
     projection: Projection
     where: Predicate = EVERYTHING
     ordering: tuple[OrderTerm, ...] | None = None
-    """None: the model's own ordering."""
+    """The terms of ORDER BY; None for the model's default ordering."""
     offset: int = 0
+    """The position of the first row."""
     stop: int | None = None
+    """The position after the last row; None if there is no limit."""
     sliced: bool = False
+    """Whether a slice has fixed the rows, so that they can no longer be filtered or ordered."""
     distinct: bool = False
     distinct_on: tuple[Term, ...] = ()
-    """Of the rows that agree in these, only the first."""
+    """The terms of DISTINCT ON: only the first of the rows that are equal in these."""
     annotations: Mapping[str, AnnotationTerm] = field(default_factory=dict)
     grouped: bool = False
-    """Whether an annotation is an aggregate, so that each row stands for a group."""
+    """Whether an annotation is an aggregate, so that the rows are groups."""
     grouping: tuple[Term, ...] | None = None
-    """What the groups have in common; None: each row of the model is a group."""
+    """The terms to group by; None if each row of the model is a group."""
     joins: Joins = NO_JOINS
     """The joins over relations to many rows."""
     shares_joins: bool = False
     """Whether the next ``filter()`` uses the joins of the last one: see `ManyToManyManager`."""
     lock: Lock | None = None
     all_rows_confirmed: bool = False
-    """Whether ``all()`` said that every row is meant: see `ModelRegistry`."""
+    """Whether ``all()`` confirmed that every row may be written: see `ModelRegistry`."""
     ctes: tuple[CTE, ...] = ()
-    """The common table expressions that the statement defines."""
+    """The CTEs that the statement defines."""
     cte_joins: tuple[tuple[CTE, Predicate], ...] = ()
-    """Those that it joins, and on what."""
+    """The CTEs that are joined, each with its join condition."""
     filters: tuple[FilterCall, ...] = ()
-    """The calls that made the condition."""
+    """The calls of ``filter()`` and ``exclude()``, for ``&`` to repeat."""
     branches: tuple[Branch, ...] = ()
-    """What is loaded along with its rows, each branch by a query of its own."""
+    """The relations to prefetch, each with its query."""
     suppressed: tuple[SuppressedRelation, ...] = ()
-    """The relations that ``noload()`` and ``raiseload()`` keep from its rows."""
+    """The relations that ``noload()`` and ``raiseload()`` suppress."""
     owner: tuple[ReverseRelation, Model] | None = None
-    """The instance whose related rows these are, and how: they have it for their forward side."""
+    """For a related manager, its relation and instance: the rows' reverse attribute is set to the instance."""
 
     @memoized_property
     def conditions(self) -> tuple[Predicate, Predicate, Predicate]:
-        """The conditions on rows, on groups of them, and on windows over them all."""
+        """The conditions on rows (WHERE), on groups (HAVING) and on window functions."""
         where = self.where
         if where.aggregate or where.window or where.has_constant:
             return split(where)
@@ -95,53 +97,55 @@ class Query:
 
     @memoized_property
     def key(self) -> Hashable:
-        """The shape: the model, what is selected, the condition; and by its name, each further clause that is there."""
-        found: list[Hashable] = [self.info, self.projection.key, self.where.key]
+        """The key of its plan: model, projection and condition, then each further clause with its name before it."""
+        key: list[Hashable] = [self.info, self.projection.key, self.where.key]
         if self.order:
-            found += ["order", tuple(term.key for term in self.order)]
+            key += ["order", tuple(term.key for term in self.order)]
         if self.stop is not None:
-            found.append("stop")
+            key.append("stop")
         if self.offset:
-            found.append("offset")
+            key.append("offset")
         if self.annotations or self.grouped:
             named = tuple((name, annotation.term.key) for name, annotation in self.annotations.items())
             groups = None if self.grouping is None else tuple(term.key for term in self.grouping)
-            found += ["annotations", named, self.grouped, groups]
+            key += ["annotations", named, self.grouped, groups]
         if self.distinct:
-            shared = (
-                tuple((term.key, term in self._ordered_by) for term in self.distinct_terms) if self.distinct_on else ()
+            terms = (
+                tuple((term.key, term in self.ordered_terms) for term in self.distinct_terms)
+                if self.distinct_on
+                else ()
             )
-            found += ["distinct", shared]
+            key += ["distinct", terms]
         if self.lock is not None:
-            found += ["lock", self.lock]
+            key += ["lock", self.lock]
         if self.ctes or self.cte_joins:
-            found += ["ctes", tuple(_cte_key(cte) for cte in self.ctes)]
-            found.append(tuple((cte.name, node.key) for cte, node in self.cte_joins))
-        return tuple(found)
+            key += ["ctes", tuple((cte.name, *(query.key for query in queries_of(cte))) for cte in self.ctes)]
+            key.append(tuple((cte.name, predicate.key) for cte, predicate in self.cte_joins))
+        return tuple(key)
 
     @memoized_property
     def values(self) -> tuple[Any, ...]:
         """The arguments."""
-        found: list[Any] = []
+        values: list[Any] = []
         for cte in self.ctes:
-            found += [value for query in _queries_of(cte) for value in query.values]
-        for _, node in self.cte_joins:
-            found.extend(node.values)
+            values += [value for query in queries_of(cte) for value in query.values]
+        for _, predicate in self.cte_joins:
+            values.extend(predicate.values)
         for annotation in self.annotations.values():
-            found.extend(annotation.term.values)
-        found += self.projection.values
-        for node in self.conditions:
-            found += node.values
+            values.extend(annotation.term.values)
+        values += self.projection.values
+        for predicate in self.conditions:
+            values += predicate.values
         for term in self.order:
-            found.extend(term.values)
+            values.extend(term.values)
         if self.distinct_on:
             for distinct_term in self.distinct_terms:
-                found.extend(() if distinct_term in self._ordered_by else distinct_term.values)
+                values.extend(() if distinct_term in self.ordered_terms else distinct_term.values)
         if self.stop is not None:
-            found.append(self.stop - self.offset)
+            values.append(self.stop - self.offset)
         if self.offset:
-            found.append(self.offset)
-        return tuple(found)
+            values.append(self.offset)
+        return tuple(values)
 
     @memoized_property
     def get_memo(self) -> LookupMemo:
@@ -155,24 +159,25 @@ class Query:
 
     @memoized_property
     def distinct_terms(self) -> tuple[Term, ...]:
-        """What `distinct_on` has; where the ordering has the same, that, for their values must be the same binds."""
+        """The terms of DISTINCT ON. If ORDER BY has the same term, it is that one: both must have the same binds."""
         return tuple(
-            next((o for o in self._ordered_by if (o.key, o.values) == (term.key, term.values)), term)
+            next((each for each in self.ordered_terms if (each.key, each.values) == (term.key, term.values)), term)
             for term in self.distinct_on
         )
 
     @memoized_property
-    def _ordered_by(self) -> tuple[Term, ...]:
+    def ordered_terms(self) -> tuple[Term, ...]:
+        """The terms of `order` without their directions."""
         return tuple(term.term for term in self.order)
 
     @memoized_property
     def order(self) -> tuple[OrderTerm, ...]:
-        """The ordering in force. The model's own is not one of groups."""
+        """The effective ordering. The model's default ordering does not apply to groups."""
         if self.ordering is None:
             return () if self.grouped else default_ordering(self.info)
         if not any(term.term.many for term in self.ordering):
             return self.ordering
-        # As in Django: over many rows it orders by what is selected or was joined last, whenever that was.
+        # As in Django, a column over a relation to many rows is the selected one, or that of the latest join.
         selected = self.projection.terms if isinstance(self.projection, Columns) else ()
         column = self.resolver().column
         return tuple(term.rebound(selected, column) for term in self.ordering)
@@ -180,8 +185,8 @@ class Query:
     def replace(self, **changes: Any) -> Self:
         """The query with these clauses changed."""
         clauses = {**self.__dict__, **changes}
-        for name in DERIVED:
-            clauses.pop(name, None)
+        for name in clauses.keys() & DERIVED:
+            del clauses[name]
         return self._from_clauses(clauses)
 
     def _from_clauses(self, clauses: dict[str, Any]) -> Self:
@@ -250,46 +255,45 @@ class Query:
 
     @property
     def is_empty(self) -> bool:
-        """Whether it is known, without asking, that no row can be found."""
+        """Whether it has no rows, which is known without sending it."""
         return self.where.truth is False or (self.stop is not None and self.stop <= self.offset)
 
     @memoized_property
     def needs_no_loading(self) -> bool:
-        """Whether its rows are all that there is to load and to link."""
+        """Whether nothing is loaded along with its rows or set on them."""
         return not (self.branches or self.suppressed or self.owner is not None)
 
     @property
     def is_limited(self) -> bool:
-        """Whether only a part of the rows is wanted."""
+        """Whether it has a LIMIT or OFFSET."""
         return self.offset > 0 or self.stop is not None
 
     @property
     def is_nested(self) -> bool:
-        """Whether its rows are not just the model's that match: what counts them goes over a subquery."""
+        """Whether its rows are not simply those of the model, so that counting them needs a subquery."""
         return self.distinct or self.is_limited or self.grouped or self.conditions[2] is not EVERYTHING
 
     @property
     def limits_before_joins(self) -> bool:
-        """Whether it wants a few rows on which the model's own table decides alone, whatever is joined to them."""
+        """Whether the LIMIT can be applied to the model's own table, before other tables are joined."""
         if not (self.is_limited and isinstance(self.projection, Instances) and self.projection.related):
             return False
         if self.annotations or self.distinct or self.cte_joins or self.joins.highest or self.where.has_clause:
             return False
-        read = [*self.where.leaves(), *self._ordered_by]
-        return all(_is_own(term) for term in read)
+        return all(_is_own_column(term) for term in (*self.where.leaves(), *self.ordered_terms))
 
     def selecting(self, projection: Projection, **changes: Any) -> Query:
-        """The query with other columns. What the ones before it joined stays joined, for it multiplies rows.
+        """The query with another projection, and with `changes`.
 
-        `changes` are further clauses.
+        The joins of the present projection are kept, because they can multiply the rows.
         """
-        before = self.projection.terms if isinstance(self.projection, Columns) else ()
-        joined = constant(True, *(leaf for term in before for leaf in term.leaves()))
-        return self.replace(projection=projection, where=and_(self.where, without_group_terms(joined)), **changes)
+        terms = self.projection.terms if isinstance(self.projection, Columns) else ()
+        keep_joins = constant(True, *(leaf for term in terms for leaf in term.leaves()))
+        return self.replace(projection=projection, where=and_(self.where, without_group_terms(keep_joins)), **changes)
 
     @property
     def with_branch_keys(self) -> Query:
-        """The query with the columns that its branches are attached by, whatever ``only()`` and ``defer()`` say."""
+        """The query with the columns that its branches are attached by, even if ``only()`` or ``defer()`` omit them."""
         if not self.branches or not isinstance(self.projection, Instances):
             return self
         return self._with_branch_keys
@@ -300,15 +304,15 @@ class Query:
         return self.replace(projection=self.projection.needing_branches(self.branches))
 
     def with_order(self) -> Query:
-        """The same query, ordered at least by the primary key."""
+        """The query itself if it has an order, or else ordered by primary key."""
         return self if self.order else self.replace(ordering=primary_key_ordering(self.info))
 
     def reversed(self) -> Query:
-        """The same query in the opposite order."""
+        """The query in the opposite order."""
         return self.replace(ordering=tuple(term.reversed() for term in self.with_order().order))
 
     def slice(self, start: int, stop: int | None) -> Query:
-        """Rows `start` to `stop` of this query's rows."""
+        """The query of the rows from `start` up to `stop` of this query's rows."""
         offset = self.offset + start
         stop = self.stop if stop is None else self.offset + stop
         if self.stop is not None and stop is not None:
@@ -318,9 +322,10 @@ class Query:
         return self.replace(offset=offset, stop=stop)
 
     def as_single_column(self, compared: Field[Any] | None) -> Query:
-        """The query as a subquery that selects one column, to hold against the field `compared`.
+        """The query as a subquery that selects one column, to be compared with the field `compared`.
 
-        Of instances that is the primary key, or the field that a foreign key points at.
+        If it selects instances, the column is the primary key, or the field that the foreign key `compared` references.
+        Raises `QueryError` if it selects several columns.
         """
         if isinstance(self.projection, Instances):
             relation = compared if isinstance(compared, (ForeignKey, RelatedKey)) else None
@@ -342,9 +347,9 @@ class Query:
         return self.replace(projection=projection, ordering=ordering)
 
     def selecting_key(self, label: str, info: ModelInfo, fields: Sequence[Field[Any]]) -> Query:
-        """The query as a subquery that selects these fields of `info`, to hold against the relation `label`.
+        """The query as a subquery that selects these fields of `info`, to be compared with the relation `label`.
 
-        Raises `QueryError` for a query of another model, and for one that selects another number of columns.
+        Raises `QueryError` if it is of another model or selects another number of columns.
         """
         projection = self.projection
         if isinstance(projection, Instances):
@@ -362,172 +367,32 @@ class Query:
         return self.replace(projection=projection, ordering=self.ordering if self.is_limited else ())
 
     def as_exists(self) -> Query:
-        """The query as a subquery of which only its having a row matters."""
+        """The query as a subquery for EXISTS."""
         projection = self.projection if self.grouped or self.distinct else Instances(self.info, only=frozenset())
         return self.replace(projection=projection, ordering=self.ordering if self.is_limited else ())
 
     def subselect(self, outer: Rendering, *, nested: bool = True) -> sqlalchemy.SelectBase:
-        """The statement inside of another one, sharing its binds. `nested`: a limited one is put a level deeper."""
+        """The statement as a subquery of `outer`, with the binds of `outer`.
+
+        With `nested`, one with a LIMIT is a subquery in a subquery.
+        """
         rendering = Rendering(self.info, outer.binds, outer)
         statement = self.select(rendering).correlate_except(*rendering.tables)
         ordered_by = len(statement.selected_columns) > rendering.selected
         if self.is_limited and (nested or ordered_by):
-            # MySQL takes no LIMIT directly inside IN (...).
+            # MySQL does not accept LIMIT directly inside IN (…).
             inner = statement.subquery()
             return sqlalchemy.select(*[*inner.columns][: rendering.selected])
         return statement
 
     def select(self, rendering: Rendering) -> sqlalchemy.Select[Any]:
-        """The SELECT statement; binds are numbered in the order of `values`."""
-        for cte in self.ctes:
-            _define_cte(cte, rendering.binds)
-        for cte, node in self.cte_joins:
-            rendering.join_cte(cte, node.render(rendering, required=False, negated=False))
-        for name, annotation in self.annotations.items():
-            rendering.annotated[name] = annotation.term.render(rendering)
-        columns = self.projection.columns(rendering)
-        rendering.selected = len(columns)
-        rows, groups, windows = self.conditions
-        where = None if rows is EVERYTHING else rows.render(rendering, required=True, negated=False)
-        having: sqlalchemy.ColumnElement[bool] | None = groups.render(rendering, required=False, negated=False)
-        if is_always(groups):
-            having = None
-        if windows is not EVERYTHING:
-            return self._select_over_windows(rendering, columns, where, having)
-        order = [element for term in self.order for element in term.render(rendering)]
-        distinct_on = [rendering.render_once(term) for term in self.distinct_terms]
-        if self.distinct and not distinct_on:
-            # Databases order distinct rows only by what is selected.
-            columns.extend(_bare(element) for element in order)
-        statement = self._select_rows(rendering, columns, where, having)
-        return self._finish(statement, rendering, order, distinct_on)
-
-    def _select_rows(
-        self,
-        rendering: Rendering,
-        columns: list[sqlalchemy.ColumnElement[Any]],
-        where: sqlalchemy.ColumnElement[bool] | None,
-        having: sqlalchemy.ColumnElement[bool] | None,
-    ) -> sqlalchemy.Select[Any]:
-        group_by = self._group_by(rendering) if self.grouped else []
-        statement = sqlalchemy.select(*columns).select_from(rendering.from_clause())
-        if where is not None:
-            statement = statement.where(where)
-        if group_by:
-            statement = statement.group_by(*group_by)
-        if having is not None:
-            statement = statement.having(having)
-        return statement
-
-    def _select_over_windows(
-        self,
-        rendering: Rendering,
-        columns: list[sqlalchemy.ColumnElement[Any]],
-        where: sqlalchemy.ColumnElement[bool] | None,
-        having: sqlalchemy.ColumnElement[bool] | None,
-    ) -> sqlalchemy.Select[Any]:
-        """Conditions on windows: the rows with their windows in a subquery, and the condition over that."""
-        windows = self.conditions[2]
-        parts: list[Any] = [windows, *self._ordered_by, *self.distinct_terms]
-        leaves = {leaf.key: leaf for part in parts for leaf in part.leaves()}
-        extra = [leaf.render(rendering) for leaf in leaves.values()]
-        labelled = [column.label(f"c{i}") for i, column in enumerate([*columns, *extra])]
-        inner = self._select_rows(rendering, labelled, where, having).subquery()
-        found: list[sqlalchemy.ColumnElement[Any]] = list(inner.columns)
-        outer = SubqueryRendering(self.info, rendering.binds, dict(zip(leaves, found[len(columns) :], strict=True)))
-        condition = windows.render(outer, required=False, negated=False)
-        order = [element for term in self.order for element in term.render(outer)]
-        distinct_on = [outer.render_once(term) for term in self.distinct_terms]
-        shown = found[: len(columns)]
-        if self.distinct and not distinct_on:
-            shown.extend(_bare(element) for element in order)
-        return self._finish(sqlalchemy.select(*shown).where(condition), outer, order, distinct_on)
-
-    def _finish(
-        self,
-        statement: sqlalchemy.Select[Any],
-        rendering: Rendering,
-        order: list[sqlalchemy.ColumnElement[Any]],
-        distinct_on: Sequence[sqlalchemy.ColumnElement[Any]] = (),
-    ) -> sqlalchemy.Select[Any]:
-        if distinct_on:
-            statement = statement.prefix_with(operators.DistinctOn(*distinct_on))
-        elif self.distinct:
-            statement = statement.distinct()
-        if order:
-            statement = statement.order_by(*order)
-        if self.stop is not None:
-            statement = statement.limit(rendering.bind(sqlalchemy.Integer()))
-        if self.offset:
-            statement = statement.offset(rendering.bind(sqlalchemy.Integer()))
-        return statement
-
-    def _group_by(self, rendering: Rendering) -> list[sqlalchemy.ColumnElement[Any]]:
-        """What the groups have in common: what is selected and ordered by, but for aggregates."""
-        groups = self.conditions[1]
-        found: list[sqlalchemy.ColumnElement[Any]] = []
-        if self.grouping is None:
-            projection = self.projection.inner_projection
-            chains = projection.related if isinstance(projection, Instances) else ()
-            for chain in ((), *chains):
-                info = chain[-1].target._meta if chain else self.info
-                # The key stands for the row: databases know that its other columns depend on it.
-                found.extend(rendering.join(chain).c[key.column_name] for key in info.pk_fields)
-            if isinstance(projection, Columns):
-                found.extend(rendering.render_once(t) for t in projection.terms if _is_plain(t))
-        else:
-            found.extend(rendering.render_once(term) for term in self.grouping)
-        found.extend(
-            rendering.annotated[name]
-            for name, annotation in self.annotations.items()
-            if not annotation.aggregate and not annotation.window and name in self.projection.names
-        )
-        read = [*(t.term for t in self.order), *groups.leaves(), *self.projection.extra_columns]
-        shown: set[int] = set()
-        if self.grouping is None and isinstance(self.projection, Instances):
-            # MariaDB loses its way in HAVING where two columns of one name are grouped by.
-            shown = {id(rendering.table.c[field.column_name]) for field in self.projection.own_fields()}
-        elements = [rendering.render_once(term) for term in read if _is_plain(term)]
-        found.extend(element for element in elements if id(element) not in shown)
-        # What is selected and ordered by too is the same element twice.
-        return list({id(element): element for element in found}.values())
+        """The SELECT statement. Its binds are numbered in the order of `values`."""
+        return select_statement(self, rendering)
 
 
-DERIVED = tuple(name for name, value in vars(Query).items() if isinstance(value, memoized_property))
+DERIVED = frozenset(name for name, value in vars(Query).items() if isinstance(value, memoized_property))
 
 
-def _is_own(term: Term) -> bool:
+def _is_own_column(term: Term) -> bool:
     """Whether a term is a column of the model's own table."""
     return isinstance(term, PathTerm) and not term.path.relations
-
-
-def _is_plain(term: Term) -> bool:
-    """Whether a term is of each row, and reads anything of it."""
-    return not term.aggregate and not term.window and bool(term.leaves())
-
-
-def _cte_key(cte: CTE) -> Hashable:
-    return cte.name, *(query.key for query in _queries_of(cte))
-
-
-def _queries_of(cte: CTE) -> list[Query]:
-    """The query of a common table expression, and of a recursive one the query that is repeated."""
-    return [cte.query] if cte.step is None else [cte.query, cte.step._query]
-
-
-def _define_cte(cte: CTE, binds: BindNumbering) -> None:
-    """Add a common table expression to the statement."""
-    first, *repeated = _queries_of(cte)
-    table = binds.ctes[cte] = _labelled(first, binds).cte(cte.name, recursive=bool(repeated))
-    for query in repeated:
-        binds.ctes[cte] = table.union_all(_labelled(query, binds))
-
-
-def _labelled(query: Query, binds: BindNumbering) -> sqlalchemy.Select[Any]:
-    statement = query.select(Rendering(query.info, binds))
-    labelled = [column.label(f"c{i}") for i, column in enumerate(statement.selected_columns)]
-    return statement.with_only_columns(*labelled, maintain_column_froms=True)
-
-
-def _bare(element: sqlalchemy.ColumnElement[Any]) -> sqlalchemy.ColumnElement[Any]:
-    return element.element if isinstance(element, sqlalchemy.UnaryExpression) else element

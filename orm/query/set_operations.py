@@ -14,6 +14,7 @@ from orm.query.ordering import OrderTerm
 from orm.query.projection import Projection
 from orm.query.query import Query
 from orm.query.rendering import Rendering, SubqueryRendering
+from orm.query.select_statement import with_order_and_limit
 from orm.utils.memoized import memoized_property
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ class Combination(Query):
         rendering.selected = len(columns)
         outer = SubqueryRendering(self.info, rendering.binds, dict(zip(self._keys(), columns, strict=True)))
         order = [element for term in self.order for element in self._ordered(term, outer)]
-        return self._finish(sqlalchemy.select(*columns), rendering, order)
+        return with_order_and_limit(self, sqlalchemy.select(*columns), rendering, order)
 
     def _part(self, part: Query, rendering: Rendering) -> sqlalchemy.Select[Any]:
         inner = Rendering(part.info, rendering.binds, rendering.outer)
