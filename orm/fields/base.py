@@ -64,6 +64,8 @@ TRAITS = (
     *("family", "is_ordered", "is_text_like", "is_text", "is_number", "is_temporal", "supports_arithmetic"),
     *("arithmetic_rank", "is_pageable", "is_hashable"),
 )
+#: The classes of fields that are stored as others, by their `exact_type`: for a value of this type in an expression.
+FIELD_CLASSES: dict[type, type[Field[Any]]] = {}
 _numbers = count(1)
 
 
@@ -138,6 +140,8 @@ class Field(Generic[T]):
             for trait in TRAITS:
                 if trait not in cls.__dict__:
                     setattr(cls, trait, getattr(stored_as, trait))
+            if cls.exact_type is not None:
+                FIELD_CLASSES[cls.exact_type] = cls
 
     def __init__(
         self,

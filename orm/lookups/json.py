@@ -22,7 +22,7 @@ from orm.fields.structured import JSONKey
 from orm.lookups import base as lookups
 from orm.lookups.base import Bind, KnownResult, Lookup, Prepared, label, refuse_null, register
 
-JSON = frozenset({"json"})
+JSON_FAMILY = frozenset({"json"})
 
 
 @register
@@ -97,7 +97,7 @@ def _or_false(condition: ColumnElement[bool], column: ColumnElement[Any]) -> Col
 class JSONCompared(lookups.Compared):
     """Base class of `gt`, `gte`, `lt` and `lte`."""
 
-    families = JSON
+    families = JSON_FAMILY
 
     def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
         """Prepare a number or text."""
@@ -140,7 +140,7 @@ class JSONLessThanOrEqual(JSONCompared, lookups.LessThanOrEqual):
 class JSONRange(lookups.Range):
     """Between two numbers or two texts, or equal to one of them."""
 
-    families = JSON
+    families = JSON_FAMILY
 
     def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
         """Prepare the two bounds."""
@@ -164,7 +164,7 @@ class JSONRange(lookups.Range):
 class JSONIn(lookups.In):
     """Equal to one of several JSON values."""
 
-    families = JSON
+    families = JSON_FAMILY
 
     def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
         """Prepare the values as one JSON document."""
@@ -184,7 +184,7 @@ class JSONIn(lookups.In):
 class JSONOperandLookup(Lookup):
     """Base class of lookups with a JSON document as operand."""
 
-    families = JSON
+    families = JSON_FAMILY
 
     def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
         """Prepare the document."""

@@ -12,9 +12,9 @@ from orm.database.connections.server_dialect import dialect_of
 from orm.database.connections.session import Session
 from orm.database.dialect import Dialect
 from orm.exceptions import QueryError
+from orm.fields.values import value_field
 from orm.query.plans.cache import plans
 from orm.query.plans.plan import Plan, UnstorableArgument, make_plan, result_processors
-from orm.query.terms.base import value_field
 from orm.rows.readers import Entity, Process, Reader, read_instances
 
 if TYPE_CHECKING:

@@ -411,6 +411,11 @@ class Converted(ORMType):
         base = self.base.comparison_type if isinstance(self.base, ORMType) else self.base
         return Converted(base, self.converter)
 
+    @property
+    def cache_key(self) -> Hashable:
+        base = self.base.cache_key if isinstance(self.base, ORMType) else repr(self.base)
+        return (Converted, base, self.converter)
+
     def __repr__(self) -> str:
         return f"Converted({self.base!r}, {self.converter.conversion})"
 

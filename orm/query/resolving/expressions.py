@@ -13,6 +13,7 @@ from orm.exceptions import FieldError, NotSupportedError, QueryError
 from orm.expressions.base import Combined, Condition, Expression, F, FieldExpression, Sliced
 from orm.expressions.ctes import CTEColumn
 from orm.expressions.subqueries import OuterRef, Subquery, is_queryset
+from orm.fields.values import DECIMAL, value_field
 from orm.functions import Substr
 from orm.functions.aggregates import Aggregate, AllRows
 from orm.functions.arrays import ArraySlice
@@ -22,7 +23,7 @@ from orm.functions.windows import Window, WindowFunction
 from orm.query.conditions.base import EVERYTHING
 from orm.query.paths import MAX_CACHED, resolve_path
 from orm.query.terms.aggregates import AggregateTerm, WindowTerm
-from orm.query.terms.base import DECIMAL, NULL, ClauseTerm, NullTerm, PathTerm, RowTerm, Term, ValueTerm, value_field
+from orm.query.terms.base import NULL, ClauseTerm, NullTerm, PathTerm, RowTerm, Term, ValueTerm
 from orm.query.terms.computed import CaseTerm, CombinedTerm, ConditionTerm, FuncTerm
 from orm.query.terms.subqueries import CTETerm, OuterRefTerm, OuterTerm, SubqueryTerm
 

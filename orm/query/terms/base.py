@@ -6,8 +6,6 @@ These have at most one operand. Those computed from others are in `computed`, ag
 
 from __future__ import annotations
 
-import datetime
-import decimal
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -21,41 +19,13 @@ from orm.database.sql import operators
 from orm.database.sql.functions import SQLFunction
 from orm.database.types.column_types import ORMType
 from orm.exceptions import QueryError
-from orm.fields import (
-    Array,
-    BigInteger,
-    Binary,
-    Boolean,
-    Date,
-    DateTime,
-    Decimal,
-    Duration,
-    Field,
-    Float,
-    Text,
-    Time,
-)
+from orm.fields import Array, Field
+from orm.fields.values import BIG_INTEGER
 from orm.query.paths import Path
 
 if TYPE_CHECKING:
     from orm.query.rendering import Rendering
     from orm.query.terms.aggregates import AggregateTerm
-
-DECIMAL = Decimal(max_digits=38, decimal_places=19)
-# The field that binds a Python value that is not compared with a field, by the first type that the value is of.
-VALUE_FIELDS: tuple[tuple[type, Field[Any]], ...] = (
-    (bool, Boolean()),
-    (int, BigInteger()),
-    (float, Float()),
-    (str, Text()),
-    (decimal.Decimal, DECIMAL),
-    (datetime.datetime, DateTime()),
-    (datetime.date, Date()),
-    (datetime.time, Time()),
-    (datetime.timedelta, Duration()),
-    (bytes, Binary()),
-)
-AWARE_DATETIME = DateTime(timezone=True)
 
 
 class Term:
@@ -152,7 +122,7 @@ class RowTerm(Term):
     nullable = False
 
     def __init__(self) -> None:
-        self.field = VALUE_FIELDS[1][1]
+        self.field = BIG_INTEGER
 
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
         return sqlalchemy.literal_column("*")
@@ -291,13 +261,3 @@ def lookup_key(field: Field[Any]) -> Hashable:
 
 def _type_key(type_: TypeEngine[Any]) -> Hashable:
     return type_.cache_key if isinstance(type_, ORMType) else (type(type_), repr(type_))
-
-
-def value_field(value: Any) -> Field[Any]:
-    """A field that binds a value of this type. Raises `QueryError` if there is none."""
-    if isinstance(value, datetime.datetime) and value.tzinfo is not None:
-        return AWARE_DATETIME
-    for python_type, field in VALUE_FIELDS:
-        if isinstance(value, python_type):
-            return field
-    raise QueryError(f"A value of type {type(value).__name__} cannot stand in an expression by itself.")

@@ -14,8 +14,9 @@ from orm.database.sql.functions import SQLFunction
 from orm.database.types.column_types import ComputedResult
 from orm.exceptions import QueryError
 from orm.fields import Field
+from orm.fields.values import BOOLEAN
 from orm.functions.result_types import common_field
-from orm.query.terms.base import NULL, VALUE_FIELDS, PathTerm, ResolvedCondition, Term, lookup_key
+from orm.query.terms.base import NULL, PathTerm, ResolvedCondition, Term, lookup_key
 from orm.query.terms.date_arithmetic import moment_arithmetic, moment_field
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ class ConditionTerm(Term):
         self.condition = condition
         self.key = ("condition", condition.key)
         self.values = condition.values
-        self.field = VALUE_FIELDS[0][1]
+        self.field = BOOLEAN
         self.aggregate = condition.aggregate
         self.window = condition.window
 
