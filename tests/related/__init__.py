@@ -1,1 +1,1 @@
-"""Tests of the managers on instances."""
+"""Tests of related managers and reverse attributes."""

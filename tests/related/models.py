@@ -65,7 +65,7 @@ class Cover(orm.Model):
 
 
 class Review(orm.Model):
-    """Points at a field that is no primary key, and must point somewhere."""
+    """References a field other than the primary key, and may not be null."""
 
     registry = models
 
@@ -84,7 +84,7 @@ class Person(orm.Model):
 
 
 class Credit(orm.Model):
-    """Pairs that are not unique, over a field that is no primary key, with columns of their own."""
+    """Pairs that are not unique, over a field other than the primary key, with further columns."""
 
     registry = models
 
@@ -96,7 +96,7 @@ class Credit(orm.Model):
 
 
 class Part(orm.Model):
-    """Pairs that are unique, with a column that must be given."""
+    """Unique pairs, with a further required column."""
 
     registry = models
 

@@ -1,4 +1,4 @@
-"""Relations kept in rows of their own: ``album.tags``."""
+"""The managers of many-to-many relations: ``album.tags``."""
 
 from __future__ import annotations
 
@@ -99,19 +99,19 @@ async def test_add_of_anything_but_saved_rows_raises(library: Database) -> None:
 
 async def test_create_inserts_a_row_and_its_pair(library: Database) -> None:
     a, b, x, *_ = await rows()
-    made = await a.tags.create(name="new")
-    assert await a.tags == [made]
-    assert await a.tags.get_or_create(name="new") == (made, False)
+    tag = await a.tags.create(name="new")
+    assert await a.tags == [tag]
+    assert await a.tags.get_or_create(name="new") == (tag, False)
     other, created = await a.tags.get_or_create(name="other", defaults={"hidden": False})
     assert created and await names(a.tags) == ["new", "other"]
     # As in Django: only the paired ones are looked through, and the name is taken.
     with pytest.raises(orm.UniqueViolation):
         await b.tags.get_or_create(name="new")
     assert not await b.tags.exists()
-    found, created = await a.tags.update_or_create(name="other", defaults={"name": "renamed"})
-    assert found == other and not created
-    found, created = await b.tags.update_or_create(name="more", defaults={"name": "more"})
-    assert created and await b.tags == [found]
+    renamed, created = await a.tags.update_or_create(name="other", defaults={"name": "renamed"})
+    assert renamed == other and not created
+    more, created = await b.tags.update_or_create(name="more", defaults={"name": "more"})
+    assert created and await b.tags == [more]
     many = await b.tags.bulk_create([{"name": "p"}, Tag(name="q")])
     assert len(many) == 2 and await names(b.tags) == ["more", "p", "q"]
     with pytest.raises(orm.UniqueViolation):

@@ -1,4 +1,4 @@
-"""The way back over a `OneToOne`."""
+"""The reverse attribute of a `OneToOne`."""
 
 from __future__ import annotations
 

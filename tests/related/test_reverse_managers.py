@@ -1,4 +1,4 @@
-"""The rows that point at an instance: ``album.tracks``."""
+"""The managers of reverse relations: ``album.tracks``."""
 
 from __future__ import annotations
 
@@ -76,14 +76,14 @@ async def test_create_sets_the_foreign_key(library: Database) -> None:
     assert track.album is a
     many = await a.tracks.bulk_create([{"title": "y"}, Track(title="z")])
     assert [track.album_id for track in many] == [a.pk, a.pk] and await a.tracks.count() == 3
-    found, created = await a.tracks.get_or_create(title="y", defaults={"position": 5})
-    assert (found, created) == (many[0], False)
-    found, created = await b.tracks.get_or_create(title="y", defaults={"position": 5})
-    assert created and found.album_id == b.pk and found.position == 5
-    found, created = await b.tracks.update_or_create(title="y", defaults={"position": 6})
-    assert not created and (await Track.objects.get(pk=found.pk)).position == 6
-    found, created = await b.tracks.update_or_create(title="q", create_defaults={"position": 7})
-    assert created and found.album_id == b.pk and found.position == 7
+    track, created = await a.tracks.get_or_create(title="y", defaults={"position": 5})
+    assert (track, created) == (many[0], False)
+    track, created = await b.tracks.get_or_create(title="y", defaults={"position": 5})
+    assert created and track.album_id == b.pk and track.position == 5
+    track, created = await b.tracks.update_or_create(title="y", defaults={"position": 6})
+    assert not created and (await Track.objects.get(pk=track.pk)).position == 6
+    track, created = await b.tracks.update_or_create(title="q", create_defaults={"position": 7})
+    assert created and track.album_id == b.pk and track.position == 7
 
 
 async def test_add_and_remove_set_the_foreign_key(library: Database) -> None:
@@ -236,5 +236,5 @@ async def test_manager_uses_the_database_of_its_instance(library: Database, tmp_
         assert await there.tracks == [track] and await Track.objects.count() == 0
         await there.tags.add(await Tag.objects.using(other).create(name="t"))
         assert [tag.name for tag in await there.tags] == ["t"]
-        found = await Album.objects.using(other).get()
-        assert await found.tracks.count() == 1 and await found.tracks.using(library).count() == 0
+        album = await Album.objects.using(other).get()
+        assert await album.tracks.count() == 1 and await album.tracks.using(library).count() == 0

@@ -1,4 +1,4 @@
-"""Many-to-many relations over a model of one's own."""
+"""Many-to-many relations over a custom through model."""
 
 from __future__ import annotations
 
@@ -69,11 +69,11 @@ async def test_add_over_a_through_model_with_a_required_column_takes_through_def
         await ann.plays.add(x, through_defaults={"instrument": "drums"})
     assert verbs(sent) == ["INSERT", "INSERT"]
     assert await Part.objects.values_list("instrument", flat=True) == ["bass", "bass"]
-    made = await bob.plays.create(title="z", through_defaults={"instrument": "flute"})
-    found, created = await bob.plays.get_or_create(title="q", through_defaults={"instrument": "oboe"})
+    song = await bob.plays.create(title="z", through_defaults={"instrument": "flute"})
+    oboe_song, created = await bob.plays.get_or_create(title="q", through_defaults={"instrument": "oboe"})
     assert created and {track.title for track in await bob.plays} == {"z", "q"}
-    assert (await Part.objects.get(track=found)).instrument == "oboe"
-    assert await bob.plays.get_or_create(title="z") == (made, False)
+    assert (await Part.objects.get(track=oboe_song)).instrument == "oboe"
+    assert await bob.plays.get_or_create(title="z") == (song, False)
     await bob.plays.bulk_create([{"title": "r"}], through_defaults={"instrument": "harp"})
     await bob.plays.update_or_create(title="s", through_defaults={"instrument": "lute"})
     assert await bob.parts.order_by("id").values_list("instrument", flat=True) == ["flute", "oboe", "harp", "lute"]

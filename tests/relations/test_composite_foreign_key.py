@@ -1,4 +1,4 @@
-"""Relations to a model whose primary key has several fields."""
+"""Relations to models with a composite primary key."""
 
 from __future__ import annotations
 
@@ -90,19 +90,19 @@ async def test_composite_foreign_key_takes_an_instance_or_a_tuple(orders: Any) -
     assert (line.shop_id, line.number) == first.pk and line.order is first
     other = await Line.objects.create(order=second.pk, what="b")
     assert other.order == second and not hasattr(other.order, "note")
-    found = await Line.objects.get(pk=line.pk)
-    assert found.order == first and str(found.order).endswith("[sparse]")
+    loaded = await Line.objects.get(pk=line.pk)
+    assert loaded.order == first and str(loaded.order).endswith("[sparse]")
     with pytest.raises(AttributeError, match=r"Line\.order holds only its key.*select_related\('order'\)"):
-        _ = found.order.note
-    await found.order.load()
-    assert found.order.note == "x"
-    await found.update(order=second)
-    assert found.order is second and (await Line.objects.get(pk=line.pk)).order == second
-    found.order = first
-    await found.save(update_fields=["order"])
+        _ = loaded.order.note
+    await loaded.order.load()
+    assert loaded.order.note == "x"
+    await loaded.update(order=second)
+    assert loaded.order is second and (await Line.objects.get(pk=line.pk)).order == second
+    loaded.order = first
+    await loaded.save(update_fields=["order"])
     assert (await Line.objects.get(pk=line.pk)).number == first.number
-    found.number = second.number
-    assert found.order == second
+    loaded.number = second.number
+    assert loaded.order == second
     assert await Line.objects.filter(pk=line.pk).update(order=orders[2]) == 1
     other.order = orders[2].pk
     assert await Line.objects.bulk_update([other], ["order"]) == 1
@@ -174,12 +174,12 @@ async def test_queries_over_composite_foreign_keys(orders: Any, database: Databa
     # Two lines that have one part of the key each are no line that has both.
     assert third in await Order.objects.exclude(lines__order=(third.shop_id, 1))
     with recorded(database) as sent:
-        found = await Line.objects.select_related("order__shop")
-        assert [line.order.note for line in found] == ["x", "x", "y"] and found[0].order.shop.pk == first.shop_id
+        loaded = await Line.objects.select_related("order__shop")
+        assert [line.order.note for line in loaded] == ["x", "x", "y"] and loaded[0].order.shop.pk == first.shop_id
         assert len(sent) == 1
     with recorded(database) as sent:
-        found = await Line.objects.prefetch_related("order")
-        assert [line.order.note for line in found] == ["x", "x", "y"] and len(sent) == 2
+        loaded = await Line.objects.prefetch_related("order")
+        assert [line.order.note for line in loaded] == ["x", "x", "y"] and len(sent) == 2
         loaded = await Order.objects.order_by("note").prefetch_related("lines")
         assert [[line.what for line in await order.lines] for order in loaded] == [["a", "b"], ["c"], []]
         assert (await loaded[0].lines)[0].order is loaded[0] and len(sent) == 4
@@ -292,14 +292,14 @@ async def test_composite_keys_as_values(orders: Any, lines: list[Line]) -> None:
     [seen] = (await Line.objects.order_by("id").values("order").page(after=page.next_cursor)).items
     assert seen == {"order": second.pk}
     named = orm.CTE("named", Line.objects.values("order", "what"))
-    found = await named.join(Line, what=named.col.what).with_cte(named).filter(what="a").values_list(named.col.what)
-    assert found == [("a",)]
+    names = await named.join(Line, what=named.col.what).with_cte(named).filter(what="a").values_list(named.col.what)
+    assert names == [("a",)]
     with pytest.raises(orm.QueryError, match="'order' is a key of several columns"):
         named.join(Line, shop=named.col.order)
 
 
 async def test_composite_keys_with_null_parts_as_values(orders: Any) -> None:
-    """As of Django's composite keys: a tuple of what there is."""
+    """As with Django's composite keys, they are tuples with None for the parts that are NULL."""
     first, *_ = orders
     for key in ({}, {"at": first.shop_id}, {"order": first}):
         await Visit.objects.create(**key)
@@ -308,8 +308,8 @@ async def test_composite_keys_with_null_parts_as_values(orders: Any) -> None:
         (first.shop_id, None),
         first.pk,
     ]
-    ways_back = Order.objects.order_by("note").values_list("visits__order", "visits__id")
-    assert (await ways_back)[0][0] == first.pk and (await ways_back)[1] == ((None, None), None)
+    visits = Order.objects.order_by("note").values_list("visits__order", "visits__id")
+    assert (await visits)[0][0] == first.pk and (await visits)[1] == ((None, None), None)
 
 
 async def test_composite_keys_compared_with_other_shapes_raise(orders: Any) -> None:

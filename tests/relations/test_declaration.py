@@ -1,4 +1,4 @@
-"""What is refused when relations are declared, and what is not."""
+"""The declaration of relations: names, options, and targets that are declared later."""
 
 from __future__ import annotations
 

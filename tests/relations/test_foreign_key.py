@@ -1,4 +1,4 @@
-"""Foreign keys and one-to-one relations: declaring, setting, reading, and what deleting does."""
+"""Foreign keys and one-to-one relations: declaration, values, queries, and `on_delete`."""
 
 from __future__ import annotations
 
@@ -244,9 +244,9 @@ async def test_select_related_loads_forward_relations(tables: Database) -> None:
     bare = await Album.objects.create(name="Bare")
     await Track.objects.create(album=bare, title="Cover", cover_of=track)
     with recorded(tables) as sent:
-        found = await Track.objects.select_related("album__label", "cover_of__album").order_by("id")
+        tracks = await Track.objects.select_related("album__label", "cover_of__album").order_by("id")
         assert len(sent) == 1
-        first, second = found
+        first, second = tracks
         assert first.album.name == "Malibu" and first.album.label.name == "OBE" and first.cover_of is None
         assert second.album.name == "Bare" and second.album.label is None
         assert second.cover_of.title == "The Bird" and second.cover_of.album.name == "Malibu"
@@ -275,13 +275,13 @@ async def test_foreign_key_as_primary_key(tables: Database) -> None:
     _, track = await malibu()
     lyrics = await Lyrics.objects.create(track=track, text="la")
     assert lyrics.pk == lyrics.track_id == track.pk
-    found = await Lyrics.objects.get(pk=track.pk)
-    assert found == lyrics and found.track == track
-    await found.update(text="lala")
+    loaded = await Lyrics.objects.get(pk=track.pk)
+    assert loaded == lyrics and loaded.track == track
+    await loaded.update(text="lala")
     assert await Lyrics.objects.filter(track__title="The Bird", text="lala").count() == 1
     with pytest.raises(orm.UniqueViolation):
         await Lyrics.objects.create(track=track, text="again")
-    assert await found.delete() == 1
+    assert await loaded.delete() == 1
 
 
 async def test_one_to_one_is_unique(database: Database) -> None:
@@ -302,8 +302,8 @@ async def test_one_to_one_is_unique(database: Database) -> None:
         await Person.objects.create(profile=profile)
     await Person.objects.bulk_create([{"profile": None}, {}])
     assert await Person.objects.filter(profile=None).count() == 2
-    found = await Person.objects.select_related("profile").get(profile=profile)
-    assert found == person and found.profile.website == "x"
+    loaded = await Person.objects.select_related("profile").get(profile=profile)
+    assert loaded == person and loaded.profile.website == "x"
 
 
 # Deleting, as each database enforces it.
@@ -353,7 +353,7 @@ async def _delete_parent(parent: Any, child: Any, through: str) -> None:
 
 
 def _places(registry: orm.ModelRegistry, kind: str) -> Any:
-    """A model whose rows keep each other by a relation of this kind."""
+    """A model whose rows restrict the deletion of each other, by a relation of this kind."""
     body: dict[str, Any] = {"registry": registry, "id": orm.Integer(primary_key=True)}
     options: dict[str, Any] = {"on_delete": orm.RESTRICT, "related_name": "+"}
     if kind == "composite":
@@ -415,8 +415,8 @@ async def test_drop_all_of_tables_in_a_cycle(any_database: databases.Database) -
 async def test_rows_in_a_cycle(tables: Database) -> None:
     album, track = await malibu()
     await album.update(best=track)
-    found = await Album.objects.select_related("best__album").get()
-    assert found.best == track and found.best.album == album and found.best.album is not found
+    loaded = await Album.objects.select_related("best__album").get()
+    assert loaded.best == track and loaded.best.album == album and loaded.best.album is not loaded
     assert await Album.objects.filter(best__album__best__title="The Bird").count() == 1
     await track.delete()
     await album.load()

@@ -1,4 +1,4 @@
-"""Relations to a row of one of several models."""
+"""Relations to one row of one of several models."""
 
 from __future__ import annotations
 
@@ -73,19 +73,19 @@ async def test_generic_foreign_key_takes_an_instance_of_one_of_its_models(rows: 
     comment = await Comment.objects.create(subject=album, text="x")
     assert comment.subject is album and comment.subject_album is album
     assert comment.subject_album_id == album.pk and comment.subject_track is None
-    found = await Comment.objects.get()
-    assert found.subject == album and not hasattr(found.subject, "name")
-    await found.subject.load()
-    assert found.subject.name == "A"
-    found.subject = track
-    assert found.subject_album_id is None and found.subject is track
-    await found.save()
+    comment = await Comment.objects.get()
+    assert comment.subject == album and not hasattr(comment.subject, "name")
+    await comment.subject.load()
+    assert comment.subject.name == "A"
+    comment.subject = track
+    assert comment.subject_album_id is None and comment.subject is track
+    await comment.save()
     assert (await Comment.objects.get()).subject == track
-    await found.update(subject=album)
-    assert found.subject is album and (await Comment.objects.get()).subject == album
+    await comment.update(subject=album)
+    assert comment.subject is album and (await Comment.objects.get()).subject == album
     assert await Comment.objects.update(subject=track) == 1
-    reply = await Comment.objects.create(subject=found, text="y")
-    assert (await Comment.objects.get(pk=reply.pk)).subject == found
+    reply = await Comment.objects.create(subject=comment, text="y")
+    assert (await Comment.objects.get(pk=reply.pk)).subject == comment
     reply.subject = track
     await reply.save(update_fields=["subject"])
     assert await Comment.objects.bulk_update([reply], ["subject"]) == 1
@@ -197,15 +197,21 @@ async def test_loading_over_generic_foreign_keys(rows: Any, database: Database) 
         lambda: Comment.objects.select_related("subject"),
         lambda: Comment.objects.prefetch_related("subject"),
     ):
-        found = await load()
+        comments = await load()
         with recorded(database) as sent:
-            assert found[0].subject.name == "A" and found[1].subject.title == "T" and found[2].subject.text == "y"
+            assert (
+                comments[0].subject.name == "A" and comments[1].subject.title == "T" and comments[2].subject.text == "y"
+            )
             assert not sent
     with recorded(database) as sent:
-        found = await Comment.objects.select_related("subject__track__album").filter(subject=track)
-        assert found[0].subject.album.name == "A" and len(sent) == 1
-    found = await Comment.objects.prefetch_related("subject__album", "subject__track__album")
-    assert found[0].subject.name == "A" and found[1].subject.album.name == "A" and not hasattr(found[2].subject, "text")
+        comments = await Comment.objects.select_related("subject__track__album").filter(subject=track)
+        assert comments[0].subject.album.name == "A" and len(sent) == 1
+    comments = await Comment.objects.prefetch_related("subject__album", "subject__track__album")
+    assert (
+        comments[0].subject.name == "A"
+        and comments[1].subject.album.name == "A"
+        and not hasattr(comments[2].subject, "text")
+    )
     with pytest.raises(orm.FieldError, match="say which"):
         Comment.objects.select_related("subject__artist")
     only = await Comment.objects.only("text").first()

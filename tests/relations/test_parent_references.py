@@ -1,4 +1,4 @@
-"""Rows that were loaded for an instance know it, and do not hold it: nothing is left for the cyclic collector."""
+"""Loaded rows reference the instance they were loaded for weakly, so that no cycle is left for the collector."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Page(orm.Model):
 
 @pytest.fixture
 async def shelves(any_database: databases.Database) -> AsyncIterator[None]:
-    """Two shelves of two books of two pages."""
+    """Two shelves with two books each, of two pages each."""
     models.database = any_database
     await models.create_all()
     await Shelf.objects.bulk_create([Shelf(id=i, name=f"shelf {i}") for i in (1, 2)])
@@ -68,47 +68,47 @@ async def _graph() -> list[Any]:
 
 
 Load = Callable[[], Awaitable[list[Any]]]
-EVERY_WAY = pytest.mark.parametrize("load", [_prefetched, _later, _graph])
+WITH_EACH_LOADER = pytest.mark.parametrize("load", [_prefetched, _later, _graph])
 
 
 async def _books(shelf: Any) -> list[Any]:
-    found: list[Any] = await shelf.books.all()
-    return sorted(found, key=lambda book: book.id)
+    books: list[Any] = await shelf.books.all()
+    return sorted(books, key=lambda book: book.id)
 
 
-@EVERY_WAY
+@WITH_EACH_LOADER
 async def test_loaded_objects_without_references_are_freed_without_gc(shelves: None, load: Load) -> None:
-    found = await load()
-    books = [book for shelf in found for book in await _books(shelf)]
+    shelves_loaded = await load()
+    books = [book for shelf in shelves_loaded for book in await _books(shelf)]
     pages = [page for book in books for page in await book.pages.all()]
     assert len(pages) == 8
-    assert all(page.book.shelf is found[0] for page in pages[:4])
-    alive = [weakref.ref(item) for item in (*found, *books, *pages)]
+    assert all(page.book.shelf is shelves_loaded[0] for page in pages[:4])
+    alive = [weakref.ref(item) for item in (*shelves_loaded, *books, *pages)]
     gc.collect()
     gc.disable()
     try:
-        del found, books, pages
+        del shelves_loaded, books, pages
         assert [item for item in alive if item() is not None] == []
     finally:
         gc.enable()
 
 
-@EVERY_WAY
+@WITH_EACH_LOADER
 async def test_row_returns_the_parent_it_was_loaded_for(shelves: None, load: Load) -> None:
-    found = await load()
-    for shelf in found:
+    shelves_loaded = await load()
+    for shelf in shelves_loaded:
         for book in await _books(shelf):
             assert book.shelf is shelf
             assert all(page.book is book for page in await book.pages.all())
 
 
-@EVERY_WAY
+@WITH_EACH_LOADER
 async def test_row_that_outlives_its_parent_returns_an_equal_parent(shelves: None, load: Load) -> None:
-    found = await load()
-    found[0].name = "changed"
-    books = await _books(found[0])
-    before = repr(found[0])
-    del found
+    shelves_loaded = await load()
+    shelves_loaded[0].name = "changed"
+    books = await _books(shelves_loaded[0])
+    before = repr(shelves_loaded[0])
+    del shelves_loaded
     assert books[0].shelf.name == "changed"
     assert repr(books[0].shelf) == before
     assert books[0].shelf is books[0].shelf is books[1].shelf
@@ -120,7 +120,7 @@ async def test_row_that_outlives_its_parent_returns_an_equal_parent(shelves: Non
     assert {book.id for book in await books[0].shelf.books.all()} == {1, 2}
 
 
-@EVERY_WAY
+@WITH_EACH_LOADER
 async def test_row_assigned_to_another_parent_returns_that_parent(shelves: None, load: Load) -> None:
     first, second = await load()
     book = (await _books(first))[0]
@@ -132,40 +132,40 @@ async def test_row_assigned_to_another_parent_returns_that_parent(shelves: None,
     assert book.shelf is second
 
 
-def _pickled(found: Any) -> Any:
-    return pickle.loads(pickle.dumps(found))
+def _pickled(value: Any) -> Any:
+    return pickle.loads(pickle.dumps(value))
 
 
-@EVERY_WAY
+@WITH_EACH_LOADER
 @pytest.mark.parametrize("copied", [_pickled, copy.deepcopy])
 async def test_copies_of_a_loaded_tree_reference_each_other(
     shelves: None, load: Load, copied: Callable[[Any], Any]
 ) -> None:
     original = await load()
-    found = copied(original)
-    assert found == original and found[0] is not original[0]
-    books = await _books(found[0])
+    copies = copied(original)
+    assert copies == original and copies[0] is not original[0]
+    books = await _books(copies[0])
     assert [book.id for book in books] == [1, 2]
-    assert all(book.shelf is found[0] for book in books)
+    assert all(book.shelf is copies[0] for book in books)
     assert [page.book is books[0] for page in await books[0].pages.all()] == [True, True]
 
 
 @pytest.mark.parametrize("copied", [_pickled, copy.deepcopy])
 async def test_copy_of_a_row_has_a_copy_of_its_parent(shelves: None, copied: Callable[[Any], Any]) -> None:
-    found = await _prefetched()
-    book = copied((await _books(found[0]))[0])
-    assert book.shelf.name == "shelf 1" and book.shelf is not found[0]
+    shelves_loaded = await _prefetched()
+    book = copied((await _books(shelves_loaded[0]))[0])
+    assert book.shelf.name == "shelf 1" and book.shelf is not shelves_loaded[0]
     assert book.shelf is book.shelf
-    del found
+    del shelves_loaded
     assert copied(book).shelf.name == "shelf 1"
 
 
 async def test_shallow_copy_shares_loaded_rows(shelves: None) -> None:
     shelf = (await _prefetched())[0]
-    made = copy.copy(shelf)
+    shallow = copy.copy(shelf)
     await Page.objects.all().delete()
     await Book.objects.all().delete()
-    assert [book.id for book in await _books(made)] == [1, 2]
-    forget(made, "books")
-    assert await _books(made) == []
+    assert [book.id for book in await _books(shallow)] == [1, 2]
+    forget(shallow, "books")
+    assert await _books(shallow) == []
     assert [book.id for book in await _books(shelf)] == [1, 2]

@@ -1,4 +1,4 @@
-"""Many rows: a large result lets other tasks run, a large insert tells the keys."""
+"""Many rows: the keys of a large insert, and a large result that is read in batches."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MANY = 3 * BATCH_ROWS
 
 @pytest.fixture
 async def sqlite_tables(sqlite_url: str) -> AsyncIterator[Database]:
-    """The world's tables, empty, on SQLite."""
+    """The empty tables of the players, on SQLite."""
     async with Database(sqlite_url) as database:
         await world_module.create(database)
         yield database
@@ -82,8 +82,8 @@ async def test_bulk_create_of_many_rows_sets_their_keys_in_order(tables: Databas
 
 
 @pytest.fixture
-async def adding(sqlite_tables: Database) -> AsyncIterator[None]:
-    """A trigger adds a row for each new one."""
+async def row_adding_trigger(sqlite_tables: Database) -> AsyncIterator[None]:
+    """A trigger that inserts a further row for each new one."""
     await sqlite_tables.execute(
         "CREATE TRIGGER more AFTER INSERT ON TAG WHEN new.uses >= 0 "
         "BEGIN INSERT INTO tag (name, uses) VALUES (new.name || '!', -1); END"
@@ -92,7 +92,7 @@ async def adding(sqlite_tables: Database) -> AsyncIterator[None]:
     await sqlite_tables.execute("DROP TRIGGER more")
 
 
-async def test_bulk_create_with_a_trigger_that_adds_rows_sets_the_right_keys(adding: None) -> None:
+async def test_bulk_create_with_a_trigger_that_adds_rows_sets_the_right_keys(row_adding_trigger: None) -> None:
     await _keys_are_right()
 
 
@@ -101,7 +101,7 @@ async def test_bulk_create_with_a_trigger_that_adds_rows_sets_the_right_keys(add
 async def test_bulk_create_after_the_highest_possible_key_sets_the_right_keys(
     sqlite_tables: Database, count: int, inside: bool
 ) -> None:
-    """SQLite takes any that are free then, in no order that would tell them apart; each instance has its own."""
+    """SQLite then picks free keys in random order; each instance must still get its own."""
     await Tag.objects.create(id=2**63 - 1, name="last")
     async with sqlite_tables.transaction() if inside else nullcontext():
         tags = await _keys_are_right(count)
@@ -110,7 +110,7 @@ async def test_bulk_create_after_the_highest_possible_key_sets_the_right_keys(
 
 
 async def test_bulk_create_after_the_highest_possible_key_with_a_trigger_sets_the_right_keys(
-    sqlite_tables: Database, adding: None
+    sqlite_tables: Database, row_adding_trigger: None
 ) -> None:
     await Tag.objects.create(id=2**63 - 1, name="last", uses=-1)
     await _keys_are_right()

@@ -1,4 +1,4 @@
-"""`bulk_update()`: each row its own values, in one statement."""
+"""`bulk_update()`: different values for each row, in one statement."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ async def test_bulk_update_writes_every_field_type(any_shop: databases.Database)
             setattr(item, name if name != "shelf" else "shelf_id", other[name])
         item.data = None if item.pk % 3 == 0 else {"n": item.pk, "text": "ä'%s?"}
     assert await Item.objects.bulk_update(items, [*FIELDS, "data"]) == 20
-    for item, found in zip(items, await Item.objects.order_by("id"), strict=True):
+    for item, stored in zip(items, await Item.objects.order_by("id"), strict=True):
         for name in [*FIELDS, "data"]:
             attribute = "shelf_id" if name == "shelf" else name
-            assert getattr(found, attribute) == getattr(item, attribute), name
+            assert getattr(stored, attribute) == getattr(item, attribute), name
 
 
 async def test_bulk_update_with_expressions_groups_rows_by_assignments(shop: Database) -> None:
@@ -95,10 +95,10 @@ async def test_bulk_update_with_composite_keys_writes_matching_rows(empty_shop: 
 async def test_bulk_update_writes_arrays(postgresql_url: str) -> None:
     arrays.database = Database(postgresql_url)
     await arrays.create_all()
-    found = await Numbered.objects.bulk_create([{"numbers": [i]} for i in range(3)])
-    for numbered in found:
+    rows_with_arrays = await Numbered.objects.bulk_create([{"numbers": [i]} for i in range(3)])
+    for numbered in rows_with_arrays:
         numbered.numbers = [*numbered.numbers, 9]
-    assert await Numbered.objects.bulk_update(found, ["numbers"]) == 3
+    assert await Numbered.objects.bulk_update(rows_with_arrays, ["numbers"]) == 3
     assert [n.numbers for n in await Numbered.objects.order_by("id")] == [[0, 9], [1, 9], [2, 9]]
     await arrays.database.disconnect()
 

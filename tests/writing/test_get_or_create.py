@@ -1,4 +1,4 @@
-"""get_or_create() and update_or_create(): once each way, and many tasks at once."""
+"""`get_or_create()` and `update_or_create()`: by one task, and by many at once."""
 
 from __future__ import annotations
 
@@ -93,38 +93,40 @@ async def test_get_or_create_with_invalid_arguments_raises(any_world: databases.
 async def test_get_or_create_in_a_race_creates_one_row(any_tables: databases.Database) -> None:
     for round_number in range(3):
         name = f"round {round_number}"
-        found = await asyncio.gather(
+        results = await asyncio.gather(
             *(Tag.objects.get_or_create(name=name, defaults={"uses": n}) for n in range(TASKS))
         )
-        assert sum(created for _, created in found) == 1
-        assert len({tag.pk for tag, _ in found}) == 1
-        assert {tag.uses for tag, _ in found} == {(await Tag.objects.get(name=name)).uses}
+        assert sum(created for _, created in results) == 1
+        assert len({tag.pk for tag, _ in results}) == 1
+        assert {tag.uses for tag, _ in results} == {(await Tag.objects.get(name=name)).uses}
     assert await Tag.objects.count() == 3
 
 
 async def test_update_or_create_in_a_race_creates_one_row(any_tables: databases.Database) -> None:
-    found = await asyncio.gather(*(Tag.objects.update_or_create(name="a", defaults={"uses": n}) for n in range(TASKS)))
-    assert sum(created for _, created in found) == 1
-    assert len({tag.pk for tag, _ in found}) == 1
+    results = await asyncio.gather(
+        *(Tag.objects.update_or_create(name="a", defaults={"uses": n}) for n in range(TASKS))
+    )
+    assert sum(created for _, created in results) == 1
+    assert len({tag.pk for tag, _ in results}) == 1
     assert (await Tag.objects.get()).uses in range(TASKS)
 
 
 async def test_get_or_create_in_a_race_inside_transactions_creates_one_row(any_tables: databases.Database) -> None:
-    """Each task has a transaction of its own, in which it has read before: it must still find the winner's row."""
+    """Each task has read in its own transaction before, and must still find the row of the task that was first."""
 
     async def one(name: str, number: int) -> tuple[Any, bool]:
         async with any_tables.transaction():
             await Tag.objects.filter(name="none").exists()
-            found = await Tag.objects.get_or_create(name=name, defaults={"uses": number})
+            results = await Tag.objects.get_or_create(name=name, defaults={"uses": number})
             await Tag.objects.filter(name=name).exists()  # The transaction is whole.
-            return found
+            return results
 
     if any_tables.url.dialect == "sqlite" and not isinstance(any_tables, Database):
         pytest.skip("A plain database's SQLite transaction that has read cannot wait for another one's writes.")
     for name in ("a", "b", "c", "d"):  # Once the pool has its connections, the tasks come closer.
-        found = await asyncio.gather(*(one(name, number) for number in range(TASKS)))
-        assert sum(created for _, created in found) == 1
-        assert len({tag.pk for tag, _ in found}) == 1
+        results = await asyncio.gather(*(one(name, number) for number in range(TASKS)))
+        assert sum(created for _, created in results) == 1
+        assert len({tag.pk for tag, _ in results}) == 1
     assert await Tag.objects.count() == 4
 
 

@@ -1,4 +1,4 @@
-"""Saving, updating, deleting and loading single instances."""
+"""Saving, updating, deleting and reloading single instances."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ async def test_save_inserts_and_then_updates(any_notes: databases.Database) -> N
 async def test_save_sets_the_validated_values_on_the_instance(notes: Database) -> None:
     note = await Note(text="  padded  ", views="7", rating="1.5").save()
     assert (note.text, note.views, str(note.rating)) == ("padded", 7, "1.5")
-    found = await Note.objects.get()
-    assert (found.text, found.views, str(found.rating)) == ("padded", 7, "1.50")
+    note = await Note.objects.get()
+    assert (note.text, note.views, str(note.rating)) == ("padded", 7, "1.50")
 
 
 async def test_save_with_a_key_set_inserts_or_overwrites(notes: Database) -> None:
@@ -219,9 +219,9 @@ async def test_instance_is_saved_in_the_database_that_it_was_loaded_from(sqlite_
             await models.create_all()
         note = await Note.objects.using(second).create(text="there")
         await note.update(views=1)
-        found = await Note.objects.using(second).get()
-        found.text = "changed"
-        await found.save()
+        loaded = await Note.objects.using(second).get()
+        loaded.text = "changed"
+        await loaded.save()
         assert await rows() == []
         assert await Note.objects.using(second).values_list("text", "views") == [("changed", 1)]
         [bulk] = await Note.objects.using(second).bulk_create([{"text": "bulk"}])

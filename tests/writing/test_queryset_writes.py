@@ -1,4 +1,4 @@
-"""update(), delete(), create(), bulk_create(), in_bulk(): what is written, what is returned, in how many statements."""
+"""`update()`, `delete()`, `create()`, `bulk_create()`, `in_bulk()`: rows written, results, number of statements."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ pytestmark = pytest.mark.anyio
 
 
 async def keys(query: Any) -> list[int]:
-    found: list[int] = await query.order_by("id").values_list("id", flat=True)
-    return found
+    keys: list[int] = await query.order_by("id").values_list("id", flat=True)
+    return keys
 
 
 # update()
@@ -140,15 +140,15 @@ async def test_delete_takes_distinct_rows(world: Database) -> None:
 
 async def test_bulk_create_of_dicts_and_instances_sets_keys_in_order(any_tables: databases.Database) -> None:
     loose = Tag(name="two", uses=2)
-    made = await Tag.objects.bulk_create([{"name": "one"}, loose, {"name": "three", "note": "x", "uses": 3}])
-    assert made[1] is loose
-    assert [tag.pk for tag in made] == sorted(tag.pk for tag in made)
-    assert len({tag.pk for tag in made}) == 3
-    for tag in made:
+    tags = await Tag.objects.bulk_create([{"name": "one"}, loose, {"name": "three", "note": "x", "uses": 3}])
+    assert tags[1] is loose
+    assert [tag.pk for tag in tags] == sorted(tag.pk for tag in tags)
+    assert len({tag.pk for tag in tags}) == 3
+    for tag in tags:
         again = await Tag.objects.get(pk=tag.pk)
         assert (again.name, again.uses, again.note) == (tag.name, tag.uses, tag.note)
-    made[0].name = "uno"
-    await made[0].save()
+    tags[0].name = "uno"
+    await tags[0].save()
     assert await Tag.objects.count() == 3
     assert await Tag.objects.bulk_create([]) == []
     assert await Tag.objects.bulk_create(iter([Tag(name="four")])) == [await Tag.objects.get(name="four")]
@@ -156,20 +156,20 @@ async def test_bulk_create_of_dicts_and_instances_sets_keys_in_order(any_tables:
 
 async def test_bulk_create_of_rows_with_different_columns(any_tables: databases.Database) -> None:
     rows: list[Any] = [{"name": "a"}, {"id": 500, "name": "b"}, {"name": "c"}, {"id": 600, "name": "d", "note": "n"}]
-    made = await Tag.objects.bulk_create(rows)
-    assert [tag.name for tag in made] == ["a", "b", "c", "d"]
-    assert (made[1].pk, made[3].pk) == (500, 600)
-    for tag in made:
+    tags = await Tag.objects.bulk_create(rows)
+    assert [tag.name for tag in tags] == ["a", "b", "c", "d"]
+    assert (tags[1].pk, tags[3].pk) == (500, 600)
+    for tag in tags:
         assert (await Tag.objects.get(pk=tag.pk)).name == tag.name
     later = await Tag.objects.create(name="e")
-    assert later.pk not in {tag.pk for tag in made}
+    assert later.pk not in {tag.pk for tag in tags}
 
 
 @pytest.mark.parametrize("batch_size", [None, 1, 3, 7, 1000])
 async def test_bulk_create_in_batches(any_tables: databases.Database, batch_size: int | None) -> None:
-    made = await Tag.objects.bulk_create([{"name": f"tag {n}", "uses": n} for n in range(10)], batch_size=batch_size)
+    tags = await Tag.objects.bulk_create([{"name": f"tag {n}", "uses": n} for n in range(10)], batch_size=batch_size)
     stored = dict(await Tag.objects.values_list("id", "uses"))
-    assert [stored[tag.pk] for tag in made] == list(range(10))
+    assert [stored[tag.pk] for tag in tags] == list(range(10))
 
 
 async def test_bulk_create_needs_few_statements(tables: Database) -> None:
@@ -183,10 +183,10 @@ async def test_bulk_create_needs_few_statements(tables: Database) -> None:
 
 
 async def test_bulk_create_of_twenty_thousand_rows(any_tables: databases.Database) -> None:
-    made = await Tag.objects.bulk_create({"name": f"tag {n}", "uses": n} for n in range(20_000))
+    tags = await Tag.objects.bulk_create({"name": f"tag {n}", "uses": n} for n in range(20_000))
     assert await Tag.objects.count() == 20_000
     stored = dict(await Tag.objects.filter(uses__in=range(0, 20_000, 997)).values_list("id", "uses"))
-    assert {tag.pk: tag.uses for tag in made[::997]} == stored
+    assert {tag.pk: tag.uses for tag in tags[::997]} == stored
 
 
 async def test_bulk_create_validates_every_row_before_any_is_sent(tables: Database) -> None:
@@ -226,9 +226,9 @@ async def test_bulk_create_that_failed_can_be_repeated_with_the_same_instances(a
     with pytest.raises(orm.UniqueViolation):
         await Tag.objects.bulk_create(tags, batch_size=1)
     tags[1].name = "free too"
-    made = await Tag.objects.bulk_create(tags)
+    created = await Tag.objects.bulk_create(tags)
     assert sorted(await Tag.objects.values_list("name", flat=True)) == ["free", "free too", "taken"]
-    assert len({tag.pk for tag in made}) == 2
+    assert len({tag.pk for tag in created}) == 2
 
 
 # create(), in_bulk() and the number of statements
@@ -261,8 +261,8 @@ async def test_each_write_is_one_statement(world: Database) -> None:
 
 
 async def test_in_bulk_returns_instances_by_key(any_world: databases.Database) -> None:
-    found = await Player.objects.in_bulk([3, 1, 99])
-    assert {key: player.name for key, player in found.items()} == {1: "Ann", 3: "Bob"}
+    players = await Player.objects.in_bulk([3, 1, 99])
+    assert {key: player.name for key, player in players.items()} == {1: "Ann", 3: "Bob"}
     assert len(await Player.objects.in_bulk()) == len(PLAYERS)
     assert set(await Player.objects.filter(rank__gt=2).in_bulk([1, 2, 3])) == {3}
     await Tag.objects.bulk_create([{"name": "a"}, {"name": "b"}])
@@ -303,5 +303,5 @@ async def test_create_and_bulk_create_of_rows_with_only_defaults(database: Datab
     second = await Ticket().save()
     assert first.pk is not None
     assert first.pk != second.pk
-    made = await Ticket.objects.bulk_create([{}, {}])
-    assert await Ticket.objects.order_by("id") == [first, second, *made]
+    tickets = await Ticket.objects.bulk_create([{}, {}])
+    assert await Ticket.objects.order_by("id") == [first, second, *tickets]

@@ -1,4 +1,4 @@
-"""`bulk_create()` where rows are there already, and `upsert()`."""
+"""`bulk_create()` with conflicts, and `upsert()`."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def unique(has_targets: bool, *names: str) -> list[str]:
 
 
 async def test_bulk_create_with_ignored_conflicts_keeps_existing_rows(any_shop: databases.Database) -> None:
-    made = await Item.objects.bulk_create(
+    items = await Item.objects.bulk_create(
         [{"sku": "sku03", "name": "no"}, {"sku": "new", "name": "yes"}], ignore_conflicts=True
     )
-    assert [(item.pk, item._persisted) for item in made] == [(None, False)] * 2
+    assert [(item.pk, item._persisted) for item in items] == [(None, False)] * 2
     assert await Item.objects.count() == 21
     assert (await Item.objects.get(sku="sku03")).name != "no"
     assert (await Item.objects.get(sku="new")).name == "yes"

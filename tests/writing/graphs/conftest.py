@@ -1,4 +1,4 @@
-"""The world's tables."""
+"""The tables of `tests.writing.graphs.models`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.writing.graphs.models import models
 
 @pytest.fixture
 async def tables(database: Database) -> AsyncIterator[Database]:
-    """The world's tables, empty, on each server in turn."""
+    """The empty tables, on each server in turn."""
     models.database = database
     await models.create_all()
     yield database
@@ -21,7 +21,7 @@ async def tables(database: Database) -> AsyncIterator[Database]:
 
 @pytest.fixture
 async def any_tables(any_database: databases.Database) -> AsyncIterator[databases.Database]:
-    """The world's tables, empty, on each server in turn, as an orm.Database and as a plain one."""
+    """The empty tables, on each server in turn, in an `orm.Database` and in a plain one."""
     models.database = any_database
     await models.create_all()
     yield any_database

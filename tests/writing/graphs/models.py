@@ -1,4 +1,4 @@
-"""The models of these tests: every kind of relation, and rows that need each other."""
+"""Models with every kind of relation, and with cycles of required foreign keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`collect_delete()`: told beforehand, and held against what the database then does."""
+"""`collect_delete()`: its plan, compared with what the database then does."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ pytestmark = pytest.mark.anyio
 ACTIONS = (orm.CASCADE, orm.RESTRICT, orm.NO_ACTION, orm.SET_NULL, orm.SET_DEFAULT)
 
 
-class Undone(Exception):
-    """Ends a transaction that is only tried."""
+class RolledBack(Exception):
+    """Ends a transaction to roll it back."""
 
 
 @dataclass(frozen=True)
-class Done:
-    """What a DELETE did, in the words of a plan. `refused`: nothing, but raise."""
+class Outcome:
+    """What a DELETE did, in the terms of a plan. `refused`: it raised an error."""
 
     deleted: dict[str, int]
     set_null: dict[str, int]
@@ -35,60 +35,63 @@ class Done:
     refused: bool
 
 
-async def contents(models: ModelRegistry) -> dict[type[orm.Model], dict[Any, dict[str, Any]]]:
-    """Every row of every model, by primary key."""
-    found = {}
+async def rows_by_key(models: ModelRegistry) -> dict[type[orm.Model], dict[Any, dict[str, Any]]]:
+    """The rows of all models, by model and primary key."""
+    rows_of = {}
     for model in models.models.values():
         names = [field.attname for field in model._meta.fields.values()]
         rows = await model.objects.values(*names)
-        found[model] = {tuple(row[field.attname] for field in model._meta.pk_fields): row for row in rows}
-    return found
+        rows_of[model] = {tuple(row[field.attname] for field in model._meta.pk_fields): row for row in rows}
+    return rows_of
 
 
-async def tried(queryset: orm.QuerySet[Any, Any], models: ModelRegistry) -> Done:
-    """Delete, see what happened, and undo it."""
-    before = await contents(models)
+async def try_delete(queryset: orm.QuerySet[Any, Any], models: ModelRegistry) -> Outcome:
+    """Delete, compare the rows before and after, and roll back."""
+    before = await rows_by_key(models)
     try:
         async with models.database.transaction():
             try:
                 async with models.database.transaction():
                     await queryset.delete()
             except orm.DatabaseError:
-                return Done({}, {}, {}, True)
-            after = await contents(models)
-            raise Undone
-    except Undone:
+                return Outcome({}, {}, {}, True)
+            after = await rows_by_key(models)
+            raise RolledBack
+    except RolledBack:
         pass
     changed: dict[bool, dict[str, int]] = {True: {}, False: {}}
     for model, rows in after.items():
         for key, row in rows.items():
             for relation in model._meta.forward:
-                (near, *_) = relation.local_columns if isinstance(relation, orm.ForeignKey) else (None,)
-                if near is None:
+                if not isinstance(relation, orm.ForeignKey):
                     continue
                 old, new = before[model][key][relation.attname], row[relation.attname]
                 if old != new:
-                    kind = changed[new is None and relation.on_delete != orm.SET_DEFAULT]
-                    kind[relation.label] = kind.get(relation.label, 0) + 1
+                    counts = changed[new is None and relation.on_delete != orm.SET_DEFAULT]
+                    counts[relation.label] = counts.get(relation.label, 0) + 1
     deleted = {model.__name__: len(before[model]) - len(after[model]) for model in after}
-    return Done({name: count for name, count in deleted.items() if count}, changed[True], changed[False], False)
+    return Outcome({name: count for name, count in deleted.items() if count}, changed[True], changed[False], False)
 
 
-async def agrees(queryset: orm.QuerySet[Any, Any], models: ModelRegistry) -> orm.DeletePlan:
-    """Check the plan of a DELETE against what it does; returns the plan."""
-    before = await contents(models)
+async def check_plan(queryset: orm.QuerySet[Any, Any], models: ModelRegistry) -> orm.DeletePlan:
+    """Assert that the plan of a DELETE agrees with what the DELETE does; returns the plan."""
+    before = await rows_by_key(models)
     plan = await queryset.collect_delete()
-    assert await contents(models) == before
-    done = await tried(queryset, models)
-    told = {model.__name__: count for model, count in plan.deleted.items()}
-    assert bool(plan.refused) is done.refused, (plan, done)
-    if not done.refused:
-        assert (told, dict(plan.set_null), dict(plan.set_default)) == (done.deleted, done.set_null, done.set_default)
+    assert await rows_by_key(models) == before
+    outcome = await try_delete(queryset, models)
+    deleted = {model.__name__: count for model, count in plan.deleted.items()}
+    assert bool(plan.refused) is outcome.refused, (plan, outcome)
+    if not outcome.refused:
+        assert (deleted, dict(plan.set_null), dict(plan.set_default)) == (
+            outcome.deleted,
+            outcome.set_null,
+            outcome.set_default,
+        )
     return plan
 
 
-async def fill() -> Artist:
-    """An artist with everything; and another one who keeps some of it."""
+async def create_artists() -> Artist:
+    """Create an artist with related rows of all kinds, and another one who shares some of them."""
     artist, other = await Artist.objects.create_graph(
         [
             {
@@ -115,7 +118,7 @@ async def fill() -> Artist:
 async def test_collect_delete_of_an_instance_counts_rows_by_model_in_few_queries(
     any_tables: databases.Database,
 ) -> None:
-    artist = await fill()
+    artist = await create_artists()
     with orm.track_queries() as queries:
         plan = await artist.collect_delete()
     assert plan.deleted == {
@@ -123,15 +126,15 @@ async def test_collect_delete_of_an_instance_counts_rows_by_model_in_few_queries
         Album: 4,
         Track: 12,
         Comment: 16,
-        models_named("Profile"): 1,
-        models_named("Artist_tags"): 2,
-        models_named("Artist_friends"): 2,
+        model_named("Profile"): 1,
+        model_named("Artist_tags"): 2,
+        model_named("Artist_friends"): 2,
     }
     assert plan.total == 38
     assert not (plan.set_null or plan.set_default or plan.refused)
     # The rows of the artist, and one for each of the ten relations that cascade.
     assert queries.count == 11
-    await agrees(Artist.objects.filter(pk=artist.pk), world())
+    await check_plan(Artist.objects.filter(pk=artist.pk), world())
     assert await artist.delete() == 1
     assert await Comment.objects.count() == 0 and await Artist.objects.count() == 1
 
@@ -140,20 +143,20 @@ def world() -> ModelRegistry:
     return Artist._meta.registry
 
 
-def models_named(name: str) -> Any:
-    """A model of the world, the through models too."""
+def model_named(name: str) -> Any:
+    """A model of the registry, including through models."""
     return world().models[name]
 
 
 async def test_collect_delete_counts_rows_set_to_null_by_relation(any_tables: databases.Database) -> None:
-    await fill()
-    plan = await agrees(Label.objects.filter(code__in=["l1", "l2", "kept"]), world())
+    await create_artists()
+    plan = await check_plan(Label.objects.filter(code__in=["l1", "l2", "kept"]), world())
     assert plan == orm.DeletePlan({Label: 3}, {"Album.label": 3})
     assert str(plan) == "delete 3 Label\nset Album.label to null in 3"
 
 
 async def test_collect_delete_of_any_queryset_agrees_with_delete(any_tables: databases.Database) -> None:
-    await fill()
+    await create_artists()
     for queryset in (
         Artist.objects.all(),
         Artist.objects.filter(albums__tracks__title="T2"),
@@ -164,7 +167,7 @@ async def test_collect_delete_of_any_queryset_agrees_with_delete(any_tables: dat
         Artist.objects.none(),
         Comment.objects.filter(subject_album__isnull=False),
     ):
-        plan = await agrees(queryset, world())
+        plan = await check_plan(queryset, world())
         assert plan.total == 0 or queryset.model in plan.deleted
     assert str(await Artist.objects.none().collect_delete()) == "nothing"
 
@@ -173,8 +176,8 @@ async def test_collect_delete_over_composite_keys_agrees_with_delete(any_tables:
     shop = await Shop.objects.create_graph(
         {"name": "S", "orders": [{"number": i, "lines": [{"text": "a"}, {"text": "b"}]} for i in range(3)]}
     )
-    assert await agrees(Shop.objects.filter(pk=shop.pk), world()) == orm.DeletePlan({Shop: 1, Order: 3, Line: 6})
-    assert await agrees(Order.objects.filter(number__gt=0), world()) == orm.DeletePlan({Order: 2, Line: 4})
+    assert await check_plan(Shop.objects.filter(pk=shop.pk), world()) == orm.DeletePlan({Shop: 1, Order: 3, Line: 6})
+    assert await check_plan(Order.objects.filter(number__gt=0), world()) == orm.DeletePlan({Order: 2, Line: 4})
 
 
 async def test_collect_delete_of_trees_and_cycles_agrees_with_delete(any_tables: databases.Database) -> None:
@@ -182,12 +185,12 @@ async def test_collect_delete_of_trees_and_cycles_agrees_with_delete(any_tables:
     for _ in range(5):
         row = {"name": "x", "children": [row, {"name": "y"}]}
     root = await Category.objects.create_graph(row)
-    plan = await agrees(Category.objects.filter(pk=root.pk), world())
+    plan = await check_plan(Category.objects.filter(pk=root.pk), world())
     assert plan.deleted == {Category: 11}
     first, second = Node(name="a"), Node(name="b")
     first.parent, second.parent = second, first
     await Node.objects.bulk_create([first, second])
-    assert (await agrees(Node.objects.filter(pk=first.pk), world())).deleted == {Node: 2}
+    assert (await check_plan(Node.objects.filter(pk=first.pk), world())).deleted == {Node: 2}
 
 
 @pytest.mark.parametrize("rows", [14, 15, 16])
@@ -196,7 +199,7 @@ async def test_collect_delete_of_a_cascade_too_deep_for_innodb_is_refused(tables
     for _ in range(rows - 1):
         row = {"name": "x", "children": [row]}
     await Category.objects.create_graph(row)
-    plan = await agrees(Category.objects.filter(parent=None), world())
+    plan = await check_plan(Category.objects.filter(parent=None), world())
     refuses = (await dialect_of(tables)).name == "mariadb" and rows > 15
     assert plan.refused == ({"Category.parent": 1} if refuses else {})
 
@@ -222,11 +225,11 @@ async def test_collect_delete_uses_the_database_of_the_queryset_or_instance(tabl
         assert (await Artist.objects.all().collect_delete()).total == 1
 
 
-# Small worlds in which every action meets every other.
+# Small sets of models in which every action meets every other.
 
 
-def declare(database: databases.Database, relations: list[tuple[int, int, str]]) -> ModelRegistry:
-    """Models M0 to M3 with these relations: from, to, and what happens."""
+def declare_models(database: databases.Database, relations: list[tuple[int, int, str]]) -> ModelRegistry:
+    """Declare the models M0 to M3 with these relations, each given as source, target and `on_delete`."""
     registry = ModelRegistry(database=database)
     for number in range(4):
         fields: dict[str, Any] = {"id": orm.Integer(primary_key=True)}
@@ -240,8 +243,8 @@ def declare(database: databases.Database, relations: list[tuple[int, int, str]])
     return registry
 
 
-async def populate(registry: ModelRegistry, rows: list[list[int | None]]) -> None:
-    """Row i of each model is made of `rows[i]`: the keys that its relations hold, as far as such rows are there."""
+async def insert_rows(registry: ModelRegistry, rows: list[list[int | None]]) -> None:
+    """Insert one row per model for each of `rows`, which has the foreign keys; those of missing rows become NULL."""
     for model in registry.models.values():
         nothing = {relation.attname: None for relation in model._meta.foreign_keys}
         await model.objects.bulk_create([{"pk": i + 1, **nothing} for i in range(len(rows))])
@@ -257,15 +260,15 @@ async def populate(registry: ModelRegistry, rows: list[list[int | None]]) -> Non
         await model.objects.bulk_update(changed, names)
 
 
-async def check(
+async def check_world(
     database: databases.Database, relations: list[tuple[int, int, str]], rows: list[list[int | None]], keys: list[int]
 ) -> orm.DeletePlan:
-    """Delete these keys of M0 in a world of these relations and rows."""
-    registry = declare(database, relations)
+    """Check the plan of deleting these keys of M0, with these relations and rows."""
+    registry = declare_models(database, relations)
     await registry.create_all()
     try:
-        await populate(registry, rows)
-        plan = await agrees(registry.models["M0"].objects.filter(pk__in=keys), registry)
+        await insert_rows(registry, rows)
+        plan = await check_plan(registry.models["M0"].objects.filter(pk__in=keys), registry)
         for model in registry.models.values():
             if model._meta.foreign_keys:
                 await model.objects.update(**{relation.name: None for relation in model._meta.foreign_keys})
@@ -275,27 +278,27 @@ async def check(
 
 
 @pytest.mark.parametrize("action", [orm.RESTRICT, orm.NO_ACTION])
-@pytest.mark.parametrize("which", ["near", "far"])
+@pytest.mark.parametrize("blocked", ["start", "middle"])
 @pytest.mark.parametrize("first", [1, 2])
 async def test_collect_delete_with_blocking_rows_deleted_as_well_agrees_with_delete(
-    database: Database, action: str, which: str, first: int
+    database: Database, action: str, blocked: str, first: int
 ) -> None:
-    """M2 points at M0 and at M1, which points at M0: it goes with one of them, and keeps the other one."""
-    near, far = (action, orm.CASCADE) if which == "near" else (orm.CASCADE, action)
+    """M2 references M0, and M1, which references M0. It is deleted along with one of them, and blocks the other."""
+    to_start, to_middle = (action, orm.CASCADE) if blocked == "start" else (orm.CASCADE, action)
     second = 3 - first
-    relations = [(first, 0, orm.CASCADE), (second, 0, near), (second, first, far)]
-    plan = await check(database, relations, [[1]], [1])
-    outcome = (await dialect_of(database)).name, action, which, first
+    relations = [(first, 0, orm.CASCADE), (second, 0, to_start), (second, first, to_middle)]
+    plan = await check_world(database, relations, [[1]], [1])
+    outcome = (await dialect_of(database)).name, action, blocked, first
     assert (
         bool(plan.refused)
         is {
-            ("postgresql", "near"): True,
-            ("postgresql", "far"): False,
-            ("sqlite", "near"): action == orm.RESTRICT,
-            ("sqlite", "far"): False,
-            ("mariadb", "near"): first == 2,
-            ("mariadb", "far"): first == 1,
-        }[outcome[0], which]
+            ("postgresql", "start"): True,
+            ("postgresql", "middle"): False,
+            ("sqlite", "start"): action == orm.RESTRICT,
+            ("sqlite", "middle"): False,
+            ("mariadb", "start"): first == 2,
+            ("mariadb", "middle"): first == 1,
+        }[outcome[0], blocked]
     ), outcome
 
 
@@ -303,10 +306,10 @@ async def test_collect_delete_with_blocking_rows_deleted_as_well_agrees_with_del
 async def test_collect_delete_executes_the_delete_only_if_blocking_rows_are_deleted_as_well(
     database: Database, action: str
 ) -> None:
-    registry = declare(database, [(1, 0, orm.CASCADE), (2, 0, action), (2, 1, orm.CASCADE)])
+    registry = declare_models(database, [(1, 0, orm.CASCADE), (2, 0, action), (2, 1, orm.CASCADE)])
     await registry.create_all()
     m0, m2 = registry.models["M0"], registry.models["M2"]
-    await populate(registry, [[1], [2]])
+    await insert_rows(registry, [[1], [2]])
 
     def deletes(queries: orm.QueryTracker) -> list[str]:
         return [query.sql for query in queries if query.sql.startswith("DELETE")]
@@ -329,31 +332,31 @@ async def test_collect_delete_executes_the_delete_only_if_blocking_rows_are_dele
 async def test_collect_delete_of_rows_that_reference_themselves_agrees_with_delete(
     database: Database, action: str
 ) -> None:
-    await check(database, [(0, 0, action)], [[1], [1], [3]], [1])
-    await check(database, [(0, 0, action)], [[1], [1], [3]], [1, 2])
+    await check_world(database, [(0, 0, action)], [[1], [1], [3]], [1])
+    await check_world(database, [(0, 0, action)], [[1], [1], [3]], [1, 2])
 
 
 @pytest.mark.parametrize("action", ACTIONS)
 async def test_collect_delete_with_referencing_rows_that_stay_agrees_with_delete(
     database: Database, action: str
 ) -> None:
-    plan = await check(database, [(1, 0, action)], [[None], [2], [3], [3]], [2, 3])
+    plan = await check_world(database, [(1, 0, action)], [[None], [2], [3], [3]], [2, 3])
     acted = {orm.CASCADE: plan.deleted, orm.SET_NULL: plan.set_null, orm.SET_DEFAULT: plan.set_default}
     without_default = action == orm.SET_DEFAULT and (await dialect_of(database)).name == "mariadb"
     affected: Any = plan.refused if without_default else acted.get(action, plan.refused)
     assert 3 in affected.values()
-    plan = await check(database, [(1, 0, action)], [[2], [2]], [1, 2])
+    plan = await check_world(database, [(1, 0, action)], [[2], [2]], [1, 2])
     assert bool(plan.refused) is (action in (orm.RESTRICT, orm.NO_ACTION, orm.SET_DEFAULT))
 
 
 def worlds() -> st.SearchStrategy[Any]:
     """Relations, rows, and keys to delete."""
     action = st.sampled_from([orm.CASCADE, *ACTIONS, orm.CASCADE])
-    near, far = st.sampled_from([2, 1, 3, 0]), st.sampled_from([0, 1, 2, 0, 3])
+    source, target = st.sampled_from([2, 1, 3, 0]), st.sampled_from([0, 1, 2, 0, 3])
     key = st.sampled_from([2, 1, 3, None, 4])
     row = st.lists(key, min_size=3, max_size=3)
     return st.tuples(
-        st.lists(st.tuples(near, far, action), min_size=3, max_size=6),
+        st.lists(st.tuples(source, target, action), min_size=3, max_size=6),
         st.lists(row, min_size=3, max_size=4),
         st.lists(st.integers(1, 3), min_size=1, max_size=3, unique=True),
     )
@@ -363,7 +366,7 @@ async def test_collect_delete_in_random_models_agrees_with_delete(database: Data
     refused = 0
     for relations, rows, keys in examples(worlds(), 60):
         try:
-            plan = await check(database, relations, rows, keys)
+            plan = await check_world(database, relations, rows, keys)
         except AssertionError as error:
             raise AssertionError(f"{relations} {rows} {keys}") from error
         refused += bool(plan.refused)

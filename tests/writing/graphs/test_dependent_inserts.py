@@ -1,4 +1,4 @@
-"""`bulk_create()` of rows that point at unsaved ones: those come first, and the keys are filled in."""
+"""`bulk_create()` of rows that reference unsaved ones, which are inserted first."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ async def test_bulk_create_inserts_unsaved_parents_and_their_parents_first(any_t
     albums = [Album(name=f"A{i}", artist=artists[i % 2]) for i in range(4)]
     tracks = [Track(title=f"T{i}", album=albums[i % 4]) for i in range(400)]
     with orm.track_queries() as queries:
-        made = await Track.objects.bulk_create(tracks)
+        created = await Track.objects.bulk_create(tracks)
     assert queries.count == 3
-    assert made == tracks and all(track.pk and track.album_id == track.album.pk for track in tracks)
+    assert created == tracks and all(track.pk and track.album_id == track.album.pk for track in tracks)
     assert await Track.objects.order_by("id").values_list("title", "album__name", "album__artist__name") == [
         (f"T{i}", f"A{i % 4}", f"X{i % 4 % 2}") for i in range(400)
     ]
@@ -77,12 +77,12 @@ async def test_bulk_create_of_rows_that_reference_each_other_in_any_order(
     rows = [root]
     for i in range(1, 30):
         rows.append(Category(name=str(i), parent=rows[(i - 1) // 3]))
-    given = rows[::-1] if reverse else rows
+    ordered = rows[::-1] if reverse else rows
     with orm.track_queries() as queries:
-        assert await Category.objects.bulk_create(given) is not rows
+        assert await Category.objects.bulk_create(ordered) is not rows
     assert queries.count == 4
-    found = await Category.objects.exclude(parent=None).values_list("name", "parent__name")
-    assert sorted(found) == sorted((str(i), str((i - 1) // 3)) for i in range(1, 30))
+    pairs = await Category.objects.exclude(parent=None).values_list("name", "parent__name")
+    assert sorted(pairs) == sorted((str(i), str((i - 1) // 3)) for i in range(1, 30))
     assert rows[29].parent.parent.parent is not None and rows[29].parent_id == rows[9].pk
 
 
