@@ -28,7 +28,7 @@ MODULES = {
     "kinds": "dialect_registry",
     "calculated": "computed",
     "nested": "subqueries",
-    "names": "scope",
+    "names": "resolver",
     "order_names": "order_by",
     "matching": "comparing",
     "linked": "related_to",

@@ -318,7 +318,7 @@ def _child_fields(branches: Iterable[Branch]) -> tuple[Field[Any], ...]:
 def _with_fields(query: Query, fields: Iterable[Field[Any]]) -> Instances:
     """The query's projection with these fields, whatever ``only()`` and ``defer()`` say."""
     assert isinstance(query.projection, Instances)
-    return query.projection.needing((), fields)
+    return query.projection.with_required((), fields)
 
 
 def _select_fields(query: Query, fields: Iterable[Field[Any]], before: tuple[PathTerm, ...] = ()) -> Query:

@@ -1,4 +1,4 @@
-"""Projections: what is selected for each row, and what each row becomes."""
+"""Projections: the columns that a query selects, and what its rows become."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ if TYPE_CHECKING:
 
 Joinable = ForeignKey[Any] | CompositeForeignKey[Any] | ReverseRelation
 Relations = tuple[Joinable, ...]
-"""A chain of relations to one."""
+"""A chain of relations, each to a single row."""
 
 
 class Projection:
-    """What a query selects."""
+    """The columns that a query selects, and the reader of its rows."""
 
     key: Hashable
     values: tuple[Any, ...] = ()
@@ -49,16 +49,16 @@ class Projection:
 
     @property
     def width(self) -> int:
-        """How many columns it has."""
+        """The number of columns."""
         return len(self.names)
 
     @property
     def field(self) -> Field[Any]:
-        """The field of the single column that is selected."""
+        """The field of its only column."""
         raise NotImplementedError
 
     def position(self, name: str) -> int:
-        """Which column has this name."""
+        """The position of the column with this name."""
         return self.names.index(name)
 
     @property
@@ -72,7 +72,7 @@ class Projection:
         return ()
 
     def selected(self, resolver: Resolver) -> tuple[Term, ...]:
-        """What makes one row of the query differ from another."""
+        """The selected terms, in which distinct rows differ."""
         raise NotImplementedError
 
     def columns(self, rendering: Rendering) -> list[ColumnElement[Any]]:
@@ -80,52 +80,54 @@ class Projection:
         raise NotImplementedError
 
     def reader(self, processors: Sequence[Process | None], trailing_columns: int) -> Reader:
-        """The reader of the rows, given each column's result processor, and how many columns follow these."""
+        """The reader of the rows.
+
+        `processors` convert the values of each column; `trailing_columns` is the number of columns that follow these.
+        """
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class Instances(Projection):
-    """Instances of the model, with the related ones that `select_related` names."""
+    """Instances of the model, with the related instances of `select_related()`."""
 
     info: ModelInfo
     related: tuple[Relations, ...] = ()
     only: frozenset[tuple[Relations, Field[Any]]] | None = None
     defer: frozenset[tuple[Relations, Field[Any]]] = frozenset()
     annotations: tuple[str, ...] = ()
-    """The annotations that instances have as attributes."""
-    needed: frozenset[tuple[Relations, Field[Any]]] = frozenset()
-    """Fields that are loaded whatever `only` and `defer` say: the keys that other rows are attached by."""
+    """The annotations that become attributes of the instances."""
+    required: frozenset[tuple[Relations, Field[Any]]] = frozenset()
+    """Fields that are loaded even if `only` or `defer` omit them: the keys that other rows are attached by."""
     group_by: GroupBy | None = None
     """How the reader puts the instances into the lists of their owners."""
 
     @memoized_property
     def key(self) -> Hashable:
-        needed = self.needed if self.only is not None or self.defer else None
-        return ("instances", self.related, self.only, self.defer, self.annotations, needed, self.group_by)
+        required = self.required if self.only is not None or self.defer else None
+        return ("instances", self.related, self.only, self.defer, self.annotations, required, self.group_by)
 
     @property
     def names(self) -> tuple[str, ...]:  # type: ignore[override]
         return (*(field.attname for field in self._fields(())), *self.annotations)
 
     def selected(self, resolver: Resolver) -> tuple[Term, ...]:
-        own = [
-            resolver.column(
-                resolve_path(self.info, "__".join([*(hop.name for hop in chain), field.attname]), "a column")
-            )
+        paths = [
+            "__".join([*(relation.name for relation in chain), field.attname])
             for chain in ((), *self.related)
             for field in self._fields(chain)
         ]
-        return (*own, *(resolver.annotations[name] for name in self.annotations))
+        columns = (resolver.column(resolve_path(self.info, path, "a column")) for path in paths)
+        return (*columns, *(resolver.annotations[name] for name in self.annotations))
 
     def with_related(self, paths: Iterable[str]) -> Instances:
-        """Also the instances at these paths. Raises `FieldError` for a path that is no relation."""
-        found = list(self.related)
-        chosen: list[str] = []
-        for given in paths:
-            check_name(given, "A relation of select_related()")
-            chosen += relation_paths(self.info, given, "select_related()")
-        for path in chosen:
+        """With the related instances at these paths. Raises `FieldError` for a path that is no relation."""
+        related = list(self.related)
+        names: list[str] = []
+        for path in paths:
+            check_name(path, "A relation of select_related()")
+            names += relation_paths(self.info, path, "select_related()")
+        for path in names:
             relations: Relations = ()
             current = self.info
             for part in path.split("__"):
@@ -134,51 +136,51 @@ class Instances(Projection):
                     raise FieldError(_not_joinable(current, part, path))
                 relations = (*relations, relation)
                 current = relation.target._meta
-                if relations not in found:
-                    found.append(relations)
-        return replace(self, related=tuple(found))
+                if relations not in related:
+                    related.append(relations)
+        return replace(self, related=tuple(related))
 
     def all_related(self) -> Instances:
-        """Also the instances of every relation that cannot be null, at any depth (as Django's)."""
-        found: list[str] = []
+        """With the related instances of all relations that cannot be null, at any depth, as in Django."""
+        paths: list[str] = []
 
         def walk(info: ModelInfo, prefix: str, seen: frozenset[str]) -> None:
             for relation in info.forward:
                 target = relation.target._meta
                 if not relation.allow_null and target.name not in seen:
-                    found.append(prefix + relation.name)
+                    paths.append(prefix + relation.name)
                     walk(target, f"{prefix}{relation.name}__", seen | {target.name})
 
         walk(self.info, "", frozenset({self.info.name}))
-        return self.with_related(found)
+        return self.with_related(paths)
 
-    def loading(self, names: Iterable[str]) -> Instances:
-        """Only these fields (and keys)."""
-        # As in Django, what was deferred before stays so.
+    def with_only(self, names: Iterable[str]) -> Instances:
+        """With only these fields and the keys."""
+        # As in Django, fields that were deferred before stay deferred.
         return replace(self, only=self._masks(names, "only()") - self.defer, defer=frozenset())
 
-    def deferring(self, names: Iterable[str]) -> Instances:
-        """All but these fields."""
+    def with_deferred(self, names: Iterable[str]) -> Instances:
+        """Without these fields."""
         masks = self._masks(names, "defer()")
         if self.only is not None:
             if left := self.only - masks:
                 return replace(self, only=left, defer=frozenset())
-            # As in Django: what is left of only() is no wish any more.
+            # As in Django, only() no longer applies if no field of it is left.
             masks -= self.only
         return replace(self, only=None, defer=self.defer | masks)
 
-    def needing(self, relations: Relations, fields: Iterable[Field[Any]]) -> Instances:
-        """Also these fields of the instances at the end of the relations."""
-        return replace(self, needed=self.needed.union((relations, field) for field in fields))
+    def with_required(self, relations: Relations, fields: Iterable[Field[Any]]) -> Instances:
+        """With these fields of the instances at the end of the relations, even if they are deferred."""
+        return replace(self, required=self.required.union((relations, field) for field in fields))
 
-    def needing_branches(self, branches: Iterable[Branch], chain: Relations = ()) -> Instances:
-        """Also the fields by which the rows of these branches are attached to the instances at the end of `chain`."""
+    def with_branch_keys(self, branches: Iterable[Branch], chain: Relations = ()) -> Instances:
+        """With the fields that the rows of these branches are attached by to the instances at the end of `chain`."""
         projection = self
         for branch in branches:
-            projection = projection.needing(chain, local_fields(branch.relation))
+            projection = projection.with_required(chain, local_fields(branch.relation))
             further: Any = (*chain, branch.relation)
             if further in projection.related:
-                projection = projection.needing_branches(branch.branches, further)
+                projection = projection.with_branch_keys(branch.branches, further)
         return projection
 
     def _masks(self, names: Iterable[str], what: str) -> frozenset[tuple[Relations, Field[Any]]]:
@@ -212,11 +214,11 @@ class Instances(Projection):
         if self.only is not None:
             only = {field for where, field in self.only if where == relations}
             if relations and not any(where[: len(relations)] == relations for where, _ in self.only):
-                only = None  # only("album__name") says nothing of another relation.
-        # A relation that is loaded needs its key, or it could not be told from a missing one.
+                only = None  # only("album__name") does not restrict other relations.
+        # A related instance needs its key, which tells whether there is one.
         loaded = [chain[-1] for chain in self.related if chain[:-1] == relations]
         keys: set[Any] = {field for relation in loaded for field in info.fields_of_columns(relation.local_columns)}
-        keys.update(field for where, field in self.needed if where == relations)
+        keys.update(field for where, field in self.required if where == relations)
         deferred = {field for where, field in self.defer if where == relations}
         return [
             field
@@ -225,18 +227,18 @@ class Instances(Projection):
         ]
 
     def columns(self, rendering: Rendering) -> list[ColumnElement[Any]]:
-        found: list[ColumnElement[Any]] = []
+        columns: list[ColumnElement[Any]] = []
         for relations in ((), *self.related):
             table = rendering.join(relations)
-            found.extend(table.c[field.column_name] for field in self._fields(relations))
-        found.extend(rendering.annotation(name) for name in self.annotations)
-        return found
+            columns.extend(table.c[field.column_name] for field in self._fields(relations))
+        columns.extend(rendering.annotation(name) for name in self.annotations)
+        return columns
 
     def reader(self, processors: Sequence[Process | None], trailing_columns: int) -> Reader:
         return read_instances(self.entities(), processors, self.annotations, trailing_columns, self.group_by)
 
     def entities(self) -> list[Entity]:
-        """What each row is made of, in the order of the columns: the model's own instance, and those joined to it."""
+        """The instances that each row contains, in the order of the columns: the model's own, then the joined ones."""
         chains: list[Relations] = [(), *self.related]
         entities = []
         for chain in chains:
@@ -257,7 +259,7 @@ class Instances(Projection):
 
 
 def joinable(info: ModelInfo, name: str) -> Joinable | None:
-    """The relation to one of this name, by which another row can be joined to the model's."""
+    """The relation of this name if it leads to a single row, which can be joined; else None."""
     relation: Relation | None = info.relations.get(name)
     field = info.fields.get(name)
     if isinstance(field, ForeignKey):
@@ -279,7 +281,7 @@ def _not_joinable(info: ModelInfo, name: str, path: str) -> str:
 
 
 def _shared_key(info: ModelInfo) -> tuple[str, ...]:
-    """What tells one related instance from another, as drivers give it; they give arrays as lists, which cannot."""
+    """The attributes that identify a related instance; none if a key is not hashable, such as an array."""
     if not all(field.is_hashable for field in info.pk_fields):
         return ()
     return tuple(field.attname for field in info.pk_fields)
@@ -290,35 +292,35 @@ Shape = Literal["dicts", "tuples", "named", "flat"]
 
 @dataclass(frozen=True)
 class Columns(Projection):
-    """Chosen columns, as dicts, tuples, named tuples or bare values."""
+    """Columns that `values()` or `values_list()` names, as dicts, tuples, named tuples or single values."""
 
     shape: Shape
     names: tuple[str, ...]
     terms: tuple[Term, ...]
     widths: tuple[int, ...] | None = None
-    """How many of the terms each name has: several are a key of several columns, which is a tuple. None: one each."""
+    """The number of terms of each name: several are a composite key, whose value is a tuple. None: one each."""
 
     @classmethod
     def of(cls, resolver: Resolver, shape: Shape, fields: Iterable[Any], named: dict[str, Any]) -> Columns:
-        """The columns of these names and expressions; of none, all of the model's."""
+        """The columns of these names and expressions; if there are none, all columns of the model."""
         keys: list[str] = []
         terms: list[tuple[Term, ...]] = []
-        given = list(fields)
-        if not given and not named:
-            given = [field.attname for field in resolver.info.fields.values()]
-            given += [
+        selected = list(fields)
+        if not selected and not named:
+            selected = [field.attname for field in resolver.info.fields.values()]
+            selected += [
                 name for name, annotation in resolver.annotations.items() if getattr(annotation, "selectable", True)
             ]
-        for field in given:
-            found = _column(resolver, field)
+        for field in selected:
+            column = _column(resolver, field)
             if isinstance(field, str):
                 name = field
-                if isinstance(found[0], AnnotationTerm) and not found[0].selectable:
+                if isinstance(column[0], AnnotationTerm) and not column[0].selectable:
                     raise FieldError(f"{field!r} is an alias(), which is not selected: annotate() it instead.")
             else:
                 name = "__".join(getattr(field, "_path", ())) or f"column{len(keys) + 1}"
             keys.append(name)
-            terms.append(found)
+            terms.append(column)
         for name, expression in named.items():
             keys.append(name)
             terms.append(_column(resolver, expression))
@@ -326,15 +328,15 @@ class Columns(Projection):
             _check_attributes(keys)
         if shape == "flat" and len(keys) != 1:
             raise QueryError(f"values_list(flat=True) takes exactly one field, got {len(keys)}.")
-        flat = tuple(term for found in terms for term in found)
+        flat = tuple(term for column in terms for term in column)
         widths = None if len(flat) == len(terms) else tuple(map(len, terms))
         return cls(shape, tuple(keys), flat, widths)
 
     @property
     def field(self) -> Field[Any]:
         (term,) = self.terms
-        found: Field[Any] = term.field
-        return found
+        field: Field[Any] = term.field
+        return field
 
     def selected(self, resolver: Resolver) -> tuple[Term, ...]:
         return self.terms
@@ -344,18 +346,18 @@ class Columns(Projection):
         return len(self.terms)
 
     def adding(self, name: str, term: Term) -> Columns:
-        """One more column."""
+        """With one more column."""
         widths = None if self.widths is None else (*self.widths, 1)
         return replace(self, names=(*self.names, name), terms=(*self.terms, term), widths=widths)
 
     def position(self, name: str) -> int:
-        """Which column has this name. Raises `QueryError` for a key of several columns."""
-        at = self.names.index(name)
+        """The position of the column with this name. Raises `QueryError` for a composite key."""
+        index = self.names.index(name)
         if self.widths is None:
-            return at
-        if self.widths[at] > 1:
+            return index
+        if self.widths[index] > 1:
             raise QueryError(f"{name!r} is a key of several columns: name one of its fields.")
-        return sum(self.widths[:at])
+        return sum(self.widths[:index])
 
     @memoized_property
     def key(self) -> Hashable:
@@ -377,7 +379,7 @@ class Columns(Projection):
 
 
 def _column(resolver: Resolver, expression: Any) -> tuple[Term, ...]:
-    """The terms that an expression selects: of a key of several columns, which is a tuple, each one."""
+    """The terms that a name or expression selects: several for a composite key."""
     try:
         if isinstance(expression, str):
             return (resolver.name(expression, "a column"),)
@@ -390,14 +392,14 @@ def _column(resolver: Resolver, expression: Any) -> tuple[Term, ...]:
 
 
 def _check_attributes(names: Sequence[str]) -> None:
-    """Raise `QueryError` unless these can be the attributes of a named tuple."""
+    """Raise `QueryError` unless these names can be the attributes of a named tuple."""
     for position, name in enumerate(names):
         if not name.isidentifier() or iskeyword(name) or name.startswith("_") or name in names[:position]:
             raise QueryError(f"values_list(named=True): {name!r} is not a valid attribute name, or occurs twice.")
 
 
 def one_column(info: ModelInfo, field: Field[Any] | None) -> Columns:
-    """The single column that a subquery stands for: `field` of the model, or its primary key."""
+    """The projection to one column: `field` of the model, or its primary key."""
     if field is None:
         if len(info.pk_fields) > 1:
             raise QueryError(

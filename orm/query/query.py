@@ -301,7 +301,7 @@ class Query:
     @memoized_property
     def _with_branch_keys(self) -> Query:
         assert isinstance(self.projection, Instances)
-        return self.replace(projection=self.projection.needing_branches(self.branches))
+        return self.replace(projection=self.projection.with_branch_keys(self.branches))
 
     def with_order(self) -> Query:
         """The query itself if it has an order, or else ordered by primary key."""

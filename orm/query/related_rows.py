@@ -210,7 +210,7 @@ def rows_of_owners(relation: Relation, query: Query, keys: Sequence[Any] | None)
             owner_attribute=reverse_attribute_of_new(relation, projection.related) if relation.many else None,
             returns_instances=bool(query.branches),
         )
-        grouped = replace(projection.needing((), fields), group_by=group_by)
+        grouped = replace(projection.with_required((), fields), group_by=group_by)
     rows = query.with_joins(resolver.joins, where=where, projection=grouped)
     return LimitedPerOwner.of(rows, owner_key) if query.is_limited else rows
 

@@ -1,4 +1,4 @@
-"""Set operations: the rows of several queries as those of one."""
+"""Set operations: UNION, INTERSECT and EXCEPT of several queries."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ OPERATIONS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Combination(Query):
-    """Several queries and a set operation. It can be ordered by the columns that they select, and sliced."""
+    """Several queries combined by a set operation. It can only be ordered by the selected columns, and sliced."""
 
     operation: Operation = "union"
     parts: tuple[Query, ...] = field(default=())
 
     @classmethod
     def of(cls, operation: Operation, parts: tuple[Query, ...]) -> Combination:
-        """The queries combined. Raises `QueryError` if they select different numbers of columns."""
+        """Combine queries. Raises `QueryError` if they select different numbers of columns."""
         widths = {part.projection.width for part in parts}
         if len(widths) > 1:
             raise QueryError(
@@ -56,12 +56,12 @@ class Combination(Query):
             suppressed=first.suppressed,
             ordering=(),
             operation=operation,
-            # As in Django, an ordering of a part counts only where it decides which rows the part has.
+            # As in Django, the ordering of a part only matters if the part is limited.
             parts=tuple(part if part.is_limited else part.replace(ordering=()) for part in parts),
         )
 
     def choosing(self, projections: tuple[Projection, ...]) -> Combination:
-        """The same operation on other columns: each part's own."""
+        """The same operation with another projection for each part."""
         parts = tuple(part.replace(projection=p) for part, p in zip(self.parts, projections, strict=True))
         return self.replace(projection=projections[0], parts=parts)
 
@@ -70,24 +70,24 @@ class Combination(Query):
         raise NotSupportedError(f"{what} cannot follow {self.operation}(): apply it to the parts before.")
 
     def as_single_column(self, compared: Field[Any] | None) -> Query:
-        """The same of each part: see `Query.as_single_column`."""
+        """Each part as in `Query.as_single_column`."""
         return self._of(tuple(part.as_single_column(compared) for part in self.parts))
 
     def selecting_key(self, label: str, info: ModelInfo, fields: Sequence[Field[Any]]) -> Query:
-        """The same of each part: see `Query.selecting_key`."""
+        """Each part as in `Query.selecting_key`."""
         return self._of(tuple(part.selecting_key(label, info, fields) for part in self.parts))
 
     def as_exists(self) -> Query:
-        """Its rows are what its parts select."""
+        """The query itself, because its rows depend on what its parts select."""
         return self.replace(ordering=self.ordering if self.is_limited else ())
 
     def subselect(self, outer: Rendering, *, nested: bool = True) -> sqlalchemy.SelectBase:
-        """As `Query.subselect`; where it may, without a derived table, in which MySQL sees nothing of the outside."""
+        """As `Query.subselect`, if possible without a derived table, in which MySQL cannot refer to the outer query."""
         if self.is_limited or self.order:
             return super().subselect(outer, nested=nested)
         rendering = Rendering(self.info, outer.binds, outer)
-        found: sqlalchemy.SelectBase = OPERATIONS[self.operation](*(self._part(part, rendering) for part in self.parts))
-        return found
+        combined: sqlalchemy.SelectBase = OPERATIONS[self.operation](*(self._part(p, rendering) for p in self.parts))
+        return combined
 
     def _of(self, parts: tuple[Query, ...]) -> Query:
         ordering = self.ordering if self.is_limited else ()
@@ -95,21 +95,21 @@ class Combination(Query):
 
     @property
     def is_nested(self) -> bool:
-        """Always: its rows are no table's."""
+        """Always true: its rows are those of no table."""
         return True
 
     @property
     def is_empty(self) -> bool:
-        """Whether it is known, without asking, that no row can be found."""
-        nothing = [part.is_empty for part in self.parts]
-        found = nothing[0] if self.operation == "difference" else all(nothing)
+        """Whether it has no rows, which is known without sending it."""
+        empty = [part.is_empty for part in self.parts]
+        is_empty = empty[0] if self.operation == "difference" else all(empty)
         if self.operation == "intersection":
-            found = any(nothing)
-        return found or is_never(self.where) or (self.stop is not None and self.stop <= self.offset)
+            is_empty = any(empty)
+        return is_empty or is_never(self.where) or (self.stop is not None and self.stop <= self.offset)
 
     @memoized_property
     def key(self) -> Hashable:
-        """The shape."""
+        """The key of its plan: see `Query.key`."""
         return (
             *(self.operation, tuple(part.key for part in self.parts), tuple(term.key for term in self.order)),
             *(self.offset > 0, self.stop is not None),
@@ -117,18 +117,18 @@ class Combination(Query):
 
     @memoized_property
     def values(self) -> tuple[Any, ...]:
-        """The arguments: of each part, of the ordering, of the slice."""
-        found = [value for part in self.parts for value in part.values]
+        """The arguments: those of each part, of the ordering, and of the slice."""
+        values = [value for part in self.parts for value in part.values]
         for term in self.order:
-            found.extend(term.values)
+            values.extend(term.values)
         if self.stop is not None:
-            found.append(self.stop - self.offset)
+            values.append(self.stop - self.offset)
         if self.offset:
-            found.append(self.offset)
-        return tuple(found)
+            values.append(self.offset)
+        return tuple(values)
 
     def select(self, rendering: Rendering) -> sqlalchemy.Select[Any]:
-        """The SELECT statement over the combined parts."""
+        """The SELECT statement, with the combined parts as its derived table."""
         combined = OPERATIONS[self.operation](*(self._part(part, rendering) for part in self.parts)).subquery()
         columns: list[Any] = list(combined.columns)
         rendering.selected = len(columns)
@@ -143,14 +143,14 @@ class Combination(Query):
             statement = statement.correlate_except(*inner.tables)
         labelled = [column.label(f"c{i}") for i, column in enumerate(statement.selected_columns)][: inner.selected]
         if part.is_limited or part.distinct:
-            # SQLite takes no ORDER BY or LIMIT in a part.
+            # SQLite does not accept ORDER BY or LIMIT in a part.
             sub = statement.subquery()
             labelled = [column.label(f"c{i}") for i, column in enumerate(sub.columns)][: inner.selected]
             return sqlalchemy.select(*labelled)
         return statement.with_only_columns(*labelled, maintain_column_froms=True)
 
     def _keys(self) -> list[Hashable]:
-        """What each column is, for an ordering to refer to."""
+        """The keys of the selected terms, which an ordering can refer to."""
         return [term.key for term in self.projection.selected(self.parts[0].resolver())]
 
     def _ordered(self, term: OrderTerm, outer: SubqueryRendering) -> list[sqlalchemy.ColumnElement[Any]]:

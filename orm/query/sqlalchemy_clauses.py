@@ -1,7 +1,7 @@
-"""Expressions and conditions as plain SQLAlchemy clauses, for use outside of any queryset.
+"""Expressions and conditions as SQLAlchemy clauses, for use outside of querysets.
 
-`sqlalchemy.select(Note.views + 1).where(Note.text.icontains("x"))` works because SQLAlchemy asks each of them
-for its ``__clause_element__``.
+`sqlalchemy.select(Note.views + 1).where(Note.text.icontains("x"))` works because SQLAlchemy calls their
+``__clause_element__``.
 """
 
 from __future__ import annotations
@@ -26,32 +26,32 @@ from orm.relations import join_condition
 
 
 class LiteralBinds(BindNumbering):
-    """Binds that carry their values."""
+    """Bind parameters with values."""
 
     def __init__(self, values: Sequence[Any]) -> None:
         super().__init__()
         self._values = values
 
     def at(self, position: int, type_: TypeEngine[Any]) -> BindParameter[Any]:
-        """A parameter with the value at this position."""
+        """The parameter with the value at this position."""
         return sqlalchemy.bindparam(None, self._values[position], type_=type_, unique=True)
 
 
 class StandaloneRendering(Rendering):
-    """Renders columns of related models as correlated subqueries, since nothing can be joined here."""
+    """Renders columns of related models as correlated subqueries, because no tables can be joined."""
 
     def __init__(self, info: ModelInfo, values: Sequence[Any]) -> None:
         super().__init__(info, LiteralBinds(values))
 
     def column(self, path: Path, join_number: int = 0, *, required: bool = False) -> ColumnElement[Any]:
-        """The column of a path, seen from a row of the model's table."""
+        """The column of a path, as a subquery if it is in another table."""
         if not path.relations:
             return super().column(path)
         left: Any = self.table
         tables, joined = [], []
-        for hop in path.relations:
-            table = hop.target._meta.require_table().alias()
-            joined.append(join_condition(hop, left, table))
+        for relation in path.relations:
+            table = relation.target._meta.require_table().alias()
+            joined.append(join_condition(relation, left, table))
             tables.append(table)
             left = table
         column = left.c[path.stored.column_name]
@@ -85,7 +85,7 @@ def to_clause(node: Any) -> ColumnElement[Any]:
 
 
 def _plain_in(element: Any, **kw: Any) -> Any:
-    """A list in SQLAlchemy's own way, which every driver of its own can run."""
+    """Replaces our list parameter by SQLAlchemy's, which all of its drivers support."""
     if isinstance(element, operators.InList):
         left, values = element.clauses
         assert isinstance(values, BindParameter) and isinstance(values.type, operators.ListOf)

@@ -362,12 +362,12 @@ class ChainMethods(Generic[M, R]):
 
     def only(self, *names: str) -> Self:
         """Load only these fields and the primary key. Reading another field raises `AttributeError`."""
-        projection = self._instances("only()").loading(names)
+        projection = self._instances("only()").with_only(names)
         return self._clone(self._query.replace(projection=projection))
 
     def defer(self, *names: str) -> Self:
         """Load all fields except these."""
-        projection = self._instances("defer()").deferring(names)
+        projection = self._instances("defer()").with_deferred(names)
         return self._clone(self._query.replace(projection=projection))
 
     def _instances(self, what: str) -> Instances:

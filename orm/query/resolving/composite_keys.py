@@ -1,4 +1,4 @@
-"""Lookups on relations whose key is not one column: to a composite key, or to one of several models."""
+"""Lookups on composite keys, and on relations whose key has several columns."""
 
 from __future__ import annotations
 
@@ -28,17 +28,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CompositeKeyLookup:
-    """A lookup on such a relation: what the name has before it, and the lookup's own name."""
+    """A lookup on a relation whose key has several columns."""
 
     info: ModelInfo
     prefix: str
+    """The part of the name before the relation."""
     relation: Relation | GenericForeignKey[Any]
     lookup: str
     by_pk: bool = False
-    """Whether the name goes on to the primary key: ``order__pk``."""
+    """Whether the name ends with the primary key: ``order__pk``."""
 
     def condition(self, value: Any) -> Any:
-        """The condition on the columns. Raises `QueryError` for a lookup or a value that makes no sense."""
+        """The condition on the columns. Raises `QueryError` for a lookup or value that a composite key cannot take."""
         if isinstance(self.relation, GenericForeignKey):
             return self.relation.condition(self.prefix, self.lookup, value)
         paths = self.paths
@@ -56,20 +57,20 @@ class CompositeKeyLookup:
             return RelatedIn(paths, value._query.selecting_key(self._label, self._target, self._fields), self.lookup)
         if self.lookup == "exact":
             return RelatedTo(paths, self._parts(value))
-        found = Q()
+        any_of = Q()
         for item in value:
             if item is not None:
-                found = found | RelatedTo(paths, self._parts(item))
-        return found if found.children else RelatedIn(paths, None, "in")
+                any_of = any_of | RelatedTo(paths, self._parts(item))
+        return any_of if any_of.children else RelatedIn(paths, None, "in")
 
     @property
     def bare(self) -> str:
-        """The name of the relation alone, without a lookup."""
+        """The name without the lookup."""
         return f"{self.prefix}{self.relation.name}{'__pk' if self.by_pk else ''}"
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        """The columns that are compared."""
+        """The paths of the columns that are compared."""
         if isinstance(self.relation, CompositeForeignKey):
             names = [f"{self.prefix}{field.attname}" for field in self.relation.fields]
         else:
@@ -94,14 +95,16 @@ class CompositeKeyLookup:
         return self._target.pk_fields if self.by_pk else key_fields(self._to_one)
 
     def _parts(self, value: Any) -> tuple[Any, ...]:
-        found = compared_parts(self.info, self._label, self._fields, value)
-        return found or key_values(self._label, self._target.model, self._fields, value)
+        expressions = composite_key_expressions(self.info, self._label, self._fields, value)
+        return expressions or key_values(self._label, self._target.model, self._fields, value)
 
 
-def compared_parts(info: ModelInfo, label: str, fields: Sequence[Field[Any]], value: Any) -> tuple[Any, ...] | None:
-    """The parts of a key that is calculated, or a part of which is; None for one that is a plain value.
+def composite_key_expressions(
+    info: ModelInfo, label: str, fields: Sequence[Field[Any]], value: Any
+) -> tuple[Any, ...] | None:
+    """The parts of a composite key given as expressions; None if all parts are plain values.
 
-    Raises `QueryError` for an expression that is no such key.
+    Raises `QueryError` for an expression that is no composite key.
     """
     if isinstance(value, Expression):
         parts = key_parts(info, value, len(fields))
@@ -115,9 +118,10 @@ def compared_parts(info: ModelInfo, label: str, fields: Sequence[Field[Any]], va
 
 
 def key_parts(info: ModelInfo, named: Any, count: int = 0) -> tuple[Expression[Any], ...] | None:
-    """What a name, or an expression that is one, says of each column of a key of several; None if it is none such.
+    """One expression per column of the composite key that `named` refers to; None if it refers to something else.
 
-    `count` is how many columns the key of an outer query has: it is known where it is rendered.
+    `named` is a name or an expression. For an `OuterRef`, which is resolved when it is rendered, `count` is the number
+    of columns.
     """
     if isinstance(named, OuterRef):
         return tuple(named.part(position, count) for position in range(count))
@@ -134,7 +138,7 @@ def key_parts(info: ModelInfo, named: Any, count: int = 0) -> tuple[Expression[A
 
 
 def key_paths(info: ModelInfo, name: str) -> tuple[Path, ...] | None:
-    """The columns of a name that stands for a key of several: ``pk``, ``order``, ``order__pk``; None for another."""
+    """The paths of the columns of a composite key: ``pk``, ``order``, ``order__pk``. None for other names."""
     if name == "pk":
         fields = info.pk_fields if len(info.pk_fields) > 1 else ()
         return tuple(resolve_path(info, field.attname, "a column") for field in fields) or None
@@ -145,7 +149,7 @@ def key_paths(info: ModelInfo, name: str) -> tuple[Path, ...] | None:
 
 
 def key_fields(relation: Relation) -> tuple[Field[Any], ...]:
-    """The fields of the target that a comparison with the relation compares."""
+    """The fields of the target that are compared in a lookup on the relation."""
     if isinstance(relation, (ForeignKey, CompositeForeignKey)):
         return relation.target._meta.fields_of_columns(relation.remote_columns)
     if isinstance(relation, ManyToManySide):
@@ -154,7 +158,7 @@ def key_fields(relation: Relation) -> tuple[Field[Any], ...]:
 
 
 def find_composite_lookup(info: ModelInfo, name: str) -> CompositeKeyLookup | None:
-    """The lookup on a relation of several columns that a keyword is, if it is one."""
+    """The lookup of a keyword if it is on a relation whose key has several columns; else None."""
     parts = name.split("__")
     current = info
     position = 0

@@ -30,7 +30,7 @@ from orm.query.conditions.comparing import PLAIN_VALUES, in_query, one_row, with
 from orm.query.conditions.exists import ExistsQuery, NullAsFalse, RelatedNull, RelationPredicate, RowExists, local_terms
 from orm.query.conditions.related_to import RelatedIn, RelatedTo
 from orm.query.paths import MAX_CACHED, Path, resolve_path, split_path
-from orm.query.resolving.composite_keys import CompositeKeyLookup, compared_parts, find_composite_lookup
+from orm.query.resolving.composite_keys import CompositeKeyLookup, composite_key_expressions, find_composite_lookup
 from orm.query.resolving.expressions import OuterExpression, check_model
 from orm.query.resolving.order_by import KEY_NUMBER
 from orm.query.terms.base import PathTerm, Term
@@ -143,7 +143,7 @@ def _composite_key(resolver: Resolver, name: str, value: Any) -> Predicate:
         return constant(False, *map(resolver.column, paths))
     alternatives = []
     for key in keys:
-        parts = info.split_pk(compared_parts(info, f"{info.name}.pk", info.pk_fields, key) or key)
+        parts = info.split_pk(composite_key_expressions(info, f"{info.name}.pk", info.pk_fields, key) or key)
         lookups = zip((field.attname for field in info.pk_fields), parts, strict=True)
         equalities = (_lookup(resolver, attname, part, False) for attname, part in lookups)
         alternatives.append(junction("AND", [equality for equality in equalities if equality is not None]))
