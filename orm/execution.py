@@ -1,4 +1,4 @@
-"""Runs plans on a database: the one place where a query becomes a round trip."""
+"""Runs queries and writes on a database: compiles the plan or takes it from the cache, and sends its statement."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from orm.utils.row_batches import RowReader
 if TYPE_CHECKING:
     from orm.mapping.model_info import ModelInfo
 
-# Rows and instances together are fewer than the 700 objects at which the garbage collector would look through them.
+# The rows and their instances together stay below the 700 new objects that start a garbage collection.
 STREAM_CHUNK = 320
 
 
 @dataclass(frozen=True)
 class Statement:
-    """The SQL of a query, for reading; `str()` of it is the text. `values` are its arguments."""
+    """The SQL of a query, to be read by people. `str()` gives the text; `values` are its arguments."""
 
     text: str
     values: tuple[Any, ...]
@@ -45,7 +45,7 @@ class Statement:
 
 
 def check_lock(query: Query, dialect: Dialect, session: Session) -> None:
-    """Raise `TransactionError` for a lock that would be gone as soon as it was had."""
+    """Raise `TransactionError` for a lock outside of a transaction, which would be released at once."""
     lock = query.lock
     if lock is not None and lock.lasting and dialect.row_locks and not session.in_transaction:
         raise TransactionError(
@@ -55,6 +55,7 @@ def check_lock(query: Query, dialect: Dialect, session: Session) -> None:
 
 
 def bind_arguments(plan: Plan, query: Query, values: Sequence[Any]) -> tuple[str, Sequence[Any]]:
+    """The SQL of a plan, and the values in the driver's form; QueryError for one that the database cannot take."""
     try:
         return plan.statement(values)
     except UnstorableArgument as error:
@@ -78,7 +79,7 @@ async def fetch(
     reader_arguments: Mapping[str, Any] | None = None,
     on_batch: Callable[[list[Any]], None] | None = None,
 ) -> list[Any]:
-    """The objects of a query; with `values`, of the query that differs from it in these alone.
+    """What a query selects: instances, dicts, tuples or values. `values` replace the query's arguments.
 
     `reader_arguments` are passed to the reader. `on_batch` is called with the objects of each batch.
     """
@@ -110,7 +111,7 @@ def _with_callback(reader: RowReader, on_batch: Callable[[list[Any]], None]) -> 
 
 
 async def stream(query: Query, database: databases.Database) -> AsyncGenerator[list[Any], None]:
-    """The rows of a query in batches, read as they come."""
+    """What a query selects, in batches, read while the rows arrive."""
     if query.is_empty:
         return
     dialect = await dialect_of(database)
@@ -128,7 +129,7 @@ async def stream(query: Query, database: databases.Database) -> AsyncGenerator[l
 
 
 async def count(query: Query, database: databases.Database) -> int:
-    """How many rows the query has."""
+    """The number of rows of a query."""
     if query.is_empty:
         return 0
     query = count_query(query)
@@ -139,21 +140,21 @@ async def count(query: Query, database: databases.Database) -> int:
 
 
 async def aggregate(query: Query, named: Mapping[str, Term], database: databases.Database) -> dict[str, Any]:
-    """Aggregates over the query's rows, by name."""
+    """The aggregates of a query's rows, by name."""
     aggregation = Aggregation(query, named)
     if query.is_empty:
-        nothing = aggregation.empty_result
-        if nothing is not None:
-            return nothing
+        empty_result = aggregation.empty_result
+        if empty_result is not None:
+            return empty_result
     plan = aggregation.plan(await dialect_of(database))
     assert plan.reader is not None
     sql, arguments = bind_arguments(plan, query, aggregation.values)
-    found: dict[str, Any] = plan.reader(await statements.fetch(database, sql, arguments))[0]
-    return found
+    results: list[dict[str, Any]] = plan.reader(await statements.fetch(database, sql, arguments))
+    return results[0]
 
 
 async def exists(query: Query, database: databases.Database) -> bool:
-    """Whether the query has a row."""
+    """Whether a query has any rows."""
     if query.is_empty:
         return False
     query = exists_query(query)
@@ -170,7 +171,7 @@ async def exists(query: Query, database: databases.Database) -> bool:
 
 
 async def explain(query: Query, database: databases.Database) -> str:
-    """How the database would run the query, in its own words."""
+    """The database's description of how it would run a query."""
     dialect = await dialect_of(database)
     plan = rows_plan(dialect, query)
     sql, arguments = bind_arguments(plan, query, query.values)
@@ -179,7 +180,7 @@ async def explain(query: Query, database: databases.Database) -> str:
 
 
 async def insert(info: ModelInfo, values: dict[str, Any], database: databases.Database) -> dict[str, Any]:
-    """Insert one row of validated values; returns what the database filled in, by field name."""
+    """Insert one row of validated values. Returns the values that the database generated, by field name."""
     dialect = await dialect_of(database)
     fields = tuple(info.fields[name] for name in values)
     missing = database_generated_fields(info, fields)
@@ -198,17 +199,17 @@ async def insert(info: ModelInfo, values: dict[str, Any], database: databases.Da
     return {}
 
 
-def database_generated_fields(info: ModelInfo, given: tuple[Field[Any], ...]) -> tuple[Field[Any], ...]:
-    """The fields that the database fills in when only these are given."""
+def database_generated_fields(info: ModelInfo, inserted: tuple[Field[Any], ...]) -> tuple[Field[Any], ...]:
+    """The fields whose values the database generates for an INSERT of the `inserted` ones."""
     return tuple(
         field
         for field in info.fields.values()
-        if field not in given and (field is info.generated or field.server_default is not None)
+        if field not in inserted and (field is info.generated or field.server_default is not None)
     )
 
 
 async def update(query: Query, assignments: Assignments, database: databases.Database) -> int:
-    """Set fields of the rows that match; returns how many matched."""
+    """Set fields of a query's rows. Returns the number of rows that matched."""
     if query.is_empty:
         return 0
     query = target_rows_query(query)
@@ -220,7 +221,7 @@ async def update(query: Query, assignments: Assignments, database: databases.Dat
 async def update_returning(
     query: Query, assignments: Assignments, returning: Projection, database: databases.Database
 ) -> list[Any]:
-    """Set fields of the rows that match; returns what `returning` says of each, as it is now."""
+    """Set fields of a query's rows. Returns what `returning` selects of each, after the update."""
     if query.is_empty:
         return []
     query = target_rows_query(query)
@@ -231,7 +232,7 @@ async def update_returning(
 
 
 def bind_update(plan: Plan, query: Query, assignments: Assignments) -> tuple[str, Sequence[Any]]:
-    """SQL and arguments of an UPDATE of the rows that `target_rows_query` gave.
+    """The SQL of an UPDATE, and its values in the driver's form. `query` comes from `target_rows_query`.
 
     Raises `orm.ValidationError` for a value that its column cannot hold.
     """
@@ -244,12 +245,12 @@ def bind_update(plan: Plan, query: Query, assignments: Assignments) -> tuple[str
             if position < len(term.values):
                 raise unstorable_value_error([(field, error.reason)]) from error
             position -= len(term.values)
-        bind_arguments(plan, query, values)
+        bind_arguments(plan, query, values)  # raises the QueryError: the value is one of the conditions
         raise
 
 
 async def delete(query: Query, database: databases.Database) -> int:
-    """Delete the rows that match; returns how many matched."""
+    """Delete a query's rows. Returns the number of rows that matched."""
     if query.is_empty:
         return 0
     query = target_rows_query(query)
@@ -259,7 +260,7 @@ async def delete(query: Query, database: databases.Database) -> int:
 
 
 async def delete_returning(query: Query, returning: Projection, database: databases.Database) -> list[Any]:
-    """Delete the rows that match; returns what `returning` says of each."""
+    """Delete a query's rows. Returns what `returning` selects of each."""
     if query.is_empty:
         return []
     query = target_rows_query(query)
@@ -269,7 +270,7 @@ async def delete_returning(query: Query, returning: Projection, database: databa
     return plan.reader(await statements.fetch(database, sql, arguments))
 
 
-def unstorable_value_error(found: Sequence[tuple[Field[Any], str]]) -> typesystem.ValidationError:
-    """The error for values that a column cannot hold, with the reasons."""
-    messages = [typesystem.Message(text=reason, code="unstorable", index=[field.name]) for field, reason in found]
+def unstorable_value_error(reasons: Sequence[tuple[Field[Any], str]]) -> typesystem.ValidationError:
+    """The error for values that their columns cannot hold, with the reason for each field."""
+    messages = [typesystem.Message(text=reason, code="unstorable", index=[field.name]) for field, reason in reasons]
     return typesystem.ValidationError(messages=messages)

@@ -31,10 +31,10 @@ def generate(what: str, source: str, scope: dict[str, Any]) -> dict[str, Any]:
 
 
 class Inline:
-    """A conversion of values that generated code writes out where another function would be called.
+    """A conversion of values that generated code inlines instead of calling a function.
 
-    `source` is an expression in which ``{v}`` is the value (a variable) and the other names are those given. It takes
-    care of None itself.
+    `source` is an expression in which ``{v}`` is the value, a variable; the other names in braces are those of
+    `names`. It handles None.
 
     >>> halved = Inline("None if {v} is None else {half} * {v}", half=0.5)
     >>> halved(3)
@@ -50,7 +50,7 @@ class Inline:
 
     @property
     def call(self) -> Any:
-        """The same as a function."""
+        """The conversion as a function."""
         if self._call is None:
             code = self.source.format(v="v", **{name: name for name in self.names})
             self._call = eval(f"lambda v: {code}", dict(self.names))
@@ -60,14 +60,14 @@ class Inline:
         return self.call(value)
 
     def write(self, value: str, suffix: object, scope: dict[str, Any]) -> str:
-        """The expression for a variable; what it refers to is put into `scope`, its names ending with `suffix`."""
-        known = {name: f"{name}_{suffix}" for name in self.names}
-        scope.update((known[name], thing) for name, thing in self.names.items())
-        return self.source.format(v=value, **known)
+        """The expression for a variable. Adds what it refers to to `scope`, under names that end with `suffix`."""
+        scope_names = {name: f"{name}_{suffix}" for name in self.names}
+        scope.update((scope_names[name], referent) for name, referent in self.names.items())
+        return self.source.format(v=value, **scope_names)
 
 
 def conversion_source(process: Any, value: str, suffix: object, scope: dict[str, Any]) -> str:
-    """The source of what `process` (None: nothing) makes of a variable."""
+    """The source of an expression that converts a variable with `process` (None: the variable itself)."""
     if process is None:
         return value
     if isinstance(process, Inline):
@@ -77,12 +77,12 @@ def conversion_source(process: Any, value: str, suffix: object, scope: dict[str,
 
 
 def function_of(process: Any) -> Any:
-    """What to call for one value: the function itself of an `Inline`."""
+    """The conversion as a plain function, which an `Inline` wraps."""
     return process.call if isinstance(process, Inline) else process
 
 
 def list_converter(process: Any) -> Any:
-    """A function that makes a new list of what `process` makes of each value."""
+    """A function that converts each value of a list with `process` (None: not at all) and returns a new list."""
     if process is None:
         return list
     scope: dict[str, Any] = {}

@@ -43,27 +43,27 @@ async def test_rows_that_arrive_are_not_looked_through(postgresql_url: str) -> N
 
 
 async def test_what_takes_long_for_another_reason_is_left_alone() -> None:
-    arrivals = PendingResultGCGuard()
-    number = arrivals.begin()
-    arrivals._awaited[number] = MAX_POLLS
+    guard = PendingResultGCGuard()
+    number = guard.begin()
+    guard._polls_by_number[number] = MAX_POLLS
     kept: list[list[int]] = []
     with full_collections() as collections:
         while not collections and len(kept) < 1_000_000:
             kept += [[i] for i in range(2_000)]
             await asyncio.sleep(POLL_SECONDS / 2)
-    arrivals.end(number)
+    guard.end(number)
     assert collections
 
 
 async def test_nothing_goes_on_when_nothing_is_awaited() -> None:
-    arrivals = PendingResultGCGuard()
-    arrivals.end(arrivals.begin())
+    guard = PendingResultGCGuard()
+    guard.end(guard.begin())
     await asyncio.sleep(3 * POLL_SECONDS)
-    assert arrivals._loop is None
-    first, second = arrivals.begin(), arrivals.begin()
-    arrivals.end(first)
+    assert guard._loop is None
+    first, second = guard.begin(), guard.begin()
+    guard.end(first)
     await asyncio.sleep(3 * POLL_SECONDS)
-    assert arrivals._loop is asyncio.get_running_loop()
-    arrivals.end(second)
+    assert guard._loop is asyncio.get_running_loop()
+    guard.end(second)
     await asyncio.sleep(3 * POLL_SECONDS)
-    assert arrivals._loop is None
+    assert guard._loop is None

@@ -14,7 +14,7 @@ from orm.database.connections.on_commit import commit_callback
 from orm.database.connections.transactions import Transaction
 from orm.database.dialect_registry import find, url_schemes
 from orm.database.query_log.events import Hook, QueryLog, configure_logging, open_trackers, print_event
-from orm.database.query_log.repeated_queries import Repeats
+from orm.database.query_log.repeated_queries import RepeatedQueryObserver
 from orm.exceptions import InterfaceError, NotSupportedError
 
 
@@ -99,11 +99,11 @@ class Database(databases.Database):
         query, and the call that needs fewer queries. Raises `QueryError` for anything but None and numbers from 2 on.
         """
         observer = self.query_log.observer
-        return observer.times if isinstance(observer, Repeats) else None
+        return observer.times if isinstance(observer, RepeatedQueryObserver) else None
 
     @warn_repeated.setter
     def warn_repeated(self, times: int | None) -> None:
-        self.query_log.observer = None if times is None else Repeats(times)
+        self.query_log.observer = None if times is None else RepeatedQueryObserver(times)
 
     def add_hook(self, hook: Hook) -> None:
         """Call `hook` with a `QueryEvent` after each statement, including failed ones and those of transactions."""

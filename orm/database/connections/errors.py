@@ -1,7 +1,7 @@
 """Driver errors as ours: each raised as a class that is both the ORM's and the driver's.
 
-What an error means is the dialect's to say (`Dialect.classify_error`). It is found by the package that the error's
-class comes from, so no driver needs to be installed.
+The dialect classifies an error (`Dialect.classify_error`). Which dialect that is, the package of the error's class
+tells, so no driver needs to be installed.
 """
 
 import functools
@@ -26,14 +26,14 @@ def _classify_builtin(error: BaseException) -> OurError | None:
 
 
 def classify(error: BaseException) -> OurError | None:
-    """The class of the ORM's tree that an error of a driver belongs to; None for what is no error of a driver."""
+    """The ORM's class for an error of a driver; None if it is not a driver's error."""
     dialect = dialect_of_error(error)
     return _classify_builtin(error) if dialect is None else dialect.classify_error(error)
 
 
 @functools.cache
-def _both(pair: tuple[OurError, type[BaseException]]) -> OurError:
-    """The class that is both of a pair, made once. There are only as many as the drivers have classes."""
+def _combined_class(pair: tuple[OurError, type[BaseException]]) -> OurError:
+    """A subclass of both classes of a pair, created once. There are no more than the drivers have error classes."""
     our, theirs = pair
     body = {"__module__": our.__module__, "__doc__": our.__doc__, "__reduce__": _reduce}
     return types.new_class(our.__name__, (our, theirs), exec_body=lambda namespace: namespace.update(body))
@@ -45,8 +45,8 @@ def _reduce(error: ours.Error) -> tuple[Any, ...]:
 
 
 def _rebuild(our: OurError, theirs: type[BaseException], args: tuple[Any, ...], state: dict[str, Any]) -> ours.Error:
-    cls = _both((our, theirs))
-    # A driver's own __init__ may want what it was raised with, not what it kept: only built-in ones need theirs.
+    cls = _combined_class((our, theirs))
+    # A driver's __init__ may take other arguments than it keeps, so only the built-in classes' is called.
     error: ours.Error = cls(*args) if theirs.__module__ == "builtins" else cls.__new__(cls, *args)
     error.args = args
     error.__dict__.update(state)
@@ -54,16 +54,16 @@ def _rebuild(our: OurError, theirs: type[BaseException], args: tuple[Any, ...], 
 
 
 def combine(our: OurError, error: BaseException, message: str | None = None) -> ours.Error:
-    """`error` as an instance of both `our` and its own class, with `error` as its cause.
+    """`error` as an instance of both `our` and its class, with `error` as its cause.
 
-    Arguments and attributes are carried over; `message` takes the place of the driver's own.
+    Arguments and attributes are carried over; `message` replaces the driver's message.
     """
     theirs = type(error)
     args = error.args
     if message is not None:
-        # MySQL's drivers keep the number first, and callers read it there.
+        # MySQL's drivers keep the error number first, where callers read it.
         args = (args[0], message) if args and isinstance(args[0], int) else (message,)
-    if issubclass(theirs, UnicodeError):  # its five arguments are fixed, so ours alone can carry the message
+    if issubclass(theirs, UnicodeError):  # it takes exactly five arguments, so only our class can carry the message
         combined = our(message or str(error))
     else:
         combined = _rebuild(our, theirs, args, getattr(error, "__dict__", {}))
@@ -75,9 +75,9 @@ def combine(our: OurError, error: BaseException, message: str | None = None) -> 
 
 
 def translate(error: BaseException) -> ours.Error | None:
-    """An error of a database driver as one of ours; None for an error that is not a driver's (leave it alone).
+    """An error of a database driver as one of the ORM's; None for an error that is not a driver's.
 
-    One that is ours already comes back as it is.
+    An error of the ORM is returned as it is.
 
     >>> translate(sqlite3.IntegrityError("UNIQUE constraint failed: notes.id"))
     UniqueViolation('UNIQUE constraint failed: notes.id')
@@ -89,7 +89,7 @@ def translate(error: BaseException) -> ours.Error | None:
 
 
 def connect_failure(error: BaseException, server: str) -> ours.Error | None:
-    """Why no connection to `server` (a server and database, never a password) could be made; None as in `translate`."""
+    """The error for a connection to `server` (without a password) that cannot be made; None as in `translate`."""
     if isinstance(error, ours.Error):
         return error
     if isinstance(error, (OSError, TimeoutError)) or classify(error) is not None:
@@ -101,7 +101,7 @@ def connect_failure(error: BaseException, server: str) -> ours.Error | None:
 
 
 class _Translating:
-    """`with translating:` raises the driver errors of its block as ours."""
+    """`with translating:` raises the driver errors of its block as the ORM's."""
 
     __slots__ = ()
 
@@ -122,7 +122,7 @@ translating = _Translating()
 
 
 class connecting:
-    """`with connecting("postgresql at localhost, database 'shop'"):` raises what keeps a connection from being made."""
+    """`with connecting("postgresql at localhost, database 'shop'"):` raises errors in its block as OperationalError."""
 
     __slots__ = ("_server",)
 

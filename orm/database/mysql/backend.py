@@ -1,4 +1,4 @@
-"""MySQL and MariaDB: what the backends of both drivers share."""
+"""MySQL and MariaDB: what the backends of both drivers have in common."""
 
 import getpass
 from abc import abstractmethod
@@ -21,17 +21,17 @@ RECYCLE_SECONDS = 3600.0
 
 
 class MySQLBackend(ManagedBackend):
-    """The pool of one database. Comes before a backend of `databases`, whose options it keeps."""
+    """The connection pool of one database. A mixin before a backend of `databases`, whose options it takes."""
 
     driver: MySQLDriver
     _database_url: DatabaseURL
 
     @abstractmethod
     async def _open(self, **options: Any) -> Any:
-        """One connection of the driver's."""
+        """A new connection of the driver's."""
 
     def __init__(self, database_url: DatabaseURL | str, **options: Any) -> None:
-        super().__init__(database_url, **options)  # type: ignore[call-arg]  # of the backend that comes after it
+        super().__init__(database_url, **options)  # type: ignore[call-arg]  # of the backend after this mixin
         url = self._database_url
         self.display_name = f"mysql at {url.hostname or 'localhost'}:{url.port or 3306}, database {url.database!r}"
 
@@ -39,10 +39,10 @@ class MySQLBackend(ManagedBackend):
         """Open the first connections."""
         url = self._database_url
         options: dict[str, Any] = self._get_connection_kwargs()  # type: ignore[attr-defined]
-        least = options.pop("minsize", 1)
-        most = options.pop("maxsize", max(MAX_SIZE, least))
+        min_size = options.pop("minsize", 1)
+        max_size = options.pop("maxsize", max(MAX_SIZE, min_size))
         recycle = options.pop("pool_recycle", RECYCLE_SECONDS)
-        given = {
+        arguments = {
             "host": url.hostname,
             "port": url.port or 3306,
             "user": url.username or getpass.getuser(),
@@ -52,13 +52,13 @@ class MySQLBackend(ManagedBackend):
             **connection_settings(options),
         }
         self._pool = Pool(
-            lambda: self._open(**given),
+            lambda: self._open(**arguments),
             _close,
             self.driver.is_usable,
-            max_size=most,
+            max_size=max_size,
             recycle=recycle if recycle > 0 else None,
         )
-        await self._pool.fill(least)
+        await self._pool.fill(min_size)
 
     async def disconnect(self) -> None:
         """Close the connections; those in use when they come back."""
@@ -67,7 +67,7 @@ class MySQLBackend(ManagedBackend):
             await pool.close()
 
     async def check_in(self, raw: Any, *, dirty: bool) -> None:
-        """Return a connection to the pool. One that may carry state, or a transaction, is closed instead."""
+        """Return a connection to the pool. One that may carry state, or is in a transaction, is closed instead."""
         pool = self._pool
         if pool is None:
             await _close(raw)
@@ -86,11 +86,11 @@ async def _close(connection: Any) -> None:
     try:
         await connection.ensure_closed()
     except (OSError, RuntimeError):
-        connection.close()  # the server has gone first
+        connection.close()  # the server has closed it already
 
 
 class MySQLConnection(ManagedConnection):
-    """One connection while it is checked out. Comes before a connection of `databases`."""
+    """A connection while it is checked out. A mixin before a connection of `databases`."""
 
     manager: MySQLBackend
 
@@ -108,6 +108,6 @@ class MySQLConnection(ManagedConnection):
         await self.run("START TRANSACTION READ ONLY" if options.readonly else "START TRANSACTION")
 
     async def run_in_order(self, sql: str, call: Callable[[], Awaitable[ResultT]]) -> ResultT:
-        """Run one statement's `call`, once the rows of a running query are out of its way."""
+        """Run `call`, the driver's call that sends `sql`, once the rows of a running query are read."""
         await CursorStream.drain(self._connection)
         return await super().run_in_order(sql, call)

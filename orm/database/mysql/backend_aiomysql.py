@@ -3,15 +3,15 @@
 from typing import Any
 
 import aiomysql  # type: ignore[import-untyped]
-from databases.backends import mysql as theirs
+from databases.backends import mysql as databases_backend
 from databases.core import DatabaseURL
 
 from orm.database.mysql.backend import MySQLBackend, MySQLConnection
 from orm.database.mysql.driver import AiomysqlDriver
 
 
-class AiomysqlBackend(MySQLBackend, theirs.MySQLBackend):
-    """The pool of one database."""
+class AiomysqlBackend(MySQLBackend, databases_backend.MySQLBackend):
+    """The connection pool of one database."""
 
     driver: AiomysqlDriver
 
@@ -27,5 +27,5 @@ class AiomysqlBackend(MySQLBackend, theirs.MySQLBackend):
         return await aiomysql.connect(cursorclass=self.driver.cursors["Cursor"], **options)
 
 
-class AiomysqlConnection(MySQLConnection, theirs.MySQLConnection):
-    """One connection of the pool while it is checked out."""
+class AiomysqlConnection(MySQLConnection, databases_backend.MySQLConnection):
+    """A connection of the pool while it is checked out."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import asyncmy
 from asyncmy.converters import conversions
-from databases.backends import asyncmy as theirs
+from databases.backends import asyncmy as databases_backend
 from databases.core import DatabaseURL
 
 from orm.database.mysql.backend import MySQLBackend, MySQLConnection
@@ -17,12 +17,12 @@ def _escape_datetime(value: datetime.datetime, mapping: object = None) -> str:
     return f"'{value.isoformat(' ')}'"
 
 
-# In place of asyncmy's own, which takes ten times as long.
+# Replaces asyncmy's function, which takes ten times as long.
 CONVERSIONS = {**conversions, datetime.datetime: _escape_datetime}
 
 
-class AsyncmyBackend(MySQLBackend, theirs.AsyncMyBackend):
-    """The pool of one database."""
+class AsyncmyBackend(MySQLBackend, databases_backend.AsyncMyBackend):
+    """The connection pool of one database."""
 
     driver: AsyncmyDriver
 
@@ -38,5 +38,5 @@ class AsyncmyBackend(MySQLBackend, theirs.AsyncMyBackend):
         return await asyncmy.connect(**{"stmt_cache_size": STATEMENT_CACHE_SIZE, "conv": CONVERSIONS, **options})
 
 
-class AsyncmyConnection(MySQLConnection, theirs.AsyncMyConnection):
-    """One connection of the pool while it is checked out."""
+class AsyncmyConnection(MySQLConnection, databases_backend.AsyncMyConnection):
+    """A connection of the pool while it is checked out."""

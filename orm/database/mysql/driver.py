@@ -15,14 +15,14 @@ from orm.utils.gc_control import call_with_gc_paused
 from orm.utils.row_batches import BATCH_ROWS, RowReader, read_in_batches
 
 MAX_KNOWN_STATEMENTS = 1024
-FOUND_ROWS = 2  # CLIENT.FOUND_ROWS of the protocol: count the rows matched, not those that changed
-# Datetimes are in UTC; a key of 0 is a key, not a request to number the row.
+FOUND_ROWS = 2  # the protocol's CLIENT.FOUND_ROWS: report the rows matched, not those changed
+# Datetimes are in UTC, and a key of 0 is a key, not a request to generate one.
 INIT_COMMAND = "SET time_zone = '+00:00', sql_mode = CONCAT(@@sql_mode, ',NO_AUTO_VALUE_ON_ZERO')"
 SETTINGS: dict[str, Any] = {"charset": "utf8mb4", "init_command": INIT_COMMAND}
 
 
 def connection_settings(options: dict[str, Any]) -> dict[str, Any]:
-    """A user's connection options with those that the ORM counts on."""
+    """A user's connection options with those that the ORM relies on."""
     return {**SETTINGS, **options, "client_flag": options.get("client_flag", 0) | FOUND_ROWS}
 
 
@@ -34,35 +34,35 @@ class MySQLDriver(ABC):
     """What asyncmy and aiomysql have in common (see `orm.database.connections.driver.Driver`)."""
 
     error: type[Exception]
-    """What the driver raises for what the server refuses."""
+    """What the driver raises for a statement that the server rejects."""
 
     def __init__(self, *, managed: bool) -> None:
         self.managed = managed
         self._with_small_results: set[str] = set()
-        """The statements that had few rows so far; before its first run, a statement may have many."""
+        """The statements that had few rows in their last run; before its first run a statement is not among them."""
 
     @abstractmethod
     async def cursor(self, raw: Any, kind: str) -> Any:
-        """A new cursor of the driver's class `kind`."""
+        """A new cursor of the driver's class `Cursor` or `SSCursor`, which `kind` names."""
 
     @abstractmethod
     def pause(self, raw: Any) -> None:
-        """Receive nothing until `resume`, so that a server does not send more than is asked for."""
+        """Receive nothing until `resume`, so that the server does not send more rows than are read."""
 
     @abstractmethod
     def resume(self, raw: Any) -> None:
-        """Receive again."""
+        """Go on receiving."""
 
     @abstractmethod
     def is_usable(self, raw: Any) -> bool:
-        """Whether a kept connection is open, and not inside a transaction."""
+        """Whether an idle connection is open, and not inside a transaction."""
 
     async def server(self, raw: Any) -> str:
-        """ "mariadb" or "mysql", from the version that the server told at the handshake."""
+        """ "mariadb" or "mysql", from the version that the server sent in the handshake."""
         return "mariadb" if "mariadb" in str(raw.get_server_info()).lower() else "mysql"
 
     async def prepare(self, raw: Any) -> None:
-        """Nothing is needed: `configure` has seen to the connection."""
+        """Nothing to do: `configure` has set the options of all connections."""
         return
 
     async def fetch(self, raw: Any, sql: str, args: Sequence[Any]) -> Sequence[Any]:
@@ -100,28 +100,28 @@ class MySQLDriver(ABC):
         return objects
 
     async def fetch_together(self, raw: Any, statements: Sequence[tuple[str, Sequence[Any]]]) -> list[Sequence[Any]]:
-        """The rows of each of several statements, which go in one packet."""
+        """The rows of each of several queries, which are sent in one packet."""
         sql = "; ".join(sql for sql, _ in statements)
         args = [value for _, values in statements for value in values]
-        alone = len(statements) > 1 and not raw.get_transaction_status()
-        if alone:
+        needs_transaction = len(statements) > 1 and not raw.get_transaction_status()
+        if needs_transaction:
             sql = f"START TRANSACTION READ ONLY; {sql}; COMMIT"
         try:
             cursor = await self._run(raw, sql, args)
-            if alone:
+            if needs_transaction:
                 await cursor.nextset()
-            found: list[Sequence[Any]] = [await cursor.fetchall()]
-            while len(found) < len(statements):
+            results: list[Sequence[Any]] = [await cursor.fetchall()]
+            while len(results) < len(statements):
                 await cursor.nextset()
-                found.append(await cursor.fetchall())
-            if alone:
+                results.append(await cursor.fetchall())
+            if needs_transaction:
                 await cursor.nextset()
             await cursor.close()
         except self.error:
-            if alone:
+            if needs_transaction:
                 await raw.rollback()
             raise
-        return found
+        return results
 
     async def fetch_named(self, raw: Any, sql: str, args: Sequence[Any]) -> tuple[Sequence[str], Sequence[Any]]:
         """The names of the columns, and the rows."""
@@ -132,14 +132,14 @@ class MySQLDriver(ABC):
         return names, rows
 
     async def execute(self, raw: Any, sql: str, args: Sequence[Any]) -> Outcome:
-        """Run a statement whose rows nobody wants."""
+        """Execute a statement and discard any rows."""
         cursor = await self._run(raw, sql, args)
         outcome = Outcome(cursor.rowcount, cursor.lastrowid or None)
         await cursor.close()
         return outcome
 
     async def stream(self, raw: Any, sql: str, args: Sequence[Any], *, in_transaction: bool) -> RowStream:
-        """Begin a query whose rows stay on the wire until they are read; on a plain database, in memory."""
+        """Begin a query whose rows stay on the server until they are read; of a plain database, in memory."""
         await CursorStream.drain(raw)
         cursor = await self.cursor(raw, "SSCursor" if self.managed else "Cursor")
         count_round_trip()
@@ -162,14 +162,14 @@ class MySQLDriver(ABC):
         async def close(finished: bool) -> None:
             self.resume(raw)
             if finished or in_transaction or not self.managed:
-                await cursor.close()  # reads what is left, however much
+                await cursor.close()  # reads all remaining rows
             else:
                 raw.close()  # a new connection is cheaper than a million unwanted rows
 
         return CursorStream(raw, read, read_all, close)
 
     async def configure(self, database: databases.Database) -> None:
-        """Have a plain `databases.Database` connect with the ORM's settings, and close its idle connections without."""
+        """Have a plain `databases.Database` connect with the ORM's settings, and close its idle connections."""
         backend: Any = database._backend
         backend._options = connection_settings(backend._options)
         if backend._pool is not None:
@@ -186,7 +186,7 @@ class MySQLDriver(ABC):
 
 
 class AsyncmyDriver(MySQLDriver):
-    """The calls of asyncmy, which keeps prepared statements: those of the ORM's own that are safe are such."""
+    """The calls of asyncmy, with which the ORM's statements are prepared on the server where that is safe."""
 
     def __init__(self, *, managed: bool) -> None:
         super().__init__(managed=managed)
@@ -195,19 +195,17 @@ class AsyncmyDriver(MySQLDriver):
 
     async def fetch(self, raw: Any, sql: str, args: Sequence[Any]) -> Sequence[Any]:
         """The rows of a statement, as tuples."""
-        if CursorStream.running:
-            await CursorStream.drain(raw)
-        cursor = raw.cursor()
-        count_round_trip()
-        if can_be_prepared(sql, args):
-            await cursor.execute(sql, tuple(args))
-        else:
-            await cursor.execute(cursor.mogrify(sql, tuple(args)))
+        cursor = await self._run_prepared(raw, sql, args)
         rows: Sequence[Any] = await cursor.fetchall()
         return rows
 
     async def execute(self, raw: Any, sql: str, args: Sequence[Any]) -> Outcome:
-        """Run a statement whose rows nobody wants."""
+        """Execute a statement and discard any rows."""
+        cursor = await self._run_prepared(raw, sql, args)
+        return Outcome(cursor.rowcount, cursor.lastrowid or None)
+
+    async def _run_prepared(self, raw: Any, sql: str, args: Sequence[Any]) -> Any:
+        """The cursor of one of the ORM's statements, which is prepared if that is safe."""
         if CursorStream.running:
             await CursorStream.drain(raw)
         cursor = raw.cursor()
@@ -216,24 +214,24 @@ class AsyncmyDriver(MySQLDriver):
             await cursor.execute(sql, tuple(args))
         else:
             await cursor.execute(cursor.mogrify(sql, tuple(args)))
-        return Outcome(cursor.rowcount, cursor.lastrowid or None)
+        return cursor
 
     async def cursor(self, raw: Any, kind: str) -> Any:
-        """A new cursor of the driver's class `kind`."""
+        """A new cursor of the driver's class `Cursor` or `SSCursor`, which `kind` names."""
         return raw.cursor(getattr(self._cursors, kind))
 
     def pause(self, raw: Any) -> None:
-        """Receive nothing until `resume`: asyncmy itself takes all that is sent into memory."""
+        """Receive nothing until `resume`: asyncmy would read into memory all that the server sends."""
         if raw._transport is not None:
             raw._transport.pause_reading()
 
     def resume(self, raw: Any) -> None:
-        """Receive again."""
+        """Go on receiving."""
         if raw._transport is not None:
             raw._transport.resume_reading()
 
     def is_usable(self, raw: Any) -> bool:
-        """Whether a kept connection is open, and not inside a transaction."""
+        """Whether an idle connection is open, and not inside a transaction."""
         return raw.connected and not raw._stream_broken and not raw.get_transaction_status()
 
 
@@ -244,24 +242,24 @@ class AiomysqlDriver(MySQLDriver):
         super().__init__(managed=managed)
         module = importlib.import_module("aiomysql.cursors")
         self.error = importlib.import_module("pymysql.err").MySQLError
-        # A warning of the server would become one of Python's, after another round trip.
+        # Turning a warning of the server into one of Python takes another round trip.
         self.cursors = {
             kind: type(kind, (getattr(module, kind),), {"_show_warnings": _ignore_warnings})
             for kind in ("Cursor", "SSCursor")
         }
 
     async def cursor(self, raw: Any, kind: str) -> Any:
-        """A new cursor of the driver's class `kind`."""
+        """A new cursor of the driver's class `Cursor` or `SSCursor`, which `kind` names."""
         return await raw.cursor(self.cursors[kind])
 
     def pause(self, raw: Any) -> None:
-        """aiomysql itself receives no more than it reads."""
+        """Nothing to do: aiomysql receives no more than is read."""
 
     def resume(self, raw: Any) -> None:
-        """It is never paused from here."""
+        """Nothing to do: it is never paused."""
 
     def is_usable(self, raw: Any) -> bool:
-        """Whether a kept connection is open, and not inside a transaction."""
+        """Whether an idle connection is open, and not inside a transaction."""
         reader = raw._reader
         return not (
             raw.closed or reader.at_eof() or reader.exception() or reader.eof_received or raw.get_transaction_status()

@@ -1,8 +1,8 @@
-"""Which statements asyncmy may send as prepared ones, whose values are not written into SQL and whose rows are binary.
+"""Which statements asyncmy may prepare. The values of a prepared one are not written into its SQL; its rows are binary.
 
-To prepare a statement is not the same as to run it. MySQL settles the types of placeholders when it prepares, from
-what is around them, and does not see that two expressions with placeholders are equal, which GROUP BY and DISTINCT may
-ask for. So only values that are compared with a column, stored in one or limit the rows are sent that way.
+A prepared statement may mean something else. MySQL infers the types of placeholders when it prepares a statement, from
+their surroundings, and does not see that two expressions with placeholders are equal, which GROUP BY and DISTINCT may
+require. So only a statement whose values are compared with a column, stored in one or limit the rows is prepared.
 """
 
 import datetime
@@ -19,7 +19,7 @@ INT64_LIMIT = 1 << 63
 
 COLUMN = r"`?\w+`?(?:\.`?\w+`?)*"
 TYPED_PLACEHOLDERS = re.compile(
-    # a comparison or an assignment, and what may come after it
+    # a comparison or an assignment, and what may follow it
     rf"{COLUMN} ?(?:=|<>|<=|>=|<|>) ?%s(?=\)*\s*(?:,|AND\b|OR\b|LIMIT\b|ORDER\b|WHERE\b|FOR\b|RETURNING\b|\Z))"
     rf"|{COLUMN} IN \((?:%s(?:, )?)+\)"
     r"|\bLIMIT %s(?:, ?%s| OFFSET %s)?\Z"
@@ -31,16 +31,16 @@ PREPARABLE_STATEMENT = re.compile(r"\s*(?:SELECT|INSERT|UPDATE|DELETE)\b", re.IG
 
 @functools.lru_cache(maxsize=1024)
 def is_safe(sql: str) -> bool:
-    """Whether each placeholder of a statement of the ORM's own stands where its type is that of a column."""
+    """Whether each placeholder of one of the ORM's statements takes its type from a column."""
     return PREPARABLE_STATEMENT.match(sql) is not None and UNTYPED.search(TYPED_PLACEHOLDERS.sub(" ", sql)) is None
 
 
 def can_be_prepared(sql: str, args: Sequence[Any]) -> bool:
-    """Whether to send a statement with these values as a prepared one."""
+    """Whether to prepare a statement with these values."""
     if not 0 < len(args) <= MAX_VALUES or not is_safe(sql):
         return False
     for value in args:
-        kind = type(value)
-        if kind not in PREPARABLE_TYPES or (kind is int and not -INT64_LIMIT <= value < INT64_LIMIT):
+        value_type = type(value)
+        if value_type not in PREPARABLE_TYPES or (value_type is int and not -INT64_LIMIT <= value < INT64_LIMIT):
             return False
     return True

@@ -1,6 +1,6 @@
-"""PostgreSQL: kept connections, which are reset only when something may have been left on them.
+"""PostgreSQL: persistent connections, which are reset only if state may have been left on them.
 
-asyncpg's own pool puts a task of its own, a lock and a proxy around each checkout, which take longer than a query.
+asyncpg's pool adds a task, a lock and a proxy to each checkout, which take longer than a query.
 """
 
 import contextlib
@@ -49,9 +49,9 @@ def _is_usable(connection: Any) -> bool:
 
 
 class PostgreSQLBackend(postgres.PostgresBackend, ManagedBackend):
-    """The pool of one PostgreSQL database.
+    """The connection pool of one PostgreSQL database.
 
-    Of the options of asyncpg's pool it takes `min_size`, `max_size`, `max_inactive_connection_lifetime` (in seconds, 0:
+    Options of asyncpg's pool that it takes: `min_size`, `max_size`, `max_inactive_connection_lifetime` (in seconds, 0:
     for ever) and `init`, which is awaited with each new connection. The others go to `asyncpg.connect`.
     """
 
@@ -68,10 +68,10 @@ class PostgreSQLBackend(postgres.PostgresBackend, ManagedBackend):
         """Open the first connections."""
         url = self._database_url
         options = self._get_connection_kwargs()
-        least = options.pop("min_size", 1)
-        most = options.pop("max_size", max(MAX_SIZE, least))
+        min_size = options.pop("min_size", 1)
+        max_size = options.pop("max_size", max(MAX_SIZE, min_size))
         recycle = options.pop("max_inactive_connection_lifetime", RECYCLE_SECONDS)
-        given = {
+        arguments = {
             "host": url.hostname,
             "port": url.port,
             "user": url.username,
@@ -79,8 +79,8 @@ class PostgreSQLBackend(postgres.PostgresBackend, ManagedBackend):
             "database": url.database,
             **options,
         }
-        self._pool = Pool(lambda: _open(**given), _close, _is_usable, max_size=most, recycle=recycle or None)
-        await self._pool.fill(least)
+        self._pool = Pool(lambda: _open(**arguments), _close, _is_usable, max_size=max_size, recycle=recycle or None)
+        await self._pool.fill(min_size)
 
     async def disconnect(self) -> None:
         """Close the connections; those in use when they come back."""
@@ -89,9 +89,9 @@ class PostgreSQLBackend(postgres.PostgresBackend, ManagedBackend):
             await pool.close()
 
     async def check_in(self, raw: Any, *, dirty: bool) -> None:
-        """Return a connection to the pool, clean; end one that is in a transaction or in the middle of something."""
+        """Return a connection to the pool, clean; one in a transaction, or in the middle of a call, is terminated."""
         pool = self._pool
-        if pool is None:  # abandoned or closed meanwhile
+        if pool is None:  # the database was closed in the meantime
             raw.terminate()
             return
         try:
@@ -115,7 +115,7 @@ class PostgreSQLBackend(postgres.PostgresBackend, ManagedBackend):
         """Forget the connections of an event loop that is closed."""
         pool, self._pool = self.pool, None
         for connection in pool.forget():
-            # Their sockets are closed on the way to being told so by the loop, which nobody can be any more.
+            # `terminate()` closes the socket and schedules a callback on the closed loop, which fails.
             with contextlib.suppress(RuntimeError):
                 connection.terminate()
 
@@ -125,14 +125,14 @@ class PostgreSQLBackend(postgres.PostgresBackend, ManagedBackend):
 
 
 class _StreamingIterate(postgres.PostgresConnection):
-    """`iterate` of `databases` on the ORM's cursors, which need no transaction, nor asyncpg's idea of one."""
+    """`iterate` of `databases` with the ORM's cursors, which do not need a transaction that asyncpg knows of."""
 
     async def iterate(self, query: ClauseElement) -> AsyncGenerator[Any, None]:
         raw: Any = self._connection
         driver = AsyncpgDriver(managed=True)
         sql, args, result_columns = self._compile(query)
         column_maps = create_column_maps(result_columns)
-        if HAS_CURSOR.match(sql) is None:  # INSERT … RETURNING and its like
+        if HAS_CURSOR.match(sql) is None:  # INSERT … RETURNING and the like
             for row in await driver.fetch(raw, sql, args):
                 yield Record(row, result_columns, self._dialect, column_maps)
             return
@@ -146,7 +146,7 @@ class _StreamingIterate(postgres.PostgresConnection):
 
 
 class PostgreSQLConnection(ManagedConnection, _StreamingIterate):
-    """One connection of the pool while it is checked out."""
+    """A connection of the pool while it is checked out."""
 
     manager: PostgreSQLBackend
     iterates_with_driver = True
@@ -170,7 +170,7 @@ class PostgreSQLConnection(ManagedConnection, _StreamingIterate):
         """Commit the outermost transaction; TransactionError when a failed statement has broken it."""
         with self.manager.log.timer("COMMIT", ()), translating:
             count_round_trip()
-            # PostgreSQL answers a COMMIT of a broken transaction with a rollback, and no error.
+            # PostgreSQL rolls back a broken transaction at COMMIT, without an error.
             if await self._connection.execute("COMMIT") == "ROLLBACK":
                 raise TransactionError(
                     "the transaction was rolled back: a statement in it had failed. To go on after a failure, run the"

@@ -17,9 +17,9 @@ _cursor_numbers = itertools.count(1)
 
 
 class _ServerCursor:
-    """A cursor declared on the server. Outside a transaction it holds: the server keeps its result until it is closed.
+    """A cursor declared on the server; outside of transactions WITH HOLD, so that the server keeps its rows.
 
-    So a stream needs no transaction of its own, which the statements run between its rows would become part of.
+    So a stream needs no transaction, which the statements that run between its batches would become part of.
     """
 
     def __init__(self, raw: Any, name: str, *, managed: bool) -> None:
@@ -34,7 +34,7 @@ class _ServerCursor:
         if self._closed:
             return []
         if self._count != count:
-            # Prepared apart from the connection's statement cache, where it would push a useful one out.
+            # Prepared outside of the connection's statement cache, where it would displace a useful statement.
             count_round_trip()
             self._fetch = await self._raw.prepare(f"FETCH {count} FROM {self._name}")
             self._count = count
@@ -45,14 +45,14 @@ class _ServerCursor:
         return rows
 
     async def close(self) -> None:
-        # A generator's finaliser may do this in the middle of a transaction's own statement, which takes no lock on a
-        # plain database; but there, each release ends all cursors.
+        # A generator's finaliser may call this in the middle of a statement of a transaction, which holds no lock on a
+        # plain database. There, each release of a connection closes all cursors.
         if self._managed and not self._closed:
             await self._end()
 
     async def _end(self) -> None:
         self._closed = True
-        # A transaction that was broken or ended in between has taken its cursors along.
+        # A transaction that has failed or ended in the meantime has closed its cursors.
         with contextlib.suppress(asyncpg.InFailedSQLTransactionError, asyncpg.InvalidCursorNameError):
             count_round_trip()
             await self._raw.execute(f"CLOSE {self._name}")
@@ -69,10 +69,10 @@ class AsyncpgDriver:
         """The URL tells PostgreSQL from a database that speaks its protocol."""
 
     async def prepare(self, raw: Any) -> None:
-        """Nothing is needed."""
+        """Nothing to do."""
 
     async def fetch(self, raw: Any, sql: str, args: Sequence[Any]) -> Sequence[Any]:
-        """The rows of a statement, as asyncpg's records, which come all at once."""
+        """The rows of a statement, as asyncpg's records, which it creates all at once."""
         count_round_trip()
         number = self._gc_guard.begin()
         try:
@@ -99,14 +99,14 @@ class AsyncpgDriver:
         return [await self.fetch(raw, sql, args)]
 
     async def execute(self, raw: Any, sql: str, args: Sequence[Any]) -> Outcome:
-        """Run a statement whose rows nobody wants."""
+        """Execute a statement and discard any rows."""
         count_round_trip()
         tag: str = await raw.execute(sql, *args)
         count = tag.rpartition(" ")[2]
         return Outcome(int(count) if count.isdecimal() else -1, None)
 
     async def stream(self, raw: Any, sql: str, args: Sequence[Any], *, in_transaction: bool) -> RowStream:
-        """Begin a query whose rows are read piece by piece, in or outside a transaction."""
+        """Begin a query whose rows are read in batches, inside or outside of a transaction."""
         name = f"orm_stream_{next(_cursor_numbers)}"
         hold = "" if in_transaction else " WITH HOLD"
         count_round_trip()
@@ -116,4 +116,4 @@ class AsyncpgDriver:
         return _ServerCursor(raw, name, managed=self.managed)
 
     async def configure(self, database: databases.Database) -> None:
-        """Nothing is needed."""
+        """Nothing to do."""

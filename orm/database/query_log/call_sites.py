@@ -1,4 +1,4 @@
-"""Where in the user's program a statement was awaited."""
+"""Where in the user's program a statement is awaited."""
 
 import asyncio
 import linecache
@@ -25,7 +25,7 @@ INTERNAL_PACKAGES = frozenset(
         "sqlalchemy",
     }
 )
-# Where a task ends and its event loop begins.
+# The functions of event loops that run a task.
 EVENT_LOOP_FUNCTIONS = frozenset(
     {
         ("asyncio.events", "_run"),
@@ -36,12 +36,12 @@ EVENT_LOOP_FUNCTIONS = frozenset(
 )
 MAX_LINEAGE = 8
 
-# The tasks of this context that have sent statements, the current one last: each was started inside the one before.
+# The tasks of this context that have sent statements, the current one last: each was started by the one before.
 _lineage: ContextVar[tuple["weakref.ref[asyncio.Task[Any]]", ...]] = ContextVar("orm.lineage", default=())
 
 
 class Source(NamedTuple):
-    """A line of the program. `function` is the name of the function that it is in."""
+    """A line of the user's program. `function` is the name of the function around it."""
 
     file: str
     line: int
@@ -49,18 +49,18 @@ class Source(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The line itself, or "" where it cannot be read."""
+        """The text of the line, or "" if it cannot be read."""
         return linecache.getline(self.file, self.line).strip()
 
     def __str__(self) -> str:
         file = self.file
-        here = os.getcwd() + os.sep
-        place = f"{file.removeprefix(here)}:{self.line} in {self.function}"
-        return f"{place}: {self.text}" if self.text else place
+        directory = os.getcwd() + os.sep
+        location = f"{file.removeprefix(directory)}:{self.line} in {self.function}"
+        return f"{location}: {self.text}" if self.text else location
 
 
 def record_task() -> tuple["weakref.ref[asyncio.Task[Any]]", ...]:
-    """Remember the current task, for the tasks that it will start; returns its line of descent, itself last."""
+    """Record the current task for the tasks that it will start. Returns its ancestors and, last, the task itself."""
     lineage = _lineage.get()
     task = _current_task()
     if task is not None and (not lineage or lineage[-1]() is not task):
@@ -70,17 +70,17 @@ def record_task() -> tuple["weakref.ref[asyncio.Task[Any]]", ...]:
 
 
 def parent_of(task: asyncio.Task[Any]) -> "asyncio.Task[Any] | None":
-    """The task that started the current one, `task`, if it is known and still runs."""
+    """The task that started `task`, which is the current one; None if it is unknown or done."""
     lineage = record_task()
     parent = lineage[-2]() if len(lineage) > 1 else None
     return None if parent is None or parent.done() else parent
 
 
 def find_call_site() -> Source | None:
-    """The innermost line of the user's that waits for the caller; None when there is none.
+    """The innermost line of the user's program that awaits the caller; None if there is none.
 
-    A coroutine of the ORM's that is a task of its own (in `asyncio.gather`, say) has no such line: then it is the one
-    where the task that started it waits.
+    Nothing awaits a coroutine of the ORM that was made a task (by `asyncio.gather`, say): then it is the line at which
+    the task that started it waits.
     """
     lineage = record_task()
     frame: FrameType | None = sys._getframe(1)
@@ -94,35 +94,35 @@ def find_call_site() -> Source | None:
         frame = frame.f_back
     for reference in reversed(lineage[:-1]):
         task = reference()
-        found = None if task is None else _suspended_at(task)
-        if found is not None:
-            return found
+        source = None if task is None else _suspended_at(task)
+        if source is not None:
+            return source
     return None
 
 
 def _current_task() -> "asyncio.Task[Any] | None":
     try:
         return asyncio.current_task()
-    except RuntimeError:  # no event loop runs
+    except RuntimeError:  # no event loop is running
         return None
 
 
 def _suspended_at(task: asyncio.Task[Any]) -> Source | None:
-    """The innermost line of the user's in a task that is suspended."""
-    found: FrameType | None = None
+    """The innermost line of the user's program at which a task is suspended."""
+    innermost: FrameType | None = None
     waiting: Any = task.get_coro()
     while waiting is not None:
         frame: FrameType | None = None
         for kind in ("cr", "gi", "ag"):
             frame = frame or getattr(waiting, f"{kind}_frame", None)
         if frame is not None and (frame.f_globals.get("__name__") or "").partition(".")[0] not in INTERNAL_PACKAGES:
-            found = frame
+            innermost = frame
         waiting = (
             getattr(waiting, "cr_await", None)
             or getattr(waiting, "gi_yieldfrom", None)
             or getattr(waiting, "ag_await", None)
         )
-    return None if found is None else _source(found)
+    return None if innermost is None else _source(innermost)
 
 
 def _source(frame: FrameType) -> Source:

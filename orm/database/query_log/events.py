@@ -19,8 +19,8 @@ logger = logging.getLogger("orm.sql")
 class QueryEvent:
     """One statement that was sent to the database.
 
-    `values` are the driver's own (after conversion by the fields), `seconds` is the time the driver took, `rows` the
-    number of rows returned or matched (None where it is not known), `error` the error raised instead, as raised.
+    `values` are in the driver's form (as converted by the fields), `seconds` is the time that the driver took, `rows`
+    the number of rows returned or matched (None if unknown), `error` the driver's error if the statement failed.
     """
 
     sql: str
@@ -37,9 +37,9 @@ Hook = Callable[[QueryEvent], object]
 class TrackedQuery:
     """One statement, from the moment it is sent.
 
-    `source` is the line of the program that waits for it (None where there is none). `seconds` is the time the driver
-    took, `rows` the number of rows returned or matched, `error` what was raised instead; each is None until it is
-    known. `values` are the driver's own.
+    `source` is the line of the program that awaits it (None if there is none). `seconds` is the time that the driver
+    took, `rows` the number of rows returned or matched, `error` the error if it failed; each is None until it is
+    known. `values` are in the driver's form.
     """
 
     sql: str
@@ -52,7 +52,7 @@ class TrackedQuery:
 
     @property
     def shape(self) -> str:
-        """The SQL without values, in which lists of any length are alike."""
+        """The SQL without values, and with lists of any length alike."""
         return shape_of(self.sql)
 
     @property
@@ -65,7 +65,7 @@ Observer = Callable[[TrackedQuery], object]
 
 
 class Tracker(Protocol):
-    """Who counts the statements of some tasks."""
+    """Counts the statements of some tasks."""
 
     def sent(self, query: TrackedQuery) -> None:
         """A statement is being sent."""
@@ -74,14 +74,14 @@ class Tracker(Protocol):
         """The driver is being called."""
 
 
-# Statements look here first: as long as it is empty, that is all that tracking costs them.
+# Every statement checks whether this is empty; if it is, tracking costs nothing else.
 open_trackers: set[Tracker] = set()
-# The trackers that were opened in this task, or in those it was started from, and may be closed by now.
+# The trackers that were opened in this task, or in the tasks that it descends from. They may be closed by now.
 context_trackers: ContextVar[tuple[Tracker, ...]] = ContextVar("orm.trackers", default=())
 
 
 def count_round_trip() -> None:
-    """Count one call of the real driver: on a server a round trip, on SQLite a hop to the connection's thread."""
+    """Count one call of the driver: a round trip to the server, or on SQLite a trip to the connection's thread."""
     if open_trackers:
         for tracker in context_trackers.get():
             if tracker in open_trackers:
@@ -98,7 +98,7 @@ def print_event(event: QueryEvent) -> None:
 
 
 def configure_logging() -> None:
-    """Let the `orm.sql` logger reach the eye: to standard error, unless the program has set up logging itself."""
+    """Make the `orm.sql` logger print to standard error, unless the program has configured logging."""
     if not logger.isEnabledFor(logging.INFO):
         logger.setLevel(logging.INFO)
     if not logger.hasHandlers():
@@ -108,10 +108,9 @@ def configure_logging() -> None:
 
 
 class QueryLog:
-    """Who wants to hear of each statement of a database.
+    """The listeners to the statements of a database: an observer, called before each one is sent, and hooks, after.
 
-    `active` is False when nobody does. Unless a tracker is open (see `open_trackers`), nothing is measured then.
-    `observer` hears of statements before they are sent, and of where; the hooks after.
+    `active` is False if there are none. Then nothing is measured, unless a tracker is open (see `open_trackers`).
     """
 
     def __init__(self) -> None:
@@ -121,7 +120,7 @@ class QueryLog:
 
     @property
     def observer(self) -> Observer | None:
-        """Who hears of each statement before it is sent. What it raises stops the statement."""
+        """A function that is called with each statement before it is sent. If it raises, the statement is not sent."""
         return self._observer
 
     @observer.setter
@@ -135,19 +134,19 @@ class QueryLog:
         self.active = True
 
     def remove(self, hook: Hook) -> None:
-        """Stop calling `hook`; ValueError when it was not added."""
+        """Stop calling `hook`; ValueError if it was not added."""
         hooks = list(self.hooks)
         hooks.remove(hook)
         self.hooks = tuple(hooks)
         self.active = bool(hooks) or self._observer is not None
 
     def timer(self, sql: str, values: Any) -> "StatementTimer":
-        """`with log.watch(sql, values) as watch:` reports the statement that runs in its block; set `timer.rows`."""
+        """`with log.timer(sql, values) as timer:` reports the statement sent in its block, which sets `timer.rows`."""
         return StatementTimer(self, sql, values) if self.active or open_trackers else null_timer
 
 
 class StatementTimer:
-    """One statement being timed."""
+    """Times one statement and reports it."""
 
     __slots__ = ("_log", "_query", "_sql", "_started", "_values", "rows")
 
@@ -171,7 +170,7 @@ class StatementTimer:
         if not hooks and query is None:
             return
         seconds = time.perf_counter() - self._started
-        if isinstance(error, GeneratorExit):  # whoever read a stream had enough
+        if isinstance(error, GeneratorExit):  # a stream that was not read to its end
             error = None
         if query is not None:
             query.seconds, query.rows, query.error = seconds, self.rows, error
@@ -193,7 +192,7 @@ class StatementTimer:
 
 
 class _NullTimer(StatementTimer):
-    """What nobody wants to hear of. It is shared, and means nothing."""
+    """A no-op timer, shared by all statements, used when nothing is listening."""
 
     __slots__ = ()
 

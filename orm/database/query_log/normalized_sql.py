@@ -3,7 +3,7 @@
 import functools
 import re
 
-# In this order: what is quoted is not looked into. A literal is as good as a placeholder.
+# Names and strings come first, so that nothing inside of quotes matches. A literal counts as a placeholder.
 TOKEN = re.compile(
     r"""(?P<name>"[^"]*"|`[^`]*`|\w*[A-Za-z_]\w*)"""
     r"""|(?P<value>'(?:[^'\\]|''|\\.)*'|\$\d+|%s|(?<![\w.])\d+(?:\.\d+)?)"""
@@ -21,15 +21,15 @@ TRANSACTION = re.compile(
 
 @functools.lru_cache(maxsize=1024)
 def shape_of(sql: str) -> str:
-    """The statement with `?` for each value, in the one spelling for all drivers, and `…` for the rest of a list.
+    """The statement with `?` for each value, whatever the driver's placeholders are, and `…` for lists and rows.
 
     >>> shape_of("SELECT name FROM albums WHERE id IN ($1, $2, $3) LIMIT 10")
     'SELECT name FROM albums WHERE id IN (…) LIMIT ?'
     """
-    text = TOKEN.sub(lambda found: found["name"] or "?", SPACE.sub(" ", sql).strip())
+    text = TOKEN.sub(lambda match: match["name"] or "?", SPACE.sub(" ", sql).strip())
     return UNION.sub(" UNION ALL SELECT …", ROWS.sub(r"\1, …", LIST.sub("IN (…)", text)))
 
 
 def is_transaction(sql: str) -> bool:
-    """Whether a statement begins or ends a transaction or a savepoint, or says of which kind it is."""
+    """Whether a statement begins, ends or configures a transaction or a savepoint."""
     return TRANSACTION.match(sql) is not None

@@ -1,4 +1,4 @@
-"""Warns of the same query awaited over and over from one place: `orm.Database(url, warn_repeated=10)`."""
+"""Warns if a line of the program awaits the same query many times in a row: `orm.Database(url, warn_repeated=10)`."""
 
 import asyncio
 import re
@@ -12,7 +12,7 @@ from orm.database.query_log.call_sites import Source, parent_of
 from orm.database.query_log.events import TrackedQuery
 from orm.exceptions import QueryError
 
-# A loop that waits this long between two queries waits for its work (a queue, a timer); it does not walk over rows.
+# A loop that pauses for so long between two queries waits for work (from a queue, a timer): it does not iterate rows.
 PAUSE_SECONDS = 1.0
 MAX_RUNS = 256
 SHOWN = 1000
@@ -36,18 +36,18 @@ class RepeatedQueryWarning(UserWarning):
 
 @dataclass
 class _Run:
-    """Queries of one shape from one place. `tasks` are those that were there when it began."""
+    """Queries of one shape from one line. `tasks` are the tasks that existed when the first one was sent."""
 
     tasks: "WeakSet[asyncio.Task[Any]]"
     latest: TrackedQuery
     count: int = 0
 
 
-class Repeats:
-    """Hears of each query of a database, and warns at the `times`th in a row of one shape from one place.
+class RepeatedQueryObserver:
+    """The observer that counts queries, and warns at the `times`th in a row of one shape from one line.
 
-    Queries in a row are those of one task, and those of the tasks that one task started together; queries of other
-    shapes may come in between.
+    Queries of one task are in a row, and those of the tasks that one task started together; queries of other shapes
+    may come in between.
     """
 
     def __init__(self, times: int) -> None:
@@ -55,7 +55,7 @@ class Repeats:
             raise QueryError(f"warn_repeated is a number of times, 2 or more, or None; not {times!r}")
         self.times = times
         self._runs: WeakKeyDictionary[asyncio.Task[Any], dict[tuple[str, Source], _Run]] = WeakKeyDictionary()
-        self._warned: dict[Any, Any] = {}  # what Python's "once for each line" keeps its book in
+        self._warned: dict[Any, Any] = {}  # in which Python's `warnings` records the lines that were warned of
 
     def __call__(self, query: TrackedQuery) -> None:
         """Count a query that is being sent."""
@@ -91,5 +91,5 @@ class Repeats:
 
 
 def _paused(latest: TrackedQuery) -> bool:
-    """Whether nothing was asked for a while after this query."""
+    """Whether no query followed this one for a while."""
     return latest.seconds is not None and time.perf_counter() - latest.started - latest.seconds > PAUSE_SECONDS

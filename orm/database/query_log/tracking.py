@@ -1,4 +1,4 @@
-"""Which queries a piece of code sends, and from where: `orm.track_queries()` and `orm.assert_max_queries()`."""
+"""Which queries a block of code sends, and from where: `orm.track_queries()` and `orm.assert_max_queries()`."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from orm.exceptions import QueryError
 class QueryGroup:
     """The queries of one shape.
 
-    `sources` are the lines of the program that awaited them, with how often each did (None stands for queries that no
-    line waited for). `seconds` is the time that the driver took for all of them.
+    `sources` counts the queries that each line of the program awaited (None: those that no line awaited). `seconds` is
+    the time that the driver took for all of them.
     """
 
     shape: str
@@ -27,12 +27,12 @@ class QueryGroup:
 
     @property
     def count(self) -> int:
-        """How many queries there are."""
+        """The number of queries."""
         return len(self.queries)
 
     @property
     def seconds(self) -> float:
-        """The time that the driver took for them, those left out that still run."""
+        """The time that the driver took for the queries that are finished."""
         return sum(query.seconds or 0.0 for query in self.queries)
 
     @property
@@ -42,7 +42,7 @@ class QueryGroup:
 
 
 class QueryTracker:
-    """The queries sent inside its block, by this task and by the tasks that are started there.
+    """The queries sent inside its block, by the current task and by tasks that are started in the block.
 
     >>> async with orm.track_queries() as queries:
     ...     albums = await Album.objects.all()
@@ -50,15 +50,15 @@ class QueryTracker:
     1
     >>> print(queries)
 
-    The statements of every `orm.Database` are there, those sent with `database.execute()` and its like too; of a plain
-    `databases.Database` the ORM's own. Those that begin and end transactions are kept apart, in `transactions`.
+    They are the statements of every `orm.Database`, including those sent by `database.execute()` and the like; of a
+    plain `databases.Database` only the ORM's. Statements that begin and end transactions are in `transactions`.
     """
 
     def __init__(self) -> None:
         self._queries: list[TrackedQuery] = []
         self.transactions: list[TrackedQuery] = []
         self.round_trips = 0
-        """How often the driver was called, for transactions too: on SQLite hops to the connection's thread."""
+        """How often the driver was called, also for transactions: on SQLite, trips to the connection's thread."""
 
     def __enter__(self) -> Self:
         if self in context_trackers.get():
@@ -71,7 +71,7 @@ class QueryTracker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        # Tasks that go on after the block still have it in their context.
+        # Tasks that outlive the block still have it in their context.
         open_trackers.discard(self)
         context_trackers.set(tuple(tracker for tracker in context_trackers.get() if tracker is not self))
 
@@ -93,7 +93,7 @@ class QueryTracker:
 
     @property
     def count(self) -> int:
-        """How many queries were sent."""
+        """The number of queries sent."""
         return len(self._queries)
 
     def __len__(self) -> int:
@@ -110,15 +110,15 @@ class QueryTracker:
 
     @property
     def groups(self) -> dict[str, QueryGroup]:
-        """The queries by their shape, the most frequent first."""
-        found: dict[str, list[TrackedQuery]] = {}
+        """The queries by shape, the most frequent shape first."""
+        by_shape: dict[str, list[TrackedQuery]] = {}
         for query in self._queries:
-            found.setdefault(query.shape, []).append(query)
-        groups = [QueryGroup(shape, tuple(queries)) for shape, queries in found.items()]
+            by_shape.setdefault(query.shape, []).append(query)
+        groups = [QueryGroup(shape, tuple(queries)) for shape, queries in by_shape.items()]
         return {group.shape: group for group in sorted(groups, key=lambda group: -group.count)}
 
     def report(self, *, values: bool = False) -> str:
-        """What was sent and from where, for reading; the values are shown only if asked for."""
+        """A readable report of what was sent, and from where; with `values=True`, of the values as well."""
         groups = self.groups.values()
         seconds = sum(group.seconds for group in groups)
         lines = [
@@ -142,7 +142,7 @@ class QueryTracker:
 
 
 class QueryLimit(QueryTracker):
-    """The queries of a block that may send only so many."""
+    """The queries of a block that may send at most `limit` of them."""
 
     def __init__(self, limit: int) -> None:
         super().__init__()
@@ -163,7 +163,7 @@ def track_queries() -> QueryTracker:
 
 
 def assert_max_queries(limit: int) -> QueryLimit:
-    """Raise AssertionError, with a report of what was sent, when a block sends more than `limit` queries.
+    """Raise AssertionError, with a report of what was sent, if a block sends more than `limit` queries.
 
     Use it with `with` or `async with`. Statements that begin and end transactions do not count.
 

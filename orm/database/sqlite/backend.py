@@ -1,4 +1,4 @@
-"""SQLite: kept connections, many readers and one writer; in memory, one connection that tasks take turns with."""
+"""SQLite: persistent connections, for many readers and one writer; in memory, one connection that all tasks share."""
 
 import asyncio
 import contextlib
@@ -29,9 +29,9 @@ ResultT = TypeVar("ResultT")
 
 TIMEOUT_SECONDS = 30.0
 MAX_SIZE = 5
-# Above what the commits between two checkpoints of the driver's need, so that a commit seldom makes one by itself.
+# More than the commits between two checkpoints of the driver's write, so that a commit rarely starts one itself.
 CHECKPOINT_PAGES = 4000
-# Options of `sqlite3.connect` without which a connection stays in its thread.
+# Options of `sqlite3.connect` that the ORM sets. With a user's values, statements run on the connection's thread alone.
 THREAD_OPTIONS = {"factory", "check_same_thread", "isolation_level"}
 
 
@@ -46,17 +46,18 @@ class SQLiteBackend(sqlite.SQLiteBackend, ManagedBackend):
 
     def __init__(self, database_url: DatabaseURL | str, **options: Any) -> None:
         url = DatabaseURL(database_url)
-        own = {"timeout": TIMEOUT_SECONDS, "max_size": MAX_SIZE, "min_size": 1}
-        given = {key: value for key, value in {**url.options, **options}.items() if key in own}
-        own.update({key: type(own[key])(value) for key, value in given.items()})
+        settings = {"timeout": TIMEOUT_SECONDS, "max_size": MAX_SIZE, "min_size": 1}
+        for key, value in {**url.options, **options}.items():
+            if key in settings:
+                settings[key] = type(settings[key])(value)
         self._dialect = pysqlite.dialect(paramstyle="qmark")
         self._dialect.supports_native_decimal = False
         self._database_url = url
-        self._timeout: float = own["timeout"]
-        self._sizes = int(own["min_size"]), int(own["max_size"])
-        self._options = {key: value for key, value in options.items() if key not in own}
-        rest = {key: value for key, value in url.options.items() if key not in own}
-        self._path = url.database + ("?" + urlencode(rest) if rest else "")
+        self._timeout: float = settings["timeout"]
+        self._sizes = int(settings["min_size"]), int(settings["max_size"])
+        self._options = {key: value for key, value in options.items() if key not in settings}
+        query = {key: value for key, value in url.options.items() if key not in settings}
+        self._path = url.database + ("?" + urlencode(query) if query else "")
         self.in_memory = url.database in ("", ":memory:") or ":memory:" in self._path or "mode=memory" in self._path
         self._memory_connection: aiosqlite.Connection | None = None
         self._idle_of_closed_loop: list[aiosqlite.Connection] = []
@@ -66,22 +67,22 @@ class SQLiteBackend(sqlite.SQLiteBackend, ManagedBackend):
 
     async def connect(self) -> None:
         """Open the first connections; a file database is switched to WAL."""
-        least, most = (1, 1) if self.in_memory else self._sizes
+        min_size, max_size = (1, 1) if self.in_memory else self._sizes
         self.driver.writer_lock = WriterLock(self._timeout)
-        self._pool = Pool(self._open, self._close, self._is_usable, max_size=most, acquire_timeout=self._timeout)
+        self._pool = Pool(self._open, self._close, self._is_usable, max_size=max_size, acquire_timeout=self._timeout)
         self._pool.add_idle(self._take_idle_of_closed_loop())
-        await self._pool.fill(max(least, 1))
+        await self._pool.fill(max(min_size, 1))
 
     async def disconnect(self) -> None:
-        """Close the connections, and with them what was in memory."""
+        """Close the connections; a database in memory is gone."""
         pool, self._pool = self._pool, None
         if pool is not None:
             await pool.close()
         for connection in self._take_idle_of_closed_loop():
             await self._close(connection)
-        kept, self._memory_connection = self._memory_connection, None
-        if kept is not None:
-            await kept.close()
+        memory_connection, self._memory_connection = self._memory_connection, None
+        if memory_connection is not None:
+            await memory_connection.close()
 
     async def fetch(self, sql: str, args: Sequence[Any]) -> Sequence[Any]:
         """The rows of one of the ORM's statements, outside of transactions."""
@@ -102,11 +103,11 @@ class SQLiteBackend(sqlite.SQLiteBackend, ManagedBackend):
         return reader(rows) if len(rows) < MIN_OBJECTS else await read_in_batches(reader, rows)
 
     def _fetch_on_loop(self, sql: str, args: Sequence[Any]) -> list[Any] | None:
-        """The rows of a quick query, fetched in this thread; None if it is not quick, or no connection is free."""
+        """The rows of a quick query, fetched on this thread; None if it is not quick, or no connection is idle."""
         quick_statements = self.driver.quick_statements
         if not quick_statements.is_quick(sql) or is_write(sql):
             return None
-        pool = self._pool  # `autocommit_backend` has seen that it is open
+        pool = self._pool  # it is open: see `Database.autocommit_backend`
         raw = pool.acquire_nowait()
         if raw is None:
             return None
@@ -114,7 +115,7 @@ class SQLiteBackend(sqlite.SQLiteBackend, ManagedBackend):
             with translating:
                 return quick_statements.run_read(raw._conn, fetch, sql, args)
         finally:
-            pool.release_nowait(raw)  # it succeeds: nothing else has run since the connection was taken
+            pool.release_nowait(raw)  # this succeeds, as no other task has run in between
 
     async def check_in(self, raw: aiosqlite.Connection, *, dirty: bool) -> None:
         """Return a connection to the pool, clean; close one that may carry state."""
@@ -134,7 +135,7 @@ class SQLiteBackend(sqlite.SQLiteBackend, ManagedBackend):
                 await pool.discard(raw)
 
     def forget(self) -> None:
-        """Leave a closed event loop. The connections live in threads, not in the loop, and serve the next one."""
+        """Keep the idle connections for the next event loop: they live in threads, not in the loop that is closed."""
         pool, self._pool = self.pool, None
         idle = pool.forget()
         if not self.in_memory:
@@ -145,12 +146,12 @@ class SQLiteBackend(sqlite.SQLiteBackend, ManagedBackend):
         return SQLiteConnection(self, self._dialect)
 
     def _take_idle_of_closed_loop(self) -> list[aiosqlite.Connection]:
-        left, self._idle_of_closed_loop = self._idle_of_closed_loop, []
-        return left
+        connections, self._idle_of_closed_loop = self._idle_of_closed_loop, []
+        return connections
 
     async def _open(self) -> aiosqlite.Connection:
         if self._memory_connection is not None:
-            # A closed event loop may have left it in the middle of a transaction.
+            # The event loop may have been closed in the middle of a transaction.
             await run_in_thread(self._memory_connection, _leave_transaction)
             return self._memory_connection
         options = {
@@ -163,13 +164,13 @@ class SQLiteBackend(sqlite.SQLiteBackend, ManagedBackend):
             self._path,
             **{**options, **self._options},
         )
-        # A program that ends without closing its database must not wait for its threads.
+        # A program that exits without closing its database must not wait for the threads.
         thread: Any = getattr(connection, "_thread", connection)  # before aiosqlite 0.22 it is the connection itself
         thread.daemon = True
         try:
             await connection
         except sqlite3.Error:
-            await asyncio.to_thread(thread.join)  # aiosqlite stops it without waiting for its last word
+            await asyncio.to_thread(thread.join)  # aiosqlite stops the thread without waiting for its end
             raise
         if self.in_memory:
             self._memory_connection = connection
@@ -193,22 +194,22 @@ class SQLiteBackend(sqlite.SQLiteBackend, ManagedBackend):
 
 
 def _configure_file(connection: sqlite3.Connection) -> bool:
-    """Set a new connection up; whether its file has a write-ahead log."""
-    # WAL lets readers go on beside the writer. With it, NORMAL is as safe as FULL when the program crashes.
+    """Set up a new connection. Returns whether its file has a write-ahead log."""
+    # With WAL, readers go on beside the writer, and NORMAL is as safe as FULL if the program crashes.
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
     (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
     if mode != "wal":
-        # It fails where the file may not be written, or while another process does the same: it works without, too.
+        # This fails for a read-only file, or while another process does the same; without WAL, all works as well.
         with contextlib.suppress(sqlite3.OperationalError):
             (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     return bool(mode == "wal")
 
 
 class _SingleTripExecute(sqlite.SQLiteConnection):
-    """`execute` of `databases` for a connection that is kept, and its other calls counted.
+    """Replaces `execute` of `databases`, and counts the calls of its other methods.
 
-    Its own takes the last inserted id, which a connection remembers for ever, for that of any statement.
+    Its `execute` returns the connection's last inserted id for every statement, and a persistent connection keeps it.
     """
 
     async def fetch_all(self, query: ClauseElement) -> Any:
@@ -245,17 +246,12 @@ class SQLiteConnection(ManagedConnection, _SingleTripExecute):
         self._has_writer_lock = False
         self._is_readonly = False
 
-    @property
-    def shared(self) -> bool:
-        """Whether other tasks wait for this very connection."""
-        return self.manager.in_memory
-
     async def release(self) -> None:
         """Give the connection back, clean."""
         raw, dirty = self._connection, self.dirty
         try:
             if raw._connection is not None and (raw.in_transaction or self._is_readonly):
-                self.dirty = True  # should it fail
+                self.dirty = True  # in case it fails
                 await run_in_thread(raw, _leave_transaction)
                 self.dirty = dirty
         finally:
@@ -264,7 +260,7 @@ class SQLiteConnection(ManagedConnection, _SingleTripExecute):
             await super().release()
 
     async def begin(self, options: Options) -> None:
-        """Begin the outermost transaction: at once as the writer, unless it only reads."""
+        """Begin the outermost transaction, as the writer unless it is read-only."""
         if options.deferrable:
             raise NotSupportedError("SQLite has no deferrable transactions")
         if options.readonly:
@@ -283,7 +279,7 @@ class SQLiteConnection(ManagedConnection, _SingleTripExecute):
                 self._release_writer_lock()
 
     async def commit(self) -> None:
-        """Commit the outermost transaction. SQLite keeps one open whose commit failed; here it is rolled back."""
+        """Commit the outermost transaction. If that fails, SQLite keeps it open: then it is rolled back."""
         try:
             await self.run("COMMIT")
         finally:
@@ -291,7 +287,7 @@ class SQLiteConnection(ManagedConnection, _SingleTripExecute):
         await self.manager.driver.after_commit(self._connection)
 
     async def rollback(self) -> None:
-        """Roll the outermost transaction back, if SQLite has not done so already."""
+        """Roll the outermost transaction back, unless SQLite has done so already."""
         try:
             if self._connection.in_transaction:
                 await self.run("ROLLBACK")
@@ -302,7 +298,7 @@ class SQLiteConnection(ManagedConnection, _SingleTripExecute):
             self._release_writer_lock()
 
     async def run_in_order(self, sql: str, call: Callable[[], Awaitable[ResultT]]) -> ResultT:
-        """Run one statement's `call`, in its turn."""
+        """Run `call`, the driver's call that sends `sql`; if it writes, with the writer lock."""
         if not is_write(sql):
             return await call()
         await CursorStream.drain(self._connection)

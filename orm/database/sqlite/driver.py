@@ -1,4 +1,4 @@
-"""SQLite through aiosqlite: each call is one hop to the connection's thread."""
+"""SQLite through aiosqlite: each call makes one trip to the connection's thread."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ ResultT = TypeVar("ResultT")
 StatementFunction = Callable[[sqlite3.Connection, str, Sequence[Any]], ResultT]
 
 INTERRUPT_SECONDS = 0.01
-# Statements that write no row. Those that begin and end transactions find their turn to write elsewhere.
+# Statements that write no rows. Those that begin and end transactions get the writer lock elsewhere.
 READS = frozenset(
     ["SELECT", "PRAGMA", "EXPLAIN", "VALUES", "BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"]
 )
@@ -60,9 +60,9 @@ def _casefold(value: Any) -> Any:
 
 
 def register_functions(connection: sqlite3.Connection) -> None:
-    """Give a connection the functions that the ORM's SQL uses, and switch foreign keys on.
+    """Register the functions that the ORM's SQL uses, and enforce foreign keys.
 
-    The switch has no effect inside a transaction.
+    Inside a transaction, foreign keys stay as they are.
     """
     connection.create_function("regexp", 2, _regexp, deterministic=True)
     connection.create_function("orm_casefold", 1, _casefold, deterministic=True)
@@ -71,11 +71,11 @@ def register_functions(connection: sqlite3.Connection) -> None:
 
 
 class ORMConnection(sqlite3.Connection):
-    """A connection of the standard library that comes equipped."""
+    """A connection of the standard library with the functions that the ORM's SQL uses."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.acquire_timeout = round(options.get("timeout", 5.0) * 1000)
+        self.busy_timeout = round(options.get("timeout", 5.0) * 1000)
         """How long it waits for a lock, in milliseconds."""
         self.changes_before = 0
         """Its `total_changes` when the transaction began."""
@@ -85,20 +85,20 @@ class ORMConnection(sqlite3.Connection):
 async def run_in_thread(raw: aiosqlite.Connection, function: Callable[..., ResultT], *args: Any) -> ResultT:
     """Call `function(sqlite3_connection, *args)` in the connection's thread.
 
-    aiosqlite's public calls take a hop for each step; a whole statement fits into one.
+    aiosqlite's public methods make a trip for each step, but a statement needs only one.
     """
     connection = raw._conn
-    # The thread holds on to what it was given until it is given something else: that should not be all that was read.
+    # The thread refers to its last job until it gets another one, and must not keep all rows alive until then.
     job = [functools.partial(function, connection, *args)]
     count_round_trip()
     try:
         result: ResultT = await raw._execute(_run, job)  # type: ignore[no-untyped-call]
     except asyncio.CancelledError:
-        # The connection may serve others only when it is known what the statement did: the thread is waited for, even
-        # if the task is cancelled again meanwhile.
+        # Interrupt the statement, which no task waits for, and wait for the thread: only then is it known what the
+        # statement did, and may the connection serve others. A second cancellation does not end the wait.
         idle = asyncio.ensure_future(raw._execute(_nothing))  # type: ignore[no-untyped-call]
         while not idle.done():
-            connection.interrupt()  # which a statement that is only about to begin does not hear
+            connection.interrupt()  # has no effect on a statement that has not begun
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.wait([idle], timeout=INTERRUPT_SECONDS)
         raise
@@ -126,9 +126,9 @@ def fetch(connection: sqlite3.Connection, sql: str, args: Sequence[Any]) -> list
 def read_full_batches(
     connection: sqlite3.Connection, sql: str, args: Sequence[Any], *, reader: RowReader, objects: list[Any]
 ) -> list[Any]:
-    """Add the objects of each full batch of rows to `objects`; returns the last batch's rows, which are fewer.
+    """Add the objects of each full batch of rows to `objects`; returns the rows of the last batch, which is not full.
 
-    Nearly every result is that last batch alone, which the event loop's thread reads.
+    The last batch, for most results the only one, is left to the event loop's thread.
     """
     cursor = connection.execute(sql, args)
     while len(rows := cursor.fetchmany(BATCH_ROWS)) == BATCH_ROWS:
@@ -149,9 +149,9 @@ def _fetch_together(
 
 
 def execute(connection: sqlite3.Connection, sql: str, args: Sequence[Any]) -> Outcome:
-    """Run a statement to its end, in the connection's thread."""
+    """Execute a statement and discard any rows."""
     cursor = connection.execute(sql, args)
-    cursor.fetchall()  # a RETURNING clause runs only as far as it is read
+    cursor.fetchall()  # a statement with RETURNING runs only as far as its rows are read
     return Outcome(cursor.rowcount, cursor.lastrowid if cursor.rowcount > 0 else None)
 
 
@@ -169,7 +169,7 @@ class AiosqliteDriver:
         """The URL tells it."""
 
     async def prepare(self, raw: aiosqlite.Connection) -> None:
-        """Equip a connection that was opened before the ORM saw its database."""
+        """Register the functions on a connection that was opened before the ORM configured its database."""
         if not isinstance(raw._conn, ORMConnection):
             await run_in_thread(raw, register_functions)
 
@@ -189,7 +189,7 @@ class AiosqliteDriver:
     async def fetch_together(
         self, raw: aiosqlite.Connection, statements: Sequence[tuple[str, Sequence[Any]]]
     ) -> list[Sequence[Any]]:
-        """The rows of each of several statements, in one hop."""
+        """The rows of each of several queries, in one trip."""
         return await run_in_thread(raw, _fetch_together, statements)
 
     async def fetch_named(
@@ -199,7 +199,7 @@ class AiosqliteDriver:
         return await self._run(raw, _fetch_named, sql, args)
 
     async def execute(self, raw: aiosqlite.Connection, sql: str, args: Sequence[Any]) -> Outcome:
-        """Run a statement whose rows nobody wants."""
+        """Execute a statement and discard any rows."""
         return await self._run(raw, execute, sql, args)
 
     async def _run(
@@ -213,7 +213,7 @@ class AiosqliteDriver:
     async def stream(
         self, raw: aiosqlite.Connection, sql: str, args: Sequence[Any], *, in_transaction: bool
     ) -> RowStream:
-        """Begin a query whose rows are read piece by piece, in or outside a transaction."""
+        """Begin a query whose rows are read in batches, inside or outside of a transaction."""
         await CursorStream.drain(raw)
         cursor = await run_in_thread(raw, _open_cursor, sql, args)
 
@@ -229,5 +229,5 @@ class AiosqliteDriver:
         return CursorStream(raw, read, read_all, close)
 
     async def configure(self, database: databases.Database) -> None:
-        """Have a plain `databases.Database` open equipped connections from now on."""
+        """Have a plain `databases.Database` open connections with the ORM's functions from now on."""
         database._backend._pool._options.setdefault("factory", ORMConnection)

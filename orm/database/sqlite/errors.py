@@ -30,7 +30,7 @@ SQLITE_ERRORS: dict[int, OurError] = {
     20: ours.DataError,
     25: ours.DataError,
 }
-# Python 3.10 tells no code: the message, which SQLite does not translate, has to do.
+# Python 3.10 has no error codes. The messages, which SQLite does not localize, have to do.
 SQLITE_MESSAGES: tuple[tuple[re.Pattern[str], OurError], ...] = tuple(
     (re.compile(pattern), error)
     for pattern, error in (

@@ -1,8 +1,8 @@
-"""Which statements are over before a thread could be asked, and running those in the event loop's own thread.
+"""Runs quick statements on the event loop's thread.
 
-To hand a statement to a connection's thread and to be woken afterwards takes several times as long as most statements
-of SQLite do. So a statement that was quick in the thread runs, from then on, where it is asked for. SQLite ends it
-where it needs more steps than a quick one has; then nothing has happened, and the thread does it after all.
+Handing a statement to the connection's thread, and being woken afterwards, takes several times as long as most
+statements of SQLite do. So a statement that was quick there runs on the event loop's thread from then on. If it needs
+more steps than a quick statement does, SQLite aborts it without effect, and it runs on the connection's thread again.
 """
 
 import sqlite3
@@ -15,26 +15,27 @@ from orm.database.sqlite.driver import ORMConnection, StatementFunction
 
 ResultT = TypeVar("ResultT")
 
-# What the event loop may be kept waiting: not much more than handing over a statement costs it.
+# How long a statement may block the event loop: not much longer than handing it to a thread does.
 QUICK_SECONDS = 0.001
-# A statement that took so long here waited for the disk.
+# A statement that took so long on the event loop's thread waited for the disk.
 DISK_WAIT_SECONDS = 0.002
-# Steps of SQLite's machine, some tens of nanoseconds each, after which it asks whether to go on, and how often it may.
-# It counts on from where the last run of the statement ended, so that the first question comes after any number.
+# After so many steps of its virtual machine, some tens of nanoseconds each, SQLite calls back to ask whether to go on,
+# and how often it may do so. The step counter carries over between runs, so the first callback may come at any step.
 STEPS_PER_CALLBACK = 10_000
 MAX_CALLBACKS = 5
-# What took more steps than that has to be quick so many times in the thread before it is tried here again.
+# A statement that took more steps has to be quick so many times on its thread before it runs on the loop's again.
 PROBATION_RUNS = 100
 MAX_KNOWN_STATEMENTS = 1024
-# After so many statements in a row that did not wait for anything, or so many seconds, other tasks have their turn.
+# After so many statements in a row without waiting, or so many seconds of them, other tasks get a turn.
 MAX_RUNS_IN_A_ROW = 16
 MAX_SECONDS_IN_A_ROW = 0.002
 
 
 class QuickStatements:
-    """How long the statements of a database take, as far as is known.
+    """The statements of a database that are known to be quick, and what runs them.
 
-    It is `enabled` where readers never wait for a lock, nor a commit for the disk: in memory, and in a file with WAL.
+    It is `enabled` for a database in memory and for a file with WAL: there readers wait for no lock and commits for no
+    disk.
     """
 
     def __init__(self) -> None:
@@ -45,14 +46,14 @@ class QuickStatements:
         self._seconds_in_a_row = 0.0
 
     def is_quick(self, sql: str) -> bool:
-        """Whether a statement may run in the event loop's thread."""
+        """Whether a statement may run on the event loop's thread."""
         return self.enabled and sql in self._quick
 
     def measure(
         self, connection: sqlite3.Connection, function: StatementFunction[ResultT], sql: str, args: Sequence[Any]
     ) -> ResultT:
-        """`function(connection, sql, args)` in the connection's thread, to learn how long it takes."""
-        before = time.thread_time()  # the time of the clock is also that of waiting for other threads
+        """Call `function(connection, sql, args)` on the connection's thread, and record whether it is quick."""
+        before = time.thread_time()  # clock time would include waiting for other threads
         result = function(connection, sql, args)
         seconds = time.thread_time() - before
         if len(self._quick) + len(self._on_probation) > MAX_KNOWN_STATEMENTS:
@@ -69,7 +70,7 @@ class QuickStatements:
     def run_read(
         self, connection: sqlite3.Connection, function: StatementFunction[ResultT], sql: str, args: Sequence[Any]
     ) -> ResultT | None:
-        """`function(connection, sql, args)` in this thread; None if it took too many steps, and has done nothing."""
+        """`function(connection, sql, args)` on this thread; None, without any effect, if it takes too many steps."""
         if open_trackers:
             count_round_trip()
         connection.set_progress_handler([True, *[False] * MAX_CALLBACKS].pop, STEPS_PER_CALLBACK)
@@ -86,7 +87,7 @@ class QuickStatements:
             connection.set_progress_handler(None, STEPS_PER_CALLBACK)
         seconds = time.perf_counter() - before
         if seconds > DISK_WAIT_SECONDS:
-            self._quick.discard(sql)  # it had to wait for the disk: the next time in a thread
+            self._quick.discard(sql)  # it waited for the disk, so it runs on its thread the next time
         self._in_a_row += 1
         self._seconds_in_a_row += seconds
         return result
@@ -94,9 +95,9 @@ class QuickStatements:
     def run_write(
         self, connection: ORMConnection, function: StatementFunction[ResultT], sql: str, args: Sequence[Any]
     ) -> ResultT | None:
-        """The same for a statement that writes outside a transaction; None also where another process is writing.
+        """The same for a write outside of transactions; None also if another process is writing.
 
-        In a transaction SQLite would not end the statement alone.
+        In a transaction SQLite would roll back more than the statement that it aborts.
         """
         connection.execute("PRAGMA busy_timeout = 0")
         try:
@@ -106,10 +107,10 @@ class QuickStatements:
                 raise
             return None
         finally:
-            connection.execute(f"PRAGMA busy_timeout = {connection.acquire_timeout}")
+            connection.execute(f"PRAGMA busy_timeout = {connection.busy_timeout}")
 
     def should_yield(self) -> bool:
-        """Whether to let other tasks go on, as if there had been something to wait for."""
+        """Whether other tasks should get a turn now, since none of the last statements had to wait."""
         if self._in_a_row < MAX_RUNS_IN_A_ROW and self._seconds_in_a_row < MAX_SECONDS_IN_A_ROW:
             return False
         self._in_a_row = 0

@@ -1,4 +1,4 @@
-"""The driver of `orm.Database`: one writer at a time, and quick statements without the connection's thread."""
+"""The driver of `orm.Database` for SQLite: one writer at a time, and quick statements on the event loop's thread."""
 
 import asyncio
 import re
@@ -26,17 +26,18 @@ from orm.utils.row_batches import RowReader, read_in_batches
 
 ResultT = TypeVar("ResultT")
 
-# A transaction that has changed no more rows is ended in no time.
-FEW_ROWS = 100
-# After so many commits in the event loop's thread, another one copies the log to the database: that waits for the disk.
+# Ending a transaction that has changed no more rows is quick.
+MAX_ROWS_OF_QUICK_END = 100
+# After so many commits on the event loop's thread the log is copied to the database, on the connection's thread, which
+# waits for the disk.
 COMMITS_PER_CHECKPOINT = 250
 BY_KEY = re.compile(r"SEARCH \S+ USING INTEGER PRIMARY KEY \(rowid=\?\)")
 
 
 class WriterLock:
-    """The right to write to a database file, handed from task to task in the order of asking.
+    """The right to write to a database file, given to tasks in the order in which they ask for it.
 
-    SQLite's own waiting is a poll, and unfair. Other processes are still waited for that way.
+    SQLite waits by polling, in no order. That is still how other processes are waited for.
     """
 
     def __init__(self, acquire_timeout: float) -> None:
@@ -44,7 +45,7 @@ class WriterLock:
         self._lock = asyncio.Lock()
 
     async def acquire(self) -> None:
-        """Wait for the turn; LockNotAvailable when it takes too long."""
+        """Wait for the lock; LockNotAvailable if that takes too long."""
         if not self._lock.locked():
             await self._lock.acquire()
             return
@@ -57,11 +58,11 @@ class WriterLock:
             ) from None
 
     def release(self) -> None:
-        """Let the next one write."""
+        """Let the next task write."""
         self._lock.release()
 
     async def run_locked(self, raw: aiosqlite.Connection, call: Callable[[], Awaitable[ResultT]]) -> ResultT:
-        """Run a statement that writes, in its turn unless it is in a transaction, whose turn it is already."""
+        """Run `call`, which sends a write, with the lock; a transaction has the lock already."""
         if raw.in_transaction:
             return await call()
         await self.acquire()
@@ -72,7 +73,7 @@ class WriterLock:
 
 
 class SerializedWriterDriver(AiosqliteDriver):
-    """aiosqlite, with writes outside a transaction in their turn, and without a hop for what is quick."""
+    """aiosqlite with one writer at a time, whose quick statements run on the event loop's thread."""
 
     def __init__(self, acquire_timeout: float) -> None:
         super().__init__(managed=True)
@@ -100,7 +101,7 @@ class SerializedWriterDriver(AiosqliteDriver):
         return await super().fetch_objects(raw, sql, args, reader)
 
     async def _fetch_quick(self, raw: aiosqlite.Connection, sql: str, args: Sequence[Any]) -> list[Any]:
-        """The rows of a query that is known to be quick, fetched in this thread if it still is."""
+        """The rows of a query that is known to be quick, fetched on this thread if it still is."""
         rows = self.quick_statements.run_read(raw._conn, fetch, sql, args)
         if rows is None:
             return await self._run(raw, fetch, sql, args)
@@ -109,7 +110,7 @@ class SerializedWriterDriver(AiosqliteDriver):
         return rows
 
     async def execute(self, raw: aiosqlite.Connection, sql: str, args: Sequence[Any]) -> Outcome:
-        """Run a statement whose rows nobody wants."""
+        """Execute a statement and discard any rows."""
         if is_write(sql):
             return await self._write(raw, execute, sql, args)
         connection = raw._conn
@@ -133,7 +134,7 @@ class SerializedWriterDriver(AiosqliteDriver):
         connection = raw._conn
         quick = self.quick_statements.is_quick(sql)
         if raw.in_transaction:
-            # What takes too long cannot be ended there: the whole transaction would be.
+            # Aborting the statement would abort the transaction, so only one that cannot take long runs here.
             if quick and self._is_bounded(connection, sql, args):
                 if open_trackers:
                     count_round_trip()
@@ -153,7 +154,7 @@ class SerializedWriterDriver(AiosqliteDriver):
         return result
 
     def _is_bounded(self, connection: sqlite3.Connection, sql: str, args: Sequence[Any]) -> bool:
-        """Whether a statement never writes more rows than its text has, however many the table does."""
+        """Whether the number of rows that a statement writes does not depend on how many the table has."""
         known = self._bounded.get(sql)
         if known is None:
             if len(self._bounded) > MAX_KNOWN_STATEMENTS:
@@ -162,7 +163,7 @@ class SerializedWriterDriver(AiosqliteDriver):
         return known
 
     async def after_commit(self, raw: aiosqlite.Connection) -> None:
-        """See to what commits in this thread leave to do, once in a while; others may write meanwhile."""
+        """Checkpoint after a number of commits on this thread, without the lock; give other tasks a turn."""
         if self._commits >= COMMITS_PER_CHECKPOINT:
             self._commits = 0
             await run_in_thread(raw, _checkpoint)
@@ -171,12 +172,12 @@ class SerializedWriterDriver(AiosqliteDriver):
 
 
 def _is_cheap(connection: ORMConnection, sql: str) -> bool:
-    """Whether a statement begins or ends a transaction, or a part of one, with little to do."""
+    """Whether a statement begins or ends a transaction or a savepoint with little work to do."""
     if sql.startswith("BEGIN"):
         connection.changes_before = connection.total_changes
         return True
     if sql in ("COMMIT", "ROLLBACK"):
-        return connection.total_changes - connection.changes_before <= FEW_ROWS
+        return connection.total_changes - connection.changes_before <= MAX_ROWS_OF_QUICK_END
     return sql.startswith(("SAVEPOINT ", "RELEASE SAVEPOINT "))
 
 
@@ -185,7 +186,7 @@ def _inserts_values(sql: str) -> bool:
 
 
 def _updates_one(connection: sqlite3.Connection, sql: str, args: Sequence[Any]) -> bool:
-    """Whether an UPDATE finds its only row by its key."""
+    """Whether a statement is an UPDATE of a single row, looked up by its key."""
     if first_word(sql) != "UPDATE":
         return False
     steps = connection.execute("EXPLAIN QUERY PLAN " + sql, args).fetchall()
