@@ -39,14 +39,14 @@ def test_orm_show_code_prints_the_code_of_readers(switch: str) -> None:
     assert ran.stdout == ""
 
 
-def test_a_traceback_names_generated_code() -> None:
+def test_traceback_names_generated_code() -> None:
     made = generate("thing", "def made():\n    raise ValueError", {})["made"]
     with pytest.raises(ValueError) as caught:
         made()
     assert caught.traceback[-1].frame.code.raw.co_filename == "<generated thing>"
 
 
-def test_an_inline_conversion_is_a_function_too() -> None:
+def test_inline_conversion_can_be_called() -> None:
     inline = Inline("None if {v} is None else {convert}({v})", convert=int)
     assert inline("7") == function_of(inline)("7") == 7
     assert inline(None) is None
@@ -55,7 +55,7 @@ def test_an_inline_conversion_is_a_function_too() -> None:
     assert list_converter(str)([1]) == ["1"]
 
 
-def test_written_conversions_keep_their_names_apart() -> None:
+def test_conversion_sources_have_separate_names() -> None:
     scope: dict[str, object] = {}
     sources = [conversion_source(Inline("{f}({v})", f=f), f"v{i}", i, scope) for i, f in enumerate((int, str))]
     assert sources == ["f_0(v0)", "f_1(v1)"]

@@ -22,20 +22,20 @@ class Album(orm.Model):
     name = orm.String(max_length=100)
 
 
-def test_it_waits_while_many_are_made() -> None:
+def test_collector_is_paused_for_many_objects_only() -> None:
     assert gc.isenabled()
     assert call_with_gc_paused(lambda items: (len(items), gc.isenabled()), [None] * MIN_OBJECTS) == (MIN_OBJECTS, False)
     assert gc.isenabled()
     assert call_with_gc_paused(lambda items, more: (more, gc.isenabled()), [None], "more") == ("more", True)
 
 
-def test_an_error_lets_it_go_on() -> None:
+def test_collector_is_enabled_after_an_error() -> None:
     with pytest.raises(ZeroDivisionError):
         call_with_gc_paused(lambda items: 1 // 0, [None] * MIN_OBJECTS)
     assert gc.isenabled()
 
 
-def test_who_turned_it_off_keeps_it_off() -> None:
+def test_collector_that_was_disabled_stays_disabled() -> None:
     gc.disable()
     try:
         with gc_paused(MIN_OBJECTS):
@@ -58,7 +58,7 @@ def fifth_of_growth() -> int:
     return max(MIN_GROWTH_BLOCKS, sys.getallocatedblocks() // 4) // 5
 
 
-def test_what_became_garbage_is_collected_all_the_same() -> None:
+def test_garbage_among_promoted_objects_is_collected() -> None:
     """Many loads one after the other begin the collector's own counts anew each time."""
     collect_if_grown()
     nodes: weakref.WeakSet[Node] = weakref.WeakSet()
@@ -71,7 +71,7 @@ def test_what_became_garbage_is_collected_all_the_same() -> None:
 
 
 @pytest.mark.anyio
-async def test_a_service_that_loads_much_does_not_grow() -> None:
+async def test_repeated_large_loads_do_not_grow_memory() -> None:
     async with Database("sqlite://") as models.database:
         await models.create_all()
         await Album.objects.bulk_create([Album(name=f"album {n}") for n in range(MIN_OBJECTS)])

@@ -35,14 +35,14 @@ def full_collections() -> Iterator[list[int]]:
         gc.callbacks.remove(see)
 
 
-async def test_rows_that_arrive_are_not_looked_through(postgresql_url: str) -> None:
+async def test_no_full_collection_while_a_large_result_arrives(postgresql_url: str) -> None:
     async with Database(postgresql_url) as database:
         with full_collections() as collections:
             assert len(await fetch(database, MANY)) == 300_000
         assert collections == []
 
 
-async def test_what_takes_long_for_another_reason_is_left_alone() -> None:
+async def test_full_collections_run_while_a_slow_query_is_pending() -> None:
     guard = PendingResultGCGuard()
     number = guard.begin()
     guard._polls_by_number[number] = MAX_POLLS
@@ -55,7 +55,7 @@ async def test_what_takes_long_for_another_reason_is_left_alone() -> None:
     assert collections
 
 
-async def test_nothing_goes_on_when_nothing_is_awaited() -> None:
+async def test_guard_stops_polling_when_nothing_is_pending() -> None:
     guard = PendingResultGCGuard()
     guard.end(guard.begin())
     await asyncio.sleep(3 * POLL_SECONDS)

@@ -47,7 +47,7 @@ def places(database: Database) -> list[AbstractAsyncContextManager[Any]]:
     return [nullcontext(), database.transaction(), database.connection()]
 
 
-async def test_all_rows_are_read_in_their_order(rows: Database) -> None:
+async def test_large_result_keeps_the_order_of_its_rows(rows: Database) -> None:
     for display_name in places(rows):
         async with display_name:
             for _ in range(3):
@@ -56,7 +56,7 @@ async def test_all_rows_are_read_in_their_order(rows: Database) -> None:
             assert await Row.objects.count() == 100
 
 
-async def test_in_pieces(rows: Database) -> None:
+async def test_fetch_objects_reads_a_large_result_in_batches(rows: Database) -> None:
     for display_name in places(rows):
         pieces: list[int] = []
 
@@ -72,7 +72,7 @@ async def test_in_pieces(rows: Database) -> None:
             assert pieces == [40, 40, 20]
 
 
-async def test_a_failure_in_the_middle_leaves_the_connection_as_it_was(rows: Database) -> None:
+async def test_reader_that_fails_leaves_a_usable_connection(rows: Database) -> None:
     def read(found: Sequence[Any]) -> list[Any]:
         if found[0][0] > BATCH_ROWS:
             raise ValueError("no more")
@@ -87,7 +87,7 @@ async def test_a_failure_in_the_middle_leaves_the_connection_as_it_was(rows: Dat
             assert await Row.objects.filter(id=1).exists()
 
 
-async def test_whoever_is_cancelled_in_the_middle_takes_nobody_along(rows: Database) -> None:
+async def test_cancelled_fetch_objects_leaves_a_usable_connection(rows: Database) -> None:
     async def once() -> None:
         def read(found: Sequence[Any]) -> list[Any]:
             loop.call_soon_threadsafe(task.cancel)

@@ -42,7 +42,7 @@ def driver_errors(database: databases.Database, name: str) -> type[Exception]:
     return found
 
 
-async def test_constraints(any_database: databases.Database) -> None:
+async def test_constraint_violations_have_their_error_classes(any_database: databases.Database) -> None:
     await create_notes(any_database, 1)
     await execute(any_database, "CREATE TABLE remarks (note INTEGER, FOREIGN KEY (note) REFERENCES notes (id))")
     await execute(any_database, "INSERT INTO remarks (note) VALUES (1)")
@@ -68,7 +68,7 @@ async def test_constraints(any_database: databases.Database) -> None:
             assert isinstance(error, driver_errors(any_database, name)), sql
 
 
-async def test_attributes_are_carried_over(database: Database) -> None:
+async def test_translated_error_keeps_the_drivers_attributes(database: Database) -> None:
     await create_notes(database, 1)
     error: Any = await raised(database, "INSERT INTO notes (text) VALUES ('note 1')")
     if database.url.dialect == "postgresql":
@@ -84,12 +84,12 @@ async def test_attributes_are_carried_over(database: Database) -> None:
     assert copy.args == error.args
 
 
-async def test_statements_that_make_no_sense(any_database: databases.Database) -> None:
+async def test_invalid_statements_raise_programming_errors(any_database: databases.Database) -> None:
     for sql in ("SELECT * FROM nowhere", "SELEKT 1", "SELECT nothing", "CREATE TABLE", "DELETE FROM nowhere"):
         assert isinstance(await raised(any_database, sql), ours.ProgrammingError), sql
 
 
-async def test_values_that_do_not_fit(any_database: databases.Database) -> None:
+async def test_values_out_of_range_raise_data_errors(any_database: databases.Database) -> None:
     await create_notes(any_database, 1)
     sql = "UPDATE notes SET views = ?"
     assert isinstance(await raised(any_database, sql, 10**30), ours.DataError)
@@ -103,7 +103,7 @@ async def test_values_that_do_not_fit(any_database: databases.Database) -> None:
     assert await fetch(any_database, "SELECT views FROM notes") == [(1,)]
 
 
-async def test_deadlock(database: Database) -> None:
+async def test_deadlock_raises_deadlock(database: Database) -> None:
     if database.url.dialect == "sqlite":
         pytest.skip("SQLite has one writer")
     await create_notes(database, 2)
@@ -121,7 +121,7 @@ async def test_deadlock(database: Database) -> None:
     assert any(isinstance(result, ours.Deadlock) for result in results)
 
 
-async def test_locks_and_timeouts(database: Database) -> None:
+async def test_lock_waits_and_timeouts_have_their_error_classes(database: Database) -> None:
     await create_notes(database, 1)
     other = Database(database.url, timeout=0.1) if database.url.dialect == "sqlite" else Database(database.url)
     try:
@@ -143,7 +143,7 @@ async def test_locks_and_timeouts(database: Database) -> None:
                 await fetch(database, "SELECT 1")
 
 
-async def test_connection_killed_in_the_middle(database: Database) -> None:
+async def test_killed_connection_raises_connection_lost(database: Database) -> None:
     kill = {
         "postgresql": ("SELECT pg_backend_pid()", "SELECT pg_terminate_backend({})", "SELECT pg_sleep(20)"),
         "mysql": ("SELECT CONNECTION_ID()", "KILL {}", "SELECT SLEEP(20)"),
@@ -170,7 +170,7 @@ async def test_connection_killed_in_the_middle(database: Database) -> None:
     assert results == [[(1,)]] * 20
 
 
-async def test_idle_connections_killed(database: Database) -> None:
+async def test_killed_idle_connections_are_replaced(database: Database) -> None:
     if database.url.dialect == "sqlite":
         pytest.skip("SQLite has no connections to kill")
     postgresql = database.url.dialect == "postgresql"
@@ -202,7 +202,7 @@ async def test_idle_connections_killed(database: Database) -> None:
         "sqlite:////nowhere/at/all/shop",
     ],
 )
-async def test_no_server(url: str) -> None:
+async def test_missing_server_raises_operational_error(url: str) -> None:
     database = Database(url)
     plain = databases.Database(url.replace("+aiomysql", ""))
     with pytest.raises(ours.OperationalError) as info:
@@ -223,7 +223,7 @@ async def test_no_server(url: str) -> None:
             await asyncio.to_thread(thread.join, 5)
 
 
-async def test_no_such_database(database_url: str) -> None:
+async def test_missing_database_raises_operational_error(database_url: str) -> None:
     if database_url.startswith("sqlite"):
         pytest.skip("SQLite makes the file")
     url = databases.DatabaseURL(database_url).replace(database="no_such_database")
@@ -231,7 +231,7 @@ async def test_no_such_database(database_url: str) -> None:
         await Database(url).connect()
 
 
-async def test_errors_of_the_methods_of_databases(database: Database) -> None:
+async def test_methods_of_databases_raise_translated_errors(database: Database) -> None:
     await create_notes(database, 1)
     insert = "INSERT INTO notes (text) VALUES (:text)"
     with pytest.raises(ours.UniqueViolation):
@@ -247,7 +247,7 @@ async def test_errors_of_the_methods_of_databases(database: Database) -> None:
     await add_note(database, "goes on")
 
 
-def test_what_is_no_drivers_error_is_left_alone() -> None:
+def test_translate_returns_none_for_other_errors() -> None:
     assert translate(KeyError("x")) is None
     assert translate(ValueError("x")) is None
     assert translate(asyncio.CancelledError()) is None
@@ -257,7 +257,7 @@ def test_what_is_no_drivers_error_is_left_alone() -> None:
     assert isinstance(translated, ours.DataError) and isinstance(translated, OverflowError)
 
 
-def test_sqlite_without_error_codes() -> None:
+def test_sqlite_errors_without_codes_are_classified_by_message() -> None:
     """As on Python 3.10, where only the message tells."""
     cases = {
         "UNIQUE constraint failed: notes.id": ours.UniqueViolation,
@@ -272,7 +272,7 @@ def test_sqlite_without_error_codes() -> None:
     assert isinstance(translate(sqlite3.OperationalError("disk I/O error")), ours.OperationalError)
 
 
-def test_the_tree() -> None:
+def test_every_error_class_is_documented_and_derives_from_error() -> None:
     assert issubclass(ours.FieldError, (ours.Error, ValueError)) and issubclass(ours.QueryError, ValueError)
     for name in ours.__all__:
         error = getattr(ours, name)

@@ -28,7 +28,7 @@ def failing() -> None:
     raise Stop("a secret")
 
 
-async def test_after_the_commit_in_order_and_outside_of_the_transaction(database: Database) -> None:
+async def test_functions_run_in_order_after_the_outermost_commit(database: Database) -> None:
     await create_notes(database)
     seen: list[object] = []
     other = Database(database.url)
@@ -52,7 +52,7 @@ async def test_after_the_commit_in_order_and_outside_of_the_transaction(database
     assert await texts(database) == ["one", "two", "three"]
 
 
-async def test_outside_of_transactions_at_once(database: Database) -> None:
+async def test_outside_of_transactions_functions_run_at_once(database: Database) -> None:
     await create_notes(database)
     seen: list[str] = []
     await database.on_commit(told(seen, "function"))
@@ -66,14 +66,14 @@ async def test_outside_of_transactions_at_once(database: Database) -> None:
         assert seen == ["function", "on a connection"]
 
 
-async def test_before_the_database_is_connected(database_url: str) -> None:
+async def test_on_commit_before_connecting_runs_functions_at_once(database_url: str) -> None:
     database, seen = Database(database_url), list[str]()
     await database.on_commit(told(seen, "at once"))
     assert seen == ["at once"]
     assert not database.is_connected
 
 
-async def test_of_a_block_that_is_rolled_back_never(database: Database) -> None:
+async def test_functions_of_a_rolled_back_block_do_not_run(database: Database) -> None:
     seen: list[str] = []
     with pytest.raises(Stop):
         async with database.transaction():
@@ -86,7 +86,7 @@ async def test_of_a_block_that_is_rolled_back_never(database: Database) -> None:
     assert seen == []
 
 
-async def test_of_a_savepoint_that_is_rolled_back_never(database: Database) -> None:
+async def test_functions_of_a_rolled_back_savepoint_do_not_run(database: Database) -> None:
     await create_notes(database, 1)
     seen: list[str] = []
     async with database.transaction():
@@ -107,7 +107,7 @@ async def test_of_a_savepoint_that_is_rolled_back_never(database: Database) -> N
     assert seen == ["outer", "inner, kept", "outer again"]
 
 
-async def test_of_a_forced_rollback_never(database: Database) -> None:
+async def test_functions_of_a_force_rollback_transaction_do_not_run(database: Database) -> None:
     seen: list[str] = []
     async with database.transaction(force_rollback=True):
         await database.on_commit(told(seen, "outermost"))
@@ -116,7 +116,7 @@ async def test_of_a_forced_rollback_never(database: Database) -> None:
     assert seen == []
 
 
-async def test_in_the_scope_that_rolls_back_never(database_url: str) -> None:
+async def test_functions_in_a_force_rollback_scope_do_not_run(database_url: str) -> None:
     database, seen = Database(database_url, force_rollback=True), list[str]()
     await database.on_commit(told(seen, "the first use"))
     assert database.is_connected
@@ -139,7 +139,7 @@ async def test_in_the_scope_that_rolls_back_never(database_url: str) -> None:
     assert seen == ["after it"]
 
 
-async def test_of_a_cancelled_transaction_never(database: Database) -> None:
+async def test_functions_of_a_cancelled_transaction_do_not_run(database: Database) -> None:
     await create_notes(database)
     seen: list[str] = []
     begun = asyncio.Event()
@@ -160,7 +160,7 @@ async def test_of_a_cancelled_transaction_never(database: Database) -> None:
     assert await texts(database) == []
 
 
-async def test_after_a_commit_that_fails_never(database: Database) -> None:
+async def test_functions_do_not_run_after_a_failed_commit(database: Database) -> None:
     await create_notes(database, 1)
     seen: list[str] = []
     with pytest.raises((ForeignKeyViolation, ConnectionLost)):
@@ -186,7 +186,7 @@ async def spoil_the_commit(database: Database) -> None:
     await execute(database, "INSERT INTO remarks (note) VALUES (7)")
 
 
-async def test_of_a_transaction_that_a_statement_broke_never(postgresql_url: str) -> None:
+async def test_functions_of_a_broken_transaction_do_not_run(postgresql_url: str) -> None:
     seen: list[str] = []
     async with Database(postgresql_url) as database:
         await create_notes(database, 1)
@@ -204,7 +204,7 @@ async def test_of_a_transaction_that_a_statement_broke_never(postgresql_url: str
     assert seen == []
 
 
-async def test_an_error_leaves_the_block_and_the_commit_stays(database: Database) -> None:
+async def test_failing_function_raises_from_the_block_and_the_commit_stays(database: Database) -> None:
     await create_notes(database)
     seen: list[str] = []
     with pytest.raises(Stop):
@@ -221,7 +221,9 @@ async def test_an_error_leaves_the_block_and_the_commit_stays(database: Database
     assert seen == ["before", "next"]
 
 
-async def test_a_robust_one_is_logged_and_the_rest_runs(database: Database, caplog: pytest.LogCaptureFixture) -> None:
+async def test_failing_robust_function_is_logged_and_the_others_run(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
     seen: list[str] = []
 
     async def later() -> None:
@@ -243,7 +245,7 @@ async def test_a_robust_one_is_logged_and_the_rest_runs(database: Database, capl
     assert not any("secret" in record.getMessage() for record in records)
 
 
-async def test_a_robust_one_can_be_cancelled(database: Database) -> None:
+async def test_robust_function_can_be_cancelled(database: Database) -> None:
     seen: list[str] = []
     waiting = asyncio.Event()
 
@@ -264,7 +266,7 @@ async def test_a_robust_one_can_be_cancelled(database: Database) -> None:
     assert seen == []
 
 
-async def test_registered_by_one_that_runs(database: Database) -> None:
+async def test_function_registered_by_a_running_one_runs(database: Database) -> None:
     seen: list[str] = []
 
     async def register() -> None:
@@ -281,7 +283,7 @@ async def test_registered_by_one_that_runs(database: Database) -> None:
     assert seen == ["begins", "at once", "in its own block", "after its own block", "ends", "after"]
 
 
-async def test_by_hand_and_as_a_decorator(database: Database) -> None:
+async def test_on_commit_in_transactions_by_hand_and_as_a_decorator(database: Database) -> None:
     seen: list[str] = []
     transaction = await database.transaction()
     await database.on_commit(told(seen, "by hand"))
@@ -302,7 +304,7 @@ async def test_by_hand_and_as_a_decorator(database: Database) -> None:
     assert sorted(seen[1:]) == ["call 1", "call 3"]
 
 
-async def test_of_one_transaction_begun_twice(database: Database) -> None:
+async def test_transaction_begun_twice_keeps_its_functions_apart(database: Database) -> None:
     seen: list[str] = []
     transaction = database.transaction()
     with pytest.raises(Stop):
@@ -315,7 +317,7 @@ async def test_of_one_transaction_begun_twice(database: Database) -> None:
     assert seen == ["first", "second"]
 
 
-async def test_of_the_transaction_that_is_named(database: Database) -> None:
+async def test_on_commit_of_a_transaction_object_registers_there(database: Database) -> None:
     seen: list[str] = []
     async with database.transaction() as outer:
         with pytest.raises(Stop):
@@ -334,7 +336,7 @@ async def test_of_the_transaction_that_is_named(database: Database) -> None:
         await database.transaction().on_commit(told(seen, "too early"))
 
 
-async def test_another_task_is_not_in_the_transaction(database: Database) -> None:
+async def test_on_commit_of_another_task_runs_at_once(database: Database) -> None:
     seen: list[str] = []
 
     async def other(transaction_of_its_parent: Callable[[Callable[[], object]], Awaitable[None]]) -> None:
@@ -347,7 +349,7 @@ async def test_another_task_is_not_in_the_transaction(database: Database) -> Non
     assert seen == ["at once", "after the commit"]
 
 
-async def test_what_is_no_function(database: Database) -> None:
+async def test_on_commit_refuses_what_is_not_callable(database: Database) -> None:
     async def later() -> None:
         """Never runs."""
 

@@ -51,7 +51,7 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def test_take_and_give_need_no_waiting() -> None:
+async def test_nowait_methods_hand_out_and_take_back_idle_connections() -> None:
     maker = Maker()
     pool = maker.pool(2)
     assert pool.acquire_nowait() is None  # none is open yet
@@ -74,7 +74,7 @@ async def test_take_and_give_need_no_waiting() -> None:
         await pool.acquire()
 
 
-async def test_those_who_wait_are_served_in_their_order() -> None:
+async def test_waiters_get_connections_in_their_order() -> None:
     maker = Maker()
     pool = maker.pool(1)
     first = await pool.acquire()
@@ -96,7 +96,7 @@ async def test_those_who_wait_are_served_in_their_order() -> None:
     assert len(maker.made) == 1
 
 
-async def test_a_waiter_that_is_cancelled_gives_up_its_place() -> None:
+async def test_cancelled_waiter_leaves_the_line() -> None:
     maker = Maker()
     pool = maker.pool(1)
     first = await pool.acquire()
@@ -109,7 +109,7 @@ async def test_a_waiter_that_is_cancelled_gives_up_its_place() -> None:
 
 
 @pytest.mark.parametrize("usable", [True, False])
-async def test_a_waiter_cancelled_when_it_was_just_served_passes_it_on(usable: bool) -> None:
+async def test_waiter_cancelled_after_being_served_passes_its_connection_on(usable: bool) -> None:
     maker = Maker()
     pool = maker.pool(1)
     first = await pool.acquire()
@@ -127,7 +127,7 @@ async def test_a_waiter_cancelled_when_it_was_just_served_passes_it_on(usable: b
     assert len(maker.made) == (1 if usable else 2)
 
 
-async def test_patience_has_an_end() -> None:
+async def test_acquire_raises_after_acquire_timeout() -> None:
     pool = Maker().pool(1, acquire_timeout=0.01)
     first = await pool.acquire()
     with pytest.raises(LockNotAvailable, match=r"no connection became free within 0\.01 seconds"):
@@ -160,7 +160,7 @@ async def stopped(work: Callable[[], Awaitable[object]], passes: int) -> None:
 
 
 @pytest.mark.parametrize("passes", [1, 2, 3, 50])
-async def test_a_cancelled_statement_leaves_a_usable_pool(database_url: str, passes: int) -> None:
+async def test_cancelled_statement_leaves_a_usable_pool(database_url: str, passes: int) -> None:
     async with Database(database_url, max_size=1) as database:
         assert list(map(tuple, await fetch(database, "SELECT 1"))) == [(1,)]
         for _ in range(3):
@@ -169,7 +169,7 @@ async def test_a_cancelled_statement_leaves_a_usable_pool(database_url: str, pas
             assert list(map(tuple, found)) == [(1,)]
 
 
-async def test_statements_of_a_task_with_a_connection_of_its_own_run_there(database: Database) -> None:
+async def test_autocommit_backend_is_none_for_a_task_with_a_connection(database: Database) -> None:
     assert database.autocommit_backend() is not None
     async with database.connection():
         assert database.autocommit_backend() is None
@@ -185,7 +185,7 @@ async def other_task(database: Database) -> bool:
     return database.autocommit_backend() is not None
 
 
-async def test_watched_statements_take_the_way_that_tells_of_them(database: Database) -> None:
+async def test_autocommit_backend_is_none_while_statements_are_logged(database: Database) -> None:
     seen: list[orm.QueryEvent] = []
     database.add_hook(seen.append)
     assert database.autocommit_backend() is None

@@ -17,7 +17,7 @@ from tests.database.notes_table import add_note, create_notes, execute, fetch, n
 pytestmark = pytest.mark.anyio
 
 
-async def test_kind_names_the_server(any_database: databases.Database) -> None:
+async def test_dialect_of_names_the_server(any_database: databases.Database) -> None:
     kind = (await dialect_of(any_database)).name
     assert (
         kind
@@ -26,7 +26,7 @@ async def test_kind_names_the_server(any_database: databases.Database) -> None:
     assert (await dialect_of(any_database)).name == kind
 
 
-async def test_rows_come_back_in_column_order(any_database: databases.Database) -> None:
+async def test_fetch_returns_rows_in_column_order(any_database: databases.Database) -> None:
     await create_notes(any_database, 2)
     async with Session(any_database) as session:
         first, second = await session.fetch("SELECT views, id, text FROM notes ORDER BY id")
@@ -35,7 +35,7 @@ async def test_rows_come_back_in_column_order(any_database: databases.Database) 
     assert (views, key, text) == (2, 2, "note 2")
 
 
-async def test_insert_tells_its_generated_key(any_database: databases.Database) -> None:
+async def test_execute_returns_the_generated_key_of_an_insert(any_database: databases.Database) -> None:
     await create_notes(any_database, 3)
     outcome = await add_note(any_database, "four")
     assert outcome.rowcount == 1
@@ -43,7 +43,7 @@ async def test_insert_tells_its_generated_key(any_database: databases.Database) 
         assert outcome.lastrowid == 4
 
 
-async def test_update_counts_the_rows_matched_not_those_changed(any_database: databases.Database) -> None:
+async def test_execute_counts_the_rows_matched_not_those_changed(any_database: databases.Database) -> None:
     await create_notes(any_database, 5)
     outcome = await execute(any_database, "UPDATE notes SET views = views WHERE id <= ?", 3)
     assert outcome.rowcount == 3
@@ -64,7 +64,9 @@ async def test_stream_gives_every_row_once(any_database: databases.Database, cou
 
 
 @pytest.mark.parametrize("in_transaction", [False, True])
-async def test_statements_may_run_between_the_batches(any_database: databases.Database, in_transaction: bool) -> None:
+async def test_statements_run_between_the_batches_of_a_stream(
+    any_database: databases.Database, in_transaction: bool
+) -> None:
     await create_notes(any_database, 30)
 
     async def walk() -> list[int]:
@@ -86,7 +88,7 @@ async def test_statements_may_run_between_the_batches(any_database: databases.Da
 
 
 @pytest.mark.parametrize("in_transaction", [False, True])
-async def test_stream_ended_early_leaves_the_connection_usable(
+async def test_stream_ended_early_leaves_a_usable_connection(
     any_database: databases.Database, in_transaction: bool
 ) -> None:
     await create_notes(any_database, 2000)
@@ -124,7 +126,7 @@ async def test_abandoned_stream_is_cleaned_up(any_database: databases.Database) 
     assert await fetch(any_database, "SELECT COUNT(*) FROM notes") == [(2001,)]
 
 
-async def test_failing_stream_raises_ours(any_database: databases.Database) -> None:
+async def test_failing_stream_raises_a_translated_error(any_database: databases.Database) -> None:
     async with Session(any_database) as session:
         with pytest.raises(ProgrammingError):
             async for _ in session.stream("SELECT * FROM nowhere"):

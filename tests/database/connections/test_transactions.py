@@ -53,7 +53,7 @@ async def test_commit_and_rollback(any_database: databases.Database) -> None:
     assert await texts(any_database) == ["kept"]
 
 
-async def test_savepoints(any_database: databases.Database) -> None:
+async def test_inner_transactions_are_savepoints(any_database: databases.Database) -> None:
     await create_notes(any_database)
     async with any_database.transaction():
         await add_note(any_database, "outer")
@@ -79,7 +79,7 @@ async def test_inner_failure_keeps_the_outer_transaction(any_database: databases
     assert await texts(any_database) == ["one", "two"]
 
 
-async def test_session_transaction_is_the_tasks(any_database: databases.Database) -> None:
+async def test_session_transaction_is_on_the_connection_of_the_task(any_database: databases.Database) -> None:
     await create_notes(any_database)
     async with Session(any_database) as session:
         with pytest.raises(Stop):
@@ -90,7 +90,7 @@ async def test_session_transaction_is_the_tasks(any_database: databases.Database
     assert await texts(any_database) == []
 
 
-async def test_by_hand_and_as_a_decorator(pooled: Database) -> None:
+async def test_transactions_by_hand_and_as_a_decorator(pooled: Database) -> None:
     await create_notes(pooled)
     transaction = await pooled.transaction()
     await add_note(pooled, "lost")
@@ -110,7 +110,7 @@ async def test_by_hand_and_as_a_decorator(pooled: Database) -> None:
     assert sorted(await texts(pooled)) == ["0", "2", "4", "6"]
 
 
-async def test_force_rollback_of_one_transaction(pooled: Database) -> None:
+async def test_force_rollback_transaction_is_rolled_back(pooled: Database) -> None:
     await create_notes(pooled)
     async with pooled.transaction(force_rollback=True):
         await add_note(pooled, "lost")
@@ -193,7 +193,7 @@ async def test_readonly_transactions_refuse_to_write(database: Database) -> None
     assert await texts(database) == ["note 1", "three"]
 
 
-async def test_impossible_options(database: Database) -> None:
+async def test_impossible_options_are_refused(database: Database) -> None:
     with pytest.raises(QueryError, match="unknown isolation level 'loose'"):
         await database.transaction(isolation="loose")
     with pytest.raises(QueryError, match="isolaton"):
@@ -211,7 +211,7 @@ async def test_impossible_options(database: Database) -> None:
     assert await fetch(database, "SELECT 1") == [(1,)]
 
 
-async def test_outer_before_inner_is_refused(pooled: Database) -> None:
+async def test_ending_the_outer_transaction_first_is_refused(pooled: Database) -> None:
     outer = await pooled.transaction()
     inner = await pooled.transaction()
     with pytest.raises(TransactionError):
@@ -250,7 +250,7 @@ async def test_two_writers_both_succeed(pooled: Database) -> None:
 
 
 @pytest.mark.parametrize("delay", [0, 0.0005, 0.002, 0.01, 0.05])
-async def test_cancellation_leaves_nothing_behind(pooled: Database, delay: float) -> None:
+async def test_cancelled_transaction_leaves_a_clean_connection(pooled: Database, delay: float) -> None:
     await create_notes(pooled)
 
     async def work(name: str) -> None:
@@ -298,7 +298,7 @@ async def test_cancelled_query_ends_on_the_server(pooled: Database) -> None:
     assert await asyncio.wait_for(texts(pooled), 5) == []
 
 
-async def test_scope_that_rolls_back(pooled: Database) -> None:
+async def test_force_rollback_scope_rolls_everything_back(pooled: Database) -> None:
     await create_notes(pooled, 1)
     with pooled.force_rollback():
         async with pooled:
@@ -314,7 +314,7 @@ async def test_scope_that_rolls_back(pooled: Database) -> None:
     assert await texts(pooled) == ["note 1"]
 
 
-async def test_scope_on_a_database_connected_by_first_use(database_url: str) -> None:
+async def test_force_rollback_scope_on_a_database_connected_by_first_use(database_url: str) -> None:
     database = Database(database_url)
     await create_notes(database, 1)
     for _ in range(2):
@@ -339,7 +339,7 @@ async def test_force_rollback_database_connected_by_first_use(database_url: str)
         assert await texts(database) == ["note 1"]
 
 
-async def test_transactions_of_many_tasks_in_the_scope_that_rolls_back(pooled: Database) -> None:
+async def test_transactions_of_many_tasks_in_a_force_rollback_scope(pooled: Database) -> None:
     await create_notes(pooled)
 
     async def work(name: str) -> None:

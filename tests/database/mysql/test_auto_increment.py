@@ -50,7 +50,7 @@ async def mysql(
         yield models.database
 
 
-async def test_each_row_has_its_key(mysql: Database) -> None:
+async def test_bulk_create_gives_each_row_its_generated_key(mysql: Database) -> None:
     rows = await Album.objects.bulk_create([Album(name=f"album {n}") for n in range(20)])
     for row in rows:
         assert (await Album.objects.get(id=row.id)).name == row.name
@@ -59,7 +59,7 @@ async def test_each_row_has_its_key(mysql: Database) -> None:
         assert (await Album.objects.get(id=row.id)).name == row.name
 
 
-async def test_each_row_has_its_parents_key(mysql: Database) -> None:
+async def test_dependent_inserts_give_each_row_its_parents_key(mysql: Database) -> None:
     albums = [{"name": f"album {n}", "tracks": [{"title": f"{n}-{m}"} for m in range(3)]} for n in range(5)]
     await Album.objects.create_graph(albums)
     for track in await Track.objects.select_related("album"):

@@ -92,7 +92,7 @@ def only_source(queries: orm.QueryTracker) -> Source:
 # Counting
 
 
-async def test_queries_are_counted(any_music: databases.Database) -> None:
+async def test_track_queries_counts_queries(any_music: databases.Database) -> None:
     async with orm.track_queries() as queries:
         assert (queries.count, len(queries), list(queries)) == (0, 0, [])
         tracks = await Track.objects.filter(title__startswith="track").order_by("id")
@@ -109,7 +109,7 @@ async def test_queries_are_counted(any_music: databases.Database) -> None:
     assert list(insert.values) == ["another"]
 
 
-async def test_plain_with_and_nesting(music: orm.Database) -> None:
+async def test_trackers_nest_with_plain_with_statements(music: orm.Database) -> None:
     with orm.track_queries() as outer:
         await Album.objects.count()
         with orm.track_queries() as inner:
@@ -119,7 +119,7 @@ async def test_plain_with_and_nesting(music: orm.Database) -> None:
     assert outer[1] is inner[0]
 
 
-async def test_a_tracker_counts_one_block_at_a_time(sqlite_music: orm.Database) -> None:
+async def test_tracker_can_be_reentered_only_after_its_block(sqlite_music: orm.Database) -> None:
     with orm.track_queries() as queries:
         with pytest.raises(orm.QueryError, match="tracked already"):
             queries.__enter__()
@@ -136,7 +136,7 @@ async def test_failed_queries_are_counted(any_music: databases.Database) -> None
     assert isinstance(queries[0].error, orm.UniqueViolation) and queries[0].rows is None
 
 
-async def test_raw_sql_of_the_same_database(music: orm.Database) -> None:
+async def test_methods_of_the_database_are_counted(music: orm.Database) -> None:
     with orm.track_queries() as queries:
         await Album.raw("SELECT * FROM albums WHERE name = :name", {"name": "album 1"})
         await music.fetch_all("SELECT * FROM albums WHERE name = :name", {"name": "album 1"})
@@ -147,7 +147,7 @@ async def test_raw_sql_of_the_same_database(music: orm.Database) -> None:
     assert {query.source.file for query in queries if query.source} == {HERE}
 
 
-async def test_a_stream_is_one_query(any_music: databases.Database) -> None:
+async def test_stream_counts_as_one_query(any_music: databases.Database) -> None:
     with orm.track_queries() as queries:
         async for _ in Track.objects.all():
             expected = line() - 1
@@ -161,7 +161,7 @@ async def test_a_stream_is_one_query(any_music: databases.Database) -> None:
     assert first.source is not None and (first.source.file, first.source.line) == (HERE, expected)
 
 
-async def test_transactions_are_kept_apart(music: orm.Database) -> None:
+async def test_statements_of_transactions_are_counted_apart(music: orm.Database) -> None:
     with orm.track_queries() as queries:
         async with music.transaction():
             await Album.objects.count()
@@ -177,7 +177,7 @@ async def test_transactions_are_kept_apart(music: orm.Database) -> None:
 # Tasks
 
 
-async def test_tasks_started_inside_count_and_others_do_not(any_music: databases.Database) -> None:
+async def test_only_tasks_started_in_the_block_are_counted(any_music: databases.Database) -> None:
     begun, go_on = asyncio.Event(), asyncio.Event()
 
     async def other() -> int:
@@ -198,7 +198,7 @@ async def test_tasks_started_inside_count_and_others_do_not(any_music: databases
     assert queries.count == 5
 
 
-async def test_a_task_that_outlives_the_block_is_not_counted_on(sqlite_music: orm.Database) -> None:
+async def test_queries_after_the_block_are_not_counted(sqlite_music: orm.Database) -> None:
     counted, go_on = asyncio.Event(), asyncio.Event()
 
     async def late() -> None:
@@ -220,7 +220,9 @@ async def test_a_task_that_outlives_the_block_is_not_counted_on(sqlite_music: or
 # Where they were awaited
 
 
-async def test_the_source_is_the_users_line(any_music: databases.Database, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_source_is_the_line_of_the_program(
+    any_music: databases.Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(Path(HERE).parents[3])
 
     async def helper() -> int:
@@ -238,7 +240,7 @@ async def test_the_source_is_the_users_line(any_music: databases.Database, monke
     assert str(first).startswith(f"tests/database/query_log/test_tracking.py:{expected} in ")
 
 
-async def test_the_source_in_tasks(any_music: databases.Database) -> None:
+async def test_source_of_a_gathered_query_is_the_line_that_waits(any_music: databases.Database) -> None:
     async def count() -> int:
         return await Album.objects.count()
 
@@ -255,7 +257,7 @@ async def test_the_source_in_tasks(any_music: databases.Database) -> None:
     assert only_source(queries).text == "await asyncio.wait_for(Album.objects.count(), 30)"
 
 
-async def test_the_source_in_a_task_of_a_task(sqlite_music: orm.Database) -> None:
+async def test_source_in_a_task_of_a_task(sqlite_music: orm.Database) -> None:
     async def both() -> None:
         await Track.objects.count()
         await asyncio.gather(Album.objects.count(), Album.objects.count())
@@ -267,7 +269,7 @@ async def test_the_source_in_a_task_of_a_task(sqlite_music: orm.Database) -> Non
     ] * 2
 
 
-async def test_the_source_behind_generators_and_context_managers(sqlite_music: orm.Database) -> None:
+async def test_source_behind_generators_and_context_managers(sqlite_music: orm.Database) -> None:
     @asynccontextmanager
     async def counted() -> AsyncIterator[int]:
         yield await Album.objects.count()
@@ -286,7 +288,7 @@ async def test_the_source_behind_generators_and_context_managers(sqlite_music: o
     ]
 
 
-def test_a_program_that_is_tracked_from_outside(sqlite_url: str) -> None:
+def test_program_tracked_outside_of_its_event_loop(sqlite_url: str) -> None:
     async def program() -> None:
         async with orm.Database(sqlite_url) as database:
             await fill(database)
@@ -299,7 +301,7 @@ def test_a_program_that_is_tracked_from_outside(sqlite_url: str) -> None:
     assert not open_trackers
 
 
-def test_a_task_without_a_line_of_the_user(sqlite_url: str) -> None:
+def test_source_is_none_without_a_line_of_the_program(sqlite_url: str) -> None:
     database = orm.Database(sqlite_url)
     with orm.track_queries() as queries:
         asyncio.run(database.execute("SELECT 1"))
@@ -327,11 +329,11 @@ def test_a_task_without_a_line_of_the_user(sqlite_url: str) -> None:
         ("SAVEPOINT orm_12", "SAVEPOINT orm_12"),
     ],
 )
-def test_shapes(sql: str, shape: str) -> None:
+def test_shape_replaces_values_and_lists(sql: str, shape: str) -> None:
     assert shape_of(sql) == shape
 
 
-def test_what_belongs_to_transactions() -> None:
+def test_is_transaction_recognises_statements_of_transactions() -> None:
     assert is_transaction("BEGIN IMMEDIATE") and is_transaction(" rollback to savepoint x")
     assert is_transaction("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")
     assert not is_transaction("SELECT 1") and not is_transaction("SET search_path = x")
@@ -350,7 +352,7 @@ async def test_lists_of_any_length_are_one_shape(any_music: databases.Database) 
     assert sorted(group.count for group in queries.groups.values()) == [3, 3, 3, 4]
 
 
-async def test_groups(any_music: databases.Database) -> None:
+async def test_groups_are_ordered_by_frequency(any_music: databases.Database) -> None:
     with orm.track_queries() as queries:
         await Track.objects.count()
         for number in (1, 2, 3):
@@ -367,7 +369,7 @@ async def test_groups(any_music: databases.Database) -> None:
     assert gets.seconds == sum(query.seconds or 0 for query in gets.queries)
 
 
-async def test_the_report_shows_no_values_unless_asked(any_music: databases.Database) -> None:
+async def test_report_shows_values_only_if_asked(any_music: databases.Database) -> None:
     with orm.track_queries() as queries:
         await Album.objects.filter(name="a secret")
         if isinstance(any_music, orm.Database):
@@ -384,7 +386,7 @@ async def test_the_report_shows_no_values_unless_asked(any_music: databases.Data
 # A limit
 
 
-async def test_a_limit(music: orm.Database) -> None:
+async def test_assert_max_queries_raises_beyond_the_limit(music: orm.Database) -> None:
     async with orm.assert_max_queries(2) as queries:
         await Album.objects.count()
         async with music.transaction():
@@ -398,14 +400,14 @@ async def test_a_limit(music: orm.Database) -> None:
     assert f"{Path(HERE).name}:" in message and "await Album.objects.get(id=number)" in message
 
 
-async def test_a_limit_lets_errors_through(sqlite_music: orm.Database) -> None:
+async def test_assert_max_queries_lets_errors_through(sqlite_music: orm.Database) -> None:
     with pytest.raises(orm.NoMatch):
         async with orm.assert_max_queries(0):
             await Album.objects.get(id=99)
 
 
 @pytest.mark.parametrize("limit", [-1, None, True, "3"])
-def test_a_limit_that_is_none(limit: Any) -> None:
+def test_assert_max_queries_refuses_other_values(limit: Any) -> None:
     with pytest.raises(orm.QueryError, match="takes a number of queries"):
         orm.assert_max_queries(limit)
 
@@ -420,7 +422,7 @@ def warned() -> Iterator[list[warnings.WarningMessage]]:
         yield caught
 
 
-async def test_a_loop_is_warned_of(music: orm.Database) -> None:
+async def test_loop_of_queries_raises_a_warning(music: orm.Database) -> None:
     music.warn_repeated = 10
     with warned() as caught:
         for track in await Track.objects.all():
@@ -434,7 +436,7 @@ async def test_a_loop_is_warned_of(music: orm.Database) -> None:
     assert "FROM " in message and "albums" in message and "select_related()" in message
 
 
-async def test_nine_times_are_not_ten(sqlite_music: orm.Database) -> None:
+async def test_fewer_repetitions_raise_no_warning(sqlite_music: orm.Database) -> None:
     sqlite_music.warn_repeated = 10
     with warned() as caught:
         for number in range(9):
@@ -446,7 +448,7 @@ async def test_nine_times_are_not_ten(sqlite_music: orm.Database) -> None:
 
 
 @pytest.mark.parametrize("column", ["INSERT", "UPDATE", "DELETE"])
-async def test_the_call_that_helps(sqlite_music: orm.Database, column: str) -> None:
+async def test_warning_names_the_call_that_needs_fewer_queries(sqlite_music: orm.Database, column: str) -> None:
     sqlite_music.warn_repeated = 3
     album = await Album.objects.get(id=1)
     with warned() as caught:
@@ -462,7 +464,7 @@ async def test_the_call_that_helps(sqlite_music: orm.Database, column: str) -> N
     assert wanted[column] in str(warning.message)
 
 
-async def test_a_loop_with_two_queries_is_warned_of_twice(sqlite_music: orm.Database) -> None:
+async def test_loop_with_two_queries_raises_two_warnings(sqlite_music: orm.Database) -> None:
     sqlite_music.warn_repeated = 5
     with warned() as caught:
         for number in range(7):
@@ -471,7 +473,7 @@ async def test_a_loop_with_two_queries_is_warned_of_twice(sqlite_music: orm.Data
     assert [warning.lineno - caught[0].lineno for warning in caught] == [0, 1]
 
 
-async def test_a_place_is_warned_of_once(sqlite_music: orm.Database) -> None:
+async def test_line_is_warned_of_once(sqlite_music: orm.Database) -> None:
     sqlite_music.warn_repeated = 5
     with warned() as caught:
         for _ in range(3):
@@ -480,7 +482,7 @@ async def test_a_place_is_warned_of_once(sqlite_music: orm.Database) -> None:
     assert len(caught) == 1
 
 
-async def test_tasks_that_one_task_started_together(sqlite_music: orm.Database) -> None:
+async def test_queries_of_tasks_started_together_are_in_a_row(sqlite_music: orm.Database) -> None:
     sqlite_music.warn_repeated = 10
     tracks = await Track.objects.all()
 
@@ -495,7 +497,7 @@ async def test_tasks_that_one_task_started_together(sqlite_music: orm.Database) 
     assert "await track.album.load()" in str(caught[1].message)
 
 
-async def test_requests_one_after_another_are_not_in_a_row(sqlite_music: orm.Database) -> None:
+async def test_queries_of_successive_requests_are_not_in_a_row(sqlite_music: orm.Database) -> None:
     sqlite_music.warn_repeated = 3
     await Album.objects.count()
 
@@ -508,7 +510,7 @@ async def test_requests_one_after_another_are_not_in_a_row(sqlite_music: orm.Dat
     assert caught == []
 
 
-async def test_a_loop_that_waits_for_work_is_not_in_a_row(
+async def test_queries_with_pauses_between_them_are_not_in_a_row(
     sqlite_music: orm.Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sqlite_music.warn_repeated = 3
@@ -519,7 +521,7 @@ async def test_a_loop_that_waits_for_work_is_not_in_a_row(
     assert caught == []
 
 
-async def test_a_warning_may_be_an_error(sqlite_music: orm.Database) -> None:
+async def test_warning_turned_into_an_error_stops_the_query(sqlite_music: orm.Database) -> None:
     sqlite_music.warn_repeated = 3
     sent = 0
     with pytest.raises(orm.RepeatedQueryWarning, match="3 times in a row"):
@@ -530,7 +532,7 @@ async def test_a_warning_may_be_an_error(sqlite_music: orm.Database) -> None:
     assert await Album.objects.count() == 3
 
 
-async def test_the_switch(sqlite_url: str) -> None:
+async def test_warn_repeated_can_be_set_and_unset(sqlite_url: str) -> None:
     async with orm.Database(sqlite_url, warn_repeated=2) as database:
         assert database.warn_repeated == 2
         for _ in range(5):
@@ -546,7 +548,7 @@ async def test_the_switch(sqlite_url: str) -> None:
 
 
 @pytest.mark.parametrize("times", [0, 1, True, "10", 2.5])
-def test_a_switch_that_is_none(times: Any) -> None:
+def test_warn_repeated_refuses_other_values(times: Any) -> None:
     with pytest.raises(orm.QueryError, match="warn_repeated is a number of times"):
         orm.Database("sqlite://", warn_repeated=times)
 
@@ -554,7 +556,7 @@ def test_a_switch_that_is_none(times: Any) -> None:
 # Round trips, counted at the driver
 
 
-async def test_round_trips_are_those_of_the_driver(any_music: databases.Database) -> None:
+async def test_round_trips_are_the_calls_of_the_driver(any_music: databases.Database) -> None:
     """One connection, as a transaction keeps it; of a plain database, what the ORM sends in one."""
     async with any_music.transaction():
         await Album.objects.count()

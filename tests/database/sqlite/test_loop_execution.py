@@ -64,7 +64,7 @@ def watched(database: Database) -> list[int]:
 
 
 @pytest.mark.parametrize("memory", [False, True])
-async def test_what_was_quick_in_the_thread_needs_no_thread(path: Path, memory: bool) -> None:
+async def test_statement_that_was_quick_runs_on_the_loop_thread(path: Path, memory: bool) -> None:
     async with Database("sqlite://" if memory else f"sqlite:///{path}") as database:
         threads = watched(database)
         await learn(database, "SELECT here(?)", 1)
@@ -74,7 +74,7 @@ async def test_what_was_quick_in_the_thread_needs_no_thread(path: Path, memory: 
         assert threads == [threading.get_ident()]
 
 
-async def test_what_takes_longer_than_expected_is_done_by_the_thread(path: Path) -> None:
+async def test_statement_that_takes_too_many_steps_runs_on_its_thread(path: Path) -> None:
     async with Database(f"sqlite:///{path}") as database:
         quick_statements = driver_of(database).quick_statements
         await learn(database, COUNT, 10)
@@ -87,7 +87,7 @@ async def test_what_takes_longer_than_expected_is_done_by_the_thread(path: Path)
         assert await rows(database, COUNT, 10) == [(10,)]
 
 
-async def test_the_loop_goes_on_meanwhile(path: Path) -> None:
+async def test_event_loop_runs_while_a_statement_is_rerun_on_its_thread(path: Path) -> None:
     async with Database(f"sqlite:///{path}") as database:
         await learn(database, COUNT, 10)
         long = asyncio.create_task(rows(database, COUNT, 3_000_000))
@@ -99,7 +99,7 @@ async def test_the_loop_goes_on_meanwhile(path: Path) -> None:
         assert await long == [(3_000_000,)]
 
 
-async def test_other_tasks_have_their_turn(path: Path) -> None:
+async def test_other_tasks_get_a_turn_between_quick_statements(path: Path) -> None:
     async with Database(f"sqlite:///{path}") as database:
         ticks = 0
 
@@ -116,7 +116,7 @@ async def test_other_tasks_have_their_turn(path: Path) -> None:
         assert ticks >= 19
 
 
-async def test_other_tasks_have_their_turn_after_what_takes_longer(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_other_tasks_get_a_turn_after_slower_statements(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("orm.database.sqlite.loop_execution.DISK_WAIT_SECONDS", 1.0)  # however the machine is loaded
     async with Database(f"sqlite:///{path}", max_size=1) as database:
         raw = database._backend.pool.acquire_nowait()
@@ -138,7 +138,7 @@ async def test_other_tasks_have_their_turn_after_what_takes_longer(path: Path, m
         assert ticks >= 12
 
 
-async def test_a_write_that_was_given_up_is_done_once(path: Path) -> None:
+async def test_aborted_write_is_executed_once(path: Path) -> None:
     async with Database(f"sqlite:///{path}") as database:
         quick_statements = driver_of(database).quick_statements
         await execute(database, "CREATE TABLE notes (id INTEGER PRIMARY KEY, n INTEGER)")
@@ -153,7 +153,7 @@ async def test_a_write_that_was_given_up_is_done_once(path: Path) -> None:
         assert not quick_statements.is_quick(TOUCH)
 
 
-async def test_in_a_transaction_only_what_cannot_take_long_is_written_here(path: Path) -> None:
+async def test_in_a_transaction_only_bounded_writes_run_on_the_loop_thread(path: Path) -> None:
     """SQLite would end the whole transaction with the statement that takes too long."""
     one = "UPDATE notes SET n = n + 1 WHERE id = ?"
     async with Database(f"sqlite:///{path}") as database:
@@ -169,7 +169,7 @@ async def test_in_a_transaction_only_what_cannot_take_long_is_written_here(path:
         assert await rows(database, "SELECT count(*), min(n), max(n), sum(n) FROM notes") == [(20_000, 1, 2, 20_003)]
 
 
-async def test_an_error_is_that_of_the_statement(path: Path) -> None:
+async def test_failed_statement_on_the_loop_thread_raises_its_error(path: Path) -> None:
     async with Database(f"sqlite:///{path}") as database:
         await execute(database, "CREATE TABLE notes (id INTEGER PRIMARY KEY, n INTEGER)")
         quick_statements = driver_of(database).quick_statements
@@ -187,7 +187,7 @@ async def test_an_error_is_that_of_the_statement(path: Path) -> None:
         assert await rows(database, "SELECT max(id), count(*) FROM notes") == [(10, 11)]
 
 
-async def test_another_process_that_writes_is_waited_for_in_the_thread(path: Path) -> None:
+async def test_write_of_another_process_is_waited_for_on_the_connection_thread(path: Path) -> None:
     async with Database(f"sqlite:///{path}") as database:
         await execute(database, "CREATE TABLE notes (id INTEGER PRIMARY KEY, n INTEGER)")
         for key in range(10):
@@ -213,7 +213,7 @@ async def test_another_process_that_writes_is_waited_for_in_the_thread(path: Pat
         assert await rows(database, "SELECT max(id) FROM notes") == [(11,)]
 
 
-async def test_without_a_write_ahead_log_everything_has_its_thread(path: Path) -> None:
+async def test_without_wal_no_statement_runs_on_the_loop_thread(path: Path) -> None:
     reader = sqlite3.connect(path, isolation_level=None)
     reader.execute("CREATE TABLE notes (id INTEGER PRIMARY KEY)")
     reader.execute("BEGIN")
@@ -226,14 +226,14 @@ async def test_without_a_write_ahead_log_everything_has_its_thread(path: Path) -
     reader.close()
 
 
-async def test_options_that_keep_a_connection_in_its_thread(path: Path) -> None:
+async def test_with_check_same_thread_no_statement_runs_on_the_loop_thread(path: Path) -> None:
     async with Database(f"sqlite:///{path}", check_same_thread=True) as database:
         for value in range(3):
             assert await rows(database, "SELECT ?", value) == [(value,)]
         assert not driver_of(database).quick_statements.is_quick("SELECT ?")
 
 
-async def test_the_log_is_copied_to_the_database_once_in_a_while(path: Path) -> None:
+async def test_wal_is_checkpointed_after_a_number_of_commits(path: Path) -> None:
     async with Database(f"sqlite:///{path}", max_size=1) as database:
         await execute(database, "CREATE TABLE notes (id INTEGER PRIMARY KEY, n INTEGER)")
         for key in range(3 * COMMITS_PER_CHECKPOINT):
@@ -243,7 +243,7 @@ async def test_the_log_is_copied_to_the_database_once_in_a_while(path: Path) -> 
         assert await rows(database, "SELECT count(*) FROM notes") == [(3 * COMMITS_PER_CHECKPOINT,)]
 
 
-async def test_a_statement_does_not_get_longer_by_being_run_again(path: Path) -> None:
+async def test_steps_of_repeated_runs_do_not_add_up(path: Path) -> None:
     """SQLite counts the steps of all its runs together."""
     async with Database(f"sqlite:///{path}") as database:
         await learn(database, COUNT, 200)
@@ -252,7 +252,7 @@ async def test_a_statement_does_not_get_longer_by_being_run_again(path: Path) ->
         assert driver_of(database).quick_statements._on_probation == {}
 
 
-async def test_others_write_while_the_log_is_copied(path: Path) -> None:
+async def test_other_tasks_write_during_a_checkpoint(path: Path) -> None:
     async with Database(f"sqlite:///{path}") as database:
         await execute(database, "CREATE TABLE notes (id INTEGER PRIMARY KEY, n INTEGER)")
         driver = driver_of(database)
