@@ -235,7 +235,7 @@ async def test_source_is_the_line_of_the_program(
     first, second = (query.source for query in queries)
     assert first is not None and second is not None
     assert (first.file, first.line, first.text) == (HERE, expected, "await Album.objects.all()")
-    assert first.function.endswith("test_the_source_is_the_users_line")
+    assert first.function.endswith("test_source_is_the_line_of_the_program")
     assert second.function.endswith("helper") and second.text == "return await Album.objects.count()"
     assert str(first).startswith(f"tests/database/query_log/test_tracking.py:{expected} in ")
 
