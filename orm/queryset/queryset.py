@@ -92,13 +92,15 @@ class QuerySet(ReadMethods[M, R]):
             return self._clone(
                 query.choosing(tuple(Columns.of(part.resolver(), shape, fields, named) for part in query.parts))
             )
-        # As in Django, a named expression is an annotation, which later calls may refer to.
-        annotations = {name: value for name, value in named.items() if _is_annotation(query.info, name, value)}
-        annotated = self._annotated(annotations, selected=True)._query
-        resolver = annotated.resolver()
-        columns = Columns.of(resolver, shape, fields, {**named, **{name: F(name) for name in annotations}})
-        grouping = groups_for(annotated, [term for term in columns.terms if not isinstance(term, AnnotationTerm)])
-        return self._clone(annotated.with_joins(resolver.joins, projection=columns, **grouping))
+        if named:
+            # As in Django, a named expression is an annotation, which later calls may refer to.
+            annotations = {name: value for name, value in named.items() if _is_annotation(query.info, name, value)}
+            named = {**named, **{name: F(name) for name in annotations}}
+            query = self._annotated(annotations, selected=True)._query
+        resolver = query.resolver()
+        columns = Columns.of(resolver, shape, fields, named)
+        grouping = groups_for(query, [term for term in columns.terms if not isinstance(term, AnnotationTerm)])
+        return self._clone(query.with_joins(resolver.joins, projection=columns, **grouping))
 
     def dates(self, field: str, kind: str, order: Literal["ASC", "DESC"] = "ASC") -> QuerySet[M, datetime.date]:
         """The distinct years, months, weeks or days (`kind`) of the field, as their first dates; NULLs are skipped."""

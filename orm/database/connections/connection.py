@@ -16,7 +16,7 @@ from orm.database.connections.errors import connecting, translating
 from orm.database.connections.pool import Pool
 from orm.database.connections.transactions import Options, SQLTransaction, Transaction
 from orm.database.query_log.events import QueryLog, count_round_trip
-from orm.exceptions import InterfaceError
+from orm.exceptions import ConnectionLost, InterfaceError, TransactionError
 from orm.utils.row_batches import RowReader
 
 if TYPE_CHECKING:
@@ -98,6 +98,10 @@ class ManagedConnection(ConnectionBackend):
 
     manager: ManagedBackend
     dirty = False
+    has_transaction = False
+    """Whether a transaction is open, as far as the program knows."""
+    ended_by: BaseException | None = None
+    """The error after which the server has ended that transaction: nothing more may run in it."""
     iterates_with_driver = False  # whether `iterate` reads through the ORM's driver, which counts its round trips
     _connection: Any
     _compiled: tuple[Any, ...]
@@ -110,8 +114,38 @@ class ManagedConnection(ConnectionBackend):
 
     async def run(self, sql: str) -> None:
         """Run a statement that begins or ends a transaction or a savepoint."""
-        with self.manager.log.timer(sql, ()), translating:
-            await self.manager.driver.execute(self._connection, sql, ())
+        try:
+            with self.manager.log.timer(sql, ()), translating:
+                await self.manager.driver.execute(self._connection, sql, ())
+        except BaseException as error:
+            self.note_failure(error)
+            raise
+
+    def transaction_began(self) -> None:
+        """Note that a transaction is open from here on."""
+        self.has_transaction, self.ended_by = True, None
+
+    def transaction_ended(self) -> None:
+        """Note that no transaction is open any more."""
+        self.has_transaction, self.ended_by = False, None
+
+    def check_transaction(self) -> None:
+        """Raise `TransactionError` if the server has ended the open transaction, or lost it."""
+        if self.ended_by is not None:
+            reason = f"{type(self.ended_by).__name__}: {self.ended_by}".removesuffix(": ")
+            raise TransactionError(
+                f"the server has rolled all of this transaction back after an earlier error ({reason}): leave every "
+                "block of it, and run it again from its beginning"
+            ) from self.ended_by
+
+    def note_failure(self, error: BaseException) -> None:
+        """Note that a statement has failed, which may have ended the open transaction."""
+        if self.has_transaction and self.ended_by is None and self.has_ended_transaction(error):
+            self.ended_by = error
+
+    def has_ended_transaction(self, error: BaseException) -> bool:
+        """Whether the server keeps nothing of the open transaction after this error."""
+        return isinstance(error, ConnectionLost)
 
     def acquire_nowait(self) -> bool:
         """Check a connection out of the pool if one is idle. Returns whether there was one."""
@@ -163,6 +197,7 @@ class ManagedConnection(ConnectionBackend):
 
     async def iterate(self, query: ClauseElement) -> AsyncGenerator[Any, None]:
         """The rows, one by one."""
+        self.check_transaction()
         sql, args = self._prepare(query)
         rows = 0
         with self.manager.log.timer(sql, args) as timer, translating:
@@ -181,11 +216,16 @@ class ManagedConnection(ConnectionBackend):
     async def _run_logged(
         self, query: ClauseElement, call: Callable[[Any], Awaitable[ResultT]], count: Callable[[ResultT], int | None]
     ) -> ResultT:
+        self.check_transaction()
         sql, args = self._prepare(query)
-        with self.manager.log.timer(sql, args) as timer, translating:
-            result = await self.run_in_order(sql, lambda: call(query))
-            timer.rows = count(result)
-            return result
+        try:
+            with self.manager.log.timer(sql, args) as timer, translating:
+                result = await self.run_in_order(sql, lambda: call(query))
+                timer.rows = count(result)
+                return result
+        except BaseException as error:
+            self.note_failure(error)
+            raise
 
     def _prepare(self, query: ClauseElement) -> tuple[str, Sequence[Any]]:
         self._compiled = super()._compile(query)  # type: ignore[misc]

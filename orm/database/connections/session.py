@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import databases
 import databases.core
 
+from orm.database.connections.connection import ManagedConnection
 from orm.database.connections.database_state import state_of
 from orm.database.connections.driver import Outcome
 from orm.database.connections.errors import translating
@@ -26,7 +27,7 @@ class Session:
     ...     rows = await session.fetch("SELECT name FROM albums WHERE id = $1", [1])
     """
 
-    __slots__ = ("_connection", "_database", "_driver", "_is_plain", "_lock", "_log", "_raw")
+    __slots__ = ("_connection", "_database", "_driver", "_is_plain", "_lock", "_log", "_managed", "_raw")
 
     def __init__(self, database: databases.Database) -> None:
         self._database = database
@@ -47,6 +48,7 @@ class Session:
         self._lock = connection._query_lock
         # Not `raw_connection`: that marks the connection as handed to the user, who may leave state on it.
         self._raw: Any = connection._connection._connection
+        self._managed: ManagedConnection | None = None if is_plain else connection._connection
         if is_plain:
             try:
                 with translating:
@@ -96,11 +98,12 @@ class Session:
         """The rows of each of several queries, from one state of the database, in one round trip."""
         sql = ";\n".join(sql for sql, _ in statements)
         args = [value for _, values in statements for value in values]
-        async with self._lock:
-            with self._log.timer(sql, args) as timer, translating:
-                results = await self._driver.fetch_together(self._raw, statements)
-                timer.rows = sum(len(rows) for rows in results)
-                return results
+        return await self._run(
+            lambda raw, *_: self._driver.fetch_together(raw, statements),
+            lambda results: sum(map(len, results)),
+            sql,
+            args,
+        )
 
     async def fetch_named(self, sql: str, args: Sequence[Any] = ()) -> tuple[Sequence[str], Sequence[Any]]:
         """The names of the columns, and the rows, of a statement that the ORM did not write."""
@@ -121,6 +124,8 @@ class Session:
             timer.rows = 0
             async with self._connection:
                 async with self._lock:
+                    if self._managed is not None:
+                        self._managed.check_transaction()
                     with translating:
                         rows = await self._driver.stream(self._raw, sql, args, in_transaction=self.in_transaction)
                 try:
@@ -146,15 +151,22 @@ class Session:
         args: Sequence[Any],
         *more: Any,
     ) -> ResultT:
-        log = self._log
+        log, managed = self._log, self._managed
         async with self._lock:
-            if not log.active and not open_trackers:
-                with translating:
-                    return await call(self._raw, sql, args, *more)
-            with log.timer(sql, args) as timer, translating:
-                result = await call(self._raw, sql, args, *more)
-                timer.rows = count_rows(result)
-                return result
+            if managed is not None and managed.ended_by is not None:
+                managed.check_transaction()
+            try:
+                if not log.active and not open_trackers:
+                    with translating:
+                        return await call(self._raw, sql, args, *more)
+                with log.timer(sql, args) as timer, translating:
+                    result = await call(self._raw, sql, args, *more)
+                    timer.rows = count_rows(result)
+                    return result
+            except BaseException as error:
+                if managed is not None:
+                    managed.note_failure(error)
+                raise
 
 
 def _rows_matched(outcome: Outcome) -> int | None:

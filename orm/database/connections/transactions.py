@@ -67,7 +67,9 @@ class SQLTransaction(TransactionBackend):
         options = read_options(extra_options) if extra_options else NO_OPTIONS
         if is_root:
             await self._connection.begin(options)
+            self._connection.transaction_began()
             return
+        self._connection.check_transaction()
         if options != NO_OPTIONS:
             raise TransactionError("isolation, readonly and deferrable belong to the outermost transaction")
         savepoint = f"orm_{next(_savepoint_numbers)}"
@@ -77,8 +79,18 @@ class SQLTransaction(TransactionBackend):
     async def commit(self) -> None:
         """Commit. If that fails, the work is rolled back before the error is raised."""
         if self._savepoint is None:
-            await self._connection.commit()
+            try:
+                self._connection.check_transaction()
+            except TransactionError:
+                with contextlib.suppress(ConnectionLost):
+                    await self.rollback()
+                raise
+            try:
+                await self._connection.commit()
+            finally:
+                self._connection.transaction_ended()
             return
+        self._connection.check_transaction()
         try:
             await self._connection.run(f"RELEASE SAVEPOINT {self._savepoint}")
         except TransactionError:
@@ -88,8 +100,11 @@ class SQLTransaction(TransactionBackend):
     async def rollback(self) -> None:
         """Roll back."""
         if self._savepoint is None:
-            await self._connection.rollback()
-        else:
+            try:
+                await self._connection.rollback()
+            finally:
+                self._connection.transaction_ended()
+        elif self._connection.ended_by is None:
             await self._connection.run(f"ROLLBACK TO SAVEPOINT {self._savepoint}")
 
 

@@ -12,7 +12,7 @@ from orm.database.connections.driver import CursorStream
 from orm.database.connections.pool import Pool
 from orm.database.connections.transactions import Options
 from orm.database.mysql.driver import MySQLDriver, connection_settings
-from orm.exceptions import NotSupportedError
+from orm.exceptions import Deadlock, NotSupportedError
 
 ResultT = TypeVar("ResultT")
 
@@ -106,6 +106,10 @@ class MySQLConnection(ManagedConnection):
         if options.isolation:
             await self.run(f"SET TRANSACTION ISOLATION LEVEL {options.isolation}")
         await self.run("START TRANSACTION READ ONLY" if options.readonly else "START TRANSACTION")
+
+    def has_ended_transaction(self, error: BaseException) -> bool:
+        """InnoDB rolls the whole transaction of a deadlock's victim back, not only to the last savepoint."""
+        return isinstance(error, Deadlock) or super().has_ended_transaction(error)
 
     async def run_in_order(self, sql: str, call: Callable[[], Awaitable[ResultT]]) -> ResultT:
         """Run `call`, the driver's call that sends `sql`, once the rows of a running query are read."""

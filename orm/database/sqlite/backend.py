@@ -278,6 +278,10 @@ class SQLiteConnection(ManagedConnection, _SingleTripExecute):
             if not started:
                 self._release_writer_lock()
 
+    def has_ended_transaction(self, error: BaseException) -> bool:
+        """SQLite rolls the transaction of some failed statements back: a full disk, a write that was interrupted."""
+        return not self._connection.in_transaction or super().has_ended_transaction(error)
+
     async def commit(self) -> None:
         """Commit the outermost transaction. If that fails, SQLite keeps it open: then it is rolled back."""
         try:
