@@ -1,4 +1,4 @@
-"""Counts the calls that reach the real drivers, whoever makes them: the measure that the ORM's own is held against."""
+"""Counts the calls that reach the real drivers, whatever makes them, to check the ORM's counts against."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from orm.database.sqlite.driver import ORMConnection
 
 
 class RoundTrips:
-    """Calls of a driver that go to the server; on SQLite to the connection's thread, or to the library from this one.
+    """Calls of a driver that go to the server; on SQLite to the connection's thread, or to the library on this one.
 
     Attributes:
-        calls: what each was, in their order: a method's name and its SQL, where it has one.
+        calls: The name of each method called, in order, with the SQL if there is any.
     """
 
     def __init__(self) -> None:
@@ -30,11 +30,11 @@ class RoundTrips:
 
     @property
     def count(self) -> int:
-        """How many there were."""
+        """The number of calls."""
         return len(self.calls)
 
     def counting(self, name: str, original: Callable[..., Any]) -> Callable[..., Any]:
-        """A driver's method `original` that is counted, unless its connection is just being opened."""
+        """A wrapper of a driver's method that counts its calls, except on connections that are being opened."""
 
         def call(connection: Any, *args: Any, **options: Any) -> Any:
             if id(connection) not in self._opening:
@@ -44,7 +44,7 @@ class RoundTrips:
         return call
 
     def opening(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        """A driver's method `original` that opens a connection, whose own statements are not counted."""
+        """A wrapper of a driver's method that opens a connection, whose statements are not counted meanwhile."""
 
         async def call(connection: Any, *args: Any, **options: Any) -> Any:
             self._opening.add(id(connection))
@@ -56,7 +56,7 @@ class RoundTrips:
         return call
 
     def hopping(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        """aiosqlite's way to its thread, counted unless it goes to close the connection."""
+        """A wrapper of the method that hands calls to aiosqlite's thread, which counts all but closing."""
 
         def call(connection: Any, function: Any, *args: Any, **options: Any) -> Any:
             if function != connection._conn.close:
@@ -66,7 +66,7 @@ class RoundTrips:
         return call
 
     def here(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        """SQLite's `execute`, counted in this thread, unless it only asks or sets how the connection works."""
+        """A wrapper of SQLite's `execute` that counts its calls on this thread, except for PRAGMAs and query plans."""
         this = threading.get_ident()
 
         def call(connection: Any, sql: str, *args: Any) -> Any:
@@ -83,7 +83,7 @@ def counted_round_trips() -> Iterator[RoundTrips]:
 
     Opening and closing connections is not counted.
     """
-    found = RoundTrips()
+    round_trips = RoundTrips()
     prepared = asyncpg.prepared_stmt.PreparedStatement
     counted = [
         *(
@@ -93,7 +93,7 @@ def counted_round_trips() -> Iterator[RoundTrips]:
         *((prepared, name) for name in ("fetch", "fetchrow", "fetchval", "executemany")),
         (aiomysql.Connection, "query"),
         (asyncmy.connection.Connection, "query"),
-        # It is prepared on the first use of a connection, which no more counts than asyncpg's doing so.
+        # The first use on a connection prepares the statement, which is not counted, as asyncpg's is not.
         (asyncmy.connection.PreparedStatement, "_execute_cursor"),
     ]
     with ExitStack() as stack:
@@ -102,9 +102,9 @@ def counted_round_trips() -> Iterator[RoundTrips]:
             stack.enter_context(mock.patch.object(owner, name, replacement))
 
         for owner, name in counted:
-            replace(owner, name, found.counting(name, getattr(owner, name)))
-        replace(aiosqlite.Connection, "_execute", found.hopping(aiosqlite.Connection._execute))
-        replace(ORMConnection, "execute", found.here(ORMConnection.execute))
-        replace(aiomysql.Connection, "_connect", found.opening(aiomysql.Connection._connect))
-        replace(asyncmy.connection.Connection, "connect", found.opening(asyncmy.connection.Connection.connect))
-        yield found
+            replace(owner, name, round_trips.counting(name, getattr(owner, name)))
+        replace(aiosqlite.Connection, "_execute", round_trips.hopping(aiosqlite.Connection._execute))
+        replace(ORMConnection, "execute", round_trips.here(ORMConnection.execute))
+        replace(aiomysql.Connection, "_connect", round_trips.opening(aiomysql.Connection._connect))
+        replace(asyncmy.connection.Connection, "connect", round_trips.opening(asyncmy.connection.Connection.connect))
+        yield round_trips

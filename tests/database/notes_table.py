@@ -1,4 +1,4 @@
-"""A table to try things on, and SQL written once for all drivers."""
+"""A table for tests, and SQL that is written once for all drivers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from orm.database.connections.session import Session
 
 
 def native(database: databases.Database, sql: str) -> str:
-    """SQL with `?` placeholders in the spelling of the database's driver."""
+    """SQL with `?` placeholders, with the placeholders of the database's driver."""
     dialect = database.url.dialect
     if dialect == "sqlite":
         return sql
@@ -29,13 +29,13 @@ async def fetch(database: databases.Database, sql: str, *args: Any) -> list[tupl
 
 
 async def execute(database: databases.Database, sql: str, *args: Any) -> Outcome:
-    """Run a statement without rows."""
+    """Execute a statement without rows."""
     async with Session(database) as session:
         return await session.execute(native(database, sql), args)
 
 
 async def create_notes(database: databases.Database, count: int = 0) -> None:
-    """Make the table `notes`, with `count` rows whose views are their ids."""
+    """Create the table `notes`, with `count` rows whose views are their ids."""
     key = {
         "sqlite": "INTEGER PRIMARY KEY",
         "postgresql": "SERIAL PRIMARY KEY",
@@ -56,5 +56,5 @@ async def add_note(database: databases.Database, text: str) -> Outcome:
 
 
 async def texts(database: databases.Database) -> list[str]:
-    """The texts of all rows, in the order they were made."""
+    """The texts of all rows, in the order of their ids."""
     return [row[0] for row in await fetch(database, "SELECT text FROM notes ORDER BY id")]

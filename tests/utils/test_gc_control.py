@@ -1,4 +1,4 @@
-"""The garbage collector waits while many objects are made, and only then."""
+"""The garbage collector is paused while many objects are created, and only then."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_collector_that_was_disabled_stays_disabled() -> None:
 
 
 class Node:
-    """Points at itself, so that only the collector frees it."""
+    """References itself, so that only the collector frees it."""
 
     def __init__(self, size: int) -> None:
         self.itself = self
@@ -59,7 +59,7 @@ def fifth_of_growth() -> int:
 
 
 def test_garbage_among_promoted_objects_is_collected() -> None:
-    """Many loads one after the other begin the collector's own counts anew each time."""
+    """Each of many loads resets the collector's counts."""
     collect_if_grown()
     nodes: weakref.WeakSet[Node] = weakref.WeakSet()
     size = fifth_of_growth()

@@ -20,7 +20,7 @@ MANY = "SELECT n, 'name ' || n, n * 2 FROM generate_series(1, 300000) n"
 
 @contextmanager
 def full_collections() -> Iterator[list[int]]:
-    """Each time that the collector looks through everything, while the block runs."""
+    """An item for each full collection while the block runs."""
     found: list[int] = []
 
     def see(phase: str, info: dict[str, int]) -> None:

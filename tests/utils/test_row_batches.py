@@ -1,4 +1,4 @@
-"""Large results, whose rows are read piece by piece as they come."""
+"""Large results, whose rows become objects in batches while they arrive."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SQL = "SELECT id FROM piecemeal ORDER BY id"
 
 @pytest.fixture
 async def rows(database: Database, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Database]:
-    """A table of a hundred rows, in a world where forty are many."""
+    """A table of a hundred rows, with batches of forty."""
     for module in ("orm.utils.row_batches", "orm.database.sqlite.driver", "orm.database.mysql.driver"):
         monkeypatch.setattr(f"{module}.BATCH_ROWS", BATCH_ROWS)
     monkeypatch.setattr("orm.database.sqlite.backend.MIN_OBJECTS", BATCH_ROWS)
@@ -42,14 +42,14 @@ async def rows(database: Database, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
     yield database
 
 
-def places(database: Database) -> list[AbstractAsyncContextManager[Any]]:
-    """Where a statement may run."""
+def contexts(database: Database) -> list[AbstractAsyncContextManager[Any]]:
+    """The contexts in which a statement may run: none, a transaction, a connection."""
     return [nullcontext(), database.transaction(), database.connection()]
 
 
 async def test_large_result_keeps_the_order_of_its_rows(rows: Database) -> None:
-    for display_name in places(rows):
-        async with display_name:
+    for context in contexts(rows):
+        async with context:
             for _ in range(3):
                 assert [row.data for row in await Row.objects.order_by("id")] == [[n] for n in range(100)]
             assert len(await Row.objects.filter(id__gt=30)) == 70
@@ -57,19 +57,19 @@ async def test_large_result_keeps_the_order_of_its_rows(rows: Database) -> None:
 
 
 async def test_fetch_objects_reads_a_large_result_in_batches(rows: Database) -> None:
-    for display_name in places(rows):
-        pieces: list[int] = []
+    for context in contexts(rows):
+        batch_sizes: list[int] = []
 
-        def read(found: Sequence[Any], pieces: list[int] = pieces) -> list[Any]:
-            pieces.append(len(found))
+        def read(found: Sequence[Any], batch_sizes: list[int] = batch_sizes) -> list[Any]:
+            batch_sizes.append(len(found))
             return [row[0] for row in found]
 
-        async with display_name:
+        async with context:
             for _ in range(2):
-                pieces.clear()
+                batch_sizes.clear()
                 found = await fetch_objects(rows, SQL, (), read)
                 assert found == list(range(1, 101)) and type(found) is list
-            assert pieces == [40, 40, 20]
+            assert batch_sizes == [40, 40, 20]
 
 
 async def test_reader_that_fails_leaves_a_usable_connection(rows: Database) -> None:
@@ -78,8 +78,8 @@ async def test_reader_that_fails_leaves_a_usable_connection(rows: Database) -> N
             raise ValueError("no more")
         return list(found)
 
-    for display_name in places(rows):
-        async with display_name:
+    for context in contexts(rows):
+        async with context:
             for _ in range(2):
                 with pytest.raises(ValueError, match="no more"):
                     await fetch_objects(rows, SQL, (), read)

@@ -1,1 +1,1 @@
-"""Tests of databases, pools, sessions, transactions and what runs at a commit."""
+"""Tests of databases, pools, sessions, transactions and functions that run after a commit."""

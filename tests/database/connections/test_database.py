@@ -1,4 +1,4 @@
-"""`orm.Database`: connecting, memory, records, hooks, what is left on connections, and event loops."""
+"""`orm.Database`: connecting, databases in memory, records, hooks, state left on connections, and event loops."""
 
 from __future__ import annotations
 

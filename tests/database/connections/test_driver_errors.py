@@ -1,4 +1,4 @@
-"""Driver errors come out as ours and the driver's at once."""
+"""Driver errors are raised as classes that are both the ORM's and the driver's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What waits for a commit: when it runs, in which order, and what its failure leaves."""
+"""Functions registered with `on_commit()`: when they run, in which order, and what happens if one fails."""
 
 from __future__ import annotations
 

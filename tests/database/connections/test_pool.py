@@ -1,4 +1,4 @@
-"""The pool: who gets a connection, in which order, and that none is lost when a task is cancelled."""
+"""The connection pool: the order of waiters, limits, and that no connection is lost when a task is cancelled."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Connection:
-    """One of the pool's, by the order of making."""
+    """A connection with its number in the order of opening."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -25,7 +25,7 @@ class Connection:
 
 
 class Maker:
-    """Makes and closes connections, and remembers them."""
+    """Opens and closes connections, and records them."""
 
     def __init__(self) -> None:
         self.made: list[Connection] = []
@@ -45,8 +45,8 @@ class Maker:
         )
 
 
-async def settle() -> None:
-    """Let every task that can go on do so."""
+async def run_ready_tasks() -> None:
+    """Let every task run that can."""
     for _ in range(5):
         await asyncio.sleep(0)
 
@@ -87,7 +87,7 @@ async def test_waiters_get_connections_in_their_order() -> None:
         assert pool.release_nowait(connection)
 
     tasks = [asyncio.create_task(work(number)) for number in range(5)]
-    await settle()
+    await run_ready_tasks()
     assert pool.acquire_nowait() is None
     pool.release_nowait(first)
     assert pool.acquire_nowait() is None, "the connection is on its way to the one who waited first"
@@ -101,7 +101,7 @@ async def test_cancelled_waiter_leaves_the_line() -> None:
     pool = maker.pool(1)
     first = await pool.acquire()
     waiting = asyncio.create_task(pool.acquire())
-    await settle()
+    await run_ready_tasks()
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
     pool.release_nowait(first)
@@ -114,7 +114,7 @@ async def test_waiter_cancelled_after_being_served_passes_its_connection_on(usab
     pool = maker.pool(1)
     first = await pool.acquire()
     served, behind = (asyncio.create_task(pool.acquire()) for _ in range(2))
-    await settle()
+    await run_ready_tasks()
     if usable:
         assert pool.release_nowait(first)
     else:
@@ -137,7 +137,7 @@ async def test_acquire_raises_after_acquire_timeout() -> None:
 
 
 async def slow(database: Database) -> object:
-    """A statement that takes a while, if nothing interrupts it."""
+    """Run a statement that takes long unless it is interrupted."""
     text = {
         "sqlite": "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 100000000) "
         "SELECT max(i) FROM n",
@@ -150,7 +150,7 @@ async def slow(database: Database) -> object:
 
 
 async def stopped(work: Callable[[], Awaitable[object]], passes: int) -> None:
-    """Cancel the work after so many turns of the event loop."""
+    """Cancel the work after so many iterations of the event loop."""
     task = asyncio.ensure_future(work())
     for _ in range(passes):
         await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""Transactions: nesting, options, failures, cancellation and the scope that rolls back."""
+"""Transactions: nesting, options, failures, cancellation and the `force_rollback` scope."""
 
 from __future__ import annotations
 

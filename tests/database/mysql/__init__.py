@@ -1,1 +1,1 @@
-"""Tests of what is particular to MySQL and MariaDB."""
+"""Tests for MySQL and MariaDB alone."""

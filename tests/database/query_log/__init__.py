@@ -1,1 +1,1 @@
-"""Tests of the statement log and what counts in it."""
+"""Tests of the statement log and of what counts statements."""

@@ -1,1 +1,1 @@
-"""Tests of what is particular to SQLite."""
+"""Tests for SQLite alone."""

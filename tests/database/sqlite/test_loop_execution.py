@@ -1,4 +1,4 @@
-"""Statements of SQLite that run in the event loop's thread, because they are over before another could be asked."""
+"""Quick statements of SQLite, which run on the event loop's thread."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def learn(database: Database, sql: str, *args: Any) -> None:
 
 
 def watched(database: Database) -> list[int]:
-    """The threads that `SELECT here(…)` runs in, on the connection that is free."""
+    """The threads that `SELECT here(…)` runs on, with the connection that is idle now."""
     threads: list[int] = []
 
     def here(value: int) -> int:
@@ -80,7 +80,7 @@ async def test_statement_that_takes_too_many_steps_runs_on_its_thread(path: Path
         await learn(database, COUNT, 10)
         assert await rows(database, COUNT, 1_000_000) == [(1_000_000,)]
         assert not quick_statements.is_quick(COUNT)
-        for _ in range(PROBATION_RUNS):  # or it would be begun here and done there, time and again
+        for _ in range(PROBATION_RUNS):  # or it would be aborted and run again each time
             assert await rows(database, COUNT, 10) == [(10,)]
             assert not quick_statements.is_quick(COUNT)
         await learn(database, COUNT, 10)
@@ -117,7 +117,7 @@ async def test_other_tasks_get_a_turn_between_quick_statements(path: Path) -> No
 
 
 async def test_other_tasks_get_a_turn_after_slower_statements(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orm.database.sqlite.loop_execution.DISK_WAIT_SECONDS", 1.0)  # however the machine is loaded
+    monkeypatch.setattr("orm.database.sqlite.loop_execution.DISK_WAIT_SECONDS", 1.0)  # on a busy machine
     async with Database(f"sqlite:///{path}", max_size=1) as database:
         raw = database._backend.pool.acquire_nowait()
         raw._conn.create_function("wait", 0, lambda: time.sleep(0.0005))
@@ -154,7 +154,7 @@ async def test_aborted_write_is_executed_once(path: Path) -> None:
 
 
 async def test_in_a_transaction_only_bounded_writes_run_on_the_loop_thread(path: Path) -> None:
-    """SQLite would end the whole transaction with the statement that takes too long."""
+    """Aborting a statement would abort the transaction."""
     one = "UPDATE notes SET n = n + 1 WHERE id = ?"
     async with Database(f"sqlite:///{path}") as database:
         await execute(database, "CREATE TABLE notes (id INTEGER PRIMARY KEY, n INTEGER)")
@@ -244,7 +244,7 @@ async def test_wal_is_checkpointed_after_a_number_of_commits(path: Path) -> None
 
 
 async def test_steps_of_repeated_runs_do_not_add_up(path: Path) -> None:
-    """SQLite counts the steps of all its runs together."""
+    """SQLite's step counter carries over between runs."""
     async with Database(f"sqlite:///{path}") as database:
         await learn(database, COUNT, 200)
         for _ in range(PROBATION_RUNS):
