@@ -40,55 +40,57 @@ def options() -> argparse.Namespace:
 
 def main() -> None:
     """Measure one database after the other; write JSON, tables and charts."""
-    given = options()
-    wanted = [name for name in given.operations.split(",") if name]
-    subjects = [name for name in given.subjects.split(",") if name]
+    arguments = options()
+    wanted = [name for name in arguments.operations.split(",") if name]
+    subjects = [name for name in arguments.subjects.split(",") if name]
     if not subjects:
-        subjects = [name for name in environments.SUBJECTS if not (given.quick and name in QUICK_LEAVES_OUT)]
+        subjects = [name for name in environments.SUBJECTS if not (arguments.quick and name in QUICK_LEAVES_OUT)]
     if "raw" not in subjects:
         subjects.insert(0, "raw")  # the others are compared with it
-    results: Path = given.results or (given.environments if given.quick else DOCS)
+    results: Path = arguments.results or (arguments.environments if arguments.quick else DOCS)
     results.mkdir(parents=True, exist_ok=True)
-    given.environments.mkdir(parents=True, exist_ok=True)
-    log = given.environments / "run.log"
+    arguments.environments.mkdir(parents=True, exist_ok=True)
+    log = arguments.environments / "run.log"
     log.write_text("")
 
     pythons: dict[str, Path] = {}
     not_installed: dict[str, str] = {}
     for name in subjects:
         try:
-            pythons[name] = environments.python_of(name, given.environments.absolute())
+            pythons[name] = environments.python_of(name, arguments.environments.absolute())
         except environments.NotInstalled as error:
             not_installed[name] = str(error)
             print(f"    {name} is left out: {error}")
 
-    found: dict[str, Any] = {
+    summary: dict[str, Any] = {
         "machine": machine(),
-        "quick": given.quick,
-        "defaults": given.defaults,
+        "quick": arguments.quick,
+        "defaults": arguments.defaults,
         "not_installed": not_installed,
         "databases": {},
     }
-    kinds = given.databases.split(",")
-    name = "-".join(["results", *(["defaults"] if given.defaults else []), *(["quick"] if given.quick else [])])
+    kinds = arguments.databases.split(",")
+    name = "-".join(["results", *(["defaults"] if arguments.defaults else []), *(["quick"] if arguments.quick else [])])
     written: list[Path] = []
     began = time.monotonic()
     servers = Servers(lambda text: print(f"    {text}"))
     try:
         for i, kind in enumerate(kinds):
             # Quick: what is left of two minutes is shared by the databases that are left.
-            seconds = (110 - (time.monotonic() - began)) / (len(kinds) - i) if given.quick else 1e9
+            seconds = (110 - (time.monotonic() - began)) / (len(kinds) - i) if arguments.quick else 1e9
             try:
-                found["databases"][kind] = run(kind, pythons, wanted, given, servers, log, seconds, service=i == 0)
+                summary["databases"][kind] = run(
+                    kind, pythons, wanted, arguments, servers, log, seconds, service=i == 0
+                )
             except ServerUnavailable as error:
                 print(f"    {kind} is left out: {error}")
                 continue
             # Hours of work should not be lost to what goes wrong with the next one.
-            (results / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
-            written = report.write(found, results, name)
+            (results / f"{name}.json").write_text(json.dumps(summary, indent=1) + "\n")
+            written = report.write(summary, results, name)
     finally:
         servers.close()
-    if not found["databases"]:
+    if not summary["databases"]:
         raise SystemExit("No database could be measured.")
     print((results / f"{name}.md").read_text())
     print(f"==> Written: {', '.join(map(str, written))}. What the subjects printed: {log}")
@@ -98,7 +100,7 @@ def run(
     kind: str,
     pythons: dict[str, Path],
     wanted: list[str],
-    given: argparse.Namespace,
+    arguments: argparse.Namespace,
     servers: Servers,
     log: Path,
     seconds: float,
@@ -109,12 +111,12 @@ def run(
     operations = [
         operation
         for operation in OPERATIONS
-        if (operation.name in wanted if wanted else not (given.quick and operation.full_only))
+        if (operation.name in wanted if wanted else not (arguments.quick and operation.full_only))
     ]
-    with_service = "service" in wanted if wanted else service or not given.quick
+    with_service = "service" in wanted if wanted else service or not arguments.quick
     events = 1_000_000 if any(operation.name == "stream" for operation in operations) else 0
     print(f"==> {kind}: filling the databases", flush=True)
-    stage = STAGES[kind](servers, tuned=not given.defaults, posts=4 if given.quick else 20, events=events)
+    stage = STAGES[kind](servers, tuned=not arguments.defaults, posts=4 if arguments.quick else 20, events=events)
     targets: list[Target] = []
     running: list[Subject] = []
     missing: dict[str, Any] = {}
@@ -134,8 +136,8 @@ def run(
                 running.remove(subject)
                 subject.stop()
         print(f"==> {kind}: comparing results", flush=True)
-        service_seconds = 0.5 if given.quick else 8.0
-        serving = running[:QUICK_SERVICES] if given.quick else running
+        service_seconds = 0.5 if arguments.quick else 8.0
+        serving = running[:QUICK_SERVICES] if arguments.quick else running
         # A subject's service takes about three seconds to start and stop.
         until = began + seconds - ((service_seconds + 3) * len(serving) if with_service else 0)
         checked = []
@@ -144,8 +146,8 @@ def run(
                 check(stage, running, operation)
                 checked.append(operation)
         print(f"==> {kind}: measuring", flush=True)
-        rounds = given.rounds or (2 if given.quick else 10)
-        results = measure(stage, running, checked, rounds=rounds, until=until, share=0.05 if given.quick else 5.0)
+        rounds = arguments.rounds or (2 if arguments.quick else 10)
+        results = measure(stage, running, checked, rounds=rounds, until=until, share=0.05 if arguments.quick else 5.0)
         served: dict[str, Any] = {}
         versions = {subject.name: subject.versions for subject in running}
         for subject in running:
@@ -153,7 +155,7 @@ def run(
         if with_service:
             print(f"==> {kind}: the web service", flush=True)
             served = measure_service(
-                stage, serving, pythons, log, rounds=1 if given.quick else 2, seconds=service_seconds
+                stage, serving, pythons, log, rounds=1 if arguments.quick else 2, seconds=service_seconds
             )
         missing |= {subject.name: subject.missing for subject in running if subject.missing}
     finally:

@@ -50,21 +50,21 @@ first_post.user_id = None
 
 def make_users(rows: Sequence[Any]) -> list[Any]:
     """Users of rows."""
-    found: list[Any] = list(map(User.__new__, repeat(User, len(rows))))
-    for (key, name, email, age, active, created), user in zip(rows, found, strict=True):
+    instances: list[Any] = list(map(User.__new__, repeat(User, len(rows))))
+    for (key, name, email, age, active, created), user in zip(rows, instances, strict=True):
         user.id = key
         user.name = name
         user.email = email
         user.age = age
         user.is_active = active == 1 if TEXT else active
         user.created_at = datetime.fromisoformat(created) if TEXT else created
-    return found
+    return instances
 
 
 def make_posts(rows: Sequence[Any], posts_of: dict[int, list[Any]]) -> None:
     """Posts of rows, in the lists of their users."""
-    found: list[Any] = list(map(Post.__new__, repeat(Post, len(rows))))
-    for (key, title, content, views, created, owner), post in zip(rows, found, strict=True):
+    instances: list[Any] = list(map(Post.__new__, repeat(Post, len(rows))))
+    for (key, title, content, views, created, owner), post in zip(rows, instances, strict=True):
         post.id = key
         post.title = title
         post.content = content
@@ -124,12 +124,12 @@ async def main(arguments: list[str] | None = None) -> None:
         await subject.connect()
         for operation, times in (("filter_many", 20), ("prefetch", 1), ("values", 1)):
             ways = {"driver": driver, "by hand": ByHand(driver), "orm": subject}
-            found: dict[str, list[float]] = {name: [] for name in ways}
+            timings: dict[str, list[float]] = {name: [] for name in ways}
             for _ in range(rounds):
                 for name, way in ways.items():
                     for _ in range(times):
-                        found[name].append(await taken(getattr(way, operation), collecting=name != "by hand"))
-            medians = {name: statistics.median(of) for name, of in found.items()}
+                        timings[name].append(await taken(getattr(way, operation), collecting=name != "by hand"))
+            medians = {name: statistics.median(of) for name, of in timings.items()}
             shown = (f"{name} {median:.2f} ({median / medians['driver']:.2f})" for name, median in medians.items())
             print(f"{KIND}, {operation}:", "  ".join(shown), flush=True)
     finally:

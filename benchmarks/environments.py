@@ -22,8 +22,8 @@ def requirements(subject: str) -> list[str]:
     """`REQUIRES` of the subject's file, which is not imported: what it imports may not be there yet."""
     for statement in ast.parse((PEERS / f"{subject}.py").read_text()).body:
         if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "REQUIRES":
-            found: list[str] = ast.literal_eval(statement.value)
-            return found
+            value: list[str] = ast.literal_eval(statement.value)
+            return value
     raise ValueError(f"peers/{subject}.py has no REQUIRES")
 
 

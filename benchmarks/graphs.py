@@ -169,8 +169,8 @@ async def measure(ways: dict[str, Way], rounds: int, server: Path | None) -> dic
     """Seconds of each way in each round: of the clock, and of the processors."""
 
     def busy() -> float:
-        there = 0.0 if server is None else int(server.read_text().split()[0]) / 1e9
-        return time.process_time() + there
+        server_seconds = 0.0 if server is None else int(server.read_text().split()[0]) / 1e9
+        return time.process_time() + server_seconds
 
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
     for round_ in range(rounds + 1):

@@ -13,14 +13,14 @@ NAMES = {"sqlite": "SQLite", "postgresql": "PostgreSQL", "mysql": "MySQL/MariaDB
 COLORS = {"orm": "#d6336c", "raw": "#495057"}
 
 
-def write(found: dict[str, Any], directory: Path, name: str) -> list[Path]:
+def write(run: dict[str, Any], directory: Path, name: str) -> list[Path]:
     """Write `<name>.md` and a chart for each database; the files written."""
     written = [directory / f"{name}.md"]
-    written[0].write_text(markdown(found))
-    for kind, result in found["databases"].items():
+    written[0].write_text(markdown(run))
+    for kind, result in run["databases"].items():
         if result["operations"]:
             chart = directory / f"{name}-{kind}.svg"
-            chart.write_text(svg(f"{NAMES[kind]}: times of the driver's, by operation", result, found["machine"]))
+            chart.write_text(svg(f"{NAMES[kind]}: times of the driver's, by operation", result, run["machine"]))
             written.append(chart)
     return written
 
@@ -47,9 +47,9 @@ def mean_ratio(mine: dict[str, float], theirs: dict[str, float]) -> tuple[float,
     return geometric_mean(ratios), len(ratios)
 
 
-def fastest_peer(found: dict[str, dict[str, float]], operation: str) -> tuple[str, float] | None:
+def fastest_peer(times_by_subject: dict[str, dict[str, float]], operation: str) -> tuple[str, float] | None:
     """The fastest of those who are neither orm nor the driver, with its median."""
-    peers = {name: times[operation] for name, times in found.items() if operation in times}
+    peers = {name: times[operation] for name, times in times_by_subject.items() if operation in times}
     peers = {name: seconds for name, seconds in peers.items() if name not in ("orm", "raw")}
     if not peers:
         return None
@@ -72,45 +72,45 @@ def milliseconds(seconds: float) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
-def markdown(found: dict[str, Any]) -> str:
+def markdown(run: dict[str, Any]) -> str:
     """All tables."""
-    machine = found["machine"]
+    machine = run["machine"]
     text = [
         f"# Benchmarks of {machine['time']}\n",
         f"{machine['processor']}, {machine['processors']} processors, {machine['memory'] / 2**30:.0f} GiB,"
         f" {machine['system']}, Python {machine['python']}; commit {machine['commit']}. Load before the run:"
         f" {machine['load_before'] or 0:.1f}.\n",
     ]
-    if found["quick"]:
+    if run["quick"]:
         text.append(
             "A quick run, of 4 posts for each user in place of 20: good for finding mistakes, not for figures.\n"
         )
-    if found["defaults"]:
+    if run["defaults"]:
         text.append("Every subject with the defaults of its own.\n")
     else:
         text.append("Pools of 8 connections each; SQLite with WAL and synchronous=NORMAL for everyone.\n")
-    for kind, result in found["databases"].items():
+    for kind, result in run["databases"].items():
         text += database(kind, result)
-    if found["not_installed"]:
+    if run["not_installed"]:
         text.append("## Not installed\n")
-        text += [f"- {name}: {reason}" for name, reason in found["not_installed"].items()]
+        text += [f"- {name}: {reason}" for name, reason in run["not_installed"].items()]
     return "\n".join(text) + "\n"
 
 
 def database(kind: str, result: dict[str, Any]) -> list[str]:
     """The tables of one database."""
-    found = medians(result)
-    subjects = list(found)
+    times_by_subject = medians(result)
+    subjects = list(times_by_subject)
     text = [f"## {NAMES[kind]}\n", f"{result['server']}. Versions: {versions(result['versions'])}.\n"]
-    if found:
+    if times_by_subject:
         text += ["Milliseconds, the median; in brackets orm's quartiles.\n", times(result, subjects)]
-        if "orm" in found:
-            text += ["orm's time divided by another's: below 1 orm is faster.\n", ratios(found)]
+        if "orm" in times_by_subject:
+            text += ["orm's time divided by another's: below 1 orm is faster.\n", ratios(times_by_subject)]
         text += ["CPU milliseconds of the subject's process; memory it grew by at most, in MiB.\n", costs(result)]
     if result["service"]:
         rows = [
-            [name, f"{given['per_second']:.0f}", milliseconds(given["p50"]), milliseconds(given["p99"])]
-            for name, given in sorted(result["service"].items(), key=lambda item: -item[1]["per_second"])
+            [name, f"{figures['per_second']:.0f}", milliseconds(figures["p50"]), milliseconds(figures["p99"])]
+            for name, figures in sorted(result["service"].items(), key=lambda item: -item[1]["per_second"])
         ]
         text += ["The FastAPI service, one process, 32 connections.\n"]
         text.append(table(["subject", "requests/s", "p50 ms", "p99 ms"], rows))
@@ -134,11 +134,11 @@ def first_line(reason: str) -> str:
     return reason.splitlines()[0]
 
 
-def versions(found: dict[str, dict[str, str]]) -> str:
+def versions(packages_by_subject: dict[str, dict[str, str]]) -> str:
     """Every subject with the versions of its packages."""
     return "; ".join(
         f"{subject} ({', '.join(f'{name} {number}' for name, number in packages.items())})"
-        for subject, packages in found.items()
+        for subject, packages in packages_by_subject.items()
     )
 
 
@@ -158,23 +158,26 @@ def times(result: dict[str, Any], subjects: list[str]) -> str:
     return table(["operation", *subjects], rows)
 
 
-def ratios(found: dict[str, dict[str, float]]) -> str:
+def ratios(times_by_subject: dict[str, dict[str, float]]) -> str:
     """orm against everyone, and against the fastest peer of each operation."""
-    others = [name for name in found if name != "orm"]
+    others = [name for name in times_by_subject if name != "orm"]
     rows, best = [], []
     for operation, title in TITLES.items():
-        mine = found["orm"].get(operation)
+        mine = times_by_subject["orm"].get(operation)
         if mine is None:
             continue
         row = [title]
-        row += [f"{mine / found[name][operation]:.2f}" if operation in found[name] else "–" for name in others]
-        if peer := fastest_peer(found, operation):
+        row += [
+            f"{mine / times_by_subject[name][operation]:.2f}" if operation in times_by_subject[name] else "–"
+            for name in others
+        ]
+        if peer := fastest_peer(times_by_subject, operation):
             best.append(mine / peer[1])
             row.append(f"{'**' if best[-1] > 1 else ''}{best[-1]:.2f}{'**' if best[-1] > 1 else ''} ({peer[0]})")
         else:
             row.append("–")
         rows.append(row)
-    means = [mean_ratio(found["orm"], found[name])[0] for name in others]
+    means = [mean_ratio(times_by_subject["orm"], times_by_subject[name])[0] for name in others]
     rows.append(["*geometric mean*", *(f"{mean:.2f}" for mean in means), f"{geometric_mean(best):.2f}"])
     return table(["operation", *others, "fastest peer"], rows)
 
@@ -183,7 +186,7 @@ def costs(result: dict[str, Any]) -> str:
     """CPU time and memory."""
     rows = []
     for operation, title in TITLES.items():
-        samples = [found.get(operation) for found in result["operations"].values()]
+        samples = [seconds_by_subject.get(operation) for seconds_by_subject in result["operations"].values()]
         if any(samples):
             rows.append(
                 [title]
@@ -192,12 +195,12 @@ def costs(result: dict[str, Any]) -> str:
                     for sample in samples
                 ]
             )
-    found = {
+    seconds_by_subject = {
         subject: {operation: sample["cpu"] for operation, sample in samples.items()}
         for subject, samples in result["operations"].items()
     }
-    if "orm" in found:
-        means = [mean_ratio(found["orm"], found[name])[0] for name in found]
+    if "orm" in seconds_by_subject:
+        means = [mean_ratio(seconds_by_subject["orm"], seconds_by_subject[name])[0] for name in seconds_by_subject]
         rows.append(["*orm's CPU time by theirs*", *(f"{mean:.2f}" for mean in means)])
     return table(["operation", *result["operations"]], rows)
 
@@ -209,10 +212,12 @@ WIDTH, LEFT, RIGHT, STEP, TOP = 900, 210, 20, 22, 70
 
 def svg(title: str, result: dict[str, Any], machine: dict[str, Any]) -> str:
     """A chart that needs nothing but a browser; dark and light pages both show it."""
-    found = medians(result)
-    driver = found.get("raw", {})
+    times_by_subject = medians(result)
+    driver = times_by_subject.get("raw", {})
     dots = {
-        operation: {name: times[operation] / driver[operation] for name, times in found.items() if operation in times}
+        operation: {
+            name: times[operation] / driver[operation] for name, times in times_by_subject.items() if operation in times
+        }
         for operation in TITLES
         if operation in driver
     }
@@ -231,7 +236,7 @@ def svg(title: str, result: dict[str, Any], machine: dict[str, Any]) -> str:
         f'<rect width="{WIDTH}" height="{height}" fill="#fff"/>',
         f'<text x="10" y="20" font-size="15">{title}</text>',
     ]
-    for i, name in enumerate(found):
+    for i, name in enumerate(times_by_subject):
         at = 10 + i * 95
         parts.append(f'<circle cx="{at + 5}" cy="40" r="5" fill="{color(name, i)}"/>')
         parts.append(f'<text x="{at + 14}" y="44">{name}</text>')
@@ -243,7 +248,7 @@ def svg(title: str, result: dict[str, Any], machine: dict[str, Any]) -> str:
     for row, (operation, ratios) in enumerate(dots.items()):
         y = TOP + row * STEP
         parts.append(f'<text x="{LEFT - 12}" y="{y + 4}" text-anchor="end">{TITLES[operation]}</text>')
-        for i, name in enumerate(found):
+        for i, name in enumerate(times_by_subject):
             if name in ratios:
                 radius = 6 if name == "orm" else 4
                 parts.append(

@@ -43,8 +43,8 @@ class Subject:
         line = self.process.stdout.readline()
         if not line:
             return {"failed": "the process has ended"}
-        found: dict[str, Any] = json.loads(line)
-        return found
+        message: dict[str, Any] = json.loads(line)
+        return message
 
     def ask(self, do: str, **command: Any) -> dict[str, Any]:
         """Send a command, and wait for the answer."""
@@ -103,11 +103,11 @@ class Sample:
     @property
     def longest(self) -> float:
         """The seconds that its longest run took, 0 before the first."""
-        return max((max(found) for found in self.rounds), default=0.0)
+        return max((max(samples) for samples in self.rounds), default=0.0)
 
     def summary(self) -> dict[str, Any]:
         """The median with its quartiles, CPU seconds, and memory."""
-        times = [seconds for found in self.rounds for seconds in found]
+        times = [seconds for samples in self.rounds for seconds in samples]
         low, _, high = quantiles(times, n=4) if len(times) > 1 else (times[0], 0, times[0])
         return {
             "median": median(times),
@@ -130,15 +130,15 @@ def check(stage: Stage, subjects: list[Subject], operation: Operation) -> None:
         answer = subject.hear()
         reason = answer.get("missing") or answer.get("failed")
         if reason is None:
-            found = (answer["digest"], stage.state(subject.target) if operation.writes else None)
+            outcome = (answer["digest"], stage.state(subject.target) if operation.writes else None)
             if wanted is None:
-                wanted, sample = found, answer["sample"]
-            elif found != wanted:
+                wanted, sample = outcome, answer["sample"]
+            elif outcome != wanted:
                 reason = "another result than the driver's"
-                if found[0] != wanted[0]:
+                if outcome[0] != wanted[0]:
                     reason += f": {answer['sample'][:90]} for {sample[:90]}"
-                elif found[1] != wanted[1]:
-                    pairs = zip(found[1] or [], wanted[1] or [], strict=False)
+                elif outcome[1] != wanted[1]:
+                    pairs = zip(outcome[1] or [], wanted[1] or [], strict=False)
                     differing = next((pair for pair in pairs if pair[0] != pair[1]), ("rows", "others"))
                     reason += f": {differing[0]} for {differing[1]}"
         if reason:
@@ -176,6 +176,6 @@ def measure(
                 if operation.writes:
                     stage.restore(subject.target)
     return {
-        name: {operation: sample.summary() for operation, sample in found.items() if sample.rounds}
-        for name, found in samples.items()
+        name: {operation: sample.summary() for operation, sample in measurements.items() if sample.rounds}
+        for name, measurements in samples.items()
     }

@@ -25,7 +25,7 @@ def measure_service(
     stage: Stage, subjects: list[Subject], pythons: dict[str, Path], log: Path, *, rounds: int, seconds: float
 ) -> dict[str, dict[str, Any]]:
     """Requests per second and latencies of each subject's service: the medians of the rounds."""
-    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    samples: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for number in range(rounds):
         shift = number % len(subjects)
         for subject in [*subjects[shift:], *subjects[:shift]]:
@@ -34,11 +34,11 @@ def measure_service(
             except RuntimeError as error:
                 subject.missing["service"] = str(error)
             else:
-                found[subject.name].append(answer)
+                samples[subject.name].append(answer)
             stage.restore(subject.target)
     return {
         name: {key: median(answer[key] for answer in answers) for key in answers[0]} | {"rounds": len(answers)}
-        for name, answers in found.items()
+        for name, answers in samples.items()
     }
 
 
@@ -79,9 +79,9 @@ def serve_once(subject: Subject, python: Path, log: Path, seconds: float) -> dic
 
 def free_port() -> int:
     """A port that nobody listens on."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
         return port
 
 

@@ -27,8 +27,8 @@ PATIENCE = 120
 
 def make_peer(name: str, target: Target) -> Peer:
     """The subject of `peers/<name>.py`."""
-    found = importlib.import_module(f"benchmarks.peers.{name}")
-    peer: Peer = found.Subject(target)
+    module = importlib.import_module(f"benchmarks.peers.{name}")
+    peer: Peer = module.Subject(target)
     return peer
 
 
@@ -49,24 +49,24 @@ class Worker:
 
     async def check(self, operation: str, start: int) -> dict[str, Any]:
         """Run it once, and tell a digest of its result."""
-        found = BY_NAME[operation]
-        given = await found.prepare(self.peer, f"{operation}-{start}", start)
-        result = await asyncio.wait_for(found.run(self.peer, given), PATIENCE)
-        plain = await found.plain(self.peer, result)
+        measured = BY_NAME[operation]
+        prepared = await measured.prepare(self.peer, f"{operation}-{start}", start)
+        result = await asyncio.wait_for(measured.run(self.peer, prepared), PATIENCE)
+        plain = await measured.plain(self.peer, result)
         text = json.dumps(plain)
         return {"digest": hashlib.sha256(text.encode()).hexdigest(), "sample": text[:300]}
 
     async def time(self, operation: str, start: int, times: int, seconds: float) -> dict[str, Any]:
         """Run it `times` times, or until `seconds` have passed: nanoseconds of each, CPU seconds and peak memory."""
-        found: Operation = BY_NAME[operation]
+        measured: Operation = BY_NAME[operation]
         samples: list[int] = []
         cpu = 0.0
         before = reset_peak()
         until = time.monotonic() + seconds
         for i in range(start, start + times):
-            given = await found.prepare(self.peer, f"{operation}-{i}", i)
+            prepared = await measured.prepare(self.peer, f"{operation}-{i}", i)
             cpu_started, started = time.process_time(), time.perf_counter_ns()
-            result = await found.run(self.peer, given)
+            result = await measured.run(self.peer, prepared)
             samples.append(time.perf_counter_ns() - started)
             cpu += time.process_time() - cpu_started
             # Freed off the clock: what one subject frees at once, another leaves to the garbage collector.

@@ -56,14 +56,14 @@ class Run:
     """
 
     def __init__(self, config: pytest.Config) -> None:
-        given = getattr(config, "workerinput", {}).get("databases")
-        self.worker: str = given["worker"] if given else "main"
-        self.run_id: str = given["run_id"] if given else ""
-        self._urls: dict[str, str] = given["urls"] if given else {}
-        self._missing: dict[str, str] = given["missing"] if given else {}
+        worker_input = getattr(config, "workerinput", {}).get("databases")
+        self.worker: str = worker_input["worker"] if worker_input else "main"
+        self.run_id: str = worker_input["run_id"] if worker_input else ""
+        self._urls: dict[str, str] = worker_input["urls"] if worker_input else {}
+        self._missing: dict[str, str] = worker_input["missing"] if worker_input else {}
         self._admins: dict[str, temporary_databases.Admin] = {}
         self.servers: Servers | None = None
-        if given is None:
+        if worker_input is None:
 
             def say(text: str) -> None:
                 reporter = config.pluginmanager.get_plugin("terminalreporter")
@@ -165,7 +165,7 @@ def pytest_terminal_summary(
     run = config.stash[RUN]
     names = {"sqlite": f"SQLite {sqlite3.sqlite_version}"}
     if run.servers is not None:
-        names |= {kind: server.version for kind, server in run.servers.found.items()}
+        names |= {kind: server.version for kind, server in run.servers.available.items()}
     for kind in KINDS:
         if _tested[kind]:
             terminalreporter.write_line(f"{names.get(kind, kind)}: {_tested[kind]} tests run")

@@ -125,7 +125,7 @@ class Servers:
     def __init__(self, say: Callable[[str], None]) -> None:
         self.say = say
         self.run_id = f"orm_test_{int(time.time())}_{secrets.token_hex(4)}"
-        self.found: dict[str, Server] = {}
+        self.available: dict[str, Server] = {}
         self.missing: dict[str, str] = {}
         self._private: list[PrivateServer] = []
 
@@ -135,18 +135,18 @@ class Servers:
         Raises:
             ServerUnavailable: it cannot be had. The answer is kept; nothing is tried twice.
         """
-        if kind not in self.found and kind not in self.missing:
+        if kind not in self.available and kind not in self.missing:
             try:
                 server = _find_postgresql(self) if kind == "postgresql" else _find_mysql(self)
             except ServerUnavailable as error:
                 self.missing[kind] = str(error)
             else:
-                self.found[kind] = server
+                self.available[kind] = server
                 self.say(f"{server.version}: {server.source}.")
                 temporary_databases.drop_stale(server.url)
         if kind in self.missing:
             raise ServerUnavailable(self.missing[kind])
-        return self.found[kind]
+        return self.available[kind]
 
     def private(self, name: str) -> PrivateServer:
         """A new private server, which `close` stops."""
@@ -157,7 +157,7 @@ class Servers:
     def close(self) -> None:
         """Drop this run's databases and stop the private servers."""
         private = {server.name for server in self._private}
-        for kind, server in self.found.items():
+        for kind, server in self.available.items():
             if kind not in private:
                 temporary_databases.drop(server.url, prefix=self.run_id)
         while self._private:

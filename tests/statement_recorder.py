@@ -21,9 +21,9 @@ class Statements(list[QueryEvent]):
 @contextmanager
 def recorded(database: Database) -> Iterator[Statements]:
     """The statements that are sent while the block runs."""
-    found = Statements()
-    database.add_hook(found.append)
+    statements = Statements()
+    database.add_hook(statements.append)
     try:
-        yield found
+        yield statements
     finally:
-        database.remove_hook(found.append)
+        database.remove_hook(statements.append)

@@ -169,9 +169,9 @@ class _PostgreSQL(Admin):
 
 class _MySQL(Admin):
     def open(self, **options: str | int | None) -> Any:
-        given = {name: value for name, value in options.items() if value is not None}
+        set_options = {name: value for name, value in options.items() if value is not None}
         return pymysql.connect(
-            database=self.database or None, connect_timeout=10, charset="utf8mb4", autocommit=True, **given
+            database=self.database or None, connect_timeout=10, charset="utf8mb4", autocommit=True, **set_options
         )
 
     def version(self) -> str:

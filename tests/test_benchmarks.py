@@ -63,11 +63,11 @@ async def test_times_are_taken(stage: SQLiteStage) -> None:
     worker = Worker("raw", target)
     await worker.connect()
     try:
-        found = await worker.time("get", start=1, times=3, seconds=60)
+        times = await worker.time("get", start=1, times=3, seconds=60)
     finally:
         await worker.close()
         stage.drop(target)
-    assert len(found["ns"]) == 3 and min(found["ns"]) > 0 and found["peak"] > 0
+    assert len(times["ns"]) == 3 and min(times["ns"]) > 0 and times["peak"] > 0
 
 
 def test_every_peer_is_measured_and_says_what_it_needs() -> None:
@@ -96,14 +96,14 @@ def test_ratios_and_charts_come_out(tmp_path: Path) -> None:
         "processor": "A", "processors": 1, "memory": 2**30, "system": "S", "python": "3", "commit": "c", "time": "t",
         "load_before": 0.0,
     }  # fmt: skip
-    found = {
+    run = {
         "machine": machine,
         "quick": False,
         "defaults": False,
         "not_installed": {},
         "databases": {"sqlite": result},
     }
-    text, chart = report.write(found, tmp_path, "results")
+    text, chart = report.write(run, tmp_path, "results")
     assert "| get by key | 2.00 | 0.50 | 0.50 (oxyde) |" in text.read_text()
     assert "| *geometric mean* | 1.00 | 0.50 | 0.50 |" in text.read_text()
     assert "- oxyde, count: not written" in text.read_text()

@@ -134,12 +134,12 @@ async def test_no_more_memory_for_an_instance_than_before(library: None) -> None
     await query
     tracemalloc.start()
     try:
-        found = await query
+        instances = await query
         snapshot = tracemalloc.take_snapshot()
     finally:
         tracemalloc.stop()
     # An event loop in debug mode reads source files now and then.
     ours = snapshot.filter_traces([tracemalloc.Filter(True, f"{SOURCE}/*"), tracemalloc.Filter(True, "<generated*")])
     size = sum(trace.size for trace in ours.traces)
-    assert len(found) == MANY
+    assert len(instances) == MANY
     check("bytes: one instance of seven fields", size // MANY)

@@ -75,8 +75,8 @@ async def entered_files(work: Callable[[], Awaitable[Any]]) -> list[str]:
 
 async def test_warm_query_enters_few_files(tracks: None) -> None:
     async def query() -> None:
-        found = await Track.objects.filter(album__name__icontains="mal").order_by("-position").limit(10)
-        assert [track.position for track in found] == list(range(20, 10, -1))
+        rows = await Track.objects.filter(album__name__icontains="mal").order_by("-position").limit(10)
+        assert [track.position for track in rows] == list(range(20, 10, -1))
 
     files = await entered_files(query)
     assert len(files) <= 28, files

@@ -49,8 +49,8 @@ class Target:
     @property
     def login(self) -> dict[str, Any]:
         """Host, port, user and password, for drivers that take them apart."""
-        found = {"host": self.host, "port": self.port, "user": self.user}
-        return {**found, "password": self.password} if self.password else found
+        options = {"host": self.host, "port": self.port, "user": self.user}
+        return {**options, "password": self.password} if self.password else options
 
 
 class Missing(Exception):
@@ -183,14 +183,14 @@ class Peer:
 
     async def trees(self, users: Any, *, nested: bool) -> list[Any]:
         """The result of `prefetch()` or `nested()` as plain data."""
-        found = []
+        trees = []
         for user in users:
             posts = []
             for post in sorted(await settled(self.children(user)), key=lambda post: post.id):
                 tags = [tag.id for tag in await settled(self.tags(post))] if nested else []
                 posts.append([*plain(post, POST), sorted(tags)])
-            found.append([*plain(user, USER), posts])
-        return sorted(found)
+            trees.append([*plain(user, USER), posts])
+        return sorted(trees)
 
 
 async def settled(value: Any | Awaitable[Any]) -> Any:

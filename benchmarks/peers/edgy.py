@@ -75,8 +75,8 @@ class Subject(Peer):
     """Edgy."""
 
     async def connect(self) -> None:
-        found = declare(Database(url(self.target)))
-        self.registry, self.user, self.post, self.event = found.values()
+        models = declare(Database(url(self.target)))
+        self.registry, self.user, self.post, self.event = models.values()
         await self.registry.__aenter__()
         if self.target.tuned and self.target.kind == "sqlite":
 

@@ -144,7 +144,7 @@ class Subject(Peer):
         return grouped
 
     async def trees(self, users: Any, *, nested: bool) -> list[Any]:
-        found, posts, *tags = users
+        rows, posts, *tags = users
         return sorted(
             [
                 *plain(user, USER),
@@ -153,7 +153,7 @@ class Subject(Peer):
                     for post in sorted(posts[user.id], key=lambda post: post.id)
                 ],
             ]
-            for user in found
+            for user in rows
         )
 
     async def values(self) -> Any:

@@ -117,14 +117,14 @@ class Driver(Peer):
         return tuple(post)[len(POST) :]
 
     async def trees(self, users: Any, *, nested: bool) -> list[Any]:
-        found, posts, tags = users
+        user_rows, posts, tags = users
         tags_of: dict[int, list[int]] = defaultdict(list)
         posts_of: dict[int, list[Any]] = defaultdict(list)
         for tag in tags:
             tags_of[tag[1]].append(tag[0])
         for post in sorted(map(tuple, posts)):
             posts_of[post[-1]].append([*plain(post, POST), sorted(tags_of[post[0]])])
-        return sorted([*plain(user, USER), posts_of[user[0]]] for user in found)
+        return sorted([*plain(user, USER), posts_of[user[0]]] for user in user_rows)
 
 
 class SQLite(Driver):
@@ -186,11 +186,11 @@ class PostgreSQL(Driver):
 
     def sql(self, text: str) -> str:
         # Written out once, as a program would have it.
-        found = self.spelled.get(text)
-        if found is None:
+        spelling = self.spelled.get(text)
+        if spelling is None:
             first, *rest = text.split("?")
-            found = self.spelled[text] = first + "".join(f"${i}{part}" for i, part in enumerate(rest, 1))
-        return found
+            spelling = self.spelled[text] = first + "".join(f"${i}{part}" for i, part in enumerate(rest, 1))
+        return spelling
 
     async def fetch(self, text: str, *values: Any) -> Any:
         return await (self.held.get() or self.pool).fetch(self.sql(text), *values)

@@ -156,14 +156,14 @@ class Subject(Peer):
 
     async def values(self) -> Any:
         async with self.session() as session:
-            found = await session.execute(select(*(getattr(self.post, name) for name in VALUES)))
-            return found.mappings().all()
+            result = await session.execute(select(*(getattr(self.post, name) for name in VALUES)))
+            return result.mappings().all()
 
     async def stream(self) -> AsyncIterator[Any]:
         async with self.session() as session:
             statement = select(self.event).execution_options(yield_per=1000)
-            async for found in await session.stream_scalars(statement):
-                yield found
+            async for row in await session.stream_scalars(statement):
+                yield row
 
     async def five(self, name: str, email: str, age: int) -> Any:
         async with self.session.begin() as session:
@@ -172,8 +172,8 @@ class Subject(Peer):
     async def _five(self, session: AsyncSession, user: Any) -> Any:
         session.add(user)
         await session.flush()
-        found = await session.get_one(self.user, 1)
+        owner = await session.get_one(self.user, 1)
         await session.execute(update(self.user).where(self.user.id == 2).values(name=user.name))
         (await session.scalars(select(self.user).where(self.user.name == "User 5"))).all()
         await session.scalar(select(func.count()).select_from(self.user))
-        return found
+        return owner

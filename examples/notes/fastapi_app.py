@@ -66,9 +66,9 @@ async def list_notes(
 
 
 @app.post("/notes", response_model=NoteOut, status_code=201)
-async def create_note(given: NewNote) -> Note:
+async def create_note(body: NewNote) -> Note:
     """Add a note."""
-    return await Note.objects.create(**given.model_dump())
+    return await Note.objects.create(**body.model_dump())
 
 
 @app.get("/notes/{id}", response_model=NoteOut)
@@ -78,10 +78,10 @@ async def read_note(id: int) -> Note:
 
 
 @app.patch("/notes/{id}", response_model=NoteOut)
-async def update_note(id: int, given: NoteChange) -> Note:
+async def update_note(id: int, body: NoteChange) -> Note:
     """Change what is given of a note."""
     note = await Note.objects.get(id=id)
-    await note.update(**given.model_dump(exclude_unset=True))
+    await note.update(**body.model_dump(exclude_unset=True))
     return note
 
 

@@ -88,8 +88,8 @@ async def read_note(request: Request) -> Response:
 async def update_note(request: Request) -> Response:
     """Change what is given of a note."""
     note = await find(request)
-    given = await body(request)
-    await note.update(**{name: given[name] for name in ("title", "text", "completed") if name in given})
+    values = await body(request)
+    await note.update(**{name: values[name] for name in ("title", "text", "completed") if name in values})
     return JSONResponse(dump(note))
 
 
@@ -107,12 +107,12 @@ async def find(request: Request) -> Note:
 async def body(request: Request) -> dict[str, Any]:
     """The JSON object of the request. Raises `orm.ValidationError` if it is none."""
     try:
-        given = await request.json()
+        content = await request.json()
     except (json.JSONDecodeError, UnicodeDecodeError):
-        given = None
-    if not isinstance(given, dict):
+        content = None
+    if not isinstance(content, dict):
         raise orm.ValidationError(text="The body must be a JSON object.", code="type")
-    return given
+    return content
 
 
 def dump(note: Note) -> Any:

@@ -155,7 +155,7 @@ async def test_filter_and_exclude() -> None:
     assert await Note.objects.exclude(completed=False).order_by("id").all() == [second, third]
     assert await Note.objects.filter(completed=True).order_by("id").all() == [second, third]
     assert await Note.objects.filter(completed=True, text__icontains="MUM").all() == [second]
-    for lookup, value, found in (
+    for lookup, value, result in (
         ("in", [first.id, third.id, -1], [first, third]),
         ("exact", first.id, [first]),
         ("lt", second.id, [first]),
@@ -163,7 +163,7 @@ async def test_filter_and_exclude() -> None:
         ("gt", second.id, [third]),
         ("gte", second.id, [second, third]),
     ):
-        assert await Note.objects.filter(**{f"id__{lookup}": value}).order_by("id").all() == found
+        assert await Note.objects.filter(**{f"id__{lookup}": value}).order_by("id").all() == result
     assert await Note.objects.filter(text__contains="Mum").all() == [second]
     assert await Note.objects.filter(text__contains="mum").all() == []
     assert await Note.objects.filter(text__iexact="call mum.").all() == [second]
@@ -334,10 +334,15 @@ async def test_every_data_type() -> None:
         data={"foo": [123, None]},
     )
     assert row.changed > changed
-    found = await Everything.objects.get()
-    assert found.__dict__ == row.__dict__
-    assert (found.big, found.flag, found.price, found.kind) == (1 << 40, False, decimal.Decimal("999.99"), Kind.FANCY)
-    assert found.address == ipaddress.ip_address("192.168.1.1") and found.data == {"foo": [123, None]}
+    instance = await Everything.objects.get()
+    assert instance.__dict__ == row.__dict__
+    assert (instance.big, instance.flag, instance.price, instance.kind) == (
+        1 << 40,
+        False,
+        decimal.Decimal("999.99"),
+        Kind.FANCY,
+    )
+    assert instance.address == ipaddress.ip_address("192.168.1.1") and instance.data == {"foo": [123, None]}
     with pytest.raises(typesystem.ValidationError):
         await Everything.objects.create(email="nobody")
 

@@ -83,11 +83,11 @@ async def test_notes(models: tuple[Any, Any, Any]) -> None:
 
     notes = await Note.objects.filter(text__icontains="mum").all()
     assert [note.text for note in notes] == ["Call Mum."]
-    for lookup, value, found in (
+    for lookup, value, result in (
         *(("exact", "Call Mum.", 1), ("iexact", "call mum.", 1), ("contains", "mum", 0), ("in", ["Call Mum.", "x"], 1)),
         *(("lt", "Call Mum.", 1), ("lte", "Call Mum.", 2), ("gt", "Call Mum.", 1), ("gte", "Call Mum.", 2)),
     ):
-        assert len(await Note.objects.filter(**{f"text__{lookup}": value}).all()) == found, lookup
+        assert len(await Note.objects.filter(**{f"text__{lookup}": value}).all()) == result, lookup
 
     note = await Note.objects.get(id=1)
     await note.update(completed=True)
@@ -163,8 +163,8 @@ async def test_the_fields_that_it_lists(any_database: databases.Database) -> Non
         example = await Example.objects.create(number=1)
         assert (example.string, example.text, example.boolean, example.fraction) == (None, "", False, 0.5)
         assert (example.day, example.time, example.data) == (datetime.date.today(), datetime.time(12, 30), {})
-        found = await Example.objects.get(number=1)
-        assert found.__dict__ == example.__dict__
+        instance = await Example.objects.get(number=1)
+        assert instance.__dict__ == example.__dict__
         with pytest.raises(orm.IntegrityError):
             await Example.objects.create(number=1)
         with pytest.raises(orm.ValidationError):
@@ -187,7 +187,7 @@ async def test_its_imports_and_urls(tmp_path: Path) -> None:
         assert len(await Note.objects.all()) == 1
     assert inspect.iscoroutinefunction(Note.objects.create)
 
-    own = Database(f"sqlite:///{tmp_path}/db.sqlite")
-    Note, _, _ = declare(own, sqlalchemy.MetaData())
+    orm_database = Database(f"sqlite:///{tmp_path}/db.sqlite")
+    Note, _, _ = declare(orm_database, sqlalchemy.MetaData())
     assert [note.text for note in await Note.objects.all()] == ["Buy the groceries."]
-    await own.disconnect()
+    await orm_database.disconnect()

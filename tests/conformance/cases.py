@@ -64,5 +64,5 @@ class Area:
             raise ValueError(f"two cases of {self.name} are called {name!r}")
         if isinstance(differs, str):
             differs = dict.fromkeys(KINDS, differs) if differs else {}
-        made = Case(self.name, name, query, theirs, ordered, writes, differs, statements, fewer, point)
-        self.cases.append(made)
+        new_case = Case(self.name, name, query, theirs, ordered, writes, differs, statements, fewer, point)
+        self.cases.append(new_case)

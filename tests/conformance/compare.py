@@ -65,8 +65,8 @@ def _outcome(side: Reference | Subject, query: Query, undo: bool, ordered: bool)
     try:
         value, statements = side.run(query, undo=undo)
     except expected as error:
-        for name, theirs, own in ERROR_KINDS:
-            if isinstance(error, own if ours else theirs):
+        for name, their_class, our_class in ERROR_KINDS:
+            if isinstance(error, our_class if ours else their_class):
                 return Outcome(error=name, message=f"{type(error).__name__}: {error}")
         raise
     counted = tuple(s for s in statements if not s.lstrip().upper().startswith(NOT_COUNTED))
@@ -116,9 +116,13 @@ def normal(value: Any) -> Any:
 
 
 def _instance(name: str, value: Any, names: list[str], hidden: set[str]) -> Any:
-    own = value.__dict__
-    extra = {key: item for key, item in own.items() if key not in names and key not in hidden and key[0] != "_"}
-    return (name, *((key, normal(own[key])) for key in names), *((key, normal(extra[key])) for key in sorted(extra)))
+    attributes = value.__dict__
+    extra = {key: item for key, item in attributes.items() if key not in names and key not in hidden and key[0] != "_"}
+    return (
+        name,
+        *((key, normal(attributes[key])) for key in names),
+        *((key, normal(extra[key])) for key in sorted(extra)),
+    )
 
 
 def _shown(value: Any) -> str:

@@ -59,9 +59,9 @@ class Worlds:
 @pytest.fixture(scope="session")
 def worlds(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worlds]:
     """The worlds of the run."""
-    made = Worlds(request.config, tmp_path_factory.mktemp("conformance"))
-    yield made
-    made.close()
+    worlds = Worlds(request.config, tmp_path_factory.mktemp("conformance"))
+    yield worlds
+    worlds.close()
 
 
 # The table
@@ -71,13 +71,13 @@ _counted: dict[str, Counter[str]] = defaultdict(Counter)
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Count how each case came out; xdist's workers report here too."""
-    found = dict(report.user_properties)
-    area = found.get("area")
+    properties = dict(report.user_properties)
+    area = properties.get("area")
     if area is None or report.when != "call" or report.skipped:
         return
     counts = _counted[str(area)]
-    counts["asked"] += int(str(found.get("asked", 1)))
-    counts[str(found.get("outcome")) if report.passed else "failed"] += int(str(found.get("asked", 1)))
+    counts["asked"] += int(str(properties.get("asked", 1)))
+    counts[str(properties.get("outcome")) if report.passed else "failed"] += int(str(properties.get("asked", 1)))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -47,7 +47,7 @@ class Watched:
         """`Query.trim_start`, which settles the alias; raises `Coincidence` if it is another join's."""
 
         def wrapped(query: Any, names_with_path: Any) -> Any:
-            found = original(query, names_with_path)
+            result = original(query, names_with_path)
             alias = query.select[0].alias
             before, last = self.expected[-1]
             about_parent = not last_is_trimmed(query, names_with_path)
@@ -57,7 +57,7 @@ class Watched:
                     raise Coincidence
             elif (alias if taken else None) != last:
                 raise Coincidence
-            return found
+            return result
 
         return wrapped
 

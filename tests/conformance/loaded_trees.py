@@ -20,13 +20,13 @@ def tree(rows, *paths, ordered=False):  # type: ignore[no-untyped-def]
 
 
 def _tree(rows, shape, ordered):  # type: ignore[no-untyped-def]
-    found = []
+    parts = []
     for row in rows:
         told: list[Any] = [row]
         for name, below in shape.items():
             told.append((yield from _end(row, name, below, ordered)))
-        found.append(told)
-    return found if ordered else sorted(found, key=lambda told: told[0].pk)
+        parts.append(told)
+    return parts if ordered else sorted(parts, key=lambda told: told[0].pk)
 
 
 def _end(row, name, below, ordered):  # type: ignore[no-untyped-def]

@@ -60,8 +60,8 @@ def _field(column: Column) -> Any:
 def _model(name: str, columns: dict[str, Column]) -> type[orm.Model]:
     fields = {key: _field(column) for key, column in columns.items()}
     body = {"__module__": __name__, "__qualname__": name, "registry": models, **fields}
-    made: type[orm.Model] = type(orm.Model)(name, (orm.Model,), body)
-    return made
+    model: type[orm.Model] = type(orm.Model)(name, (orm.Model,), body)
+    return model
 
 
 m = SimpleNamespace(**{name: _model(name, columns) for name, columns in MODELS.items()})

@@ -41,12 +41,12 @@ class Spec:
 
 def relations(model: str) -> dict[str, str]:
     """The relations of a model, forward and backward, by name: the models that they lead to."""
-    found = {name: column.target for name, column in MODELS[model].items() if column.target}
+    targets = {name: column.target for name, column in MODELS[model].items() if column.target}
     for other, columns in MODELS.items():
         for column in columns.values():
             if column.target == model and not column.symmetrical:
-                found[column.query or column.reverse or other.lower()] = other
-    return found
+                targets[column.query or column.reverse or other.lower()] = other
+    return targets
 
 
 @st.composite
@@ -257,12 +257,12 @@ class End:
 
 def ends(model: str) -> dict[str, End]:
     """The relations of a model, by the attributes of its instances."""
-    found = {name: End(model, name, column.target, False) for name, column in MODELS[model].items() if column.target}
+    ends = {name: End(model, name, column.target, False) for name, column in MODELS[model].items() if column.target}
     for other, columns in MODELS.items():
         for name, column in columns.items():
             if column.target == model and not column.symmetrical:
-                found[column.reverse or f"{other.lower()}_set"] = End(other, name, other, True)
-    return found
+                ends[column.reverse or f"{other.lower()}_set"] = End(other, name, other, True)
+    return ends
 
 
 @st.composite
@@ -282,7 +282,7 @@ def fetches(draw: st.DrawFn, model: str, to_attr: str) -> tuple[Fetch, str]:
     parts: list[str] = []
     end: End | None = None
     for _ in range(draw(st.integers(1, 3))):
-        onward = {name: found for name, found in ends(model).items() if not found.undoes(end)}
+        onward = {name: other for name, other in ends(model).items() if not other.undoes(end)}
         if onward:
             name, end = draw(st.sampled_from(sorted(onward.items(), key=lambda item: item[0])))
             parts.append(name)
@@ -326,8 +326,8 @@ def tree_of(spec: Tree) -> Any:
             if fetch.part is not None:
                 rows = rows[fetch.part[0] : fetch.part[1]]
             lookups.append(o.Prefetch(fetch.path, rows, to_attr=fetch.to_attr))
-        found = getattr(m, spec.root).objects.prefetch_related(*lookups)
-        rows = yield found if spec.condition is None else found.filter(_condition(spec.condition, o))
+        queryset = getattr(m, spec.root).objects.prefetch_related(*lookups)
+        rows = yield queryset if spec.condition is None else queryset.filter(_condition(spec.condition, o))
         return (yield from tree(rows, *(fetch.shown for fetch, _ in spec.fetches)))
 
     return query
@@ -337,33 +337,33 @@ def query_of(spec: Spec) -> Any:
     """The queryset, or what it ends in, on either side."""
 
     def query(m: Any, o: Any) -> Any:
-        found = getattr(m, spec.root).objects.all()
+        queryset = getattr(m, spec.root).objects.all()
         for call in spec.calls:
-            found = _called(found, call, o)
+            queryset = _called(queryset, call, o)
         if spec.end == "count":
-            return found.count()
+            return queryset.count()
         if spec.end == "exists":
-            return found.exists()
+            return queryset.exists()
         if spec.end == "aggregate":
-            return found.aggregate(total=o.Count("id"), top=o.Max("id"))
-        return found
+            return queryset.aggregate(total=o.Count("id"), top=o.Max("id"))
+        return queryset
 
     return query
 
 
-def _called(found: Any, call: tuple[Any, ...], o: Any) -> Any:
+def _called(queryset: Any, call: tuple[Any, ...], o: Any) -> Any:
     method, *arguments = call
     if method in ("filter", "exclude"):
-        return getattr(found, method)(*(_condition(condition, o) for condition in arguments[0]))
+        return getattr(queryset, method)(*(_condition(condition, o) for condition in arguments[0]))
     if method == "annotate":
         name, (function, path, distinct, condition) = arguments
         options: dict[str, Any] = {"distinct": True} if distinct else {}
         if condition is not None:
             options["filter"] = _condition(condition, o)
-        return found.annotate(**{name: getattr(o, function)(path, **options)})
+        return queryset.annotate(**{name: getattr(o, function)(path, **options)})
     if method == "slice":
-        return found[arguments[0] : arguments[1]]
-    return getattr(found, method)(*(arguments[0] if arguments else ()))
+        return queryset[arguments[0] : arguments[1]]
+    return getattr(queryset, method)(*(arguments[0] if arguments else ()))
 
 
 def _condition(condition: Condition, o: Any) -> Any:

@@ -15,15 +15,15 @@ POINTS = range(1, 12)
 
 def section(title: str) -> str:
     """The part of the page under a heading."""
-    _, found, rest = PAGE.partition(f"\n## {title}\n")
-    assert found, f"the page has no section {title!r}"
+    _, heading, rest = PAGE.partition(f"\n## {title}\n")
+    assert heading, f"the page has no section {title!r}"
     return rest.partition("\n## ")[0]
 
 
 def bullets(text: str) -> list[str]:
     """The points of its lists, each in one line."""
-    found = re.findall(r"^- (.*(?:\n  .*)*)", text, re.MULTILINE)
-    return [re.sub(r"\s+", " ", bullet) for bullet in found]
+    bullets = re.findall(r"^- (.*(?:\n  .*)*)", text, re.MULTILINE)
+    return [re.sub(r"\s+", " ", bullet) for bullet in bullets]
 
 
 def test_each_trap_is_shown_by_the_areas_that_the_page_names() -> None:

@@ -19,13 +19,13 @@ pytestmark = pytest.mark.anyio
 
 
 async def keys(query: Any) -> list[int]:
-    found: list[int] = await query.order_by("id").values_list("id", flat=True)
-    return found
+    rows: list[int] = await query.order_by("id").values_list("id", flat=True)
+    return rows
 
 
 def matching(*paths: str, test: Any) -> list[int]:
-    found = [(row["id"], [value_at(row, path) for path in paths]) for row in PLAYERS]
-    return [key for key, values in found if None not in values and test(*values)]
+    candidates = [(row["id"], [value_at(row, path) for path in paths]) for row in PLAYERS]
+    return [key for key, values in candidates if None not in values and test(*values)]
 
 
 @pytest.mark.parametrize(
@@ -95,10 +95,10 @@ async def test_arithmetic_in_filters(any_world: databases.Database) -> None:
 
 
 async def test_arithmetic_across_relations_and_excluded(any_world: databases.Database) -> None:
-    found = matching("rank", "team__org__size", test=lambda r, s: r + 1 > s)
-    assert await keys(Player.objects.filter(Player.rank + 1 > Player.team.org.size)) == found
-    assert await keys(Player.objects.filter(rank__gt=orm.F("team__org__size") - 1)) == found
-    others = [row["id"] for row in PLAYERS if row["id"] not in found]
+    matching_keys = matching("rank", "team__org__size", test=lambda r, s: r + 1 > s)
+    assert await keys(Player.objects.filter(Player.rank + 1 > Player.team.org.size)) == matching_keys
+    assert await keys(Player.objects.filter(rank__gt=orm.F("team__org__size") - 1)) == matching_keys
+    others = [row["id"] for row in PLAYERS if row["id"] not in matching_keys]
     assert await keys(Player.objects.exclude(rank__gt=orm.F("team__org__size") - 1)) == others
     assert await keys(Player.objects.exclude(Player.rank + 1 > Player.team.org.size)) == others
     same = matching("team__league__name", "home__league__name", test=lambda a, b: a == b)

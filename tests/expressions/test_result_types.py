@@ -19,8 +19,8 @@ D = decimal.Decimal
 
 
 async def of_first(expression: Any) -> Any:
-    [found] = await Item.objects.filter(id=1).values_list(expression, flat=True)
-    return found
+    [value] = await Item.objects.filter(id=1).values_list(expression, flat=True)
+    return value
 
 
 async def test_numbers_widen(shop: Database) -> None:
@@ -37,8 +37,8 @@ async def test_numbers_widen(shop: Database) -> None:
 
 
 async def test_a_type_that_is_given_is_taken(shop: Database) -> None:
-    found = await of_first(Coalesce("count", "weight", output_field=orm.Float()))
-    assert (found, type(found)) == (0.0, float)
+    value = await of_first(Coalesce("count", "weight", output_field=orm.Float()))
+    assert (value, type(value)) == (0.0, float)
     assert await of_first(Upper("count")) == "0"
 
 

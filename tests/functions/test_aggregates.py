@@ -15,7 +15,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_texts(things: Database) -> None:
-    found = await Thing.objects.aggregate(
+    result = await Thing.objects.aggregate(
         forth=StringAgg("name", ", ", order_by="id"),
         back=StringAgg("name", "';%s?--", order_by="-id"),
         numbers=StringAgg("n", "|", order_by=F("n").desc()),
@@ -25,9 +25,9 @@ async def test_texts(things: Database) -> None:
         default=StringAgg("name", ",", filter=Q(id=99), default=Value("nothing")),
         built=StringAgg(orm.functions.Concat(Value("<"), "n", Value(">")), "", order_by="id", filter=Q(id__lt=3)),
     )
-    flags = found.pop("each")
+    flags = result.pop("each")
     assert flags in ("1", "true")
-    assert found == {
+    assert result == {
         "forth": " Ärger ß , abcabc, , a%_é😀",
         "back": "a%_é😀';%s?--';%s?--abcabc';%s?-- Ärger ß ",
         "numbers": "100|7|0|-3",
@@ -40,14 +40,14 @@ async def test_texts(things: Database) -> None:
 
 async def test_distinct(things: Database) -> None:
     await Thing.objects.filter(id=3).update(name="abcabc")
-    found = await Thing.objects.filter(id__in=[2, 3]).aggregate(s=StringAgg("name", ",", distinct=True))
-    assert found == {"s": "abcabc"}
-    found = await Thing.objects.aggregate(j=JSONAgg("flag", distinct=True, filter=Q(id__in=[2, 4])))
-    assert found == {"j": [False]}
+    result = await Thing.objects.filter(id__in=[2, 3]).aggregate(s=StringAgg("name", ",", distinct=True))
+    assert result == {"s": "abcabc"}
+    result = await Thing.objects.aggregate(j=JSONAgg("flag", distinct=True, filter=Q(id__in=[2, 4])))
+    assert result == {"j": [False]}
 
 
 async def test_json(things: Database) -> None:
-    found = await Thing.objects.aggregate(
+    result = await Thing.objects.aggregate(
         n=JSONAgg("n", order_by="id"),
         name=JSONAgg("name", order_by="-id"),
         flag=JSONAgg("flag", order_by="id"),
@@ -55,7 +55,7 @@ async def test_json(things: Database) -> None:
         key=JSONAgg("data__owner__name", order_by="id"),
         none=JSONAgg("n", filter=Q(id=99)),
     )
-    assert found == {
+    assert result == {
         "n": [7, -3, 0, None, 100],
         "name": ["a%_é😀", None, "", "abcabc", " Ärger ß "],
         "flag": [True, False, True, False, True],
@@ -80,21 +80,21 @@ async def test_arrays(things: Database) -> None:
         with pytest.raises(orm.NotSupportedError):
             await query.aggregate(a=ArrayAgg("n"))
         return
-    found = await query.aggregate(
+    result = await query.aggregate(
         n=ArrayAgg("n", order_by="id"),
         days=ArrayAgg("day", order_by="-day", filter=Q(day__isnull=False)),
         each=ArrayAgg("flag", distinct=True),
         none=ArrayAgg("n", filter=Q(id=99)),
         default=ArrayAgg("name", filter=Q(id=99)),
     )
-    assert found["n"] == [7, -3, 0, None, 100]
-    assert [day.year for day in found["days"]] == [2024, 2023, 2021, 1999]
-    assert sorted(found["each"]) == [False, True] and found["none"] is None
+    assert result["n"] == [7, -3, 0, None, 100]
+    assert [day.year for day in result["days"]] == [2024, 2023, 2021, 1999]
+    assert sorted(result["each"]) == [False, True] and result["none"] is None
 
 
 async def test_spread(things: Database) -> None:
     numbers = [7, -3, 0, 100]
-    found = await Thing.objects.aggregate(
+    result = await Thing.objects.aggregate(
         a=orm.StdDev("n"),
         b=orm.StdDev("n", sample=True),
         c=orm.Variance("n"),
@@ -103,17 +103,17 @@ async def test_spread(things: Database) -> None:
         none=orm.StdDev("n", filter=Q(id=99)),
     )
     measures = (statistics.pstdev, statistics.stdev, statistics.pvariance, statistics.variance)
-    for value, measure in zip(found.values(), measures, strict=False):
+    for value, measure in zip(result.values(), measures, strict=False):
         assert value == pytest.approx(measure(numbers), rel=1e-4)
-    assert found["one"] is None and found["none"] is None
+    assert result["one"] is None and result["none"] is None
 
 
 async def test_shapes(things: Database) -> None:
     """Delimiters, conditions and defaults are values."""
     orm.plan_cache_clear()
     for delimiter in (",", "';", "%", "\\", "x" * 50):
-        found = await Thing.objects.filter(id__lt=3).aggregate(
+        result = await Thing.objects.filter(id__lt=3).aggregate(
             s=StringAgg("n", delimiter, order_by="id", filter=Q(n__gt=-10), default=Value(delimiter))
         )
-        assert found == {"s": f"7{delimiter}-3"}
+        assert result == {"s": f"7{delimiter}-3"}
     assert orm.plan_cache_info().misses == 1

@@ -198,16 +198,16 @@ async def test_every_function_of_django_is_there() -> None:
 async def test_part_classes_are_the_parts(things: Database) -> None:
     for part in DAY_PARTS + TIME_PARTS:
         of_class = getattr(functions, "Extract" + part.title().replace("_", ""))
-        found = await Thing.objects.annotate(a=of_class("moment"), b=functions.Extract("moment", part)).values_list(
+        rows = await Thing.objects.annotate(a=of_class("moment"), b=functions.Extract("moment", part)).values_list(
             "a", "b"
         )
-        assert all(a == b for a, b in found)
+        assert all(a == b for a, b in rows)
     for unit in DAY_UNITS + TIME_PARTS:
         of_class = getattr(functions, "Trunc" + unit.title())
-        found = await Thing.objects.annotate(a=of_class("moment"), b=functions.Trunc("moment", unit)).values_list(
+        rows = await Thing.objects.annotate(a=of_class("moment"), b=functions.Trunc("moment", unit)).values_list(
             "a", "b"
         )
-        assert all(a == b for a, b in found)
+        assert all(a == b for a, b in rows)
 
 
 FILTERS: list[dict[str, Any]] = [
@@ -323,12 +323,10 @@ async def test_lookups(things: Database) -> None:
             ((name, value),) = lookups.items()
             different = DIFFERENT_LOOKUPS.get((name, kind)) or DIFFERENT_LOOKUPS.get((f"{name}={value!r}", kind))
             query, reference = Thing.objects.order_by("id"), manager.order_by("id")
-            ours = [[one.id for one in await found] for found in (query.filter(**lookups), query.exclude(**lookups))]
+            ours = [[one.id for one in await rows] for rows in (query.filter(**lookups), query.exclude(**lookups))]
             if different == HOLDS:
                 continue
-            theirs = [
-                [one.id for one in found] for found in (reference.filter(**lookups), reference.exclude(**lookups))
-            ]
+            theirs = [[one.id for one in rows] for rows in (reference.filter(**lookups), reference.exclude(**lookups))]
             if (ours == theirs) == bool(different):
                 failed.append((lookups, ours, theirs))
     assert not failed

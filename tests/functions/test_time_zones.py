@@ -87,24 +87,24 @@ async def moments(database: Database) -> list[datetime.datetime]:
 
 async def test_parts(moments: list[datetime.datetime]) -> None:
     for zone in ZONES:
-        found = (
+        rows = (
             await Thing.objects.order_by("id")
             .annotate(**{f"in_{part}": Extract("moment", part, tzinfo=zone) for part in PARTS})
             .values(*(f"in_{part}" for part in PARTS))
         )
-        for row, moment in zip(found, moments, strict=True):
+        for row, moment in zip(rows, moments, strict=True):
             local = moment.astimezone(zone)
             assert row == {f"in_{part}": of(local) for part, of in PARTS.items()}, (zone, moment)
 
 
 async def test_beginnings(moments: list[datetime.datetime]) -> None:
     for zone in ZONES:
-        found = (
+        rows = (
             await Thing.objects.order_by("id")
             .annotate(**{f"in_{unit}": Trunc("moment", unit, tzinfo=zone) for unit in UNITS})
             .values(*(f"in_{unit}" for unit in UNITS))
         )
-        for row, moment in zip(found, moments, strict=True):
+        for row, moment in zip(rows, moments, strict=True):
             for unit in UNITS:
                 expected = began(moment.astimezone(zone), unit)
                 value = row[f"in_{unit}"]
@@ -115,7 +115,7 @@ async def test_beginnings(moments: list[datetime.datetime]) -> None:
 
 async def test_dates_and_times(moments: list[datetime.datetime]) -> None:
     for zone in ZONES:
-        found = (
+        rows = (
             await Thing.objects.order_by("id")
             .annotate(
                 f_d=TruncDate("moment", tzinfo=zone),
@@ -126,7 +126,7 @@ async def test_dates_and_times(moments: list[datetime.datetime]) -> None:
             )
             .values_list("f_d", "f_t", "f_m", "f_h", "f_f")
         )
-        for row, moment in zip(found, moments, strict=True):
+        for row, moment in zip(rows, moments, strict=True):
             local = moment.astimezone(zone)
             day = datetime.datetime.combine(local.date(), datetime.time.min)
             hour = local.time().replace(minute=0, second=0, microsecond=0)
@@ -146,12 +146,12 @@ async def test_beginnings_are_instants(moments: list[datetime.datetime]) -> None
 
 
 async def test_a_face_has_no_zone(things: Database) -> None:
-    found = (
+    rows = (
         await Face.objects.order_by("id")
         .annotate(hour=Extract("shown", "hour"), month=Trunc("shown", "month"), day=TruncDate("shown"))
         .values_list("hour", "month", "day")
     )
-    assert found == [
+    assert rows == [
         (0, datetime.datetime(2024, 1, 1), datetime.date(2024, 1, 1)),
         (12, datetime.datetime(2021, 1, 1), datetime.date(2021, 1, 3)),
         (None, None, None),

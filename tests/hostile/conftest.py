@@ -17,9 +17,9 @@ async def watch(database: Database) -> AsyncIterator[Watch]:
     asyncio.get_running_loop().set_debug(False)  # Thousands of queries: it takes most of their time.
     await create(database)
     before = await contents()
-    found = Watch()
-    database.add_hook(found.hear)
-    yield found
-    database.remove_hook(found.hear)
+    watch = Watch()
+    database.add_hook(watch.hear)
+    yield watch
+    database.remove_hook(watch.hear)
     assert await contents() == before
-    found.check()
+    watch.check()

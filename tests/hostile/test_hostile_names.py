@@ -46,7 +46,7 @@ async def ordering_of_model(name: str) -> Any:
     # The class stays without a table: its ordering is looked at when it is first queried.
     registry = orm.ModelRegistry(database=Book.objects.database)
     metaclass: Any = type(orm.Model)
-    made = metaclass(
+    model = metaclass(
         "Ordered",
         (orm.Model,),
         {
@@ -55,7 +55,7 @@ async def ordering_of_model(name: str) -> Any:
             "Meta": type("Meta", (), {"ordering": [name]}),
         },
     )
-    return made.objects.all().sql
+    return model.objects.all().sql
 
 
 def one(name: str) -> dict[str, Any]:
@@ -303,9 +303,9 @@ async def test_what_is_no_name(watch: Watch, database: Database) -> None:
         for name in NO_NAMES:
             async with watch.attempt(what, name), database.transaction(force_rollback=True):
                 try:
-                    found = attack(name)
-                    if hasattr(found, "__await__"):
-                        await found
+                    outcome = attack(name)
+                    if hasattr(outcome, "__await__"):
+                        await outcome
                 except MISUSE as error:
                     if isinstance(error, orm.Error):
                         raise

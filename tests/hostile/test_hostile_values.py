@@ -25,9 +25,9 @@ TEXTS = [*HOSTILE, *WORDS]
 first = Book.objects.filter(id=1)
 
 
-async def is_back(found: Any, text: Any) -> None:
+async def is_back(returned: Any, text: Any) -> None:
     """What came back is what went in."""
-    assert found == text, f"came back as {ascii(found)[:100]}"
+    assert returned == text, f"came back as {ascii(returned)[:100]}"
 
 
 def stored(text: str) -> str:
@@ -76,9 +76,9 @@ async def bulk_updated(text: str) -> None:
 async def got_or_created(text: str) -> None:
     text = stored(text)
     defaults = {"id": 9, "code": "c9"}
-    made, new = await Book.objects.get_or_create(defaults, title=text)
+    book, new = await Book.objects.get_or_create(defaults, title=text)
     again, new_again = await Book.objects.get_or_create(defaults, title=text)
-    assert (new, new_again, made.pk) == (True, False, again.pk)
+    assert (new, new_again, book.pk) == (True, False, again.pk)
 
 
 async def found_by_lookups(text: str) -> None:
@@ -97,8 +97,8 @@ async def found_by_lookups(text: str) -> None:
         "gte": f"a{text}b",
         "range": (f"a{text}b", f"a{text}b"),
     }.items():
-        found = await first.filter(**{f"title__{lookup}": value}).values_list("id", flat=True)
-        assert found == [1], f"{lookup} did not find it"
+        rows = await first.filter(**{f"title__{lookup}": value}).values_list("id", flat=True)
+        assert rows == [1], f"{lookup} did not find it"
     if text:
         others = await Book.objects.filter(id__gt=1, title__contains=text).count()
         assert others == (2 if text in ("t",) else 0), "found what is not there"
@@ -107,8 +107,8 @@ async def found_by_lookups(text: str) -> None:
 async def searched(text: str) -> None:
     text = stored(text)
     await first.update(title=f"a{text}b")
-    found = await Book.objects.search(text).values_list("id", flat=True)
-    assert found == ([1, 2, 3] if not text or all(text.lower() in t for t in ("https://example.org/",)) else [1])
+    rows = await Book.objects.search(text).values_list("id", flat=True)
+    assert rows == ([1, 2, 3] if not text or all(text.lower() in t for t in ("https://example.org/",)) else [1])
 
 
 async def annotated(text: str) -> None:
@@ -140,13 +140,13 @@ async def located(text: str) -> None:
 
 
 async def joined(text: str) -> None:
-    found = await Book.objects.aggregate(x=orm.StringAgg("title", text, order_by="id"))
-    await is_back(found["x"], text.join(["t1", "t2", "t3"]))
+    result = await Book.objects.aggregate(x=orm.StringAgg("title", text, order_by="id"))
+    await is_back(result["x"], text.join(["t1", "t2", "t3"]))
 
 
 async def by_default(text: str) -> None:
-    found = await Book.objects.filter(id=-1).aggregate(x=orm.Max("title", default=text))
-    await is_back(found["x"], text)
+    result = await Book.objects.filter(id=-1).aggregate(x=orm.Max("title", default=text))
+    await is_back(result["x"], text)
 
 
 async def lagged(text: str) -> None:
@@ -205,16 +205,16 @@ async def as_json_object(text: str) -> None:
 
 
 async def raw(text: str) -> None:
-    found: list[Any] = await Book.raw("SELECT id, title, :value AS x FROM book WHERE title <> :value", {"value": text})
-    assert len(found) == 3
-    await is_back(found[0].x, text)
+    books: list[Any] = await Book.raw("SELECT id, title, :value AS x FROM book WHERE title <> :value", {"value": text})
+    assert len(books) == 3
+    await is_back(books[0].x, text)
 
 
 async def keyed(text: str) -> None:
     text = stored(text)
     await first.update(code=text[:200])
-    found = await Book.objects.in_bulk([text[:200]], field_name="code")
-    await is_back(list(found), [text[:200]])
+    rows = await Book.objects.in_bulk([text[:200]], field_name="code")
+    await is_back(list(rows), [text[:200]])
 
 
 async def paged(text: str) -> None:

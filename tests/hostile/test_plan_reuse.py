@@ -23,13 +23,13 @@ DAY = datetime.date(2024, 1, 1)
 async def sent(database: Database) -> AsyncIterator[list[str]]:
     """The statements that are sent while the test runs, on each server in turn."""
     await create(database)
-    found: list[str] = []
+    statements: list[str] = []
 
     def hear(event: orm.QueryEvent) -> None:
-        found.append(event.sql)
+        statements.append(event.sql)
 
     database.add_hook(hear)
-    yield found
+    yield statements
     database.remove_hook(hear)
 
 

@@ -24,8 +24,8 @@ async def test_dates(shop: Database) -> None:
 
 
 async def test_datetimes(shop: Database) -> None:
-    found = await Item.objects.datetimes("made", "hour", "DESC")
-    assert found == [datetime.datetime(2024, 1, d, 12) for d in (3, 2, 1)]
+    rows = await Item.objects.datetimes("made", "hour", "DESC")
+    assert rows == [datetime.datetime(2024, 1, d, 12) for d in (3, 2, 1)]
     for field, kind in (("made", "decade"), ("best_before", "day"), ("sku", "day"), ("'; --", "day")):
         with pytest.raises((orm.QueryError, orm.FieldError)):
             Item.objects.datetimes(field, kind)

@@ -19,17 +19,17 @@ pytestmark = pytest.mark.anyio
 def expected(count: int, group: Any, order: Any, keep: Any = lambda row: True) -> list[int]:
     """The keys of the first `count` rows of each group, in the order, worked out in Python."""
     seen: dict[Any, int] = {}
-    found = []
+    expected_keys = []
     for row in sorted(filter(keep, rows()), key=order):
         seen[group(row)] = seen.get(group(row), 0) + 1
         if seen[group(row)] <= count:
-            found.append(row["id"])
-    return found
+            expected_keys.append(row["id"])
+    return expected_keys
 
 
 async def keys(query: Any) -> list[int]:
-    found: list[int] = await query.values_list("id", flat=True)
-    return found
+    rows: list[int] = await query.values_list("id", flat=True)
+    return rows
 
 
 async def test_of_each(any_shop: databases.Database) -> None:
@@ -42,13 +42,13 @@ async def test_of_each(any_shop: databases.Database) -> None:
 
 
 async def test_of_several_fields_and_expressions(shop: Database) -> None:
-    found = Item.objects.order_by("id").limit(1, per=["shelf__name", "sold"])
+    queryset = Item.objects.order_by("id").limit(1, per=["shelf__name", "sold"])
     names = {1: "top", 2: None, 3: "low", None: None}
-    assert await keys(found) == expected(1, lambda r: (names[r["shelf"]], r["sold"]), lambda r: r["id"])
-    found = Item.objects.order_by("-id").limit(1, per=Lower("name"))
-    assert await keys(found) == expected(1, lambda r: r["name"].lower(), lambda r: -r["id"])
-    found = Item.objects.order_by("-id").limit(3, per=orm.F("id") % 4)
-    assert await keys(found) == expected(3, lambda r: r["id"] % 4, lambda r: -r["id"])
+    assert await keys(queryset) == expected(1, lambda r: (names[r["shelf"]], r["sold"]), lambda r: r["id"])
+    queryset = Item.objects.order_by("-id").limit(1, per=Lower("name"))
+    assert await keys(queryset) == expected(1, lambda r: r["name"].lower(), lambda r: -r["id"])
+    queryset = Item.objects.order_by("-id").limit(3, per=orm.F("id") % 4)
+    assert await keys(queryset) == expected(3, lambda r: r["id"] % 4, lambda r: -r["id"])
 
 
 async def test_by_primary_key_without_an_order(shop: Database) -> None:

@@ -42,7 +42,7 @@ class Base(orm.Model):
     objects = NoteQuerySet.as_manager()
     open = Open()
     both = Both()
-    made = orm.Manager.from_queryset(NoteQuerySet)()
+    combined = orm.Manager.from_queryset(NoteQuerySet)()
 
     class Meta:
         abstract = True
@@ -110,8 +110,8 @@ async def test_both_at_once(notes: None) -> None:
     assert await texts(Note.both) == ["a", "b", "d"]
     assert await texts(Note.both.done()) == ["b"]
     assert await texts(Note.both.order_by("id").done()) == ["b"]
-    assert await texts(Note.made.done()) == ["b", "c"]
-    assert type(Note.made.filter(id=1)) is NoteQuerySet
+    assert await texts(Note.combined.done()) == ["b", "c"]
+    assert type(Note.combined.filter(id=1)) is NoteQuerySet
 
 
 async def test_managers_are_inherited_and_of_their_model(notes: None) -> None:

@@ -43,13 +43,13 @@ def items() -> Any:
 
 
 async def forwards(query: Any, size: int) -> list[Any]:
-    found: list[Any] = []
+    items: list[Any] = []
     page = await query.page(size=size)
     while True:
-        found += page.items
+        items += page.items
         assert len(page) <= size
         if not page.has_next:
-            return found
+            return items
         page = await query.page(after=page.next_cursor, size=size)
         assert page.has_previous
 
@@ -59,12 +59,12 @@ async def backwards(query: Any, size: int) -> list[Any]:
     last = await query.page(size=100)
     page = await query.page(after=last.next_cursor, size=size)
     assert (page.items, page.has_next, page.has_previous) == ([], False, True)
-    found: list[Any] = []
+    items: list[Any] = []
     while page.has_previous:
         page = await query.page(before=page.previous_cursor, size=size)
         assert page.has_next
-        found = page.items + found
-    return found
+        items = page.items + items
+    return items
 
 
 @settings(max_examples=25)

@@ -182,7 +182,7 @@ def queries(draw: Any) -> list[Step]:
     return steps
 
 
-def made(steps: list[Step]) -> tuple[Any, Any]:
+def both_querysets(steps: list[Step]) -> tuple[Any, Any]:
     ours: Any = players.Player.objects.all()
     theirs: Any = django_players.Player.objects.using(django_players.ALIAS)
     for step in steps:
@@ -194,11 +194,11 @@ def plain(row: Any, related: bool) -> Any:
     """A row of either side as plain data."""
     if not hasattr(row, "pk"):
         return row
-    found = [row.pk, row.name, row.nick, row.score, row.rank, row.joined, row.active, row.team_id, row.home_id]
+    values = [row.pk, row.name, row.nick, row.score, row.rank, row.joined, row.active, row.team_id, row.home_id]
     if related:
         team = row.team
-        found += [team and team.name, team and team.org and team.org.name, row.home.name]
-    return tuple(found)
+        values += [team and team.name, team and team.org and team.org.name, row.home.name]
+    return tuple(values)
 
 
 @pytest.fixture
@@ -211,7 +211,7 @@ async def both(world: Database) -> AsyncIterator[Database]:
 @given(steps=queries())
 @settings(max_examples=120)
 async def test_querysets_find_the_same_rows_in_the_same_order(both: Database, steps: list[Step]) -> None:
-    ours, theirs = made(steps)
+    ours, theirs = both_querysets(steps)
     related = any(step.method == "select_related" for step in steps)
     expected = [plain(row, related) for row in theirs]
     assert [plain(row, related) for row in await ours] == expected
@@ -226,10 +226,10 @@ async def test_querysets_find_the_same_rows_in_the_same_order(both: Database, st
 @given(steps=st.lists(narrowing, max_size=2), terms=st.lists(st.sampled_from(ORDERS), max_size=2))
 @settings(max_examples=40)
 async def test_first_and_last_are_the_same(both: Database, steps: list[Step], terms: list[str]) -> None:
-    ours, theirs = made([*steps, *([Step("order_by", (*terms, "id"))] if terms else [])])
+    ours, theirs = both_querysets([*steps, *([Step("order_by", (*terms, "id"))] if terms else [])])
     for name in ("first", "last"):
-        found, expected = await getattr(ours, name)(), getattr(theirs, name)()
-        assert (found and found.pk) == (expected and expected.pk), name
+        instance, expected = await getattr(ours, name)(), getattr(theirs, name)()
+        assert (instance and instance.pk) == (expected and expected.pk), name
 
 
 @given(
@@ -239,9 +239,9 @@ async def test_first_and_last_are_the_same(both: Database, steps: list[Step], te
 @settings(max_examples=40)
 async def test_distinct_values_are_the_same(both: Database, steps: list[Step], names: list[str]) -> None:
     """Without an order, so as sets of rows."""
-    ours, theirs = made([*steps, Step("order_by", ()), Step("values_list", tuple(names)), Step("distinct")])
-    found, expected = await ours, list(theirs)
-    assert sorted(found, key=repr) == sorted(expected, key=repr)
+    ours, theirs = both_querysets([*steps, Step("order_by", ()), Step("values_list", tuple(names)), Step("distinct")])
+    rows, expected = await ours, list(theirs)
+    assert sorted(rows, key=repr) == sorted(expected, key=repr)
     assert await ours.count() == theirs.count() == len(expected)
 
 
@@ -249,19 +249,19 @@ async def test_distinct_values_are_the_same(both: Database, steps: list[Step], n
 @settings(max_examples=40)
 async def test_subqueries_find_the_same_rows(both: Database, inner: list[Step], tree: Any, column: str) -> None:
     """NULLs in an excluded subquery too, where SQL's NOT IN has its own mind."""
-    ours, theirs = made(inner)
+    ours, theirs = both_querysets(inner)
     where = {f"{column}__in": ours.values_list(column, flat=True)}
     their_where = {f"{column}__in": theirs.values_list(column, flat=True)}
     for method in ("filter", "exclude"):
-        all_ours, all_theirs = made([Step("filter", tree), Step("order_by", ("id",))])
-        found = await getattr(all_ours, method)(**where).values_list("id", flat=True)
-        assert found == list(getattr(all_theirs, method)(**their_where).values_list("id", flat=True)), method
+        all_ours, all_theirs = both_querysets([Step("filter", tree), Step("order_by", ("id",))])
+        rows = await getattr(all_ours, method)(**where).values_list("id", flat=True)
+        assert rows == list(getattr(all_theirs, method)(**their_where).values_list("id", flat=True)), method
 
 
 @given(steps=st.lists(narrowing, max_size=3))
 @settings(max_examples=40)
 async def test_updates_and_deletes_touch_the_same_rows(both: Database, steps: list[Step]) -> None:
-    ours, theirs = made(steps)
+    ours, theirs = both_querysets(steps)
     everything = players.Player.objects.order_by("id").values_list("id", "name", "rank", "score")
     their_everything = django_players.Player.objects.using(django_players.ALIAS).order_by("id")
     their_everything = their_everything.values_list("id", "name", "rank", "score")
@@ -287,8 +287,8 @@ async def test_writing_through_one_is_read_by_the_other(both: Database) -> None:
     ours = players.Tag.objects
     tag, created = await ours.get_or_create(name="ours", defaults={"uses": lambda: 3})
     assert created
-    found, created = theirs.get_or_create(name="ours", defaults={"uses": 9})
-    assert (found.pk, found.uses, created) == (tag.pk, 3, False)
+    their_tag, created = theirs.get_or_create(name="ours", defaults={"uses": 9})
+    assert (their_tag.pk, their_tag.uses, created) == (tag.pk, 3, False)
     made_there, created = theirs.update_or_create(name="theirs", defaults={"uses": 1}, create_defaults={"note": "new"})
     assert created
     here, created = await ours.update_or_create(name="theirs", defaults={"uses": 1}, create_defaults={"note": "other"})

@@ -32,9 +32,9 @@ def check_team(team: Team | None, key: int | None, *, orgs: bool) -> None:
 
 
 async def test_nested_and_null_relations_in_one_statement(any_world: databases.Database) -> None:
-    found = await Player.objects.select_related("team__org", "home").order_by("id")
-    assert [player.pk for player in found] == [row["id"] for row in PLAYERS]
-    for player, row in zip(found, PLAYERS, strict=True):
+    rows = await Player.objects.select_related("team__org", "home").order_by("id")
+    assert [player.pk for player in rows] == [row["id"] for row in PLAYERS]
+    for player, row in zip(rows, PLAYERS, strict=True):
         check_team(player.team, row["team"], orgs=True)
         check_team(player.home, row["home"], orgs=False)
         with pytest.raises(AttributeError, match="select_related"):
@@ -43,9 +43,9 @@ async def test_nested_and_null_relations_in_one_statement(any_world: databases.D
 
 async def test_it_is_one_query_and_nothing_loads_later(world: Database) -> None:
     with recorded(world) as statements:
-        found = await Player.objects.select_related("team__org", "team__league", "home__org", "home__league")
-        names = {player.home.league.name for player in found}
-        names |= {player.team.org.name for player in found if player.team and player.team.org}
+        rows = await Player.objects.select_related("team__org", "team__league", "home__org", "home__league")
+        names = {player.home.league.name for player in rows}
+        names |= {player.team.org.name for player in rows if player.team and player.team.org}
     assert len(statements) == 1
     assert names == {"Acme", "acme", "Ölwerk"}
 
@@ -117,10 +117,10 @@ async def test_a_tree_of_one_model(any_database: databases.Database) -> None:
     root = await Page.objects.create(title="root")
     child = await Page.objects.create(title="child", parent=root)
     await Page.objects.create(title="leaf", parent=child)
-    found = await Page.objects.select_related("parent__parent").order_by("id")
-    assert [p.parent and p.parent.title for p in found] == [None, "root", "child"]
-    assert found[2].parent.parent.title == "root"
-    assert found[1].parent.parent is None
+    rows = await Page.objects.select_related("parent__parent").order_by("id")
+    assert [p.parent and p.parent.title for p in rows] == [None, "root", "child"]
+    assert rows[2].parent.parent.title == "root"
+    assert rows[1].parent.parent is None
     assert [p.title for p in await Page.objects.filter(parent__parent__title="root")] == ["leaf"]
     assert [p.title for p in await Page.objects.exclude(parent__title="root").order_by("id")] == ["root", "leaf"]
     assert [p.title for p in await Page.objects.order_by("parent__title", "id").filter(parent__isnull=False)] == [

@@ -19,8 +19,8 @@ EVERYONE = [row["id"] for row in PLAYERS]
 
 
 async def keys(query: Any) -> list[int]:
-    found: list[int] = await query.values_list("id", flat=True)
-    return found
+    rows: list[int] = await query.values_list("id", flat=True)
+    return rows
 
 
 ends = st.one_of(st.none(), st.integers(0, 20))

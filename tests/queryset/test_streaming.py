@@ -181,8 +181,8 @@ async def test_many_tasks_at_once(any_world: databases.Database) -> None:
         player = await Player.objects.select_related("team").get(id=number % 14 + 1)
         return player.pk, await Player.objects.filter(rank__lte=player.rank).count()
 
-    found = await asyncio.gather(*(one(number) for number in range(60)))
-    assert found == [(number % 14 + 1, number % 14 + 1) for number in range(60)]
+    counts = await asyncio.gather(*(one(number) for number in range(60)))
+    assert counts == [(number % 14 + 1, number % 14 + 1) for number in range(60)]
 
 
 async def test_many_tasks_write_at_once(tables: Database) -> None:
@@ -196,8 +196,8 @@ async def test_a_database_in_memory_is_one_for_all_tasks() -> None:
     async with Database("sqlite://") as database:
         await world_module.create(database)
         await world_module.fill()
-        found = await asyncio.gather(*(Org.objects.filter(id__gt=0).count() for _ in range(30)))
-        assert found == [4] * 30
+        counts = await asyncio.gather(*(Org.objects.filter(id__gt=0).count() for _ in range(30)))
+        assert counts == [4] * 30
         await asyncio.gather(*(Tag.objects.get_or_create(name=f"tag {n % 5}") for n in range(30)))
         assert await Tag.objects.count() == 5
         async with database.transaction(force_rollback=True):
@@ -215,12 +215,12 @@ async def test_using_another_database(database_url: str, sqlite_url: str) -> Non
         assert await Tag.objects.using(second).values_list("name", flat=True) == ["second"]
         other.note = "saved there"
         await other.save()
-        found = await Tag.objects.using(second).get()
-        assert found.note == "saved there"
-        await found.delete()
+        instance = await Tag.objects.using(second).get()
+        assert instance.note == "saved there"
+        await instance.delete()
         assert await Tag.objects.using(second).count() == 0
         assert await Tag.objects.count() == 1
-        made = await Tag.objects.using(second).bulk_create([{"name": "x"}, {"name": "y"}])
-        await made[0].update(uses=5)
+        instances = await Tag.objects.using(second).bulk_create([{"name": "x"}, {"name": "y"}])
+        await instances[0].update(uses=5)
         assert await Tag.objects.using(second).filter(uses=5).count() == 1
         assert (await Tag.objects.using(second).get_or_create(name="x"))[1] is False

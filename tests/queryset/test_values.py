@@ -42,10 +42,10 @@ async def test_paths_across_relations_keep_rows_without_one(any_world: databases
         "home__league__name",
         "home__org_id",
     )
-    found = await Player.objects.order_by("id").values(*paths)
-    assert found == [{path: value_at(row, path) for path in paths} for row in PLAYERS]
+    rows = await Player.objects.order_by("id").values(*paths)
+    assert rows == [{path: value_at(row, path) for path in paths} for row in PLAYERS]
     tuples = await Player.objects.order_by("id").values_list(*paths)
-    assert tuples == [tuple(row.values()) for row in found]
+    assert tuples == [tuple(row.values()) for row in rows]
     narrowed = await Player.objects.filter(team__name="Red").order_by("id").values_list("team__org__name", flat=True)
     assert narrowed == ["Acme"] * 4
 
@@ -120,7 +120,7 @@ async def test_values_may_be_updated_as_in_django(any_world: databases.Database)
 
 async def test_a_queryset_is_never_changed_by_what_is_made_of_it(any_world: databases.Database) -> None:
     base = Player.objects.filter(rank__lt=3).order_by("id")
-    made: list[Any] = [
+    derived: list[Any] = [
         base.values("id"),
         base.values_list("id", flat=True),
         base.filter(score=10),
@@ -138,7 +138,7 @@ async def test_a_queryset_is_never_changed_by_what_is_made_of_it(any_world: data
         base.using(any_world),
         base.search("x"),
     ]
-    for query in made:
+    for query in derived:
         await query
     assert [player.pk for player in await base] == [1, 2]
     assert [player.name for player in await base] == ["Ann", "ann"]

@@ -75,7 +75,7 @@ def connected(url: str) -> Iterator[str]:
     Django keeps a connection for each context of a thread with an event loop: enter the block in the one that queries.
     """
     parsed = DatabaseURL(url)
-    given: dict[str, Any] = {
+    settings: dict[str, Any] = {
         "ENGINE": f"django.db.backends.{ENGINES[parsed.dialect]}",
         "NAME": parsed.database,
         "HOST": parsed.hostname or "",
@@ -84,10 +84,10 @@ def connected(url: str) -> Iterator[str]:
         "PASSWORD": parsed.password or "",
     }
     if parsed.dialect == "mysql":
-        given["OPTIONS"] = {"charset": "utf8mb4", "isolation_level": "repeatable read"}
+        settings["OPTIONS"] = {"charset": "utf8mb4", "isolation_level": "repeatable read"}
     if parsed.options:
-        given["HOST"] = parsed.options.get("host", given["HOST"])
-    connections.settings[ALIAS] = connections.configure_settings({"default": {}, ALIAS: given})[ALIAS]
+        settings["HOST"] = parsed.options.get("host", settings["HOST"])
+    connections.settings[ALIAS] = connections.configure_settings({"default": {}, ALIAS: settings})[ALIAS]
     try:
         yield ALIAS
     finally:

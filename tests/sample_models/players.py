@@ -125,5 +125,5 @@ async def fill() -> None:
     """Insert the rows. The database numbers them, so that it knows which keys are taken; they come out as given."""
     for model, rows in ((Org, ORGS), (Team, TEAMS), (Player, PLAYERS)):
         unnumbered = [{name: value for name, value in row.items() if name != "id"} for row in rows]
-        made: list[Any] = await model.objects.bulk_create(unnumbered)
-        assert [instance.pk for instance in made] == [row["id"] for row in rows]
+        instances: list[Any] = await model.objects.bulk_create(unnumbered)
+        assert [instance.pk for instance in instances] == [row["id"] for row in rows]

@@ -105,8 +105,8 @@ class _Ours:
         await self.tags.database.on_commit(call, robust=bool(robust))
 
     async def uses(self) -> int:
-        found: int = await self.tags.values_list("uses", flat=True).get(name="red")
-        return found
+        uses: int = await self.tags.values_list("uses", flat=True).get(name="red")
+        return uses
 
 
 class _Theirs:
@@ -158,5 +158,5 @@ class _Theirs:
         transaction.on_commit(call, using=self.tags.db, robust=bool(robust))
 
     def uses(self) -> int:
-        found: int = self.tags.values_list("uses", flat=True).get(name="red")
-        return found
+        uses: int = self.tags.values_list("uses", flat=True).get(name="red")
+        return uses

@@ -59,8 +59,8 @@ case("bulk_update of the unsaved", lambda m, o: _update_unsaved(m), writes=True,
 
 
 def _create(m, *rows, keys=True, **options):  # type: ignore[no-untyped-def]
-    made = yield m.Tag.objects.bulk_create([m.Tag(name=name, uses=uses) for name, uses in rows], **options)
-    have_keys = [tag.pk is not None for tag in made] if keys else None
+    instances = yield m.Tag.objects.bulk_create([m.Tag(name=name, uses=uses) for name, uses in rows], **options)
+    have_keys = [tag.pk is not None for tag in instances] if keys else None
     return have_keys, (yield m.Tag.objects.order_by("name").values_list("name", "uses", "note"))
 
 

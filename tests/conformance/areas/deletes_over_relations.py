@@ -33,10 +33,10 @@ def some(model: str, query: Any, *shown: tuple[str, tuple[str, ...]]) -> Any:
 
 
 def left(m, shown):  # type: ignore[no-untyped-def]
-    found = []
+    counts = []
     for table, columns in shown:
-        found.append((yield getattr(m, table).objects.order_by(*columns).values_list(*columns)))
-    return found
+        counts.append((yield getattr(m, table).objects.order_by(*columns).values_list(*columns)))
+    return counts
 
 
 ENTRIES = ("Entry", ("id", "author"))

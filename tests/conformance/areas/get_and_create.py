@@ -26,8 +26,8 @@ def _contains(m, key):  # type: ignore[no-untyped-def]
 
 
 def _created(result):  # type: ignore[no-untyped-def]
-    found, created = result
-    return found.name, found.uses, found.note, created
+    instance, created = result
+    return instance.name, instance.uses, instance.note, created
 
 
 def _get_or_create(m, **arguments):  # type: ignore[no-untyped-def]
@@ -137,8 +137,8 @@ case("ordered, unordered again", lambda m, o: m.Tag.objects.order_by("id").order
 
 
 def _create(m, **values):  # type: ignore[no-untyped-def]
-    made = yield m.Tag.objects.create(**values)
-    return made.name, made.uses, made.pk is not None, (yield m.Tag.objects.count())
+    instance = yield m.Tag.objects.create(**values)
+    return instance.name, instance.uses, instance.pk is not None, (yield m.Tag.objects.count())
 
 
 def _save(m):  # type: ignore[no-untyped-def]

@@ -135,10 +135,10 @@ def paired(
     def run(m, o):  # type: ignore[no-untyped-def]
         rows = getattr(m, model).objects
         instance = yield rows.get(id=key)
-        given = []
+        answers = []
         for other in others[1]:
-            given.append((yield getattr(m, others[0]).objects.get(id=other)))
-        result = yield write(getattr(instance, name), m, o, *given)
+            answers.append((yield getattr(m, others[0]).objects.get(id=other)))
+        result = yield write(getattr(instance, name), m, o, *answers)
         shown = columns or ("id", name)
         return plain(result), (yield rows.order_by(*shown).values_list(*shown))
 

@@ -246,8 +246,8 @@ def _by(m, model, name, target, key):  # type: ignore[no-untyped-def]
 
 def _in(m, model, name, target):  # type: ignore[no-untyped-def]
     instances = yield target.objects.filter(id__lt=3)
-    found = model.objects.filter(**{f"{name}__in": instances})
-    return (yield found.order_by("id").values_list("id", flat=True))
+    queryset = model.objects.filter(**{f"{name}__in": instances})
+    return (yield queryset.order_by("id").values_list("id", flat=True))
 
 
 def _without(m, model, name, target):  # type: ignore[no-untyped-def]

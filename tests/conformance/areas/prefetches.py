@@ -17,11 +17,11 @@ BATCHES = "how many rows that are streamed are prefetched at once is each one's 
 KNOWN = "what the prefetched rows answer is not asked for"
 
 
-def fetched(model: str, made: Any, *paths: str, ordered: bool = False) -> Any:
+def fetched(model: str, queryset: Any, *paths: str, ordered: bool = False) -> Any:
     """The rows of a queryset, in order, with what they have under these paths (of attributes)."""
 
     def run(m, o):  # type: ignore[no-untyped-def]
-        rows = yield made(getattr(m, model).objects.order_by("id"), m, o)
+        rows = yield queryset(getattr(m, model).objects.order_by("id"), m, o)
         return (yield from tree(rows, *paths, ordered=ordered))
 
     return run
@@ -383,11 +383,11 @@ def _without_key(m, o):  # type: ignore[no-untyped-def]
 
 
 def _titles(blogs):  # type: ignore[no-untyped-def]
-    found = {}
+    titles = {}
     for blog in blogs:
         entries = yield blog.entries.all()
-        found[blog.id] = sorted(entry.title for entry in entries)
-    return sorted(found.items())
+        titles[blog.id] = sorted(entry.title for entry in entries)
+    return sorted(titles.items())
 
 
 def _without_relation(m):  # type: ignore[no-untyped-def]
@@ -396,13 +396,13 @@ def _without_relation(m):  # type: ignore[no-untyped-def]
 
 
 async def _walked(m):  # type: ignore[no-untyped-def]
-    found = [entry async for entry in m.Entry.objects.order_by("id").prefetch_related("tags")]
-    return [(entry.id, sorted(tag.id for tag in await entry.tags.all())) for entry in found]
+    entries = [entry async for entry in m.Entry.objects.order_by("id").prefetch_related("tags")]
+    return [(entry.id, sorted(tag.id for tag in await entry.tags.all())) for entry in entries]
 
 
 def _walked_theirs(m):  # type: ignore[no-untyped-def]
-    found = list(m.Entry.objects.order_by("id").prefetch_related("tags").iterator(chunk_size=100))
-    return [(entry.id, sorted(tag.id for tag in entry.tags.all())) for entry in found]
+    entries = list(m.Entry.objects.order_by("id").prefetch_related("tags").iterator(chunk_size=100))
+    return [(entry.id, sorted(tag.id for tag in entry.tags.all())) for entry in entries]
 
 
 # What is known then.
@@ -411,12 +411,12 @@ def known(model: str, path: str, ask: Any, *, ordered: bool = False) -> Any:
 
     def run(m, o):  # type: ignore[no-untyped-def]
         rows = yield getattr(m, model).objects.order_by("id").prefetch_related(path)
-        found = []
+        entries = []
         for row in rows:
             answer = yield ask(row, m, o)
             unordered = isinstance(answer, list) and not ordered
-            found.append(sorted(answer, key=lambda row: row.pk) if unordered else answer)
-        return found
+            entries.append(sorted(answer, key=lambda row: row.pk) if unordered else answer)
+        return entries
 
     return run
 
@@ -460,11 +460,11 @@ case("then: a key that is changed", lambda m, o: _rekeyed(m))
 
 def _way_back(m):  # type: ignore[no-untyped-def]
     blogs = yield m.Blog.objects.order_by("id").prefetch_related("entries")
-    found = []
+    pairs = []
     for blog in blogs:
         for entry in (yield blog.entries.all()):
-            found.append((entry.id, entry.blog is blog))
-    return sorted(found)
+            pairs.append((entry.id, entry.blog is blog))
+    return sorted(pairs)
 
 
 def _way_back_one(m):  # type: ignore[no-untyped-def]
@@ -517,11 +517,11 @@ def _rekeyed(m):  # type: ignore[no-untyped-def]
 
 
 # Refused.
-def refused(model: str, made: Any) -> Any:
+def refused(model: str, queryset: Any) -> Any:
     """A queryset that cannot be read."""
 
     def run(m, o):  # type: ignore[no-untyped-def]
-        rows = yield made(getattr(m, model).objects, m, o)
+        rows = yield queryset(getattr(m, model).objects, m, o)
         return len(rows)
 
     return run

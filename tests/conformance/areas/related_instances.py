@@ -15,11 +15,11 @@ UPDATED = "ours is one statement"
 KEY = "the key of a relation is there without asking; Django loads the row"
 
 
-def loaded(model: str, made: Any, *paths: str) -> Any:
+def loaded(model: str, queryset: Any, *paths: str) -> Any:
     """The rows of a queryset, in order, with what they have under these paths."""
 
     def run(m, o):  # type: ignore[no-untyped-def]
-        rows = yield made(getattr(m, model).objects.order_by("id"), m, o)
+        rows = yield queryset(getattr(m, model).objects.order_by("id"), m, o)
         return (yield from tree(rows, *paths, ordered=True))
 
     return run
@@ -264,8 +264,8 @@ def _one_set(m):  # type: ignore[no-untyped-def]
     author = yield m.Author.objects.get(id=3)
     profile = m.Profile(author=author, bio="new")
     yield profile.save()
-    found = yield m.Author.objects.select_related("profile").get(id=3)
-    return profile.author is author, author.profile is profile, found.profile.bio
+    loaded_author = yield m.Author.objects.select_related("profile").get(id=3)
+    return profile.author is author, author.profile is profile, loaded_author.profile.bio
 
 
 def _one_set_backward(m):  # type: ignore[no-untyped-def]

@@ -121,10 +121,10 @@ def written(model: str, key: int, ask: Any, others: tuple[str, tuple[int, ...]],
 
     def run(m, o):  # type: ignore[no-untyped-def]
         instance = yield getattr(m, model).objects.get(id=key)
-        given = []
+        answers = []
         for other in others[1]:
-            given.append((yield getattr(m, others[0]).objects.get(id=other)))
-        result = yield ask(instance, m, o, *given)
+            answers.append((yield getattr(m, others[0]).objects.get(id=other)))
+        result = yield ask(instance, m, o, *answers)
         return plain(result), (yield getattr(m, table).objects.order_by(*columns).values_list(*columns))
 
     return run

@@ -15,8 +15,8 @@ def updated(query: Any, **values: Any) -> Any:
     """How many entries the update of a query matched, and what all of them are then."""
 
     def run(m, o):  # type: ignore[no-untyped-def]
-        made = {name: value(o) if callable(value) else value for name, value in values.items()}
-        done = yield query(m, o).update(**made)
+        assignments = {name: value(o) if callable(value) else value for name, value in values.items()}
+        done = yield query(m, o).update(**assignments)
         return done, (yield m.Entry.objects.order_by("id").values_list("id", "title", "rating", "author_id"))
 
     return run
