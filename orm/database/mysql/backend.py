@@ -11,7 +11,7 @@ from orm.database.connections.connection import ManagedBackend, ManagedConnectio
 from orm.database.connections.driver import CursorStream
 from orm.database.connections.pool import Pool
 from orm.database.connections.transactions import Options
-from orm.database.mysql.driver import MySQLDriver, connection_settings
+from orm.database.mysql.driver import INIT_COMMAND, MySQLDriver, connection_settings
 from orm.exceptions import Deadlock, NotSupportedError
 
 ResultT = TypeVar("ResultT")
@@ -52,13 +52,24 @@ class MySQLBackend(ManagedBackend):
             **connection_settings(options),
         }
         self._pool = Pool(
-            lambda: self._open(**arguments),
+            lambda: self._open_with_settings(arguments),
             _close,
             self.driver.is_usable,
             max_size=max_size,
             recycle=recycle if recycle > 0 else None,
         )
         await self._pool.fill(min_size)
+
+    async def _open_with_settings(self, arguments: dict[str, Any]) -> Any:
+        """A new connection. The ORM's settings of the session come after the user's `init_command`, if there is one."""
+        connection = await self._open(**arguments)
+        if arguments["init_command"] != INIT_COMMAND:
+            try:
+                await self.driver.execute(connection, INIT_COMMAND, ())
+            except BaseException:
+                connection.close()
+                raise
+        return connection
 
     async def disconnect(self) -> None:
         """Close the connections; those in use when they come back."""

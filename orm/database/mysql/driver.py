@@ -16,8 +16,32 @@ from orm.utils.row_batches import BATCH_ROWS, RowReader, read_in_batches
 
 MAX_KNOWN_STATEMENTS = 1024
 FOUND_ROWS = 2  # the protocol's CLIENT.FOUND_ROWS: report the rows matched, not those changed
-# Datetimes are in UTC, and a key of 0 is a key, not a request to generate one.
-INIT_COMMAND = "SET time_zone = '+00:00', sql_mode = CONCAT(@@sql_mode, ',NO_AUTO_VALUE_ON_ZERO')"
+# SQL modes that change what the ORM's SQL means, or what the drivers' escaping is worth; then those that imply them.
+UNSUPPORTED_MODES = (
+    *("NO_BACKSLASH_ESCAPES", "ANSI_QUOTES", "PIPES_AS_CONCAT", "HIGH_NOT_PRECEDENCE", "IGNORE_SPACE"),
+    *("PAD_CHAR_TO_FULL_LENGTH", "NO_UNSIGNED_SUBTRACTION", "TIME_TRUNCATE_FRACTIONAL", "EMPTY_STRING_IS_NULL"),
+    *("ANSI", "DB2", "MAXDB", "MSSQL", "ORACLE", "POSTGRESQL"),
+)
+
+
+def _session_command() -> str:
+    modes = "CONCAT(',', @@sql_mode, ',')"
+    for mode in UNSUPPORTED_MODES:
+        modes = f"REPLACE({modes}, ',{mode},', ',')"
+    settings = {
+        # Datetimes are in UTC.
+        "time_zone": "'+00:00'",
+        # A key of 0 is a key, not a request to generate one.
+        "sql_mode": f"CONCAT({modes}, 'NO_AUTO_VALUE_ON_ZERO')",
+        # Texts that the server makes are compared as those of columns are: by case and accents.
+        "collation_connection": "utf8mb4_bin",
+        # GROUP_CONCAT() cuts at 1,024 bytes otherwise.
+        "group_concat_max_len": "@@max_allowed_packet",
+    }
+    return f"SET {', '.join(f'{name} = {value}' for name, value in settings.items())}"
+
+
+INIT_COMMAND = _session_command()
 SETTINGS: dict[str, Any] = {"charset": "utf8mb4", "init_command": INIT_COMMAND}
 
 
