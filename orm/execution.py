@@ -184,7 +184,7 @@ async def insert(info: ModelInfo, values: dict[str, Any], database: databases.Da
     dialect = await dialect_of(database)
     fields = tuple(info.fields[name] for name in values)
     missing = database_generated_fields(info, fields)
-    plan = insert_plan(dialect, info, fields, missing if dialect.returning else ())
+    plan = insert_plan(dialect, info, fields, missing if dialect.insert_returning else ())
     try:
         sql, arguments = plan.statement(tuple(values.values()))
     except UnstorableArgument as error:

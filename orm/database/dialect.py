@@ -1,11 +1,11 @@
 """`Dialect`: everything that differs between databases, in one object for each.
 
 A database is one subclass, registered by one line in `orm/database/dialect_registry.py`. It says how values are stored
-(`storage`), how functions and operators are written (`sql_functions`, `text_match()`, `in_list()`, …), what statements
-the server takes (`returning`, `lock_rows()`, …), which drivers run them, and what their errors mean. The page "Another
-database" of the documentation adds one.
+(`storage`), how functions and operators are written (`sql_functions`, `text_match()`, `in_list()`, …), which statements
+the server accepts (`insert_returning`, `lock_rows()`, …), which drivers run them, and what their errors mean. The page
+"Another database" of the documentation adds one.
 
-Methods that write SQL take the SQL of their operands, and return text.
+Methods that write SQL take the SQL of their operands and return SQL, both as text.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from orm import exceptions
 from orm.database.storage import StorageTypes
 from orm.exceptions import NotSupportedError
 
-# Stands in compiled SQL for a list whose placeholders are written at each execution.
+# Precedes the placeholder of a list in compiled SQL, if its placeholders are written at each execution.
 LIST_SLOT = "/*list*/"
-# Escapes LIKE's wildcards. Not a backslash, which MySQL's string literals would eat.
+# Escapes the wildcards of LIKE. Not a backslash, which also escapes in the string literals of MySQL.
 LIKE_ESCAPE = "!"
 
 SQLTemplate = str | Callable[..., str] | None
@@ -51,7 +51,7 @@ PEP_249_CLASSES: dict[str, type[exceptions.Error]] = {
 
 
 def pep_249_class(error: BaseException) -> type[exceptions.Error]:
-    """The ORM's class of the same name as the error's class or the nearest of its bases that PEP 249 names."""
+    """The ORM's class with the PEP 249 name of the error's class, or of its nearest base class that has one."""
     for cls in type(error).__mro__:
         if cls.__name__ in PEP_249_CLASSES:
             return PEP_249_CLASSES[cls.__name__]
@@ -59,7 +59,7 @@ def pep_249_class(error: BaseException) -> type[exceptions.Error]:
 
 
 def like_pattern(operator: str, text: str) -> str:
-    """`text` as a LIKE pattern in which nothing but the added ``%`` is a wildcard."""
+    """`text` as a LIKE pattern in which only the added ``%`` are wildcards."""
     escape = LIKE_ESCAPE
     text = text.replace(escape, escape * 2).replace("%", f"{escape}%").replace("_", f"{escape}_")
     if operator == "contains":
@@ -70,38 +70,38 @@ def like_pattern(operator: str, text: str) -> str:
 
 
 def order_by_clause(order: Sequence[tuple[str, bool]]) -> str:
-    """An ORDER BY clause of SQL expressions, each with whether it is descending; nothing without any."""
+    """An ORDER BY clause of (SQL, descending) pairs; an empty string if there are none."""
     terms = [f"{key} DESC" if descending else key for key, descending in order]
     return f" ORDER BY {', '.join(terms)}" if terms else ""
 
 
 @dataclass(frozen=True)
 class DriverClasses:
-    """A driver and the classes that run it, as ``module:Class``, so that none is imported before it is used."""
+    """A driver, and the classes that run it as ``module:Class``, which are imported when they are first used."""
 
     package: str
-    """The package to import, which a URL can name: ``mysql+aiomysql://``."""
+    """The driver's package, which a URL can name: ``mysql+aiomysql://``."""
     backend: str
     """The backend of `orm.Database`."""
     driver: str
     """The `Driver` that a plain `databases.Database` runs on."""
     databases_backend: str
-    """The module of the backend that `databases` has for it."""
+    """The module in which `databases` has its own backend for the driver."""
 
 
 class Dialect:
     """One database: how SQL is compiled for it, how values are stored there, and which drivers connect to it.
 
-    There is one instance for each registered name. Attributes and methods that a database does not override are
-    standard SQL's, or what most databases have.
+    There is one instance per registered name. The attributes and methods of this class are standard SQL, or what most
+    databases do; a subclass overrides what differs.
     """
 
     name: ClassVar[str] = "standard"
-    """The name of SQLAlchemy's dialect, and the scheme of URLs."""
+    """The name of the SQLAlchemy dialect, and the scheme of URLs."""
     storage: ClassVar[StorageTypes] = StorageTypes()
     """How each type of column is stored."""
     sql_functions: Mapping[str, SQLTemplate] = {}
-    """How functions are written, by the ORM's names; those left out are standard: the name in capitals."""
+    """How functions are written, by the ORM's name. A function without an entry is written as its name in capitals."""
 
     drivers: ClassVar[tuple[DriverClasses, ...]] = ()
     """The drivers, the preferred one first."""
@@ -111,38 +111,40 @@ class Dialect:
     server_query: ClassVar[str | None] = None
     """A query of the one value that `for_server` takes; None if all servers are alike."""
     numbered_parameters: ClassVar[bool] = False
-    """Whether the driver's parameters have numbers, so that one row's SQL cannot be repeated for the next."""
-    returning: ClassVar[bool] = False
+    """Whether parameters are numbered (``$1``), so that the SQL of one row cannot be repeated for the next."""
+    insert_returning: ClassVar[bool] = False
     """Whether INSERT can return columns."""
-    number_step: ClassVar[str | None] = None
-    """A query of how far apart the keys are that one INSERT generates; None where that need not be asked."""
+    key_step_query: ClassVar[str | None] = None
+    """SQL that fetches the difference between consecutive keys of one INSERT; None if it need not be known."""
     update_returning: ClassVar[bool] = False
     """Whether UPDATE can return columns."""
     delete_returning: ClassVar[bool] = False
     """Whether DELETE can return columns."""
     row_locks: ClassVar[bool] = True
-    """Whether single rows can be locked."""
+    """Whether rows can be locked one by one."""
     nulls_high: ClassVar[bool] = False
-    """Whether NULL is ordered after all values, not before them."""
-    max_rows: ClassVar[int] = 500
-    """How many rows one statement may take apart from an INSERT's."""
-    max_list: ClassVar[int | None] = None
-    """How many keys one list of a prefetch may have, where the list is written out; None where it is one argument."""
-    one_statement: ClassVar[bool] = False
-    """Whether the driver takes a single statement at a time, so that what goes in one trip must be one."""
+    """Whether NULL is ordered as if it were greater than all values, and not less."""
+    max_rows_per_statement: ClassVar[int] = 500
+    """The maximum number of rows of one UPDATE of many rows."""
+    max_keys_per_query: ClassVar[int | None] = None
+    """The maximum number of keys in a list of one query; None if a list is one argument."""
+    one_statement_per_trip: ClassVar[bool] = False
+    """Whether the driver takes a single statement per round trip."""
     explain_prefix: ClassVar[str] = "EXPLAIN "
     max_parameters: ClassVar[int] = 32_000
-    """How many arguments one statement may take."""
-    existing_tables: ClassVar[str] = "SELECT NULL, table_name FROM information_schema.tables"
-    """A query of (schema or NULL, table) for every table there is; NULL for the default schema."""
-    foreign_keys_enforced: ClassVar[str | None] = None
-    """A query of whether foreign keys are enforced, where that must be lifted to drop tables in a circle."""
+    """The maximum number of arguments of one statement."""
+    tables_query: ClassVar[str] = "SELECT NULL, table_name FROM information_schema.tables"
+    """SQL that fetches (schema, table) of every table. The schema is NULL for the default one."""
+    foreign_keys_enforced_query: ClassVar[str | None] = None
+    """SQL that tells whether foreign keys are enforced, if that must be disabled to drop tables that form a cycle."""
     supports_set_default: ClassVar[bool] = True
     """Whether a foreign key can have ON DELETE SET DEFAULT; otherwise it is treated as RESTRICT."""
     max_cascade_depth: ClassVar[int | None] = None
-    """The maximum depth of a cascade, as far as there is one."""
-    lift_foreign_keys: ClassVar[tuple[str, ...]] = ()
-    enforce_foreign_keys: ClassVar[tuple[str, ...]] = ()
+    """The maximum depth of a cascade; None if there is none."""
+    disable_foreign_keys: ClassVar[tuple[str, ...]] = ()
+    """The statements that stop the enforcement of foreign keys."""
+    enable_foreign_keys: ClassVar[tuple[str, ...]] = ()
+    """The statements that resume it."""
 
     lag_lead_default: ClassVar[bool] = True
     """Whether LAG() and LEAD() take a default."""
@@ -152,17 +154,18 @@ class Dialect:
     def __init__(self) -> None:
         self.sqlalchemy = self.make_sqlalchemy_dialect()
         self.sqlalchemy.orm_dialect = self  # type: ignore[attr-defined]
-        self.sqlalchemy.name = self.name  # by which constructs find this dialect; one for another database has its
+        # Constructs find this dialect by the name. A subclass may use the SQLAlchemy dialect of another database.
+        self.sqlalchemy.name = self.name
 
     def find_driver(self, package: str = "") -> DriverClasses | None:
-        """The driver of this name; without one the first that is installed, or the last. None if there is none."""
+        """The driver of this package, by default the first that is installed, else the last. None if there is none."""
         if package:
             return next((driver for driver in self.drivers if driver.package == package), None)
         installed = (driver for driver in self.drivers if find_spec(driver.package))
         return next(installed, self.drivers[-1] if self.drivers else None)
 
     def classify_error(self, error: BaseException) -> type[exceptions.Error]:
-        """The ORM's class for a driver's error."""
+        """The ORM's class for an exception of the driver."""
         return pep_249_class(error)
 
     def for_server(self, answer: Any) -> Dialect:
@@ -180,16 +183,16 @@ class Dialect:
         return compiled
 
     def type_sql(self, type_: TypeEngine[Any]) -> str:
-        """The SQL of a column type."""
+        """The SQL name of a column type."""
         sql: str = self.sqlalchemy.type_compiler_instance.process(type_.dialect_impl(self.sqlalchemy))
         return sql
 
     # How functions and operators are written.
 
     def function(self, name: str, literals: Sequence[str], arguments: Sequence[str]) -> str:
-        """A call of a function by the ORM's name. `literals` are fixed parts, such as a unit: never a user's text.
+        """A call of a function by the ORM's name. `literals` are constants, such as a unit; never user input.
 
-        Raises `NotSupportedError` for a function that the database does not have.
+        Raises `NotSupportedError` if the database has no such function.
         """
         if name not in self.sql_functions:
             return f"{name.upper()}({', '.join(arguments)})"
@@ -201,7 +204,7 @@ class Dialect:
         return f"({template.format(*arguments, all=', '.join(arguments))})"
 
     def cast(self, value: str, source: str, target: str, type_: TypeEngine[Any]) -> str:
-        """A value of the field type `source` as one of the field type `target`, whose column type is `type_`."""
+        """A value of the field family `source` converted to the family `target`, whose column type is `type_`."""
         return f"CAST({value} AS {self.type_sql(type_)})"
 
     def collection_aggregate(
@@ -213,25 +216,24 @@ class Dialect:
         order: Sequence[tuple[str, bool]],
         condition: str | None,
     ) -> str:
-        """``string_agg``, ``array_agg`` or ``json_agg`` of a value (and a delimiter).
+        """``string_agg``, ``array_agg`` or ``json_agg`` of a value (and a delimiter), over rows that meet `condition`.
 
-        `order` has SQL expressions, each with whether it is descending; rows that do not meet `condition` are left out.
-        Raises `NotSupportedError` for an aggregate that the database does not have.
+        `order` has (SQL, descending) pairs. Raises `NotSupportedError` if the database has no such aggregate.
         """
         raise NotSupportedError(f"{self.name} has no aggregate for {name}.")
 
     def text_match(self, text: str, pattern: str, operator: str, *, ignore_case: bool, beyond_ascii: bool) -> str:
         """Whether text matches what `encode_pattern` made of a value.
 
-        `operator` is ``contains``, ``startswith``, ``endswith`` or ``exact`` (only with `ignore_case`). `beyond_ascii`
-        tells that folding the case of the value takes more than ASCII.
+        `operator` is ``contains``, ``startswith``, ``endswith`` or, with `ignore_case` only, ``exact``. `beyond_ascii`
+        means that the value has letters beyond ASCII whose case must be folded.
         """
         if ignore_case:
             text, pattern = f"UPPER({text})", f"UPPER({pattern})"
         return f"{text} = {pattern}" if operator == "exact" else f"{text} LIKE {pattern} ESCAPE '{LIKE_ESCAPE}'"
 
     def encode_pattern(self, operator: str, ignore_case: bool, text: str) -> str:
-        """The argument that `text_match` compares with: a text as a pattern."""
+        """The pattern that `text_match` takes for a value."""
         return text if operator == "exact" else like_pattern(operator, text)
 
     def regex(self, text: str, pattern: str, *, ignore_case: bool) -> str:
@@ -239,23 +241,23 @@ class Dialect:
         raise NotSupportedError(f"{self.name} has no regular expressions.")
 
     def in_list(self, value: str, values: str, item_type: TypeEngine[Any]) -> str:
-        """Whether a value is in a list, which is one argument: what `encode_list` made of it."""
+        """Whether a value is in a list: the argument that `encode_list` returned."""
         raise NotImplementedError
 
     def encode_list(self, values: list[Any]) -> Any:
-        """The argument for a list of values that are the driver's own."""
+        """The argument for a list of the driver's values."""
         return values
 
     def json_equal(self, left: str, right: str) -> str:
-        """Whether a JSON document equals another, which is an argument."""
+        """Whether two JSON documents are equal; `right` is an argument."""
         return f"{left} = {right}"
 
     def encode_path(self, keys: tuple[str, ...]) -> Any:
-        """The argument for the keys that lead to a value in a JSON document: what ``json_at`` takes."""
+        """The argument for a path into a JSON document, which the function ``json_at`` takes."""
         return list(keys)
 
     def distinct_on(self, columns: Sequence[str]) -> str:
-        """DISTINCT ON (…): of the rows that agree in these columns, only the first. Raises `NotSupportedError`."""
+        """DISTINCT ON, which keeps the first of the rows that agree in these columns."""
         raise NotSupportedError(
             "distinct() with fields is PostgreSQL's DISTINCT ON, which this database does not have."
         )
@@ -267,7 +269,7 @@ class Dialect:
     # Statements.
 
     def rows_per_insert(self, columns: int) -> int:
-        """How many rows of so many columns one INSERT may hold."""
+        """The maximum number of rows of one INSERT with this number of columns."""
         return max(1, self.max_parameters // max(1, columns))
 
     def bulk_insert(
@@ -276,51 +278,49 @@ class Dialect:
         columns: Sequence[sqlalchemy.Column[Any]],
         returning: Sequence[sqlalchemy.Column[Any]],
     ) -> sqlalchemy.Insert | None:
-        """An INSERT whose arguments are lists, one a column, for any number of rows; None if there is none."""
+        """An INSERT of any number of rows whose arguments are lists, one per column; None if the database has none."""
         return None
 
-    def numbering(self, key: sqlalchemy.Column[Any]) -> sqlalchemy.Select[Any] | None:
-        """A query of whether one INSERT of many rows numbers them one after the other, where that spares RETURNING.
+    def consecutive_keys_query(self, key: sqlalchemy.Column[Any]) -> sqlalchemy.Select[Any] | None:
+        """SQL that tells whether a multi-row INSERT gets consecutive keys, so that RETURNING can be skipped.
 
-        None where the generated keys should be returned, if they can.
+        None if generated keys are always read by RETURNING, as far as there is one.
         """
         return None
 
-    def numbered(self, lastrowid: int, count: int, step: int) -> range:
-        """The keys that one INSERT of so many rows generated, from the one that the driver tells: the first."""
+    def generated_keys(self, lastrowid: int, count: int, step: int) -> range:
+        """The keys of the `count` rows of one INSERT, of which the driver reports the first as `lastrowid`."""
         return range(lastrowid, lastrowid + count * step, step)
 
-    def as_inserted(self, returned: list[tuple[Any, ...]], key: int) -> list[tuple[Any, ...]]:
-        """What one INSERT of many rows returned, in the order of the rows; at `key` is the key that each was given."""
-        # Keys are generated in the order of the rows; what is returned may be in any.
+    def in_insert_order(self, returned: list[tuple[Any, ...]], key: int) -> list[tuple[Any, ...]]:
+        """The rows that one INSERT returned, in the order of insertion; `key` is the position of the key in a row."""
+        # Keys are generated in the order of insertion; RETURNING guarantees no order.
         return sorted(returned, key=itemgetter(key))
 
     def insert(self, table: sqlalchemy.Table) -> sqlalchemy.Insert:
-        """An INSERT that can be told what to do about conflicts."""
+        """An INSERT to which a conflict clause can be added."""
         return sqlalchemy.insert(table)
 
     def ignore_conflicts(self, insert: sqlalchemy.Insert) -> sqlalchemy.Insert:
-        """`insert`, without the rows that are there already."""
+        """`insert` that skips rows which already exist."""
         raise NotImplementedError
 
     def update_conflicts(
         self, insert: sqlalchemy.Insert, update: Sequence[str], unique: Sequence[str]
     ) -> sqlalchemy.Insert:
-        """`insert`, where a row that is there already takes the columns `update` from the new one.
+        """`insert` that sets the columns `update` of a row which already exists to the new values.
 
-        `unique` are the columns that make it the same row. Raises `NotSupportedError` where they cannot be
-        chosen, `QueryError` where they must be and are not.
+        `unique` are the columns of the unique constraint. Raises `NotSupportedError` if the database does not take
+        them, and `QueryError` if it needs them and there are none.
         """
         raise NotImplementedError
 
-    def row_source(self, types: Sequence[TypeEngine[Any]]) -> sqlalchemy.FromClause | None:
-        """Rows of any number as a table of columns c0, c1, …, from one list a column; None if there is none."""
+    def rows_from_lists(self, types: Sequence[TypeEngine[Any]]) -> sqlalchemy.FromClause | None:
+        """A table of any number of rows with the columns c0, c1, … from one list per column; None if there is none."""
         return None
 
-    def own_rows_first(self, select: sqlalchemy.Select[Any]) -> sqlalchemy.Select[Any]:
-        """`select`, of a few rows that its first table alone decides on, where the database has to be told to begin
-        with that one.
-        """
+    def join_in_written_order(self, select: sqlalchemy.Select[Any]) -> sqlalchemy.Select[Any]:
+        """`select` whose joins keep their order, for a query whose first table alone determines the rows."""
         return select
 
     def lock_rows(
@@ -333,7 +333,7 @@ class Dialect:
         nowait: bool,
         skip_locked: bool,
     ) -> sqlalchemy.Select[Any]:
-        """`select`, locking the rows it reads. Raises `NotSupportedError` for an option that is not there."""
+        """`select` that locks the rows it reads. Raises `NotSupportedError` for an option that the database lacks."""
         if not self.row_locks:
             return select
         return select.with_for_update(
@@ -342,4 +342,4 @@ class Dialect:
 
 
 STANDARD = Dialect()
-"""Stands for a dialect of SQLAlchemy's that is not registered."""
+"""Stands for SQLAlchemy dialects that are not registered."""

@@ -28,28 +28,28 @@ IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 UTC = datetime.timezone.utc
 MICROSECOND = datetime.timedelta(microseconds=1)
-#: Rounds decimals of any length (the default context has 28 digits) as PostgreSQL and MySQL do.
+#: Rounds decimals of any length as PostgreSQL and MySQL do. (The default context has 28 digits.)
 EXACT = Context(prec=2000, rounding=ROUND_HALF_UP)
 #: Enum columns are at least this long, so that a new member seldom needs a migration.
 MIN_ENUM_LENGTH = 32
 
 
 class UnstorableValue(ValueError):
-    """The database cannot hold this value; the message says why. The value itself is not in it."""
+    """The database cannot store a value; the message says why, without the value."""
 
 
 class Storage(NamedTuple):
-    """How one kind of column is kept by one database."""
+    """How one database stores one type of column."""
 
     sql_type: TypeEngine[Any]
-    #: Python value to driver value; None where the driver takes the Python value as it is.
+    #: From the Python value to the driver's; None if the driver takes the Python value.
     bind: Process | None = None
-    #: Driver value to Python value; None where the driver already gives the Python value.
+    #: From the driver's value to the Python value; None if the driver returns the Python value.
     result: Process | None = None
 
 
 class StorageTypes:
-    """Portable storage: what any SQL database and driver can be expected to do."""
+    """Portable storage, which works with any SQL database and driver."""
 
     def integer(self, bits: int, primary_key: bool) -> Storage:
         return Storage(integer_type(bits), bind_integer(bits))
@@ -117,13 +117,13 @@ def integer_type(bits: int) -> TypeEngine[int]:
 
 
 def bind_integer(bits: int) -> Process:
-    """Refuse integers that do not fit in `bits` bits."""
+    """A conversion that refuses integers which do not fit in `bits` bits."""
     low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
 
     def bind(value: Any) -> int | None:
         if value is None:
             return None
-        # The MySQL drivers know no subclasses of int.
+        # The drivers for MySQL do not take subclasses of int.
         number: int = value if type(value) is int else int(operator.index(value))
         if low <= number <= high:
             return number
@@ -150,19 +150,19 @@ def fits(value: Decimal, max_digits: int | None, decimal_places: int | None) -> 
 
 
 def round_to(value: Decimal, decimal_places: int) -> Decimal:
-    """The value with exactly so many digits after the point."""
+    """The value with exactly `decimal_places` digits after the point."""
     return value.quantize(Decimal(1).scaleb(-decimal_places), context=EXACT)
 
 
 def to_decimal(value: Any) -> Decimal:
-    """A Decimal of a number; a float counts with the digits it prints."""
+    """A number as a Decimal; a float as the digits that it prints."""
     if isinstance(value, Decimal):
         return value
     return Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
 
 
 def bind_decimal(max_digits: int | None, decimal_places: int | None) -> Process:
-    """Refuse decimals that NUMERIC(max_digits, decimal_places) would round or overflow."""
+    """A conversion that refuses decimals which NUMERIC(max_digits, decimal_places) would round, or could not hold."""
 
     def bind(value: Any) -> Decimal | None:
         if value is None:
@@ -179,7 +179,7 @@ def bind_decimal(max_digits: int | None, decimal_places: int | None) -> Process:
 
 
 def fits_source(max_digits: int | None, decimal_places: int | None) -> tuple[str, dict[str, Any]]:
-    """`fits` as the source of an `Inline`, and what it refers to. It may be false of some that fit."""
+    """`fits` as the source of an `Inline`, and the names in it. It may reject values that fit."""
     names: dict[str, Any] = {"Decimal": Decimal}
     test = "{v}.is_finite()"
     if max_digits is not None and decimal_places is not None:
@@ -197,9 +197,9 @@ def _bind_finite_float(value: Any) -> float | None:
     raise UnstorableValue("Must be finite.")
 
 
-#: Refuses NaN and the infinities, which SQL has no standard way to store: their differences to themselves are NaN.
+#: Refuses NaN and infinities, which SQL has no standard way to store. Minus themselves they are NaN, and not 0.
 bind_finite_float = Inline("{v} if type({v}) is float and {v} - {v} == 0.0 else {bind}({v})", bind=_bind_finite_float)
-#: The bool of a driver's 0 or 1.
+#: From a driver's 0 or 1 to a bool.
 as_bool = Inline("None if {v} is None else not not {v}")
 
 
@@ -229,7 +229,7 @@ def _bind_naive(value: Any) -> Any:
     raise UnstorableValue("Must not have a timezone: the column is declared without `timezone=True`.")
 
 
-#: Refuses datetimes with a timezone, which the column would forget.
+#: Refuses datetimes with a timezone, which the column would drop.
 bind_naive = Inline("{v} if {v} is None or {v}.tzinfo is None else {bind}({v})", bind=_bind_naive)
 
 
@@ -241,7 +241,7 @@ def require_aware(value: datetime.datetime) -> datetime.datetime:
 
 
 def to_utc(value: datetime.datetime) -> datetime.datetime:
-    """The same instant in UTC; refused where UTC has no such year."""
+    """The same instant in UTC. Refused if its year in UTC is not between 1 and 9999."""
     try:
         return require_aware(value).astimezone(UTC)
     except OverflowError:
@@ -253,7 +253,7 @@ naive_utc_to_aware = Inline("None if {v} is None else {v}.replace(tzinfo={UTC})"
 
 
 def duration_to_microseconds(value: Any) -> int | None:
-    """A timedelta as whole microseconds, as many as 64 bits hold."""
+    """A timedelta as whole microseconds. Refused if they take more than 64 bits."""
     if value is None:
         return None
     microseconds: int = value // MICROSECOND
@@ -285,7 +285,7 @@ def json_to_text(value: Any) -> str | None:
 
 
 def decode_json(text: str) -> Any:
-    """`json.loads` without looking for spaces around the value, where databases put none: half of its time."""
+    """`json.loads` without skipping whitespace around the value, which databases do not add: it takes half the time."""
     try:
         value, end = _decoder.raw_decode(text)
     except ValueError:
@@ -294,7 +294,7 @@ def decode_json(text: str) -> Any:
 
 
 def _text_to_json(value: Any) -> Any:
-    # A column of NUMERIC affinity (made by older releases) may hold plain numbers.
+    # A column of NUMERIC affinity (created by older releases) may hold numbers.
     return json.loads(value) if isinstance(value, (str, bytes)) else value
 
 
@@ -305,15 +305,15 @@ text_to_json = Inline("{decode}({v}) if type({v}) is str else {read}({v})", deco
 
 
 def make_uuid(number: int) -> uuid.UUID:
-    """The UUID of a number, without the checks of `uuid.UUID`, which take longer than all the rest."""
-    made = new_object(uuid.UUID)
-    set_attribute(made, "int", number)
-    set_attribute(made, "is_safe", uuid.SafeUUID.unknown)
-    return made
+    """The UUID of a number. The checks of `uuid.UUID`, which take most of its time, are left out."""
+    instance = new_object(uuid.UUID)
+    set_attribute(instance, "int", number)
+    set_attribute(instance, "is_safe", uuid.SafeUUID.unknown)
+    return instance
 
 
 new_object = object.__new__
-set_attribute = object.__setattr__  # a UUID's own refuses
+set_attribute = object.__setattr__  # uuid.UUID.__setattr__ raises
 
 uuid_to_hex = Inline("None if {v} is None else '%032x' % {v}.int")
 hex_to_uuid = Inline(
@@ -348,7 +348,7 @@ enum_to_name = Inline("None if {v} is None else {v}._name_")
 
 
 def name_to_enum(enum_class: type[enum.Enum]) -> Process:
-    """The member of a stored name."""
+    """A function from a stored name to the member."""
     members = dict(enum_class.__members__)
 
     def result(value: Any) -> enum.Enum | None:
@@ -366,12 +366,12 @@ def name_to_enum(enum_class: type[enum.Enum]) -> Process:
 
 
 def bind_enum_value(bits: int) -> Process:
-    """The stored integer of an integer enum's member."""
+    """A function from a member of an integer enum to the stored integer."""
     return Inline("None if {v} is None else {bind}(int({v}))", bind=function_of(bind_integer(bits)))
 
 
 def value_to_enum(enum_class: type[enum.Enum]) -> Process:
-    """The member of a stored integer value; flags may be combined."""
+    """A function from a stored integer to the member; flags may be combined."""
 
     members = {member.value: member for member in enum_class}
 
@@ -393,7 +393,7 @@ def value_to_enum(enum_class: type[enum.Enum]) -> Process:
 
 
 def each(process: Process | None) -> Process | None:
-    """A process over the items of a list, from one over an item."""
+    """A conversion of lists from a conversion of their items."""
     if process is None:
         return None
     item = function_of(process)

@@ -265,7 +265,7 @@ class JSONAgg(OrderableAggregate["list[Any]"]):
         """The SQL for rendered arguments, over the rows that meet `condition`."""
         first, *others = arguments
         return super().build_collection(
-            field, condition, SQLFunction("json_element", first, words=(field.family,)), *others
+            field, condition, SQLFunction("json_element", first, literals=(field.family,)), *others
         )
 
     def result(self, *fields: Field[Any]) -> Field[Any]:

@@ -107,4 +107,4 @@ class Collate(NamedFunc[str]):
 
     def build(self, *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
         """The SQL for rendered arguments."""
-        return SQLFunction("collate", *arguments, words=(self.collation,))
+        return SQLFunction("collate", *arguments, literals=(self.collation,))

@@ -118,7 +118,7 @@ class Extract(DateFunc):
     def build_from(self, fields: tuple[Field[Any] | None, ...], *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
         """The SQL for rendered arguments of these fields."""
         kind = "naive" if fields[0] is None else fields[0].sql_family
-        return SQLFunction("extract", *arguments, words=(self.unit, kind, self.zone))
+        return SQLFunction("extract", *arguments, literals=(self.unit, kind, self.zone))
 
     def result(self, *fields: Field[Any]) -> Field[Any]:
         """An integer field. Raises `QueryError` for a part that the argument's type does not have."""
@@ -238,8 +238,8 @@ class TruncBase(DateFunc):
     def build_from(self, fields: tuple[Field[Any] | None, ...], *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
         """The SQL for rendered arguments of these fields."""
         field = fields[0] or NAIVE_DATETIME
-        words = (self.kind, field.sql_family, self.result(field).sql_family, self.zone)
-        return SQLFunction("trunc", *arguments, words=words)
+        literals = (self.kind, field.sql_family, self.result(field).sql_family, self.zone)
+        return SQLFunction("trunc", *arguments, literals=literals)
 
     def result(self, *fields: Field[Any]) -> Field[Any]:
         """A date, time or datetime field. Raises `QueryError` for a unit that the argument's type does not have."""
@@ -350,4 +350,4 @@ class Now(NamedFunc[datetime.datetime]):
 
     def build(self, *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
         """The SQL."""
-        return SQLFunction("now", words=((self.output_field or AWARE_DATETIME).sql_family,))
+        return SQLFunction("now", literals=((self.output_field or AWARE_DATETIME).sql_family,))

@@ -21,7 +21,7 @@ class JSONArray(NamedFunc[Any]):
 
     def build_from(self, fields: tuple[Field[Any] | None, ...], *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
         """The SQL for rendered arguments of these fields."""
-        return SQLFunction("json_array", *arguments, words=tuple(map(_family, fields)))
+        return SQLFunction("json_array", *arguments, literals=tuple(map(_family, fields)))
 
     def result(self, *fields: Field[Any]) -> Field[Any]:
         """A JSON field."""
@@ -39,7 +39,7 @@ class JSONObject(NamedFunc[Any]):
 
     def build_from(self, fields: tuple[Field[Any] | None, ...], *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
         """The SQL for rendered arguments of these fields."""
-        return SQLFunction("json_object", *arguments, words=tuple(map(_family, fields[1::2])))
+        return SQLFunction("json_object", *arguments, literals=tuple(map(_family, fields[1::2])))
 
     def result(self, *fields: Field[Any]) -> Field[Any]:
         """A JSON field."""

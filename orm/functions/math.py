@@ -85,7 +85,7 @@ class Round(NamedFunc[Any]):
     def build_from(self, fields: tuple[Field[Any] | None, ...], *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
         """The SQL for rendered arguments of these fields."""
         family = "" if fields[0] is None else fields[0].family
-        return SQLFunction(self.sql_name, *arguments, words=(family,))
+        return SQLFunction(self.sql_name, *arguments, literals=(family,))
 
 
 class ACos(UnaryFunc):

@@ -198,7 +198,7 @@ async def _read(
     query = branch.query.replace(branches=branch.branches).with_branch_keys
     database = using or query.info.registry.database
     keys = [*rows_by_owner.instances]
-    max_keys = (await dialect_of(database)).max_list or len(keys)
+    max_keys = (await dialect_of(database)).max_keys_per_query or len(keys)
     batches = [None] if owns_all else [keys[start : start + max_keys] for start in range(0, len(keys), max_keys)]
     reader_arguments: dict[str, Any] = {"rows_by_owner": rows_by_owner}
     if isinstance(branch.relation, ManyToManySide):

@@ -1,6 +1,6 @@
-"""For Alembic's `env.py`: a connection to the application's database, and migrations that read as plain SQLAlchemy.
+"""Functions for Alembic's `env.py`: a connection to the application's database, and migrations in plain SQLAlchemy.
 
-Alembic stays the migration engine. What it needs of the ORM is `models.metadata` and what is here:
+Alembic is the migration engine. From the ORM it takes `models.metadata` and these functions:
 
     context.configure(
         connection=connection,
@@ -12,7 +12,7 @@ Alembic stays the migration engine. What it needs of the ORM is `models.metadata
         render_as_batch=True,
     )
 
-`examples/migrations/env.py` is a whole one. Needs the extra: ``pip install 'orm[migrations]'``.
+`examples/migrations/env.py` is a complete example. Install the extra with ``pip install 'orm[migrations]'``.
 """
 
 from orm.migrations.defaults import compare_server_default

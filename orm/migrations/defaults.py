@@ -1,4 +1,4 @@
-"""Server defaults in migrations, compared by what they say and not by how a database writes them down."""
+"""Server defaults in migrations, compared by their values and not by the SQL that a database reports."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 import sqlalchemy
 from alembic.runtime.migration import MigrationContext
 
-# A string, perhaps with PostgreSQL's cast behind it. Quotes in it are doubled or, on MySQL, escaped.
+# A string, with a cast on PostgreSQL. Quotes in it are doubled or, on MySQL, escaped.
 STRING = re.compile(r"'((?:''|\\'|[^'])*)'(?:::[\w .\[\]()\"]+)?", re.DOTALL)
 NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?")
-PRESENT = re.compile(r"(?:now|current_timestamp|localtimestamp|localtime)(?:\(\d?\))?")
+CURRENT_TIME = re.compile(r"(?:now|current_timestamp|localtimestamp|localtime)(?:\(\d?\))?")
 BOOLEANS = {"true": "1", "false": "0"}
 
 
@@ -23,24 +23,24 @@ def compare_server_default(
     metadata_default: object,
     rendered_metadata_default: str | None,
 ) -> bool | None:
-    """Whether a column of the database has another server default than the model's field.
+    """Whether the server default of a column differs from that of the model's field.
 
-    For `context.configure(compare_server_default=…)`. Values are compared as values, whatever their quotes and casts,
-    and the names that databases have for the present and for truth as the same. Returns None, which leaves the answer
-    to Alembic, where that does not tell.
+    For `context.configure(compare_server_default=…)`. Values are compared without their quotes and casts, and the
+    databases' names for the current time and for booleans are equal. Returns None, so that Alembic compares, if this
+    does not decide.
     """
     if inspected_default is None or rendered_metadata_default is None:
         return None
-    given = getattr(metadata_default, "arg", None)
-    inspected = _meaning(inspected_default)
-    if isinstance(given, str):
-        # Alembic would put the text into SQL as it is, quotes and all.
-        return inspected not in (given, _meaning(given))
-    return False if inspected == _meaning(rendered_metadata_default) else None
+    argument = getattr(metadata_default, "arg", None)
+    inspected = _normalized(inspected_default)
+    if isinstance(argument, str):
+        # Alembic would insert the text into SQL unquoted.
+        return inspected not in (argument, _normalized(argument))
+    return False if inspected == _normalized(rendered_metadata_default) else None
 
 
-def _meaning(sql: str) -> str:
-    """A string's or number's own text; other SQL in one spelling."""
+def _normalized(sql: str) -> str:
+    """The text of a string or number; other SQL in lower case, with one name for each constant."""
     sql = sql.strip()
     while sql.startswith("(") and sql.endswith(")"):
         sql = sql[1:-1].strip()
@@ -49,4 +49,4 @@ def _meaning(sql: str) -> str:
     if NUMBER.fullmatch(sql):
         return sql
     lowered = sql.lower()
-    return "current_timestamp" if PRESENT.fullmatch(lowered) else BOOLEANS.get(lowered, lowered)
+    return "current_timestamp" if CURRENT_TIME.fullmatch(lowered) else BOOLEANS.get(lowered, lowered)

@@ -1,4 +1,4 @@
-"""What a new migration does, set right before it is written."""
+"""Corrections of a new migration before it is written."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def process_revision_directives(
     revision: str | Iterable[str | None] | Iterable[str],
     directives: list[ops.MigrationScript],
 ) -> None:
-    """Leave out the dropping of a table's indexes where the table itself is dropped.
+    """Do not drop the indexes of a table that is dropped.
 
     For `context.configure(process_revision_directives=…)`. MySQL and MariaDB refuse to drop an index that a foreign
     key needs.

@@ -1,4 +1,4 @@
-"""An SQLAlchemy connection for Alembic, to the database that `orm.Database` knows by a shorter URL."""
+"""A SQLAlchemy connection for Alembic, from the URL of an `orm.Database`."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from orm.exceptions import NotSupportedError
 def async_url(url: str | DatabaseURL) -> URL:
     """The URL for `sqlalchemy.ext.asyncio.create_async_engine` of the database that `orm.Database(url)` opens.
 
-    Names the asyncio driver, unless the URL does. Options of the ORM's pool are left out. Raises
-    `orm.NotSupportedError` for another kind of database.
+    Adds the name of the asyncio driver if the URL has none, and removes the options of the ORM's pool. Raises
+    `orm.NotSupportedError` if the ORM has no dialect for the database.
 
     >>> str(async_url("postgresql://postgres@localhost/shop?max_size=5"))
     'postgresql+asyncpg://postgres@localhost/shop'
@@ -39,21 +39,23 @@ def async_url(url: str | DatabaseURL) -> URL:
 
 @asynccontextmanager
 async def connect(url: str | DatabaseURL) -> AsyncIterator[AsyncConnection]:
-    """An SQLAlchemy connection to the database that `orm.Database(url)` opens, for Alembic to work on.
+    """A SQLAlchemy connection to the database that `orm.Database(url)` opens, for Alembic.
 
     >>> async with connect(models.database.url) as connection:
     ...     await connection.run_sync(run_migrations)
 
-    A `mysql://` URL may lead to MariaDB, whose tables are made as `create_all()` makes them there.
+    If a `mysql://` URL leads to MariaDB, migrations create tables as `create_all()` does there.
     """
-    found = async_url(url)
-    async with _engine_connection(found) as connection:
-        kind = server_name(connection.dialect)
-        if kind == connection.dialect.name:
+    url_with_driver = async_url(url)
+    async with _engine_connection(url_with_driver) as connection:
+        server = server_name(connection.dialect)
+        if server == connection.dialect.name:
             yield connection
             return
-    # SQLAlchemy gives MariaDB's own options of a table only to a dialect that is called by its name.
-    async with _engine_connection(found.set(drivername=f"{kind}+{found.get_driver_name()}")) as connection:
+    # SQLAlchemy applies the mariadb_… options of a table only if the dialect has that name.
+    async with _engine_connection(
+        url_with_driver.set(drivername=f"{server}+{url_with_driver.get_driver_name()}")
+    ) as connection:
         yield connection
 
 

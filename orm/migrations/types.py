@@ -1,4 +1,4 @@
-"""Columns in migrations: their types shown and compared as what they are in the database."""
+"""Column types in migrations, written and compared as the types that the database stores."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ DIALECT = re.compile(r"sqlalchemy\.dialects\.(\w+)")
 
 
 def render_item(type_: str, item: object, context: AutogenContext) -> Any:
-    """The source of a column type: the plain SQLAlchemy type that the database at hand stores it as.
+    """The source of a column type: the plain SQLAlchemy type that the database stores it as.
 
     For `context.configure(render_item=…)`. An `orm.String` becomes `sa.String(length=100)`, an `orm.JSON` on
-    PostgreSQL `postgresql.JSONB(…)`. So migrations do not import the ORM, and stay what they are when it changes.
-    Returns False, which leaves the answer to Alembic, for what has nothing to do with the ORM, and None for a
-    constraint that the database cannot have.
+    PostgreSQL `postgresql.JSONB(…)`. So migrations do not import the ORM, and do not change with it. Returns False, so
+    that Alembic writes the source, for anything that is not the ORM's, and None for a constraint that the database
+    goes without.
     """
     if type_ == "check" and isinstance(item, sqlalchemy.CheckConstraint) and context.dialect is not None:
         return None if is_left_out(item, context.dialect) else False
     if type_ == "server_default" and isinstance(item, sqlalchemy.DefaultClause) and isinstance(item.arg, str):
-        return repr(item.arg)  # Alembic would take away a quote at its beginning or end
+        return repr(item.arg)  # Alembic would strip quotes at its ends
     if type_ != "type" or not isinstance(item, TypeEngine) or not _is_ours(item):
         return False
     assert context.dialect is not None
@@ -40,7 +40,7 @@ def render_item(type_: str, item: object, context: AutogenContext) -> Any:
         context.imports.add(f"from sqlalchemy.dialects import {dialect[1]}")
     if rendered:
         return rendered
-    # The ORM's own storage classes are those of SQLAlchemy but for their parameters, which DDL does not show.
+    # The ORM's storage types differ from their SQLAlchemy base classes only in bind parameters, which DDL lacks.
     source = repr(plain).replace(type(plain).__name__, base.__name__, 1)
     prefix = context.opts["sqlalchemy_module_prefix"] or "" if dialect is None else f"{dialect[1]}."
     return f"{prefix}{source}"
@@ -53,10 +53,9 @@ def compare_type(
     inspected_type: TypeEngine[Any],
     metadata_type: TypeEngine[Any],
 ) -> bool | None:
-    """Whether a column of the database has another type than the model's field has there.
+    """Whether the type of a column differs from that of the model's field on this database.
 
-    For `context.configure(compare_type=…)`. Returns None, which leaves the answer to Alembic, for types that are
-    not the ORM's.
+    For `context.configure(compare_type=…)`. Returns None, so that Alembic compares, for types that are not the ORM's.
     """
     if not _is_ours(metadata_type):
         return None
@@ -69,5 +68,5 @@ def _is_ours(column_type: TypeEngine[Any]) -> bool:
 
 
 def _plain(column_type: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
-    """The type that one of the ORM's is stored as; one of its storage types (an array's item) is that already."""
+    """The type that a column type is stored as. A storage type, such as an array's item, is returned as it is."""
     return column_type.storage(dialect).sql_type if isinstance(column_type, ORMType) else column_type

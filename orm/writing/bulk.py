@@ -194,7 +194,7 @@ class Batch:
             returning = (*info.pk_fields, *self.missing) if self.missing else ()
         elif not conflict.ignores:
             returning = (*info.pk_fields, *self.missing, *conflict.unique)
-        returning = tuple(dict.fromkeys(returning)) if dialect.returning else ()
+        returning = tuple(dict.fromkeys(returning)) if dialect.insert_returning else ()
         self.bulk = bulk_insert(dialect, info, fields, returning, conflict)
         self.key_step = 1
         """The difference between consecutive keys that the database generates in one statement."""
@@ -204,13 +204,13 @@ class Batch:
         bulk = self.bulk
         if len(self.rows) < MIN_ROWS_TO_ASK or session.in_transaction:
             return
-        plan = bulk.numbering
+        plan = bulk.consecutive_keys_plan
         if plan is not None and (await session.fetch(*plan.statement(())))[0][0]:
             self.bulk = bulk.without_returning
 
     async def fetch_key_step(self, session: Session) -> None:
         """Fetch the server's setting for `key_step`, if it has one and keys are generated."""
-        sql = self.bulk.dialect.number_step
+        sql = self.bulk.dialect.key_step_query
         if sql is not None and len(self.rows) > 1 and self.bulk.info.generated in self.missing:
             self.key_step = (await session.fetch(sql))[0][0]
 
@@ -247,13 +247,13 @@ class _Chunk:
             if conflict is None and generated is not None and generates and outcome.lastrowid:
                 # The keys that one statement generates are consecutive.
                 self.generated_names = (generated.attname,)
-                keys = bulk.dialect.numbered(outcome.lastrowid, len(self.attributes), self.batch.key_step)
+                keys = bulk.dialect.generated_keys(outcome.lastrowid, len(self.attributes), self.batch.key_step)
                 self.generated_values = zip(keys)
             return
         returned = self.plan.reader(await session.fetch(self.sql, self.arguments))
         self.generated_names = tuple(field.attname for field in bulk.returning)
         if generated is not None and generates and conflict is None:
-            self.generated_values = bulk.dialect.as_inserted(returned, bulk.returning.index(generated))
+            self.generated_values = bulk.dialect.in_insert_order(returned, bulk.returning.index(generated))
         else:
             key = conflict.unique if conflict is not None else bulk.info.pk_fields
             key_names = [field.attname for field in key]
@@ -338,7 +338,7 @@ async def update(
             if not update.possible:
                 statements += [_single(dialect, query, instances[i], prepared[i]) for i in positions]
                 continue
-            for chunk in batched(positions, dialect.max_rows):
+            for chunk in batched(positions, dialect.max_rows_per_statement):
                 rows = [_row(info, instances[i], prepared[i]) for i in chunk]
                 try:
                     statements.append(update.statement(rows))

@@ -224,7 +224,7 @@ class DeletePreview:
         """The condition of referencing one of these keys, in parts that fit into a statement."""
         keys = list(dict.fromkeys(keys))
         names = [each.attname for each in local_fields(relation)]
-        size = 100 if len(names) > 1 else self.dialect.max_list or len(keys)
+        size = 100 if len(names) > 1 else self.dialect.max_keys_per_query or len(keys)
         for batch in batched(keys, size) if keys else ():
             if len(names) == 1:
                 yield Q(**{f"{names[0]}__in": [key for (key,) in batch]})

@@ -444,8 +444,8 @@ async def test_prefetch_of_through_rows(world: Database) -> None:
 
 
 async def test_prefetch_splits_keys_at_the_dialect_s_limit(world: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orm.database.dialect.Dialect.max_list", 2)
-    monkeypatch.setattr("orm.database.mysql.dialect.MySQLDialect.max_list", 2)
+    monkeypatch.setattr("orm.database.dialect.Dialect.max_keys_per_query", 2)
+    monkeypatch.setattr("orm.database.mysql.dialect.MySQLDialect.max_keys_per_query", 2)
     with recorded(world) as statements:
         tracks = await Track.objects.order_by("id").prefetch_related("tags")
     assert len(statements) == 1 + 4

@@ -195,8 +195,8 @@ async def test_row_with_several_owners_is_one_instance_over_batches(
     """Whatever the number of batches and statements that its pairs are read in."""
     for module in ("orm.utils.row_batches", "orm.database.sqlite.driver", "orm.database.mysql.driver"):
         monkeypatch.setattr(f"{module}.BATCH_ROWS", 3)
-    monkeypatch.setattr("orm.database.dialect.Dialect.max_list", 4)
-    monkeypatch.setattr("orm.database.mysql.dialect.MySQLDialect.max_list", 4)
+    monkeypatch.setattr("orm.database.dialect.Dialect.max_keys_per_query", 4)
+    monkeypatch.setattr("orm.database.mysql.dialect.MySQLDialect.max_keys_per_query", 4)
     await Task.objects.bulk_create({"id": i, "member": 1} for i in range(2, 9))
     tags = await Tag.objects.bulk_create({"id": i} for i in (1, 2))
     for task in await Task.objects.all():

@@ -18,7 +18,7 @@ from sqlalchemy import types as sqltypes
 import orm
 from orm.database.connections.database import Database
 from orm.migrations import async_url, compare_server_default
-from orm.migrations.defaults import _meaning
+from orm.migrations.defaults import _normalized
 
 ROOT = Path(__file__).parents[2]
 
@@ -371,7 +371,7 @@ def test_an_engine_for_a_database_that_orm_does_not_know() -> None:
     ],
 )
 def test_defaults_that_mean_the_same(one: str, other: str) -> None:
-    assert _meaning(one) == _meaning(other)
+    assert _normalized(one) == _normalized(other)
 
 
 def test_a_default_that_alembic_must_judge() -> None:

@@ -38,12 +38,16 @@ async def _run(database: databases.Database, metadata: sqlalchemy.MetaData, *, m
     try:
         dialect = await dialect_of(database)
         async with Session(database) as session:
-            rows = await session.fetch(dialect.existing_tables)
+            rows = await session.fetch(dialect.tables_query)
             existing = {(schema, name) for schema, name in rows}
             tables = [
                 table for table in metadata.tables.values() if ((table.schema, table.name) in existing) is not missing
             ]
-            if not missing and dialect.foreign_keys_enforced and (_circular(tables) or any(map(_restricted, tables))):
+            if (
+                not missing
+                and dialect.foreign_keys_enforced_query
+                and (_circular(tables) or any(map(_restricted, tables)))
+            ):
                 await _drop_circular(session, dialect, metadata, tables)
                 return
             for sql in statements(dialect, metadata, tables, create=missing):
@@ -90,24 +94,24 @@ async def _drop_circular(
     session: Session, dialect: Dialect, metadata: sqlalchemy.MetaData, tables: list[sqlalchemy.Table]
 ) -> None:
     """Drop tables that reference each other, or themselves, on a database that cannot drop a foreign key alone."""
-    assert dialect.foreign_keys_enforced is not None
-    [(enforced,)] = await session.fetch(dialect.foreign_keys_enforced)
+    assert dialect.foreign_keys_enforced_query is not None
+    [(enforced,)] = await session.fetch(dialect.foreign_keys_enforced_query)
     circular = _circular(tables)
     if circular:
         drops = [str(DropTable(table).compile(dialect=dialect.sqlalchemy)) for table in tables]
     else:
         drops = statements(dialect, metadata, tables, create=False)
     try:
-        for sql in dialect.lift_foreign_keys if enforced else ():
+        for sql in dialect.disable_foreign_keys if enforced else ():
             await session.execute(sql)
         # Inside a transaction they stay enforced.
-        [(still_enforced,)] = await session.fetch(dialect.foreign_keys_enforced)
+        [(still_enforced,)] = await session.fetch(dialect.foreign_keys_enforced_query)
         for sql in _clear_references(dialect, tables, circular) if still_enforced else ():
             await session.execute(sql)
         for sql in drops:
             await session.execute(sql)
     finally:
-        for sql in dialect.enforce_foreign_keys if enforced else ():
+        for sql in dialect.enable_foreign_keys if enforced else ():
             await session.execute(sql)
 
 

@@ -62,7 +62,7 @@ class Driver(Protocol):
     async def fetch_together(self, raw: Any, statements: Sequence[tuple[str, Sequence[Any]]]) -> list[Sequence[Any]]:
         """The rows of each of several queries, from one state of the database, in one round trip.
 
-        A driver that cannot do so gets a single statement: see `Dialect.one_statement`.
+        A driver that cannot do so gets a single statement: see `Dialect.one_statement_per_trip`.
         """
 
     async def stream(self, raw: Any, sql: str, args: Sequence[Any], *, in_transaction: bool) -> RowStream:

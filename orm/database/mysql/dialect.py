@@ -1,4 +1,4 @@
-"""MySQL and MariaDB: how they are compiled for and how they spell what databases spell differently."""
+"""The dialects of MySQL and MariaDB."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ class MySQLDialect(Dialect):
     )
     extra = "mysql"
     checks_on_set_null = False
-    returning = False
-    number_step: ClassVar[str | None] = (
+    insert_returning = False
+    key_step_query: ClassVar[str | None] = (
         "SELECT @@auto_increment_increment"  # each server of a group has its own numbers
     )
-    max_list = 10_000
+    max_keys_per_query = 10_000
     server_query = HAS_TIME_ZONES
-    existing_tables = (
+    tables_query = (
         "SELECT CASE table_schema WHEN DATABASE() THEN NULL ELSE table_schema END, table_name "
         "FROM information_schema.tables"
     )
@@ -79,8 +79,8 @@ class MySQLDialect(Dialect):
         """The dialect for a server that has tables of time zones, or has none."""
         return self if answer else self.without_time_zones
 
-    def own_rows_first(self, select: sqlalchemy.Select[Any]) -> sqlalchemy.Select[Any]:
-        """Joined in the order of writing: else the smaller table may come first, and all rows are sorted for a few."""
+    def join_in_written_order(self, select: sqlalchemy.Select[Any]) -> sqlalchemy.Select[Any]:
+        """STRAIGHT_JOIN. Otherwise the smaller table may be read first, and all rows are sorted to return a few."""
         return select.prefix_with("STRAIGHT_JOIN")
 
     def insert(self, table: sqlalchemy.Table) -> mysql.Insert:
@@ -88,7 +88,7 @@ class MySQLDialect(Dialect):
         return mysql.insert(table)
 
     def ignore_conflicts(self, insert: sqlalchemy.Insert) -> sqlalchemy.Insert:
-        """ON DUPLICATE KEY UPDATE of nothing; INSERT IGNORE would let rows of a missing foreign key pass, too."""
+        """ON DUPLICATE KEY UPDATE that changes nothing. INSERT IGNORE would ignore missing foreign keys as well."""
         assert isinstance(insert, mysql.Insert)
         assert isinstance(insert.table, sqlalchemy.Table)
         return insert.on_duplicate_key_update({column.name: column for column in insert.table.primary_key})
@@ -135,13 +135,13 @@ class MySQLDialect(Dialect):
         return classify(error)
 
     def cast(self, value: str, source: str, target: str, type_: TypeEngine[Any]) -> str:
-        """A CAST to the type that MySQL has for it there, which is seldom that of a column."""
+        """A CAST; the types that it takes are seldom those of columns."""
         if target in CASTS:
             return CASTS[target].format(value)
         if isinstance(type_, column_types.Decimal):
             return f"CAST({value} AS DECIMAL({type_.max_digits or 65}, {type_.decimal_places or 0}))"
         length = getattr(type_, "length", None)
-        # CHAR(n) would warn of each text that it cuts.
+        # CHAR(n) would warn of each text that it truncates.
         return f"LEFT(CAST({value} AS CHAR), {length})" if length else f"CAST({value} AS CHAR)"
 
     def collection_aggregate(
@@ -166,7 +166,7 @@ class MySQLDialect(Dialect):
         return f"CONCAT('[', GROUP_CONCAT({joined} SEPARATOR ', '), ']')"
 
     def text_match(self, text: str, pattern: str, operator: str, *, ignore_case: bool, beyond_ascii: bool) -> str:
-        """LIKE of lower case, or of bytes: a table made elsewhere may have a collation that ignores case."""
+        """LIKE of lower case, or of bytes: tables created elsewhere may have a case-insensitive collation."""
         if ignore_case:
             text, pattern = f"LOWER({text})", f"LOWER({pattern})"
         else:
@@ -174,11 +174,11 @@ class MySQLDialect(Dialect):
         return f"{text} = {pattern}" if operator == "exact" else f"{text} LIKE {pattern} ESCAPE '{LIKE_ESCAPE}'"
 
     def regex(self, text: str, pattern: str, *, ignore_case: bool) -> str:
-        """REGEXP, whatever the collation says of case."""
+        """REGEXP, independent of the collation."""
         return f"{text} REGEXP CONCAT('({'?i' if ignore_case else '?-i'})', {pattern})"
 
     def in_list(self, value: str, values: str, item_type: TypeEngine[Any]) -> str:
-        """IN (…): the list is the one argument whose placeholders are written at each execution."""
+        """IN (…); its placeholders are written at each execution."""
         return f"{value} IN ({LIST_SLOT}{values})"
 
     def encode_list(self, values: list[Any]) -> list[Any]:
@@ -208,14 +208,14 @@ class MariaDBDialect(MySQLDialect):
     storage = MariaDBTypes()
     sql_functions = MARIADB_FUNCTIONS
     lag_lead_default = False
-    returning = True
-    number_step = None
+    insert_returning = True
+    key_step_query = None
     delete_returning = True
 
     def make_sqlalchemy_dialect(self) -> SQLAlchemyDialect:
-        """MariaDB's own dialect, with ``%s`` parameters."""
+        """SQLAlchemy's dialect for MariaDB, with ``%s`` parameters."""
         dialect: SQLAlchemyDialect = mariadb.loader("pymysql")(paramstyle="format")
-        # What SQLAlchemy learns from a server it connects to, and the server that we support has.
+        # SQLAlchemy asks the server for these; every version that the ORM supports has them.
         dialect.insert_returning = True
         dialect.delete_returning = True
         return dialect

@@ -1,4 +1,4 @@
-"""How MySQL and MariaDB spell the functions of `orm.functions`."""
+"""How MySQL and MariaDB write functions, by the ORM's names."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _trunc(zones: TimeZones, unit: str, kind: str, to: str, zone: str, moment: s
     if kind == "time":
         return TRUNCATED_TIMES[unit].format(moment)
     if kind == to == "aware" and unit in SMALL_UNITS:
-        # What is cut off is the same on every clock, so an hour that the clock shows twice stays the right one.
+        # Subtract the remainder, which is the same in every zone: an hour that occurs twice stays unambiguous.
         local = zones.to_local(moment, zone)
         rest = SMALL_UNITS[unit].format(local)
         return f"({moment} - INTERVAL ({rest}) SECOND - INTERVAL MICROSECOND({moment}) MICROSECOND)"
@@ -82,7 +82,7 @@ def _collate(name: str, text: str) -> str:
 
 
 def _binary(text: str) -> str:
-    """Text in the collation of JSON, because JSON functions mix no others with it."""
+    """Text in the collation of JSON; JSON functions do not accept any other."""
     return f"CONVERT({text} USING utf8mb4) COLLATE utf8mb4_bin"
 
 
@@ -130,17 +130,17 @@ NUMBERS = "('INTEGER', 'DOUBLE', 'DECIMAL', 'UNSIGNED INTEGER')"
 FUNCTIONS: dict[str, SQLTemplate] = {
     **_date_functions(ServerTimeZones()),
     "now": _now,
-    # A parameter is a text of the client's, of no type.
+    # A parameter has no type: the client sends text.
     "typed": lambda kind, value: f"CAST({value} AS {TYPES[kind]})",
     # Windows
     "excluding": _excluding,
     # Text
     "as_text": "CAST({0} AS CHAR)",
     "chr": "CHAR({0} USING utf32)",
-    # Passes over NULL.
+    # It skips NULL.
     "concat": "CONCAT_WS('', {all})",
     "length": "CHAR_LENGTH({0})",
-    # By itself ORD() gives the bytes of the character as a number.
+    # Without the conversion, ORD() returns the bytes of the character as a number.
     "ord": "ORD(CONVERT({0} USING utf32))",
     "sha224": "SHA2({0}, 224)",
     "sha256": "SHA2({0}, 256)",
@@ -148,20 +148,20 @@ FUNCTIONS: dict[str, SQLTemplate] = {
     "sha512": "SHA2({0}, 512)",
     "strindex": "INSTR({0}, {1})",
     "signed": "CAST({0} AS SIGNED)",
-    # Its >> takes a negative number for a very large one.
+    # Its >> treats numbers as unsigned.
     "shifted_right": "FLOOR({0} / POW(2, {1}))",
     "substr": "SUBSTRING({0}, {1})",
     "substr_of": "SUBSTRING({0}, {1}, {2})",
     "collate": _collate,
     # Numbers
-    # PI() is shown with six digits only.
+    # PI() is sent with six digits.
     "pi": "3.141592653589793e0",
     "random": "RAND()",
     "round": lambda kind, number, digits: f"ROUND({number}, {digits})",
     # JSON
     "json_element": _json_element,
     "json_at": "JSON_EXTRACT({0}, {1})",
-    # By itself [0] of what is no array is all of it.
+    # [0] of a value that is not an array would be the value.
     "json_item": (
         "CASE WHEN JSON_TYPE({0}) = 'ARRAY' THEN JSON_EXTRACT({0}, CONCAT('$[', {1}, ']')) "
         """ELSE JSON_EXTRACT({0}, CONCAT('$."', {1}, '"')) END"""
@@ -187,7 +187,7 @@ FUNCTIONS: dict[str, SQLTemplate] = {
     "json_array": _json_array,
 }
 
-# Each value is a list of one, because a JSON column of JSON_TABLE() takes the quotes off a bare text.
+# Each value is in a list of its own, because a JSON column of JSON_TABLE() removes the quotes of a string.
 JSON_IN = (
     "CASE WHEN {{0}} IS NOT NULL THEN "
     "EXISTS (SELECT 1 FROM JSON_TABLE({{1}}, '$[*]' COLUMNS (doc JSON PATH '$')) AS listed WHERE {equal}) END"

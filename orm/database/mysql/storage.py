@@ -1,4 +1,4 @@
-"""How MySQL and MariaDB keep values, in the terms of aiomysql and asyncmy."""
+"""How MySQL and MariaDB store values, through aiomysql and asyncmy."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from orm.database.storage import (
 from orm.exceptions import NotSupportedError
 from orm.utils.codegen import Inline
 
-#: The longest binary column that is VARBINARY (which can be indexed) and not LONGBLOB.
+#: Up to this length a binary column is VARBINARY, which can be indexed; beyond it, LONGBLOB.
 MAX_VARBINARY = 255
 MIDNIGHT = datetime.datetime.min
 
@@ -64,7 +64,7 @@ class MySQLTypes(MariaDBTypes):
         return Storage(mysql.JSON(), json_to_mysql, text_to_json)
 
 
-#: The drivers give a TIME as the timedelta since midnight.
+#: The drivers return a TIME as a timedelta since midnight.
 duration_to_time = Inline("None if {v} is None else ({midnight} + {v}).time()", midnight=MIDNIGHT)
 
 
@@ -74,7 +74,7 @@ def json_to_mysql(value: Any) -> str | None:
 
 
 def refuse_large_integers(value: Any) -> None:
-    """Refuse integers that MySQL's JSON would turn into inexact floats."""
+    """Refuse integers that MySQL's JSON would convert to inexact floats."""
     if isinstance(value, dict):
         for item in value.values():
             refuse_large_integers(item)

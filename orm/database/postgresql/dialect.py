@@ -1,4 +1,4 @@
-"""PostgreSQL: how it is compiled for and how it spells what databases spell differently."""
+"""PostgreSQL's dialect."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ class PostgreSQLDialect(Dialect):
     )
     extra = "postgresql"
     numbered_parameters = True
-    returning = True
+    insert_returning = True
     update_returning = True
     delete_returning = True
     nulls_high = True
-    max_rows = 10_000
-    one_statement = True
-    existing_tables = (
+    max_rows_per_statement = 10_000
+    one_statement_per_trip = True
+    tables_query = (
         "SELECT CASE table_schema WHEN current_schema() THEN NULL ELSE table_schema END, table_name "
         "FROM information_schema.tables"
     )
@@ -58,17 +58,17 @@ class PostgreSQLDialect(Dialect):
         columns: Sequence[sqlalchemy.Column[Any]],
         returning: Sequence[sqlalchemy.Column[Any]],
     ) -> sqlalchemy.Insert | None:
-        """INSERT ... SELECT FROM unnest(...): one array an argument, so one shape for any number of rows."""
-        rows = self.row_source([column.type for column in columns])
+        """INSERT … SELECT FROM unnest(…): each argument is an array, so one statement takes any number of rows."""
+        rows = self.rows_from_lists([column.type for column in columns])
         if rows is None:
             return None
         select = sqlalchemy.select(*(rows.c[f"c{i}"] for i in range(len(columns)))).order_by(rows.c.n)
         insert = self.insert(table).from_select([c.name for c in columns], select, False)
         return insert.returning(*returning) if returning else insert
 
-    def row_source(self, types: Sequence[TypeEngine[Any]]) -> sqlalchemy.FromClause | None:
-        """unnest(...) of one array a column, and their number as the column n."""
-        # Not the column's own type: a cast to VARCHAR(5) would cut what the column refuses.
+    def rows_from_lists(self, types: Sequence[TypeEngine[Any]]) -> sqlalchemy.FromClause | None:
+        """unnest(…) of one array per column, with the position of the row as the column n."""
+        # Not the type of the column: a cast to VARCHAR(5) would truncate what the column rejects.
         elements = [_element_type(type_, self) for type_ in types]
         if not types or any(isinstance(element, (sqlalchemy.ARRAY, operators.ListOf)) for element in elements):
             return None  # unnest() flattens arrays of arrays.

@@ -1,4 +1,4 @@
-"""How PostgreSQL spells the functions of `orm.functions`."""
+"""How PostgreSQL writes functions, by the ORM's names."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ SMALL_UNITS = ("hour", "minute", "second")
 
 
 def at_zone(moment: str, zone: str) -> str:
-    """A clock's face from an instant, or the other way round."""
+    """The local time of an instant, or the instant of a local time."""
     offset = fixed_offset(zone)
     name = f"'{zone}'" if offset is None or zone == UTC else f"INTERVAL '{offset} seconds'"
     return f"({moment} AT TIME ZONE {name})"
 
 
-def _extract(unit: str, kind: str, zone: str, moment: str) -> str:
-    if kind == "aware":
+def _extract(unit: str, family: str, zone: str, moment: str) -> str:
+    if family == "aware":
         moment = at_zone(moment, zone)
-    found = f"EXTRACT({FIELDS.get(unit, unit.upper())} FROM {moment})"
+    extracted = f"EXTRACT({FIELDS.get(unit, unit.upper())} FROM {moment})"
     if unit == "second":
-        return f"FLOOR({found})"
-    return f"({found} + 1)" if unit == "week_day" else found
+        return f"FLOOR({extracted})"
+    return f"({extracted} + 1)" if unit == "week_day" else extracted
 
 
-def _trunc(unit: str, kind: str, to: str, zone: str, moment: str) -> str:
-    local = at_zone(moment, zone) if kind == "aware" else moment
+def _trunc(unit: str, family: str, to: str, zone: str, moment: str) -> str:
+    local = at_zone(moment, zone) if family == "aware" else moment
     cut = local if unit in ("date", "time") else f"DATE_TRUNC('{unit}', {local})"
     if to in ("date", "time"):
         return f"CAST({cut} AS {to.upper()})"
     if to == "naive":
         return f"CAST({cut} AS TIMESTAMP)"
     if unit in SMALL_UNITS:
-        # What is cut off is the same on every clock, so an hour that the clock shows twice stays the right one.
+        # Subtract the remainder, which is the same in every zone: an hour that occurs twice stays unambiguous.
         return f"({moment} - ({local} - {cut}))"
     return at_zone(cut, zone)
 
 
-def _now(kind: str) -> str:
-    # CURRENT_TIMESTAMP is when the transaction began.
-    return "STATEMENT_TIMESTAMP()" if kind == "aware" else at_zone("STATEMENT_TIMESTAMP()", UTC)
+def _now(family: str) -> str:
+    # CURRENT_TIMESTAMP is the start of the transaction.
+    return "STATEMENT_TIMESTAMP()" if family == "aware" else at_zone("STATEMENT_TIMESTAMP()", UTC)
 
 
 def _hash(bits: str) -> str:
@@ -54,36 +54,36 @@ def _collate(name: str, text: str) -> str:
     return f'({text} COLLATE "{name}")'
 
 
-def _round(kind: str, number: str, digits: str) -> str:
-    number = f"CAST({number} AS NUMERIC)" if kind == "float" else number
+def _round(family: str, number: str, digits: str) -> str:
+    number = f"CAST({number} AS NUMERIC)" if family == "float" else number
     return f"ROUND({number}, CAST({digits} AS INTEGER))"
 
 
 def _numeric(name: str) -> Any:
-    # There is no LOG(double, double), nor MOD.
+    # LOG() and MOD() do not take two doubles.
     def spell(left: str, right: str) -> str:
         return f"{name}(CAST({left} AS NUMERIC), CAST({right} AS NUMERIC))"
 
     return spell
 
 
-def _json_object(*words_and_arguments: str) -> str:
-    count = len(words_and_arguments) // 3
-    arguments = list(words_and_arguments[count:])
+def _json_object(*literals_and_arguments: str) -> str:
+    count = len(literals_and_arguments) // 3
+    arguments = list(literals_and_arguments[count:])
     arguments[::2] = [f"CAST({key} AS TEXT)" for key in arguments[::2]]
     return f"JSONB_BUILD_OBJECT({', '.join(arguments)})"
 
 
-def _json_array(*words_and_arguments: str) -> str:
-    count = len(words_and_arguments) // 2
-    return f"JSONB_BUILD_ARRAY({', '.join(words_and_arguments[count:])})"
+def _json_array(*literals_and_arguments: str) -> str:
+    count = len(literals_and_arguments) // 2
+    return f"JSONB_BUILD_ARRAY({', '.join(literals_and_arguments[count:])})"
 
 
 SQL_FUNCTIONS: dict[str, SQLTemplate] = {
     "extract": _extract,
     "trunc": _trunc,
     "now": _now,
-    "typed": lambda kind, value: value,
+    "typed": lambda family, value: value,
     # Text
     "as_text": "CAST({0} AS TEXT)",
     "chr": "CHR(CAST({0} AS INTEGER))",
@@ -116,7 +116,7 @@ SQL_FUNCTIONS: dict[str, SQLTemplate] = {
     "round": _round,
     "degrees": "DEGREES({0})",
     # JSON
-    "json_element": lambda kind, value: value,
+    "json_element": lambda family, value: value,
     "json_at": "{0} #> CAST({1} AS TEXT[])",
     "json_text": "{0} #>> '{{}}'",
     "json_number": "CASE WHEN JSONB_TYPEOF({0}) = 'number' THEN CAST({0} AS NUMERIC) END",

@@ -1,7 +1,7 @@
-"""How PostgreSQL keeps values, in the terms of asyncpg.
+"""How PostgreSQL stores values, through asyncpg.
 
-Parameters carry a cast (`$1::BIGINT`), so that the server never guesses their types. Enums do not: they are
-VARCHAR columns here and native enums in databases made by older releases, and an uncast parameter fits both.
+Parameters are cast (`$1::BIGINT`), so that the server need not infer their types. Those of enums are not: the columns
+are VARCHAR, or native enums in databases created by older releases, and an uncast parameter fits both.
 """
 
 from __future__ import annotations
@@ -54,10 +54,10 @@ class CastBYTEA(postgresql.BYTEA):
 
 
 class UncastString(sqltypes.String):
-    """VARCHAR whose parameters take the type of whatever they meet."""
+    """VARCHAR whose parameters are not cast: the server infers their type."""
 
     def adapt(self, cls: Any, **kw: Any) -> Any:
-        # The dialect would otherwise put its own string type in its place, which is cast.
+        # Otherwise the dialect would replace it by its own string type, which is cast.
         return UncastString(self.length)
 
 
@@ -119,7 +119,7 @@ def _written_out(value: Decimal) -> Decimal:
     return value if value.as_tuple().exponent <= 0 else round_to(value, 0)  # type: ignore[operator]
 
 
-#: asyncpg gives whole numbers that end in zeros as 1E+8.
+#: asyncpg returns whole numbers that end in zeros as 1E+8.
 written_out = Inline("None if {v} is None else {write}({v})", write=_written_out)
 
 
@@ -129,14 +129,14 @@ def _bind_text_without_nul(value: Any) -> Any:
     return bind_text(value)
 
 
-#: Refuses text that PostgreSQL cannot hold.
+#: Refuses text that PostgreSQL cannot store.
 bind_text_without_nul = Inline(
     "{v} if {v} is None or {v}.isascii() and '\\0' not in {v} else {bind}({v})", bind=_bind_text_without_nul
 )
 
 
 def limit(bind: Process | None, length: int) -> Process:
-    """Refuse text that is too long, which the cast of an array parameter would cut off."""
+    """A conversion that refuses text which is too long; the cast of an array parameter would truncate it."""
 
     convert = function_of(bind)
 
@@ -150,12 +150,12 @@ def limit(bind: Process | None, length: int) -> Process:
 
 
 aware_to_utc = Inline("{v} if {v} is None or {v}.tzinfo is {UTC} else {to_utc}({v})", UTC=UTC, to_utc=to_utc)
-#: asyncpg keeps datetime.max and datetime.min as infinities, and gives them back without a timezone.
+#: asyncpg stores datetime.max and datetime.min as infinities, and returns them without a timezone.
 infinity_to_aware = Inline("{v} if {v} is None or {v}.tzinfo is not None else {v}.replace(tzinfo={UTC})", UTC=UTC)
 
 
 def json_to_jsonb(value: Any) -> str | None:
-    """JSON text that jsonb gives back as it was: it would turn 1e22 into an integer."""
+    """JSON text whose large floats have a decimal point: jsonb would return 1e22 as an integer."""
     text = json_to_text(value)
     if text is None:
         return None
@@ -170,12 +170,12 @@ def _with_point(match: re.Match[str]) -> str:
 
 
 jsonb_to_json = Inline("None if {v} is None else {decode}({v})", decode=decode_json)
-#: asyncpg has a UUID class of its own, which serializers do not know.
+#: asyncpg has its own UUID class, which serializers do not accept.
 plain_uuid = Inline("None if {v} is None else {make}({v}.int)", make=make_uuid)
 
 
 def plain_address(value: Any) -> IPAddress | None:
-    """The address, without the network that an inet may carry."""
+    """The address, without the network that an inet can have."""
     if isinstance(value, (ipaddress.IPv4Interface, ipaddress.IPv6Interface)):
         return value.ip
     return ipaddress.ip_address(value) if isinstance(value, str) else value

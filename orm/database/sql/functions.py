@@ -22,7 +22,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 from orm.database.dialect import STANDARD, Dialect
 from orm.database.dialect_registry import dialect_for
 
-Words = tuple[str, ...]
+Literals = tuple[str, ...]
 
 
 def registered_dialect(element: ClauseElement, compiler: SQLCompiler) -> Dialect:
@@ -34,26 +34,28 @@ def registered_dialect(element: ClauseElement, compiler: SQLCompiler) -> Dialect
 
 
 def _parts(**parts: InternalTraversal) -> Any:
-    """What makes one element another, for SQLAlchemy's cache: its clauses, and these attributes."""
+    """The attributes that tell two elements apart in SQLAlchemy's cache: the clauses, and these."""
     return [*FunctionElement._traverse_internals, *parts.items()]
 
 
 class SQLFunction(FunctionElement[Any]):
-    """A function by its name. `words` are fixed parts of its spelling, such as a unit: never a user's text."""
+    """A function by the ORM's name. `literals` are constants, such as a unit; never user input."""
 
     inherit_cache = True
-    _traverse_internals = _parts(function=InternalTraversal.dp_string, words=InternalTraversal.dp_plain_obj)
+    _traverse_internals = _parts(function=InternalTraversal.dp_string, literals=InternalTraversal.dp_plain_obj)
 
-    def __init__(self, function: str, *arguments: Any, words: Words = (), type_: TypeEngine[Any] | None = None) -> None:
+    def __init__(
+        self, function: str, *arguments: Any, literals: Literals = (), type_: TypeEngine[Any] | None = None
+    ) -> None:
         self.function = function
-        self.words = words
+        self.literals = literals
         if type_ is not None:
             self.type = type_
         super().__init__(*arguments)
 
 
 class CastTo(FunctionElement[Any]):
-    """A value made one of another type. `source` is the kind of field that it comes from."""
+    """A value converted from the field family `source` to the family `target`."""
 
     inherit_cache = True
     _traverse_internals = _parts(
@@ -68,17 +70,17 @@ class CastTo(FunctionElement[Any]):
 
 
 class CollectionAggregate(FunctionElement[Any]):
-    """An aggregate that makes one value of many: (value, delimiter if it takes one, what to order by ...).
+    """An aggregate that collects values: (value, delimiter if it takes one, the expressions to order by ...).
 
-    Only rows that meet `condition` take part.
+    It covers the rows that meet `condition`.
     """
 
     inherit_cache = True
     _traverse_internals = _parts(
         function=InternalTraversal.dp_string,
-        only_distinct=InternalTraversal.dp_boolean,
+        is_distinct=InternalTraversal.dp_boolean,
         descending=InternalTraversal.dp_plain_obj,
-        filtered=InternalTraversal.dp_boolean,
+        has_condition=InternalTraversal.dp_boolean,
     )
 
     def __init__(
@@ -90,16 +92,16 @@ class CollectionAggregate(FunctionElement[Any]):
         condition: ColumnElement[bool] | None = None,
     ) -> None:
         self.function = function
-        self.only_distinct = distinct
+        self.is_distinct = distinct
         self.descending = descending
-        self.filtered = condition is not None
+        self.has_condition = condition is not None
         super().__init__(*arguments, *(() if condition is None else (condition,)))
 
 
 class LagLeadWithDefault(FunctionElement[Any]):
-    """LAG() or LEAD() with a default: (the call with it, the call without, how many rows are there, the default).
+    """LAG() or LEAD() with a default: (call with the default, call without, number of rows at the offset, default).
 
-    All three calls are over the same window.
+    All calls are over the same window.
     """
 
     inherit_cache = True
@@ -108,7 +110,7 @@ class LagLeadWithDefault(FunctionElement[Any]):
 @compiles(SQLFunction)
 def _function(element: SQLFunction, compiler: SQLCompiler, **kw: Any) -> str:
     arguments = [compiler.process(clause, **kw) for clause in element.clauses]
-    return dialect_for(compiler.dialect).function(element.function, element.words, arguments)
+    return dialect_for(compiler.dialect).function(element.function, element.literals, arguments)
 
 
 @compiles(CastTo)
@@ -122,12 +124,12 @@ def _cast(element: CastTo, compiler: SQLCompiler, **kw: Any) -> str:
 def _collection_aggregate(element: CollectionAggregate, compiler: SQLCompiler, **kw: Any) -> str:
     dialect = registered_dialect(element, compiler)
     clauses = [compiler.process(clause, **kw) for clause in element.clauses]
-    condition = clauses.pop() if element.filtered else None
+    condition = clauses.pop() if element.has_condition else None
     values = len(clauses) - len(element.descending)
     return dialect.collection_aggregate(
         element.function,
         clauses[:values],
-        distinct=element.only_distinct,
+        distinct=element.is_distinct,
         order=list(zip(clauses[values:], element.descending, strict=True)),
         condition=condition,
     )
@@ -138,23 +140,23 @@ def _lag_lead_with_default(element: LagLeadWithDefault, compiler: SQLCompiler, *
     call, *parts = element.clauses
     if dialect_for(compiler.dialect).lag_lead_default:
         return compiler.process(call, **kw)
-    # A row that does not exist is told from one whose value is NULL.
+    # A missing row is not a row whose value is NULL.
     bare_call, row_count, default = (compiler.process(clause, **kw) for clause in parts)
     return f"CASE WHEN {row_count} = 0 THEN {default} ELSE {bare_call} END"
 
 
 def with_frame_exclusion(rows: str, over: str) -> str:
-    """A window function whose frame leaves some of its rows out; which, is in SQL's words."""
-    # SQLAlchemy 2.0 knows no EXCLUDE. What it makes of a window ends with the frame.
+    """A window function with an EXCLUDE clause: ``CURRENT ROW``, ``GROUP``, …."""
+    # SQLAlchemy has no EXCLUDE. The SQL of a window ends with its frame.
     return f"{over.removesuffix(')')} EXCLUDE {rows})"
 
 
 class JSONPath(TypeDecorator[Any]):
-    """Binds the keys on the way to a value in a JSON document, as the database takes them."""
+    """Binds a path into a JSON document, a tuple of keys, as the database takes it."""
 
     impl = sqlalchemy.types.NullType
     cache_ok = True
 
     def bind_processor(self, dialect: SQLAlchemyDialect) -> Callable[[Any], Any]:
-        """From the keys to the driver's argument."""
+        """A function from the keys to the driver's argument."""
         return dialect_for(dialect).encode_path

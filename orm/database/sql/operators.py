@@ -1,6 +1,6 @@
 """Operators that databases write in different ways, as SQLAlchemy constructs and bind types.
 
-Each construct is compiled in one way: by asking the `Dialect` (see `orm/database/dialect.py`).
+Each construct is compiled by one function, which asks the `Dialect` (see `orm/database/dialect.py`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from orm.database.sql.functions import registered_dialect
 from orm.database.types.column_types import unconverted
 from orm.utils.codegen import list_converter
 
-# SQLAlchemy compares what it takes for a boolean with 1 where there is no boolean type, and so hides it from indexes.
+# SQLAlchemy compares a Boolean with 1 if the database has no boolean type, and so hides the condition from indexes.
 UNTYPED: Any = sqlalchemy.types.NullType()
 TextOperator = Literal["exact", "contains", "startswith", "endswith", "regex"]
 
@@ -57,7 +57,7 @@ class TextMatch(FunctionElement[bool]):
 
 
 class InList(FunctionElement[bool]):
-    """An expression is one of a list of any length, which is one argument: (expression, list)."""
+    """An expression is in a list of any length, which is one bind parameter: (expression, list)."""
 
     type = UNTYPED
     inherit_cache = True
@@ -71,14 +71,14 @@ class InList(FunctionElement[bool]):
 
 
 class JSONEqual(FunctionElement[bool]):
-    """Two JSON documents say the same: (expression, document)."""
+    """Two JSON documents are equal: (expression, document)."""
 
     type = UNTYPED
     inherit_cache = True
 
 
 class DistinctOn(FunctionElement[Any]):
-    """Before a SELECT's columns: of the rows that agree in these columns, only the first."""
+    """DISTINCT ON, which keeps the first of the rows that agree in these columns; a prefix of a SELECT."""
 
     type = UNTYPED
     inherit_cache = True
@@ -129,12 +129,12 @@ class TextPattern(TypeDecorator[str]):
         return lambda text: None if text is None else encode(operator, ignore_case, str(text))
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        """The pattern, for SQL in which it is written out."""
+        """The pattern, for SQL with literal values."""
         return self.bind_processor(dialect)(value)
 
 
 class ListOf(TypeDecorator[Iterable[Any]]):
-    """Binds a list of values of `item`'s type as one argument."""
+    """Binds a list of values of the type `item` as one argument."""
 
     impl = sqlalchemy.types.NullType
     cache_ok = True
@@ -144,7 +144,7 @@ class ListOf(TypeDecorator[Iterable[Any]]):
         self.item = item
 
     def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
-        """Each value as the item type binds it, then all of them as the dialect passes a list."""
+        """A function from the values to the argument: each is converted by the item type, the list by the dialect."""
         process = self.item.dialect_impl(dialect).bind_processor(dialect)
         encode, convert = dialect_for(dialect).encode_list, list_converter(process)
         return lambda values: encode(convert(values))

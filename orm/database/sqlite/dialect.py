@@ -1,4 +1,4 @@
-"""SQLite: how it is compiled for and how it spells what databases spell differently."""
+"""SQLite's dialect."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from orm.database.sqlite.storage import SQLiteTypes
 from orm.database.types import column_types
 from orm.exceptions import Error, QueryError
 
-# Far below the highest number that a row can have, after which SQLite takes any that is free.
+# Far below the highest key of a row. After that one, SQLite uses any free key.
 HIGH_KEY = 1 << 62
 GLOB_SPECIAL = str.maketrans({"*": "[*]", "?": "[?]", "[": "[[]"})
 
@@ -40,28 +40,28 @@ class SQLiteDialect(Dialect):
         ),
     )
     extra = "sqlite"
-    returning = True
+    insert_returning = True
     update_returning = True
     delete_returning = True
     row_locks = False  # a writer locks the whole file
     explain_prefix = "EXPLAIN QUERY PLAN "
-    existing_tables = "SELECT NULL, name FROM sqlite_master WHERE type IN ('table', 'view')"
+    tables_query = "SELECT NULL, name FROM sqlite_master WHERE type IN ('table', 'view')"
 
     max_cascade_depth = 1000
 
-    foreign_keys_enforced = "PRAGMA foreign_keys"
-    # The first does nothing inside a transaction, where the second does what it can.
-    lift_foreign_keys = ("PRAGMA foreign_keys = OFF", "PRAGMA defer_foreign_keys = ON")
-    enforce_foreign_keys = ("PRAGMA defer_foreign_keys = OFF", "PRAGMA foreign_keys = ON")
+    foreign_keys_enforced_query = "PRAGMA foreign_keys"
+    # Inside a transaction the first has no effect; there the second defers the checks to its end.
+    disable_foreign_keys = ("PRAGMA foreign_keys = OFF", "PRAGMA defer_foreign_keys = ON")
+    enable_foreign_keys = ("PRAGMA defer_foreign_keys = OFF", "PRAGMA foreign_keys = ON")
 
     def make_sqlalchemy_dialect(self) -> SQLAlchemyDialect:
         """The dialect of the standard library's driver, with ``?`` parameters."""
         return pysqlite.dialect(paramstyle="qmark")
 
-    def numbering(self, key: sqlalchemy.Column[Any]) -> sqlalchemy.Select[Any] | None:
-        """A new row's number is one more than the highest, unless that is the last, or a trigger adds rows, too.
+    def consecutive_keys_query(self, key: sqlalchemy.Column[Any]) -> sqlalchemy.Select[Any] | None:
+        """A new key is the highest plus one, unless that is the last possible key or a trigger inserts rows as well.
 
-        RETURNING takes as long as the INSERT itself.
+        RETURNING would take as long as the INSERT itself.
         """
         table = key.table
         if not isinstance(table, sqlalchemy.Table) or table.schema is not None:
@@ -79,16 +79,16 @@ class SQLiteDialect(Dialect):
         highest = sqlalchemy.select(sqlalchemy.func.coalesce(sqlalchemy.func.max(key), 0)).scalar_subquery()
         return sqlalchemy.select(sqlalchemy.and_(highest < HIGH_KEY, *(~trigger for trigger in triggers)))
 
-    def numbered(self, lastrowid: int, count: int, step: int) -> range:
-        """The keys of the rows, of which the driver tells the last."""
+    def generated_keys(self, lastrowid: int, count: int, step: int) -> range:
+        """The keys of the rows; the driver reports the last one."""
         return range(lastrowid - count + 1, lastrowid + 1)
 
-    def as_inserted(self, returned: list[tuple[Any, ...]], key: int) -> list[tuple[Any, ...]]:
-        """The rows by their keys if these follow each other; else as they came."""
-        found = super().as_inserted(returned, key)
-        if not found or found[-1][key] - found[0][key] == len(found) - 1:
-            return found
-        # After the highest key that there can be it takes any that is free; it returns the rows as it inserts them.
+    def in_insert_order(self, returned: list[tuple[Any, ...]], key: int) -> list[tuple[Any, ...]]:
+        """The rows ordered by key if the keys are consecutive, otherwise as they were returned."""
+        rows = super().in_insert_order(returned, key)
+        if not rows or rows[-1][key] - rows[0][key] == len(rows) - 1:
+            return rows
+        # Once the last possible key is in use, SQLite takes any free one. It returns rows as it inserts them.
         return returned
 
     def insert(self, table: sqlalchemy.Table) -> sqlite.Insert:
@@ -115,7 +115,7 @@ class SQLiteDialect(Dialect):
         return classify(error)
 
     def cast(self, value: str, source: str, target: str, type_: TypeEngine[Any]) -> str:
-        """A CAST; of dates and times a function, because they are text."""
+        """A CAST; for dates and times a function, because they are stored as text."""
         if target in CASTS:
             return CASTS[target].format(value)
         if isinstance(type_, column_types.Decimal):
@@ -133,7 +133,7 @@ class SQLiteDialect(Dialect):
         order: Sequence[tuple[str, bool]],
         condition: str | None,
     ) -> str:
-        """A function of Python's, which is told the directions of the order as a text."""
+        """A function in Python, which takes the directions of the order as a string."""
         if name == "array_agg":
             return super().collection_aggregate(name, values, distinct=distinct, order=order, condition=condition)
         directions = "".join("d" if descending else "a" for _, descending in order)
@@ -152,7 +152,7 @@ class SQLiteDialect(Dialect):
     def encode_pattern(self, operator: str, ignore_case: bool, text: str) -> str:
         """A pattern for GLOB, or for LIKE."""
         if ignore_case:
-            # LIKE folds ASCII only; a text beyond it is compared in Python, folded on both sides.
+            # LIKE folds ASCII only. Other text is folded in Python, on both sides.
             return like_pattern(operator, text if text.isascii() else text.casefold())
         glob = text.translate(GLOB_SPECIAL)
         if operator == "contains":
@@ -160,7 +160,7 @@ class SQLiteDialect(Dialect):
         return f"{glob}*" if operator == "startswith" else f"*{glob}"
 
     def regex(self, text: str, pattern: str, *, ignore_case: bool) -> str:
-        """REGEXP, which calls Python."""
+        """REGEXP, which is a function in Python."""
         return f"{text} REGEXP ('(?i)' || {pattern})" if ignore_case else f"{text} REGEXP {pattern}"
 
     def in_list(self, value: str, values: str, item_type: TypeEngine[Any]) -> str:
@@ -174,7 +174,7 @@ class SQLiteDialect(Dialect):
         return encode_json(values)
 
     def json_equal(self, left: str, right: str) -> str:
-        """Equal texts, once both are written in one way."""
+        """Equal as text, once both are in canonical form."""
         return f"{json_functions.json_key(left)} = {json_functions.json_key(right)}"
 
     def encode_path(self, keys: tuple[str, ...]) -> str:
@@ -183,7 +183,7 @@ class SQLiteDialect(Dialect):
 
 
 def _hex(value: bytes) -> str:
-    """What stands for bytes in JSON: what SQLite's quote() makes of them; its hex() takes NULL for empty."""
+    """Bytes in JSON, as SQLite's quote() writes them. Its hex() does not tell NULL from an empty value."""
     return f"X'{value.hex().upper()}'"
 
 

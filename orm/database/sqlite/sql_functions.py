@@ -1,4 +1,4 @@
-"""How SQLite spells the functions of `orm.functions`: those that begin with ``orm_`` are Python's, see functions.py."""
+"""How SQLite writes functions, by the ORM's names. Those called ``orm_…`` are in `python_functions.py`."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ DURATIONS = {
 }
 
 
-def _extract(unit: str, kind: str, zone: str, moment: str) -> str:
-    return DURATIONS[unit].format(moment) if kind == "duration" else f"orm_extract({moment}, '{unit}', '{zone}')"
+def _extract(unit: str, family: str, zone: str, moment: str) -> str:
+    return DURATIONS[unit].format(moment) if family == "duration" else f"orm_extract({moment}, '{unit}', '{zone}')"
 
 
-def _trunc(unit: str, kind: str, to: str, zone: str, moment: str) -> str:
+def _trunc(unit: str, family: str, to: str, zone: str, moment: str) -> str:
     return f"orm_trunc({moment}, '{unit}', '{to}', '{zone}')"
 
 
-def _now(kind: str) -> str:
-    # As datetimes are stored: in microseconds.
+def _now(family: str) -> str:
+    # In microseconds, as datetimes are stored.
     return "(STRFTIME('%Y-%m-%d %H:%M:%f', 'now') || '000')"
 
 
@@ -31,23 +31,23 @@ def _collate(name: str, text: str) -> str:
     return f'({text} COLLATE "{name}")'
 
 
-def _as_json(kind: str, value: str) -> str:
-    if kind == "boolean":
+def _as_json(family: str, value: str) -> str:
+    if family == "boolean":
         return f"JSON(CASE WHEN {value} THEN 'true' WHEN NOT {value} THEN 'false' END)"
-    return f"JSON({value})" if kind == "json" else value
+    return f"JSON({value})" if family == "json" else value
 
 
-def _json_object(*words_and_arguments: str) -> str:
-    count = len(words_and_arguments) // 3
-    kinds, arguments = words_and_arguments[:count], list(words_and_arguments[count:])
-    arguments[1::2] = [_as_json(kind, value) for kind, value in zip(kinds, arguments[1::2], strict=True)]
+def _json_object(*literals_and_arguments: str) -> str:
+    count = len(literals_and_arguments) // 3
+    families, arguments = literals_and_arguments[:count], list(literals_and_arguments[count:])
+    arguments[1::2] = [_as_json(family, value) for family, value in zip(families, arguments[1::2], strict=True)]
     return f"JSON_OBJECT({', '.join(arguments)})"
 
 
-def _json_array(*words_and_arguments: str) -> str:
-    count = len(words_and_arguments) // 2
-    kinds, values = words_and_arguments[:count], words_and_arguments[count:]
-    return f"JSON_ARRAY({', '.join(_as_json(kind, value) for kind, value in zip(kinds, values, strict=True))})"
+def _json_array(*literals_and_arguments: str) -> str:
+    count = len(literals_and_arguments) // 2
+    families, values = literals_and_arguments[:count], literals_and_arguments[count:]
+    return f"JSON_ARRAY({', '.join(_as_json(family, value) for family, value in zip(families, values, strict=True))})"
 
 
 def _concat(*arguments: str) -> str:
@@ -59,8 +59,8 @@ SQL_FUNCTIONS: dict[str, SQLTemplate] = {
     "extract": _extract,
     "trunc": _trunc,
     "now": _now,
-    "typed": lambda kind, value: value,
-    # Text. SQLite's own LOWER() and UPPER() know only ASCII.
+    "typed": lambda family, value: value,
+    # Text. SQLite's LOWER() and UPPER() fold ASCII only.
     "lower": "orm_lower({0})",
     "upper": "orm_upper({0})",
     "as_text": "CAST({0} AS TEXT)",
@@ -92,7 +92,7 @@ SQL_FUNCTIONS: dict[str, SQLTemplate] = {
     # Numbers
     "cot": "orm_cot({0})",
     "random": "orm_random()",
-    "round": lambda kind, number, digits: f"orm_round({number}, {digits})",
+    "round": lambda family, number, digits: f"orm_round({number}, {digits})",
     # JSON
     "json_at": json_at,
     "json_item": json_item,
@@ -121,7 +121,7 @@ SQL_FUNCTIONS: dict[str, SQLTemplate] = {
     "time_gap": "orm_gap({0}, {1})",
     "json_object": _json_object,
     "json_array": _json_array,
-    "json_element": lambda kind, value: f"orm_json_element({value}, '{kind}')",
+    "json_element": lambda family, value: f"orm_json_element({value}, '{family}')",
 }
 
 

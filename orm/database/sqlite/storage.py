@@ -1,4 +1,4 @@
-"""How SQLite keeps values: integers, floats, text and bytes are all it has."""
+"""How SQLite stores values: it has integers, floats, text and bytes."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ from orm.database.storage import (
 from orm.exceptions import NotSupportedError
 from orm.utils.codegen import Inline, function_of
 
-#: A REAL keeps every decimal of so many significant digits.
+#: The number of significant digits of a decimal that a REAL always preserves.
 DIGITS = 15
 
 
 class SQLiteTypes(StorageTypes):
-    """Storage on SQLite. Dates and times are ISO text, in the formats of SQLAlchemy."""
+    """Storage on SQLite. Dates and times are ISO text in the formats of SQLAlchemy."""
 
     def integer(self, bits: int, primary_key: bool) -> Storage:
-        # Only a primary key of the type INTEGER counts up by itself, and every integer has 64 bits.
+        # Only an INTEGER primary key is generated. All integers have 64 bits.
         return Storage(sqltypes.Integer() if primary_key else integer_type(bits), bind_integer(64))
 
     def float(self) -> Storage:
@@ -65,7 +65,7 @@ class SQLiteTypes(StorageTypes):
         return Storage(sqltypes.DateTime(), naive_to_text, text_to_naive)
 
     def json(self) -> Storage:
-        # A column declared JSON has NUMERIC affinity, which turns the text 1.0 into the integer 1.
+        # A column declared as JSON has NUMERIC affinity, which converts the text 1.0 to the integer 1.
         return Storage(sqltypes.Text(), json_to_text, text_to_json)
 
     def array(self, item: Storage) -> Storage:
@@ -73,7 +73,7 @@ class SQLiteTypes(StorageTypes):
 
 
 def bind_number(max_digits: int | None, decimal_places: int | None) -> Process:
-    """A decimal as the integer or float that NUMERIC affinity keeps exactly."""
+    """A conversion of decimals to the integer or float that NUMERIC affinity stores exactly."""
     bind = function_of(bind_decimal(max_digits, decimal_places))
     column = max_digits is not None
 
@@ -89,7 +89,7 @@ def bind_number(max_digits: int | None, decimal_places: int | None) -> Process:
 
     if max_digits is None or decimal_places is None:
         return bind_as_number
-    # The plain case: so few digits that a float keeps them.
+    # The common case: a float preserves all digits.
     test, names = fits_source(min(max_digits, DIGITS), min(decimal_places, max_digits, DIGITS))
     return Inline(
         f"(int({{v}}) if int({{v}}) == {{v}} else float({{v}})) if type({{v}}) is {{Decimal}} and {test} "
@@ -100,8 +100,8 @@ def bind_number(max_digits: int | None, decimal_places: int | None) -> Process:
 
 
 def number_to_decimal(decimal_places: int | None) -> Process:
-    """The decimal of a stored number, with the column's digits after the point."""
-    # The shortest text of a float has the digits that were written.
+    """A conversion of stored numbers to decimals with the column's digits after the point."""
+    # repr() of a float has the digits that were stored.
     if decimal_places is None:
         return Inline("None if {v} is None else {Decimal}(str({v}))", Decimal=Decimal)
     return Inline(
@@ -112,7 +112,7 @@ def number_to_decimal(decimal_places: int | None) -> Process:
     )
 
 
-# A datetime is a date, too: the day is the beginning of its text.
+# A datetime is also a date: its text begins with the day.
 date_to_text = Inline("None if {v} is None else {v}.isoformat()[:10]")
 text_to_date = Inline("None if {v} is None else {parse}({v})", parse=datetime.date.fromisoformat)
 
@@ -136,7 +136,7 @@ def _text_to_aware(value: str) -> datetime.datetime:
 
 
 aware_to_text = Inline("None if {v} is None else {bind}({v})", bind=_aware_to_text)
-# Texts as they are written here have 26 characters, of which the last six are digits.
+# Texts that are written here have 26 characters, of which the last six are digits.
 text_to_aware = Inline(
     "None if {v} is None else {parse}({v} + '+00:00') if len({v}) == 26 and {v}[-6:].isdigit() else {read}({v})",
     parse=datetime.datetime.fromisoformat,

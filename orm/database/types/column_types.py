@@ -1,4 +1,4 @@
-"""The column types of `orm`: SQLAlchemy types that look the same on every database.
+"""The column types of `orm`: SQLAlchemy types that are declared alike for every database.
 
 Each type asks the `storage` of the `Dialect` (see `orm/database/storage.py`) how it is stored there, so a table of
 these types can be used with plain SQLAlchemy Core and `databases`, and by Alembic, on any dialect.
@@ -55,10 +55,10 @@ class ORMType(TypeDecorator[Any]):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        # SQLAlchemy looks for it in each class itself. The parameters of a type are its identity.
+        # SQLAlchemy requires it in each class. Types are equal if their parameters are.
         cls.cache_ok = True
         parameters = inspect.signature(cls).parameters.values()
-        # Types without parameters have SQLAlchemy's *args and **kwargs.
+        # Types without parameters inherit *args and **kwargs.
         cls._parameters = [(p.name, p.default) for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
 
     def storage(self, dialect: Dialect) -> Storage:
@@ -66,16 +66,16 @@ class ORMType(TypeDecorator[Any]):
         return self.stored_by(dialect_for(dialect).storage)
 
     def stored_by(self, types: StorageTypes) -> Storage:
-        """Ask `types` for the storage of this type."""
+        """The answer of `types` for this type."""
         raise NotImplementedError
 
     @property
     def comparison_type(self) -> ORMType:
-        """The type of a value that the column is compared or computed with: not limited as a stored one is."""
+        """The type of values that the column is compared or computed with; it has no limit of length or size."""
         return self
 
-    # SQLAlchemy advises to override process_bind_param(), which would put two more calls around each value
-    # and add the conversions of its own types.
+    # Overriding process_bind_param(), as SQLAlchemy recommends, would add two calls per value and the conversions of
+    # its own types.
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         return self.storage(dialect).sql_type
@@ -124,7 +124,7 @@ def _source(value: object) -> str:
 
 
 class Integer(ORMType):
-    """A 32-bit integer; `primary_key` lets it count up by itself on every database."""
+    """A 32-bit integer. With `primary_key`, every database generates its values."""
 
     impl = sqltypes.Integer
     bits = 32
@@ -170,7 +170,7 @@ class Float(ORMType):
 
 
 class Decimal(ORMType):
-    """A decimal of at most `max_digits` digits, `decimal_places` of them after the point; any decimal without them."""
+    """A decimal of at most `max_digits` digits, `decimal_places` of them after the point. Without them, any decimal."""
 
     impl = sqltypes.Numeric
 
@@ -191,7 +191,7 @@ class Boolean(ORMType):
     """True or False."""
 
     impl = sqltypes.Boolean
-    # `column.is_(True)` is SQL's IS true, which takes no parameter.
+    # `column.is_(True)` is written IS true, without a parameter.
     coerce_to_is_types = (bool, type(None))
 
     def stored_by(self, types: StorageTypes) -> Storage:
@@ -225,7 +225,7 @@ class Text(ORMType):
 
 
 class Moment(ORMType):
-    """A point in time, from which durations can be subtracted."""
+    """A date or time, from which durations can be subtracted."""
 
     def coerce_compared_value(self, op: Any, value: Any) -> TypeEngine[Any]:
         return Duration() if isinstance(value, datetime.timedelta) else self
@@ -250,7 +250,7 @@ class Time(Moment):
 
 
 class DateTime(Moment):
-    """A moment in microseconds: an instant (read back in UTC) if `timezone`, else the face of a clock."""
+    """A datetime in microseconds: with `timezone` an instant, which is returned in UTC; otherwise a local time."""
 
     impl = sqltypes.DateTime
 
@@ -263,7 +263,7 @@ class DateTime(Moment):
 
 
 class LocalDateTime(DateTime):
-    """An instant that is read back in a time zone (see `orm.database.types.time_zones.zone_name`), and not in UTC."""
+    """An instant that is returned in a time zone (see `orm.database.types.time_zones.zone_name`) instead of UTC."""
 
     def __init__(self, zone: str) -> None:
         super().__init__(timezone=True)
@@ -356,7 +356,7 @@ class Array(ORMType):
         self.item = item
 
     def stored_by(self, types: StorageTypes) -> Storage:
-        # It is its own lookup type: PostgreSQL compares integer[] with integer[] alone.
+        # The comparison type is the same: PostgreSQL compares integer[] with integer[] only.
         return types.array(self.item.stored_by(types))
 
 
@@ -426,7 +426,7 @@ def unconverted(type_: TypeEngine[Any]) -> TypeEngine[Any]:
 
 
 class ComputedResult(TypeDecorator[Any]):
-    """A number or truth that SQL computed, as Python's own type: drivers answer sums and means as they please."""
+    """A computed number or boolean, as Python's type: drivers differ in the types of sums and averages."""
 
     impl = sqltypes.NullType
     cache_ok = True

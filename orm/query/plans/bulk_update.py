@@ -83,7 +83,7 @@ class BulkUpdate:
         info = self.query.info
         types: list[TypeEngine[Any]] = []
         self._assigned(info, RowBinds(types))
-        rows = self.dialect.row_source(types)
+        rows = self.dialect.rows_from_lists(types)
         if rows is not None:
             return self._update(info, types, rows), None
         if self.dialect.numbered_parameters or any(isinstance(type_, ListOf) for type_ in types):

@@ -59,7 +59,7 @@ class GraphPlan:
         outputs = _outputs(sections, max_rows)
         self.outputs = tuple((output.section, output.kind) for output in outputs)
         processors = [result_processors(dialect, output.columns) for output in outputs]
-        if dialect.one_statement and len(outputs) > 1:
+        if dialect.one_statement_per_trip and len(outputs) > 1:
             union, positions, union_width = _united(dialect, outputs)
             self.plans: tuple[Plan, ...] = (make_plan(dialect, union),)
             widths = [union_width] * len(outputs)

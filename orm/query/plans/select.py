@@ -22,7 +22,7 @@ def rows_plan(dialect: Dialect, query: Query) -> Plan:
         rendering = Rendering(query.info)
         statement = query.select(rendering)
         if query.limits_before_joins:
-            statement = dialect.own_rows_first(statement)
+            statement = dialect.join_in_written_order(statement)
         if query.lock is not None:
             statement = locked(dialect, statement, query.lock, query, rendering)
         columns = list(statement.selected_columns)

@@ -129,12 +129,12 @@ class BulkInsert:
         return insert_plan(self.dialect, self.info, self.fields, self.returning, self.conflict)
 
     @memoized_property
-    def numbering(self) -> Plan | None:
+    def consecutive_keys_plan(self) -> Plan | None:
         """The plan that tells whether a multi-row INSERT gets consecutive keys, so that RETURNING can be skipped."""
         generated = self.info.generated
         if self.conflict is not None or generated is None or self.returning != (generated,):
             return None
-        statement = self.dialect.numbering(self.info.require_table().c[generated.column_name])
+        statement = self.dialect.consecutive_keys_query(self.info.require_table().c[generated.column_name])
         return None if statement is None else make_plan(self.dialect, statement)
 
     @memoized_property

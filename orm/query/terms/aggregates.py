@@ -136,7 +136,7 @@ class WindowTerm(Term):
         function = self.inner.function
         result = function.over(call, **window) if isinstance(function, WindowFunction) else call.over(**window)
         if self.frame is not None and self.frame.exclusion is not None:
-            result = SQLFunction("excluding", result, words=(self.frame.exclusion.value,))
+            result = SQLFunction("excluding", result, literals=(self.frame.exclusion.value,))
         return sqlalchemy.type_coerce(result, self.field.result_type())
 
     def leaves(self) -> tuple[Term, ...]:

@@ -112,7 +112,7 @@ class ValueTerm(Term):
         parameter = rendering.bind(type_)
         if not self.field.is_temporal:
             return parameter
-        return SQLFunction("typed", parameter, words=(self.field.family,), type_=type_)
+        return SQLFunction("typed", parameter, literals=(self.field.family,), type_=type_)
 
 
 class RowTerm(Term):
