@@ -435,9 +435,14 @@ def groups_for(query: Query, terms: Iterable[Term]) -> dict[str, Any]:
     return {} if query.grouped else {"grouped": True}
 
 
+def has_attribute(info: ModelInfo, name: str) -> bool:
+    """Whether instances of the model have an attribute of this name."""
+    return name in info.settable or name in info.relations or name == "pk" or hasattr(info.model, name)
+
+
 def check_annotation_name(info: ModelInfo, name: str) -> None:
     """Raise `QueryError` unless `name` can be the name of an annotation."""
-    if name in info.settable or name in info.relations or name == "pk" or hasattr(info.model, name):
+    if has_attribute(info, name):
         raise QueryError(f"{info.name} has an attribute {name!r} already: call the annotation something else.")
     if not name.isidentifier() or name.startswith("_"):
         raise QueryError(f"{name!r} cannot be the name of an annotation: it must be a Python identifier.")

@@ -25,7 +25,7 @@ from orm.query.returning import resolve_returning
 from orm.query.set_operations import Combination
 from orm.query.terms.base import AnnotationTerm
 from orm.queryset import dates as date_querysets
-from orm.queryset.chaining import groups_for
+from orm.queryset.chaining import groups_for, has_attribute
 from orm.queryset.descriptors import QuerySetObjects
 from orm.queryset.raw import RawQuerySet
 from orm.queryset.reading import ReadMethods
@@ -372,5 +372,10 @@ class QuerySet(ReadMethods[M, R]):
 
 
 def _is_annotation(info: ModelInfo, name: str, value: Any) -> bool:
-    """Whether a named column of values() has a value that later calls may refer to by the name."""
-    return name.isidentifier() and not isinstance(value, ClauseElement) and key_parts(info, value) is None
+    """Whether later calls may refer to a named column of values() by its name.
+
+    A name that the model has keeps its meaning: ``values(price=Item.price + 1).order_by("price")`` orders by the field.
+    """
+    if not name.isidentifier() or has_attribute(info, name):
+        return False
+    return not isinstance(value, ClauseElement) and key_parts(info, value) is None
