@@ -20,7 +20,7 @@ def kind(database: databases.Database) -> str:
     return str(database.url.dialect)
 
 
-async def test_outside_a_transaction(shop: Database) -> None:
+async def test_lock_outside_a_transaction_raises(shop: Database) -> None:
     queries = [Item.objects.select_for_update(), Item.objects.filter(id=1).select_for_share()]
     if kind(shop) == "sqlite":
         for query in queries:
@@ -41,8 +41,8 @@ async def test_outside_a_transaction(shop: Database) -> None:
     assert await queries[0].count() == 20
 
 
-async def test_a_locked_row(any_shop: databases.Database) -> None:
-    """Another task cannot have it, goes past it, or waits; what is not locked is free."""
+async def test_locked_row_blocks_other_transactions(any_shop: databases.Database) -> None:
+    """Another task is refused the row, skips it or waits for it; other rows are not locked."""
 
     async def other(**options: Any) -> list[Any]:
         async with any_shop.transaction():
@@ -61,7 +61,7 @@ async def test_a_locked_row(any_shop: databases.Database) -> None:
     assert [item.name for item in await waiting][1] == "seen"
 
 
-async def test_shared_locks(shop: Database) -> None:
+async def test_shared_lock_blocks_writers_only(shop: Database) -> None:
     if kind(shop) == "sqlite":
         pytest.skip("SQLite has no row locks")
 
@@ -77,7 +77,7 @@ async def test_shared_locks(shop: Database) -> None:
             await asyncio.create_task(other(row.select_for_update(nowait=True)))
 
 
-async def test_options_that_a_database_lacks(shop: Database) -> None:
+async def test_lock_options_that_a_database_lacks_raise(shop: Database) -> None:
     of = Item.objects.select_related("shelf").filter(id=2).select_for_update(of=["self"])
     no_key = Item.objects.filter(id=2).select_for_update(no_key=True)
     async with shop.transaction():
@@ -93,14 +93,14 @@ async def test_options_that_a_database_lacks(shop: Database) -> None:
         assert statements.texts[1].endswith("FOR NO KEY UPDATE")
 
 
-async def test_refused() -> None:
+async def test_contradictory_lock_options_raise() -> None:
     with pytest.raises(orm.QueryError, match="nowait"):
         Item.objects.select_for_update(nowait=True, skip_locked=True)
     with pytest.raises(orm.QueryError, match="list"):
         Item.objects.select_for_update(of="self")
 
 
-async def test_of_names_what_is_loaded(shop: Database) -> None:
+async def test_of_takes_only_loaded_relations(shop: Database) -> None:
     if kind(shop) == "sqlite":
         pytest.skip("SQLite has no row locks")
     async with shop.transaction():
@@ -111,6 +111,6 @@ async def test_of_names_what_is_loaded(shop: Database) -> None:
         assert not statements
 
 
-async def test_writing_ignores_the_lock(shop: Database) -> None:
+async def test_update_and_delete_ignore_the_lock(shop: Database) -> None:
     assert await Item.objects.select_for_update().filter(id=1).update(name="x") == 1
     assert await Item.objects.select_for_update().filter(id=1).delete() == 1

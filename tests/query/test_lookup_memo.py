@@ -1,4 +1,4 @@
-"""`get()` of the same names again and again: with other values it finds what `filter()` finds."""
+"""The memo of lookups: repeated `get()` and `filter()` with the same names and other values."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BIG = 10**30
 
 
 async def outcome(found: Any) -> Any:
-    """What is awaited, or which error it ends with."""
+    """The result of an awaitable, or the class and message of its error."""
     try:
         return await found
     except (orm.Error, LookupError, ValueError) as error:
@@ -27,7 +27,7 @@ async def outcome(found: Any) -> Any:
 
 
 async def filtered(queryset: Any, lookups: dict[str, Any]) -> Any:
-    """What `get()` is to give, by way of `filter()`."""
+    """The expected outcome of `get()`, from the rows of `filter()`."""
     rows = await queryset.filter(**lookups)
     if len(rows) == 1:
         return rows[0]
@@ -60,7 +60,9 @@ async def filtered(queryset: Any, lookups: dict[str, Any]) -> Any:
         ([{"nick": None, "id": 2}, {"nick": None, "id": 3}, {"nick": "annie", "id": 1}], True),
     ],
 )
-async def test_the_same_as_filter(world: Database, tried: list[dict[str, Any]], remembered: bool) -> None:
+async def test_repeated_get_gives_what_filter_gives(
+    world: Database, tried: list[dict[str, Any]], remembered: bool
+) -> None:
     queryset = Player.objects.order_by("-id")
     for lookups in tried * 3:
         assert await outcome(queryset.get(**lookups)) == await outcome(filtered(queryset, lookups)), lookups
@@ -81,7 +83,7 @@ async def test_the_same_as_filter(world: Database, tried: list[dict[str, Any]], 
         lambda: Player.objects.distinct(),
     ],
 )
-async def test_of_querysets_that_say_more(world: Database, make: Any) -> None:
+async def test_repeated_get_of_changed_querysets_gives_what_filter_gives(world: Database, make: Any) -> None:
     queryset = make()
     for key in (3, 1, 2, 4, 3, 99, 5):
         assert await outcome(queryset.get(id=key)) == await outcome(filtered(queryset, {"id": key}))
@@ -90,7 +92,7 @@ async def test_of_querysets_that_say_more(world: Database, make: Any) -> None:
         )
 
 
-async def test_what_comes_along(world: Database) -> None:
+async def test_repeated_get_loads_relations(world: Database) -> None:
     queryset = Team.objects.prefetch_related("org").select_related("league")
     for key in (1, 3, 4, 1):
         with orm.track_queries() as queries:
@@ -100,27 +102,27 @@ async def test_what_comes_along(world: Database) -> None:
         assert queries.count == 2
 
 
-async def test_a_limit_is_kept(world: Database) -> None:
+async def test_repeated_get_keeps_the_limit(world: Database) -> None:
     queryset = Player.objects.order_by("id").limit(1)
     for name in ("100x", "Bob", "nobody"):
         assert await outcome(queryset.get(name=name)) == await outcome(filtered(queryset, {"name": name}))
 
 
-async def test_the_lock_is_asked_for(world: Database) -> None:
+async def test_repeated_get_keeps_the_lock(world: Database) -> None:
     queryset = Org.objects.select_for_update()
     for key in (1, 2, 3):
         async with world.transaction():
             assert (await queryset.get(id=key)).id == key
 
 
-async def test_the_other_database_is_remembered(world: Database) -> None:
+async def test_repeated_get_remembers_the_database(world: Database) -> None:
     queryset = Org.objects.using(world)
     for key in (1, 2, 3):
         assert (await queryset.get(id=key)).__dict__["_database"] is world
 
 
-async def test_what_others_name_is_not_remembered_without_end(world: Database) -> None:
-    """A program that lets others choose lookups can be asked by any number of them."""
+async def test_memo_of_many_names_is_bounded(world: Database) -> None:
+    """A program that takes lookups from its users can get any number of names."""
     queryset = Player.objects.order_by("id")
     lookups = ["id", "rank", "id__gt", "rank__gt", "id__gte", "rank__gte", "id__lt", "rank__lt"]
     for names in itertools.islice(itertools.permutations(lookups), 2 * MAX_TEMPLATES):
@@ -129,8 +131,8 @@ async def test_what_others_name_is_not_remembered_without_end(world: Database) -
 
 
 @pytest.mark.parametrize("lookups", [{"name": "Ann"}, {"rank__gte": 3, "team__org__name": "Acme"}])
-async def test_a_filter_that_is_repeated(world: Database, lookups: dict[str, Any]) -> None:
-    """It has what the first one had, and can be gone on with."""
+async def test_repeated_filter_gives_the_same_rows(world: Database, lookups: dict[str, Any]) -> None:
+    """The repeated query has the clauses of the first one, and can be chained."""
     queryset = Player.objects.order_by("-id")
     first = queryset.filter(**lookups)
     for _ in range(4):
@@ -147,7 +149,7 @@ async def test_a_filter_that_is_repeated(world: Database, lookups: dict[str, Any
     assert await queryset.filter(**other) == await Player.objects.order_by("-id").filter(orm.Q(**other))
 
 
-async def test_a_repeated_filter_refuses_what_the_first_one_would(world: Database) -> None:
+async def test_repeated_filter_raises_what_the_first_one_raises(world: Database) -> None:
     for _ in range(4):
         await Player.objects.filter(rank=3)
     with pytest.raises(orm.FieldError, match="rank"):

@@ -21,7 +21,7 @@ async def keys(query: Any) -> list[int]:
 
 
 def ordered(*terms: str, rows: list[dict[str, Any]] = PLAYERS) -> list[int]:
-    """The rows' keys in the order of terms without NULLs."""
+    """The keys of the rows, ordered by terms without NULLs."""
     found = list(rows)
     for term in reversed(terms):
         path = term.removeprefix("-")
@@ -29,7 +29,7 @@ def ordered(*terms: str, rows: list[dict[str, Any]] = PLAYERS) -> list[int]:
     return [row["id"] for row in found]
 
 
-async def test_fields_both_ways_and_across_relations(any_world: databases.Database) -> None:
+async def test_order_by_fields_in_both_directions_and_across_relations(any_world: databases.Database) -> None:
     for terms in (
         ("rank",),
         ("-rank",),
@@ -43,14 +43,14 @@ async def test_fields_both_ways_and_across_relations(any_world: databases.Databa
         assert await keys(Player.objects.order_by(*terms)) == ordered(*plain), terms
 
 
-async def test_no_terms_mean_no_order(world: Database) -> None:
+async def test_order_by_without_terms_removes_the_order(world: Database) -> None:
     assert "ORDER BY" in str(Org.objects.all().sql)
     assert "ORDER BY" not in str(Org.objects.order_by().sql)
     assert "ORDER BY" not in str(Player.objects.order_by("rank").order_by().sql)
     assert str(Player.objects.order_by("name").order_by("rank").sql) == str(Player.objects.order_by("rank").sql)
 
 
-async def test_the_model_s_own_ordering(any_world: databases.Database) -> None:
+async def test_default_ordering_applies_without_order_by(any_world: databases.Database) -> None:
     names = await Org.objects.values_list("name", flat=True)
     assert sorted(names) == sorted(["Acme", "acme", "B1", "Ölwerk"])
     assert await Org.objects.order_by("-name").values_list("name", flat=True) == names
@@ -58,7 +58,7 @@ async def test_the_model_s_own_ordering(any_world: databases.Database) -> None:
     assert await Org.objects.order_by("id").values_list("id", flat=True) == [1, 2, 3, 4]
 
 
-async def test_a_relation_orders_by_its_model_s_own_ordering_or_its_key(any_world: databases.Database) -> None:
+async def test_order_by_a_relation_uses_its_default_ordering_or_key(any_world: databases.Database) -> None:
     by_key = await keys(Player.objects.order_by("home", "id"))  # Team has no ordering
     assert by_key == ordered("home", "id")
     by_name = await keys(Team.objects.order_by("league", "id"))  # Org's is -name
@@ -73,13 +73,13 @@ async def test_a_relation_orders_by_its_model_s_own_ordering_or_its_key(any_worl
     assert deep == await keys(Player.objects.order_by("-home__league__name", "id"))
 
 
-async def test_ordering_across_a_null_relation_keeps_its_rows(any_world: databases.Database) -> None:
+async def test_order_by_across_a_null_relation_keeps_its_rows(any_world: databases.Database) -> None:
     found = await keys(Player.objects.order_by("team__org__name", "id"))
     assert sorted(found) == [row["id"] for row in PLAYERS]
     assert len(await Player.objects.filter(rank__gt=0).order_by("-team__name")) == len(PLAYERS)
 
 
-async def test_nulls_first_and_last_wherever_asked(any_world: databases.Database) -> None:
+async def test_nulls_first_and_last_order_alike_on_each_database(any_world: databases.Database) -> None:
     there = [row for row in PLAYERS if row["score"] is not None]
     up = ordered("score", "id", rows=there)
     down = ordered("-score", "id", rows=there)
@@ -97,12 +97,12 @@ async def test_nulls_first_and_last_wherever_asked(any_world: databases.Database
     assert found[-len(without) :] == without
 
 
-async def test_nulls_cannot_be_at_both_ends(tables: Database) -> None:
+async def test_nulls_first_and_last_together_raise(tables: Database) -> None:
     with pytest.raises(orm.QueryError):
         Player.score.asc(nulls_first=True, nulls_last=True)
 
 
-async def test_expressions_order_too(any_world: databases.Database) -> None:
+async def test_order_by_takes_expressions(any_world: databases.Database) -> None:
     assert await keys(Player.objects.order_by((Player.rank * -1).asc())) == ordered("-rank")
     assert await keys(Player.objects.order_by(-Player.rank)) == ordered("-rank")
     assert await keys(Player.objects.order_by(Player.rank)) == ordered("rank")
@@ -112,7 +112,7 @@ async def test_expressions_order_too(any_world: databases.Database) -> None:
     ]
 
 
-async def test_sqlalchemy_clauses_order_too(any_world: databases.Database) -> None:
+async def test_order_by_takes_sqlalchemy_clauses(any_world: databases.Database) -> None:
     assert await keys(Player.objects.order_by(Player.columns.rank.desc())) == ordered("-rank")
     lengths = Player.objects.order_by(sqlalchemy.func.length(Player.columns.name), Player.columns.id)
     assert sorted(await keys(lengths)) == [row["id"] for row in PLAYERS]
@@ -120,7 +120,7 @@ async def test_sqlalchemy_clauses_order_too(any_world: databases.Database) -> No
         lengths.reverse()
 
 
-async def test_first_and_last_follow_the_order_or_the_key(any_world: databases.Database) -> None:
+async def test_first_and_last_use_the_order_or_the_primary_key(any_world: databases.Database) -> None:
     async def first(query: Any) -> int | None:
         found = await query.first()
         return None if found is None else int(found.pk)
@@ -146,13 +146,13 @@ async def test_first_and_last_follow_the_order_or_the_key(any_world: databases.D
         await players.order_by("id")[:3].last()
 
 
-async def test_reverse_turns_every_term(any_world: databases.Database) -> None:
+async def test_reverse_reverses_every_term(any_world: databases.Database) -> None:
     query = Player.objects.order_by("home__id", "-rank")
     assert await keys(query.reverse()) == ordered("home", "-rank")[::-1]
     assert await keys(query.reverse().reverse()) == ordered("home", "-rank")
 
 
-async def test_distinct_rows_may_be_ordered_by_what_is_not_selected(any_world: databases.Database) -> None:
+async def test_distinct_rows_can_be_ordered_by_an_unselected_column(any_world: databases.Database) -> None:
     found = await Player.objects.order_by("home__id").values_list("home__name", flat=True).distinct()
     assert found == ["Red", "Blue", "red 100%", "Grün"]
     assert await Player.objects.order_by("home_id").values("home_id").distinct() == [
@@ -164,7 +164,7 @@ async def test_distinct_rows_may_be_ordered_by_what_is_not_selected(any_world: d
     )
 
 
-async def test_names_that_cannot_order(tables: Database) -> None:
+async def test_order_by_invalid_names_raises(tables: Database) -> None:
     for bad in ("nope", "-nope", "team__nope", "name__icontains", "name__size", "", "-"):
         with pytest.raises(orm.FieldError):
             Player.objects.order_by(bad)
@@ -175,7 +175,7 @@ async def test_names_that_cannot_order(tables: Database) -> None:
         Player.objects.order_by(Org.name)
 
 
-async def test_models_that_order_by_each_other_are_refused(sqlite_url: str) -> None:
+async def test_default_orderings_in_a_circle_raise(sqlite_url: str) -> None:
     models = orm.ModelRegistry(Database(sqlite_url))
 
     class Hen(orm.Model):

@@ -1,4 +1,4 @@
-"""`update(returning=)` and `delete(returning=)`: the rows that were written, without another query."""
+"""`update(returning=)` and `delete(returning=)`: the written rows, without another query."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.statement_recorder import recorded
 pytestmark = pytest.mark.anyio
 
 
-async def test_update(shop: Database, has_targets: bool) -> None:
+async def test_update_returning_gives_the_updated_rows(shop: Database, has_targets: bool) -> None:
     chosen = Item.objects.filter(shelf__name="top", id__lt=7)
     if not has_targets:
         with pytest.raises(orm.NotSupportedError, match="UPDATE"):
@@ -28,7 +28,7 @@ async def test_update(shop: Database, has_targets: bool) -> None:
     assert await Item.objects.none().update(name="x", returning=True) == []
 
 
-async def test_delete(shop: Database) -> None:
+async def test_delete_returning_gives_the_deleted_rows(shop: Database) -> None:
     with recorded(shop) as statements:
         items = await Item.objects.filter(shelf__name="top", id__lt=7).delete(returning=True)
         dicts = await Item.objects.filter(id__in=[1, 3]).delete(returning=["sku", "price"])
@@ -42,7 +42,7 @@ async def test_delete(shop: Database) -> None:
 
 
 @pytest.mark.parametrize("returning", ["id", [], ["shelf__name"], False, 3, [orm.F("id") + 1]])
-async def test_refused(shop: Database, returning: object) -> None:
+async def test_invalid_returning_raises(shop: Database, returning: object) -> None:
     with recorded(shop) as statements:
         with pytest.raises(orm.QueryError):
             await Item.objects.filter(id=1).update(name="x", returning=returning)  # type: ignore[call-overload]

@@ -1,4 +1,4 @@
-"""Conditions in SQLAlchemy's own terms: the right rows, one plan for all values, no values in the text."""
+"""Conditions given as SQLAlchemy clauses: the right rows, one plan for all values, no values in the SQL."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def matching(test: Callable[[dict[str, Any]], bool]) -> list[int]:
     return [row["id"] for row in PLAYERS if test(row)]
 
 
-async def test_clauses_find_the_right_rows(any_world: databases.Database) -> None:
+async def test_clause_selects_the_right_rows(any_world: databases.Database) -> None:
     cases: list[tuple[Any, list[int]]] = [
         (columns.rank == 3, [3]),
         (columns.rank > 12, [13, 14]),
@@ -57,13 +57,13 @@ async def test_clauses_find_the_right_rows(any_world: databases.Database) -> Non
         assert await Player.objects.filter(clause).count() == len(expected), str(clause)
 
 
-async def test_excluding_a_clause_is_sql_s_not(any_world: databases.Database) -> None:
+async def test_exclude_of_a_clause_is_not(any_world: databases.Database) -> None:
     assert await keys(Player.objects.exclude(columns.rank < 13)) == [13, 14]
     assert await keys(Player.objects.exclude(sqlalchemy.or_(columns.rank < 13, columns.name == "Zed"))) == [14]
     assert await keys(Player.objects.exclude(columns.rank.in_([1, 2]))) == list(range(3, 15))
 
 
-async def test_clauses_with_lookups_slices_updates_and_deletes(any_world: databases.Database) -> None:
+async def test_clause_combines_with_lookups_slices_updates_and_deletes(any_world: databases.Database) -> None:
     query = Player.objects.filter(columns.rank > 2, team__name="Blue").exclude(columns.name == "Zed")
     assert await keys(query) == [3, 10]
     assert await query.filter(columns.rank < 5).update(score=77) == 1
@@ -75,7 +75,7 @@ async def test_clauses_with_lookups_slices_updates_and_deletes(any_world: databa
     assert await keys(Player.objects.filter(columns.rank > 100)) == [1, 2]
 
 
-async def test_clauses_on_joined_tables(any_world: databases.Database) -> None:
+async def test_clause_reads_joined_tables_only(any_world: databases.Database) -> None:
     joined = Player.objects.select_related("team")
     reds = joined.filter(Team.columns.name == "Red").order_by("id")
     assert [player.pk for player in await reds] == [1, 2, 11, 14]
@@ -94,14 +94,14 @@ async def test_clauses_on_joined_tables(any_world: databases.Database) -> None:
     assert await Player.objects.count() == len(PLAYERS)
 
 
-async def test_a_scalar_subquery_in_a_clause(any_world: databases.Database) -> None:
+async def test_clause_with_a_scalar_subquery_selects_the_right_rows(any_world: databases.Database) -> None:
     reds = sqlalchemy.select(Team.columns.id).where(Team.columns.name == "Red")
     assert await keys(Player.objects.filter(columns.team.in_(reds))) == [1, 2, 11, 14]
     highest = sqlalchemy.select(sqlalchemy.func.max(Team.columns.id)).scalar_subquery()
     assert await keys(Player.objects.filter(columns.team == highest)) == [7, 8]
 
 
-async def test_text_clauses_with_binds(any_world: databases.Database) -> None:
+async def test_text_clause_with_binds_selects_the_right_rows(any_world: databases.Database) -> None:
     clause = sqlalchemy.text("player.rank > :low AND player.rank < :high").bindparams(low=3, high=6)
     if any_world.url.dialect == "mysql":
         clause = sqlalchemy.text("player.`rank` > :low AND player.`rank` < :high").bindparams(low=3, high=6)
@@ -123,7 +123,9 @@ async def test_text_clauses_with_binds(any_world: databases.Database) -> None:
         (lambda v: sqlalchemy.func.length(columns.name) + v > 5, [1, 2]),
     ],
 )
-async def test_one_plan_for_all_values(world: Database, make: Callable[[Any], Any], values: list[Any]) -> None:
+async def test_clause_needs_one_plan_for_all_values(
+    world: Database, make: Callable[[Any], Any], values: list[Any]
+) -> None:
     await Player.objects.filter(make(values[0]))
     before = orm.plan_cache_info()
     for value in values:
@@ -133,7 +135,7 @@ async def test_one_plan_for_all_values(world: Database, make: Callable[[Any], An
     assert after.hits == before.hits + len(values)
 
 
-async def test_hostile_values_are_only_values(any_world: databases.Database) -> None:
+async def test_clause_with_hostile_values_binds_them(any_world: databases.Database) -> None:
     hostile = ["'; DROP TABLE player; --", '"', "\\", "%s", ":name", "{}", "$1", "?", "%(x)s", "`", "\x00nul"]
     for text in hostile[:-1]:
         for query in (

@@ -1,4 +1,4 @@
-"""Expressions that are conditions by themselves, in `filter()`, `exclude()`, `Q`, `When` and aggregates."""
+"""Boolean expressions as conditions, in `filter()`, `exclude()`, `Q`, `When` and aggregates."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SOLD = [row["id"] for row in rows() if row["sold"]]
 DEAR: orm.Case[bool] = orm.Case(
     orm.When(price__gte=1, then=orm.Value(True)), orm.When(price__lt=1, then=orm.Value(False))
 )
-"""NULL where there is no price."""
+"""NULL for items without a price."""
 IS_DEAR = [row["id"] for row in rows() if row["price"] is not None and row["price"] >= 1]
 IS_CHEAP = [row["id"] for row in rows() if row["price"] is not None and row["price"] < 1]
 
@@ -28,7 +28,7 @@ async def keys(query: Any) -> list[int]:
     return found
 
 
-async def test_fields(any_shop: databases.Database) -> None:
+async def test_boolean_field_is_a_condition(any_shop: databases.Database) -> None:
     others = [row["id"] for row in rows() if not row["sold"]]
     for sold in (Item.sold, orm.F("sold")):
         assert await keys(Item.objects.filter(sold)) == SOLD
@@ -39,12 +39,12 @@ async def test_fields(any_shop: databases.Database) -> None:
     assert str(Item.objects.filter(Item.sold).sql) == str(Item.objects.filter(sold=True).sql)
 
 
-async def test_across_many_rows(shop: Database) -> None:
+async def test_boolean_field_across_a_relation_to_many_is_a_condition(shop: Database) -> None:
     assert await keys(Shelf.objects.filter(orm.F("items__sold")).distinct()) == [2]
     assert await keys(Shelf.objects.exclude(items__sold=True)) == [1, 3]
 
 
-async def test_expressions(any_shop: databases.Database) -> None:
+async def test_boolean_expression_is_a_condition(any_shop: databases.Database) -> None:
     assert await keys(Item.objects.filter(DEAR)) == IS_DEAR
     assert await keys(Item.objects.exclude(DEAR)) == await keys(Item.objects.filter(~orm.Q(DEAR))) == IS_CHEAP
     assert await keys(Item.objects.filter(Coalesce(DEAR, orm.Value(True)))) == sorted(
@@ -59,7 +59,7 @@ async def test_expressions(any_shop: databases.Database) -> None:
     assert await Item.objects.filter(orm.Value(False)).count() == 0
 
 
-async def test_inside_of_others(shop: Database) -> None:
+async def test_boolean_expression_inside_case_and_q_is_a_condition(shop: Database) -> None:
     kind = orm.Case(orm.When(DEAR, then=orm.Value("dear")), orm.When(Item.sold, then=orm.Value("sold")))
     found = await Item.objects.order_by("id").values_list(kind, flat=True)
     assert found == ["dear" if row["id"] in IS_DEAR else "sold" if row["id"] in SOLD else None for row in rows()]
@@ -67,7 +67,7 @@ async def test_inside_of_others(shop: Database) -> None:
     assert counts == {"sold": len(SOLD), "dear": len(IS_DEAR)}
 
 
-async def test_over_groups_and_windows(shop: Database) -> None:
+async def test_boolean_aggregate_and_window_are_conditions(shop: Database) -> None:
     many = orm.Case(orm.When(n__gte=5, then=orm.Value(True)), default=orm.Value(False))
     groups = Item.objects.values("count").annotate(n=orm.Count("id")).order_by("count")
     assert await groups.filter(many).values_list("count", "n") == [(0, 7), (1, 7), (2, 6)]
@@ -76,7 +76,7 @@ async def test_over_groups_and_windows(shop: Database) -> None:
     assert await keys(Item.objects.annotate(place=place).filter(first)) == [1, 2, 3]
 
 
-def test_refused() -> None:
+def test_expression_that_is_not_boolean_raises() -> None:
     for wrong in (Item.count, orm.F("name"), Upper("name"), orm.F("count") + 1, orm.Value(1), orm.F("data__key")):
         for made in (
             lambda wrong=wrong: Item.objects.filter(wrong),

@@ -1,4 +1,4 @@
-"""Trees of Q, against a Python evaluation of the same tree over the rows: a condition is never true of NULL."""
+"""Trees of Q objects, compared with the same tree evaluated in Python: a condition is never true for NULL."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Leaf(NamedTuple):
 
 
 class FieldLeaf(NamedTuple):
-    """Two columns held against each other."""
+    """A comparison of two columns."""
 
     path: str
     lookup: str
@@ -77,7 +77,7 @@ class FieldLeaf(NamedTuple):
 
 
 class Tree(NamedTuple):
-    """Conditions joined, perhaps negated."""
+    """Conditions combined, negated or not."""
 
     operation: str
     children: tuple[Any, ...]
@@ -127,7 +127,7 @@ async def keys(query: Any) -> list[int]:
 
 
 async def check(tree: Any, second: Any) -> None:
-    """filter() and exclude(), alone and chained, find what Python finds."""
+    """filter() and exclude(), alone and chained, select the rows that Python selects."""
     expected = [row["id"] for row in PLAYERS if tree.holds(row)]
     assert await keys(Player.objects.filter(tree.q())) == expected
     others = [row["id"] for row in PLAYERS if not tree.holds(row)]
@@ -143,7 +143,7 @@ async def check(tree: Any, second: Any) -> None:
 
 @pytest.fixture
 async def sqlite_world(sqlite_url: str) -> Any:
-    """The world on SQLite alone, where a query is quick."""
+    """The sample rows on SQLite only, where queries are quick."""
     async with Database(sqlite_url) as database:
         await world_module.create(database)
         await world_module.fill()
@@ -152,19 +152,21 @@ async def sqlite_world(sqlite_url: str) -> Any:
 
 @given(tree=trees, second=leaves)
 @settings(max_examples=300)
-async def test_any_tree_finds_what_python_finds(sqlite_world: Database, tree: Any, second: Any) -> None:
+async def test_any_q_tree_selects_the_rows_that_python_selects(sqlite_world: Database, tree: Any, second: Any) -> None:
     await check(tree, second)
 
 
 @given(tree=trees, second=leaves)
 @settings(max_examples=60)
-async def test_any_tree_finds_what_python_finds_on_each_database(world: Database, tree: Any, second: Any) -> None:
+async def test_any_q_tree_selects_the_rows_that_python_selects_on_each_database(
+    world: Database, tree: Any, second: Any
+) -> None:
     await check(tree, second)
 
 
 @given(tree=trees)
 @settings(max_examples=40)
-async def test_any_tree_updates_and_deletes_what_it_finds(world: Database, tree: Any) -> None:
+async def test_any_q_tree_updates_and_deletes_the_rows_that_it_selects(world: Database, tree: Any) -> None:
     expected = [row["id"] for row in PLAYERS if tree.holds(row)]
     others = [row["id"] for row in PLAYERS if not tree.holds(row)]
     async with world.transaction(force_rollback=True):
@@ -178,7 +180,7 @@ async def test_any_tree_updates_and_deletes_what_it_finds(world: Database, tree:
 # The same in plain words.
 
 
-async def test_exclude_keeps_rows_whose_value_or_relation_is_null(any_world: databases.Database) -> None:
+async def test_exclude_keeps_rows_with_a_null_value_or_relation(any_world: databases.Database) -> None:
     assert await keys(Player.objects.exclude(score=10)) == [2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13]
     assert await keys(Player.objects.exclude(team__org__name="Acme")) == [3, 4, 5, 6, 7, 8, 9, 10, 12, 13]
     assert await keys(Player.objects.filter(~orm.Q(team__org__name="Acme"))) == [3, 4, 5, 6, 7, 8, 9, 10, 12, 13]
@@ -186,26 +188,26 @@ async def test_exclude_keeps_rows_whose_value_or_relation_is_null(any_world: dat
     assert await keys(Player.objects.filter(Player.score != 10)) == await keys(Player.objects.exclude(score=10))
 
 
-async def test_or_across_a_nullable_relation_keeps_those_without_one(any_world: databases.Database) -> None:
+async def test_or_across_a_nullable_relation_keeps_rows_without_one(any_world: databases.Database) -> None:
     query = Player.objects.filter(orm.Q(team__org__name="Acme") | orm.Q(rank=5))
     assert await keys(query) == [1, 2, 5, 11, 14]
     query = Player.objects.filter(orm.Q(team__org__name__isnull=True) & (orm.Q(rank=5) | orm.Q(team__name="Blue")))
     assert await keys(query) == [3, 5, 10, 13]
 
 
-async def test_and_of_conditions_on_a_relation_joins_inwards(world: Database) -> None:
+async def test_and_of_conditions_on_a_relation_is_an_inner_join(world: Database) -> None:
     assert "LEFT" not in str(Player.objects.filter(team__org__name="Acme").sql)
     assert "LEFT" in str(Player.objects.filter(orm.Q(team__name="Red") | orm.Q(rank=5)).sql)
     assert "LEFT" in str(Player.objects.exclude(team__name="Red").sql)
 
 
-async def test_isnull_across_relations_keeps_orphans(any_world: databases.Database) -> None:
+async def test_isnull_across_relations_keeps_rows_without_one(any_world: databases.Database) -> None:
     assert await keys(Player.objects.filter(team__name__isnull=True)) == [5, 6, 12]
     assert await keys(Player.objects.filter(team__org__name__isnull=True)) == [3, 5, 6, 10, 12, 13]
     assert await keys(Player.objects.filter(team__org__isnull=True, team__isnull=False)) == [3, 10, 13]
 
 
-async def test_an_empty_q_is_no_condition(world: Database) -> None:
+async def test_empty_q_is_no_condition(world: Database) -> None:
     everyone = [row["id"] for row in PLAYERS]
     for empty in (orm.Q(), orm.Q() & orm.Q(), orm.Q() | orm.Q(), ~orm.Q()):
         assert await keys(Player.objects.filter(empty)) == everyone
@@ -216,14 +218,14 @@ async def test_an_empty_q_is_no_condition(world: Database) -> None:
     assert await keys(Player.objects.filter()) == everyone
 
 
-async def test_lookups_typed_comparisons_and_clauses_join_in_one_tree(any_world: databases.Database) -> None:
+async def test_q_combines_lookups_comparisons_and_clauses(any_world: databases.Database) -> None:
     tree = (Player.rank > 3) & orm.Q(team__name="Red") | ~(Player.columns.name != "Bob")
     assert await keys(Player.objects.filter(tree)) == [3, 11, 14]
     assert await keys(Player.objects.filter(orm.Q(Player.columns.rank < 3, Player.team.name == "Red"))) == [1, 2]
     assert await keys(Player.objects.exclude(orm.Q(Player.columns.rank > 3) | orm.Q(rank=1))) == [2, 3]
 
 
-async def test_a_q_is_a_value_that_can_be_used_again(world: Database) -> None:
+async def test_q_can_be_reused(world: Database) -> None:
     red = orm.Q(team__name="Red")
     first = await keys(Player.objects.filter(red))
     assert await keys(Player.objects.exclude(~red)) == first

@@ -1,4 +1,4 @@
-"""The plan cache: one plan a shape, bounded, safe under tasks and threads."""
+"""The plan cache: one plan for each shape of query, a bounded size, and use from tasks and threads."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def empty_cache() -> None:
 
 
 async def misses_of(make: Callable[[int], Any], numbers: Any) -> int:
-    """How many new plans the queries of all these numbers need."""
+    """The number of new plans that the queries of these numbers need."""
     before = orm.plan_cache_info().misses
     for number in numbers:
         await make(number)
     return orm.plan_cache_info().misses - before
 
 
-async def test_ten_thousand_values_of_one_shape_are_one_plan(world: Database) -> None:
+async def test_ten_thousand_values_of_one_shape_need_one_plan(world: Database) -> None:
     before = orm.plan_cache_info()
     for number in range(10_000):
         # The queries themselves are not sent: their SQL goes the same way through the cache.
@@ -70,12 +70,12 @@ async def test_ten_thousand_values_of_one_shape_are_one_plan(world: Database) ->
     ],
     ids=range(21),
 )
-async def test_values_limits_and_lengths_are_no_shapes(world: Database, make: Callable[[int], Any]) -> None:
+async def test_plan_is_shared_by_values_limits_and_list_lengths(world: Database, make: Callable[[int], Any]) -> None:
     await misses_of(make, range(3))  # A later call may take another way than the first: find, not create.
     assert await misses_of(make, range(3, 20)) == 0
 
 
-async def test_bulk_inserts_of_any_length_are_a_plan_or_two(tables: Database) -> None:
+async def test_bulk_insert_of_any_length_needs_at_most_two_plans(tables: Database) -> None:
     await Tag.objects.bulk_create([{"name": "first"}])
     before = orm.plan_cache_info().misses
     for count in (2, 3, 10, 77, 500):
@@ -83,7 +83,7 @@ async def test_bulk_inserts_of_any_length_are_a_plan_or_two(tables: Database) ->
     assert orm.plan_cache_info().misses - before <= 1
 
 
-async def test_the_kind_of_database_is_part_of_the_key(world: Database) -> None:
+async def test_dialect_is_part_of_the_key(world: Database) -> None:
     query = Player.objects.filter(rank=1)
     texts = {
         str(query.using(Database(url)).sql)
@@ -93,7 +93,7 @@ async def test_the_kind_of_database_is_part_of_the_key(world: Database) -> None:
     assert len(await query) == 1
 
 
-async def test_the_cache_is_bounded_and_forgets_the_least_used() -> None:
+async def test_full_cache_removes_the_least_recently_used_plan() -> None:
     cache = PlanCache(max_size=3)
     made: list[int] = []
 
@@ -115,7 +115,7 @@ async def test_the_cache_is_bounded_and_forgets_the_least_used() -> None:
     assert cache.info() == (0, 0, 0, 3)
 
 
-async def test_a_plan_that_cannot_be_made_is_not_kept() -> None:
+async def test_plan_that_raises_is_not_cached() -> None:
     cache = PlanCache(max_size=3)
 
     def fail() -> int:
@@ -128,8 +128,8 @@ async def test_a_plan_that_cannot_be_made_is_not_kept() -> None:
     assert cache.get("key", lambda: 1) == 1
 
 
-async def test_more_shapes_than_it_holds(world: Database) -> None:
-    """Queries go on being right when their plans have been forgotten."""
+async def test_more_shapes_than_the_cache_holds_give_correct_rows(world: Database) -> None:
+    """Queries give the right rows after their plans were removed from the cache."""
     limit = orm.plan_cache_info().max_size
     names = list(Player.fields)
     for number in range(limit + 200):
@@ -139,7 +139,7 @@ async def test_more_shapes_than_it_holds(world: Database) -> None:
     assert await Player.objects.count() == len(PLAYERS)
 
 
-async def test_many_tasks_share_one_plan(world: Database) -> None:
+async def test_concurrent_tasks_share_one_plan(world: Database) -> None:
     before = orm.plan_cache_info()
     found = await asyncio.gather(*(Player.objects.filter(rank__gt=n % 3, rank__lt=99).count() for n in range(60)))
     assert found == [14 - n % 3 for n in range(60)]
@@ -155,7 +155,7 @@ async def file_database(sqlite_url: str) -> AsyncIterator[str]:
     yield sqlite_url
 
 
-async def test_threads_with_loops_of_their_own(file_database: str) -> None:
+async def test_threads_with_event_loops_share_the_cache(file_database: str) -> None:
     start = threading.Barrier(4)
 
     async def work(seed: int) -> int:
@@ -179,7 +179,7 @@ async def test_threads_with_loops_of_their_own(file_database: str) -> None:
         assert await asyncio.gather(*running) == [0, 1, 2, 3]
 
 
-async def test_hits_and_misses_are_told(world: Database) -> None:
+async def test_plan_cache_info_counts_hits_and_misses(world: Database) -> None:
     orm.plan_cache_clear()
     assert orm.plan_cache_info()[:3] == (0, 0, 0)
     await Player.objects.filter(rank=1)

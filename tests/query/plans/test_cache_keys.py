@@ -1,4 +1,4 @@
-"""A query's shape and its values, apart: equal shapes are equal keys, different ones are not."""
+"""Cache keys and values of queries: the keys are equal if and only if the shapes are."""
 
 from __future__ import annotations
 
@@ -91,14 +91,14 @@ SHAPES: list[Any] = [
 ]
 
 
-def test_different_shapes_have_different_keys() -> None:
+def test_key_of_different_shapes_differs() -> None:
     for (i, left), (j, right) in itertools.combinations(enumerate(SHAPES), 2):
         assert key(left) != key(right), (i, j, str(left), str(right))
     assert len({hash(key(query)) for query in SHAPES}) >= len(SHAPES) - 2
 
 
 @given(first=st.tuples(st.integers(), st.text()), second=st.tuples(st.integers(), st.text()))
-def test_values_are_no_part_of_the_key(first: tuple[int, str], second: tuple[int, str]) -> None:
+def test_key_of_different_values_is_the_same(first: tuple[int, str], second: tuple[int, str]) -> None:
     small = -(2**63), 2**63 - 1
     pairs = []
     for number, text in (first, second):
@@ -115,7 +115,7 @@ def test_values_are_no_part_of_the_key(first: tuple[int, str], second: tuple[int
     assert pairs[0][1].count(first[1]) >= 2
 
 
-def test_values_come_in_the_order_of_the_placeholders() -> None:
+def test_values_are_in_the_order_of_the_placeholders() -> None:
     query = (
         P.filter(rank=11, name="twelve")
         .exclude(score__in=[13, 14])
@@ -126,7 +126,7 @@ def test_values_come_in_the_order_of_the_placeholders() -> None:
     assert query._query.values == (10, 11, "twelve", (13, 14), 15, 16, 17, 18, 10, 20)
 
 
-def test_the_same_query_made_twice_is_equal() -> None:
+def test_key_of_an_equal_query_is_the_same() -> None:
     def make() -> Any:
         return (
             P.filter(team__org__name__icontains="x").exclude(rank__in=[1]).select_related("team").order_by("-rank")[:3]
@@ -136,7 +136,7 @@ def test_the_same_query_made_twice_is_equal() -> None:
     assert make()._query.values == make()._query.values
 
 
-def test_groups_are_told_apart_by_what_is_in_nothing_beside_their_aggregates() -> None:
+def test_key_has_the_terms_of_an_empty_in_beside_an_aggregate() -> None:
     groups = P.values("rank").annotate(n=orm.Count("id"))
     either = [
         *(groups.filter(orm.Q(n=1) | orm.Q(name__in=names)) for names in ([], ["a"])),
@@ -151,7 +151,7 @@ def test_groups_are_told_apart_by_what_is_in_nothing_beside_their_aggregates() -
     assert key(P.filter(orm.Q(rank=1) | orm.Q(name__in=[]))) == key(P.filter(rank=1))
 
 
-def test_a_clause_that_cannot_be_cached_is_planned_each_time() -> None:
+def test_clause_without_a_cache_key_is_planned_each_time() -> None:
     class Odd(sqlalchemy.sql.functions.FunctionElement[bool]):
         inherit_cache = False
         type = sqlalchemy.Boolean()
@@ -161,12 +161,12 @@ def test_a_clause_that_cannot_be_cached_is_planned_each_time() -> None:
 
 
 @pytest.mark.parametrize("value", [1, 1.0, True, "1"])
-def test_a_value_takes_its_field_s_type_before_it_is_bound(value: Any) -> None:
+def test_value_is_converted_to_its_field_s_type_before_it_is_bound(value: Any) -> None:
     assert P.filter(rank=value)._query.values == (1,)
     assert type(P.filter(rank=value)._query.values[0]) is int
 
 
-def test_a_changed_query_forgets_what_was_worked_out() -> None:
+def test_replace_recomputes_derived_values() -> None:
     query = P.filter(rank=1).order_by("id")._query
     before = query.key, query.values, query.order, query.conditions
     other = P.filter(score=2).order_by("-id")[:3]._query

@@ -1,4 +1,4 @@
-"""A query's second run enters SQLAlchemy no more."""
+"""The second run of a query does not enter SQLAlchemy."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def compilations(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 @contextmanager
 def sqlalchemy_calls() -> Iterator[set[str]]:
-    """The functions of SQLAlchemy, in Python, that this thread enters while the block runs."""
+    """SQLAlchemy's Python functions that this thread enters while the block runs."""
     found: set[str] = set()
 
     def profile(frame: FrameType, event: str, argument: Any) -> None:
@@ -77,7 +77,7 @@ WRITES: list[Make] = [
 
 
 @pytest.mark.parametrize("make", READS + WRITES, ids=range(len(READS + WRITES)))
-async def test_nothing_is_compiled_twice(
+async def test_second_run_compiles_nothing(
     any_world: databases.Database, monkeypatch: pytest.MonkeyPatch, make: Make
 ) -> None:
     await make(1)
@@ -88,14 +88,16 @@ async def test_nothing_is_compiled_twice(
     assert compiled == []
 
 
-async def test_the_first_run_compiles(world: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_first_run_compiles_once(world: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     orm.plan_cache_clear()
     with compilations(monkeypatch) as compiled:
         await Player.objects.filter(rank=1)
     assert compiled == ["Select"]
 
 
-async def test_streams_and_instances_compile_nothing_twice(world: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_second_run_of_streams_and_instance_methods_compiles_nothing(
+    world: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def run(number: int) -> None:
         assert [player async for player in Player.objects.filter(rank=number)]
         player = await Player.objects.get(rank=number)
@@ -115,7 +117,7 @@ async def test_streams_and_instances_compile_nothing_twice(world: Database, monk
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="co_qualname is of Python 3.11")
-async def test_a_hit_does_not_enter_sqlalchemy_at_all(world: Database) -> None:
+async def test_cached_plan_runs_without_entering_sqlalchemy(world: Database) -> None:
     makes: list[Make] = [
         lambda n: Player.objects.get(id=n),
         lambda n: Player.objects.filter(name=f"x{n}", team__org__size__gt=n).order_by("-rank")[:n],

@@ -1,4 +1,4 @@
-"""Arithmetic with dates, times and durations comes out the same on every database."""
+"""Arithmetic with dates, times and durations has the same results on every database."""
 
 from __future__ import annotations
 
@@ -54,19 +54,21 @@ async def event(database: orm.Database) -> AsyncIterator[Event]:
     ],
     ids=str,
 )
-async def test_arithmetic(event: Event, expression: orm.Expression[object], expected: object) -> None:
+async def test_date_arithmetic_computes_what_python_computes(
+    event: Event, expression: orm.Expression[object], expected: object
+) -> None:
     assert await Event.objects.annotate(found=expression).values_list("found", flat=True) == [expected]
     assert await Event.objects.filter(expression == expected).count() == 1
     assert await Event.objects.exclude(expression == expected).count() == 0
 
 
-async def test_conditions_and_updates(event: Event) -> None:
+async def test_date_arithmetic_in_conditions_and_updates(event: Event) -> None:
     assert await Event.objects.filter(begins__gt=orm.F("planned") + 30 * 24 * HOUR).exists()
     assert not await Event.objects.filter(Event.begins - Event.planned > 31 * 24 * HOUR).exists()
     await Event.objects.update(begins=Event.begins + HOUR)
     assert (await Event.objects.get()).begins == dt.datetime(2024, 2, 1, 0, 30, 0, 5)
 
 
-async def test_what_makes_no_sense() -> None:
+async def test_invalid_date_arithmetic_raises() -> None:
     with pytest.raises(orm.QueryError, match="makes no sense"):
         Event.objects.annotate(twice=orm.F("begins") * 2)
