@@ -159,11 +159,11 @@ class ModelRegistry:
 
     def _uninstall_many_to_many(self, relation: ManyToMany[Any]) -> None:
         """Uninstall a many-to-many relation, with the through model that was generated for it."""
-        made = relation.auto_through
+        generated_model = relation.auto_through
         uninstall_many_to_many(relation)
         relation.reset()
-        if made is not None:
-            self._forget(made)
+        if generated_model is not None:
+            self._forget(generated_model)
 
     def build_tables(self) -> None:
         """Build the tables whose foreign keys can be resolved. Tables with unresolved references are built later.
