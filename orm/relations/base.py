@@ -74,15 +74,15 @@ class Relation(Protocol):
         """The key of the target, which ``filter(tracks=track)`` compares."""
 
 
-def join_condition(hop: Hop, left: FromClause, right: FromClause) -> ColumnElement[bool]:
+def join_condition(join: Hop, left: FromClause, right: FromClause) -> ColumnElement[bool]:
     """The ON clause of a join."""
-    columns = zip(hop.local_columns, hop.remote_columns, strict=True)
+    columns = zip(join.local_columns, join.remote_columns, strict=True)
     return and_(*(left.c[local] == right.c[remote] for local, remote in columns))
 
 
-def column_equalities(local: Sequence[ColumnElement[Any]], hop: Hop, right: FromClause) -> list[ColumnElement[bool]]:
+def column_equalities(local: Sequence[ColumnElement[Any]], join: Hop, right: FromClause) -> list[ColumnElement[bool]]:
     """The conditions that the remote columns of a join, in the table `right`, equal the `local` ones."""
-    return [right.c[name] == column for name, column in zip(hop.remote_columns, local, strict=True)]
+    return [right.c[name] == column for name, column in zip(join.remote_columns, local, strict=True)]
 
 
 def find_target(to: type[Model] | str, model: type[Model]) -> type[Model] | None:

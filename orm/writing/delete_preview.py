@@ -54,7 +54,7 @@ class DeletePlan:
         lines = [f"delete {count} {model.__name__}" for model, count in self.deleted.items()]
         lines += [f"set {name} to null in {count}" for name, count in self.set_null.items()]
         lines += [f"set {name} to its default in {count}" for name, count in self.set_default.items()]
-        lines += [f"refused: {name} of {count} stands in the way" for name, count in self.refused.items()]
+        lines += [f"refused: blocked by {name} in {count}" for name, count in self.refused.items()]
         return "\n".join(lines) or "nothing"
 
 

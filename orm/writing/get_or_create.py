@@ -52,8 +52,10 @@ async def update_or_create(
 
 
 async def _find(queryset: QuerySet[M, Any], lookups: Values, *, locking: bool = False) -> M | None:
-    """The row that matches, None if there is none. With `locking`, it is found even if it was committed by another
-    transaction after the present one began."""
+    """The row that matches, None if there is none.
+
+    With `locking`, it is found even if another transaction committed it after the present one began.
+    """
     query = queryset.filter(**lookups)._query
     try:
         instance: M = await queryset._clone(query.replace(lock=LATEST if locking else None)).get()

@@ -153,6 +153,7 @@ async def test_collect_delete_counts_rows_set_to_null_by_relation(any_tables: da
     plan = await check_plan(Label.objects.filter(code__in=["l1", "l2", "kept"]), world())
     assert plan == orm.DeletePlan({Label: 3}, {"Album.label": 3})
     assert str(plan) == "delete 3 Label\nset Album.label to null in 3"
+    assert str(orm.DeletePlan(refused={"Album.label": 2})) == "refused: blocked by Album.label in 2"
 
 
 async def test_collect_delete_of_any_queryset_agrees_with_delete(any_tables: databases.Database) -> None:
