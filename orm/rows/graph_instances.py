@@ -236,7 +236,7 @@ class _InstanceWriter(GraphWriter):
                 self.write(f"set_loaded(instance, {relation.accessor!r}, {rows})")
 
     def attach_one(self, child: int, entity: Entity, key: str) -> None:
-        """Write the code that gives an instance the one that its relation leads to."""
+        """Write the code that gives an instance the related one of a relation to one."""
         section, relation = self.sections[child], self.relation(child)
         self.write(f"related = one_by_key_{child}.get({key})")
         if section.to_attr is not None:

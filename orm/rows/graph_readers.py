@@ -164,7 +164,7 @@ class GraphWriter:
         return relation is None or relation.many
 
     def relation(self, number: int) -> Relation:
-        """The relation that leads to a section's rows, which is not the root."""
+        """The relation from the owners to a section's rows. The root has none."""
         relation = self.sections[number].relation
         assert relation is not None
         return relation
@@ -263,7 +263,7 @@ class GraphWriter:
         self.write(f"    check({number}, {lists})")
 
     def owners_by_key(self, child: int) -> str | None:
-        """The dict with the owners of a section's rows, by the key that the rows are attached by; None if none has."""
+        """The dict with all owners of a section's rows, by the key that the rows are attached by; None if there is none."""
         section = self.sections[child]
         is_by_primary_key = attributes_of(section.local_fields) == self.entities[section.parent][0].keys
         return self.nodes_by_key(section.parent) if is_by_primary_key else None

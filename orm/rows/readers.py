@@ -19,7 +19,7 @@ from orm.utils.codegen import conversion_source, generate
 Process = Callable[[Any], Any]
 Rows = Sequence[Sequence[Any]]
 Reader = Callable[..., list[Any]]
-"""Takes the driver's rows, and whatever else it was made for."""
+"""Takes the driver's rows, and further arguments if it groups instances: see `read_instances`."""
 Widths = Sequence[int] | None
 """How many columns make up each value; a value of several is a tuple. None: one column each."""
 

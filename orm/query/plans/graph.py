@@ -60,7 +60,7 @@ class GraphPlan:
         self.outputs = tuple((output.section, output.kind) for output in outputs)
         processors = [result_processors(dialect, output.columns) for output in outputs]
         if dialect.one_statement_per_trip and len(outputs) > 1:
-            union, positions, union_width = _united(dialect, outputs)
+            union, positions, union_width = _union_all(dialect, outputs)
             self.plans: tuple[Plan, ...] = (make_plan(dialect, union),)
             widths = [union_width] * len(outputs)
         else:
@@ -139,7 +139,7 @@ def _output(section: int, kind: OutputKind, statement: Select[Any], width: int, 
     return Output(section, kind, statement, tuple(statement.selected_columns)[:width], computed)
 
 
-def _united(dialect: Dialect, outputs: Sequence[Output]) -> tuple[Any, list[tuple[int, ...]], int]:
+def _union_all(dialect: Dialect, outputs: Sequence[Output]) -> tuple[Any, list[tuple[int, ...]], int]:
     """All outputs in one UNION ALL; the positions of each output's columns in its rows; and how many columns it has.
 
     The first column is the number of the output. Outputs share a column where their types agree. Each output keeps the
