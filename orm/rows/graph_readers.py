@@ -263,7 +263,7 @@ class GraphWriter:
         self.write(f"    check({number}, {lists})")
 
     def owners_by_key(self, child: int) -> str | None:
-        """The dict with all owners of a section's rows, by the key that the rows are attached by; None if there is none."""
+        """The dict of a section's owners, by the key that the rows are attached by; None if there is none."""
         section = self.sections[child]
         is_by_primary_key = attributes_of(section.local_fields) == self.entities[section.parent][0].keys
         return self.nodes_by_key(section.parent) if is_by_primary_key else None
