@@ -39,12 +39,12 @@ async def answer(stage: SQLiteStage, name: str, operation: str) -> tuple[str, An
 
 
 @pytest.mark.parametrize("operation", SMALL)
-async def test_orm_answers_as_the_driver_does(stage: SQLiteStage, operation: str) -> None:
+async def test_operation_of_orm_answers_as_the_driver(stage: SQLiteStage, operation: str) -> None:
     assert await answer(stage, "orm", operation) == await answer(stage, "raw", operation)
 
 
 @pytest.mark.parametrize("operation", [name for name in SMALL if BY_NAME[name].writes])
-async def test_what_was_written_can_be_taken_back(stage: SQLiteStage, operation: str) -> None:
+async def test_stage_after_writing_operation_is_restored(stage: SQLiteStage, operation: str) -> None:
     before = stage.state(stage.template)
     target = stage.make("restored")
     worker = Worker("raw", target)
@@ -58,7 +58,7 @@ async def test_what_was_written_can_be_taken_back(stage: SQLiteStage, operation:
         stage.drop(target)
 
 
-async def test_times_are_taken(stage: SQLiteStage) -> None:
+async def test_worker_returns_times_and_memory(stage: SQLiteStage) -> None:
     target = stage.make("timed")
     worker = Worker("raw", target)
     await worker.connect()
@@ -70,13 +70,13 @@ async def test_times_are_taken(stage: SQLiteStage) -> None:
     assert len(times["ns"]) == 3 and min(times["ns"]) > 0 and times["peak"] > 0
 
 
-def test_every_peer_is_measured_and_says_what_it_needs() -> None:
+def test_every_peer_is_listed_with_its_requirements() -> None:
     files = {path.stem for path in environments.PEERS.glob("*.py")} - {"__init__", "base"}
     assert files == set(environments.SUBJECTS)
     assert all(environments.requirements(name) for name in files)
 
 
-def test_ratios_and_charts_come_out(tmp_path: Path) -> None:
+def test_report_writes_ratios_and_charts(tmp_path: Path) -> None:
     def sample(seconds: float) -> dict[str, Any]:
         return {"median": seconds, "quartiles": [seconds, seconds], "cpu": seconds, "memory_grown": 0}
 

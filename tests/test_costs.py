@@ -125,11 +125,11 @@ def check(name: str, count: int) -> None:
 
 
 @pytest.mark.parametrize("name", WORK)
-async def test_no_more_calls_than_before(library: None, name: str) -> None:
+async def test_calls_of_fixed_work_do_not_rise(library: None, name: str) -> None:
     check(f"calls: {name}", await calls(WORK[name]))
 
 
-async def test_no_more_memory_for_an_instance_than_before(library: None) -> None:
+async def test_memory_of_an_instance_does_not_rise(library: None) -> None:
     query = Book.objects.filter(pages__gte=0)[:MANY]
     await query
     tracemalloc.start()

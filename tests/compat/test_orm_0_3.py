@@ -138,7 +138,7 @@ async def notes() -> list[Any]:
     ]
 
 
-async def test_create_and_all() -> None:
+async def test_create_returns_saved_instance_and_all_lists_rows() -> None:
     first, *_ = await notes()
     assert (first.text, first.completed) == ("Buy the groceries.", False)
     assert first.pk == first.id is not None
@@ -146,11 +146,11 @@ async def test_create_and_all() -> None:
     assert [note.text for note in await Note.objects.all(completed=True)] == ["Call Mum.", "Send invoices."]
 
 
-async def test_every_test_is_rolled_back() -> None:
+async def test_database_with_force_rollback_starts_each_test_empty() -> None:
     assert await Note.objects.count() == 0
 
 
-async def test_filter_and_exclude() -> None:
+async def test_filter_and_exclude_with_each_lookup_return_matching_rows() -> None:
     first, second, third = await notes()
     assert await Note.objects.exclude(completed=False).order_by("id").all() == [second, third]
     assert await Note.objects.filter(completed=True).order_by("id").all() == [second, third]
@@ -169,7 +169,7 @@ async def test_filter_and_exclude() -> None:
     assert await Note.objects.filter(text__iexact="call mum.").all() == [second]
 
 
-async def test_columns_of_sqlalchemy() -> None:
+async def test_filter_with_sqlalchemy_columns_returns_matching_rows() -> None:
     first, second, third = await notes()
     assert await Note.objects.filter(Note.columns.text.contains("Mum")).all() == [second]
     some = Note.objects.filter(Note.columns.id.in_([first.id, third.id])).order_by("id")
@@ -181,7 +181,7 @@ async def test_columns_of_sqlalchemy() -> None:
     assert set(Note.columns.keys()) == {"id", "text", "completed"}
 
 
-async def test_limit_offset_and_order_by() -> None:
+async def test_limit_offset_and_order_by_select_rows() -> None:
     first, second, third = await notes()
     assert len(await Note.objects.limit(1).all()) == 1
     assert await Note.objects.order_by("id").offset(1).all() == [second, third]
@@ -191,7 +191,7 @@ async def test_limit_offset_and_order_by() -> None:
     assert await Note.objects.filter(text__icontains="mum").limit(2).all() == [second]
 
 
-async def test_exists_count_first_and_get() -> None:
+async def test_exists_count_first_and_get_return_as_in_0_3() -> None:
     first, second, _ = await notes()
     assert await Note.objects.filter(completed=True).exists() is True
     assert await Note.objects.filter(text="x").exists() is False
@@ -208,7 +208,7 @@ async def test_exists_count_first_and_get() -> None:
     assert await Note.objects.search(term="").count() == 3
 
 
-async def test_update_and_delete() -> None:
+async def test_update_and_delete_change_matching_rows() -> None:
     _, second, third = await notes()
     await Note.objects.filter(completed=True).update(completed=False)
     assert await Note.objects.filter(completed=True).exists() is False
@@ -227,7 +227,7 @@ async def test_update_and_delete() -> None:
     assert await Note.objects.all() == []
 
 
-async def test_get_or_create_and_update_or_create() -> None:
+async def test_get_or_create_and_update_or_create_return_instance_and_flag() -> None:
     note, created = await Note.objects.get_or_create(text="Going to car wash", defaults={"completed": False})
     assert created is True and note.completed is False
     note, created = await Note.objects.get_or_create(text="Going to car wash", defaults={"completed": True})
@@ -242,7 +242,7 @@ async def test_get_or_create_and_update_or_create() -> None:
             await method(text="Another", defaults={"completed": True})
 
 
-async def test_bulk_create() -> None:
+async def test_bulk_create_inserts_all_rows() -> None:
     await Note.objects.bulk_create([{"text": "one"}, {"text": "two", "completed": True}])
     assert [(note.text, note.completed) for note in await Note.objects.order_by("id").all()] == [
         ("one", False),
@@ -250,7 +250,7 @@ async def test_bulk_create() -> None:
     ]
 
 
-async def test_relationships() -> None:
+async def test_relations_load_and_filter_as_in_0_3() -> None:
     malibu = await Album.objects.create(name="Malibu")
     fantasies = await Album.objects.create(name="Fantasies")
     bird = await Track.objects.create(album=malibu, title="The Bird", position=1)
@@ -276,7 +276,7 @@ async def test_relationships() -> None:
     assert await Track.objects.count() == 0
 
 
-async def test_a_relation_that_is_null() -> None:
+async def test_null_relation_is_none() -> None:
     await Review.objects.create()
     review = await Review.objects.get()
     assert review.track.pk is None and review.album.pk is None
@@ -287,7 +287,7 @@ async def test_a_relation_that_is_null() -> None:
 
 
 @pytest.mark.skipif(IS_SQLITE, reason="a plain databases.Database has SQLite's foreign keys off")
-async def test_on_delete() -> None:
+async def test_delete_of_parent_follows_on_delete() -> None:
     album = await Album.objects.create(name="Malibu")
     track = await Track.objects.create(album=album, title="The Bird", position=1)
     await Review.objects.create(track=track)
@@ -302,7 +302,7 @@ async def test_on_delete() -> None:
     assert isinstance(caught.value, type(caught.value.__cause__))
 
 
-async def test_one_to_one() -> None:
+async def test_one_to_one_loads_and_refuses_a_second_row() -> None:
     profile = await Profile.objects.create(website="https://encode.io")
     await Person.objects.create(email="info@encode.io", profile=profile)
     person = await Person.objects.get(email="info@encode.io")
@@ -314,7 +314,7 @@ async def test_one_to_one() -> None:
     assert errors.classify(caught.value.__cause__) is orm.UniqueViolation  # type: ignore[arg-type]
 
 
-async def test_every_data_type() -> None:
+async def test_every_field_type_round_trips() -> None:
     row = await Everything.objects.create()
     row = await Everything.objects.get(pk=row.pk)
     assert isinstance(row.id, uuid.UUID) and row.day == datetime.date.today()
@@ -347,7 +347,7 @@ async def test_every_data_type() -> None:
         await Everything.objects.create(email="nobody")
 
 
-async def test_the_class_of_a_model() -> None:
+async def test_model_class_has_attributes_of_0_3() -> None:
     assert Note(id=1) == Note(pk=1) != Album(id=1)
     assert str(Note(id=1)) == "Note(id=1)" and repr(Note(id=1)) == "<Note: Note(id=1)>"
     assert Note.objects.pkname == "id"

@@ -23,9 +23,9 @@ def run(url: str) -> None:
         pytest.fail(done.stdout + done.stderr, pytrace=False)
 
 
-def test_on_postgresql(postgresql_url: str) -> None:
+def test_tests_of_0_3_on_postgresql_pass(postgresql_url: str) -> None:
     run(postgresql_url)
 
 
-def test_on_mysql(mysql_url: str) -> None:
+def test_tests_of_0_3_on_mysql_pass(mysql_url: str) -> None:
     run(mysql_url)

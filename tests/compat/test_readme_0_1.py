@@ -68,7 +68,7 @@ async def models(any_database: databases.Database) -> AsyncIterator[tuple[Any, A
     engine.dispose()
 
 
-async def test_notes(models: tuple[Any, Any, Any]) -> None:
+async def test_readme_of_0_1_notes_example_runs(models: tuple[Any, Any, Any]) -> None:
     Note = models[0]
 
     await Note.objects.create(text="Buy the groceries.", completed=False)
@@ -100,7 +100,9 @@ async def test_notes(models: tuple[Any, Any, Any]) -> None:
     assert note.pk == 2
 
 
-async def test_albums(models: tuple[Any, Any, Any], capsys: pytest.CaptureFixture[str]) -> None:
+async def test_readme_of_0_1_albums_example_runs(
+    models: tuple[Any, Any, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
     _, Album, Track = models
 
     malibu = await Album.objects.create(name="Malibu")
@@ -138,7 +140,7 @@ async def test_albums(models: tuple[Any, Any, Any], capsys: pytest.CaptureFixtur
     assert len(tracks) == 1
 
 
-async def test_the_fields_that_it_lists(any_database: databases.Database) -> None:
+async def test_fields_of_0_1_round_trip(any_database: databases.Database) -> None:
     metadata = sqlalchemy.MetaData()
 
     class Example(orm.Model):
@@ -174,7 +176,7 @@ async def test_the_fields_that_it_lists(any_database: databases.Database) -> Non
         engine.dispose()
 
 
-async def test_its_imports_and_urls(tmp_path: Path) -> None:
+async def test_imports_and_urls_of_0_1_work(tmp_path: Path) -> None:
     # As the README has it: one database for many models, connected by nobody.
     database = databases.Database(f"sqlite:///{tmp_path}/db.sqlite")
     metadata = sqlalchemy.MetaData()

@@ -24,7 +24,7 @@ MANY_ABOUT_RELATIONS = 120
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("case", ALL, ids=lambda case: f"{case.area}: {case.name}")
-def test_case(case: Case, kind: str, worlds: Worlds, request: pytest.FixtureRequest) -> None:
+def test_case_answers_as_django(case: Case, kind: str, worlds: Worlds, request: pytest.FixtureRequest) -> None:
     reference, subject = worlds.get(kind)
     request.node.user_properties += [("database", kind), ("area", case.area)]
     theirs, ours = outcomes(
@@ -43,13 +43,13 @@ def test_case(case: Case, kind: str, worlds: Worlds, request: pytest.FixtureRequ
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_cases_left_the_rows_as_they_were(kind: str, worlds: Worlds) -> None:
+def test_cases_leave_rows_unchanged(kind: str, worlds: Worlds) -> None:
     for side in worlds.get(kind):
         for name, rows in ROWS.items():
             now, _ = side.run(lambda m, o, name=name: getattr(m, name).objects.order_by("id").values(), undo=False)
             assert normal([{key: row[key] for key in rows[0]} for row in now]) == normal(rows), f"{side}: {name}"
 
 
-def test_there_are_many() -> None:
+def test_number_of_cases_does_not_fall() -> None:
     assert len(ALL) >= MANY
     assert sum(case.area in ABOUT_RELATIONS for case in ALL) >= MANY_ABOUT_RELATIONS

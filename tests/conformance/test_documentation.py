@@ -26,7 +26,7 @@ def bullets(text: str) -> list[str]:
     return [re.sub(r"\s+", " ", bullet) for bullet in bullets]
 
 
-def test_each_trap_is_shown_by_the_areas_that_the_page_names() -> None:
+def test_trap_in_docs_names_the_areas_with_its_cases() -> None:
     told = {
         int(number): set(areas.split(", "))
         for number, areas in re.findall(r"^\| (\d+) \|.*\| ([^|]*) \|$", section("The known traps"), re.MULTILINE)
@@ -39,18 +39,18 @@ def test_each_trap_is_shown_by_the_areas_that_the_page_names() -> None:
     assert told == shown
 
 
-def test_each_trap_is_shown_by_several_cases() -> None:
+def test_trap_has_several_cases() -> None:
     for point in POINTS:
         assert len([case for case in ALL if case.point == point]) >= 5, point
 
 
-def test_the_reasons_of_the_cases_are_the_table_s() -> None:
+def test_reasons_of_cases_are_those_of_the_table() -> None:
     assert {reason for case in ALL for reason in case.differs.values()} == set(ANSWERS)
     assert {case.statements for case in ALL if case.statements} == set(STATEMENTS)
     assert {case.fewer for case in ALL if case.fewer} == set(FEWER)
 
 
-def test_the_page_tells_of_every_difference_and_of_nothing_else() -> None:
+def test_docs_list_exactly_the_differences_of_the_table() -> None:
     listed = bullets(section("Deliberate differences"))
     told = (ANSWERS | STATEMENTS | FEWER).values()
     untold = [words for words in told if not any(words in bullet for bullet in listed)]

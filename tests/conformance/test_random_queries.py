@@ -19,7 +19,7 @@ SHARES = {"sqlite": 0.7, "postgresql": 0.15, "mysql": 0.15}
 
 
 @pytest.mark.parametrize("kind", SHARES)
-def test_random_querysets(kind: str, worlds: Worlds, request: pytest.FixtureRequest) -> None:
+def test_random_querysets_answer_as_django(kind: str, worlds: Worlds, request: pytest.FixtureRequest) -> None:
     reference, subject = worlds.get(kind)
     total = int(request.config.getoption("conformance_examples"))
     asked = 0
@@ -53,7 +53,7 @@ def test_random_querysets(kind: str, worlds: Worlds, request: pytest.FixtureRequ
 
 
 @pytest.mark.parametrize("kind", SHARES)
-def test_random_prefetches(kind: str, worlds: Worlds, request: pytest.FixtureRequest) -> None:
+def test_random_prefetches_load_as_django(kind: str, worlds: Worlds, request: pytest.FixtureRequest) -> None:
     reference, subject = worlds.get(kind)
     total = int(request.config.getoption("conformance_examples")) * PREFETCHED
     asked = 0

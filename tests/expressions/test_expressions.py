@@ -60,7 +60,7 @@ def matching(*paths: str, test: Any) -> list[int]:
     ],
     ids=str,
 )
-async def test_typed_comparisons_are_the_keyword_lookups(
+async def test_typed_comparisons_match_the_rows_of_keyword_lookups(
     world: Database, typed: Comparison, keyword: dict[str, Any]
 ) -> None:
     by_keyword = Player.objects.filter(**keyword)
@@ -70,7 +70,7 @@ async def test_typed_comparisons_are_the_keyword_lookups(
     assert await keys(Player.objects.filter(~typed)) == await keys(Player.objects.exclude(**keyword))
 
 
-async def test_arithmetic_in_filters(any_world: databases.Database) -> None:
+async def test_filter_with_arithmetic_matches_rows(any_world: databases.Database) -> None:
     players = Player.objects
     assert await keys(players.filter(Player.rank + 1 == 3)) == [2]
     assert await keys(players.filter(rank__gt=Player.score)) == matching("rank", "score", test=lambda r, s: r > s)
@@ -94,7 +94,7 @@ async def test_arithmetic_in_filters(any_world: databases.Database) -> None:
     assert await keys(players.filter(rank=orm.Value(3))) == [3]
 
 
-async def test_arithmetic_across_relations_and_excluded(any_world: databases.Database) -> None:
+async def test_filter_and_exclude_with_arithmetic_across_relations_match_rows(any_world: databases.Database) -> None:
     matching_keys = matching("rank", "team__org__size", test=lambda r, s: r + 1 > s)
     assert await keys(Player.objects.filter(Player.rank + 1 > Player.team.org.size)) == matching_keys
     assert await keys(Player.objects.filter(rank__gt=orm.F("team__org__size") - 1)) == matching_keys
@@ -105,7 +105,7 @@ async def test_arithmetic_across_relations_and_excluded(any_world: databases.Dat
     assert await keys(Player.objects.filter(team__league__name=orm.F("home__league__name"))) == same
 
 
-async def test_expressions_keep_the_types_of_their_fields(any_database: databases.Database) -> None:
+async def test_expressions_return_the_types_of_their_fields(any_database: databases.Database) -> None:
     models = orm.ModelRegistry(any_database)
 
     class Item(orm.Model):
@@ -141,7 +141,7 @@ async def test_expressions_keep_the_types_of_their_fields(any_database: database
     assert (again.price, again.weight, again.count) == (decimal.Decimal("3.00"), 3.0, -3)
 
 
-async def test_expressions_go_into_sqlalchemy_statements(world: Database) -> None:
+async def test_expressions_in_sqlalchemy_statements_compile(world: Database) -> None:
     statement = (
         sqlalchemy.select(
             Player.name, (Player.rank + 1).label("next") if hasattr(Player.rank, "label") else Player.rank + 1
@@ -160,7 +160,7 @@ async def test_expressions_go_into_sqlalchemy_statements(world: Database) -> Non
     assert (await Player.objects.get(id=1)).rank == 11
 
 
-async def test_conditions_and_expressions_have_no_truth(tables: Database) -> None:
+async def test_conditions_and_expressions_as_booleans_raise(tables: Database) -> None:
     for thing in (orm.Q(name="x"), Player.rank > 3, Player.name == "x", Player.rank, orm.F("rank"), Player.rank + 1):
         with pytest.raises(orm.QueryError):
             bool(thing)
@@ -174,7 +174,7 @@ async def test_conditions_and_expressions_have_no_truth(tables: Database) -> Non
         _ = Player.rank in [1, 2]
 
 
-async def test_expressions_of_another_model_are_refused(tables: Database) -> None:
+async def test_expression_of_another_model_raises(tables: Database) -> None:
     for make in (
         lambda: Player.objects.filter(Team.name == "x"),
         lambda: Player.objects.filter(name=Team.name),
@@ -187,13 +187,13 @@ async def test_expressions_of_another_model_are_refused(tables: Database) -> Non
             make()
 
 
-async def test_lookups_that_take_no_expression_say_so(tables: Database) -> None:
+async def test_lookup_without_expressions_given_one_raises(tables: Database) -> None:
     for where in ({"score__range": orm.F("rank")}, {"name__regex": Player.nick}):
         with pytest.raises(orm.QueryError):
             Player.objects.filter(**where)
 
 
-async def test_expressions_of_an_abstract_model(any_database: databases.Database) -> None:
+async def test_expressions_of_abstract_model_work_on_its_subclasses(any_database: databases.Database) -> None:
     models = orm.ModelRegistry(any_database)
 
     class Named(orm.Model):
@@ -217,7 +217,7 @@ async def test_expressions_of_an_abstract_model(any_database: databases.Database
         Cat.objects.filter(Dog.name == "Rex")
 
 
-def test_expressions_show_what_they_are() -> None:
+def test_expressions_have_a_readable_repr() -> None:
     assert repr(Player.team.org.name) == "Player.team.org.name"
     assert "rank" in repr(Player.rank + 1) and "1" in repr(Player.rank + 1)
     assert "icontains" in repr(Player.name.icontains("x"))

@@ -23,7 +23,7 @@ async def of_first(expression: Any) -> Any:
     return value
 
 
-async def test_numbers_widen(shop: Database) -> None:
+async def test_functions_of_different_numbers_return_the_widest_type(shop: Database) -> None:
     await Item.objects.filter(id=1).update(count=2, weight=0.5, price="1.25")
     assert await of_first(Coalesce("count", "weight")) == 2.0
     assert type(await of_first(Coalesce("count", "weight"))) is float
@@ -36,7 +36,7 @@ async def test_numbers_widen(shop: Database) -> None:
     assert await of_first(Coalesce("shelf", "count")) == 2
 
 
-async def test_a_type_that_is_given_is_taken(shop: Database) -> None:
+async def test_output_field_sets_the_result_type(shop: Database) -> None:
     value = await of_first(Coalesce("count", "weight", output_field=orm.Float()))
     assert (value, type(value)) == (0.0, float)
     assert await of_first(Upper("count")) == "0"
@@ -61,12 +61,12 @@ MIXED: dict[str, Callable[[], Any]] = {
 
 
 @pytest.mark.parametrize("what", MIXED)
-def test_refused(what: str) -> None:
+def test_functions_of_types_that_do_not_mix_raise(what: str) -> None:
     with pytest.raises(orm.FieldError):
         Item.objects.annotate(x=MIXED[what]())
 
 
-def test_the_message_names_the_types() -> None:
+def test_error_for_types_that_do_not_mix_names_them() -> None:
     with pytest.raises(
         orm.FieldError, match=r"Coalesce\(F\('count'\), F\('name'\)\) mixes Integer, String: .*Cast\(\)"
     ):
@@ -75,7 +75,7 @@ def test_the_message_names_the_types() -> None:
         Item.objects.annotate(x=Item.name + "x")
 
 
-async def test_functions_by_name(shop: Database) -> None:
+async def test_func_by_name_calls_the_database_function(shop: Database) -> None:
     assert await of_first(orm.Func(orm.F("id") - 5, function="ABS")) == 4
     assert await of_first(orm.Func("name", orm.Value("b"), function="NULLIF")) == "a"
     assert await of_first(orm.Func("name", function="LENGTH", output_field=orm.Integer())) == 1
@@ -85,12 +85,12 @@ async def test_functions_by_name(shop: Database) -> None:
 @pytest.mark.parametrize(
     "name", ["", "a b", "a(", "a.b", "1a", "a;", "ä", "a" * 64, 5, b"abs", "abs--", 'a"', "select", "FROM", "None"]
 )
-def test_names_of_functions_are_identifiers(name: Any) -> None:
+def test_func_with_name_that_is_no_identifier_raises(name: Any) -> None:
     with pytest.raises(orm.QueryError):
         orm.Func("count", function=name)
 
 
-def test_functions_that_have_a_name() -> None:
+def test_func_with_missing_or_second_name_raises() -> None:
     with pytest.raises(orm.QueryError, match="defines its own function"):
         Lower("name", function="UPPER")
     with pytest.raises(orm.QueryError, match="needs the name"):
@@ -99,7 +99,7 @@ def test_functions_that_have_a_name() -> None:
         orm.Func("count", function="ABS", template="%(function)s")  # type: ignore[call-arg]
 
 
-def test_two_functions_are_two_shapes() -> None:
+def test_func_name_is_part_of_the_query_key() -> None:
     queries = [Shelf.objects.values(x=orm.Func("id", function=name)) for name in ("ABS", "SIGN", "ABS")]
     first, second, third = (query._query.key for query in queries)
     assert first == third != second

@@ -29,13 +29,13 @@ SLICES: list[Any] = [
 
 
 @pytest.mark.parametrize("index", SLICES, ids=str)
-async def test_as_python_slices(any_shop: databases.Database, index: int | slice) -> None:
+async def test_slice_of_text_returns_what_python_does(any_shop: databases.Database, index: int | slice) -> None:
     wanted = [sku[index] for sku in SKUS]
     for expression in (orm.F("sku")[index], Item.sku[index], Item.sku[:][index]):
         assert await Item.objects.order_by("id").values_list(expression, flat=True) == wanted
 
 
-async def test_everywhere(shop: Database) -> None:
+async def test_slice_works_in_filter_order_by_and_update(shop: Database) -> None:
     assert await Item.objects.filter(Item.sku[3:] == "07").values_list("id", flat=True) == [8]
     assert await Item.objects.order_by(orm.F("sku")[4:].desc(), "id").values_list("id", flat=True)[:3] == [10, 20, 9]
     assert await Item.objects.filter(id=1).update(name=Concat(Item.sku[:3], orm.Value("-"), Item.sku[3:])) == 1
@@ -44,14 +44,14 @@ async def test_everywhere(shop: Database) -> None:
     assert await Item.objects.filter(id=2).values_list(Lower("shelf__name")[1:], flat=True) == ["op"]
 
 
-async def test_of_json_as_text(shop: Database) -> None:
+async def test_slice_of_json_text_returns_part(shop: Database) -> None:
     await Item.objects.filter(id=1).update(data={"name": "Fjord"})
     assert await Item.objects.filter(id=1).values_list(KT("data__name")[:2], flat=True) == ["Fj"]
     with pytest.raises(orm.NotSupportedError, match="part"):
         Item.objects.values(orm.F("data__name")[:2])
 
 
-async def test_of_arrays(postgresql_url: str) -> None:
+async def test_slice_of_array_returns_items(postgresql_url: str) -> None:
     async with Database(postgresql_url) as database:
         arrays.database = database
         await arrays.create_all()
@@ -68,14 +68,14 @@ async def test_of_arrays(postgresql_url: str) -> None:
     "index",
     [-1, slice(-1), slice(-3, None), slice(None, None, 2), slice(3, 2), slice(3, 0), "a", None, True, 1.5, (1, 2)],
 )
-def test_refused(index: Any) -> None:
+def test_slice_with_invalid_index_raises(index: Any) -> None:
     with pytest.raises(orm.QueryError):
         orm.F("sku")[index]
     with pytest.raises(orm.QueryError):
         Item.sku[index]
 
 
-def test_of_what_has_no_parts() -> None:
+def test_slice_of_field_without_parts_raises() -> None:
     for name in ("count", "price", "made", "sold", "size", "label", "shelf"):
         with pytest.raises(orm.NotSupportedError, match="part"):
             Item.objects.annotate(part=orm.F(name)[:2])
@@ -83,7 +83,7 @@ def test_of_what_has_no_parts() -> None:
         Item.objects.annotate(part=orm.F("nothing")[:2])
 
 
-def test_an_expression_is_not_iterated_over() -> None:
+def test_iterating_over_expression_raises() -> None:
     with pytest.raises(TypeError):
         list(orm.F("sku"))
     with pytest.raises(TypeError):

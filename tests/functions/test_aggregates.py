@@ -14,7 +14,7 @@ from tests.sample_models.all_column_types import Thing
 pytestmark = pytest.mark.anyio
 
 
-async def test_texts(things: Database) -> None:
+async def test_string_agg_joins_texts(things: Database) -> None:
     result = await Thing.objects.aggregate(
         forth=StringAgg("name", ", ", order_by="id"),
         back=StringAgg("name", "';%s?--", order_by="-id"),
@@ -38,7 +38,7 @@ async def test_texts(things: Database) -> None:
     }
 
 
-async def test_distinct(things: Database) -> None:
+async def test_collection_aggregates_with_distinct_drop_duplicates(things: Database) -> None:
     await Thing.objects.filter(id=3).update(name="abcabc")
     result = await Thing.objects.filter(id__in=[2, 3]).aggregate(s=StringAgg("name", ",", distinct=True))
     assert result == {"s": "abcabc"}
@@ -46,7 +46,7 @@ async def test_distinct(things: Database) -> None:
     assert result == {"j": [False]}
 
 
-async def test_json(things: Database) -> None:
+async def test_json_agg_collects_values(things: Database) -> None:
     result = await Thing.objects.aggregate(
         n=JSONAgg("n", order_by="id"),
         name=JSONAgg("name", order_by="-id"),
@@ -65,7 +65,7 @@ async def test_json(things: Database) -> None:
     }
 
 
-async def test_of_groups(things: Database) -> None:
+async def test_collection_aggregates_of_groups_collect_per_group(things: Database) -> None:
     query = Thing.objects.annotate(names=JSONAgg("parts__id", order_by="parts__id", filter=Q(parts__isnull=False)))
     assert await query.order_by("id").values_list("id", "names") == [
         *((1, [2, 3]), (2, [5]), (3, None), (4, None), (5, None))
@@ -74,7 +74,7 @@ async def test_of_groups(things: Database) -> None:
     assert await groups.filter(c__gt=1).order_by("flag").values_list("flag", "ids") == [(False, "4+2"), (True, "5+3+1")]
 
 
-async def test_arrays(things: Database) -> None:
+async def test_array_agg_collects_values_on_postgresql(things: Database) -> None:
     query = Thing.objects.all()
     if things.url.dialect != "postgresql":
         with pytest.raises(orm.NotSupportedError):
@@ -92,7 +92,7 @@ async def test_arrays(things: Database) -> None:
     assert sorted(result["each"]) == [False, True] and result["none"] is None
 
 
-async def test_spread(things: Database) -> None:
+async def test_stddev_and_variance_return_statistics(things: Database) -> None:
     numbers = [7, -3, 0, 100]
     result = await Thing.objects.aggregate(
         a=orm.StdDev("n"),
@@ -108,7 +108,7 @@ async def test_spread(things: Database) -> None:
     assert result["one"] is None and result["none"] is None
 
 
-async def test_shapes(things: Database) -> None:
+async def test_aggregates_with_other_values_share_a_plan(things: Database) -> None:
     """Delimiters, conditions and defaults are values."""
     orm.plan_cache_clear()
     for delimiter in (",", "';", "%", "\\", "x" * 50):

@@ -171,7 +171,7 @@ def same(ours: Any, theirs: Any) -> bool:
     return type(ours) is type(theirs) and bool(ours == theirs)
 
 
-async def test_functions(things: Database) -> None:
+async def test_functions_return_what_django_does(things: Database) -> None:
     failed = []
     kind = things.url.dialect
     with in_django(str(things.url)) as manager:
@@ -188,14 +188,14 @@ async def test_functions(things: Database) -> None:
     assert not failed
 
 
-async def test_every_function_of_django_is_there() -> None:
+async def test_functions_has_every_function_of_django() -> None:
     assert not set(django_functions.__all__) - set(functions.__all__)
     covered = {name.split()[0] for name in CASES} | {"Collate", "Now", "Random"}
     for name in set(functions.__all__) - set(django_functions.window.__all__):
         assert name in covered or name.startswith(("Extract", "Trunc")), f"{name} is not compared"
 
 
-async def test_part_classes_are_the_parts(things: Database) -> None:
+async def test_classes_of_parts_and_units_equal_extract_and_trunc(things: Database) -> None:
     for part in DAY_PARTS + TIME_PARTS:
         of_class = getattr(functions, "Extract" + part.title().replace("_", ""))
         rows = await Thing.objects.annotate(a=of_class("moment"), b=functions.Extract("moment", part)).values_list(
@@ -315,7 +315,7 @@ DIFFERENT_LOOKUPS = {
 }
 
 
-async def test_lookups(things: Database) -> None:
+async def test_lookups_match_the_rows_of_django(things: Database) -> None:
     failed = []
     kind = things.url.dialect
     with in_django(str(things.url)) as manager:

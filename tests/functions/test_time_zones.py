@@ -85,7 +85,7 @@ async def moments(database: Database) -> list[datetime.datetime]:
     return covered
 
 
-async def test_parts(moments: list[datetime.datetime]) -> None:
+async def test_extract_in_time_zone_returns_local_parts(moments: list[datetime.datetime]) -> None:
     for zone in ZONES:
         rows = (
             await Thing.objects.order_by("id")
@@ -97,7 +97,7 @@ async def test_parts(moments: list[datetime.datetime]) -> None:
             assert row == {f"in_{part}": of(local) for part, of in PARTS.items()}, (zone, moment)
 
 
-async def test_beginnings(moments: list[datetime.datetime]) -> None:
+async def test_trunc_in_time_zone_returns_local_beginnings(moments: list[datetime.datetime]) -> None:
     for zone in ZONES:
         rows = (
             await Thing.objects.order_by("id")
@@ -113,7 +113,7 @@ async def test_beginnings(moments: list[datetime.datetime]) -> None:
                 assert value.utcoffset() == expected.astimezone(UTC).astimezone(zone).utcoffset()
 
 
-async def test_dates_and_times(moments: list[datetime.datetime]) -> None:
+async def test_trunc_date_and_time_in_time_zone_return_local_values(moments: list[datetime.datetime]) -> None:
     for zone in ZONES:
         rows = (
             await Thing.objects.order_by("id")
@@ -133,7 +133,7 @@ async def test_dates_and_times(moments: list[datetime.datetime]) -> None:
             assert row == (local.date(), local.time(), local.date().replace(day=1), hour, day)
 
 
-async def test_beginnings_are_instants(moments: list[datetime.datetime]) -> None:
+async def test_trunc_of_aware_datetime_can_be_compared_as_instant(moments: list[datetime.datetime]) -> None:
     """They can be compared with, grouped by and ordered by."""
     zone = zoneinfo.ZoneInfo("Europe/Berlin")
     month = Trunc("moment", "month", tzinfo=zone)
@@ -145,7 +145,7 @@ async def test_beginnings_are_instants(moments: list[datetime.datetime]) -> None
     assert [(g["month"].date(), g["c"]) for g in groups] == expected
 
 
-async def test_a_face_has_no_zone(things: Database) -> None:
+async def test_naive_datetime_has_parts_without_zone_and_refuses_tzinfo(things: Database) -> None:
     rows = (
         await Face.objects.order_by("id")
         .annotate(hour=Extract("shown", "hour"), month=Trunc("shown", "month"), day=TruncDate("shown"))
@@ -161,7 +161,7 @@ async def test_a_face_has_no_zone(things: Database) -> None:
         Face.objects.annotate(hour=Extract("shown", "hour", tzinfo=UTC))
 
 
-def test_zone_names() -> None:
+def test_zone_name_accepts_zoneinfo_and_utc_offsets() -> None:
     assert zone_name(None) == zone_name(UTC) == "UTC"
     assert zone_name(zoneinfo.ZoneInfo("America/Argentina/Buenos_Aires")) == "America/Argentina/Buenos_Aires"
     assert zone_name(datetime.timezone(datetime.timedelta(hours=-1))) == "-3600"
@@ -174,7 +174,7 @@ def test_zone_names() -> None:
 
 
 @pytest.mark.parametrize("name", ["Europe/Berlin", "Africa/Casablanca", "America/Recife", "Asia/Gaza", "Etc/GMT+3"])
-def test_clock_changes_are_the_zones(name: str) -> None:
+def test_clock_changes_equal_those_of_zoneinfo(name: str) -> None:
     moments, offsets = clock_changes(name)
     zone = zoneinfo.ZoneInfo(name)
     assert len(offsets) == len(moments) + 1

@@ -213,7 +213,7 @@ ATTACKS = FILTERS | CHOICES | EXPRESSIONS
 
 
 @pytest.mark.parametrize("kind", [FILTERS, CHOICES, EXPRESSIONS], ids=["filters", "choices", "expressions"])
-async def test_hostile_names(watch: Watch, kind: dict[str, Attack], database: Database) -> None:
+async def test_hostile_names_are_refused_or_quoted(watch: Watch, kind: dict[str, Attack], database: Database) -> None:
     for what, attack in kind.items():
         quoted = what in ("Collate", "CTE name", "Func name")
         for name in HOSTILE + WORDS:
@@ -225,7 +225,7 @@ class Marked(str):
     """Text of another class, whose SQL would be its own if it got there."""
 
 
-async def test_names_of_text_subclasses(watch: Watch, database: Database) -> None:
+async def test_str_subclass_as_name_is_refused_or_quoted(watch: Watch, database: Database) -> None:
     for what, attack in ATTACKS.items():
         async with watch.attempt(what, "a subclass of str"), database.transaction(force_rollback=True):
             await attack(Marked(f"{MARK}'"))
@@ -297,7 +297,7 @@ POSITIONAL: dict[str, Callable[[Any], Any]] = {
 MISUSE = (TypeError,)
 
 
-async def test_what_is_no_name(watch: Watch, database: Database) -> None:
+async def test_values_that_are_no_names_raise(watch: Watch, database: Database) -> None:
     attacks: dict[str, Callable[[Any], Any]] = {**{what: CHOICES[what] for what in BY_POSITION}, **POSITIONAL}
     for what, attack in attacks.items():
         for name in NO_NAMES:

@@ -272,7 +272,7 @@ ATTACKS: dict[str, Callable[[str], Awaitable[None]]] = {
 }
 
 
-async def test_hostile_text(watch: Watch, database: Database) -> None:
+async def test_hostile_text_is_bound_and_returned_unchanged(watch: Watch, database: Database) -> None:
     for what, attack in ATTACKS.items():
         for text in TEXTS:
             async with watch.attempt(what, text), database.transaction(force_rollback=True):
@@ -315,7 +315,7 @@ VALUES: list[Any] = [
 ]
 
 
-async def test_every_lookup_of_every_field(watch: Watch, database: Database) -> None:
+async def test_hostile_values_in_every_lookup_stay_bound(watch: Watch, database: Database) -> None:
     for name in ["id", "author", "author__name", *FIELDS, "data__a"]:
         for lookup in lookups:
             for value in [*VALUES, HOSTILE[1], HOSTILE[10], HOSTILE[24]]:
@@ -323,7 +323,7 @@ async def test_every_lookup_of_every_field(watch: Watch, database: Database) -> 
                     await Book.objects.filter(**{f"{name}__{lookup}": value})
 
 
-async def test_every_field_is_written(watch: Watch, database: Database) -> None:
+async def test_hostile_values_written_to_every_field_stay_bound(watch: Watch, database: Database) -> None:
     for name in ["id", "author", *FIELDS]:
         for value in [*VALUES, *HOSTILE]:
             async with watch.attempt(f"update {name}", repr(value)), database.transaction(force_rollback=True):
@@ -361,7 +361,7 @@ CURSORS: list[Any] = [
 ]
 
 
-async def test_cursors(watch: Watch) -> None:
+async def test_hostile_cursors_raise(watch: Watch) -> None:
     for cursor in CURSORS:
         for way in ("after", "before"):
             async with watch.attempt(f"page({way})", cursor):

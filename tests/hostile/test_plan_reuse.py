@@ -161,7 +161,9 @@ SHAPES = READS | WRITES
 
 
 @pytest.mark.parametrize("what", SHAPES)
-async def test_one_plan(sent: list[str], monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+async def test_queries_with_other_values_reuse_one_plan(
+    sent: list[str], monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
     make = SHAPES[what]
     await make(1)
     await make(2)  # Rows that are written in lists have a plan for one and one for several.

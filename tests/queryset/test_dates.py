@@ -14,7 +14,7 @@ from tests.sample_models.shop import Item, Shelf
 pytestmark = pytest.mark.anyio
 
 
-async def test_dates(shop: Database) -> None:
+async def test_dates_returns_distinct_periods(shop: Database) -> None:
     day = datetime.date
     assert await Item.objects.dates("best_before", "month") == [day(2025, 1, 1), day(2025, 2, 1)]
     assert await Item.objects.dates("best_before", "year", "DESC") == [day(2025, 1, 1)]
@@ -23,7 +23,7 @@ async def test_dates(shop: Database) -> None:
     assert await Item.objects.dates("made", "day").count() == 3
 
 
-async def test_datetimes(shop: Database) -> None:
+async def test_datetimes_returns_distinct_periods_and_refuses_other_fields(shop: Database) -> None:
     rows = await Item.objects.datetimes("made", "hour", "DESC")
     assert rows == [datetime.datetime(2024, 1, d, 12) for d in (3, 2, 1)]
     for field, kind in (("made", "decade"), ("best_before", "day"), ("sku", "day"), ("'; --", "day")):

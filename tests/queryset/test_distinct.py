@@ -12,7 +12,7 @@ from tests.sample_models.shop import Item
 pytestmark = pytest.mark.anyio
 
 
-async def test_distinct_over_fields(shop: Database) -> None:
+async def test_distinct_with_fields_returns_first_row_of_each(shop: Database) -> None:
     query = Item.objects.distinct("count").order_by("count", "-id")
     if shop.url.dialect != "postgresql":
         with pytest.raises(orm.NotSupportedError, match="DISTINCT ON"):
@@ -27,7 +27,7 @@ async def test_distinct_over_fields(shop: Database) -> None:
         Item.objects.distinct('x" --')
 
 
-async def test_distinct_over_a_path_into_json(postgresql_url: str) -> None:
+async def test_distinct_with_json_path_returns_first_row_of_each(postgresql_url: str) -> None:
     async with Database(postgresql_url) as database:
         await shop_models.create(database)
         kinds = (2, 10, 2, "x", None, "x", 10)
@@ -48,7 +48,7 @@ async def test_distinct_over_a_path_into_json(postgresql_url: str) -> None:
             await Item.objects.distinct("data__k").order_by("data__z")
 
 
-async def test_distinct_over_an_expression_with_values(postgresql_url: str) -> None:
+async def test_distinct_with_bound_expression_binds_its_values_once(postgresql_url: str) -> None:
     async with Database(postgresql_url) as database:
         await shop_models.create(database)
         await shop_models.fill()

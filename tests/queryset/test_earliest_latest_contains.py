@@ -11,7 +11,7 @@ from tests.sample_models.shop import Item, Shelf
 pytestmark = pytest.mark.anyio
 
 
-async def test_earliest_and_latest(shop: Database) -> None:
+async def test_earliest_and_latest_return_row_at_the_end_of_the_order(shop: Database) -> None:
     assert (await Item.objects.order_by("-id").earliest("count", "id")).pk == 1
     assert (await Item.objects.latest("count", "id")).pk == 18
     assert (await Item.objects.latest("-id")).pk == 1
@@ -28,7 +28,7 @@ async def test_earliest_and_latest(shop: Database) -> None:
         await Item.objects.latest("'; --")
 
 
-async def test_contains(shop: Database) -> None:
+async def test_contains_tells_whether_the_row_is_in_the_query(shop: Database) -> None:
     item = await Item.objects.get(id=1)
     assert await Item.objects.filter(count=0).contains(item)
     assert not await Item.objects.filter(count=1).contains(item)

@@ -25,7 +25,7 @@ def refuses(**lookups: Any) -> str:
     return str(caught.value)
 
 
-def test_unknown_names_are_refused_with_the_choices() -> None:
+def test_unknown_name_raises_with_the_choices() -> None:
     message = refuses(nam="x")
     assert "nam" in message and "name" in message
     assert "league" in refuses(team__legue="x")
@@ -43,7 +43,7 @@ def test_unknown_names_are_refused_with_the_choices() -> None:
         refuses(**{name: "x"})
 
 
-def test_names_cannot_carry_sql() -> None:
+def test_name_with_sql_raises() -> None:
     for name in ('name"', "name'; --", "name)", "name OR 1=1", "id` = 1 --", "nick__exact' OR '1'='1", "name\x00"):
         refuses(**{name: "x"})
         with pytest.raises(orm.FieldError):
@@ -54,14 +54,14 @@ def test_names_cannot_carry_sql() -> None:
             Player.objects.filter(rank=orm.F(name))
 
 
-async def test_names_of_one_s_own_for_columns_cannot_carry_sql(world: Database) -> None:
+async def test_annotation_name_with_sql_raises(world: Database) -> None:
     for name in ('x"; DROP TABLE player; --', "x`", "a b", "x%s", "x:y", "x$1", "?", "'"):
         rows = await Player.objects.filter(id=1).values(**{name: Player.rank})
         assert rows == [{name: 1}]
     assert await Player.objects.count() == 14
 
 
-def test_lookups_that_the_field_has_not() -> None:
+def test_lookup_that_the_field_lacks_raises() -> None:
     for where in (
         {"active__gt": True} if False else {"active__contains": "t"},
         {"team__contains": "x"},
@@ -74,7 +74,7 @@ def test_lookups_that_the_field_has_not() -> None:
     assert "icontains" in refuses(name__like="x")
 
 
-def test_values_that_cannot_be_the_field_s() -> None:
+def test_value_of_wrong_type_raises() -> None:
     for where in (
         {"rank": "many"},
         {"rank": object()},
@@ -93,11 +93,11 @@ def test_values_that_cannot_be_the_field_s() -> None:
         refuses(**where)
 
 
-def test_the_message_does_not_show_the_value() -> None:
+def test_error_message_hides_the_value() -> None:
     assert "secret" not in refuses(rank="secret")
 
 
-def test_conditions_that_are_none() -> None:
+def test_condition_of_wrong_type_raises() -> None:
     for bad in (True, False, None, "name", 3, {"name": "x"}, ("name", "x"), ["x"], Player, Player(name="x")):
         with pytest.raises(orm.QueryError):
             Player.objects.filter(bad)  # type: ignore[arg-type]
@@ -109,7 +109,7 @@ def test_conditions_that_are_none() -> None:
             orm.Q(name="x") & bad  # type: ignore[operator]
 
 
-async def test_get_says_what_was_looked_for_and_is_caught_both_ways(world: Database) -> None:
+async def test_get_without_or_with_several_rows_raises_model_and_orm_errors(world: Database) -> None:
     with pytest.raises(Player.DoesNotExist, match="Player"):
         await Player.objects.get(name="nobody")
     with pytest.raises(orm.NoMatch):
@@ -124,7 +124,7 @@ async def test_get_says_what_was_looked_for_and_is_caught_both_ways(world: Datab
     assert "secret" not in str(caught.value)
 
 
-async def test_what_makes_no_sense_never_reaches_the_database(tables: Database) -> None:
+async def test_invalid_query_sends_no_statement(tables: Database) -> None:
     with recorded(tables) as statements:
         for call in (
             lambda: Player.objects.get(nope=1),
@@ -141,19 +141,19 @@ async def test_what_makes_no_sense_never_reaches_the_database(tables: Database) 
     assert statements == []
 
 
-async def test_a_queryset_that_was_not_awaited_says_so(tables: Database) -> None:
+async def test_unawaited_queryset_as_list_raises(tables: Database) -> None:
     query: Any = Player.objects.filter(rank=1)
     for use in (list, len, bool, iter):
         with pytest.raises((TypeError, orm.QueryError)):
             use(query)
 
 
-async def test_objects_are_reached_on_the_class(tables: Database) -> None:
+async def test_objects_on_an_instance_raises(tables: Database) -> None:
     with pytest.raises(AttributeError):
         _ = Player(name="x").objects
 
 
-def test_a_registry_without_a_database_says_so() -> None:
+def test_registry_without_database_raises() -> None:
     lost = orm.ModelRegistry()
 
     class Lost(orm.Model):

@@ -32,7 +32,7 @@ async def keys(query: Any) -> list[int]:
     return rows
 
 
-async def test_of_each(any_shop: databases.Database) -> None:
+async def test_limit_per_field_returns_first_rows_of_each_group(any_shop: databases.Database) -> None:
     query = Item.objects.order_by("-count", "id").limit(2, per="shelf")
     assert await keys(query) == expected(2, lambda r: r["shelf"], lambda r: (-r["count"], r["id"]))
     assert [item.pk for item in await query] == await keys(query)
@@ -41,7 +41,7 @@ async def test_of_each(any_shop: databases.Database) -> None:
     assert (await query.aggregate(most=orm.Max("id")))["most"] == max(await keys(query))
 
 
-async def test_of_several_fields_and_expressions(shop: Database) -> None:
+async def test_limit_per_several_terms_groups_by_all(shop: Database) -> None:
     queryset = Item.objects.order_by("id").limit(1, per=["shelf__name", "sold"])
     names = {1: "top", 2: None, 3: "low", None: None}
     assert await keys(queryset) == expected(1, lambda r: (names[r["shelf"]], r["sold"]), lambda r: r["id"])
@@ -51,11 +51,11 @@ async def test_of_several_fields_and_expressions(shop: Database) -> None:
     assert await keys(queryset) == expected(3, lambda r: r["id"] % 4, lambda r: -r["id"])
 
 
-async def test_by_primary_key_without_an_order(shop: Database) -> None:
+async def test_limit_per_without_order_takes_rows_by_primary_key(shop: Database) -> None:
     assert sorted(await keys(Item.objects.limit(1, per="count"))) == [1, 2, 3]
 
 
-async def test_another_order_afterwards(shop: Database) -> None:
+async def test_limit_per_then_order_by_keeps_chosen_rows(shop: Database) -> None:
     query = Item.objects.order_by("-id").limit(1, per="count")
     assert await keys(query) == [20, 19, 18]
     assert await keys(query.order_by("count")) == [19, 20, 18]
@@ -63,19 +63,19 @@ async def test_another_order_afterwards(shop: Database) -> None:
     assert await keys(query.order_by("id")[1:]) == [19, 20]
 
 
-async def test_a_filter_narrows_the_rows_that_are_counted(shop: Database) -> None:
+async def test_limit_per_after_filter_counts_matching_rows(shop: Database) -> None:
     before = Item.objects.filter(sold=True).order_by("id").limit(1, per="shelf")
     after = Item.objects.order_by("id").limit(1, per="shelf").filter(sold=True)
     wanted = expected(1, lambda r: r["shelf"], lambda r: r["id"], lambda r: r["sold"])
     assert await keys(before) == await keys(after) == wanted
 
 
-async def test_of_groups(shop: Database) -> None:
+async def test_limit_per_of_grouped_rows_returns_first_groups(shop: Database) -> None:
     by_shelf = Item.objects.values("shelf", "sold").annotate(n=orm.Count("id")).order_by("-n", "shelf", "sold")
     assert len(await by_shelf.limit(1, per="shelf")) == len({row["shelf"] for row in rows()})
 
 
-async def test_in_other_queries(shop: Database) -> None:
+async def test_limit_per_in_subquery_returns_chosen_rows(shop: Database) -> None:
     firsts = Item.objects.order_by("id").limit(1, per="shelf").values("id")
     assert await Item.objects.filter(id__in=firsts).count() == 4
     assert await keys(Item.objects.filter(id__in=firsts).exclude(shelf=None).order_by("-id")) == [4, 3, 2]
@@ -83,7 +83,7 @@ async def test_in_other_queries(shop: Database) -> None:
     assert await Shelf.objects.annotate(n=per_shelf).order_by("id").values_list("n", flat=True) == [1, 1, 1]
 
 
-async def test_writing(shop: Database) -> None:
+async def test_update_and_delete_after_limit_per_affect_chosen_rows(shop: Database) -> None:
     with recorded(shop) as statements:
         assert await Item.objects.order_by("-id").limit(2, per="shelf").update(name="last") == 8
         assert await Item.objects.order_by("id").limit(1, per="shelf").delete() == 4
@@ -92,11 +92,11 @@ async def test_writing(shop: Database) -> None:
     assert await keys(Item.objects.order_by("id")[:1]) == [5]
 
 
-async def test_none_of_each(shop: Database) -> None:
+async def test_limit_per_zero_returns_nothing(shop: Database) -> None:
     assert await Item.objects.limit(0, per="shelf") == []
 
 
-async def test_refused(shop: Database) -> None:
+async def test_limit_per_with_invalid_arguments_raises(shop: Database) -> None:
     with pytest.raises(orm.FieldError, match="shelv"):
         Item.objects.limit(1, per="shelv")
     with pytest.raises(orm.QueryError, match="negative"):

@@ -76,7 +76,7 @@ async def texts(query: Any) -> list[str]:
     return [note.text for note in await query.order_by("id")]
 
 
-async def test_chaining_keeps_the_class(notes: None) -> None:
+async def test_chaining_from_as_manager_keeps_queryset_class(notes: None) -> None:
     assert type(Note.objects) is NoteQuerySet
     query = Note.objects.filter(text__in=["a", "b"]).order_by("id").done().distinct()[:5]
     assert type(query) is NoteQuerySet
@@ -85,7 +85,7 @@ async def test_chaining_keeps_the_class(notes: None) -> None:
     assert type(Note.objects.using(models.database).done()) is NoteQuerySet
 
 
-async def test_a_manager_that_filters(notes: None) -> None:
+async def test_manager_with_get_queryset_filters_all_its_queries(notes: None) -> None:
     assert await texts(Note.open) == ["a", "d"]
     assert await texts(Note.open.short()) == ["a"]
     assert await Note.open.count() == 2
@@ -98,7 +98,7 @@ async def test_a_manager_that_filters(notes: None) -> None:
     assert repr(Note.open) == "<Open of Note>"
 
 
-async def test_saving_goes_past_managers(notes: None) -> None:
+async def test_save_ignores_managers(notes: None) -> None:
     note = (await Note.objects.done())[0]
     note.text = "new"
     await note.save()
@@ -106,7 +106,7 @@ async def test_saving_goes_past_managers(notes: None) -> None:
     assert note.text == "new"
 
 
-async def test_both_at_once(notes: None) -> None:
+async def test_manager_from_queryset_has_methods_of_both(notes: None) -> None:
     assert await texts(Note.both) == ["a", "b", "d"]
     assert await texts(Note.both.done()) == ["b"]
     assert await texts(Note.both.order_by("id").done()) == ["b"]
@@ -114,20 +114,20 @@ async def test_both_at_once(notes: None) -> None:
     assert type(Note.combined.filter(id=1)) is NoteQuerySet
 
 
-async def test_managers_are_inherited_and_of_their_model(notes: None) -> None:
+async def test_inherited_manager_is_bound_to_its_model(notes: None) -> None:
     await Other.objects.create(text="other")
     assert await texts(Other.open) == ["other"]
     assert await texts(Note.open) == ["a", "d"]
 
 
-async def test_where_they_cannot_be_reached(notes: None) -> None:
+async def test_manager_on_instance_or_abstract_model_raises(notes: None) -> None:
     with pytest.raises(orm.FieldError, match="abstract"):
         _ = Base.open
     with pytest.raises(AttributeError, match="class Note"):
         _ = Note(text="x").open
 
 
-async def test_a_guarded_registry(notes: None) -> None:
+async def test_registry_with_require_all_refuses_unconfirmed_writes(notes: None) -> None:
     await Precious.objects.bulk_create([{"name": "x"}, {"name": "y"}])
     for query in (Precious.objects, Precious.objects.order_by("id"), Precious.objects.filter()):
         with pytest.raises(orm.QueryError, match=r"Precious\.objects\.all\(\)"):

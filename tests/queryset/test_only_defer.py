@@ -19,7 +19,7 @@ def loaded(instance: orm.Model) -> set[str]:
     return {name for name in vars(instance) if not name.startswith("_")}
 
 
-async def test_only_loads_its_fields_and_the_key(any_world: databases.Database) -> None:
+async def test_only_loads_named_fields_and_key(any_world: databases.Database) -> None:
     player = await Player.objects.only("name", "score").get(id=1)
     assert loaded(player) == {"id", "name", "score"}
     assert (player.pk, player.name, player.score) == (1, "Ann", 10)
@@ -32,7 +32,7 @@ async def test_only_loads_its_fields_and_the_key(any_world: databases.Database) 
     assert loaded(await Player.objects.only("team_id").get(id=1)) == {"id", "team_id"}
 
 
-async def test_defer_loads_the_rest(any_world: databases.Database) -> None:
+async def test_defer_loads_other_fields(any_world: databases.Database) -> None:
     player = await Player.objects.defer("name", "team").get(id=1)
     assert loaded(player) == FIELDS - {"name", "team_id"}
     with pytest.raises(AttributeError, match="load"):
@@ -40,7 +40,7 @@ async def test_defer_loads_the_rest(any_world: databases.Database) -> None:
     assert loaded(await Player.objects.defer("id", "pk").get(id=1)) == FIELDS
 
 
-async def test_the_last_only_counts_and_defers_add_up_as_in_django(world: Database) -> None:
+async def test_repeated_only_replaces_and_repeated_defer_adds(world: Database) -> None:
     players = Player.objects
     assert loaded(await players.only("name").only("rank").get(id=1)) == {"id", "rank"}
     assert loaded(await players.defer("name").defer("rank").get(id=1)) == FIELDS - {"name", "rank"}
@@ -49,7 +49,7 @@ async def test_the_last_only_counts_and_defers_add_up_as_in_django(world: Databa
     assert loaded(await players.only("name").defer("name", "rank").get(id=1)) == FIELDS - {"rank"}
 
 
-async def test_load_fills_the_rest_in_one_query(world: Database) -> None:
+async def test_load_after_only_fetches_all_fields_in_one_query(world: Database) -> None:
     player = await Player.objects.only("name").get(id=1)
     with recorded(world) as statements:
         await player.load()
@@ -58,7 +58,7 @@ async def test_load_fills_the_rest_in_one_query(world: Database) -> None:
     assert player.rank == 1
 
 
-async def test_saving_writes_only_what_is_loaded(any_world: databases.Database) -> None:
+async def test_save_after_only_writes_loaded_fields(any_world: databases.Database) -> None:
     player = await Player.objects.only("name").get(id=1)
     player.name = "Anna"
     await player.save()
@@ -66,7 +66,7 @@ async def test_saving_writes_only_what_is_loaded(any_world: databases.Database) 
     assert (after.name, after.score, after.rank, after.team_id) == ("Anna", 10, 1, 1)
 
 
-async def test_with_select_related(any_world: databases.Database) -> None:
+async def test_only_with_select_related_loads_named_fields_of_both(any_world: databases.Database) -> None:
     players = Player.objects.select_related("team__org")
     player = await players.only("name", "team__name").get(id=1)
     assert loaded(player) == {"id", "name", "team_id", "team"}
@@ -81,13 +81,13 @@ async def test_with_select_related(any_world: databases.Database) -> None:
     assert (await players.only("name", "team__name").get(id=5)).team is None
 
 
-async def test_streams_and_slices(any_world: databases.Database) -> None:
+async def test_only_with_streams_and_slices_loads_named_fields(any_world: databases.Database) -> None:
     async for player in Player.objects.only("name").order_by("id")[:2]:
         assert loaded(player) == {"id", "name"}
     assert loaded((await Player.objects.order_by("-rank").defer("joined").first()) or Team()) == FIELDS - {"joined"}
 
 
-async def test_names_that_are_no_fields(tables: Database) -> None:
+async def test_only_and_defer_with_unknown_names_raise(tables: Database) -> None:
     for bad in ("nope", "team__nope", "name__x", "nope__name"):
         with pytest.raises(orm.FieldError):
             Player.objects.only(bad)

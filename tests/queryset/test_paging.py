@@ -69,14 +69,14 @@ async def backwards(query: Any, size: int) -> list[Any]:
 
 @settings(max_examples=25)
 @given(order=st.lists(TERMS, max_size=3), size=st.integers(1, 21))
-async def test_any_order(shop: Database, order: list[Any], size: int) -> None:
+async def test_pages_in_any_order_cover_all_rows_once(shop: Database, order: list[Any], size: int) -> None:
     query = items().order_by(*order)
     expected = [item.pk for item in await items().order_by(*order, "pk")]
     assert [item.pk for item in await forwards(query, size)] == expected
     assert [item.pk for item in await backwards(query, size)] == expected
 
 
-async def test_a_page_is_one_query_of_one_shape(any_shop: databases.Database) -> None:
+async def test_page_sends_one_query_of_one_shape(any_shop: databases.Database) -> None:
     query = Item.objects.order_by("-count")
     first = await query.page(size=3)
     second = await query.page(after=first.next_cursor, size=3)
@@ -87,7 +87,7 @@ async def test_a_page_is_one_query_of_one_shape(any_shop: databases.Database) ->
     assert len({*first, *second, *third}) == 11
 
 
-async def test_rows_come_and_go(shop: Database) -> None:
+async def test_pages_with_rows_changed_in_between_repeat_and_skip_none(shop: Database) -> None:
     query = Item.objects.order_by("sku")
     first = await query.page(size=5)
     await Item.objects.create(sku="sku000")
@@ -99,7 +99,7 @@ async def test_rows_come_and_go(shop: Database) -> None:
     assert (before.has_previous, before.has_next) == (False, True)
 
 
-async def test_what_is_paged(shop: Database) -> None:
+async def test_page_of_filtered_and_annotated_querysets_returns_rows(shop: Database) -> None:
     dicts = await Item.objects.order_by("-price").values("sku").page(size=2)
     assert [set(row) for row in dicts] == [{"sku"}] * 2
     groups = Shelf.objects.annotate(n=orm.Count("items")).order_by("-n")
@@ -115,7 +115,7 @@ async def test_what_is_paged(shop: Database) -> None:
         assert (await Item.objects.using(other).page(size=1)).items[0].__dict__["_database"] is other
 
 
-async def test_what_is_not_paged(shop: Database) -> None:
+async def test_page_of_unpageable_query_raises(shop: Database) -> None:
     cursor = (await Item.objects.page(size=1)).next_cursor
     for query, error in (
         (Item.objects.all()[:5], orm.QueryError),
@@ -132,7 +132,7 @@ async def test_what_is_not_paged(shop: Database) -> None:
             await Item.objects.page(**options)
 
 
-async def test_foreign_cursors(shop: Database) -> None:
+async def test_page_with_cursor_of_another_order_raises(shop: Database) -> None:
     cursor = (await Item.objects.order_by("count").page(size=1)).next_cursor
     for query in (
         Item.objects.order_by("-count"),
@@ -147,7 +147,7 @@ async def test_foreign_cursors(shop: Database) -> None:
 
 
 @given(st.one_of(st.text(), st.binary().map(lambda b: base64.urlsafe_b64encode(b).decode()), st.integers()))
-def test_invented_cursors(text: Any) -> None:
+def test_decode_of_invented_cursor_raises(text: Any) -> None:
     order = Keyset.of(Item.objects.order_by("name")._query, nulls_high=False).order
     with pytest.raises(orm.QueryError):
         decode_cursor("Item", order, text)
@@ -171,14 +171,14 @@ def forged(order: Sequence[OrderTerm], content: Any) -> str:
         *([0, None, 1], [0, {"s": 1}, 1], [0, "a", "9" * 30], b'[0,"a",1e400]'),
     ],
 )
-def test_forged_cursors(content: Any) -> None:
+def test_decode_of_forged_cursor_raises_or_returns_values_of_the_fields(content: Any) -> None:
     order = Keyset.of(Item.objects.order_by("name")._query, nulls_high=False).order
     with pytest.raises(orm.QueryError):
         decode_cursor("Item", order, forged(order, content))
 
 
 @pytest.mark.parametrize("text", ["'; DROP TABLE item; --", "\x00", "\ud800", "%s", "\\", "🎉" * 500])
-async def test_a_forged_place_is_only_a_place(shop: Database, text: str) -> None:
+async def test_page_with_forged_values_only_moves_the_position(shop: Database, text: str) -> None:
     query = Item.objects.order_by("name")
     cursor = forged(Keyset.of(query._query, nulls_high=True).order, [0, text, 1])
     with suppress(orm.Error):
@@ -186,7 +186,7 @@ async def test_a_forged_place_is_only_a_place(shop: Database, text: str) -> None
     assert await Item.objects.count() == 20
 
 
-async def test_batches(any_shop: databases.Database) -> None:
+async def test_in_batches_returns_all_rows_by_primary_key(any_shop: databases.Database) -> None:
     assert [len(rows) async for rows in Item.objects.order_by("name").in_batches(8)] == [8, 8, 4]
     assert [[item.pk for item in rows] async for rows in Item.objects.filter(count=1).in_batches(4)] == [
         [2, 5, 8, 11],

@@ -210,7 +210,7 @@ async def both(world: Database) -> AsyncIterator[Database]:
 
 @given(steps=queries())
 @settings(max_examples=120)
-async def test_querysets_find_the_same_rows_in_the_same_order(both: Database, steps: list[Step]) -> None:
+async def test_random_querysets_return_rows_of_django_in_order(both: Database, steps: list[Step]) -> None:
     ours, theirs = both_querysets(steps)
     related = any(step.method == "select_related" for step in steps)
     expected = [plain(row, related) for row in theirs]
@@ -225,7 +225,7 @@ async def test_querysets_find_the_same_rows_in_the_same_order(both: Database, st
 
 @given(steps=st.lists(narrowing, max_size=2), terms=st.lists(st.sampled_from(ORDERS), max_size=2))
 @settings(max_examples=40)
-async def test_first_and_last_are_the_same(both: Database, steps: list[Step], terms: list[str]) -> None:
+async def test_first_and_last_return_rows_of_django(both: Database, steps: list[Step], terms: list[str]) -> None:
     ours, theirs = both_querysets([*steps, *([Step("order_by", (*terms, "id"))] if terms else [])])
     for name in ("first", "last"):
         instance, expected = await getattr(ours, name)(), getattr(theirs, name)()
@@ -237,7 +237,7 @@ async def test_first_and_last_are_the_same(both: Database, steps: list[Step], te
     names=st.lists(st.sampled_from(COLUMNS[2:]), min_size=1, max_size=2, unique=True),
 )
 @settings(max_examples=40)
-async def test_distinct_values_are_the_same(both: Database, steps: list[Step], names: list[str]) -> None:
+async def test_distinct_values_equal_those_of_django(both: Database, steps: list[Step], names: list[str]) -> None:
     """Without an order, so as sets of rows."""
     ours, theirs = both_querysets([*steps, Step("order_by", ()), Step("values_list", tuple(names)), Step("distinct")])
     rows, expected = await ours, list(theirs)
@@ -247,7 +247,7 @@ async def test_distinct_values_are_the_same(both: Database, steps: list[Step], n
 
 @given(inner=st.lists(narrowing, max_size=2), tree=trees, column=st.sampled_from(["score", "rank", "team", "home"]))
 @settings(max_examples=40)
-async def test_subqueries_find_the_same_rows(both: Database, inner: list[Step], tree: Any, column: str) -> None:
+async def test_in_subqueries_match_rows_of_django(both: Database, inner: list[Step], tree: Any, column: str) -> None:
     """NULLs in an excluded subquery too, where SQL's NOT IN has its own mind."""
     ours, theirs = both_querysets(inner)
     where = {f"{column}__in": ours.values_list(column, flat=True)}
@@ -260,7 +260,7 @@ async def test_subqueries_find_the_same_rows(both: Database, inner: list[Step], 
 
 @given(steps=st.lists(narrowing, max_size=3))
 @settings(max_examples=40)
-async def test_updates_and_deletes_touch_the_same_rows(both: Database, steps: list[Step]) -> None:
+async def test_update_and_delete_affect_rows_of_django(both: Database, steps: list[Step]) -> None:
     ours, theirs = both_querysets(steps)
     everything = players.Player.objects.order_by("id").values_list("id", "name", "rank", "score")
     their_everything = django_players.Player.objects.using(django_players.ALIAS).order_by("id")
@@ -282,7 +282,7 @@ async def test_updates_and_deletes_touch_the_same_rows(both: Database, steps: li
         transaction.set_rollback(True, using=django_players.ALIAS)
 
 
-async def test_writing_through_one_is_read_by_the_other(both: Database) -> None:
+async def test_rows_written_by_one_orm_are_read_by_the_other(both: Database) -> None:
     theirs: Any = django_players.Tag.objects.using(django_players.ALIAS)
     ours = players.Tag.objects
     tag, created = await ours.get_or_create(name="ours", defaults={"uses": lambda: 3})
@@ -342,7 +342,7 @@ async def test_writing_through_one_is_read_by_the_other(both: Database) -> None:
         lambda q, side: q.get(active=True),
     ],
 )
-async def test_what_django_refuses_is_refused(both: Database, call: Any) -> None:
+async def test_queries_that_django_refuses_raise(both: Database, call: Any) -> None:
     with pytest.raises(
         (
             FieldError,

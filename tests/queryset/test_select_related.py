@@ -31,7 +31,7 @@ def check_team(team: Team | None, key: int | None, *, orgs: bool) -> None:
             assert (team.org.pk, team.org.name, team.org.size) == (org["id"], org["name"], org["size"])
 
 
-async def test_nested_and_null_relations_in_one_statement(any_world: databases.Database) -> None:
+async def test_select_related_loads_nested_and_null_relations(any_world: databases.Database) -> None:
     rows = await Player.objects.select_related("team__org", "home").order_by("id")
     assert [player.pk for player in rows] == [row["id"] for row in PLAYERS]
     for player, row in zip(rows, PLAYERS, strict=True):
@@ -41,7 +41,7 @@ async def test_nested_and_null_relations_in_one_statement(any_world: databases.D
             _ = player.home.league.name
 
 
-async def test_it_is_one_query_and_nothing_loads_later(world: Database) -> None:
+async def test_select_related_sends_one_query(world: Database) -> None:
     with recorded(world) as statements:
         rows = await Player.objects.select_related("team__org", "team__league", "home__org", "home__league")
         names = {player.home.league.name for player in rows}
@@ -50,7 +50,7 @@ async def test_it_is_one_query_and_nothing_loads_later(world: Database) -> None:
     assert names == {"Acme", "acme", "Ölwerk"}
 
 
-async def test_the_same_table_several_times(any_world: databases.Database) -> None:
+async def test_select_related_of_one_table_over_several_relations_loads_each(any_world: databases.Database) -> None:
     """team and home are teams, each with two orgs: four joins of one table, told apart."""
     query = Player.objects.select_related("team__org", "team__league", "home__org", "home__league")
     for player in await query.filter(team__league__name="Acme", home__org__name__isnull=False).order_by(
@@ -62,7 +62,7 @@ async def test_the_same_table_several_times(any_world: databases.Database) -> No
         assert player.home.league.pk == TEAMS[player.home_id - 1]["league"]
 
 
-async def test_without_names_it_follows_what_cannot_be_null(any_world: databases.Database) -> None:
+async def test_select_related_without_names_loads_relations_that_cannot_be_null(any_world: databases.Database) -> None:
     player = await Player.objects.select_related().get(id=1)
     assert player.home.name == "Red"
     assert player.home.league.name == "Acme"
@@ -70,7 +70,7 @@ async def test_without_names_it_follows_what_cannot_be_null(any_world: databases
         _ = player.team.name
 
 
-async def test_none_takes_it_back_and_calls_add_up(any_world: databases.Database) -> None:
+async def test_select_related_calls_add_up_and_none_resets(any_world: databases.Database) -> None:
     query = Player.objects.select_related("team").select_related("home")
     player = await query.get(id=2)
     assert (player.team.name, player.home.name) == ("Red", "Blue")
@@ -80,12 +80,12 @@ async def test_none_takes_it_back_and_calls_add_up(any_world: databases.Database
     assert "JOIN" not in str(query.select_related(None).sql)
 
 
-async def test_a_list_of_names_as_in_orm_0_x(any_world: databases.Database) -> None:
+async def test_select_related_with_list_of_names_loads_all(any_world: databases.Database) -> None:
     player = await Player.objects.select_related(["team", "home__league"]).get(id=2)
     assert (player.team.name, player.home.league.name) == ("Red", "acme")
 
 
-async def test_a_join_for_loading_drops_no_rows_and_a_filter_reuses_it(world: Database) -> None:
+async def test_select_related_with_filter_shares_the_join_and_drops_no_rows(world: Database) -> None:
     query = Player.objects.select_related("team")
     assert await query.count() == len(PLAYERS) == len(await query)
     narrowed = query.filter(team__name="Red")
@@ -94,7 +94,7 @@ async def test_a_join_for_loading_drops_no_rows_and_a_filter_reuses_it(world: Da
     assert "JOIN" not in str(query.filter(rank=1).select_related(None).sql)
 
 
-async def test_streams_slices_first_and_get(any_world: databases.Database) -> None:
+async def test_select_related_with_streams_slices_first_and_get_loads_relations(any_world: databases.Database) -> None:
     query = Player.objects.select_related("team__org").order_by("-id")
     assert [p.team and p.team.name async for p in query[:4]] == ["Red", "Blue", None, "Red"]
     first = await query.first()
@@ -103,7 +103,7 @@ async def test_streams_slices_first_and_get(any_world: databases.Database) -> No
     assert bulk[3].team.name == "Blue" and bulk[3].team.org is None and bulk[5].team is None
 
 
-async def test_a_tree_of_one_model(any_database: databases.Database) -> None:
+async def test_select_related_of_self_relation_loads_ancestors(any_database: databases.Database) -> None:
     models = orm.ModelRegistry(any_database)
 
     class Page(orm.Model):
@@ -129,14 +129,14 @@ async def test_a_tree_of_one_model(any_database: databases.Database) -> None:
     ]
 
 
-async def test_names_that_are_no_relations(tables: Database) -> None:
+async def test_select_related_with_unknown_names_raises(tables: Database) -> None:
     for bad in ("name", "nope", "team__name", "team__nope", "team_id", "team__org__id", ""):
         with pytest.raises(orm.FieldError, match="relation"):
             Player.objects.select_related(bad)
     assert Org.objects.select_related() is not None
 
 
-async def test_a_page_begins_with_its_own_rows(world: Database) -> None:
+async def test_slice_with_select_related_limits_before_joining(world: Database) -> None:
     """MariaDB would join the smaller table first, and sort all rows for the few that are wanted."""
     page = Player.objects.select_related("home").order_by("-rank")
     few = [

@@ -28,7 +28,9 @@ ends = st.one_of(st.none(), st.integers(0, 20))
 
 @given(slices=st.lists(st.tuples(ends, ends), max_size=3))
 @settings(max_examples=60)
-async def test_slices_of_slices_are_python_s(world: Database, slices: list[tuple[int | None, int | None]]) -> None:
+async def test_slices_of_slices_equal_python_slices(
+    world: Database, slices: list[tuple[int | None, int | None]]
+) -> None:
     query: Any = Player.objects.order_by("id")
     expected = list(EVERYONE)
     for start, stop in slices:
@@ -41,7 +43,7 @@ async def test_slices_of_slices_are_python_s(world: Database, slices: list[tuple
     assert (first and first.pk) == (expected[0] if expected else None)
 
 
-async def test_slices_on_plain_databases_too(any_world: databases.Database) -> None:
+async def test_slices_on_each_kind_of_database_return_rows(any_world: databases.Database) -> None:
     query = Player.objects.order_by("-rank")
     assert await keys(query[2:5]) == [12, 11, 10]
     assert await keys(query[12:]) == [2, 1]
@@ -49,7 +51,7 @@ async def test_slices_on_plain_databases_too(any_world: databases.Database) -> N
     assert [player.pk async for player in query[3:5]] == [11, 10]
 
 
-async def test_an_index_gives_one_row(any_world: databases.Database) -> None:
+async def test_index_returns_one_row_or_raises(any_world: databases.Database) -> None:
     query = Player.objects.order_by("-rank")
     assert (await query[0]).pk == 14
     assert (await query[2:5][1]).pk == 11
@@ -65,18 +67,18 @@ async def test_an_index_gives_one_row(any_world: databases.Database) -> None:
     [-1, slice(-1, None), slice(None, -1), slice(-3, -1), slice(0, 10, 2), slice(None, None, -1), "a", 1.0, True],
     ids=str,
 )
-async def test_indexes_that_make_no_sense(tables: Database, index: Any) -> None:
+async def test_invalid_index_raises(tables: Database, index: Any) -> None:
     with pytest.raises((orm.QueryError, TypeError)):
         Player.objects.all()[index]
 
 
 @pytest.mark.parametrize("step", [slice(0, 10, 1), slice("a", None), slice(None, 2.5)], ids=str)
-async def test_slices_that_make_no_sense(tables: Database, step: Any) -> None:
+async def test_slice_with_step_raises(tables: Database, step: Any) -> None:
     with pytest.raises(orm.QueryError):
         Player.objects.all()[step]
 
 
-async def test_nothing_narrows_or_writes_after_a_slice(tables: Database) -> None:
+async def test_filter_or_write_after_slice_raises(tables: Database) -> None:
     for sliced in (Player.objects.order_by("id")[:3], Player.objects.all()[2:], Player.objects.all()[:0]):
         for change in (
             lambda q: q.filter(rank=1),
@@ -101,7 +103,7 @@ async def test_nothing_narrows_or_writes_after_a_slice(tables: Database) -> None
             await sliced.in_bulk([1])
 
 
-async def test_limit_and_offset_may_be_followed_by_a_filter(any_world: databases.Database) -> None:
+async def test_filter_after_limit_and_offset_applies_first(any_world: databases.Database) -> None:
     players = Player.objects.order_by("id")
     assert await keys(players.limit(3)) == [1, 2, 3]
     assert await keys(players.offset(12)) == [13, 14]
@@ -124,7 +126,7 @@ async def test_limit_and_offset_may_be_followed_by_a_filter(any_world: databases
             players.offset(bad)  # type: ignore[arg-type]
 
 
-async def test_nothing_is_asked_for_nothing(world: Database) -> None:
+async def test_empty_slice_sends_no_statement(world: Database) -> None:
     with recorded(world) as statements:
         for empty in (
             Player.objects.limit(0),
@@ -140,7 +142,7 @@ async def test_nothing_is_asked_for_nothing(world: Database) -> None:
     assert statements == []
 
 
-async def test_get_counts_at_most_two(world: Database) -> None:
+async def test_get_reads_at_most_two_rows(world: Database) -> None:
     with recorded(world) as statements, pytest.raises(Player.MultipleObjectsReturned):
         await Player.objects.get()
     assert [event.rows for event in statements] == [2]
@@ -152,7 +154,7 @@ async def test_get_counts_at_most_two(world: Database) -> None:
     assert (await Player.objects.get(Player.rank == 5, team=None)).pk == 5
 
 
-async def test_count_and_exists_with_distinct(any_world: databases.Database) -> None:
+async def test_count_and_exists_of_distinct_rows_count_them_once(any_world: databases.Database) -> None:
     scores = Player.objects.values_list("score", flat=True).distinct()
     assert await scores.count() == len({row["score"] for row in PLAYERS})
     homes = Player.objects.order_by("home__name").values("home__league__name").distinct()
@@ -166,7 +168,7 @@ async def test_count_and_exists_with_distinct(any_world: databases.Database) -> 
     assert await Player.objects.values_list("score", "rank")[:3].count() == 3
 
 
-async def test_a_slice_can_be_a_subquery_and_a_parent_of_select_related(any_world: databases.Database) -> None:
+async def test_slice_in_subquery_and_with_select_related_returns_its_rows(any_world: databases.Database) -> None:
     sliced = Player.objects.order_by("id")[1:4].select_related("team")
     assert [(p.pk, p.team and p.team.name) for p in await sliced] == [(2, "Red"), (3, "Blue"), (4, "red 100%")]
     homes = Player.objects.order_by("-id").values_list("home", flat=True)[:2]

@@ -13,7 +13,7 @@ from tests.statement_recorder import recorded
 pytestmark = pytest.mark.anyio
 
 
-def test_sql_is_there_without_a_connection() -> None:
+def test_sql_without_connection_returns_statement() -> None:
     query = (
         Org.objects.using(Database("postgresql://localhost/nowhere")).filter(name="x", size__gt=3).order_by("id")[:5]
     )
@@ -26,7 +26,7 @@ def test_sql_is_there_without_a_connection() -> None:
     assert str(mysql.sql).count("%s") == 3
 
 
-async def test_sql_is_what_is_sent(world: Database) -> None:
+async def test_sql_equals_the_statement_that_is_sent(world: Database) -> None:
     query = Player.objects.filter(team__org__name="Acme", rank__in=[1, 2]).select_related("home").order_by("-rank")[1:3]
     with recorded(world) as statements:
         await query
@@ -34,7 +34,7 @@ async def test_sql_is_what_is_sent(world: Database) -> None:
     assert tuple(statements[0].values) == query.sql.values
 
 
-async def test_sql_reads_well(world: Database) -> None:
+async def test_sql_of_joined_filter_is_readable(world: Database) -> None:
     text = (
         " ".join(str(Player.objects.filter(team__name="Red").values("id").sql).split())
         .replace("`", "")
@@ -44,7 +44,7 @@ async def test_sql_reads_well(world: Database) -> None:
     assert "1 = 1" not in text and "true" not in text
 
 
-async def test_explain_is_the_database_s_own(any_world: databases.Database) -> None:
+async def test_explain_returns_the_plan_of_the_database(any_world: databases.Database) -> None:
     plan = await Player.objects.filter(team__name="Red").explain()
     assert isinstance(plan, str) and plan
     assert "player" in plan.lower()

@@ -25,7 +25,7 @@ async def make_tags(count: int = MANY) -> None:
     await Tag.objects.bulk_create({"name": f"tag {n}", "uses": n} for n in range(count))
 
 
-async def test_a_stream_gives_what_a_list_does(any_world: databases.Database) -> None:
+async def test_stream_returns_the_rows_of_a_list(any_world: databases.Database) -> None:
     for query in (
         Player.objects.order_by("id"),
         Player.objects.filter(team__org__name="Acme").select_related("team").order_by("-id"),
@@ -39,7 +39,7 @@ async def test_a_stream_gives_what_a_list_does(any_world: databases.Database) ->
     ).values("id")
 
 
-async def test_only_a_batch_of_rows_is_in_memory(tables: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_stream_holds_one_batch_of_rows(tables: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     await make_tags()
     living: dict[int, bool] = {}
     monkeypatch.setattr(Tag, "__del__", lambda self: living.pop(id(self), None), raising=False)
@@ -52,7 +52,7 @@ async def test_only_a_batch_of_rows_is_in_memory(tables: Database, monkeypatch: 
     assert most <= 1_000
 
 
-async def test_whoever_takes_their_time_needs_no_more_memory(tables: Database) -> None:
+async def test_slow_stream_receives_no_rows_ahead(tables: Database) -> None:
     """What the server sends meanwhile must not pile up: 20 MB here."""
     await make_tags(200)
     sql = "SELECT a.name, REPEAT('x', 500) FROM tag a, tag b, tag c LIMIT 40000"
@@ -75,7 +75,7 @@ async def test_whoever_takes_their_time_needs_no_more_memory(tables: Database) -
     assert await Tag.objects.count() == 200
 
 
-async def test_a_stream_may_be_left_early(any_tables: databases.Database) -> None:
+async def test_stream_closed_early_returns_its_connection(any_tables: databases.Database) -> None:
     await make_tags(1_200)
     for _ in range(12):
         async with aclosing(aiter(Tag.objects.order_by("id"))) as stream:
@@ -89,7 +89,7 @@ async def test_a_stream_may_be_left_early(any_tables: databases.Database) -> Non
     assert await Tag.objects.count() == 1_200
 
 
-async def test_a_plain_break_gives_its_connection_back(tables: Database) -> None:
+async def test_stream_left_by_break_returns_its_connection(tables: Database) -> None:
     """Python closes an abandoned generator once it is collected; after that nothing may be held."""
     await make_tags(1_200)
     for _ in range(15):
@@ -102,7 +102,7 @@ async def test_a_plain_break_gives_its_connection_back(tables: Database) -> None
     assert await asyncio.gather(*(Tag.objects.filter(uses=n).exists() for n in range(20))) == [True] * 20
 
 
-async def test_an_error_in_the_loop_leaks_nothing(any_tables: databases.Database) -> None:
+async def test_stream_left_by_error_returns_its_connection(any_tables: databases.Database) -> None:
     await make_tags(1_200)
     for _ in range(12):
         with pytest.raises(ZeroDivisionError):
@@ -112,7 +112,7 @@ async def test_an_error_in_the_loop_leaks_nothing(any_tables: databases.Database
     assert await Tag.objects.count() == 1_200
 
 
-async def test_other_queries_run_during_a_stream(any_tables: databases.Database) -> None:
+async def test_queries_during_a_stream_run(any_tables: databases.Database) -> None:
     await make_tags(1_200)
     seen = 0
     async for tag in Tag.objects.order_by("id"):
@@ -122,7 +122,7 @@ async def test_other_queries_run_during_a_stream(any_tables: databases.Database)
     assert seen == 1_200
 
 
-async def test_other_queries_run_during_a_stream_in_a_transaction(any_tables: databases.Database) -> None:
+async def test_queries_during_a_stream_in_a_transaction_run(any_tables: databases.Database) -> None:
     await make_tags(1_200)
     seen = 0
     async with any_tables.transaction():
@@ -135,7 +135,7 @@ async def test_other_queries_run_during_a_stream_in_a_transaction(any_tables: da
     assert await Tag.objects.filter(note="seen").count() == 4
 
 
-async def test_a_stream_is_one_statement(world: Database) -> None:
+async def test_stream_sends_one_statement(world: Database) -> None:
     with recorded(world) as statements:
         assert len([player async for player in Player.objects.all()]) == len(PLAYERS)
     selects = [event for event in statements if event.sql.startswith("SELECT")]
@@ -146,7 +146,7 @@ async def test_a_stream_is_one_statement(world: Database) -> None:
 # Transactions
 
 
-async def test_a_queryset_made_before_a_transaction_runs_inside_it(any_tables: databases.Database) -> None:
+async def test_queryset_created_before_a_transaction_runs_inside_it(any_tables: databases.Database) -> None:
     tags = Tag.objects.filter(uses__gt=0)
     creating = tags.create(name="made inside", uses=1)
     coroutine_of_update = tags.update(note="x")
@@ -162,7 +162,7 @@ async def test_a_queryset_made_before_a_transaction_runs_inside_it(any_tables: d
     assert await tags == []
 
 
-async def test_savepoints_keep_the_outer_transaction(any_tables: databases.Database) -> None:
+async def test_error_in_savepoint_keeps_outer_transaction(any_tables: databases.Database) -> None:
     async with any_tables.transaction():
         await Tag.objects.create(name="outer")
         with pytest.raises(ZeroDivisionError):
@@ -176,7 +176,7 @@ async def test_savepoints_keep_the_outer_transaction(any_tables: databases.Datab
 # Many tasks
 
 
-async def test_many_tasks_at_once(any_world: databases.Database) -> None:
+async def test_concurrent_reads_return_their_own_rows(any_world: databases.Database) -> None:
     async def one(number: int) -> Any:
         player = await Player.objects.select_related("team").get(id=number % 14 + 1)
         return player.pk, await Player.objects.filter(rank__lte=player.rank).count()
@@ -185,14 +185,14 @@ async def test_many_tasks_at_once(any_world: databases.Database) -> None:
     assert counts == [(number % 14 + 1, number % 14 + 1) for number in range(60)]
 
 
-async def test_many_tasks_write_at_once(tables: Database) -> None:
+async def test_concurrent_writes_all_succeed(tables: Database) -> None:
     await asyncio.gather(*(Tag.objects.create(name=f"tag {n}") for n in range(40)))
     assert await Tag.objects.count() == 40
     await asyncio.gather(*(Tag.objects.filter(name="tag 7").update(uses=Tag.uses + 1) for _ in range(20)))
     assert (await Tag.objects.get(name="tag 7")).uses == 20
 
 
-async def test_a_database_in_memory_is_one_for_all_tasks() -> None:
+async def test_in_memory_database_is_shared_by_tasks() -> None:
     async with Database("sqlite://") as database:
         await world_module.create(database)
         await world_module.fill()
@@ -205,7 +205,7 @@ async def test_a_database_in_memory_is_one_for_all_tasks() -> None:
         assert await Tag.objects.count() == 5
 
 
-async def test_using_another_database(database_url: str, sqlite_url: str) -> None:
+async def test_using_reads_and_saves_on_that_database(database_url: str, sqlite_url: str) -> None:
     async with Database(database_url) as first, Database("sqlite://") as second:
         await world_module.create(second)
         await world_module.create(first)

@@ -16,7 +16,7 @@ from tests.sample_models.players import PLAYERS, Player, Team, value_at
 pytestmark = pytest.mark.anyio
 
 
-async def test_dicts_of_all_or_some_fields(any_world: databases.Database) -> None:
+async def test_values_returns_dicts_of_all_or_named_fields(any_world: databases.Database) -> None:
     players = Player.objects.order_by("id")
     everything = await players.values()
     renamed = [
@@ -31,7 +31,7 @@ async def test_dicts_of_all_or_some_fields(any_world: databases.Database) -> Non
     assert list((await players.values("score", "name", "id"))[0]) == ["score", "name", "id"]
 
 
-async def test_paths_across_relations_keep_rows_without_one(any_world: databases.Database) -> None:
+async def test_values_across_null_relations_keep_the_row(any_world: databases.Database) -> None:
     paths = (
         "id",
         "team",
@@ -50,7 +50,7 @@ async def test_paths_across_relations_keep_rows_without_one(any_world: databases
     assert narrowed == ["Acme"] * 4
 
 
-async def test_tuples_bare_values_and_named_tuples(any_world: databases.Database) -> None:
+async def test_values_list_returns_tuples_values_or_named_tuples(any_world: databases.Database) -> None:
     players = Player.objects.order_by("id")
     assert await players.values_list("id", "name")[:2] == [(1, "Ann"), (2, "ann")]
     assert (await players.values_list())[0] == tuple(PLAYERS[0].values())
@@ -63,7 +63,7 @@ async def test_tuples_bare_values_and_named_tuples(any_world: databases.Database
     assert [value async for value in players.values_list("rank", flat=True)[:3]] == [1, 2, 3]
 
 
-async def test_expressions_are_columns(any_world: databases.Database) -> None:
+async def test_values_with_expressions_returns_their_results(any_world: databases.Database) -> None:
     players = Player.objects.order_by("id")
     assert (await players.values("id", twice=Player.rank * 2))[1] == {"id": 2, "twice": 4}
     assert (await players.values(sum=orm.F("rank") + orm.F("home__id"), org=orm.F("team__org__name")))[2] == {
@@ -77,7 +77,7 @@ async def test_expressions_are_columns(any_world: databases.Database) -> None:
     assert (await players.values(five=orm.Value(5)))[0] == {"five": 5}
 
 
-async def test_values_with_everything_else(any_world: databases.Database) -> None:
+async def test_values_with_other_methods_returns_selected_columns(any_world: databases.Database) -> None:
     query = Player.objects.values("home__name").filter(active=True).exclude(team=None).order_by("-rank")
     assert [row["home__name"] for row in await query] == ["Blue", "Grün", "red 100%", "Grün", "Blue", "Red", "Red"]
     assert await query.count() == 7
@@ -87,7 +87,7 @@ async def test_values_with_everything_else(any_world: databases.Database) -> Non
     assert await Player.objects.none().values("id") == []
 
 
-async def test_values_that_make_no_sense(tables: Database) -> None:
+async def test_invalid_values_raise(tables: Database) -> None:
     players = Player.objects.all()
     for bad in ("nope", "team__nope", "name__upper", "team__name__x"):
         with pytest.raises(orm.FieldError):
@@ -113,12 +113,12 @@ async def test_values_that_make_no_sense(tables: Database) -> None:
         await players.values("id").delete()
 
 
-async def test_values_may_be_updated_as_in_django(any_world: databases.Database) -> None:
+async def test_update_after_values_changes_rows(any_world: databases.Database) -> None:
     assert await Player.objects.filter(rank__lt=3).values("id").update(score=1) == 2
     assert await Player.objects.filter(score=1).count() == 4
 
 
-async def test_a_queryset_is_never_changed_by_what_is_made_of_it(any_world: databases.Database) -> None:
+async def test_derived_querysets_leave_the_original_unchanged(any_world: databases.Database) -> None:
     base = Player.objects.filter(rank__lt=3).order_by("id")
     derived: list[Any] = [
         base.values("id"),
