@@ -6,7 +6,7 @@ resolved for the first values serves the others, as long as each of them is as p
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from orm.lookups.base import Prepared
@@ -85,6 +85,21 @@ class LookupMemo:
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, ...], LookupTemplate | int] = {}  # Without a template, the number of calls.
+
+    def resolve(
+        self, lookups: Mapping[str, Any], make: Callable[[Mapping[str, Any]], Query]
+    ) -> tuple[Query, tuple[Any, ...] | None]:
+        """The query of a call with these lookups, and its arguments if they are other than the query's own.
+
+        `make` makes the query if there is no template for it.
+        """
+        template = self.get(lookups)
+        values = template.arguments(lookups) if template is not None else None
+        if template is not None and values is not None:
+            return template.query, values
+        query = make(lookups)
+        self.record(lookups, query)
+        return query, None
 
     def get(self, lookups: Mapping[str, Any]) -> LookupTemplate | None:
         """The template for these names, if there is one."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Coroutine, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from typing_extensions import Self
@@ -113,8 +114,11 @@ class ReadMethods(ChainMethods[M, R]):
         Raises `Model.DoesNotExist` (a `NoMatch`) if there is none, and `Model.MultipleObjectsReturned` (a
         `MultipleMatches`) if there is more than one.
         """
-        query, values = self._two_matching(conditions, lookups)
-        rows = await (self._fetch() if query is self._query else self._fetch_query(query, values))
+        if lookups and not conditions:
+            rows = await self._fetch_query(*self._query.get_memo.resolve(lookups, partial(self._first_two, ())))
+        else:
+            query = self._first_two(conditions, lookups)
+            rows = await (self._fetch() if query is self._query else self._fetch_query(query))
         if len(rows) == 1:
             return rows[0]
         name = self._query.info.name
@@ -122,21 +126,10 @@ class ReadMethods(ChainMethods[M, R]):
             raise self.model.DoesNotExist(f"No {name} matches{_described(lookups)}.")
         raise self.model.MultipleObjectsReturned(f"More than one {name} matches{_described(lookups)}.")
 
-    def _two_matching(
-        self, conditions: Sequence[Any], lookups: Mapping[str, Any]
-    ) -> tuple[Query, tuple[Any, ...] | None]:
-        """The query of the first two rows that match, and its arguments if they are other than the query's own."""
-        memo = self._query.get_memo if lookups and not conditions else None
-        template = memo.get(lookups) if memo is not None else None
-        values = template.arguments(lookups) if template is not None else None
-        if template is not None and values is not None:
-            return template.query, values
+    def _first_two(self, conditions: Sequence[Any], lookups: Mapping[str, Any]) -> Query:
+        """The query of the first two rows that match."""
         query = self.filter(*conditions, **lookups)._query if conditions or lookups else self._query
-        if not query.is_limited:
-            query = query.replace(stop=2, ordering=())
-        if memo is not None:
-            memo.record(lookups, query)
-        return query, None
+        return query if query.is_limited else query.replace(stop=2, ordering=())
 
     async def first(self, /, *conditions: Any, **lookups: Any) -> R | None:
         """The first row (by primary key, if the query has no order), or None."""
