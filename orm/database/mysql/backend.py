@@ -12,12 +12,15 @@ from orm.database.connections.driver import CursorStream
 from orm.database.connections.pool import Pool
 from orm.database.connections.transactions import Options
 from orm.database.mysql.driver import INIT_COMMAND, MySQLDriver, connection_settings
-from orm.exceptions import Deadlock, NotSupportedError
+from orm.database.mysql.url_options import tls_context, url_options
+from orm.exceptions import Deadlock, NotSupportedError, OperationalError
 
 ResultT = TypeVar("ResultT")
 
 MAX_SIZE = 10
 RECYCLE_SECONDS = 3600.0
+# The pool's options by the names of `databases`.
+DATABASES_NAMES = {"min_size": "minsize", "max_size": "maxsize"}
 
 
 class MySQLBackend(ManagedBackend):
@@ -25,6 +28,7 @@ class MySQLBackend(ManagedBackend):
 
     driver: MySQLDriver
     _database_url: DatabaseURL
+    _options: dict[str, Any]
 
     @abstractmethod
     async def _open(self, **options: Any) -> Any:
@@ -38,7 +42,10 @@ class MySQLBackend(ManagedBackend):
     async def connect(self) -> None:
         """Open the first connections."""
         url = self._database_url
-        options: dict[str, Any] = self._get_connection_kwargs()  # type: ignore[attr-defined]
+        given: dict[str, Any] = {DATABASES_NAMES.get(name, name): value for name, value in self._options.items()}
+        options = {**url_options(url), **given}
+        if options.get("ssl") is True:
+            options["ssl"] = tls_context({"ssl_mode": "required"})
         min_size = options.pop("minsize", 1)
         max_size = options.pop("maxsize", max(MAX_SIZE, min_size))
         recycle = options.pop("pool_recycle", RECYCLE_SECONDS)
@@ -63,12 +70,17 @@ class MySQLBackend(ManagedBackend):
     async def _open_with_settings(self, arguments: dict[str, Any]) -> Any:
         """A new connection. The ORM's settings of the session come after the user's `init_command`, if there is one."""
         connection = await self._open(**arguments)
-        if arguments["init_command"] != INIT_COMMAND:
-            try:
+        try:
+            if arguments.get("ssl"):
+                # The drivers go on without TLS if the server does not offer it.
+                ((_, cipher),) = await self.driver.fetch(connection, "SHOW SESSION STATUS LIKE 'Ssl_cipher'", ())
+                if not cipher:
+                    raise OperationalError(f"{self.display_name} does not offer TLS, which the options ask for")
+            if arguments["init_command"] != INIT_COMMAND:
                 await self.driver.execute(connection, INIT_COMMAND, ())
-            except BaseException:
-                connection.close()
-                raise
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     async def disconnect(self) -> None:

@@ -7,6 +7,7 @@ import contextlib
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
+from urllib.parse import urlencode
 
 import asyncpg
 from databases.backends import postgres
@@ -20,11 +21,21 @@ from orm.database.connections.pool import Pool
 from orm.database.connections.transactions import Options
 from orm.database.postgresql.driver import AsyncpgDriver
 from orm.database.query_log.events import count_round_trip
-from orm.exceptions import TransactionError
+from orm.exceptions import InterfaceError, TransactionError
 
 MAX_SIZE = 10
 RECYCLE_SECONDS = 300.0
 ITERATE_ROWS = 50
+# Options of a URL that are numbers: the argument that each is, and its type.
+NUMBERS: dict[str, tuple[str, type[int] | type[float]]] = {
+    "command_timeout": ("command_timeout", float),
+    "connect_timeout": ("timeout", float),
+    "timeout": ("timeout", float),
+    "statement_cache_size": ("statement_cache_size", int),
+    "max_cached_statement_lifetime": ("max_cached_statement_lifetime", int),
+    "max_cacheable_statement_size": ("max_cacheable_statement_size", int),
+    "max_inactive_connection_lifetime": ("max_inactive_connection_lifetime", float),
+}
 HAS_CURSOR = re.compile(r"[\s(]*(?:SELECT|VALUES|TABLE|WITH)\b", re.IGNORECASE)
 
 
@@ -48,6 +59,24 @@ def _is_usable(connection: Any) -> bool:
     return not connection.is_closed()
 
 
+def url_options(url: DatabaseURL) -> dict[str, Any]:
+    """The arguments for `asyncpg.connect` that a URL's query part gives.
+
+    Those that are not asyncpg's own go to it as a connection string, in which they mean what libpq means by them:
+    ``sslmode``, ``sslrootcert``, ``target_session_attrs``, and else settings of the session, which the server knows or
+    rejects by name.
+    """
+    options = {name: value for name, value in url.options.items() if name not in ("min_size", "max_size", "ssl")}
+    arguments: dict[str, Any] = {}
+    for name in NUMBERS.keys() & options.keys():
+        argument, number = NUMBERS[name]
+        try:
+            arguments[argument] = number(options.pop(name))
+        except ValueError:
+            raise InterfaceError(f"{name} in the URL of a PostgreSQL database is a number") from None
+    return {**arguments, "dsn": f"postgresql:///?{urlencode(options)}"} if options else arguments
+
+
 class PostgreSQLBackend(postgres.PostgresBackend, ManagedBackend):
     """The connection pool of one PostgreSQL database.
 
@@ -67,7 +96,7 @@ class PostgreSQLBackend(postgres.PostgresBackend, ManagedBackend):
     async def connect(self) -> None:
         """Open the first connections."""
         url = self._database_url
-        options = self._get_connection_kwargs()
+        options = {**url_options(url), **self._get_connection_kwargs()}
         min_size = options.pop("min_size", 1)
         max_size = options.pop("max_size", max(MAX_SIZE, min_size))
         recycle = options.pop("max_inactive_connection_lifetime", RECYCLE_SECONDS)
