@@ -1,4 +1,4 @@
-"""`Case`: a query that Django and `orm` must answer alike; `Area`: the cases about one thing."""
+"""`Case`: a query that Django and `orm` must answer alike; `Area`: the cases about one topic."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ KINDS = ("sqlite", "postgresql", "mysql")
 
 @dataclass(frozen=True)
 class Case:
-    """One query, spelled once for both, or once for each where the spelling differs.
+    """A query: written once for both ORMs, or once for each if the spelling differs.
 
     Attributes:
-        name: what is asked, in words; unique in its area.
+        name: a description of the query; unique in its area.
         query: takes the models and the namespace of expressions, and returns what is compared: a queryset, or
             what awaiting gives. A generator yields each thing to be awaited and returns what is compared.
-        theirs: Django's spelling, where it is another.
+        theirs: the query in Django's spelling, if it differs.
         ordered: whether the order of the rows is defined.
-        writes: whether rows are changed, so that it must be undone.
-        differs: why we differ on purpose, by kind of database.
-        statements: why another number of statements is right; "" where the same number must be sent.
-        fewer: why we may send fewer than Django; never more.
-        point: the number of the known trap that it is about, 0 if none.
+        writes: whether the query changes rows, so that it must be rolled back.
+        differs: why our answer differs on purpose, by database.
+        statements: why the number of statements may differ; "" if it may not.
+        fewer: why we may send fewer statements than Django (never more).
+        point: the number of the known trap that the case shows, or 0.
     """
 
     area: str
@@ -40,7 +40,7 @@ class Case:
 
 
 class Area:
-    """The cases about one thing; call it to add one."""
+    """The cases about one topic. Call it to add one."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -59,7 +59,7 @@ class Area:
         fewer: str = "",
         point: int = 0,
     ) -> None:
-        """Add a case; see `Case`. `differs` as a text holds for every kind of database."""
+        """Add a case: see `Case`. `differs` as a string applies to every database."""
         if any(case.name == name for case in self.cases):
             raise ValueError(f"two cases of {self.name} are called {name!r}")
         if isinstance(differs, str):

@@ -1,4 +1,4 @@
-"""What "the same answer" means: rows and their types, order where there is one, kind of error, number of statements."""
+"""Compares answers: rows and their types, their order if it is defined, the kind of error, the number of statements."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ NOT_COUNTED = ("BEGIN", "START", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one side made of a query: a value, or a kind of error; and how many statements it sent."""
+    """The outcome of a query on one side: a value or a kind of error, and the statements that were sent."""
 
     value: Any = None
     error: str | None = None
@@ -51,7 +51,7 @@ class Outcome:
     message: str = ""
 
     def same(self, other: Outcome) -> bool:
-        """Whether the other side answered the same."""
+        """Whether the two sides gave the same answer."""
         return self.error == other.error and self.value == other.value
 
     def __str__(self) -> str:
@@ -79,12 +79,12 @@ def _outcome(side: Reference | Subject, query: Query, undo: bool, ordered: bool)
 def outcomes(
     reference: Reference, subject: Subject, theirs: Query, ours: Query, *, undo: bool, ordered: bool
 ) -> tuple[Outcome, Outcome]:
-    """What Django and `orm` make of a query."""
+    """The outcomes of a query in Django and in `orm`."""
     return _outcome(reference, theirs, undo, ordered), _outcome(subject, ours, undo, ordered)
 
 
 def normal(value: Any) -> Any:
-    """A value in the form in which the two sides are compared: plain, and with its type, so that 1 is not True."""
+    """A value as plain data with its type, so that 1 is not True: the form in which answers are compared."""
     if isinstance(value, (list, tuple)):
         return (("list" if isinstance(value, list) else "tuple"), *(normal(item) for item in value))
     if isinstance(value, Mapping):
@@ -126,7 +126,7 @@ def _instance(name: str, value: Any, names: list[str], hidden: set[str]) -> Any:
 
 
 def _shown(value: Any) -> str:
-    """A normal form, shortened for the eye."""
+    """A normal form, shortened for messages."""
     if not isinstance(value, tuple):
         return repr(value)
     kind, *rest = value

@@ -1,4 +1,4 @@
-"""Both ORMs on each database, filled once for the run; the table of areas at its end."""
+"""Both ORMs on each database, filled once per run, and the table of areas at its end."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Pair = tuple[Reference, Subject]
 
 
 class Worlds:
-    """The pairs of Django and `orm` on the same database, one for each kind, made when first asked for."""
+    """Django and `orm` on the same database: a pair for each database, created when first used."""
 
     def __init__(self, config: pytest.Config, directory: Path) -> None:
         self._run = config.stash[RUN]
@@ -25,7 +25,7 @@ class Worlds:
         self._made: dict[str, Pair] = {}
 
     def get(self, kind: str) -> Pair:
-        """Django and `orm` on that kind of database, with the world's rows in both."""
+        """Django and `orm` on this database, with the same rows in both."""
         if kind not in self._made:
             url = self._url(kind)
             pair = Reference(kind, url), Subject(url)
@@ -50,7 +50,7 @@ class Worlds:
         return temporary_databases.with_database(empty, name)
 
     def close(self) -> None:
-        """Disconnect them all."""
+        """Disconnect from all databases."""
         while self._made:
             for side in self._made.popitem()[1]:
                 side.close()
@@ -58,7 +58,7 @@ class Worlds:
 
 @pytest.fixture(scope="session")
 def worlds(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worlds]:
-    """The worlds of the run."""
+    """The pairs of ORMs of the run."""
     worlds = Worlds(request.config, tmp_path_factory.mktemp("conformance"))
     yield worlds
     worlds.close()
@@ -70,7 +70,7 @@ _counted: dict[str, Counter[str]] = defaultdict(Counter)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Count how each case came out; xdist's workers report here too."""
+    """Count the outcomes of the cases, including those of xdist's workers."""
     properties = dict(report.user_properties)
     area = properties.get("area")
     if area is None or report.when != "call" or report.skipped:

@@ -1,4 +1,4 @@
-"""Where `orm` differs from Django on purpose: what each case gives for its reason, and where the docs tell of it.
+"""The deliberate differences from Django: the reasons that cases give, and where the documentation lists them.
 
 The reasons of `differs=`, `statements=` and `fewer=` in `areas/` are the keys; the values are words of the list in
 `docs/coming-from-django.md`. A test holds the cases, this table and the page to each other.

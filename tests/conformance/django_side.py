@@ -1,4 +1,4 @@
-"""The world in Django, and how a case runs there."""
+"""The models in Django, and how a case runs there."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ m = SimpleNamespace(**{name: _model(name, columns) for name, columns in MODELS.i
 
 
 class _Names:
-    """What cases find under `o`: Django's expressions and functions, and types under the names that both sides have."""
+    """The namespace `o` of cases: Django's expressions and functions, and types under names that both sides have."""
 
     IntegerType = models.IntegerField
     FloatType = models.FloatField
@@ -92,11 +92,11 @@ class _Names:
         raise AttributeError(f"Django has no {name}")
 
     def decimal_type(self) -> Any:
-        """The type of numbers with two decimal places."""
+        """The type of decimals with two places."""
         return models.DecimalField(max_digits=12, decimal_places=2)
 
     def deleted(self, result: Any, model: str) -> int:
-        """How many rows of the model itself `delete()` says that it deleted."""
+        """The number of rows of the model itself that `delete()` reports."""
         return int(result[1].get(f"{LABEL}.{model}", 0))
 
 
@@ -133,11 +133,11 @@ class Reference:
         return connections[self.alias]
 
     def use(self) -> None:
-        """Let the models use this database."""
+        """Make the models use this database."""
         Current.alias = self.alias
 
     def fill(self) -> None:
-        """Make the tables and insert the rows."""
+        """Create the tables and insert the rows."""
         self.use()
         with self.connection.schema_editor() as editor:
             for name in MODELS:
@@ -160,7 +160,7 @@ class Reference:
         self.connection.close()
 
     def run(self, case: Callable[..., Any], *, undo: bool) -> tuple[Any, list[str]]:
-        """What the case gives here, and the statements that it took. `undo`: in a transaction that is rolled back."""
+        """The result of a case, and the statements that it sent. `undo`: in a transaction that is rolled back."""
         statements: list[str] = []
 
         def heard(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Where Django's own answer to a random query hangs on accidents; the generated part asks it without them.
+"""Removes accidents from Django's answers to random queries.
 
 Two accidents, each shown by a case and told in `docs/coming-from-django.md`:
 
@@ -19,18 +19,18 @@ from django.db.models.sql.query import Query
 
 
 class Coincidence(Exception):
-    """Django's answer hangs on the names of its aliases."""
+    """Django's answer depends on the names of its aliases."""
 
 
 class Watched:
-    """The negated conditions over many rows that Django is resolving: the innermost one last."""
+    """The negated conditions over to-many relations that Django is resolving, the innermost last."""
 
     def __init__(self) -> None:
         self.reusable: list[set[str]] = []
         self.expected: list[tuple[str | None, str | None]] = []
 
     def split_exclude(self, original: Any) -> Any:
-        """`Query.split_exclude`, taking note of the joins that the condition may be about."""
+        """`Query.split_exclude`, recording the joins that the condition may apply to."""
 
         def wrapped(query: Any, filter_expr: Any, can_reuse: set[str], names_with_path: Any) -> Any:
             self.reusable.append(set(can_reuse))
@@ -44,7 +44,7 @@ class Watched:
         return wrapped
 
     def trim_start(self, original: Any) -> Any:
-        """`Query.trim_start`, which settles the alias; raises `Coincidence` if it is another join's."""
+        """`Query.trim_start`, which chooses the alias; raises `Coincidence` if it is another join's."""
 
         def wrapped(query: Any, names_with_path: Any) -> Any:
             result = original(query, names_with_path)
@@ -91,7 +91,7 @@ def last_is_trimmed(query: Any, names_with_path: Any) -> bool:
 
 @contextmanager
 def repaired() -> Iterator[None]:
-    """Django without the accidents, while the block runs."""
+    """Patch Django so that the accidents do not happen inside the block."""
     watched = Watched()
     known = Query.is_nullable, Query.split_exclude, Query.trim_start
     Query.is_nullable = lambda self, field: True

@@ -1,4 +1,4 @@
-"""How cases look at what was loaded: the tree of instances, along paths of relations."""
+"""What was loaded, as plain data: the tree of instances along paths of relations."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _end(row, name, below, ordered):  # type: ignore[no-untyped-def]
 
 
 def one(row: Any, name: str) -> Any:
-    """What an instance has under a name; "absent" where no row points at it."""
+    """The value of an instance's attribute; "absent" if no row refers to it."""
     try:
         return getattr(row, name)
     except AttributeError as error:

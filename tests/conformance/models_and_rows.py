@@ -1,4 +1,4 @@
-"""The models and rows that both ORMs have: described once, in plain data.
+"""The models and rows of both ORMs, described once as plain data.
 
 People, blogs, entries and comments: forward relations three levels deep, backward ones two, a relation to itself,
 NULLs at every level, rows that nothing points at and rows that point at nothing. `Sample` has a field of each type.
@@ -41,7 +41,7 @@ class Column:
     """One field of a model: its kind, whether it may be null, and where a relation leads.
 
     Attributes:
-        reverse: the name of the way back; "" for the one that each side makes up.
+        reverse: the name of the reverse relation; "" for the default of each ORM.
         query: its name in lookups, where that is another.
         to_field: the unique field that is pointed at, if it is not the primary key.
         restrict: whether a row that is pointed at cannot be deleted.
@@ -65,7 +65,7 @@ class Column:
 def link(
     target: str, reverse: str = "", *, null: bool = False, query: str = "", to_field: str = "", restrict: bool = False
 ) -> Column:
-    """A relation to one row of another model; `reverse` is the name of the way back."""
+    """A relation to one row of another model; `reverse` is the name of the reverse relation."""
     return Column("link", null=null, target=target, reverse=reverse, query=query, to_field=to_field, restrict=restrict)
 
 
@@ -377,7 +377,7 @@ PAIRS: dict[tuple[str, str], list[tuple[int, int]]] = {
     ("Author", "friends"): [(1, 2), (2, 1), (1, 3), (3, 1), (2, 3), (3, 2), (4, 5), (5, 4), (1, 1)],
     ("Author", "follows"): [(1, 2), (2, 1), (3, 1), (4, 1), (4, 2), (6, 5), (5, 5)],
 }
-"""The rows of the through models that are made: the keys on the relation's own side, and on the other."""
+"""The rows of the generated through models: the local keys and the remote keys."""
 
 FIRST_FREE_KEY = 1000
-"""The keys that databases give to new rows start here in both, clear of the rows above."""
+"""The first key that databases generate in both ORMs, above the keys of the rows."""

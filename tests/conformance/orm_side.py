@@ -1,4 +1,4 @@
-"""The world in `orm`, and how a case runs there."""
+"""The models in `orm`, and how a case runs there."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ m = SimpleNamespace(**{name: _model(name, columns) for name, columns in MODELS.i
 
 
 class _Names:
-    """What cases find under `o`: `orm` and `orm.functions`, and types under the names that both sides have."""
+    """The namespace `o` of cases: `orm` and `orm.functions`, and types under names that both sides have."""
 
     IntegerType = orm.Integer
     FloatType = orm.Float
@@ -88,11 +88,11 @@ class _Names:
         raise AttributeError(f"orm has no {name}")
 
     def decimal_type(self) -> Any:
-        """The type of numbers with two decimal places."""
+        """The type of decimals with two places."""
         return orm.Decimal(max_digits=12, decimal_places=2)
 
     def deleted(self, result: Any, model: str) -> int:
-        """How many rows of the model itself `delete()` says that it deleted."""
+        """The number of rows of the model itself that `delete()` reports."""
         assert isinstance(result, int)
         return result
 
@@ -101,7 +101,7 @@ o = _Names()
 
 
 class Subject:
-    """`orm` on one database, with an event loop of its own."""
+    """`orm` on one database, with its own event loop."""
 
     m = m
     o = o
@@ -112,11 +112,11 @@ class Subject:
         self.database = orm.Database(url)
 
     def use(self) -> None:
-        """Let the models use this database."""
+        """Make the models use this database."""
         models.database = self.database
 
     def fill(self) -> None:
-        """Make the tables and insert the rows."""
+        """Create the tables and insert the rows."""
         self.use()
         self.loop.run_until_complete(self._fill())
 
@@ -140,7 +140,7 @@ class Subject:
         self.loop.close()
 
     def run(self, case: Callable[..., Any], *, undo: bool) -> tuple[Any, list[str]]:
-        """What the case gives here, and the statements that it took. `undo`: in a transaction that is rolled back."""
+        """The result of a case, and the statements that it sent. `undo`: in a transaction that is rolled back."""
         statements: list[str] = []
 
         def heard(event: QueryEvent) -> None:

@@ -1,4 +1,4 @@
-"""Every case, on every kind of database."""
+"""Runs every case on every database."""
 
 from __future__ import annotations
 
@@ -30,15 +30,17 @@ def test_case_answers_as_django(case: Case, kind: str, worlds: Worlds, request: 
     theirs, ours = outcomes(
         reference, subject, case.theirs or case.query, case.query, undo=case.writes, ordered=case.ordered
     )
-    told = f"\ntheirs: {theirs}\nours:   {ours}"
+    outcomes_shown = f"\ntheirs: {theirs}\nours:   {ours}"
     why = case.differs.get(kind)
     if why is not None:
-        assert not theirs.same(ours), f"said to differ ({why}), and does not{told}"
+        assert not theirs.same(ours), f"said to differ ({why}), and does not{outcomes_shown}"
     else:
-        assert theirs.same(ours), f"the answers differ{told}"
+        assert theirs.same(ours), f"the answers differ{outcomes_shown}"
         if not case.statements and theirs.error is None:
             sent, expected = len(ours.statements), len(theirs.statements)
-            assert sent == expected or (case.fewer and sent < expected), f"the numbers of statements differ{told}"
+            assert sent == expected or (case.fewer and sent < expected), (
+                f"the numbers of statements differ{outcomes_shown}"
+            )
     request.node.user_properties.append(("outcome", "equal" if why is None else "different"))
 
 

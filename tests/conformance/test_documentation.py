@@ -1,4 +1,4 @@
-"""`docs/coming-from-django.md` tells of what the cases show: the known traps, and every deliberate difference."""
+"""`docs/coming-from-django.md` lists what the cases show: the known traps, and every deliberate difference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fields on the class, F, Value and arithmetic: in filters, orderings, values, and in plain SQLAlchemy."""
+"""Typed fields, `F`, `Value` and arithmetic: in filters, orderings, values, and in SQLAlchemy statements."""
 
 from __future__ import annotations
 

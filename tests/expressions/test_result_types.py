@@ -1,4 +1,4 @@
-"""What an expression is of: numbers widen, and what does not mix is refused before it reaches the database."""
+"""The types of expressions: numbers widen, and types that do not mix raise before the query is sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Databases with the things in them."""
+"""Databases with the rows of `all_column_types`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ from tests.sample_models.all_column_types import fill
 
 @pytest.fixture
 async def things(database: Database) -> AsyncIterator[Database]:
-    """The things, on each server in turn."""
+    """The rows of `all_column_types`, on each server."""
     await fill(database)
     yield database

@@ -1,4 +1,4 @@
-"""Aggregates that make one value of many: StringAgg, JSONAgg, ArrayAgg; and the spread of numbers."""
+"""Aggregates that collect values (`StringAgg`, `JSONAgg`, `ArrayAgg`), and standard deviation and variance."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ async def test_stddev_and_variance_return_statistics(things: Database) -> None:
 
 
 async def test_aggregates_with_other_values_share_a_plan(things: Database) -> None:
-    """Delimiters, conditions and defaults are values."""
+    """Delimiters, conditions and defaults are arguments."""
     orm.plan_cache_clear()
     for delimiter in (",", "';", "%", "\\", "x" * 50):
         result = await Thing.objects.filter(id__lt=3).aggregate(

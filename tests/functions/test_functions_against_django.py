@@ -1,4 +1,4 @@
-"""Every function gives what Django's function of that name gives on the same rows."""
+"""Every function returns what Django's function of the same name returns on the same rows."""
 
 from __future__ import annotations
 
@@ -155,13 +155,13 @@ MISSING = {(f"SHA{bits}", "postgresql") for bits in (1, 224, 256, 384, 512)}
 
 @contextmanager
 def in_django(url: str) -> Iterator[Any]:
-    """Django's manager of things, in UTC."""
+    """Django's manager of the model, in UTC."""
     with django_all_column_types.connected(url) as alias, timezone.override(datetime.timezone.utc):
         yield django_all_column_types.Thing.objects.using(alias)
 
 
 def same(ours: Any, theirs: Any) -> bool:
-    """Whether two values are equal, floats but for their last digits, and of one type."""
+    """Whether two values are equal (floats approximately) and of the same type."""
     if isinstance(ours, float) and isinstance(theirs, float):
         return math.isclose(ours, theirs, rel_tol=1e-9, abs_tol=1e-12)
     if isinstance(ours, Decimal) and isinstance(theirs, Decimal):

@@ -1,4 +1,4 @@
-"""Parts and beginnings of instants on a clock in a time zone, held against Python's."""
+"""Parts and truncation of aware datetimes in time zones, compared with Python's."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ UNITS = ("year", "quarter", "month", "week", "day", "hour", "minute", "second")
 
 
 def began(moment: datetime.datetime, unit: str) -> datetime.datetime:
-    """When the unit began on the moment's own clock."""
+    """The moment truncated to the unit, in its own time zone."""
     if unit in ("hour", "minute", "second"):
         left = {"microsecond": 0, **({} if unit == "second" else {"second": 0})}
         return moment.replace(**left, **({"minute": 0} if unit == "hour" else {}))  # type: ignore[arg-type]
@@ -75,7 +75,7 @@ def began(moment: datetime.datetime, unit: str) -> datetime.datetime:
 
 @pytest.fixture
 async def moments(database: Database) -> list[datetime.datetime]:
-    """Things at these moments: those that the server's tables of time zones cover, if it has any."""
+    """Rows with these datetimes: those that the server's tables of time zones cover, if it has any."""
     models.database = database
     await models.create_all()
     await dialect_of(database)

@@ -1,4 +1,4 @@
-"""Databases with the world that is attacked in them."""
+"""Databases with the tables that are attacked."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.hostile.models import Watch, contents, create
 
 @pytest.fixture
 async def watch(database: Database) -> AsyncIterator[Watch]:
-    """A watch over the world, on each server in turn: afterwards no table may have changed."""
+    """A watch over the tables, on each server: after the test none may have changed."""
     asyncio.get_running_loop().set_debug(False)  # Thousands of queries: it takes most of their time.
     await create(database)
     before = await contents()

@@ -1,4 +1,4 @@
-"""A small world under attack: two related models with a field of every kind, the strings, and what must hold."""
+"""The models under attack (two related ones, with a field of every type), the hostile strings, and the checks."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Book(orm.Model):
 FIELDS = [name for name in Book.fields if name not in ("id", "author")]
 
 MARK = "zqx7"
-"""In every hostile string, and in no SQL."""
+"""Every hostile string contains it; no SQL may."""
 
 HOSTILE = [
     f"{MARK}",
@@ -174,7 +174,7 @@ WORDS = [
 
 
 def rows() -> list[dict[str, Any]]:
-    """Three books that every query finds something of."""
+    """Three books, of which every query matches some."""
     return [
         {
             "id": i,
@@ -203,7 +203,7 @@ def rows() -> list[dict[str, Any]]:
 
 
 async def create(database: databases.Database) -> None:
-    """Make the tables in `database`, with their rows."""
+    """Create the tables in `database` and insert the rows."""
     models.database = database
     await models.create_all()
     await Author.objects.create(id=1, name="someone")
@@ -211,7 +211,7 @@ async def create(database: databases.Database) -> None:
 
 
 async def contents() -> tuple[Any, ...]:
-    """All there is in the tables."""
+    """All rows of all tables."""
     return (
         await Author.objects.order_by("id").values_list("id", "name", "boss_id"),
         await Book.objects.order_by("id").values_list(*Book.fields),
@@ -242,7 +242,7 @@ class Watch:
 
     @asynccontextmanager
     async def attempt(self, what: str, text: object, *, quoted: bool = False) -> AsyncIterator[None]:
-        """The block may succeed or raise an error of our tree; it may send no SQL with the mark in it.
+        """The block may succeed or raise an error of ours; it must not send SQL that contains the mark.
 
         `quoted`: it may, where that is but a word (a collation and a CTE have names of the program's own).
         """
@@ -263,5 +263,5 @@ class Watch:
                 self.failures.append(f"{shown}: in the SQL: {event.sql[:300]}")
 
     def check(self) -> None:
-        """Fail with all that went wrong."""
+        """Fail with everything that went wrong."""
         assert not self.failures, f"{len(self.failures)} failures:\n" + "\n".join(self.failures[:40])

@@ -1,4 +1,4 @@
-"""Whatever takes a name takes a hostile one: it is refused by an error of ours, and never reaches the SQL."""
+"""Hostile strings as names: they are refused by an error of ours and never reach the SQL."""
 
 from __future__ import annotations
 
@@ -222,7 +222,7 @@ async def test_hostile_names_are_refused_or_quoted(watch: Watch, kind: dict[str,
 
 
 class Marked(str):
-    """Text of another class, whose SQL would be its own if it got there."""
+    """A subclass of str, which would render itself differently in SQL."""
 
 
 async def test_str_subclass_as_name_is_refused_or_quoted(watch: Watch, database: Database) -> None:

@@ -1,4 +1,4 @@
-"""Whatever takes a value takes a hostile one: it comes back as it was, or is refused by an error of ours."""
+"""Hostile strings as values: they are returned unchanged or refused by an error of ours."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ first = Book.objects.filter(id=1)
 
 
 async def is_back(returned: Any, text: Any) -> None:
-    """What came back is what went in."""
+    """Check that the value was returned unchanged."""
     assert returned == text, f"came back as {ascii(returned)[:100]}"
 
 
 def stored(text: str) -> str:
-    """What a text field makes of a text: typesystem takes NUL characters and spaces around it out."""
+    """The text that a text field stores: typesystem removes NUL characters and surrounding spaces."""
     return text.replace("\0", "").strip()
 
 
@@ -280,7 +280,7 @@ async def test_hostile_text_is_bound_and_returned_unchanged(watch: Watch, databa
 
 
 class Liar(str):
-    """Text that says something else of itself."""
+    """A str whose `__str__` differs from its value."""
 
     def __str__(self) -> str:
         return f"{MARK}' OR 1=1"
@@ -289,7 +289,7 @@ class Liar(str):
 
 
 class Number(int):
-    """A number that writes itself as something else."""
+    """An int whose `__str__` is hostile."""
 
     def __str__(self) -> str:
         return f"{MARK}; DROP TABLE book"
@@ -339,7 +339,7 @@ async def test_hostile_values_written_to_every_field_stay_bound(watch: Watch, da
 
 
 def forged(*position: Any) -> str:
-    """A cursor with a checksum that is right: it is no secret."""
+    """A cursor with a valid checksum, which is not secret."""
     content = json.dumps([0, *position]).encode()
     terms = Book.objects.order_by("title", "id")._query.order
     return base64.urlsafe_b64encode(_digest("Book", terms, content) + content).decode().rstrip("=")

@@ -1,4 +1,4 @@
-"""One shape is one plan, whatever the values: nothing is planned or compiled twice, and no value is in the SQL."""
+"""Queries of one shape share a plan: nothing is compiled twice, and no value is in the SQL."""
 
 from __future__ import annotations
 

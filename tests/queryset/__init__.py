@@ -1,1 +1,1 @@
-"""Tests of querysets, mostly over the small world of `tests.sample_models.players`."""
+"""Tests of querysets, mostly on the models of `tests.sample_models.players`."""

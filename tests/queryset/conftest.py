@@ -1,4 +1,4 @@
-"""Databases with the world in them, to ask, and with the shop, to write to."""
+"""Databases with the models of `players`, for reading, and of `shop`, for writing."""
 
 from __future__ import annotations
 
@@ -14,49 +14,49 @@ from tests.sample_models import shop as shop_models
 
 @pytest.fixture
 async def tables(database: Database) -> AsyncIterator[Database]:
-    """The world's tables, empty, on each server in turn."""
+    """The empty tables of `players`, on each server."""
     await world_module.create(database)
     yield database
 
 
 @pytest.fixture
 async def world(tables: Database) -> AsyncIterator[Database]:
-    """The world with its rows, on each server in turn."""
+    """The tables of `players` with their rows, on each server."""
     await world_module.fill()
     yield tables
 
 
 @pytest.fixture
 async def any_tables(any_database: databases.Database) -> AsyncIterator[databases.Database]:
-    """The world's tables, empty, on each server in turn, as an orm.Database and as a plain one."""
+    """The empty tables of `players`, on each server, as an `orm.Database` and as a plain `databases.Database`."""
     await world_module.create(any_database)
     yield any_database
 
 
 @pytest.fixture
 async def any_world(any_tables: databases.Database) -> AsyncIterator[databases.Database]:
-    """The world with its rows, on each server in turn, as an orm.Database and as a plain one."""
+    """The tables of `players` with their rows, on each server, as an `orm.Database` and as a plain one."""
     await world_module.fill()
     yield any_tables
 
 
 @pytest.fixture
 async def empty_shop(database: Database) -> AsyncIterator[Database]:
-    """The shop's tables, empty, on each server in turn."""
+    """The empty tables of `shop`, on each server."""
     await shop_models.create(database)
     yield database
 
 
 @pytest.fixture
 async def shop(empty_shop: Database) -> AsyncIterator[Database]:
-    """The shop with its rows, on each server in turn."""
+    """The tables of `shop` with their rows, on each server."""
     await shop_models.fill()
     yield empty_shop
 
 
 @pytest.fixture
 async def any_shop(any_database: databases.Database) -> AsyncIterator[databases.Database]:
-    """The shop with its rows, on each server in turn, as an orm.Database and as a plain one."""
+    """The tables of `shop` with their rows, on each server, as an `orm.Database` and as a plain one."""
     await shop_models.create(any_database)
     await shop_models.fill()
     yield any_database
@@ -64,5 +64,5 @@ async def any_shop(any_database: databases.Database) -> AsyncIterator[databases.
 
 @pytest.fixture
 def has_targets(database: Database) -> bool:
-    """Whether the server is told which unique constraint an upsert is about (MySQL and MariaDB are not)."""
+    """Whether an upsert names its unique constraint (not on MySQL and MariaDB)."""
     return "mysql" not in str(database.url.dialect)

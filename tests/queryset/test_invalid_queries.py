@@ -1,4 +1,4 @@
-"""What a queryset refuses, when, and what the message says."""
+"""Invalid queries: which are refused, when, and with which message."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 
 def expected(count: int, group: Any, order: Any, keep: Any = lambda row: True) -> list[int]:
-    """The keys of the first `count` rows of each group, in the order, worked out in Python."""
+    """The keys of the first `count` rows of each group in the order, computed in Python."""
     seen: dict[Any, int] = {}
     expected_keys = []
     for row in sorted(filter(keep, rows()), key=order):

@@ -1,4 +1,4 @@
-"""Managers and querysets of one's own."""
+"""Subclasses of `Manager` and `QuerySet`."""
 
 from __future__ import annotations
 

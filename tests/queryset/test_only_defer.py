@@ -1,4 +1,4 @@
-"""only() and defer(): what is loaded, and what reading the rest says."""
+"""`only()` and `defer()`: which fields are loaded, and the error for the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pages by cursor: every row once, in order, both ways, whatever is inserted meanwhile; and hostile cursors."""
+"""Pages by cursor: every row once, in order, in both directions, with rows changed in between; hostile cursors."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ async def forwards(query: Any, size: int) -> list[Any]:
 
 
 async def backwards(query: Any, size: int) -> list[Any]:
-    """From behind the last row to the first."""
+    """The rows from after the last one back to the first."""
     last = await query.page(size=100)
     page = await query.page(after=last.next_cursor, size=size)
     assert (page.items, page.has_next, page.has_previous) == ([], False, True)
@@ -154,7 +154,7 @@ def test_decode_of_invented_cursor_raises(text: Any) -> None:
 
 
 def forged(order: Sequence[OrderTerm], content: Any) -> str:
-    """A cursor with a checksum that is right."""
+    """A cursor with a valid checksum."""
     body = content if isinstance(content, bytes) else json.dumps(content).encode()
     raw = _digest("Item", order, body) + body
     assert len(raw) == len(body) + DIGEST_SIZE

@@ -1,4 +1,4 @@
-"""The same querysets on Django and here, over the same rows: the same rows, counts and numbers come back.
+"""The same querysets in Django and in `orm`, on the same rows, return the same rows and numbers.
 
 Known differences, left out here: on SQLite Django's contains, startswith and endswith ignore ASCII case (ours never
 do), on MySQL its icontains follows the column's collation; its XOR over NULLs differs from one database to the next;
@@ -166,7 +166,7 @@ columns = st.builds(
 
 @st.composite
 def queries(draw: Any) -> list[Step]:
-    """Steps that make a queryset whose rows have one order."""
+    """Steps of a queryset whose rows have a defined order."""
     steps: list[Step] = draw(st.lists(narrowing, max_size=3))
     if draw(st.booleans()):
         steps.append(Step("select_related", ("team__org", "home")))
@@ -203,7 +203,7 @@ def plain(row: Any, related: bool) -> Any:
 
 @pytest.fixture
 async def both(world: Database) -> AsyncIterator[Database]:
-    """The world, and Django connected to it."""
+    """The tables of `players`, with Django connected to them."""
     with django_players.connected(str(world.url)):
         yield world
 
@@ -238,7 +238,7 @@ async def test_first_and_last_return_rows_of_django(both: Database, steps: list[
 )
 @settings(max_examples=40)
 async def test_distinct_values_equal_those_of_django(both: Database, steps: list[Step], names: list[str]) -> None:
-    """Without an order, so as sets of rows."""
+    """They have no order, so they are compared as sets."""
     ours, theirs = both_querysets([*steps, Step("order_by", ()), Step("values_list", tuple(names)), Step("distinct")])
     rows, expected = await ours, list(theirs)
     assert sorted(rows, key=repr) == sorted(expected, key=repr)
@@ -248,7 +248,7 @@ async def test_distinct_values_equal_those_of_django(both: Database, steps: list
 @given(inner=st.lists(narrowing, max_size=2), tree=trees, column=st.sampled_from(["score", "rank", "team", "home"]))
 @settings(max_examples=40)
 async def test_in_subqueries_match_rows_of_django(both: Database, inner: list[Step], tree: Any, column: str) -> None:
-    """NULLs in an excluded subquery too, where SQL's NOT IN has its own mind."""
+    """Including NULLs in an excluded subquery, where SQL's NOT IN differs."""
     ours, theirs = both_querysets(inner)
     where = {f"{column}__in": ours.values_list(column, flat=True)}
     their_where = {f"{column}__in": theirs.values_list(column, flat=True)}

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 
 
 def check_team(team: Team | None, key: int | None, *, orgs: bool) -> None:
-    """A loaded team is the row of this key; None where there is none."""
+    """Check that the loaded team is the row with this key, or None."""
     if key is None:
         assert team is None
         return
@@ -51,7 +51,7 @@ async def test_select_related_sends_one_query(world: Database) -> None:
 
 
 async def test_select_related_of_one_table_over_several_relations_loads_each(any_world: databases.Database) -> None:
-    """team and home are teams, each with two orgs: four joins of one table, told apart."""
+    """`team` and `home` are teams with two orgs each: the orgs table is joined four times."""
     query = Player.objects.select_related("team__org", "team__league", "home__org", "home__league")
     for player in await query.filter(team__league__name="Acme", home__org__name__isnull=False).order_by(
         "home__org__name"
@@ -137,7 +137,7 @@ async def test_select_related_with_unknown_names_raises(tables: Database) -> Non
 
 
 async def test_slice_with_select_related_limits_before_joining(world: Database) -> None:
-    """MariaDB would join the smaller table first, and sort all rows for the few that are wanted."""
+    """Otherwise MariaDB joins the smaller table first and sorts all rows to return a few."""
     page = Player.objects.select_related("home").order_by("-rank")
     few = [
         page[:3],

@@ -1,4 +1,4 @@
-"""Slices, limit() and offset(), indexes, and what may follow them; count() and exists() of them."""
+"""Slices, indexes, `limit()` and `offset()`, and the methods that can follow them."""
 
 from __future__ import annotations
 

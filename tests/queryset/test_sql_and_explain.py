@@ -1,4 +1,4 @@
-"""`.sql` and explain(): what a queryset asks, for reading."""
+"""`sql` and `explain()`."""
 
 from __future__ import annotations
 

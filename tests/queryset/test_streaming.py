@@ -1,4 +1,4 @@
-"""``async for``: constant memory, leaving early, other queries meanwhile; querysets and transactions; many tasks."""
+"""``async for``: constant memory, leaving early, other queries during a stream; transactions; concurrent tasks."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def test_stream_holds_one_batch_of_rows(tables: Database, monkeypatch: pyt
 
 
 async def test_slow_stream_receives_no_rows_ahead(tables: Database) -> None:
-    """What the server sends meanwhile must not pile up: 20 MB here."""
+    """Rows that the server sends ahead must not pile up: 20 MB here."""
     await make_tags(200)
     sql = "SELECT a.name, REPEAT('x', 500) FROM tag a, tag b, tag c LIMIT 40000"
     if tables.url.dialect == "sqlite":
@@ -90,7 +90,7 @@ async def test_stream_closed_early_returns_its_connection(any_tables: databases.
 
 
 async def test_stream_left_by_break_returns_its_connection(tables: Database) -> None:
-    """Python closes an abandoned generator once it is collected; after that nothing may be held."""
+    """Python closes an abandoned generator when it is collected; then the connection must be free."""
     await make_tags(1_200)
     for _ in range(15):
         async for tag in Tag.objects.order_by("id"):

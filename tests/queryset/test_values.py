@@ -1,4 +1,4 @@
-"""values() and values_list(): dicts, tuples, named tuples, bare values; fields, paths and expressions."""
+"""`values()` and `values_list()`: dicts, tuples, named tuples, single values; fields, paths and expressions."""
 
 from __future__ import annotations
 

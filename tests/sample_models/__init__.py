@@ -1,1 +1,1 @@
-"""Models, and rows of them, that tests of more than one folder use."""
+"""Models and rows that the tests of several folders use."""

@@ -1,4 +1,4 @@
-"""One table with a column of each kind, and rows that are awkward in different ways."""
+"""A table with a column of each type, and rows with awkward values."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Thing(orm.Model):
 
 
 class Face(orm.Model):
-    """A datetime without a time zone, which Django has not beside one with."""
+    """A naive datetime. Django cannot have one next to an aware one."""
 
     registry = models
 
@@ -102,7 +102,7 @@ FACES = [
 
 
 async def fill(database: databases.Database) -> None:
-    """Make the tables in `database`, with their rows, and let the models use it."""
+    """Create the tables in `database`, insert the rows, and make the models use it."""
     models.database = database
     await models.create_all()
     for row in ROWS:

@@ -1,4 +1,4 @@
-"""The things once more as a Django model, over the same table of the same database."""
+"""The model of `all_column_types` in Django, on the same table."""
 
 from __future__ import annotations
 

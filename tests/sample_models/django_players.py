@@ -1,4 +1,4 @@
-"""The world once more as Django models, over the same tables of the same database."""
+"""The models of `players` in Django, on the same tables."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from databases import DatabaseURL
 from django.db import connections
 from django.db import models as fields
 
-import tests.django_settings  # noqa: F401 - models are made in a Django that is set up
+import tests.django_settings  # noqa: F401 - models need a configured Django
 
-# Django's sync calls are made from the thread of the event loop, which waits for them: nothing else runs there.
+# Django's synchronous calls block the event loop, which is fine: nothing else runs on it.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
 ALIAS = "world"
 ENGINES = {"sqlite": "sqlite3", "postgresql": "postgresql", "mysql": "mysql"}

@@ -1,6 +1,6 @@
-"""A small world to query: players of teams of organisations, two levels deep, with NULLs at every level.
+"""Players of teams of organisations: two levels of relations, with NULLs at every level.
 
-`team` and `org` may be null, `home` and `league` may not, so that each kind of path is there:
+`team` and `org` may be null, `home` and `league` may not, which gives each kind of path:
 ``team__org__name``, ``team__league__name``, ``home__org__name``, ``home__league__name``. The rows are plain
 data, so that a test can work out in Python what a query must find.
 """
@@ -103,7 +103,7 @@ _TABLES: dict[str, dict[int, dict[str, Any]]] = {
 
 
 def value_at(row: dict[str, Any], path: str) -> Any:
-    """What a path such as ``team__org__name`` leads to from a player's row; None where a relation is null."""
+    """The value at a path such as ``team__org__name`` of a player's row; None if a relation is null."""
     current: Any = row
     parts = path.split("__")
     for position, part in enumerate(parts):
@@ -116,13 +116,13 @@ def value_at(row: dict[str, Any], path: str) -> Any:
 
 
 async def create(database: databases.Database) -> None:
-    """Make the tables in `database`, empty, and let the models use it."""
+    """Create empty tables in `database`, and make the models use it."""
     models.database = database
     await models.create_all()
 
 
 async def fill() -> None:
-    """Insert the rows. The database numbers them, so that it knows which keys are taken; they come out as given."""
+    """Insert the rows. The database generates their keys, which are those of the constants."""
     for model, rows in ((Org, ORGS), (Team, TEAMS), (Player, PLAYERS)):
         unnumbered = [{name: value for name, value in row.items() if name != "id"} for row in rows]
         instances: list[Any] = await model.objects.bulk_create(unnumbered)

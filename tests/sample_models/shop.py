@@ -1,4 +1,4 @@
-"""A small shop to write to: items with a unique name, prices and NULLs, on shelves."""
+"""A shop for tests that write: items on shelves, with unique names, prices and NULLs."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Item(orm.Model):
 
 
 class Place(orm.Model):
-    """A composite key, and nothing that the database fills in."""
+    """A composite key, without generated values."""
 
     registry = models
 
@@ -60,7 +60,7 @@ class Place(orm.Model):
 
 
 class Numbered(orm.Model):
-    """A list in a column (PostgreSQL only), which no table of values can hold."""
+    """A list in a column (PostgreSQL only), which a VALUES table cannot hold."""
 
     registry = arrays
 
@@ -91,7 +91,7 @@ def rows() -> list[dict[str, Any]]:
 
 
 async def create(database: databases.Database) -> None:
-    """Make the tables in `database`, empty, and let the models use it."""
+    """Create empty tables in `database`, and make the models use it."""
     models.database = database
     await models.create_all()
 
