@@ -134,7 +134,7 @@ async def test_custom_field_values_read_back(any_world: World) -> None:
     ],
     ids=lambda value: repr(value) if isinstance(value, Expression) else None,
 )
-async def test_custom_field_in_lookups(world: World, lookup: str, value: Any, expected: list[str]) -> None:
+async def test_lookup_of_custom_field_finds_rows(world: World, lookup: str, value: Any, expected: list[str]) -> None:
     themes = world.theme.objects.filter(**{f"background__{lookup}": value}).order_by("name")
     assert await themes.values_list("name", flat=True) == expected
     if lookup != "isnull":
@@ -142,7 +142,7 @@ async def test_custom_field_in_lookups(world: World, lookup: str, value: Any, ex
         assert not set(expected).intersection(await others.values_list("name", flat=True))
 
 
-def test_every_lookup_of_the_family_applies(database_url: str) -> None:
+def test_custom_field_has_every_lookup_of_its_family(database_url: str) -> None:
     """What text has, the field has too, and one more."""
     text, colour = orm.String(max_length=7), ColourField()
     applying = {
@@ -158,7 +158,7 @@ def test_every_lookup_of_the_family_applies(database_url: str) -> None:
         theme.objects.filter(name__redder_than="#800000")
 
 
-async def test_custom_field_as_key_and_over_relations(world: World) -> None:
+async def test_custom_field_works_as_key_and_over_relations(world: World) -> None:
     palette = await world.palette.objects.get(pk="#FF0000")
     assert (palette.pk, palette.main) == (RED, RED)
     assert await world.theme.objects.filter(palette="#ff0000").count() == 4
@@ -170,7 +170,7 @@ async def test_custom_field_as_key_and_over_relations(world: World) -> None:
     assert await world.palette.objects.in_bulk([RED]) == {RED: palette}
 
 
-async def test_custom_field_in_orderings_and_pages(any_world: World) -> None:
+async def test_custom_field_orders_rows_and_pages(any_world: World) -> None:
     ordered = any_world.theme.objects.order_by("-text")
     assert await ordered.values_list("name", flat=True) == ["d", "c", "b", "a"]
     for order in (["text"], ["-background"], ["background", "-text"], ["palette", "text"], ["palette__main", "text"]):
@@ -187,7 +187,7 @@ async def test_custom_field_in_orderings_and_pages(any_world: World) -> None:
     assert decode_cursor("Theme", order, first.next_cursor).position == (NAVY, 2)
 
 
-async def test_custom_field_in_values_and_graphs(any_world: World) -> None:
+async def test_custom_field_in_values_and_graphs_is_its_own_type(any_world: World) -> None:
     theme = any_world.theme.objects.filter(name="a")
     assert await theme.values("text", "background") == [{"text": BLACK, "background": WHITE}]
     assert await theme.values_list("palette", "palette__main") == [(RED, RED)]
@@ -200,7 +200,7 @@ async def test_custom_field_in_values_and_graphs(any_world: World) -> None:
     assert json.loads(json.dumps(data)) == data
 
 
-async def test_custom_field_in_bulk_writes(any_world: World) -> None:
+async def test_bulk_writes_convert_custom_field(any_world: World) -> None:
     themes = await any_world.theme.objects.order_by("id")
     for theme, text in zip(themes, (WHITE, "#0000ff", RED, None), strict=True):
         theme.background = text
@@ -211,7 +211,7 @@ async def test_custom_field_in_bulk_writes(any_world: World) -> None:
     assert (created, theme.text) == (True, Colour(0, 0, 255))
 
 
-async def test_custom_field_in_expressions(world: World) -> None:
+async def test_expressions_of_custom_field_return_its_values(world: World) -> None:
     themes = world.theme.objects
     extremes = await themes.aggregate(low=orm.Min("text"), high=orm.Max("background"), n=orm.Count("text"))
     assert extremes == {"low": BLACK, "high": WHITE, "n": 4}
@@ -235,7 +235,7 @@ async def test_custom_field_in_expressions(world: World) -> None:
         themes.annotate(sum=orm.F("text") + 1)
 
 
-async def test_custom_field_is_validated(world: World) -> None:
+async def test_custom_field_with_invalid_value_raises(world: World) -> None:
     schema = world.theme._meta.schema
     values = {"palette": "#FF0000", "name": "a", "text": "#FFFFFF", "background": ""}
     validated = schema.validate(values)
@@ -254,7 +254,7 @@ async def test_custom_field_is_validated(world: World) -> None:
             await world.theme.objects.create(**{"palette": RED, "name": "a", field: value})
 
 
-async def test_arrays_of_custom_field(postgresql_url: str) -> None:
+async def test_array_of_custom_field_reads_back(postgresql_url: str) -> None:
     async with Database(postgresql_url) as database:
         models = orm.ModelRegistry(database=database)
 
@@ -298,7 +298,9 @@ class Theme(orm.Model):
 """
 
 
-async def test_migrations_of_custom_field(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_migration_of_custom_field_is_complete(
+    tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     arrays = "" if "postgresql" not in database_url else "    colours = orm.Array(ColourField(), default=list)\n"
     project = Project(tmp_path, database_url)
     project.write(APP.replace("    # MORE\n", arrays))
@@ -352,7 +354,7 @@ class TagsField(orm.Field[Tags], stored_as=orm.JSON()):
         return sorted(value)
 
 
-async def test_fields_stored_as_other_types(database: Database) -> None:
+async def test_fields_stored_as_integer_binary_and_json_read_back(database: Database) -> None:
     models = orm.ModelRegistry(database=database)
 
     class Account(orm.Model):

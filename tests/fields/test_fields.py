@@ -81,7 +81,7 @@ def bound(field: fields.Field[Any]) -> fields.Field[Any]:
         (fields.Integer(), None, None),
     ],
 )
-def test_a_lookup_value_becomes_the_type_of_the_field(field: fields.Field[Any], value: Any, expected: Any) -> None:
+def test_to_python_converts_to_the_type_of_the_field(field: fields.Field[Any], value: Any, expected: Any) -> None:
     converted = bound(field).to_python(value)
     assert converted == expected and type(converted) is type(expected)
 
@@ -116,7 +116,7 @@ def test_a_lookup_value_becomes_the_type_of_the_field(field: fields.Field[Any], 
         (fields.Array(fields.Integer()), "secret"),
     ],
 )
-def test_a_lookup_value_that_cannot_be_converted(field: fields.Field[Any], value: Any) -> None:
+def test_to_python_with_inconvertible_value_raises(field: fields.Field[Any], value: Any) -> None:
     with pytest.raises(FieldError) as caught:
         bound(field).to_python(value)
     message = str(caught.value)
@@ -144,14 +144,14 @@ def test_a_lookup_value_that_cannot_be_converted(field: fields.Field[Any], value
         (lambda: fields.Array(int), "orm.Array(orm.Integer())"),
     ],
 )
-def test_a_declaration_that_makes_no_sense(declare: Any, hint: str) -> None:
+def test_field_with_contradictory_options_raises(declare: Any, hint: str) -> None:
     with pytest.raises(FieldError) as caught:
         declare()
     assert hint in str(caught.value)
     assert isinstance(caught.value, ValueError)
 
 
-def test_defaults() -> None:
+def test_get_default_copies_mutable_values() -> None:
     assert not fields.Integer().has_default()
     assert fields.Integer(allow_null=True).get_default() is None
     assert fields.String(max_length=3, allow_blank=True).get_default() == ""
@@ -165,7 +165,7 @@ def test_defaults() -> None:
     assert shared.get_default() == {"tags": []}
 
 
-def test_the_options_of_the_validator_can_be_read() -> None:
+def test_validator_exposes_its_options() -> None:
     field = fields.String(max_length=100, title="Name", description="Of the note", choices=["a"])
     assert field.max_length == field.validator.max_length == 100
     assert (field.validator.title, field.validator.description) == ("Name", "Of the note")
@@ -175,13 +175,13 @@ def test_the_options_of_the_validator_can_be_read() -> None:
 
 
 @pytest.mark.parametrize(("django_name", "name"), DJANGO_NAMES.items())
-def test_an_option_by_its_name_in_django_is_told_ours(django_name: str, name: str) -> None:
+def test_option_with_name_of_django_raises_with_ours(django_name: str, name: str) -> None:
     with pytest.raises(FieldError, match=rf"^orm.String has no option '{django_name}': its name here is {name}\.$"):
         fields.String(max_length=3, **{django_name: None})
     fields.String(max_length=3, **{name: True if name in ("allow_null", "index") else "text"})
 
 
-def test_a_copy_is_unbound() -> None:
+def test_copy_of_field_is_unbound() -> None:
     field = bound(fields.Integer(default=3))
     other = copy.copy(field)
     assert (other.name, other.model, other.get_default()) == ("", None, 3)
@@ -189,11 +189,11 @@ def test_a_copy_is_unbound() -> None:
     assert (field.name, other.name) == ("field", "other")
 
 
-def test_a_deep_copy_has_no_default_either() -> None:
+def test_deep_copy_of_field_without_default_has_none() -> None:
     assert not copy.deepcopy(fields.Integer()).has_default()
 
 
-def test_auto_now() -> None:
+def test_auto_now_sets_value_on_save() -> None:
     modified = fields.DateTime(auto_now=True, timezone=True)
     created = fields.DateTime(auto_now_add=True)
     assert modified.read_only and created.read_only
@@ -204,7 +204,7 @@ def test_auto_now() -> None:
     assert fields.Integer().pre_save(creating=True) is fields.NO_DEFAULT
 
 
-def test_columns() -> None:
+def test_make_column_has_the_options_of_the_field() -> None:
     field = fields.String(max_length=10, column="col", index=True, comment="what", server_default="x", allow_null=True)
     column = bound(field).make_column()
     assert (column.name, column.index, column.unique, column.nullable, column.comment) == (
@@ -262,7 +262,7 @@ def columns() -> Iterator[sqlalchemy.Column[Any]]:
 
 
 @pytest.mark.parametrize("database", EXPECTED)
-def test_the_column_types_of_each_database(database: Any) -> None:
+def test_column_types_are_compiled_for_each_database(database: Any) -> None:
     table = sqlalchemy.Table("note", sqlalchemy.MetaData(), *columns())
     lines = str(CreateTable(table).compile(dialect=database.dialect())).strip().splitlines()[1:-2]
     found = [line.strip().rstrip(",").split(" ", 1)[1].split(" NOT NULL")[0] for line in lines]
@@ -274,7 +274,7 @@ PARAMETERS = "BIGINT SMALLINT INTEGER BIGINT FLOAT NUMERIC BOOLEAN VARCHAR VARCH
 )
 
 
-def test_the_parameters_of_postgresql_are_typed() -> None:
+def test_postgresql_casts_parameters() -> None:
     from_asyncpg = sqlalchemy.dialects.registry.load("postgresql.asyncpg")()
     table = sqlalchemy.Table("note", sqlalchemy.MetaData(), *columns())
     sql = str(table.insert().compile(dialect=from_asyncpg)).split("VALUES (")[1]
@@ -283,7 +283,7 @@ def test_the_parameters_of_postgresql_are_typed() -> None:
         assert (f"${i}," in sql) if name == "-" else (f"${i}::{name}" in sql)
 
 
-def test_column_types_can_be_read_and_are_cached() -> None:
+def test_column_types_have_repr_and_cache_key() -> None:
     for column in columns():
         read = eval(repr(column.type), {**vars(column_types), "Status": Status, "Level": Level})
         assert read._static_cache_key == column.type._static_cache_key
@@ -292,7 +292,7 @@ def test_column_types_can_be_read_and_are_cached() -> None:
     assert repr(column_types.Float()) == "Float()"
 
 
-def test_arrays_are_postgresqls() -> None:
+def test_array_on_other_databases_raises() -> None:
     field = bound(fields.Array(fields.String(max_length=3), allow_null=True))
     table = sqlalchemy.Table("note", sqlalchemy.MetaData(), field.make_column())
     assert "VARCHAR(3)[]" in str(CreateTable(table).compile(dialect=postgresql.dialect()))
@@ -327,7 +327,7 @@ EARLY = datetime.datetime(1, 1, 1, tzinfo=datetime.timezone(datetime.timedelta(h
         (column_types.Array(column_types.String(2)), ["long"], ANYWHERE[1:2]),
     ],
 )
-def test_what_a_database_cannot_hold_is_refused(
+def test_bind_of_unstorable_value_raises(
     column_type: column_types.ORMType, value: Any, dialects: list[Dialect]
 ) -> None:
     for dialect in dialects:
@@ -337,25 +337,25 @@ def test_what_a_database_cannot_hold_is_refused(
             bind(value)
 
 
-def test_text_that_looks_like_an_escape_is_no_nul() -> None:
+def test_bind_of_text_like_an_escape_is_not_nul() -> None:
     bind = column_types.JSON().bind_processor(postgresql.dialect())
     assert bind is not None and bind("\\u0000") == '"\\\\u0000"'
 
 
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), st.lists), st.text(" \n\t\r"))
-def test_stored_json_is_read_as_json_reads_it(value: Any, space: str) -> None:
+def test_stored_json_is_decoded_as_by_json_loads(value: Any, space: str) -> None:
     text = json.dumps(value)
     for spelled in (text, space + text, text + space):
         assert repr(decode_json(spelled)) == repr(value)
 
 
 @pytest.mark.parametrize("text", ["", " ", "1 2", "{} x", "[1,", "nul"])
-def test_stored_text_that_is_no_json_is_an_error(text: str) -> None:
+def test_stored_text_that_is_not_json_raises(text: str) -> None:
     with pytest.raises(ValueError, match="line 1 column"):
         decode_json(text)
 
 
-def test_a_stored_value_that_no_member_has() -> None:
+def test_stored_value_without_enum_member_raises() -> None:
     for enum_class, stored in ((Status, "GONE"), (Level, 7)):
         result = column_types.Enum(enum_class).result_processor(sqlite.dialect(), None)
         assert result is not None
@@ -363,7 +363,7 @@ def test_a_stored_value_that_no_member_has() -> None:
             result(stored)
 
 
-def test_lookups_are_not_held_to_the_columns_limits() -> None:
+def test_comparison_type_has_no_limits_of_the_column() -> None:
     for dialect in ANYWHERE:
         for limited, value in ((column_types.SmallInteger(), 1 << 40), (column_types.String(2), "long")):
             bind = limited.comparison_type.bind_processor(dialect)

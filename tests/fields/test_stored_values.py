@@ -286,7 +286,7 @@ def assert_same(found: Any, expected: Any) -> None:
         assert found.microsecond == expected.microsecond
 
 
-async def test_what_is_written_is_what_is_read_back(kept_anywhere: Row, case: Case) -> None:
+async def test_written_values_read_back_equal(kept_anywhere: Row, case: Case) -> None:
     model = kept_anywhere
     values = case.strategy(kind_of(model))
     rows = examples(st.tuples(values, st.none() | values), 60)
@@ -299,7 +299,7 @@ async def test_what_is_written_is_what_is_read_back(kept_anywhere: Row, case: Ca
         assert new.value == row.value and new.perhaps == row.perhaps
 
 
-async def test_one_row_is_created_saved_and_updated(kept: Row, case: Case) -> None:
+async def test_create_save_and_update_write_the_value(kept: Row, case: Case) -> None:
     values = case.strategy(kind_of(kept))
     for first, second, third in examples(st.tuples(values, values, values), 5):
         row = await kept.objects.create(value=first)
@@ -317,7 +317,7 @@ async def test_one_row_is_created_saved_and_updated(kept: Row, case: Case) -> No
 
 
 @pytest.mark.parametrize("case", [name for name, case in CASES.items() if case.comparable], indirect=True)
-async def test_a_written_value_is_found(kept: Row, case: Case) -> None:
+async def test_filter_by_written_value_finds_its_rows(kept: Row, case: Case) -> None:
     written = examples(case.strategy(kind_of(kept)), 20)
     made = await kept.objects.bulk_create([{"value": value} for value in written])
     keys = [row.pk for row in made]
@@ -334,7 +334,7 @@ async def test_a_written_value_is_found(kept: Row, case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", [name for name, case in CASES.items() if case.ordered], indirect=True)
-async def test_order_is_that_of_python(kept: Row, case: Case) -> None:
+async def test_order_by_sorts_as_python_does(kept: Row, case: Case) -> None:
     written = examples(case.strategy(kind_of(kept)), 30)
     await kept.objects.bulk_create([{"value": value} for value in written])
     stored = [case.read(value) for value in written]
@@ -447,7 +447,7 @@ def fine(field: orm.Field[Any]) -> Any:
 
 
 @pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS)
-async def test_what_cannot_be_held_is_refused_before_it_is_sent(database: Database, refusal: Refusal) -> None:
+async def test_unstorable_value_raises_before_it_is_sent(database: Database, refusal: Refusal) -> None:
     kind = "postgresql" if database.url.dialect.startswith("postgres") else database.url.dialect
     if kind not in refusal.kinds:
         pytest.skip("this database holds it")

@@ -35,7 +35,7 @@ KEYS = [
 ]
 
 
-async def test_hostile_keys(things: Database) -> None:
+async def test_json_path_with_hostile_keys_finds_the_row(things: Database) -> None:
     """Each key leads to its own value, and to nothing else."""
     await Thing.objects.filter(id=4).update(data={key: {key: position} for position, key in enumerate(KEYS)})
     for position, key in enumerate(KEYS):
@@ -58,7 +58,7 @@ async def test_hostile_keys(things: Database) -> None:
     assert await Thing.objects.count() == 5
 
 
-async def test_keys_and_values_are_not_in_the_sql(things: Database) -> None:
+async def test_json_path_binds_keys_and_values(things: Database) -> None:
     orm.plan_cache_clear()
     for key in KEYS:
         if not key.startswith("-") and not key.isdigit():
@@ -68,7 +68,7 @@ async def test_keys_and_values_are_not_in_the_sql(things: Database) -> None:
     assert "secret" not in sql and "hidden" not in sql
 
 
-async def test_each_kind_of_value(things: Database) -> None:
+async def test_json_lookups_of_each_type_of_value(things: Database) -> None:
     values: list[Any] = [
         0,
         1,
@@ -100,7 +100,7 @@ async def test_each_kind_of_value(things: Database) -> None:
         assert (found == [(value, value)] and type(found[0][0]) is type(value)) or value == 1e20
 
 
-async def test_null_and_missing(things: Database) -> None:
+async def test_json_null_and_missing_key_differ(things: Database) -> None:
     await Thing.objects.filter(id=4).update(data={"null": None, "list": [None]})
     query = Thing.objects.filter(id=4)
     assert await query.filter(data__null=None).exists()
@@ -112,7 +112,7 @@ async def test_null_and_missing(things: Database) -> None:
     assert await query.values_list("data__null", "data__missing") == [(None, None)]
 
 
-async def test_comparison_with_columns(things: Database) -> None:
+async def test_json_path_compares_with_columns(things: Database) -> None:
     await Thing.objects.filter(id=2).update(data={"n": -3, "name": "abcabc", "more": 5, "same": -3})
     query = Thing.objects.filter(id=2)
     for lookups in (
@@ -174,7 +174,7 @@ def more(left: Any, right: Any) -> bool:
     return isinstance(left, str) and isinstance(right, str) and left.encode() > right.encode()
 
 
-async def test_random_documents(database: Database) -> None:
+async def test_json_lookups_on_random_documents_match_python(database: Database) -> None:
     """What filter() and exclude() find is what Python finds, on every database."""
     models.database = database
     await models.create_all()
@@ -205,7 +205,7 @@ async def test_random_documents(database: Database) -> None:
             assert equal(got, None if there is MISSING else there), (path, got, there)
 
 
-def test_lookups_that_make_no_sense() -> None:
+def test_json_lookup_with_invalid_value_raises() -> None:
     for lookups in (
         {"data__a__gt": None},
         {"data__a__gt": [1]},

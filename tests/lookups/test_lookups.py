@@ -66,9 +66,7 @@ def everyone_but(some: list[int]) -> list[int]:
 
 
 @pytest.mark.parametrize("lookup", TEXT_LOOKUPS)
-async def test_text_lookups_heed_case_and_take_every_character_literally(
-    any_world: databases.Database, lookup: str
-) -> None:
+async def test_text_lookup_is_case_sensitive_and_literal(any_world: databases.Database, lookup: str) -> None:
     test = TEXT_LOOKUPS[lookup]
     for path in TEXT_PATHS:
         for text in TEXTS:
@@ -80,7 +78,7 @@ async def test_text_lookups_heed_case_and_take_every_character_literally(
 
 
 @pytest.mark.parametrize("lookup", FOLDED_LOOKUPS)
-async def test_text_lookups_that_ignore_case_take_every_character_literally(world: Database, lookup: str) -> None:
+async def test_case_insensitive_text_lookup_is_literal(world: Database, lookup: str) -> None:
     test = FOLDED_LOOKUPS[lookup]
     for path in ("name", "nick", "team__org__name", "home__name"):
         for text in TEXTS:
@@ -93,7 +91,7 @@ async def test_text_lookups_that_ignore_case_take_every_character_literally(worl
 
 
 @pytest.mark.parametrize("lookup", ORDER_LOOKUPS)
-async def test_comparisons_of_numbers(any_world: databases.Database, lookup: str) -> None:
+async def test_number_comparison_matches_python(any_world: databases.Database, lookup: str) -> None:
     test = ORDER_LOOKUPS[lookup]
     for path in NUMBER_PATHS:
         for number in (-5, 0, 1, 5, 10, 2_000_000_000, 2**40, -(2**40), 2**63 - 1, -(2**63)):
@@ -104,7 +102,7 @@ async def test_comparisons_of_numbers(any_world: databases.Database, lookup: str
 
 
 @pytest.mark.parametrize("lookup", ORDER_LOOKUPS)
-async def test_numbers_that_no_column_can_hold_are_compared_as_numbers(world: Database, lookup: str) -> None:
+async def test_comparison_with_number_beyond_the_column_is_numeric(world: Database, lookup: str) -> None:
     test = ORDER_LOOKUPS[lookup]
     for number in (2**63, -(2**63) - 1, 10**40, -(10**40)):
         expected = matching("score", test, number)
@@ -112,7 +110,7 @@ async def test_numbers_that_no_column_can_hold_are_compared_as_numbers(world: Da
         assert await keys(Player.objects.exclude(**{f"score__{lookup}": number})) == everyone_but(expected), number
 
 
-async def test_comparisons_of_dates(world: Database) -> None:
+async def test_date_comparison_finds_rows(world: Database) -> None:
     for lookup, test in ORDER_LOOKUPS.items():
         for date in (datetime.date(2024, 2, 29), datetime.date(1999, 12, 31), datetime.date(2030, 1, 1)):
             expected = matching("joined", test, date)
@@ -121,14 +119,14 @@ async def test_comparisons_of_dates(world: Database) -> None:
             assert await keys(Player.objects.exclude(**{f"joined__{lookup}": date})) == everyone_but(expected)
 
 
-async def test_comparisons_of_text_are_by_code_point_or_locale_but_complete(world: Database) -> None:
+async def test_text_comparison_partitions_the_rows(world: Database) -> None:
     for path in ("name", "team__org__name"):
         below = await keys(Player.objects.filter(**{f"{path}__lt": "Red"}))
         above = await keys(Player.objects.filter(**{f"{path}__gte": "Red"}))
         assert sorted(below + above) == matching(path, lambda value: True)
 
 
-async def test_booleans(any_world: databases.Database) -> None:
+async def test_boolean_lookup_finds_rows(any_world: databases.Database) -> None:
     for truth in (True, False):
         expected = [row["id"] for row in PLAYERS if row["active"] is truth]
         assert await keys(Player.objects.filter(active=truth)) == expected
@@ -136,7 +134,7 @@ async def test_booleans(any_world: databases.Database) -> None:
         assert await keys(Player.objects.filter(active__in=[truth])) == expected
 
 
-async def test_equal_to_none_is_null(any_world: databases.Database) -> None:
+async def test_exact_none_is_isnull(any_world: databases.Database) -> None:
     for path in (*TEXT_PATHS, *NUMBER_PATHS, "joined", "team__org", "team__org_id", "team__league", "team__pk"):
         missing = everyone_but(matching(path, lambda value: True))
         for where in ({path: None}, {f"{path}__exact": None}, {f"{path}__isnull": True}):
@@ -151,14 +149,14 @@ async def test_equal_to_none_is_null(any_world: databases.Database) -> None:
     "lookup",
     ["gt", "gte", "lt", "lte", "contains", "icontains", "startswith", "istartswith", "endswith", "iendswith", "regex"],
 )
-async def test_none_is_refused_where_it_could_only_match_nothing(tables: Database, lookup: str) -> None:
+async def test_lookup_with_none_that_never_matches_raises(tables: Database, lookup: str) -> None:
     with pytest.raises(orm.QueryError, match="None"):
         Player.objects.filter(**{f"name__{lookup}": None})
     with pytest.raises(orm.QueryError, match="None"):
         Player.objects.exclude(**{f"team__org__name__{lookup}": None})
 
 
-async def test_range_holds_its_ends(any_world: databases.Database) -> None:
+async def test_range_includes_its_bounds(any_world: databases.Database) -> None:
     for path in ("score", "team__org__size", "home__org__size"):
         for low, high in ((0, 10), (5, 5), (10, 0), (-(2**70), 7), (7, 2**70), (2**65, 2**66)):
             expected = matching(path, lambda value, least, most: least <= value <= most, low, high)
@@ -169,7 +167,7 @@ async def test_range_holds_its_ends(any_world: databases.Database) -> None:
 
 
 @pytest.mark.parametrize("value", [5, (1,), (1, 2, 3), "ab", None, (None, 3), (1, None)])
-async def test_range_takes_two_values(tables: Database, value: Any) -> None:
+async def test_range_without_two_values_raises(tables: Database, value: Any) -> None:
     with pytest.raises(orm.QueryError):
         Player.objects.filter(score__range=value)
 
@@ -182,20 +180,20 @@ async def test_range_takes_two_values(tables: Database, value: Any) -> None:
     [list, tuple, set, frozenset, iter, lambda v: (x for x in v), dict.fromkeys],
     ids=["list", "tuple", "set", "frozenset", "iterator", "generator", "dict"],
 )
-async def test_in_takes_any_iterable_once(any_world: databases.Database, make: Callable[[Any], Any]) -> None:
+async def test_in_reads_any_iterable_once(any_world: databases.Database, make: Callable[[Any], Any]) -> None:
     query = Player.objects.filter(score__in=make([10, 5, 99]))
     assert await keys(query) == [1, 3, 4, 8, 14]
     assert await keys(query) == [1, 3, 4, 8, 14]
 
 
-async def test_in_across_relations_and_excluded(any_world: databases.Database) -> None:
+async def test_in_across_relations_and_in_exclude(any_world: databases.Database) -> None:
     for path, values in (("team__org__name", ["Acme", "B1"]), ("home__league__name", ["acme"]), ("team", [1, 2])):
         expected = matching(path, lambda value, some: value in some, values)
         assert await keys(Player.objects.filter(**{f"{path}__in": values})) == expected
         assert await keys(Player.objects.exclude(**{f"{path}__in": values})) == everyone_but(expected)
 
 
-async def test_in_of_nothing_is_false_and_asks_nobody(world: Database) -> None:
+async def test_in_with_empty_list_sends_no_query(world: Database) -> None:
     with recorded(world) as statements:
         nothing = Player.objects.filter(name__in=[])
         assert await nothing == []
@@ -220,7 +218,7 @@ async def test_in_of_nothing_is_false_and_asks_nobody(world: Database) -> None:
     assert await keys(Player.objects.filter(~orm.Q(name__in=[]))) == everyone
 
 
-async def test_none_inside_in_matches_nothing(any_world: databases.Database) -> None:
+async def test_in_with_none_matches_no_null(any_world: databases.Database) -> None:
     assert await keys(Player.objects.filter(score__in=[None, 10])) == [1, 8, 14]
     assert await keys(Player.objects.filter(team__in=[None, 3])) == [4, 9]
     # What is not one of them stays: NULL too.
@@ -228,19 +226,19 @@ async def test_none_inside_in_matches_nothing(any_world: databases.Database) -> 
     assert await keys(Player.objects.exclude(score__in=[None])) == [row["id"] for row in PLAYERS]
 
 
-async def test_in_takes_fifty_thousand_values(any_world: databases.Database) -> None:
+async def test_in_with_fifty_thousand_values(any_world: databases.Database) -> None:
     assert await keys(Player.objects.filter(rank__in=range(3, 50_003))) == list(range(3, 15))
     texts = [f"value {number}" for number in range(50_000)] + ["Bob"]
     assert await keys(Player.objects.filter(name__in=texts)) == [3]
     assert await keys(Player.objects.exclude(rank__in=range(3, 50_003))) == [1, 2]
 
 
-async def test_in_takes_numbers_that_no_column_can_hold(world: Database) -> None:
+async def test_in_with_numbers_beyond_the_column(world: Database) -> None:
     assert await keys(Player.objects.filter(score__in=[10, 2**40, 2**90, -(2**90)])) == [1, 8, 14]
     assert await keys(Player.objects.filter(id__in=["1", 2.0, 3])) == [1, 2, 3]
 
 
-async def test_in_takes_a_queryset_in_one_statement(any_world: databases.Database) -> None:
+async def test_in_with_queryset_is_one_statement(any_world: databases.Database) -> None:
     orgs = Org.objects.filter(size=10)
     assert await keys(Player.objects.filter(team__org__in=orgs)) == [1, 2, 11, 14]
     assert await keys(Player.objects.exclude(team__org__in=orgs)) == everyone_but([1, 2, 11, 14])
@@ -262,14 +260,14 @@ async def test_in_takes_a_queryset_in_one_statement(any_world: databases.Databas
     ]
 
 
-async def test_in_takes_a_queryset_of_the_same_model(any_world: databases.Database) -> None:
+async def test_in_with_queryset_of_same_model(any_world: databases.Database) -> None:
     older = Player.objects.filter(rank__lt=4)
     assert await keys(Player.objects.filter(pk__in=older, score__isnull=False)) == [1, 3]
     assert await Player.objects.filter(pk__in=older.filter(score=10)).update(rank=100) == 1
     assert await Player.objects.filter(pk__in=older).delete() == 2
 
 
-async def test_excluding_a_queryset_with_nulls_is_sql_s_not_in_as_in_django(any_world: databases.Database) -> None:
+async def test_exclude_in_queryset_with_nulls_is_not_in_of_sql(any_world: databases.Database) -> None:
     """``NOT IN (…, NULL)`` is never true of a value; Django leaves it so: see test_querysets_against_django.py."""
     scores = Player.objects.filter(rank__in=[1, 2]).values_list("score", flat=True)  # 10 and NULL
     assert await keys(Player.objects.filter(score__in=scores)) == [1, 8, 14]
@@ -278,12 +276,12 @@ async def test_excluding_a_queryset_with_nulls_is_sql_s_not_in_as_in_django(any_
 
 
 @pytest.mark.parametrize("value", ["abc", b"abc", 5, None])
-async def test_in_refuses_what_is_no_list(tables: Database, value: Any) -> None:
+async def test_in_with_value_that_is_not_a_list_raises(tables: Database, value: Any) -> None:
     with pytest.raises(orm.QueryError):
         Player.objects.filter(name__in=value)
 
 
-async def test_in_refuses_a_query_of_another_model(tables: Database) -> None:
+async def test_in_with_queryset_of_another_model_raises(tables: Database) -> None:
     with pytest.raises(orm.QueryError, match="Team"):
         Player.objects.filter(team__in=Org.objects.all())
     with pytest.raises(orm.QueryError, match="columns"):
@@ -297,7 +295,7 @@ def found_by(value: str, pattern: str, flags: int = 0) -> bool:
     return re.search(pattern, value, flags) is not None
 
 
-async def test_regex_heeds_case_and_iregex_does_not(any_world: databases.Database) -> None:
+async def test_regex_is_case_sensitive_and_iregex_is_not(any_world: databases.Database) -> None:
     for path in ("name", "nick", "team__org__name"):
         for pattern in ("^A", "n+", "[0-9]{3}", "^$", "^(ann|Bob)$", "r.d"):
             found = matching(path, found_by, pattern)
@@ -307,13 +305,13 @@ async def test_regex_heeds_case_and_iregex_does_not(any_world: databases.Databas
             assert await keys(Player.objects.filter(**{f"{path}__iregex": pattern})) == found, pattern
 
 
-async def test_regex_metacharacters_that_are_escaped_are_literal(world: Database) -> None:
+async def test_regex_with_escaped_metacharacters_is_literal(world: Database) -> None:
     for text in ("100%", "[set]", "star*", "back\\slash", "it's"):
         found = matching("name", TEXT_LOOKUPS["contains"], text)
         assert await keys(Player.objects.filter(name__regex=re.escape(text))) == found, text
 
 
-async def test_a_bad_regular_expression_is_an_error_of_the_database(world: Database) -> None:
+async def test_regex_with_invalid_pattern_raises(world: Database) -> None:
     with pytest.raises(orm.Error):
         await Player.objects.filter(name__regex="(")
 
@@ -321,7 +319,7 @@ async def test_a_bad_regular_expression_is_an_error_of_the_database(world: Datab
 # Relations and keys
 
 
-async def test_relations_are_compared_with_instances_and_keys(any_world: databases.Database) -> None:
+async def test_relation_lookup_takes_instances_and_keys(any_world: databases.Database) -> None:
     red = await Team.objects.get(name="Red")
     acme = await Org.objects.get(name="Acme")
     for where in ({"team": red}, {"team": 1}, {"team_id": 1}, {"team__pk": 1}, {"team__id": 1}, {"team__exact": red}):
@@ -333,13 +331,13 @@ async def test_relations_are_compared_with_instances_and_keys(any_world: databas
     assert await keys(Player.objects.filter(team=Team(pk=1))) == [1, 2, 11, 14]
 
 
-async def test_a_key_needs_no_join(world: Database) -> None:
+async def test_relation_lookup_by_key_has_no_join(world: Database) -> None:
     for where in ({"team": 1}, {"team__id": 1}, {"team__pk__in": [1]}, {"team__isnull": True}, {"team_id__gt": 1}):
         assert "JOIN" not in str(Player.objects.filter(**where).sql), where
     assert str(Player.objects.filter(team__org__id=1, team__org__isnull=False).sql).count("JOIN") == 1
 
 
-async def test_relations_refuse_instances_that_cannot_match(world: Database) -> None:
+async def test_relation_lookup_with_wrong_instance_raises(world: Database) -> None:
     with pytest.raises(orm.QueryError, match="Team"):
         Player.objects.filter(team=await Org.objects.get(name="Acme"))
     with pytest.raises(orm.QueryError, match="save"):
@@ -356,7 +354,7 @@ class Colour(enum.Enum):
     GREEN = "green"
 
 
-async def test_lookups_of_every_other_kind_of_field(any_database: databases.Database) -> None:
+async def test_lookups_of_every_other_field_type(any_database: databases.Database) -> None:
     things = orm.ModelRegistry(any_database)
 
     class Thing(orm.Model):
@@ -453,14 +451,14 @@ async def test_lookups_of_every_other_kind_of_field(any_database: databases.Data
         assert await keys(Thing.objects.filter(**{f"{name}__isnull": True})) == ([] if name == "id" else [3])
 
 
-async def test_numbers_and_dates_are_matched_as_text(any_world: databases.Database) -> None:
+async def test_text_lookups_of_numbers_and_dates_match_their_text(any_world: databases.Database) -> None:
     assert await keys(Player.objects.filter(rank__startswith="1")) == [1, 10, 11, 12, 13, 14]
     assert await keys(Player.objects.filter(rank__regex="^1.$")) == [10, 11, 12, 13, 14]
     assert await keys(Player.objects.filter(joined__startswith="2024-02")) == [3, 9]
     assert await keys(Player.objects.filter(rank__contains=1)) == [1, 10, 11, 12, 13, 14]
 
 
-async def test_search_looks_in_every_text_field(any_world: databases.Database) -> None:
+async def test_search_matches_every_text_field(any_world: databases.Database) -> None:
     assert await keys(Player.objects.search("ANN")) == [1, 2]
     assert await keys(Player.objects.search("a_b")) == [4]
     assert await keys(Player.objects.search("%")) == [4, 11]

@@ -18,7 +18,7 @@ from tests.sample_models.all_column_types import Thing
 pytestmark = pytest.mark.anyio
 
 
-async def test_in_expressions(things: Database) -> None:
+async def test_transform_in_expression(things: Database) -> None:
     years = (
         await Thing.objects.filter(day__isnull=False).order_by("-day__year", "id").values_list("day__year", flat=True)
     )
@@ -33,7 +33,7 @@ async def test_in_expressions(things: Database) -> None:
     assert [t.id for t in await Thing.objects.filter(n=orm.F("day__year"))] == [2]
 
 
-async def test_of_annotations(things: Database) -> None:
+async def test_transform_of_annotation(things: Database) -> None:
     query = Thing.objects.annotate(last=orm.Max("parts__day"))
     assert [t.id for t in await query.filter(last__year=2021)] == [1]
     assert await query.filter(last__isnull=False).order_by("id").values_list("last__year", flat=True) == [2021, 2024]
@@ -41,7 +41,7 @@ async def test_of_annotations(things: Database) -> None:
     assert [t.id for t in await owners] == [1]
 
 
-async def test_grouping_binds_the_path_once(things: Database) -> None:
+async def test_values_of_json_path_and_transform_groups_rows(things: Database) -> None:
     query = Thing.objects.values("data__t").annotate(c=orm.Count("id")).order_by("-c", "data__t")
     found = await query
     assert {(g["data__t"], g["c"]) for g in found} == {(None, 3), (True, 1), (False, 1)}
@@ -49,14 +49,14 @@ async def test_grouping_binds_the_path_once(things: Database) -> None:
     assert by_year == [{"day__month": 2, "c": 2}]
 
 
-async def test_across_many(things: Database) -> None:
+async def test_transform_across_to_many_relation(things: Database) -> None:
     assert [t.id for t in await Thing.objects.filter(parts__day__year=2021)] == [1]
     assert [t.id for t in await Thing.objects.exclude(parts__day__year=2021).order_by("id")] == [2, 3, 4, 5]
     assert [t.id for t in await Thing.objects.filter(parts__data__owner__name="ann")] == [1]
     assert [t.id for t in await Thing.objects.exclude(parts__data__has_key="n").order_by("id")] == [3, 4, 5]
 
 
-async def test_a_year_is_a_range(things: Database) -> None:
+async def test_year_lookup_is_a_range(things: Database) -> None:
     """An index on the column serves, because the column is compared itself."""
     sql = str(Thing.objects.filter(day__year=2023).sql)
     assert "BETWEEN" in sql and "EXTRACT" not in sql.upper()
@@ -66,14 +66,14 @@ async def test_a_year_is_a_range(things: Database) -> None:
         assert await Thing.objects.filter(day__year=year).count() == 0
 
 
-async def test_random_order(things: Database) -> None:
+async def test_order_by_question_mark_is_random(things: Database) -> None:
     orders = {tuple(await Thing.objects.order_by("?").values_list("id", flat=True)) for _ in range(40)}
     assert len(orders) > 1
     found = await Thing.objects.annotate(r=Random()).values_list("r", flat=True)
     assert len(set(found)) == 5 and all(isinstance(r, float) and 0 <= r < 1 for r in found)
 
 
-async def test_now(things: Database) -> None:
+async def test_now_is_the_database_time(things: Database) -> None:
     now = await Thing.objects.filter(id=1).annotate(now=orm.functions.Now()).values_list("now", flat=True)
     assert abs(now[0] - datetime.datetime.now(datetime.timezone.utc)) < datetime.timedelta(seconds=60)
     assert [t.id for t in await Thing.objects.filter(moment__gt=orm.functions.Now())] == [3]
@@ -81,7 +81,7 @@ async def test_now(things: Database) -> None:
     assert (await Thing.objects.get(id=4)).moment > datetime.datetime(2024, 1, 1, tzinfo=datetime.timezone.utc)
 
 
-async def test_functions_of_users(things: Database) -> None:
+async def test_custom_function_in_annotation(things: Database) -> None:
     class Twice(orm.Func[str]):
         function = "REPLACE"
 
@@ -116,7 +116,7 @@ def registered() -> Any:
 
 
 @pytest.mark.usefixtures("registered")
-async def test_registered_by_users(things: Database) -> None:
+async def test_registered_transform_and_lookup_in_names(things: Database) -> None:
     assert [t.id for t in await Thing.objects.filter(name__length__gt=5).order_by("name__length", "id")] == [2, 1]
     assert [t.id for t in await Thing.objects.filter(name__lower__contains="bca")] == [2]
     assert [t.id for t in await Thing.objects.filter(n__ne=7).order_by("id")] == [2, 3, 5]
@@ -124,7 +124,7 @@ async def test_registered_by_users(things: Database) -> None:
     assert [t.id for t in await Thing.objects.filter(name__length__ne=6, whole__name__length=6)] == [5]
 
 
-def test_transforms_that_make_no_sense() -> None:
+def test_unknown_transform_raises() -> None:
     for lookups in ({"day__hour": 1}, {"at__year": 1}, {"name__year": 1}, {"n__date": 1}, {"day__year__foo": 1}):
         with pytest.raises(orm.FieldError, match="Its lookups are"):
             Thing.objects.filter(**lookups)
@@ -140,7 +140,7 @@ def test_transforms_that_make_no_sense() -> None:
             orm.transforms.register(name, "text")
 
 
-def test_functions_that_make_no_sense() -> None:
+def test_function_with_invalid_argument_raises() -> None:
     f = orm.functions
     makers: list[Any] = [
         lambda: f.Left("name", 0),

@@ -58,7 +58,7 @@ class Watched(orm.Model):
 
 
 @pytest.mark.parametrize("time", [1, 2])
-def test_values_and_defaults(time: int) -> None:
+def test_constructor_sets_values_and_defaults(time: int) -> None:
     """The first instance of a model makes its constructor, the others use it."""
     track = Track(self=2)
     assert (track.id, track.album.pk, track.missing, track.self, track.values) == (7, 3, "no", 2, [])
@@ -72,7 +72,7 @@ def test_values_and_defaults(time: int) -> None:
 
 
 @pytest.mark.parametrize("time", [1, 2])
-def test_what_is_no_field(time: int) -> None:
+def test_constructor_with_unknown_name_raises(time: int) -> None:
     with pytest.raises(orm.FieldError, match=r"Album has no field 'nam', given as an argument. Did you mean 'name'\?"):
         Album(nam="Malibu")
     with pytest.raises(TypeError, match="positional"):
@@ -84,17 +84,17 @@ def test_what_is_no_field(time: int) -> None:
 
 
 @pytest.mark.parametrize("time", [1, 2])
-def test_a_constructor_of_ones_own(time: int) -> None:
+def test_custom_init_calls_the_constructor(time: int) -> None:
     assert Shout(name="hey").name == "HEY"
 
 
-def test_attributes_that_are_watched() -> None:
+def test_constructor_calls_custom_setattr() -> None:
     assert Watched(name="x").name == "x"
     assert Watched().name == ""
     assert Watched.seen == ["name"]
 
 
-def test_it_can_be_looked_at() -> None:
+def test_constructor_has_signature_and_names() -> None:
     Album()
     assert list(inspect.signature(Album).parameters) == ["id", "name", "pk", "_others"]
     assert Album.__init__.__qualname__ == "Album.__init__"

@@ -24,7 +24,7 @@ def inspected(database: Database, table: str) -> tuple[list[str], list[str]]:
         return names(connection)
 
 
-async def test_ordering(database: Database) -> None:
+async def test_meta_ordering_is_the_default_order(database: Database) -> None:
     models = orm.ModelRegistry(database=database)
 
     class Album(orm.Model):
@@ -53,7 +53,7 @@ async def test_ordering(database: Database) -> None:
     assert "ORDER BY" not in str(Album.objects.order_by().sql)
 
 
-def test_ordering_is_a_list_of_fields() -> None:
+def test_meta_ordering_with_invalid_value_raises() -> None:
     with pytest.raises(orm.FieldError, match=r"must be a list, such as \['name'\]"):
 
         class Note(orm.Model):
@@ -74,7 +74,7 @@ def test_ordering_is_a_list_of_fields() -> None:
         Memo.objects.filter(name="x")._query.order  # noqa: B018
 
 
-def test_an_option_that_is_not_known() -> None:
+def test_unknown_meta_option_raises() -> None:
     with pytest.raises(orm.FieldError, match=r"Note\.Meta\.db_table is not an option.*tablename"):
 
         class Note(orm.Model):
@@ -84,7 +84,7 @@ def test_an_option_that_is_not_known() -> None:
                 db_table = "notes"
 
 
-async def test_constraints_and_indexes_are_the_databases(database: Database) -> None:
+async def test_constraints_and_indexes_are_created(database: Database) -> None:
     models = orm.ModelRegistry(database=database)
 
     class Track(orm.Model):
@@ -142,7 +142,7 @@ async def test_constraints_and_indexes_are_the_databases(database: Database) -> 
         ({"indexes": [orm.Index("-nmae")]}, r"Did you mean 'name'"),
     ],
 )
-def test_constraints_that_make_no_sense(options: dict[str, object], hint: str) -> None:
+def test_invalid_constraint_raises(options: dict[str, object], hint: str) -> None:
     with pytest.raises(orm.FieldError, match=hint):
         model = type(
             "Note",
@@ -152,13 +152,13 @@ def test_constraints_that_make_no_sense(options: dict[str, object], hint: str) -
         model.table  # noqa: B018
 
 
-def test_constraints_without_fields() -> None:
+def test_constraint_without_fields_raises() -> None:
     for kind in (orm.UniqueConstraint, orm.Index):
         with pytest.raises(orm.FieldError, match="names of the fields"):
             kind()
 
 
-async def test_schema(postgresql_url: str) -> None:
+async def test_meta_schema_is_the_schema_of_the_table(postgresql_url: str) -> None:
     async with Database(postgresql_url) as database:
         models = orm.ModelRegistry(database=database)
 
@@ -200,7 +200,7 @@ async def test_schema(postgresql_url: str) -> None:
 # Abstract models.
 
 
-async def test_fields_are_inherited_from_abstract_models(database: Database) -> None:
+async def test_fields_of_abstract_models_are_inherited(database: Database) -> None:
     models = orm.ModelRegistry(database=database)
 
     class Identified(orm.Model):
@@ -258,7 +258,7 @@ async def test_fields_are_inherited_from_abstract_models(database: Database) -> 
     assert Album.DoesNotExist is not Named.DoesNotExist
 
 
-def test_meta_is_inherited_from_an_abstract_model() -> None:
+def test_meta_of_abstract_model_is_inherited() -> None:
     class Base(orm.Model):
         registry = orm.ModelRegistry()
         name = orm.Text()
@@ -286,7 +286,7 @@ def test_meta_is_inherited_from_an_abstract_model() -> None:
     assert len(Plain.table.indexes) == len(Extended.table.indexes) == 1 and not Own.table.indexes
 
 
-def test_an_abstract_model_has_no_rows() -> None:
+def test_query_of_abstract_model_raises() -> None:
     class Base(orm.Model):
         class Meta:
             abstract = True
@@ -296,7 +296,7 @@ def test_an_abstract_model_has_no_rows() -> None:
             attempt()
 
 
-def test_only_abstract_models_are_inherited_from() -> None:
+def test_inheriting_from_concrete_model_raises() -> None:
     class Note(orm.Model):
         registry = orm.ModelRegistry()
 
@@ -306,7 +306,7 @@ def test_only_abstract_models_are_inherited_from() -> None:
             pass
 
 
-def test_a_relation_is_inherited() -> None:
+def test_relation_of_abstract_model_is_inherited() -> None:
     models = orm.ModelRegistry()
 
     class Album(orm.Model):

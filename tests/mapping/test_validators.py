@@ -160,7 +160,7 @@ EACH = [
 
 
 @given(value=values)
-def test_each_field_as_typesystem(value: Any) -> None:
+def test_validator_of_each_field_agrees_with_typesystem(value: Any) -> None:
     for field, validator, schema in EACH:
         expected = outcome(schema.validate, {"v": value})
         assert outcome(validator.create, {"v": value}) == expected, field
@@ -178,7 +178,7 @@ MANY_SCHEMA = typesystem.Schema(fields={name: field.validator for name, field in
 
 
 @given(st.dictionaries(st.sampled_from([*MANY, "unknown"]), values))
-def test_many_fields_as_typesystem(given_values: dict[str, Any]) -> None:
+def test_validator_of_many_fields_agrees_with_typesystem(given_values: dict[str, Any]) -> None:
     assert outcome(MANY_VALIDATOR.create, given_values) == outcome(MANY_SCHEMA.validate, given_values)
     part = {name: MANY[name].validator for name in MANY if name in given_values}
     schema = typesystem.Schema(fields=part)
@@ -207,7 +207,7 @@ def test_many_fields_as_typesystem(given_values: dict[str, Any]) -> None:
         (fields.Integer(allow_null=True), None),
     ],
 )
-def test_plain_values_do_not_reach_typesystem(field: fields.Field[Any], value: Any) -> None:
+def test_fast_check_spares_typesystem(field: fields.Field[Any], value: Any) -> None:
     field.validator.validate = None
     validator = compile_validator(bound(v=field))
     assert validator.create({"v": value}) == {"v": value}
@@ -224,7 +224,7 @@ def messages(validate: Callable[[dict[str, Any]], Any], **given_values: Any) -> 
     return [(*message.index, message.code, message.text) for message in caught.value.messages()]
 
 
-def test_every_message_at_once() -> None:
+def test_validation_error_has_every_message() -> None:
     validator = note_validator(done=fields.Boolean(), at=fields.Date())
     assert messages(validator.create, id="x", text="long", done=None) == [
         ("at", "required", "This field is required."),
@@ -234,73 +234,73 @@ def test_every_message_at_once() -> None:
     ]
 
 
-def test_a_given_primary_key_is_honoured() -> None:
+def test_given_primary_key_is_used() -> None:
     validator = note_validator()
     assert validator.create({"id": "7", "text": "a"}) == {"id": 7, "text": "a"}
     assert validator.create({"id": None, "text": "a"}) == {"text": "a"}
     assert validator.create({"text": "a"}) == {"text": "a"}
 
 
-def test_a_primary_key_with_a_default_is_filled_in() -> None:
+def test_missing_primary_key_gets_its_default() -> None:
     validator = compile_validator(bound(id=fields.UUID(primary_key=True, default=uuid.uuid4)))
     assert isinstance(validator.create({})["id"], uuid.UUID)
     assert isinstance(validator.create({"id": None})["id"], uuid.UUID)
 
 
-def test_a_natural_primary_key_is_required() -> None:
+def test_missing_primary_key_without_default_raises() -> None:
     validator = compile_validator(bound(code=fields.String(primary_key=True, max_length=5)))
     assert messages(validator.create) == [("code", "required", "This field is required.")]
 
 
-def test_the_database_fills_in_server_defaults() -> None:
+def test_missing_value_with_server_default_is_left_out() -> None:
     validator = note_validator(rank=fields.Integer(server_default="3", allow_null=True))
     assert validator.create({"text": "a"}) == {"text": "a"}
 
 
-def test_an_update_adds_nothing() -> None:
+def test_update_adds_no_values() -> None:
     validator = note_validator(rank=fields.Integer(default=3))
     assert validator.update({"text": " a "}) == {"text": "a"}
 
 
-def test_defaults_are_never_shared() -> None:
+def test_mutable_default_is_new_for_each_row() -> None:
     validator = note_validator(data=fields.JSON(default={"tags": []}))
     first = validator.create({"text": "a"})["data"]
     first["tags"].append(1)
     assert validator.create({"text": "a"})["data"] == {"tags": []}
 
 
-def test_choices() -> None:
+def test_value_that_is_not_a_choice_raises() -> None:
     validator = note_validator(size=fields.Integer(choices=[(1, "small"), (2, "large")]))
     assert validator.create({"text": "a", "size": "2"})["size"] == 2
     assert messages(validator.update, size=3) == [("size", "choice", "Not a valid choice.")]
     assert messages(validator.update, size="") == [("size", "required", "This field is required.")]
 
 
-def test_choices_of_an_enum_are_stored_as_values() -> None:
+def test_choices_from_enum_store_its_values() -> None:
     validator = note_validator(colour=fields.String(max_length=9, choices=Colour))
     colour = validator.update({"colour": Colour.RED})["colour"]
     assert (type(colour), colour) == (str, "red")
 
 
 @pytest.mark.parametrize("value", [Level.HIGH, 2, "2", "HIGH"])
-def test_an_enum_takes_member_value_and_name(value: Any) -> None:
+def test_enum_accepts_member_value_and_name(value: Any) -> None:
     assert fields.Enum(Level).validator.validate(value) is Level.HIGH
 
 
-def test_datetimes_say_what_is_wrong_with_their_timezone() -> None:
+def test_datetime_with_wrong_timezone_raises_with_reason() -> None:
     validator = note_validator(at=fields.DateTime(timezone=True), seen=fields.DateTime())
     [naive, aware] = messages(validator.update, at=datetime.datetime(2024, 1, 1), seen=datetime.datetime.now(UTC))
     assert naive[:2] == ("at", "naive") and "datetime.now(timezone.utc)" in naive[2]
     assert aware[:2] == ("seen", "aware") and "timezone=True" in aware[2]
 
 
-def test_a_date_of_a_datetime() -> None:
+def test_date_from_datetime() -> None:
     assert note_validator(day=fields.Date()).update({"day": datetime.datetime(2024, 2, 29, 23)}) == {
         "day": datetime.date(2024, 2, 29)
     }
 
 
-def test_decimals_are_refused_not_rounded() -> None:
+def test_decimal_with_too_many_digits_raises() -> None:
     validator = note_validator(price=fields.Decimal(max_digits=4, decimal_places=2))
     assert validator.update({"price": 0.1}) == {"price": decimal.Decimal("0.1")}
     assert validator.update({"price": "12.340"}) == {"price": decimal.Decimal("12.340")}
@@ -308,7 +308,7 @@ def test_decimals_are_refused_not_rounded() -> None:
     assert messages(validator.update, price=100)[0][1] == "max_digits"
 
 
-def test_json_messages_have_the_path() -> None:
+def test_json_error_has_the_path() -> None:
     found = messages(note_validator(data=fields.JSON()).update, data={"a": [1, {2}], "b": {1: 2}, "c": math.nan})
     assert found == [
         ("data", "a", 1, "type", "Must be a JSON value."),
@@ -318,7 +318,7 @@ def test_json_messages_have_the_path() -> None:
 
 
 @pytest.mark.parametrize("choices", [["a", 1], [["a"], {"b": 1}]])
-def test_choices_of_json(choices: list[Any]) -> None:
+def test_json_with_choices(choices: list[Any]) -> None:
     validator = note_validator(data=fields.JSON(choices=[(choice, "label") for choice in choices]))
     for choice in choices:
         assert validator.update({"data": choice}) == {"data": choice}
@@ -326,7 +326,7 @@ def test_choices_of_json(choices: list[Any]) -> None:
 
 
 @given(st.timedeltas())
-def test_durations_as_text(duration: datetime.timedelta) -> None:
+def test_duration_text_round_trips(duration: datetime.timedelta) -> None:
     validator = fields.Duration().validator
     assert validator.validate(validator.serialize(duration)) == duration
     assert validator.validate(str(duration)) == duration
@@ -344,10 +344,10 @@ def test_durations_as_text(duration: datetime.timedelta) -> None:
         ("3 4:00:00,5", 273600.5),
     ],
 )
-def test_durations_in_their_formats(text: str, seconds: float) -> None:
+def test_parse_duration_reads_each_format(text: str, seconds: float) -> None:
     assert fields.Duration().validator.validate(text) == datetime.timedelta(seconds=seconds)
 
 
 @pytest.mark.parametrize("text", ["", "P", "PT", "P1DT", "1:2:3:4", "a", "P9999999999D"])
-def test_text_that_is_no_duration(text: str) -> None:
+def test_parse_duration_with_other_text_raises(text: str) -> None:
     assert messages(note_validator(took=fields.Duration()).update, took=text)[0][1] == "format"

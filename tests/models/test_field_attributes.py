@@ -43,7 +43,7 @@ class Track(orm.Model):
     position = orm.Integer(default=1)
 
 
-def test_on_the_class_a_field_is_an_expression() -> None:
+def test_field_on_class_is_an_expression() -> None:
     for expression in (Track.title, Track.album_id, getattr(Track, "position")):  # noqa: B009 # type: ignore[attr-defined]
         assert isinstance(expression, FieldExpression)
     assert hasattr(Track, "title") and not hasattr(Track, "length")
@@ -54,7 +54,7 @@ def test_on_the_class_a_field_is_an_expression() -> None:
         orm.Model.title  # type: ignore[attr-defined] # noqa: B018
 
 
-def test_on_an_instance_it_is_its_value() -> None:
+def test_field_on_instance_is_its_value() -> None:
     track = Track(title="The Bird", album=3)
     assert (track.title, track.position, track.album_id) == ("The Bird", 1, 3)  # type: ignore[attr-defined]
     del track.title
@@ -65,12 +65,12 @@ def test_on_an_instance_it_is_its_value() -> None:
         track.length  # type: ignore[attr-defined] # noqa: B018
 
 
-def test_an_attribute_error_of_a_property_stays_what_it_is() -> None:
+def test_attribute_error_in_property_is_not_replaced() -> None:
     with pytest.raises(AttributeError, match="it is on no shelf"):
         Album(name="Malibu").shelf  # noqa: B018
 
 
-def test_a_field_hides_what_a_base_class_has_of_its_name() -> None:
+def test_field_overrides_attribute_of_base_class() -> None:
     assert isinstance(Album.label, FieldExpression)
     assert repr(Album(name="Malibu", label="Steel Wool")) == "<Steel Wool>"
     sparse = Album.__new__(Album)
@@ -79,7 +79,7 @@ def test_a_field_hides_what_a_base_class_has_of_its_name() -> None:
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 keeps the names for all instances otherwise")
-async def test_instances_share_the_names_of_their_attributes(database: Database) -> None:
+async def test_instances_share_attribute_keys(database: Database) -> None:
     """A dict of its own, which CPython gives an instance by itself, takes twice the time and the memory."""
     models.database = database
     await models.create_all()

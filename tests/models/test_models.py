@@ -52,7 +52,7 @@ def registry() -> orm.ModelRegistry:
 # Declaring.
 
 
-async def test_three_spellings_declare_the_same_table(any_database: databases.Database) -> None:
+async def test_each_spelling_of_a_model_declares_the_same_table(any_database: databases.Database) -> None:
     native_models = orm.ModelRegistry(database=any_database)
     fields_models = orm.ModelRegistry(database=any_database)
     metadata = sqlalchemy.MetaData()
@@ -102,7 +102,7 @@ async def test_three_spellings_declare_the_same_table(any_database: databases.Da
     assert await native.objects.count() == await second.objects.count() == await first.objects.count() == 3
 
 
-def test_the_api_of_a_model() -> None:
+def test_model_class_exposes_fields_table_schema_and_objects() -> None:
     assert isinstance(Album.fields["name"], orm.String)
     assert Album.columns.name is Album.table.c.name
     assert isinstance(Album.schema, typesystem.Schema) and Album.objects.schema is Album.schema
@@ -111,7 +111,7 @@ def test_the_api_of_a_model() -> None:
     assert models.models["Album"] is Album and models.metadata.tables["album"] is Album.table
 
 
-def test_a_primary_key_is_made_where_none_is_declared() -> None:
+def test_model_without_primary_key_gets_id() -> None:
     models = registry()
 
     class Note(orm.Model):
@@ -123,7 +123,7 @@ def test_a_primary_key_is_made_where_none_is_declared() -> None:
     assert list(models.metadata.tables) == ["note"]
 
 
-async def test_the_made_primary_key_counts_up_everywhere(any_database: databases.Database) -> None:
+async def test_generated_primary_key_increments(any_database: databases.Database) -> None:
     models = orm.ModelRegistry(database=any_database)
 
     class Note(orm.Model):
@@ -138,7 +138,7 @@ async def test_the_made_primary_key_counts_up_everywhere(any_database: databases
     await Note.objects.filter(id__gt=5).delete()
 
 
-def test_a_key_with_a_default_is_not_generated() -> None:
+def test_primary_key_with_default_is_not_generated() -> None:
     class Note(orm.Model):
         registry = registry()
         id = orm.UUID(primary_key=True, default=uuid.uuid4)
@@ -155,7 +155,7 @@ def test_a_key_with_a_default_is_not_generated() -> None:
         *("two__parts", "_private", "not a name", "1st", "class", ""),
     ],
 )
-def test_a_name_that_cannot_be_a_fields(name: str) -> None:
+def test_field_with_unusable_name_raises(name: str) -> None:
     with pytest.raises(orm.FieldError) as caught:
         type("Note", (orm.Model,), {"registry": registry(), "fields": {name: orm.Integer()}})
     message = str(caught.value)
@@ -165,12 +165,12 @@ def test_a_name_that_cannot_be_a_fields(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["objects", "pk", "save", "schema", "load"])
-def test_a_shadowing_attribute_is_refused_too(name: str) -> None:
+def test_field_that_shadows_an_attribute_of_models_raises(name: str) -> None:
     with pytest.raises(orm.FieldError, match=name):
         type("Note", (orm.Model,), {"registry": registry(), name: orm.Integer()})
 
 
-def test_two_fields_of_one_column() -> None:
+def test_two_fields_of_one_column_raise() -> None:
     with pytest.raises(orm.FieldError, match=r"'title' and 'name' both use the column 'title'.*column="):
 
         class Note(orm.Model):
@@ -179,7 +179,7 @@ def test_two_fields_of_one_column() -> None:
             name = orm.Text(column="title")
 
 
-def test_a_field_with_the_name_of_a_raw_key() -> None:
+def test_field_with_name_of_a_raw_key_raises() -> None:
     with pytest.raises(orm.FieldError, match="album_id"):
 
         class Song(orm.Model):
@@ -188,14 +188,14 @@ def test_a_field_with_the_name_of_a_raw_key() -> None:
             album_id = orm.Integer()
 
 
-def test_a_model_without_a_registry() -> None:
+def test_model_without_registry_raises() -> None:
     with pytest.raises(orm.FieldError, match=r"registry = models"):
 
         class Note(orm.Model):
             text = orm.Text()
 
 
-def test_a_registry_of_another_type() -> None:
+def test_registry_of_wrong_type_raises() -> None:
     with pytest.raises(orm.FieldError, match=r"orm\.ModelRegistry"):
 
         class Note(orm.Model):
@@ -203,7 +203,7 @@ def test_a_registry_of_another_type() -> None:
             text = orm.Text()
 
 
-def test_a_registry_without_a_database() -> None:
+def test_query_without_database_raises() -> None:
     class Note(orm.Model):
         registry = registry()
         text = orm.Text()
@@ -212,7 +212,7 @@ def test_a_registry_without_a_database() -> None:
         _ = Note.objects.database
 
 
-def test_two_models_of_one_table() -> None:
+def test_two_models_of_one_table_raise() -> None:
     models = registry()
 
     class Note(orm.Model):
@@ -235,7 +235,7 @@ def test_two_models_of_one_table() -> None:
     assert models.models == {"Note": Note, "Page": Page}
 
 
-def test_a_model_declared_again_takes_its_predecessors_place() -> None:
+def test_model_declared_again_replaces_the_previous_one() -> None:
     models = registry()
     for length in (10, 20):
 
@@ -248,7 +248,7 @@ def test_a_model_declared_again_takes_its_predecessors_place() -> None:
     assert Note.columns.text.type.length == 20
 
 
-def test_an_unknown_argument_names_the_choices() -> None:
+def test_unknown_argument_raises_with_choices() -> None:
     with pytest.raises(orm.FieldError, match=r"Did you mean 'title'\? Choices are: album, album_id, id, pk, title"):
         Track(titel="x")
 
@@ -267,7 +267,7 @@ class Shared(orm.Model):
     null = orm.String(max_length=5, allow_null=True)
 
 
-async def test_mutable_defaults_are_never_shared(tables: None) -> None:
+async def test_mutable_default_is_new_for_each_instance(tables: None) -> None:
     one, other = Shared(), await Shared.objects.create()
     one.tags.append(1)
     one.options["nested"]["list"].append(1)
@@ -279,7 +279,7 @@ async def test_mutable_defaults_are_never_shared(tables: None) -> None:
     assert Shared().made <= datetime.datetime.now()
 
 
-async def test_defaults_of_the_database_are_read_after_create(any_database: databases.Database) -> None:
+async def test_create_reads_server_defaults(any_database: databases.Database) -> None:
     models = orm.ModelRegistry(database=any_database)
 
     class Level(enum.Enum):
@@ -333,7 +333,7 @@ async def test_auto_now_and_auto_now_add(database: Database) -> None:
 # Options of fields.
 
 
-async def test_choices_null_blank_and_column(database: Database) -> None:
+async def test_choices_null_blank_and_column_options(database: Database) -> None:
     models = orm.ModelRegistry(database=database)
 
     class Size(enum.Enum):
@@ -367,7 +367,7 @@ async def test_choices_null_blank_and_column(database: Database) -> None:
 # Identity.
 
 
-def test_str_and_repr() -> None:
+def test_str_and_repr_of_instance() -> None:
     assert str(Album(id=1)) == "Album(id=1)"
     assert repr(Album(id=1)) == "<Album: Album(id=1)>"
     assert str(Album()) == "Album(id=None)"
@@ -375,7 +375,7 @@ def test_str_and_repr() -> None:
     assert repr(Album.name) and "Album" in repr(Album.objects)
 
 
-def test_equality_and_hash() -> None:
+def test_equality_and_hash_of_instances() -> None:
     assert Album(id=1) == Album(id=1, name="x")
     assert Album(id=1) != Album(id=2) and Album(id=1) != Track(id=1) and Album(id=1) != 1
     assert Album() != Album()
@@ -386,7 +386,7 @@ def test_equality_and_hash() -> None:
         hash(Album())
 
 
-def test_pk() -> None:
+def test_pk_is_the_primary_key() -> None:
     album = Album(pk=3)
     assert album.pk == album.id == 3
     album.pk = 4
@@ -395,7 +395,7 @@ def test_pk() -> None:
     assert album.pk == 5
 
 
-def test_a_value_that_is_not_there() -> None:
+def test_missing_value_raises() -> None:
     with pytest.raises(AttributeError, match="no value yet"):
         _ = Album(id=1).name
     sparse = Track(id=1, album=5).album
@@ -406,7 +406,7 @@ def test_a_value_that_is_not_there() -> None:
         _ = Album(id=1).nothing  # type: ignore[attr-defined]
 
 
-def test_errors_of_its_own() -> None:
+def test_each_model_has_its_own_errors() -> None:
     assert issubclass(Album.DoesNotExist, orm.NoMatch) and issubclass(
         Album.MultipleObjectsReturned, orm.MultipleMatches
     )
@@ -416,7 +416,7 @@ def test_errors_of_its_own() -> None:
     assert isinstance(pickle.loads(pickle.dumps(Album.DoesNotExist("gone"))), Album.DoesNotExist)
 
 
-async def test_get_raises_them(tables: None) -> None:
+async def test_get_raises_errors_of_the_model(tables: None) -> None:
     with pytest.raises(Album.DoesNotExist, match="No Album matches name"):
         await Album.objects.get(name="x")
     await Album.objects.bulk_create([{"name": "x"}, {"name": "x"}])
@@ -424,7 +424,7 @@ async def test_get_raises_them(tables: None) -> None:
         await Album.objects.get(name="x")
 
 
-async def test_pickles_and_copies(tables: None) -> None:
+async def test_instances_are_pickled_and_copied(tables: None) -> None:
     album = await Album.objects.create(name="Malibu")
     await Track.objects.create(album=album, title="The Bird")
     sparse = await Track.objects.get()
@@ -471,7 +471,7 @@ class Seat(orm.Model):
     taken = orm.Boolean(default=False)
 
 
-async def test_a_composite_key(tables: None) -> None:
+async def test_composite_key_is_read_and_written(tables: None) -> None:
     seats = await Seat.objects.bulk_create([{"row": row, "letter": letter} for row in (1, 2) for letter in "AB"])
     assert [seat.pk for seat in seats] == [(1, "A"), (1, "B"), (2, "A"), (2, "B")]
     seat = await Seat.objects.get(pk=(1, "B"))
@@ -502,7 +502,7 @@ async def test_a_composite_key(tables: None) -> None:
         await Seat.objects.create(row=1, letter="A")
 
 
-def test_a_composite_key_takes_a_tuple() -> None:
+def test_composite_key_that_is_not_a_tuple_raises() -> None:
     for wrong in (1, "1A", (1,), (1, "A", 2)):
         with pytest.raises(orm.FieldError, match=r"\(row, letter\)"):
             Seat.objects.filter(pk=wrong)
@@ -510,7 +510,7 @@ def test_a_composite_key_takes_a_tuple() -> None:
         Seat(pk=1)
 
 
-def test_a_composite_key_is_validated_in_each_part() -> None:
+def test_composite_key_validates_each_part() -> None:
     with pytest.raises(orm.ValidationError) as caught:
         Seat._meta.validator.create({"letter": "too long"})
     assert set(dict(caught.value)) == {"row", "letter"}
@@ -519,7 +519,7 @@ def test_a_composite_key_is_validated_in_each_part() -> None:
 # Raw SQL.
 
 
-async def test_raw_sql_gives_instances(tables: None) -> None:
+async def test_raw_sql_returns_instances(tables: None) -> None:
     album = await Album.objects.create(name="100% :Malibu")
     track = await Track.objects.create(album=album, title="The Bird")
     found = await Track.raw("SELECT * FROM track WHERE title LIKE :title", {"title": "%ird"})
@@ -536,7 +536,7 @@ async def test_raw_sql_gives_instances(tables: None) -> None:
     assert await Track.raw("SELECT id FROM track WHERE title = :t", {"t": None}) == []
 
 
-async def test_raw_sql_says_what_is_wrong(tables: None) -> None:
+async def test_invalid_raw_sql_raises(tables: None) -> None:
     with pytest.raises(orm.QueryError, match=r"placeholders a, the values given are b"):
         await Album.raw("SELECT * FROM album WHERE id = :a", {"b": 1})
     with pytest.raises(orm.QueryError, match=r"placeholders a, the values given are none"):
@@ -557,7 +557,7 @@ def _is_mysql() -> bool:
 # Forms.
 
 
-async def test_the_schema_makes_a_form() -> None:
+async def test_schema_renders_as_form() -> None:
     forms = typesystem.Jinja2Forms(package="typesystem")
     form = forms.create_form(Track.schema, values={"title": 'The "Bird"'})
     html = str(form)
@@ -569,5 +569,5 @@ async def test_the_schema_makes_a_form() -> None:
 
 
 @pytest.mark.parametrize("kind", [Shared, Seat, Album, Track])
-def test_every_schema_renders(kind: Any) -> None:
+def test_schema_of_every_field_renders_as_form(kind: Any) -> None:
     assert str(typesystem.Jinja2Forms(package="typesystem").create_form(kind.schema))
