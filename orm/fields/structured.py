@@ -63,8 +63,6 @@ class JSON(Field[Any]):
 class JSONKey(JSON):
     """The value under a key of a JSON document."""
 
-    is_pageable = True
-
 
 class Binary(Field[T]):
     """Bytes, of any length, or at most `max_length`."""

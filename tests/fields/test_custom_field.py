@@ -368,10 +368,10 @@ async def test_fields_stored_as_integer_binary_and_json_read_back(database: Data
     await models.create_all()
     accounts = [(5, b"\x00a", ["x", "y"]), (-7, None, ["y"]), (40, b"b", [])]
     await Account.objects.bulk_create([{"balance": n, "key": key, "tags": tags} for n, key, tags in accounts])
-    found = await Account.objects.order_by("balance")
-    assert [(type(row.balance), row.balance) for row in found] == [(Cents, -7), (Cents, 5), (Cents, 40)]
-    assert [row.key for row in found] == [None, Key(b"\x00a"), Key(b"b")]
-    assert [row.tags for row in found] == [Tags("y"), Tags("xy"), Tags()]
+    accounts_read = await Account.objects.order_by("balance")
+    assert [(type(row.balance), row.balance) for row in accounts_read] == [(Cents, -7), (Cents, 5), (Cents, 40)]
+    assert [row.key for row in accounts_read] == [None, Key(b"\x00a"), Key(b"b")]
+    assert [row.tags for row in accounts_read] == [Tags("y"), Tags("xy"), Tags()]
     assert await Account.objects.filter(balance__gt=4, key__in=[Key(b"b"), b"c"]).count() == 1
     assert await Account.objects.filter(balance=orm.F("id") * 1 + orm.F("balance") - orm.F("id")).count() == 3
     totals = await Account.objects.aggregate(sum=orm.Sum("balance"), least=orm.Min("balance"))

@@ -1,4 +1,4 @@
-"""Declaring fields, their columns, and how a filter's value becomes a field's."""
+"""Declarations of fields, their columns, and the conversion of lookup values."""
 
 import copy
 import datetime
@@ -38,7 +38,7 @@ class Level(enum.IntEnum):
 
 
 class Note:
-    """Stands for a model."""
+    """A stand-in for a model."""
 
 
 def bound(field: fields.Field[Any]) -> fields.Field[Any]:
@@ -265,8 +265,8 @@ def columns() -> Iterator[sqlalchemy.Column[Any]]:
 def test_column_types_are_compiled_for_each_database(database: Any) -> None:
     table = sqlalchemy.Table("note", sqlalchemy.MetaData(), *columns())
     lines = str(CreateTable(table).compile(dialect=database.dialect())).strip().splitlines()[1:-2]
-    found = [line.strip().rstrip(",").split(" ", 1)[1].split(" NOT NULL")[0] for line in lines]
-    assert [ddl.replace(", ", ",").replace(" ", "_") for ddl in found] == EXPECTED[database].split()
+    column_types_sql = [line.strip().rstrip(",").split(" ", 1)[1].split(" NOT NULL")[0] for line in lines]
+    assert [ddl.replace(", ", ",").replace(" ", "_") for ddl in column_types_sql] == EXPECTED[database].split()
 
 
 PARAMETERS = "BIGINT SMALLINT INTEGER BIGINT FLOAT NUMERIC BOOLEAN VARCHAR VARCHAR DATE TIME TIMESTAMP TIMESTAMP " + (

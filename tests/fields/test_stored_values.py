@@ -1,4 +1,4 @@
-"""What is written is what is read back, found again and ordered, on every database; what cannot be kept is refused."""
+"""Values of every field type read back equal, are found and sorted on every database; unstorable values raise."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def same(value: Any) -> Any:
 
 
 def quantized(places: int) -> Callable[[decimal.Decimal], decimal.Decimal]:
-    """A decimal with the digits that its column shows."""
+    """A decimal with the digits that its column returns."""
     exponent = decimal.Decimal(1).scaleb(-places)
     return lambda value: value.quantize(exponent, context=decimal.Context(prec=100))
 
@@ -217,16 +217,16 @@ Row = type[orm.Model]
 
 
 def examples(strategy: st.SearchStrategy[Any], count: int) -> list[Any]:
-    """Values that hypothesis makes up, gathered so that one statement can write them all."""
-    found: list[Any] = []
+    """Values that hypothesis generates, in a list, so that one statement can write them."""
+    collected: list[Any] = []
 
     @settings(max_examples=count, database=None)
     @given(strategy)
     def gather(value: Any) -> None:
-        found.append(value)
+        collected.append(value)
 
     gather()
-    return found
+    return collected
 
 
 @pytest.fixture(params=CASES)
@@ -235,7 +235,7 @@ def case(request: pytest.FixtureRequest) -> Case:
 
 
 async def table(database: databases.Database, case: Case) -> Row:
-    """A table of the case: its field once as it is, once with NULLs."""
+    """Create a table with two fields of the case, the second with NULLs."""
     kind = "postgresql" if database.url.dialect.startswith("postgres") else database.url.dialect
     if kind not in case.kinds:
         pytest.skip("PostgreSQL's alone")
@@ -266,34 +266,34 @@ def kind_of(model: Row) -> str:
     return "postgresql" if dialect.startswith("postgres") else dialect
 
 
-def assert_same(found: Any, expected: Any) -> None:
-    """Equal, type and all, within lists and dicts too; a decimal with its digits."""
-    assert type(found) is type(expected), (found, expected)
+def assert_same(actual: Any, expected: Any) -> None:
+    """Assert that values and their types are equal, also in lists and dicts; decimals with all digits."""
+    assert type(actual) is type(expected), (actual, expected)
     if isinstance(expected, dict):
-        assert found.keys() == expected.keys()
+        assert actual.keys() == expected.keys()
         for key in expected:
-            assert_same(found[key], expected[key])
+            assert_same(actual[key], expected[key])
     elif isinstance(expected, list):
-        assert len(found) == len(expected)
-        for one, other in zip(found, expected, strict=True):
+        assert len(actual) == len(expected)
+        for one, other in zip(actual, expected, strict=True):
             assert_same(one, other)
     elif isinstance(expected, decimal.Decimal):
-        assert str(found) == str(expected)
+        assert str(actual) == str(expected)
     else:
-        assert found == expected
+        assert actual == expected
     if isinstance(expected, (datetime.datetime, datetime.time)):
-        assert found.tzinfo == expected.tzinfo
-        assert found.microsecond == expected.microsecond
+        assert actual.tzinfo == expected.tzinfo
+        assert actual.microsecond == expected.microsecond
 
 
 async def test_written_values_read_back_equal(kept_anywhere: Row, case: Case) -> None:
     model = kept_anywhere
     values = case.strategy(kind_of(model))
     rows = examples(st.tuples(values, st.none() | values), 60)
-    made = await model.objects.bulk_create([{"value": value, "perhaps": perhaps} for value, perhaps in rows])
-    found = await model.objects.order_by("id")
-    assert [row.id for row in found] == [row.id for row in made]
-    for row, new, (value, perhaps) in zip(found, made, rows, strict=True):
+    created = await model.objects.bulk_create([{"value": value, "perhaps": perhaps} for value, perhaps in rows])
+    rows_read = await model.objects.order_by("id")
+    assert [row.id for row in rows_read] == [row.id for row in created]
+    for row, new, (value, perhaps) in zip(rows_read, created, rows, strict=True):
         assert_same(row.value, case.read(value))
         assert_same(row.perhaps, None if perhaps is None else case.read(perhaps))
         assert new.value == row.value and new.perhaps == row.perhaps
@@ -306,9 +306,9 @@ async def test_create_save_and_update_write_the_value(kept: Row, case: Case) -> 
         assert_same((await kept.objects.get(pk=row.pk)).value, case.read(first))
         row.value = row.perhaps = second
         await row.save()
-        found = await kept.objects.get(pk=row.pk)
-        assert_same(found.value, case.read(second))
-        assert_same(found.perhaps, case.read(second))
+        stored_row = await kept.objects.get(pk=row.pk)
+        assert_same(stored_row.value, case.read(second))
+        assert_same(stored_row.perhaps, case.read(second))
         await row.update(value=third, perhaps=None)
         assert_same((await kept.objects.get(pk=row.pk)).value, case.read(third))
         assert await kept.objects.filter(pk=row.pk).update(perhaps=third) == 1
@@ -319,8 +319,8 @@ async def test_create_save_and_update_write_the_value(kept: Row, case: Case) -> 
 @pytest.mark.parametrize("case", [name for name, case in CASES.items() if case.comparable], indirect=True)
 async def test_filter_by_written_value_finds_its_rows(kept: Row, case: Case) -> None:
     written = examples(case.strategy(kind_of(kept)), 20)
-    made = await kept.objects.bulk_create([{"value": value} for value in written])
-    keys = [row.pk for row in made]
+    created = await kept.objects.bulk_create([{"value": value} for value in written])
+    keys = [row.pk for row in created]
     stored = [case.read(value) for value in written]
     for value in stored:
         expected = [key for key, other in zip(keys, stored, strict=True) if other == value]
@@ -354,7 +354,7 @@ async def test_order_by_sorts_as_python_does(kept: Row, case: Case) -> None:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A value that these databases cannot keep."""
+    """A value that these databases cannot store."""
 
     declare: Callable[[], orm.Field[Any]]
     value: Any
@@ -440,7 +440,7 @@ FINE: dict[type, Any] = {
 
 
 def fine(field: orm.Field[Any]) -> Any:
-    """A value that the field takes."""
+    """A value that the field accepts."""
     if isinstance(field, orm.DateTime):
         return datetime.datetime(2024, 1, 1, tzinfo=UTC if field.timezone else None)
     return FINE[type(field)]

@@ -1,4 +1,4 @@
-"""Paths into JSON: hostile keys, every kind of value, and the same answers as Python's on random documents."""
+"""JSON paths: hostile keys, every type of value, and the same results as in Python on random documents."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ KEYS = [
 
 
 async def test_json_path_with_hostile_keys_finds_the_row(things: Database) -> None:
-    """Each key leads to its own value, and to nothing else."""
+    """Each key finds its own value and no other."""
     await Thing.objects.filter(id=4).update(data={key: {key: position} for position, key in enumerate(KEYS)})
     for position, key in enumerate(KEYS):
         query = Thing.objects.filter(id=4)
@@ -96,8 +96,8 @@ async def test_json_lookups_of_each_type_of_value(things: Database) -> None:
             assert await query.exclude(data__v=other).count() == (not equal), (value, other)
             assert await query.filter(data__v__in=[other, "nothing"]).count() == equal, (value, other)
             assert await query.filter(data__w__0=other).count() == equal, (value, other)
-        found = await query.values_list("data__v", "data__w__0")
-        assert (found == [(value, value)] and type(found[0][0]) is type(value)) or value == 1e20
+        rows = await query.values_list("data__v", "data__w__0")
+        assert (rows == [(value, value)] and type(rows[0][0]) is type(value)) or value == 1e20
 
 
 async def test_json_null_and_missing_key_differ(things: Database) -> None:
@@ -143,7 +143,7 @@ MISSING = object()
 
 
 def at(document: Any, path: list[str]) -> Any:
-    """What a document has at a path."""
+    """The value of a document at a path."""
     for key in path:
         if isinstance(document, dict) and key in document:
             document = document[key]
@@ -155,7 +155,7 @@ def at(document: Any, path: list[str]) -> Any:
 
 
 def equal(left: Any, right: Any) -> bool:
-    """Whether two JSON values are: 1 is 1.0, and no boolean is a number."""
+    """Whether two JSON values are equal: 1 equals 1.0, but a boolean equals no number."""
     if isinstance(left, dict) and isinstance(right, dict):
         return left.keys() == right.keys() and all(equal(left[key], right[key]) for key in left)
     if isinstance(left, list) and isinstance(right, list):
@@ -168,14 +168,14 @@ def is_number(value: Any) -> bool:
 
 
 def more(left: Any, right: Any) -> bool:
-    """Whether two values have an order, and this one."""
+    """Whether two values have an order and compare like this."""
     if is_number(left) and is_number(right):
         return bool(left > right)
     return isinstance(left, str) and isinstance(right, str) and left.encode() > right.encode()
 
 
 async def test_json_lookups_on_random_documents_match_python(database: Database) -> None:
-    """What filter() and exclude() find is what Python finds, on every database."""
+    """filter() and exclude() find the rows that Python finds, on every database."""
     models.database = database
     await models.create_all()
     choice = random.Random(20241027)
@@ -189,8 +189,8 @@ async def test_json_lookups_on_random_documents_match_python(database: Database)
         name = "__".join(["data", *path])
         expected = {key for key, d in keys.items() if (v := at(d, path)) is not MISSING and equal(v, value)}
         missing = {key for key, d in keys.items() if at(d, path) is MISSING}
-        found = {t.id for t in await Thing.objects.filter(**{name: value})}
-        assert found == expected, (path, value)
+        matching_keys = {t.id for t in await Thing.objects.filter(**{name: value})}
+        assert matching_keys == expected, (path, value)
         left = {t.id for t in await Thing.objects.exclude(**{name: value})}
         assert left == keys.keys() - expected - missing, (path, value)
         assert {t.id for t in await Thing.objects.filter(**{f"{name}__isnull": True})} == missing
@@ -201,8 +201,8 @@ async def test_json_lookups_on_random_documents_match_python(database: Database)
             assert left == keys.keys() - above - missing, (path, value)
         shown = await Thing.objects.order_by("id").values_list("id", name)
         for key, got in shown:
-            there = at(keys[key], path)
-            assert equal(got, None if there is MISSING else there), (path, got, there)
+            expected_value = at(keys[key], path)
+            assert equal(got, None if expected_value is MISSING else expected_value), (path, got, expected_value)
 
 
 def test_json_lookup_with_invalid_value_raises() -> None:

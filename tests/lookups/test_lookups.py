@@ -1,4 +1,4 @@
-"""Every lookup, over every kind of path, against what Python says of the same rows."""
+"""Every lookup, over every kind of path, compared with Python on the same rows."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ ORDER_LOOKUPS: dict[str, Callable[[Any, Any], bool]] = {
 
 def matching(path: str, test: Callable[..., bool], *others: Any) -> list[int]:
     """The keys of the players whose value at `path` passes the test, with the others given; NULL never does."""
-    found = [(row["id"], value_at(row, path)) for row in PLAYERS]
-    return [key for key, value in found if value is not None and test(value, *others)]
+    values = [(row["id"], value_at(row, path)) for row in PLAYERS]
+    return [key for key, value in values if value is not None and test(value, *others)]
 
 
 async def keys(query: Any) -> list[int]:
-    """The keys that a query finds, in order."""
-    found: list[int] = await query.order_by("id").values_list("id", flat=True)
-    return found
+    """The keys of a query's rows, in order."""
+    result: list[int] = await query.order_by("id").values_list("id", flat=True)
+    return result
 
 
 def everyone_but(some: list[int]) -> list[int]:
@@ -268,7 +268,7 @@ async def test_in_with_queryset_of_same_model(any_world: databases.Database) -> 
 
 
 async def test_exclude_in_queryset_with_nulls_is_not_in_of_sql(any_world: databases.Database) -> None:
-    """``NOT IN (…, NULL)`` is never true of a value; Django leaves it so: see test_querysets_against_django.py."""
+    """``NOT IN (…, NULL)`` is never true, as in Django: see test_querysets_against_django.py."""
     scores = Player.objects.filter(rank__in=[1, 2]).values_list("score", flat=True)  # 10 and NULL
     assert await keys(Player.objects.filter(score__in=scores)) == [1, 8, 14]
     assert await keys(Player.objects.exclude(score__in=scores)) == [2, 7]
@@ -298,17 +298,17 @@ def found_by(value: str, pattern: str, flags: int = 0) -> bool:
 async def test_regex_is_case_sensitive_and_iregex_is_not(any_world: databases.Database) -> None:
     for path in ("name", "nick", "team__org__name"):
         for pattern in ("^A", "n+", "[0-9]{3}", "^$", "^(ann|Bob)$", "r.d"):
-            found = matching(path, found_by, pattern)
-            assert await keys(Player.objects.filter(**{f"{path}__regex": pattern})) == found, pattern
-            assert await keys(Player.objects.exclude(**{f"{path}__regex": pattern})) == everyone_but(found), pattern
-            found = matching(path, found_by, pattern, re.IGNORECASE)
-            assert await keys(Player.objects.filter(**{f"{path}__iregex": pattern})) == found, pattern
+            expected = matching(path, found_by, pattern)
+            assert await keys(Player.objects.filter(**{f"{path}__regex": pattern})) == expected, pattern
+            assert await keys(Player.objects.exclude(**{f"{path}__regex": pattern})) == everyone_but(expected), pattern
+            expected = matching(path, found_by, pattern, re.IGNORECASE)
+            assert await keys(Player.objects.filter(**{f"{path}__iregex": pattern})) == expected, pattern
 
 
 async def test_regex_with_escaped_metacharacters_is_literal(world: Database) -> None:
     for text in ("100%", "[set]", "star*", "back\\slash", "it's"):
-        found = matching("name", TEXT_LOOKUPS["contains"], text)
-        assert await keys(Player.objects.filter(name__regex=re.escape(text))) == found, text
+        expected = matching("name", TEXT_LOOKUPS["contains"], text)
+        assert await keys(Player.objects.filter(name__regex=re.escape(text))) == expected, text
 
 
 async def test_regex_with_invalid_pattern_raises(world: Database) -> None:

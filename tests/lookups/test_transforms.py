@@ -1,4 +1,4 @@
-"""Transforms and keys in names: in lookups, F, order_by, values, grouping, annotations; and those of users."""
+"""Transforms and JSON keys in names: in lookups, F, order_by, values, groupings and annotations; custom ones."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ async def test_transform_in_expression(things: Database) -> None:
     assert await Thing.objects.filter(id=1).values("day__year", "data__owner__name", "whole__day__year") == [
         {"day__year": 2023, "data__owner__name": "Bob", "whole__day__year": None}
     ]
-    found = await Thing.objects.filter(id=2).annotate(after=orm.F("day__year") + 1).values_list("after", flat=True)
-    assert found == [2022]
+    years = await Thing.objects.filter(id=2).annotate(after=orm.F("day__year") + 1).values_list("after", flat=True)
+    assert years == [2022]
     assert await Thing.objects.filter(id=2).update(n=orm.F("day__year")) == 1
     assert (await Thing.objects.get(id=2)).n == 2021
     assert [t.id for t in await Thing.objects.filter(n=orm.F("day__year"))] == [2]
@@ -43,8 +43,8 @@ async def test_transform_of_annotation(things: Database) -> None:
 
 async def test_values_of_json_path_and_transform_groups_rows(things: Database) -> None:
     query = Thing.objects.values("data__t").annotate(c=orm.Count("id")).order_by("-c", "data__t")
-    found = await query
-    assert {(g["data__t"], g["c"]) for g in found} == {(None, 3), (True, 1), (False, 1)}
+    groups = await query
+    assert {(g["data__t"], g["c"]) for g in groups} == {(None, 3), (True, 1), (False, 1)}
     by_year = await Thing.objects.values("day__month").annotate(c=orm.Count("id")).filter(c__gt=1)
     assert by_year == [{"day__month": 2, "c": 2}]
 
@@ -57,7 +57,7 @@ async def test_transform_across_to_many_relation(things: Database) -> None:
 
 
 async def test_year_lookup_is_a_range(things: Database) -> None:
-    """An index on the column serves, because the column is compared itself."""
+    """The column itself is compared, so that an index can be used."""
     sql = str(Thing.objects.filter(day__year=2023).sql)
     assert "BETWEEN" in sql and "EXTRACT" not in sql.upper()
     first = Thing.objects.filter(moment__year__gt=2023, day__year__lt=10_000)
@@ -69,8 +69,8 @@ async def test_year_lookup_is_a_range(things: Database) -> None:
 async def test_order_by_question_mark_is_random(things: Database) -> None:
     orders = {tuple(await Thing.objects.order_by("?").values_list("id", flat=True)) for _ in range(40)}
     assert len(orders) > 1
-    found = await Thing.objects.annotate(r=Random()).values_list("r", flat=True)
-    assert len(set(found)) == 5 and all(isinstance(r, float) and 0 <= r < 1 for r in found)
+    numbers = await Thing.objects.annotate(r=Random()).values_list("r", flat=True)
+    assert len(set(numbers)) == 5 and all(isinstance(r, float) and 0 <= r < 1 for r in numbers)
 
 
 async def test_now_is_the_database_time(things: Database) -> None:
@@ -89,13 +89,13 @@ async def test_custom_function_in_annotation(things: Database) -> None:
             (text,) = arguments
             return super().build(text, "a", "aa")
 
-    found = await Thing.objects.annotate(twice=Twice("name")).filter(twice="aabcaabc").values_list("id", flat=True)
-    assert found == [2]
+    ids = await Thing.objects.annotate(twice=Twice("name")).filter(twice="aabcaabc").values_list("id", flat=True)
+    assert ids == [2]
 
 
 @pytest.fixture
 def registered() -> Any:
-    """A transform, and a lookup, of a user's own; taken back afterwards."""
+    """A custom transform and a custom lookup, removed after the test."""
     transforms = dict(transform_module.transforms)
     lookups = {name: list(same_name) for name, same_name in lookup_module.lookups.items()}
     orm.transforms.register("length", "text")(Length)
@@ -173,3 +173,32 @@ def test_function_with_invalid_argument_raises() -> None:
     for make in makers:
         with pytest.raises((orm.QueryError, orm.FieldError)):
             make()
+
+
+@pytest.mark.usefixtures("registered")
+def test_registered_lookup_applies_by_families_kinds_trait_or_method() -> None:
+    class Base(orm.lookups.Exact):
+        name = "ours"
+
+    @orm.lookups.register
+    class OfNumbers(Base):
+        families = frozenset({"integer", "float"})
+
+    @orm.lookups.register
+    class OfAll(Base):
+        """Registered later, but for all fields."""
+
+    @orm.lookups.register
+    class OfText(Base):
+        kinds = frozenset({"text"})
+
+    @orm.lookups.register
+    class OfDates(Base):
+        requires = "is_ordered"
+
+        def applies_to(self, field: orm.Field[Any]) -> bool:
+            return super().applies_to(field) and isinstance(field, orm.Date)
+
+    fields = (orm.Integer(), orm.Text(), orm.Date(), orm.UUID())
+    expected = [OfNumbers, OfText, OfDates, OfAll]
+    assert [type(lookup_module.find_lookup(field, "ours")) for field in fields] == expected

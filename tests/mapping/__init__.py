@@ -1,1 +1,1 @@
-"""Tests of what a model class declares."""
+"""Tests of the declarations of a model class."""

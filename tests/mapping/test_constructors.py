@@ -1,4 +1,4 @@
-"""Constructors: generated code that fills new instances."""
+"""Generated constructors, which fill new instances."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Track(orm.Model):
 
 
 class Shouting(orm.Model):
-    """What an abstract model's constructor does, those that inherit from it do."""
+    """An abstract model whose constructor is inherited."""
 
     name = orm.String(max_length=100)
 
@@ -59,7 +59,7 @@ class Watched(orm.Model):
 
 @pytest.mark.parametrize("time", [1, 2])
 def test_constructor_sets_values_and_defaults(time: int) -> None:
-    """The first instance of a model makes its constructor, the others use it."""
+    """The first instance generates the constructor; the second uses it."""
     track = Track(self=2)
     assert (track.id, track.album.pk, track.missing, track.self, track.values) == (7, 3, "no", 2, [])
     assert not track._persisted

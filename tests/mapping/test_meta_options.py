@@ -1,4 +1,4 @@
-"""`class Meta` and abstract models: what they say, and that the database holds to it."""
+"""`class Meta` and abstract models, and what the database makes of them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from orm.database.connections.database import Database
 
 
 def inspected(database: Database, table: str) -> tuple[list[str], list[str]]:
-    """The names of the table's indexes and unique constraints, as the database has them."""
+    """The names of the table's indexes and unique constraints in the database."""
     url = str(database.url).replace("postgresql://", "postgresql+psycopg2://").replace("mysql://", "mysql+pymysql://")
     engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.pool.NullPool)
 
     def names(connection: Connection) -> tuple[list[str], list[str]]:
-        found = sqlalchemy.inspect(connection)
-        indexes = [str(index["name"]) for index in found.get_indexes(table)]
-        return indexes, [str(constraint["name"]) for constraint in found.get_unique_constraints(table)]
+        inspector = sqlalchemy.inspect(connection)
+        indexes = [str(index["name"]) for index in inspector.get_indexes(table)]
+        return indexes, [str(constraint["name"]) for constraint in inspector.get_unique_constraints(table)]
 
     with engine.connect() as connection:
         return names(connection)

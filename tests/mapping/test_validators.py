@@ -1,4 +1,4 @@
-"""The generated validator says what typesystem says, value for value and message for message."""
+"""The generated validator returns the values and messages of typesystem."""
 
 import datetime
 import decimal
@@ -309,8 +309,8 @@ def test_decimal_with_too_many_digits_raises() -> None:
 
 
 def test_json_error_has_the_path() -> None:
-    found = messages(note_validator(data=fields.JSON()).update, data={"a": [1, {2}], "b": {1: 2}, "c": math.nan})
-    assert found == [
+    errors = messages(note_validator(data=fields.JSON()).update, data={"a": [1, {2}], "b": {1: 2}, "c": math.nan})
+    assert errors == [
         ("data", "a", 1, "type", "Must be a JSON value."),
         ("data", "b", "invalid_key", "All object keys must be strings."),
         ("data", "c", "finite", "Must be finite."),

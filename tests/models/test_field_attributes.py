@@ -14,7 +14,7 @@ models = orm.ModelRegistry()
 
 
 class Labelled:
-    """No model, but its subclasses are."""
+    """Not a model, but a base class of models."""
 
     label = "none"
 
@@ -80,14 +80,14 @@ def test_field_overrides_attribute_of_base_class() -> None:
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 keeps the names for all instances otherwise")
 async def test_instances_share_attribute_keys(database: Database) -> None:
-    """A dict of its own, which CPython gives an instance by itself, takes twice the time and the memory."""
+    """A dict with its own keys would take twice the time and memory of one with shared keys."""
     models.database = database
     await models.create_all()
     album = await Album.objects.create(name="Malibu")
     await Track.objects.bulk_create([{"album": album, "title": f"{n}"} for n in range(100)])
 
     class Song(orm.Model):
-        """A model whose first instances come all at once."""
+        """A model whose first instances are all read at once."""
 
         registry = orm.ModelRegistry(database=database)
         tablename = "track"

@@ -1,4 +1,4 @@
-"""Models: their three spellings, defaults, keys, comparing, copying, and raw SQL."""
+"""Models: their three spellings, defaults, keys, comparison, copies and raw SQL."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def tables(database: Database) -> AsyncIterator[None]:
 
 
 def registry() -> orm.ModelRegistry:
-    """For declarations that never see a database."""
+    """A registry without a database, for declarations."""
     return orm.ModelRegistry()
 
 
@@ -325,8 +325,8 @@ async def test_auto_now_and_auto_now_add(database: Database) -> None:
     for write in (note.save, lambda: note.update(text="x"), lambda: note.save(update_fields=["changed"])):
         await write()
         assert note.made == made and note.changed > changed
-        found = await Note.objects.get(pk=note.pk)
-        assert (found.made, found.changed) == (made, note.changed)
+        stored_note = await Note.objects.get(pk=note.pk)
+        assert (stored_note.made, stored_note.changed) == (made, note.changed)
         changed = note.changed
 
 
@@ -522,8 +522,8 @@ def test_composite_key_validates_each_part() -> None:
 async def test_raw_sql_returns_instances(tables: None) -> None:
     album = await Album.objects.create(name="100% :Malibu")
     track = await Track.objects.create(album=album, title="The Bird")
-    found = await Track.raw("SELECT * FROM track WHERE title LIKE :title", {"title": "%ird"})
-    assert found == [track] and found[0].album_id == album.pk and found[0].title == "The Bird"
+    tracks = await Track.raw("SELECT * FROM track WHERE title LIKE :title", {"title": "%ird"})
+    assert tracks == [track] and tracks[0].album_id == album.pk and tracks[0].title == "The Bird"
     assert await Track.raw("SELECT * FROM track WHERE id = 0") == []
     [extra] = await Track.raw("SELECT id, title, id + 1 AS following FROM track")
     assert extra.following == track.pk + 1 and not hasattr(extra, "album")
