@@ -12,7 +12,7 @@ from sqlalchemy.types import TypeEngine
 
 from orm.database.sql.functions import SQLFunction
 from orm.database.types import column_types
-from orm.database.types.time_zones import UTC, zone_name
+from orm.database.types.time_zones import UTC_NAME, zone_name
 from orm.exceptions import QueryError
 from orm.expressions.base import Operand
 from orm.fields import Date, DateTime, Field, Time
@@ -61,7 +61,7 @@ class LocalDateTime(DateTime[datetime.datetime]):
 
 @cache
 def _aware_datetime_in(zone: str) -> DateTime[Any]:
-    return AWARE_DATETIME if zone == UTC else LocalDateTime(zone)
+    return AWARE_DATETIME if zone == UTC_NAME else LocalDateTime(zone)
 
 
 class DateFunc(NamedFunc[Any]):
@@ -140,7 +140,7 @@ class Extract(DateFunc):
         kind = field.sql_family
         if kind == "date":
             return first, last
-        if self.zone != UTC:
+        if self.zone != UTC_NAME:
             return None
         zone = datetime.timezone.utc if kind == "aware" else None
         start = datetime.datetime.combine(first, datetime.time.min, zone)

@@ -17,7 +17,7 @@ from orm.database.postgresql.sql_functions import AGGREGATES, SQL_FUNCTIONS, at_
 from orm.database.postgresql.storage import PostgreSQLTypes
 from orm.database.sql import operators
 from orm.database.types.column_types import ORMType
-from orm.database.types.time_zones import UTC
+from orm.database.types.time_zones import UTC_NAME
 from orm.exceptions import Error, QueryError
 
 
@@ -107,9 +107,9 @@ class PostgreSQLDialect(Dialect):
     def cast(self, value: str, source: str, target: str, type_: TypeEngine[Any]) -> str:
         """A CAST; of instants in UTC, whatever the session's time zone."""
         if source == "aware" and target in ("date", "time", "naive", "text"):
-            value = at_zone(value, UTC)
+            value = at_zone(value, UTC_NAME)
         elif source == "naive" and target == "aware":
-            return at_zone(value, UTC)
+            return at_zone(value, UTC_NAME)
         return super().cast(value, source, target, type_)
 
     def collection_aggregate(

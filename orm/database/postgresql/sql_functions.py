@@ -6,7 +6,7 @@ from typing import Any
 
 from orm.database.dialect import SQLTemplate
 from orm.database.sql.functions import with_frame_exclusion
-from orm.database.types.time_zones import UTC, fixed_offset
+from orm.database.types.time_zones import UTC_NAME, fixed_offset
 
 FIELDS = {"week_day": "DOW", "iso_week_day": "ISODOW", "iso_year": "ISOYEAR"}
 SMALL_UNITS = ("hour", "minute", "second")
@@ -15,7 +15,7 @@ SMALL_UNITS = ("hour", "minute", "second")
 def at_zone(moment: str, zone: str) -> str:
     """The local time of an instant, or the instant of a local time."""
     offset = fixed_offset(zone)
-    name = f"'{zone}'" if offset is None or zone == UTC else f"INTERVAL '{offset} seconds'"
+    name = f"'{zone}'" if offset is None or zone == UTC_NAME else f"INTERVAL '{offset} seconds'"
     return f"({moment} AT TIME ZONE {name})"
 
 
@@ -43,7 +43,7 @@ def _trunc(unit: str, family: str, to: str, zone: str, moment: str) -> str:
 
 def _now(family: str) -> str:
     # CURRENT_TIMESTAMP is the start of the transaction.
-    return "STATEMENT_TIMESTAMP()" if family == "aware" else at_zone("STATEMENT_TIMESTAMP()", UTC)
+    return "STATEMENT_TIMESTAMP()" if family == "aware" else at_zone("STATEMENT_TIMESTAMP()", UTC_NAME)
 
 
 def _hash(bits: str) -> str:

@@ -18,7 +18,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, ClassVar
 
 from orm.database.sqlite.json_functions import decode_path
-from orm.database.types.time_zones import UTC, zone_of
+from orm.database.types.time_zones import UTC_NAME, zone_of
 
 MAX_INTEGER = (1 << 63) - 1
 
@@ -68,7 +68,7 @@ def parse_datetime(text: str) -> datetime.datetime:
 
 def _local_datetime(text: str, zone: str) -> datetime.datetime:
     moment = parse_datetime(text)
-    return moment if zone == UTC else moment.replace(tzinfo=datetime.timezone.utc).astimezone(zone_of(zone))
+    return moment if zone == UTC_NAME else moment.replace(tzinfo=datetime.timezone.utc).astimezone(zone_of(zone))
 
 
 def _extract(text: str, unit: str, zone: str) -> int:

@@ -9,7 +9,7 @@ from functools import cache, lru_cache
 
 from orm.exceptions import QueryError
 
-UTC = "UTC"
+UTC_NAME = "UTC"
 KEY = re.compile(r"[A-Za-z0-9_+\-]+(?:/[A-Za-z0-9_+\-]+)*")
 UTC_ZONE = datetime.timezone.utc
 #: Clock changes are looked for in these years (UTC); before and after them the first and the last offset hold.
@@ -24,10 +24,10 @@ def zone_name(zone: datetime.tzinfo | None) -> str:
     Raises `QueryError` for other time zones.
     """
     if zone is None:
-        return UTC
+        return UTC_NAME
     if isinstance(zone, datetime.timezone):
         seconds = int(zone.utcoffset(None).total_seconds())
-        return f"{seconds:+d}" if seconds else UTC
+        return f"{seconds:+d}" if seconds else UTC_NAME
     key = getattr(zone, "key", None)
     if not isinstance(key, str) or not KEY.fullmatch(key):
         raise QueryError(
@@ -38,7 +38,7 @@ def zone_name(zone: datetime.tzinfo | None) -> str:
 
 def fixed_offset(name: str) -> int | None:
     """The offset from UTC in seconds, if the zone has only the one."""
-    if name == UTC:
+    if name == UTC_NAME:
         return 0
     return int(name) if name[0] in "+-" else None
 
