@@ -1,1 +1,1 @@
-"""Measures `orm` beside the raw drivers and its peers: see README.md here."""
+"""Measures `orm`, the raw drivers and other ORMs: see README.md in this folder."""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: run everything, and write what came out. `make bench` calls it."""
+"""`python -m benchmarks` runs the benchmarks and writes the results. `make bench` calls it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DOCS = Path(__file__).parent.parent / "docs" / "performance"
 
 
 def options() -> argparse.Namespace:
-    """What the command line says."""
+    """The options of the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="two rounds of less data, two minutes in all")
     parser.add_argument("--defaults", action="store_true", help="every subject with its own pool and pragmas")
@@ -39,7 +39,7 @@ def options() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Measure one database after the other; write JSON, tables and charts."""
+    """Measure each database in turn; write JSON, tables and charts."""
     arguments = options()
     wanted = [name for name in arguments.operations.split(",") if name]
     subjects = [name for name in arguments.subjects.split(",") if name]
@@ -76,7 +76,7 @@ def main() -> None:
     servers = Servers(lambda text: print(f"    {text}"))
     try:
         for i, kind in enumerate(kinds):
-            # Quick: what is left of two minutes is shared by the databases that are left.
+            # Quick: the remaining time of two minutes is shared by the remaining databases.
             seconds = (110 - (time.monotonic() - began)) / (len(kinds) - i) if arguments.quick else 1e9
             try:
                 summary["databases"][kind] = run(
@@ -85,7 +85,7 @@ def main() -> None:
             except ServerUnavailable as error:
                 print(f"    {kind} is left out: {error}")
                 continue
-            # Hours of work should not be lost to what goes wrong with the next one.
+            # Saved after each database, so that a later failure loses nothing.
             (results / f"{name}.json").write_text(json.dumps(summary, indent=1) + "\n")
             written = report.write(summary, results, name)
     finally:
@@ -106,7 +106,7 @@ def run(
     seconds: float,
     service: bool,
 ) -> dict[str, Any]:
-    """Measure every subject on one database, in so many seconds if it can be. Raises `ServerUnavailable`."""
+    """Measure every subject on one database, within `seconds` if possible. Raises `ServerUnavailable`."""
     began = time.monotonic()
     operations = [
         operation
@@ -178,7 +178,7 @@ def run(
 
 
 def machine() -> dict[str, Any]:
-    """What it ran on, and when."""
+    """The machine, and the time of the run."""
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
@@ -198,7 +198,7 @@ def machine() -> dict[str, Any]:
     }
 
 
-# Services take their time to start: of how many subjects a quick run has them, on the first database.
+# Services are slow to start: the number of subjects whose service a quick run measures, on the first database.
 QUICK_SERVICES = 3
 # The slowest take as long as all the others together.
 QUICK_LEAVES_OUT = ("edgy", "ormar")

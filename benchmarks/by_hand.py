@@ -1,4 +1,4 @@
-"""What Python itself takes: a loop written by hand that makes bare objects of the driver's rows, beside driver and orm.
+"""The cost of Python itself: a hand-written loop that makes plain objects of the driver's rows.
 
     BENCHMARK_DATABASE=postgresql python -m benchmarks.by_hand [--rounds 25]
 
@@ -25,21 +25,21 @@ from benchmarks.peers.base import KIND
 from tests.servers import Servers
 
 Way = Callable[[], Awaitable[Any]]
-# SQLite has neither moments nor truth values: its rows have text and numbers, of which an object has the real thing.
+# SQLite has no datetimes and booleans: its rows have text and numbers, which are converted.
 TEXT = KIND == "sqlite"
 
 
 class User:
-    """A user, bare."""
+    """A user as a plain object."""
 
     posts: list[Post]
 
 
 class Post:
-    """A post, bare."""
+    """A post as a plain object."""
 
 
-# CPython keeps the names of attributes once for all instances of a class, if the first one has them.
+# CPython shares the attribute names of all instances of a class if the first instance has them.
 first_user, first_post = User(), Post()
 first_user.id = first_user.name = first_user.email = first_user.age = None
 first_user.is_active = first_user.created_at = None
@@ -49,7 +49,7 @@ first_post.user_id = None
 
 
 def make_users(rows: Sequence[Any]) -> list[Any]:
-    """Users of rows."""
+    """The users of these rows."""
     instances: list[Any] = list(map(User.__new__, repeat(User, len(rows))))
     for (key, name, email, age, active, created), user in zip(rows, instances, strict=True):
         user.id = key
@@ -62,7 +62,7 @@ def make_users(rows: Sequence[Any]) -> list[Any]:
 
 
 def make_posts(rows: Sequence[Any], posts_of: dict[int, list[Any]]) -> None:
-    """Posts of rows, in the lists of their users."""
+    """Add the posts of these rows to the lists of their users."""
     instances: list[Any] = list(map(Post.__new__, repeat(Post, len(rows))))
     for (key, title, content, views, created, owner), post in zip(rows, instances, strict=True):
         post.id = key
@@ -75,7 +75,7 @@ def make_posts(rows: Sequence[Any], posts_of: dict[int, list[Any]]) -> None:
 
 
 class ByHand:
-    """The operations, with objects made by hand."""
+    """The operations with hand-written loops."""
 
     def __init__(self, driver: drivers.Driver) -> None:
         self.driver = driver

@@ -1,4 +1,4 @@
-"""The subjects' databases: made, filled with the same rows, restored after writes, dropped at the end."""
+"""The subjects' databases: created, filled with the same rows, restored after writes, dropped at the end."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ DIGITS = " UNION ALL ".join(f"SELECT {digit} AS d" for digit in range(10))
 
 
 def numbers(count: int) -> str:
-    """A subquery of n from 0 to `count` - 1, in SQL that every database knows."""
+    """A subquery of n from 0 to `count` - 1, in SQL that works on every database."""
     powers = [10**i for i in range(len(str(count - 1)))]
     total = " + ".join(f"t{power}.d * {power}" for power in powers)
     tables = ", ".join(f"({DIGITS}) t{power}" for power in powers)
@@ -41,7 +41,7 @@ def numbers(count: int) -> str:
 
 
 def filling(spell: Spelling, posts: int, events: int) -> list[str]:
-    """The statements that fill the tables, with `posts` for each user and so many events."""
+    """The statements that fill the tables, with `posts` posts per user, and `events` events."""
     name = f"CASE n % 10 WHEN 0 THEN {spell.text('Anna', 'n')} ELSE {spell.text('User', 'n')} END"
     mail = spell.text("user", "n", "@example.com", glue="")
     truth = spell.truth.format("n % 2 = 0")
@@ -68,7 +68,7 @@ RESTORE = (
     " is_active = (SELECT is_active FROM seed WHERE seed.id = users.id) WHERE EXISTS (SELECT 1 FROM seed"
     " WHERE seed.id = users.id AND (seed.name <> users.name OR seed.is_active <> users.is_active))",
 )
-# What an insert made is compared by everything but its key, which is the database's to choose.
+# Inserted rows are compared without their keys, which the database chooses.
 STATE = (
     f"SELECT CASE WHEN id > {USERS} THEN 0 ELSE id END, name, email, age, CASE WHEN is_active THEN 1 ELSE 0 END"
     " FROM users ORDER BY email"
@@ -76,17 +76,17 @@ STATE = (
 
 
 class Spelling:
-    """What the databases spell differently when the tables are filled."""
+    """The SQL that differs between databases when the tables are filled."""
 
     types: dict[str, str]
     truth = "{}"
 
     def text(self, before: str, number: str, after: str = "", glue: str = " ") -> str:
-        """Text around a number."""
+        """SQL of a text with a number in it."""
         return f"CONCAT('{before}{glue}', {number}, '{after}')"
 
     def moment(self, minutes: str) -> str:
-        """So many minutes after the year began."""
+        """SQL of the time `minutes` after the start of the year."""
         raise NotImplementedError
 
 
@@ -140,11 +140,11 @@ class Stage(ABC):
 
     @abstractmethod
     def make(self, subject: str) -> Target:
-        """Make and fill a subject's database."""
+        """Create and fill a subject's database."""
 
     @abstractmethod
     def run(self, target: Target, *statements: str) -> list[Any]:
-        """Run statements there; the rows of the last one."""
+        """Run statements; returns the rows of the last one."""
 
     @abstractmethod
     def drop(self, target: Target) -> None:
@@ -152,10 +152,10 @@ class Stage(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Drop what is there besides the subjects' databases."""
+        """Drop everything except the subjects' databases."""
 
     def restore(self, target: Target) -> None:
-        """Undo what operations wrote."""
+        """Restore the rows that operations changed."""
         self.run(target, *RESTORE)
 
     def state(self, target: Target) -> list[list[Any]]:
@@ -174,7 +174,7 @@ class SQLiteStage(Stage):
         self.template = Target(kind="sqlite", database=str(self.directory / "template.db"), tuned=self.tuned)
         spelling = SQLiteSpelling()
         tables = [table.format(**spelling.types) for table in TABLES]
-        # WAL stays with the file: where all are tuned, all have it.
+        # WAL mode is stored in the file, so all subjects have it.
         mode = ["PRAGMA journal_mode = WAL"] if self.tuned else []
         self.run(self.template, *mode, *tables, *filling(spelling, self.posts, self.events), "ANALYZE")
 
@@ -224,11 +224,11 @@ class ServerStage(Stage):
         )
 
     def name(self, subject: str) -> str:
-        """What a subject's database is called."""
+        """The name of a subject's database."""
         return f"{self.servers.run_id}_{subject}"
 
     def fill(self, target: Target) -> None:
-        """Make the tables and their rows."""
+        """Create the tables and insert the rows."""
         tables = [table.format(**self.spelling.types) for table in TABLES]
         self.run(target, *tables, *filling(self.spelling, self.posts, self.events), self.analyze)
 

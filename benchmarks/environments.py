@@ -1,4 +1,4 @@
-"""An environment for each subject, so that no peer's requirements hold back another's: all are the newest on PyPI."""
+"""An environment for each subject, so that each has the newest versions on PyPI."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ SUBJECTS = ("raw", "orm", "oxyde", "tortoise", "piccolo", "sqlalchemy", "sqlmode
 
 
 class NotInstalled(Exception):
-    """A subject's requirements cannot be installed; the message is pip's last line."""
+    """A subject's requirements could not be installed; the message is pip's last line."""
 
 
 def requirements(subject: str) -> list[str]:
-    """`REQUIRES` of the subject's file, which is not imported: what it imports may not be there yet."""
+    """`REQUIRES` of the subject's file, read without importing it: its imports may not be installed yet."""
     for statement in ast.parse((PEERS / f"{subject}.py").read_text()).body:
         if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "REQUIRES":
             value: list[str] = ast.literal_eval(statement.value)
@@ -28,7 +28,7 @@ def requirements(subject: str) -> list[str]:
 
 
 def python_of(subject: str, directory: Path) -> Path:
-    """The Python of the subject's environment, which is made or brought up to date if need be.
+    """The Python of the subject's environment, which is created or updated if necessary.
 
     Raises `NotInstalled`.
     """

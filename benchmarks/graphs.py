@@ -89,7 +89,7 @@ async def fill() -> None:
 
 
 class Raw:
-    """The raw driver's ways, on the connection of the task."""
+    """The ways of the raw driver, on the connection of the task."""
 
     def __init__(self, kind: str, session: Session) -> None:
         self.kind = kind
@@ -149,7 +149,7 @@ def ways(raw: Raw) -> dict[str, dict[str, Way]]:
 
 
 async def server_thread(kind: str, session: Session) -> Path | None:
-    """Where Linux tells how much time the server's part has taken; None if it does not."""
+    """The file in which Linux counts the server's CPU time, or None."""
     sql = {
         "postgresql": "SELECT pg_backend_pid()",
         "mysql": "SELECT tid FROM information_schema.processlist WHERE id = connection_id()",
@@ -166,7 +166,7 @@ def _told_by_linux(thread: int) -> Path | None:
 
 
 async def measure(ways: dict[str, Way], rounds: int, server: Path | None) -> dict[str, list[tuple[float, float]]]:
-    """Seconds of each way in each round: of the clock, and of the processors."""
+    """The seconds of each way in each round: elapsed time and CPU time."""
 
     def busy() -> float:
         server_seconds = 0.0 if server is None else int(server.read_text().split()[0]) / 1e9
@@ -186,7 +186,7 @@ async def measure(ways: dict[str, Way], rounds: int, server: Path | None) -> dic
 
 
 async def weigh(way: Way) -> tuple[int, int]:
-    """Bytes that the result takes, and that were taken at most."""
+    """The bytes of the result, and the peak."""
     gc.collect()
     tracemalloc.start()
     try:
@@ -245,7 +245,7 @@ async def run(kind: str, servers: Servers, rounds: int) -> None:
 
 
 def figures(taken: list[tuple[float, float]]) -> tuple[float, float, float]:
-    """The median and the best time, and the median of the work."""
+    """The median and the best elapsed time, and the median CPU time."""
     seconds = [each for each, _ in taken]
     return statistics.median(seconds), min(seconds), statistics.median(work for _, work in taken)
 

@@ -24,7 +24,7 @@ def request(i: int) -> bytes:
 
 
 async def connection(port: int, number: int, until: float, seconds: list[float]) -> int:
-    """Send requests until it is time; how many were answered with anything but 200."""
+    """Send requests until the time is over; returns the number of responses other than 200."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     failed, i = 0, number * 100_000
     while time.perf_counter() < until:
@@ -41,7 +41,7 @@ async def connection(port: int, number: int, until: float, seconds: list[float])
 
 
 async def load(port: int, connections: int, seconds: float) -> dict[str, Any]:
-    """Requests per second, and seconds that requests took."""
+    """The requests per second, and the seconds per request."""
     await asyncio.gather(*(connection(port, i, time.perf_counter() + 0.3, []) for i in range(connections)))
     times: list[float] = []
     started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The operations: what each does before it is timed, what is timed, and what its result must be equal to."""
+"""The operations: their preparation, the part that is timed, and the form in which results are compared."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Operation:
     full_only: bool = False
 
 
-# What comes before the timing.
+# Preparation, before the clock starts.
 
 
 def key(i: int) -> int:
@@ -78,7 +78,7 @@ async def _renamed(peer: Peer, n: str, i: int) -> tuple[int, str]:
     return key(i), f"Renamed {n}"
 
 
-# What is timed and is more than one call.
+# Timed functions that are more than one call.
 
 
 def _gets(count: int) -> Callable[[Peer, Any], Awaitable[Any]]:
@@ -96,7 +96,7 @@ async def _stream(peer: Peer, _: None) -> tuple[int, int]:
     return rows, total
 
 
-# What a result is as plain data.
+# Results as plain data.
 
 
 async def _user(peer: Peer, result: Any) -> Any:

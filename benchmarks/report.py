@@ -1,4 +1,4 @@
-"""What came out, as Markdown tables and SVG charts."""
+"""The results as Markdown tables and SVG charts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ COLORS = {"orm": "#d6336c", "raw": "#495057"}
 
 
 def write(run: dict[str, Any], directory: Path, name: str) -> list[Path]:
-    """Write `<name>.md` and a chart for each database; the files written."""
+    """Write `<name>.md` and a chart for each database; returns the files."""
     written = [directory / f"{name}.md"]
     written[0].write_text(markdown(run))
     for kind, result in run["databases"].items():
@@ -37,18 +37,18 @@ def medians(result: dict[str, Any]) -> dict[str, dict[str, float]]:
 
 
 def geometric_mean(ratios: list[float]) -> float:
-    """The geometric mean, 0 of nothing."""
+    """The geometric mean; 0 if there are no values."""
     return exp(sum(map(log, ratios)) / len(ratios)) if ratios else 0.0
 
 
 def mean_ratio(mine: dict[str, float], theirs: dict[str, float]) -> tuple[float, int]:
-    """The geometric mean of the ratios over what both did, and over how many operations that is."""
+    """The geometric mean of the ratios over the operations that both did, and their number."""
     ratios = [mine[operation] / theirs[operation] for operation in mine if operation in theirs]
     return geometric_mean(ratios), len(ratios)
 
 
 def fastest_peer(times_by_subject: dict[str, dict[str, float]], operation: str) -> tuple[str, float] | None:
-    """The fastest of those who are neither orm nor the driver, with its median."""
+    """The fastest subject other than orm and the driver, with its median."""
     peers = {name: times[operation] for name, times in times_by_subject.items() if operation in times}
     peers = {name: seconds for name, seconds in peers.items() if name not in ("orm", "raw")}
     if not peers:
@@ -61,13 +61,13 @@ def fastest_peer(times_by_subject: dict[str, dict[str, float]], operation: str) 
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table whose columns but the first are aligned to the right."""
+    """A Markdown table; all columns but the first are right-aligned."""
     lines = ["| " + " | ".join(head) + " |", "| --- |" + " ---: |" * (len(head) - 1)]
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)]) + "\n"
 
 
 def milliseconds(seconds: float) -> str:
-    """Milliseconds in three digits or so."""
+    """Milliseconds with about three digits."""
     value = seconds * 1000
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
@@ -143,7 +143,7 @@ def versions(packages_by_subject: dict[str, dict[str, str]]) -> str:
 
 
 def times(result: dict[str, Any], subjects: list[str]) -> str:
-    """The median of everything."""
+    """The medians of all operations."""
     rows = []
     for operation, title in TITLES.items():
         row = [title]
@@ -159,7 +159,7 @@ def times(result: dict[str, Any], subjects: list[str]) -> str:
 
 
 def ratios(times_by_subject: dict[str, dict[str, float]]) -> str:
-    """orm against everyone, and against the fastest peer of each operation."""
+    """The ratios of orm to each subject, and to the fastest peer of each operation."""
     others = [name for name in times_by_subject if name != "orm"]
     rows, best = [], []
     for operation, title in TITLES.items():
@@ -211,7 +211,7 @@ WIDTH, LEFT, RIGHT, STEP, TOP = 900, 210, 20, 22, 70
 
 
 def svg(title: str, result: dict[str, Any], machine: dict[str, Any]) -> str:
-    """A chart that needs nothing but a browser; dark and light pages both show it."""
+    """A self-contained SVG chart for light and dark pages."""
     times_by_subject = medians(result)
     driver = times_by_subject.get("raw", {})
     dots = {

@@ -1,4 +1,4 @@
-"""One database's run: the workers, the checks, then round after round of every operation of every subject."""
+"""The run on one database: the workers, the checks, then rounds of every operation with every subject."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from benchmarks.worker import arguments
 
 @dataclass
 class Subject:
-    """A subject's process. `missing` has the reasons for what it does not do, by operation."""
+    """A subject's process. `missing` has the reasons for operations that it cannot do."""
 
     name: str
     target: Target
@@ -31,7 +31,7 @@ class Subject:
     missing: dict[str, str] = field(default_factory=dict)
 
     def tell(self, do: str, **command: Any) -> None:
-        """Send a command, whose answer `hear()` waits for."""
+        """Send a command; `hear()` waits for the answer."""
         assert self.process.stdin is not None
         with suppress(BrokenPipeError):  # hear() will find that it has ended
             self.process.stdin.write(json.dumps({"do": do, **command}) + "\n")
@@ -62,12 +62,12 @@ class Subject:
 
 
 def environment(kind: str) -> dict[str, str]:
-    """What a subject's process is told."""
+    """The description of the target for a subject's process."""
     return {**os.environ, "BENCHMARK_DATABASE": kind, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": ""}
 
 
 def start(name: str, python: Path, target: Target, log: Path) -> Subject:
-    """Start a subject's process; what it prints goes to `log`."""
+    """Start a subject's process; its output goes to `log`."""
     with log.open("a") as errors:
         process = subprocess.Popen(
             [python, "-m", "benchmarks.worker", *arguments(name, target)],
@@ -86,7 +86,7 @@ ONCE = 10.0
 
 @dataclass
 class Sample:
-    """What was measured of one operation of one subject. Seconds and bytes."""
+    """The measurements of one operation with one subject, in seconds and bytes."""
 
     rounds: list[list[float]] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
@@ -102,7 +102,7 @@ class Sample:
 
     @property
     def longest(self) -> float:
-        """The seconds that its longest run took, 0 before the first."""
+        """The seconds of the longest run; 0 before the first."""
         return max((max(samples) for samples in self.rounds), default=0.0)
 
     def summary(self) -> dict[str, Any]:
@@ -121,9 +121,9 @@ class Sample:
 
 
 def check(stage: Stage, subjects: list[Subject], operation: Operation) -> None:
-    """Run the operation once on each subject, and note as missing what is not as the first subject's, the driver's."""
+    """Run the operation once with each subject; record what differs from the first one (the driver) as missing."""
     wanted: tuple[Any, Any] | None = None
-    # Nothing is timed: they may all work at once.
+    # Nothing is timed, so the subjects can run concurrently.
     for subject in subjects:
         subject.tell("check", operation=operation.name, start=0)
     for subject in subjects:
@@ -150,7 +150,7 @@ def check(stage: Stage, subjects: list[Subject], operation: Operation) -> None:
 def measure(
     stage: Stage, subjects: list[Subject], operations: list[Operation], *, rounds: int, until: float, share: float
 ) -> dict[str, dict[str, Any]]:
-    """Round after round, until there were `rounds` of them or it is `until` (time.monotonic).
+    """Measure in rounds, until there are `rounds` of them or the time is `until` (time.monotonic).
 
     In a round, each operation is run by every subject in turn before the next is; who begins changes from round to
     round. `share` is how many seconds a subject may take for one operation of a round. What took a subject longer than

@@ -1,4 +1,4 @@
-"""The service of each subject under load, in turn, for some rounds."""
+"""Measures the service of each subject under load, in rounds."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def serve_once(subject: Subject, python: Path, log: Path, seconds: float) -> dic
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """A free port."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
@@ -86,7 +86,7 @@ def free_port() -> int:
 
 
 def await_port(port: int, service: subprocess.Popen[bytes]) -> None:
-    """Wait until the service answers. Raises RuntimeError if it ends, or says nothing for 20 seconds."""
+    """Wait until the service answers. Raises RuntimeError if it exits, or does not answer within 20 seconds."""
     until = time.monotonic() + 20
     while time.monotonic() < until and service.poll() is None:
         try:

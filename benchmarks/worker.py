@@ -1,4 +1,4 @@
-"""The process of one subject: it does what the runner's lines of JSON on its standard input say, and answers so."""
+"""The process of one subject: it reads commands as lines of JSON and answers in the same way."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from typing import Any, TextIO
 from benchmarks.operations import BY_NAME, Operation
 from benchmarks.peers.base import Missing, Peer, Target
 
-# Seconds after which an operation is given up when it is compared.
+# The time limit of an operation that is compared, in seconds.
 PATIENCE = 120
 
 
@@ -40,7 +40,7 @@ class Worker:
         self.peer = make_peer(name, target)
 
     async def connect(self) -> dict[str, Any]:
-        """Connect, and tell the versions of what is measured."""
+        """Connect; returns the versions of the packages."""
         if self.peer.target.kind not in self.peer.databases:
             raise Missing(f"it does not know {self.peer.target.kind}")
         await self.peer.connect()
@@ -48,7 +48,7 @@ class Worker:
         return {"versions": {name: version(name) for name in names}}
 
     async def check(self, operation: str, start: int) -> dict[str, Any]:
-        """Run it once, and tell a digest of its result."""
+        """Run the operation once; returns a digest of its result."""
         measured = BY_NAME[operation]
         prepared = await measured.prepare(self.peer, f"{operation}-{start}", start)
         result = await asyncio.wait_for(measured.run(self.peer, prepared), PATIENCE)
@@ -57,7 +57,7 @@ class Worker:
         return {"digest": hashlib.sha256(text.encode()).hexdigest(), "sample": text[:300]}
 
     async def time(self, operation: str, start: int, times: int, seconds: float) -> dict[str, Any]:
-        """Run it `times` times, or until `seconds` have passed: nanoseconds of each, CPU seconds and peak memory."""
+        """Run it `times` times, or for `seconds`; returns nanoseconds of each run, CPU seconds and peak memory."""
         measured: Operation = BY_NAME[operation]
         samples: list[int] = []
         cpu = 0.0
@@ -69,7 +69,7 @@ class Worker:
             result = await measured.run(self.peer, prepared)
             samples.append(time.perf_counter_ns() - started)
             cpu += time.process_time() - cpu_started
-            # Freed off the clock: what one subject frees at once, another leaves to the garbage collector.
+            # Freed when the clock is stopped: some subjects free memory at once, others leave it to the collector.
             del result
             if time.monotonic() > until:
                 break
@@ -83,7 +83,7 @@ class Worker:
 
 
 def reset_peak() -> int:
-    """Give back free memory and forget the highest so far, where Linux lets us; the memory in use, in bytes."""
+    """Return free memory and reset the peak (on Linux); returns the memory in use, in bytes."""
     gc.collect()
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):  # another C library than glibc
@@ -94,7 +94,7 @@ def reset_peak() -> int:
 
 
 def peak_memory() -> int:
-    """The highest resident memory since `reset_peak()`, in bytes; elsewhere than on Linux since the process began."""
+    """The highest resident memory since `reset_peak()`, in bytes; on other systems since the start of the process."""
     if sys.platform == "linux":
         with open("/proc/self/status") as file:
             return next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmHWM"))
@@ -102,7 +102,7 @@ def peak_memory() -> int:
 
 
 async def answer(worker: Worker, command: dict[str, Any]) -> dict[str, Any]:
-    """Do one command. What fails is an answer too, whatever a peer raises."""
+    """Run a command. A failure is an answer as well, whatever a peer raises."""
     try:
         return await getattr(worker, command.pop("do"))(**command)  # type: ignore[no-any-return]
     except (Missing, AttributeError) as error:
@@ -127,12 +127,12 @@ async def serve(name: str, target: Target, answers: TextIO) -> None:
 
 
 def arguments(name: str, target: Target) -> list[str]:
-    """What to start this module with."""
+    """The arguments of this module."""
     return [name, json.dumps(asdict(target))]
 
 
 if __name__ == "__main__":
-    # Whatever a peer prints must not come between the answers.
+    # The output of peers must not get between the answers.
     channel = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     asyncio.run(serve(sys.argv[1], Target(**json.loads(sys.argv[2])), channel))

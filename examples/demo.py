@@ -1,4 +1,4 @@
-"""A tour in one file: each statement's SQL, and beside it what came back. Run it with `make demo`.
+"""A tour in one file, which prints the SQL of each statement and its result. Run it with `make demo`.
 
 Everything happens in an SQLite database in memory, which is gone at the end.
 """
@@ -42,17 +42,17 @@ def show_statement(event: orm.QueryEvent) -> None:
 
 
 def step(title: str, code: str) -> None:
-    """Print what comes next, and the code that does it."""
+    """Print a heading and the code that follows."""
     print(f"\n{title}\n  py   {code}")
 
 
 def result(value: object) -> None:
-    """Print what came back."""
+    """Print a result."""
     print(f"   ->  {value!r}")
 
 
 async def main() -> None:
-    """Do a little of everything."""
+    """Run the tour."""
     async with database:
         database.add_hook(show_statement)
 

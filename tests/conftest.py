@@ -1,4 +1,4 @@
-"""What every test can ask for: an empty database on each server, connected or as a URL.
+"""The fixtures of all tests: an empty database on each server, connected or as a URL.
 
 | fixture                       | gives                                                                               |
 | ----------------------------- | ----------------------------------------------------------------------------------- |
@@ -34,8 +34,8 @@ KINDS = ("sqlite", "postgresql", "mysql")
 DatabaseType = TypeVar("DatabaseType", bound=databases.Database)
 WANTED = tuple(filter(None, os.environ.get("TEST_DATABASES", "").split(","))) or KINDS
 
-# A query's time is the server's, not ours to promise; the examples of one property share its test's database.
-# The same examples at every run; HYPOTHESIS_RANDOM=1 looks for new ones.
+# The time of a query depends on the server; the examples of one property share the database of its test.
+# The same examples in every run; HYPOTHESIS_RANDOM=1 searches for new ones.
 settings.register_profile(
     "orm",
     deadline=None,
@@ -45,7 +45,7 @@ settings.register_profile(
 settings.load_profile("orm")
 
 
-# The run: servers are found once, by the process that the user started; xdist's workers are told what it found.
+# The run: the main process finds the servers once, and passes their URLs to the workers of xdist.
 
 
 class Run:
@@ -87,13 +87,13 @@ class Run:
             self._missing[kind] = str(error)
 
     def for_worker(self, name: str) -> dict[str, object]:
-        """What an xdist worker must know, in plain data."""
+        """The data for an xdist worker."""
         for kind in KINDS[1:]:
             self.look(kind)
         return {"worker": name, "run_id": self.run_id, "urls": self._urls, "missing": self._missing}
 
     def empty_database(self, kind: str) -> str:
-        """The URL of this process's database of that kind, with nothing in it. Skips the test if it cannot be had."""
+        """The URL of this process's empty database on the server. Skips the test if the server is not available."""
         self.look(kind)
         if kind in self._missing:
             pytest.skip(f"{kind} not tested: {self._missing[kind]}")
@@ -108,7 +108,7 @@ class Run:
         return url
 
     def not_tested(self) -> dict[str, str]:
-        """The kinds of database that this run was to test and could not, with the reasons."""
+        """The databases that this run could not test, with the reasons."""
         left_out = {kind: "left out by TEST_DATABASES" for kind in KINDS if kind not in WANTED}
         return {**left_out, **self._missing}
 
@@ -139,7 +139,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: object) -> None:
-    """xdist: tell a worker that is about to start what there is."""
+    """xdist: pass the servers to a worker before it starts."""
     config: pytest.Config = node.config  # type: ignore[attr-defined]
     node.workerinput["databases"] = config.stash[RUN].for_worker(node.gateway.id)  # type: ignore[attr-defined]
 
@@ -179,7 +179,7 @@ def pytest_terminal_summary(
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> tuple[str, dict[str, bool]]:
-    """asyncio alone, because `databases` is asyncio's; in debug mode, so that it tells what was left behind."""
+    """Only asyncio, because `databases` requires it; in debug mode, so that it reports what was not closed."""
     return ("asyncio", {"debug": True})
 
 
@@ -242,14 +242,14 @@ async def _connected(database: DatabaseType) -> AsyncIterator[DatabaseType]:
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
-    """A connected `orm.Database` with nothing in it, on each server in turn."""
+    """A connected, empty `orm.Database`, on each server."""
     async with _connected(Database(database_url)) as connected:
         yield connected
 
 
 @pytest.fixture(params=["orm", "plain"])
 async def any_database(request: pytest.FixtureRequest, database_url: str) -> AsyncIterator[databases.Database]:
-    """Like `database`, and once more as a plain `databases.Database`: what the ORM does must hold on both."""
+    """Like `database`, and also as a plain `databases.Database`: the ORM must work on both."""
     kind = Database if request.param == "orm" else databases.Database
     async with _connected(kind(database_url)) as connected:
         yield connected

@@ -1,4 +1,4 @@
-"""Django, set up once for every test that asks it: importing this module does it."""
+"""Sets Django up once, when it is imported, for the tests that compare with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The real PostgreSQL and MySQL/MariaDB servers that the suite runs on: found, or started for one run.
+"""The real PostgreSQL and MySQL/MariaDB servers that the suite runs on: found, or started for the run.
 
 | kind         | taken from, in this order                                                                      |
 | ------------ | ---------------------------------------------------------------------------------------------- |
@@ -32,7 +32,7 @@ START_SECONDS = 60.0
 
 
 class ServerUnavailable(Exception):
-    """A database server that cannot be had; the message says why."""
+    """A database server is not available; the message says why."""
 
 
 @dataclass(frozen=True)

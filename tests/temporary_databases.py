@@ -1,4 +1,4 @@
-"""The databases of one test run: made, emptied between tests, dropped at the end; over psycopg2 and PyMySQL."""
+"""The databases of a test run: created, emptied between tests, dropped at the end, with psycopg2 and PyMySQL."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import psycopg2
 import pymysql
 
 CONNECT_ERRORS = (psycopg2.Error, pymysql.Error, OSError)
-"""What a server that is not there, or does not let us in, raises."""
+"""The errors of a server that is unreachable or refuses the login."""
 
 STALE_SECONDS = 24 * 3600
 _NAME = re.compile(r"orm_test_(\d{10})_[0-9a-f]{8}_\w+")
@@ -34,7 +34,7 @@ def version(url: str) -> str:
     """The server's name and version, such as "PostgreSQL 18.1" or "MariaDB 10.11.6".
 
     Raises:
-        one of CONNECT_ERRORS: there is no server, or it does not let us in.
+        one of CONNECT_ERRORS: the server is unreachable or refuses the login.
     """
     with connect(url) as admin:
         return admin.version()
@@ -49,7 +49,7 @@ def drop(url: str, prefix: str) -> None:
 
 
 def drop_stale(url: str) -> None:
-    """Drop what a run that was killed more than a day ago left behind."""
+    """Drop the databases of runs that were killed more than a day ago."""
     with connect(url) as admin:
         for name in admin.databases():
             match = _NAME.fullmatch(name)
@@ -61,13 +61,13 @@ def connect(url: str) -> Admin:
     """A connection to the URL's database, outside of what is tested.
 
     Raises:
-        one of CONNECT_ERRORS: there is no server, or it does not let us in.
+        one of CONNECT_ERRORS: the server is unreachable or refuses the login.
     """
     return _PostgreSQL(url) if url.startswith("postgres") else _MySQL(url)
 
 
 class Admin(ABC):
-    """What a run does to a server's databases; `connect` makes one."""
+    """Manages the databases of a server; created by `connect`."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -114,11 +114,11 @@ class Admin(ABC):
 
     @abstractmethod
     def drop(self, name: str) -> None:
-        """Drop a database, and whatever connection still uses it."""
+        """Drop a database and close its connections."""
 
     @abstractmethod
     def empty(self) -> None:
-        """Remove everything from the database that this connection is of."""
+        """Remove everything from the database of this connection."""
 
 
 class _PostgreSQL(Admin):

@@ -1,4 +1,4 @@
-"""The benchmarks' own parts: what orm and the driver answer is the same, and what comes out can be written down."""
+"""The parts of the benchmarks: orm and the driver give the same answers, and results can be reported."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What fixed work costs, in calls and bytes, which do not depend on the machine: it must not grow unnoticed.
+"""The cost of fixed work in calls and bytes, which do not depend on the machine. It must not rise unnoticed.
 
-The counts are in costs.json. After a change that is meant, write them anew:
+The counts are in costs.json. After an intended change, write them anew:
 ``WRITE_COSTS=1 pytest tests/test_costs.py``.
 """
 
@@ -21,7 +21,7 @@ import orm
 
 COSTS = Path(__file__).parent / "costs.json"
 SOURCE = str(Path(orm.__file__).parent)
-# Python versions differ a little in what is a call, and the event loop in how often a coroutine is resumed.
+# Python versions differ slightly in what counts as a call, and event loops in how often a coroutine is resumed.
 TOLERANCE = 1.15
 MANY = 500
 
@@ -62,7 +62,7 @@ async def library(sqlite_url: str) -> AsyncIterator[None]:
 
 
 class Calls:
-    """Counts the calls in orm's own code, and out of it, while it is entered. On the event loop's thread only."""
+    """Counts the calls in and from orm's code while it is entered, on the event loop's thread."""
 
     def __enter__(self) -> Calls:
         self.count = 0
@@ -80,7 +80,7 @@ class Calls:
 
 
 async def calls(work: Callable[[], Awaitable[Any]]) -> int:
-    """The calls of one run, after runs that fill every cache."""
+    """The calls of one run, after runs that fill all caches."""
     for _ in range(3):
         await work()
     with Calls() as counted:
@@ -115,7 +115,7 @@ WORK: dict[str, Callable[[], Awaitable[Any]]] = {
 
 
 def check(name: str, count: int) -> None:
-    """Compare a count with the one on file, or write it there."""
+    """Compare a count with the recorded one, or record it."""
     known = json.loads(COSTS.read_text()) if COSTS.exists() else {}
     if os.environ.get("WRITE_COSTS"):
         COSTS.write_text(json.dumps(known | {name: count}, indent=1) + "\n")

@@ -1,4 +1,4 @@
-"""What every subject implements: the operations that are measured, on a database that is already there and filled."""
+"""The base class of subjects: the operations that are measured, on a database that is already filled."""
 
 from __future__ import annotations
 
@@ -48,17 +48,17 @@ class Target:
 
     @property
     def login(self) -> dict[str, Any]:
-        """Host, port, user and password, for drivers that take them apart."""
+        """Host, port, user and password, for drivers that take them separately."""
         options = {"host": self.host, "port": self.port, "user": self.user}
         return {**options, "password": self.password} if self.password else options
 
 
 class Missing(Exception):
-    """Raised by an operation that a subject has no way to do."""
+    """Raised by an operation that a subject cannot do."""
 
 
 class Peer:
-    """A subject. What it cannot do raises `Missing` or `AttributeError`, and is reported as missing."""
+    """A subject. Operations that raise `Missing` or `AttributeError` are reported as missing."""
 
     databases: tuple[str, ...] = ("sqlite", "postgresql", "mysql")
 
@@ -150,11 +150,11 @@ class Peer:
         raise Missing
 
     def stream(self) -> AsyncIterator[Any]:
-        """Every event, one by one, in constant memory where that can be had."""
+        """Every event, one by one, in constant memory if the subject can."""
         raise Missing
 
     def transaction(self) -> AbstractAsyncContextManager[Any]:
-        """A transaction, in which the operations above take part."""
+        """A transaction that contains the operations above."""
         raise Missing
 
     async def five(self, name: str, email: str, age: int) -> Any:

@@ -1,4 +1,4 @@
-"""The drivers alone, as their documentation uses them: rows stay the rows that the driver gives."""
+"""The drivers alone, as their documentation uses them: rows are left as the driver returns them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ COLUMNS = "(name, email, age, is_active, created_at)"
 
 
 class Driver(Peer):
-    """The operations in SQL; the classes below say how each driver runs it. `?` is where a value goes."""
+    """The operations in SQL; the classes below say how each driver runs it. `?` is the placeholder."""
 
     mark = "?"
 
@@ -185,7 +185,7 @@ class PostgreSQL(Driver):
         await self.pool.close()
 
     def sql(self, text: str) -> str:
-        # Written out once, as a program would have it.
+        # Computed once, as an application would write it.
         spelling = self.spelled.get(text)
         if spelling is None:
             first, *rest = text.split("?")

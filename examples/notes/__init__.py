@@ -1,1 +1,1 @@
-"""A notes service, once with Starlette and once with FastAPI, on the same model."""
+"""A notes service with Starlette and with FastAPI, on the same model."""

@@ -19,7 +19,7 @@ from examples.notes.models import Note, models
 
 
 class NewNote(BaseModel):
-    """What a client sends for a new note."""
+    """The fields of a new note."""
 
     title: str = Field(min_length=1, max_length=100)
     text: str = ""
@@ -27,7 +27,7 @@ class NewNote(BaseModel):
 
 
 class NoteChange(BaseModel):
-    """What a client may change of a note."""
+    """The fields of a note that can be changed."""
 
     title: str = Field(default="", min_length=1, max_length=100)
     text: str = ""
@@ -35,7 +35,7 @@ class NoteChange(BaseModel):
 
 
 class NoteOut(NewNote):
-    """A note as clients see it."""
+    """A note in a response."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -45,7 +45,7 @@ class NoteOut(NewNote):
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Connect the database, and make the tables that are missing (a grown application leaves that to Alembic)."""
+    """Connect the database, and create missing tables (larger applications use Alembic for that)."""
     async with models.database:
         await models.create_all()
         yield
@@ -79,7 +79,7 @@ async def read_note(id: int) -> Note:
 
 @app.patch("/notes/{id}", response_model=NoteOut)
 async def update_note(id: int, body: NoteChange) -> Note:
-    """Change what is given of a note."""
+    """Change the given fields of a note."""
     note = await Note.objects.get(id=id)
     await note.update(**body.model_dump(exclude_unset=True))
     return note
@@ -92,22 +92,22 @@ async def delete_note(id: int) -> None:
     await note.delete()
 
 
-# Errors are answered in one place
+# Error handlers
 
 
 @app.exception_handler(orm.NoMatch)
 async def not_found(request: Request, error: Exception) -> Response:
-    """404 where no note matches."""
+    """404 if no note matches."""
     return JSONResponse({"detail": str(error)}, status_code=404)
 
 
 @app.exception_handler(orm.ValidationError)
 async def invalid(request: Request, error: orm.ValidationError) -> Response:
-    """422 for what Pydantic lets pass and the model does not: a title of spaces, say."""
+    """422 for values that Pydantic accepts and the model does not, such as a title of spaces."""
     return JSONResponse({"detail": dict(error)}, status_code=422)
 
 
 @app.exception_handler(orm.UniqueViolation)
 async def conflict(request: Request, error: Exception) -> Response:
-    """409 where a title is taken."""
+    """409 if the title is taken."""
     return JSONResponse({"detail": "There is a note of this title already."}, status_code=409)

@@ -1,4 +1,4 @@
-"""The model of both services, and the database it lives in: `DATABASE_URL`, or a file `notes.db` here."""
+"""The model of both services, and its database: `DATABASE_URL`, or the file `notes.db`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ models = orm.ModelRegistry(database=orm.Database(os.environ.get("DATABASE_URL", 
 
 
 class Note(orm.Model):
-    """Something not to forget."""
+    """A note."""
 
     registry = models
 

@@ -37,12 +37,12 @@ templates = Environment(loader=DictLoader({"page.html": PAGE}), autoescape=True)
 
 
 async def page(request: Request) -> Response:
-    """Show the notes, and a form for another one."""
+    """Show the notes, and a form for a new one."""
     return await show(forms.create_form(Note.schema))
 
 
 async def add(request: Request) -> Response:
-    """Take the form; show it again with what is wrong, if something is."""
+    """Save the note of the form; if it is invalid, show the form again with the errors."""
     form = forms.create_form(Note.schema)
     async with request.form() as data:
         form.validate(data)
@@ -86,7 +86,7 @@ async def read_note(request: Request) -> Response:
 
 
 async def update_note(request: Request) -> Response:
-    """Change what is given of a note."""
+    """Change the given fields of a note."""
     note = await find(request)
     values = await body(request)
     await note.update(**{name: values[name] for name in ("title", "text", "completed") if name in values})
@@ -100,12 +100,12 @@ async def delete_note(request: Request) -> Response:
 
 
 async def find(request: Request) -> Note:
-    """The note that the path names. Raises `orm.NoMatch`."""
+    """The note of the path. Raises `orm.NoMatch`."""
     return await Note.objects.get(id=request.path_params["id"])
 
 
 async def body(request: Request) -> dict[str, Any]:
-    """The JSON object of the request. Raises `orm.ValidationError` if it is none."""
+    """The JSON object of the request. Raises `orm.ValidationError` if it is not an object."""
     try:
         content = await request.json()
     except (json.JSONDecodeError, UnicodeDecodeError):
@@ -116,11 +116,11 @@ async def body(request: Request) -> dict[str, Any]:
 
 
 def dump(note: Note) -> Any:
-    """The note as JSON has it."""
+    """The note as JSON."""
     return Note.schema.serialize(note)
 
 
-# Errors are answered in one place
+# Error handlers
 
 
 async def not_found(request: Request, error: Exception) -> Response:
@@ -129,7 +129,7 @@ async def not_found(request: Request, error: Exception) -> Response:
 
 
 async def invalid(request: Request, error: Exception) -> Response:
-    """422 with every message of an `orm.ValidationError`; for a filter's value that is no such value as well."""
+    """422 with all messages of an `orm.ValidationError`, also for invalid values of filters."""
     detail = dict(error) if isinstance(error, orm.ValidationError) else str(error)
     return JSONResponse({"detail": detail}, status_code=422)
 
@@ -141,7 +141,7 @@ async def conflict(request: Request, error: Exception) -> Response:
 
 @asynccontextmanager
 async def lifespan(app: Starlette) -> AsyncIterator[None]:
-    """Connect the database, and make the tables that are missing (a grown application leaves that to Alembic)."""
+    """Connect the database, and create missing tables (larger applications use Alembic for that)."""
     async with models.database:
         await models.create_all()
         yield
