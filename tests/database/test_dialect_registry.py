@@ -1,4 +1,4 @@
-"""What is known of a kind of server, which is imported when the first one is met."""
+"""The registry of dialects, which imports a dialect when it is first needed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Note(orm.Model):
 
 
 def statements() -> list[Any]:
-    """Statements that the kinds of servers spell in ways of their own, each in one way alone."""
+    """Statements that differ by dialect, each with one construct that does."""
     note: Any = Note
     return [
         sqlalchemy.select(Note.table.c.id).where(note.text.icontains("x")),
@@ -44,7 +44,7 @@ def statements() -> list[Any]:
     ]
 
 
-# A program that knows no database of the ORM's, and compiles a statement as SQLAlchemy's users do.
+# A program that compiles a statement by SQLAlchemy's dialect, before any dialect of the ORM is imported.
 PROGRAM = """
 import sys
 from sqlalchemy.dialects import registry
@@ -56,13 +56,13 @@ print(statements()[int(sys.argv[2])].compile(dialect=registry.load(sys.argv[1])(
 
 
 @pytest.mark.parametrize("number", range(len(statements())))
-def test_a_statement_is_spelled_right_by_whoever_compiles_it_first(number: int) -> None:
+def test_first_compilation_imports_the_dialect(number: int) -> None:
     name = ("postgresql", "mysql", "sqlite")[number % 3]
     find(name)
     expected = statements()[number].compile(dialect=registry.load(name)())
-    ran = subprocess.run([sys.executable, "-c", PROGRAM, name, str(number)], capture_output=True, text=True)
-    assert ran.stderr == ""
-    assert ran.stdout == f"{expected}\n"
+    process = subprocess.run([sys.executable, "-c", PROGRAM, name, str(number)], capture_output=True, text=True)
+    assert process.stderr == ""
+    assert process.stdout == f"{expected}\n"
 
 
 def test_importing_orm_imports_no_dialect() -> None:
@@ -72,7 +72,7 @@ def test_importing_orm_imports_no_dialect() -> None:
     assert not {*MODULES, "sqlalchemy.dialects.postgresql", "sqlalchemy.dialects.mysql"} & {*modules}
 
 
-def test_a_kind_that_nobody_knows() -> None:
+def test_unknown_dialect_is_not_found_and_does_not_compile() -> None:
     assert find("oracle") is None
     with pytest.raises(KeyError):
         dialects["oracle"]

@@ -1,4 +1,4 @@
-"""Alembic really runs: it writes the right migrations from `models.metadata`, and then finds nothing left to do."""
+"""Alembic runs: it writes migrations from `models.metadata`, and detects no further operations after an upgrade."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ CHANGES = """
 
 
 class Project:
-    """An application in a directory of its own: `app.py` with its models, and the example's Alembic environment."""
+    """An application in its own directory: `app.py` with its models, and the Alembic environment of the example."""
 
     def __init__(self, directory: Path, url: str) -> None:
         self.directory = directory
@@ -150,8 +150,8 @@ class Project:
         self.versions = directory / "examples/migrations/versions"
         shutil.copytree(ROOT / "examples/migrations", directory / "examples/migrations")
         shutil.copy(ROOT / "alembic.ini", directory)
-        for left in self.versions.glob("*.py"):
-            left.unlink()
+        for version in self.versions.glob("*.py"):
+            version.unlink()
         env = directory / "examples/migrations/env.py"
         env.write_text(env.read_text().replace("from examples.notes.models import models", "from app import models"))
 
@@ -160,8 +160,8 @@ class Project:
         shutil.rmtree(self.directory / "__pycache__", ignore_errors=True)
 
     def alembic(self, *arguments: str) -> str:
-        # MariaDB says that it does not take the name of alembic_version's key; asyncmy and aiomysql pass that on.
-        done = subprocess.run(
+        # MariaDB warns that it ignores the name of alembic_version's key; the drivers pass that on.
+        process = subprocess.run(
             [sys.executable, "-W", "error", "-W", "default:Name 'alembic_version_pkc'"] + ["-m", "alembic", *arguments],
             cwd=self.directory,
             env={**os.environ, "PYTHONPATH": str(ROOT), "DATABASE_URL": self.url, "PYTHONWARNINGS": ""},
@@ -169,22 +169,22 @@ class Project:
             text=True,
             timeout=120,
         )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        assert process.returncode == 0, process.stdout + process.stderr
+        return process.stdout
 
     def revision(self, name: str) -> str:
-        """Autogenerate a migration; its source."""
+        """Autogenerate a migration. Returns its source."""
         self.alembic("revision", "--autogenerate", "-m", name)
         [path] = self.versions.glob(f"*_{name}.py")
         return path.read_text()
 
-    def forget(self, name: str) -> None:
-        """Delete a migration that has been undone."""
+    def delete_revision(self, name: str) -> None:
+        """Delete a migration after a downgrade."""
         [path] = self.versions.glob(f"*_{name}.py")
         path.unlink()
 
     def load(self, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-        """The application's module as it now stands."""
+        """Import the application's module as it was written last."""
         monkeypatch.setenv("DATABASE_URL", self.url)
         monkeypatch.syspath_prepend(str(self.directory))
         monkeypatch.delitem(sys.modules, "app", raising=False)
@@ -203,7 +203,9 @@ def operations(source: str, function: str) -> list[str]:
     return re.findall(r"\b(?:op|batch_op)\.(create_\w+|drop_\w+|add_\w+|alter_\w+)\(", body)
 
 
-async def test_a_schema_from_beginning_to_end(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_upgrades_and_downgrades_leave_the_schema_of_the_models(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = (
         FIRST.replace("    # MORE FIELDS\n", ARRAYS + "    # MORE FIELDS\n") if "postgresql" in project.url else FIRST
     )
@@ -240,7 +242,7 @@ async def test_a_schema_from_beginning_to_end(project: Project, monkeypatch: pyt
             await book.update(translator=999)
 
     project.alembic("downgrade", "-1")
-    project.forget("second")
+    project.delete_revision("second")
     project.write(first)
     assert "No new upgrade operations detected." in project.alembic("check")
     app = project.load(monkeypatch)
@@ -254,7 +256,7 @@ async def test_a_schema_from_beginning_to_end(project: Project, monkeypatch: pyt
         await database.execute("DROP TABLE alembic_version")
 
 
-async def test_what_create_all_makes_needs_no_migration(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_check_after_create_all_detects_no_operations(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     project.write(FIRST)
     app = project.load(monkeypatch)
     async with app.models.database:
@@ -262,7 +264,9 @@ async def test_what_create_all_makes_needs_no_migration(project: Project, monkey
     assert "No new upgrade operations detected." in project.alembic("check")
 
 
-async def test_relations_of_every_kind(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_autogenerate_for_each_relation_type_creates_its_tables(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     project.write(FIRST)
     project.revision("first")
     project.alembic("upgrade", "head")
@@ -289,7 +293,7 @@ async def test_relations_of_every_kind(project: Project, monkeypatch: pytest.Mon
     project.alembic("downgrade", "base")
 
 
-def test_changed_types_nulls_and_defaults_are_found(project: Project) -> None:
+def test_autogenerate_detects_changed_types_nullability_and_defaults(project: Project) -> None:
     project.write(FIRST)
     project.revision("first")
     project.alembic("upgrade", "head")
@@ -310,8 +314,7 @@ def test_changed_types_nulls_and_defaults_are_found(project: Project) -> None:
     assert "No new upgrade operations detected." in project.alembic("check")
 
 
-def test_migrations_as_sql(tmp_path: Path, sqlite_url: str) -> None:
-    """`alembic upgrade --sql` prints what it would do."""
+def test_upgrade_with_sql_option_prints_the_statements(tmp_path: Path, sqlite_url: str) -> None:
     project = Project(tmp_path, sqlite_url)
     project.write(FIRST)
     project.revision("first")
@@ -320,8 +323,7 @@ def test_migrations_as_sql(tmp_path: Path, sqlite_url: str) -> None:
     assert "CREATE INDEX ix_books_title" in sql
 
 
-async def test_the_example_itself(tmp_path: Path, sqlite_url: str) -> None:
-    """As it stands in the repository, on a database that has nothing."""
+async def test_example_environment_migrates_an_empty_database(tmp_path: Path, sqlite_url: str) -> None:
     project = Project(tmp_path, sqlite_url)
     shutil.copytree(ROOT / "examples/notes", project.directory / "examples/notes")
     shutil.copy(ROOT / "examples/__init__.py", project.directory / "examples")
@@ -345,12 +347,12 @@ async def test_the_example_itself(tmp_path: Path, sqlite_url: str) -> None:
         ("mariadb+asyncmy://root@host/shop", "mariadb+asyncmy://root@host/shop"),
     ],
 )
-def test_the_url_of_an_engine(url: str, expected: str) -> None:
+def test_async_url_names_the_driver_and_drops_pool_options(url: str, expected: str) -> None:
     assert async_url(url).render_as_string(hide_password=False) == expected
     assert async_url(Database(url).url) == async_url(url)
 
 
-def test_an_engine_for_a_database_that_orm_does_not_know() -> None:
+def test_async_url_of_an_unknown_database_is_refused() -> None:
     with pytest.raises(orm.NotSupportedError, match="oracle://"):
         async_url("oracle://host/shop")
 
@@ -370,11 +372,11 @@ def test_an_engine_for_a_database_that_orm_does_not_know() -> None:
         ("Lower('x')", "lower('x')"),
     ],
 )
-def test_defaults_that_mean_the_same(one: str, other: str) -> None:
+def test_server_defaults_in_different_notation_are_equal(one: str, other: str) -> None:
     assert _normalized(one) == _normalized(other)
 
 
-def test_a_default_that_alembic_must_judge() -> None:
+def test_compare_server_default_of_an_expression_is_left_to_alembic() -> None:
     column = sqlalchemy.Column("x", sqltypes.Integer(), server_default=sqlalchemy.text("1 + 1"))
     clause = column.server_default
     assert compare_server_default(None, column, column, "2", clause, "1 + 1") is None  # type: ignore[arg-type]

@@ -35,7 +35,7 @@ def classify(error: BaseException) -> OurError:
     if isinstance(code, int) and code in MYSQL_ERRORS:
         return MYSQL_ERRORS[code]
     message = str(error)
-    # The drivers close a connection whose task was cancelled in the middle of an answer.
+    # The drivers close a connection whose task is cancelled while a result is read.
     if "Not connected" in message or "Connection closed" in message or "Cancelled during execution" in message:
         return ours.ConnectionLost
     return pep_249_class(error)

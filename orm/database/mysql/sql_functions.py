@@ -16,7 +16,7 @@ SMALL_UNITS = {
 TRUNCATED = {
     "year": "MAKEDATE(YEAR({0}), 1)",
     "quarter": "(MAKEDATE(YEAR({0}), 1) + INTERVAL (QUARTER({0}) - 1) QUARTER)",
-    # The moment only once: with a time zone, it is long.
+    # It names the moment once, because a conversion to local time is long.
     "month": "CAST(CONCAT(LEFT({0}, 7), '-01') AS DATE)",
     "week": "(DATE({0}) - INTERVAL WEEKDAY({0}) DAY)",
     "day": "DATE({0})",
@@ -45,23 +45,23 @@ DURATIONS = {
 }
 
 
-def _extract(zones: TimeZones, unit: str, kind: str, zone: str, moment: str) -> str:
-    if kind == "duration":
+def _extract(zones: TimeZones, unit: str, family: str, zone: str, moment: str) -> str:
+    if family == "duration":
         return DURATIONS[unit].format(moment)
-    if kind == "aware":
+    if family == "aware":
         moment = zones.to_local(moment, zone)
     return EXTRACTED[unit].format(moment) if unit in EXTRACTED else f"EXTRACT({unit.upper()} FROM {moment})"
 
 
-def _trunc(zones: TimeZones, unit: str, kind: str, to: str, zone: str, moment: str) -> str:
-    if kind == "time":
+def _trunc(zones: TimeZones, unit: str, family: str, to: str, zone: str, moment: str) -> str:
+    if family == "time":
         return TRUNCATED_TIMES[unit].format(moment)
-    if kind == to == "aware" and unit in SMALL_UNITS:
+    if family == to == "aware" and unit in SMALL_UNITS:
         # Subtract the remainder, which is the same in every zone: an hour that occurs twice stays unambiguous.
         local = zones.to_local(moment, zone)
         rest = SMALL_UNITS[unit].format(local)
         return f"({moment} - INTERVAL ({rest}) SECOND - INTERVAL MICROSECOND({moment}) MICROSECOND)"
-    local = zones.to_local(moment, zone) if kind == "aware" else moment
+    local = zones.to_local(moment, zone) if family == "aware" else moment
     cut = TRUNCATED[unit].format(local)
     if to in ("date", "time"):
         return cut if unit == to else f"{to.upper()}({cut})"
@@ -73,7 +73,7 @@ def _date_functions(zones: TimeZones) -> dict[str, SQLTemplate]:
     return {"extract": partial(_extract, zones), "trunc": partial(_trunc, zones)}
 
 
-def _now(kind: str) -> str:
+def _now(family: str) -> str:
     return "UTC_TIMESTAMP(6)"
 
 
@@ -86,38 +86,38 @@ def _binary(text: str) -> str:
     return f"CONVERT({text} USING utf8mb4) COLLATE utf8mb4_bin"
 
 
-def _as_json(kind: str, value: str) -> str:
-    if kind == "boolean":
+def _as_json(family: str, value: str) -> str:
+    if family == "boolean":
         truth = f"CASE WHEN {value} THEN 'true' WHEN NOT {value} THEN 'false' END"
         return f"JSON_EXTRACT({_binary(truth)}, '$')"
-    if kind == "json":
+    if family == "json":
         return f"JSON_EXTRACT({_binary(value)}, '$')"
-    return _binary(value) if kind in ("text", "enum") else value
+    return _binary(value) if family in ("text", "enum") else value
 
 
-def _json_element(kind: str, value: str) -> str:
+def _json_element(family: str, value: str) -> str:
     """The text of a JSON value; never NULL."""
-    if kind == "boolean":
+    if family == "boolean":
         text = f"CASE WHEN {value} THEN 'true' WHEN NOT {value} THEN 'false' END"
-    elif kind in ("integer", "float", "decimal", "json"):
+    elif family in ("integer", "float", "decimal", "json"):
         text = f"CAST({value} AS CHAR)"
     else:
         text = f"JSON_QUOTE(CAST({value} AS CHAR))"
     return f"COALESCE({text}, 'null')"
 
 
-def _json_object(*words_and_arguments: str) -> str:
-    count = len(words_and_arguments) // 3
-    kinds, arguments = words_and_arguments[:count], list(words_and_arguments[count:])
+def _json_object(*literals_and_arguments: str) -> str:
+    count = len(literals_and_arguments) // 3
+    families, arguments = literals_and_arguments[:count], list(literals_and_arguments[count:])
     arguments[::2] = [_binary(key) for key in arguments[::2]]
-    arguments[1::2] = [_as_json(kind, value) for kind, value in zip(kinds, arguments[1::2], strict=True)]
+    arguments[1::2] = [_as_json(family, value) for family, value in zip(families, arguments[1::2], strict=True)]
     return f"JSON_OBJECT({', '.join(arguments)})"
 
 
-def _json_array(*words_and_arguments: str) -> str:
-    count = len(words_and_arguments) // 2
-    kinds, values = words_and_arguments[:count], words_and_arguments[count:]
-    return f"JSON_ARRAY({', '.join(_as_json(kind, value) for kind, value in zip(kinds, values, strict=True))})"
+def _json_array(*literals_and_arguments: str) -> str:
+    count = len(literals_and_arguments) // 2
+    families, values = literals_and_arguments[:count], literals_and_arguments[count:]
+    return f"JSON_ARRAY({', '.join(_as_json(family, value) for family, value in zip(families, values, strict=True))})"
 
 
 def _excluding(rows: str, over: str) -> str:
@@ -131,7 +131,7 @@ FUNCTIONS: dict[str, SQLTemplate] = {
     **_date_functions(ServerTimeZones()),
     "now": _now,
     # A parameter has no type: the client sends text.
-    "typed": lambda kind, value: f"CAST({value} AS {TYPES[kind]})",
+    "typed": lambda family, value: f"CAST({value} AS {TYPES[family]})",
     # Windows
     "excluding": _excluding,
     # Text
@@ -157,7 +157,7 @@ FUNCTIONS: dict[str, SQLTemplate] = {
     # PI() is sent with six digits.
     "pi": "3.141592653589793e0",
     "random": "RAND()",
-    "round": lambda kind, number, digits: f"ROUND({number}, {digits})",
+    "round": lambda family, number, digits: f"ROUND({number}, {digits})",
     # JSON
     "json_element": _json_element,
     "json_at": "JSON_EXTRACT({0}, {1})",

@@ -7,10 +7,10 @@ from orm.database.dialect import pep_249_class
 
 OurError = type[ours.Error]
 
-# The SQLSTATE codes of PostgreSQL, and below them the classes (the first two characters) they fall into.
+# The SQLSTATE codes of PostgreSQL, then their classes (the first two characters).
 SQLSTATES: dict[str, OurError] = {
     "23505": ours.UniqueViolation,
-    "23P01": ours.UniqueViolation,  # an exclusion constraint is a generalised unique one
+    "23P01": ours.UniqueViolation,  # an exclusion constraint generalizes a unique one
     "23503": ours.ForeignKeyViolation,
     "23001": ours.ForeignKeyViolation,
     "23502": ours.NotNullViolation,

@@ -22,8 +22,6 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 from orm.database.dialect import STANDARD, Dialect
 from orm.database.dialect_registry import dialect_for
 
-Literals = tuple[str, ...]
-
 
 def registered_dialect(element: ClauseElement, compiler: SQLCompiler) -> Dialect:
     """The dialect to compile `element` for. Raises SQLAlchemy's error if it is not registered."""
@@ -45,7 +43,7 @@ class SQLFunction(FunctionElement[Any]):
     _traverse_internals = _parts(function=InternalTraversal.dp_string, literals=InternalTraversal.dp_plain_obj)
 
     def __init__(
-        self, function: str, *arguments: Any, literals: Literals = (), type_: TypeEngine[Any] | None = None
+        self, function: str, *arguments: Any, literals: tuple[str, ...] = (), type_: TypeEngine[Any] | None = None
     ) -> None:
         self.function = function
         self.literals = literals

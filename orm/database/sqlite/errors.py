@@ -9,7 +9,7 @@ from orm.database.dialect import pep_249_class
 
 OurError = type[ours.Error]
 
-# SQLite's extended result codes, and the primary ones (the low byte).
+# SQLite's extended result codes, then the primary ones (their low byte).
 SQLITE_ERRORS: dict[int, OurError] = {
     2067: ours.UniqueViolation,
     1555: ours.UniqueViolation,
@@ -18,7 +18,7 @@ SQLITE_ERRORS: dict[int, OurError] = {
     1299: ours.NotNullViolation,
     275: ours.CheckViolation,
     3091: ours.DataError,  # a STRICT table's datatype
-    517: ours.SerializationFailure,  # the snapshot is too old to be written from
+    517: ours.SerializationFailure,  # a write in a transaction whose snapshot is outdated
     1: ours.ProgrammingError,
     2: ours.InternalError,
     5: ours.LockNotAvailable,
@@ -64,7 +64,7 @@ def classify(error: BaseException) -> OurError:
         return ours.DataError
     if "closed database" in message:
         return ours.ConnectionLost
-    # ON DELETE RESTRICT has the extended code of a trigger, so the message comes before the primary code.
+    # ON DELETE RESTRICT has the extended code of a trigger, so the message is read before the primary code.
     for pattern, known in SQLITE_MESSAGES:
         if pattern.search(message):
             return known

@@ -1,4 +1,4 @@
-"""Time zones as part of a query's shape: their names, and their clock changes for databases that know no zones."""
+"""Time zones by name, as they are written into SQL, and their clock changes for servers that have no time zones."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from orm.exceptions import QueryError
 UTC_NAME = "UTC"
 KEY = re.compile(r"[A-Za-z0-9_+\-]+(?:/[A-Za-z0-9_+\-]+)*")
 UTC_ZONE = datetime.timezone.utc
-#: Clock changes are looked for in these years (UTC); before and after them the first and the last offset hold.
+#: Clock changes are found in these years (UTC). Before and after them, the first and the last offset apply.
 FIRST_YEAR, LAST_YEAR = 1880, 2100
-#: No two changes of a zone that cancel each other out are closer than this.
+#: In seconds; no two changes that cancel each other out are closer in any zone.
 STEP = 5 * 24 * 3600
 
 
 def zone_name(zone: datetime.tzinfo | None) -> str:
-    """The name of a zone of `zoneinfo`, or the fixed offset of a `datetime.timezone` in seconds; UTC of None.
+    """The name of a `zoneinfo.ZoneInfo`, or the offset of a `datetime.timezone` in seconds; UTC for None.
 
     Raises `QueryError` for other time zones.
     """
@@ -45,7 +45,7 @@ def fixed_offset(name: str) -> int | None:
 
 @cache
 def zone_of(name: str) -> datetime.tzinfo:
-    """The time zone of a `zone_name`."""
+    """The time zone that has this `zone_name`."""
     offset = fixed_offset(name)
     if offset is None:
         return zoneinfo.ZoneInfo(name)
@@ -54,16 +54,16 @@ def zone_of(name: str) -> datetime.tzinfo:
 
 @lru_cache(maxsize=64)
 def clock_changes(name: str) -> tuple[tuple[datetime.datetime, ...], tuple[int, ...]]:
-    """The moments (UTC, naive) at which a zone's offset changes, and the offsets before, between and after them."""
+    """The times (UTC, naive) at which a zone's offset changes, and the offsets before, between and after them."""
     zone = zone_of(name)
     start, end = (
         int(datetime.datetime(year, 1, 1, tzinfo=UTC_ZONE).timestamp()) for year in (FIRST_YEAR, LAST_YEAR + 1)
     )
 
     def offset(second: int) -> int:
-        found = datetime.datetime.fromtimestamp(second, zone).utcoffset()
-        assert found is not None
-        return int(found.total_seconds())
+        difference = datetime.datetime.fromtimestamp(second, zone).utcoffset()
+        assert difference is not None
+        return int(difference.total_seconds())
 
     moments: list[datetime.datetime] = []
     offsets = [offset(start)]
