@@ -33,8 +33,6 @@ def _session_command() -> str:
         "time_zone": "'+00:00'",
         # A key of 0 is a key, not a request to generate one.
         "sql_mode": f"CONCAT({modes}, 'NO_AUTO_VALUE_ON_ZERO')",
-        # Texts that the server makes are compared as those of columns are: by case and accents.
-        "collation_connection": "utf8mb4_bin",
         # GROUP_CONCAT() cuts at 1,024 bytes otherwise.
         "group_concat_max_len": "@@max_allowed_packet",
     }

@@ -9,7 +9,6 @@ import pytest
 import orm
 from orm.database.connections.database import Database
 from orm.database.mysql.driver import UNSUPPORTED_MODES
-from orm.functions import Concat
 
 pytestmark = pytest.mark.anyio
 
@@ -71,20 +70,6 @@ async def test_hostile_values_are_stored_and_compared_as_values(uploads: type[or
         assert await uploads.objects.filter(data__k=text).count() == 1
     assert await uploads.objects.filter(body=b"' OR 1=1 #").delete() == 0
     assert await uploads.objects.count() == len(HOSTILE)
-
-
-async def test_texts_that_the_server_makes_are_compared_by_case_and_accents(uploads: type[orm.Model]) -> None:
-    await uploads.objects.bulk_create([{"name": "a", "body": b"1"}, {"name": "b", "body": b"2"}])
-    kind = orm.Case(orm.When(name="a", then=orm.Value("Big")), default=orm.Value("big"))
-    kinds = uploads.objects.annotate(kind=kind)
-    assert await kinds.filter(kind="big").count() == 1
-    assert await kinds.filter(kind="BIG").count() == 0
-    assert sorted(await kinds.values_list("kind", flat=True).distinct()) == ["Big", "big"]
-    assert await kinds.values("kind").annotate(n=orm.Count("id")).count() == 2
-    joined = uploads.objects.annotate(text=Concat("name", orm.Value("É")))
-    assert await joined.filter(text="aÉ").count() == 1
-    assert await joined.filter(text="aé").count() == 0
-    assert await joined.filter(text="aE").count() == 0
 
 
 async def test_aggregates_of_text_are_not_cut(uploads: type[orm.Model]) -> None:
