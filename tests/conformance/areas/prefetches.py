@@ -442,9 +442,9 @@ case("then: all, twice", known("Blog", "entries", lambda b, m, o: b.entries.all(
 case("then: count", known("Blog", "entries", lambda b, m, o: b.entries.count()), fewer=KNOWN)
 case("then: exists", known("Blog", "entries", lambda b, m, o: b.entries.exists()), fewer=KNOWN)
 case("then: count of all", known("Blog", "entries", lambda b, m, o: b.entries.all().count()), fewer=KNOWN)
-case("then: the way back is the row itself", lambda m, o: _way_back(m))
-case("then: the way back of one to one", lambda m, o: _way_back_one(m))
-case("then: the way back under to_attr", lambda m, o: _way_back_attr(m, o))
+case("then: the reverse relation is the row itself", lambda m, o: _reverse_relation(m))
+case("then: the reverse relation of one to one", lambda m, o: _reverse_relation_one(m))
+case("then: the reverse relation under to_attr", lambda m, o: _reverse_relation_attr(m, o))
 case("then: one object for the same row", lambda m, o: _same(m))
 case("then: add is seen", lambda m, o: _changed(m, lambda e: e.tags.add(4)), writes=True, fewer=ONE)
 case("then: remove is seen", lambda m, o: _changed(m, lambda e: e.tags.remove(1)), writes=True)
@@ -458,7 +458,7 @@ case("then: another's write is not seen", lambda m, o: _unseen(m), writes=True)
 case("then: a key that is changed", lambda m, o: _rekeyed(m))
 
 
-def _way_back(m):  # type: ignore[no-untyped-def]
+def _reverse_relation(m):  # type: ignore[no-untyped-def]
     blogs = yield m.Blog.objects.order_by("id").prefetch_related("entries")
     pairs = []
     for blog in blogs:
@@ -467,12 +467,12 @@ def _way_back(m):  # type: ignore[no-untyped-def]
     return sorted(pairs)
 
 
-def _way_back_one(m):  # type: ignore[no-untyped-def]
+def _reverse_relation_one(m):  # type: ignore[no-untyped-def]
     authors = yield m.Author.objects.filter(profile__isnull=False).order_by("id").prefetch_related("profile")
     return [(author.profile.bio, author.profile.author is author) for author in authors]
 
 
-def _way_back_attr(m, o):  # type: ignore[no-untyped-def]
+def _reverse_relation_attr(m, o):  # type: ignore[no-untyped-def]
     blogs = yield m.Blog.objects.order_by("id").prefetch_related(o.Prefetch("entries", to_attr="found"))
     return [[entry.blog is blog for entry in blog.found] for blog in blogs]
 

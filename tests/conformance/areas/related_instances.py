@@ -87,7 +87,9 @@ for _name, _query in {
     "distinct": loaded("Entry", lambda q, m, o: q.select_related("blog").filter(tags__isnull=False).distinct(), "blog"),
     "a slice": loaded("Entry", lambda q, m, o: q.select_related("blog", "author")[2:5], "blog", "author"),
     "without arguments": loaded("Comment", lambda q, m, o: q.select_related(), "entry__blog"),
-    "the way back of one to one": loaded("Author", lambda q, m, o: q.select_related("profile")[:2], "profile__author"),
+    "the reverse relation of one to one": loaded(
+        "Author", lambda q, m, o: q.select_related("profile")[:2], "profile__author"
+    ),
     "only": loaded("Entry", lambda q, m, o: q.select_related("blog").only("title", "blog__name"), "blog"),
     "only of the relation": loaded("Entry", lambda q, m, o: q.select_related("blog").only("title", "blog"), "blog"),
     "only, two steps": loaded(

@@ -81,7 +81,7 @@ case(
     of("Blog", 1, lambda b, m, o: b.entries),
     theirs=of("Blog", 1, lambda b, m, o: b.entries.all()),
 )
-case("the way back is the instance", lambda m, o: _way_back(m))
+case("the reverse relation is the instance", lambda m, o: _reverse_relation(m))
 case("asked twice", lambda m, o: _twice(m), ordered=True, writes=True)
 case("of an unsaved instance", lambda m, o: m.Blog(name="x").entries.all(), point=6)
 case("count of an unsaved instance", lambda m, o: m.Blog(name="x").entries.count(), point=6)
@@ -94,7 +94,7 @@ async def _walked(query):  # type: ignore[no-untyped-def]
     return [row.id async for row in query]
 
 
-def _way_back(m):  # type: ignore[no-untyped-def]
+def _reverse_relation(m):  # type: ignore[no-untyped-def]
     blog = yield m.Blog.objects.get(id=1)
     entries = yield blog.entries.order_by("id")
     return [(entry.id, entry.blog is blog, entry.blog.name) for entry in entries]
