@@ -42,8 +42,8 @@ class MySQLBackend(ManagedBackend):
     async def connect(self) -> None:
         """Open the first connections."""
         url = self._database_url
-        given: dict[str, Any] = {DATABASES_NAMES.get(name, name): value for name, value in self._options.items()}
-        options = {**url_options(url), **given}
+        keywords: dict[str, Any] = {DATABASES_NAMES.get(name, name): value for name, value in self._options.items()}
+        options = {**url_options(url), **keywords}
         if options.get("ssl") is True:
             options["ssl"] = tls_context({"ssl_mode": "required"})
         min_size = options.pop("minsize", 1)
