@@ -30,6 +30,9 @@ check: $(VENV)/.dev  ## Check style, layers, vocabulary and types
 	@$(BIN)/ruff format --check .
 	@echo "==> lint-imports (the layers of orm)"
 	@$(BIN)/lint-imports
+	@echo "==> type-only imports, vocabulary"
+	@$(BIN)/python -m tools.type_only_imports
+	@$(BIN)/python -m tools.vocabulary
 	@echo "==> mypy --strict orm tools"
 	@$(BIN)/mypy --strict orm tools
 	@echo "==> mypy --strict tests/typing"

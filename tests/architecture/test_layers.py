@@ -69,6 +69,11 @@ def test_layers_file_without_a_layer_is_refused(checkout: Path, path: str) -> No
     assert "stray" in run.stdout
 
 
+def test_type_only_imports_of_the_package_as_it_is_are_allowed(checkout: Path) -> None:
+    run = check("type_only_imports", checkout)
+    assert run.returncode == 0, run.stdout
+
+
 def test_type_only_import_of_a_model_or_queryset_may_go_up(checkout: Path) -> None:
     add(
         checkout / "orm/expressions/base.py",
@@ -88,6 +93,11 @@ def test_type_only_import_of_another_module_may_not_go_up(checkout: Path) -> Non
     assert run.returncode == 1
     assert "orm.expressions.base -> orm.loading.load goes up in orm" in run.stdout
     assert lint_imports(checkout).returncode == 0  # import-linter alone does not see it
+
+
+def test_vocabulary_of_the_package_as_it_is_has_no_retired_word(checkout: Path) -> None:
+    run = check("vocabulary", checkout)
+    assert run.returncode == 0, run.stdout
 
 
 @pytest.mark.parametrize(
