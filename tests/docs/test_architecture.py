@@ -97,6 +97,17 @@ def test_make_targets_of_the_page_exist(page: Path) -> None:
         assert f"\n{target}:" in makefile, target
 
 
+def test_checks_of_the_page_are_run_by_make_check() -> None:
+    page = PAGES[1].read_text(encoding="utf-8")
+    checks = page[page.index("\n## The checks") : page.index("\n## Landing")]
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    commands = makefile[makefile.index("\ncheck:") : makefile.index("\nformat:")]
+    named = [row.split("|")[1] for row in checks.splitlines() if row.startswith("| `")]
+    assert len(named) >= 6
+    for command in CODE.findall("".join(named)):
+        assert f"$(BIN)/{command}" in commands, command
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 async def test_code_of_the_page_runs_and_prints_its_sql(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
