@@ -160,7 +160,7 @@ class Field(Generic[T]):
     ) -> None:
         for django_name, name in DJANGO_NAMES.items():
             if django_name in options:
-                raise FieldError(f"orm.{type(self).__name__} has no option {django_name!r}: its name here is {name}.")
+                raise FieldError(f"{self._type_name} has no option {django_name!r}: its name here is {name}.")
         if primary_key and allow_null:
             raise FieldError("A primary key cannot be null: leave out allow_null=True.")
         self.name = self.attname = ""
@@ -272,8 +272,13 @@ class Field(Generic[T]):
             reason = f": {error}"
         except (TypeError, ValueError, ArithmeticError, typesystem.ValidationError):
             reason = "."
-        name = f"{self.model.__name__}.{self.name}" if self.model else f"orm.{type(self).__name__}"
+        name = f"{self.model.__name__}.{self.name}" if self.model else self._type_name
         raise FieldError(f"{name} takes {self.accepts}; the {type(value).__name__} given cannot be converted{reason}")
+
+    @property
+    def _type_name(self) -> str:
+        cls = type(self)
+        return f"orm.{cls.__name__}" if cls.__module__.startswith("orm.") else cls.__name__
 
     def to_json(self, value: Any) -> Any:
         """A value (not None) as JSON can hold it, for `as_dicts()` and the cursors of `page()`."""
