@@ -109,7 +109,7 @@ class Dialect:
     """The extra of `orm` that installs a driver: ``pip install 'orm[…]'``."""
 
     server_query: ClassVar[str | None] = None
-    """A query of the one value that `for_server` takes; None if all servers are alike."""
+    """SQL that fetches the value which `for_server` takes; None if all servers are alike."""
     numbered_parameters: ClassVar[bool] = False
     """Whether parameters are numbered (``$1``), so that the SQL of one row cannot be repeated for the next."""
     insert_returning: ClassVar[bool] = False
@@ -154,7 +154,7 @@ class Dialect:
     def __init__(self) -> None:
         self.sqlalchemy = self.make_sqlalchemy_dialect()
         self.sqlalchemy.orm_dialect = self  # type: ignore[attr-defined]
-        # Constructs find this dialect by the name. A subclass may use the SQLAlchemy dialect of another database.
+        # The SQLAlchemy dialect may be that of another database, of which this is a variant.
         self.sqlalchemy.name = self.name
 
     def find_driver(self, package: str = "") -> DriverClasses | None:
@@ -169,7 +169,7 @@ class Dialect:
         return pep_249_class(error)
 
     def for_server(self, answer: Any) -> Dialect:
-        """The dialect for a server that has answered `server_query`."""
+        """The dialect for a server that returned `answer` for `server_query`."""
         return self
 
     def make_sqlalchemy_dialect(self) -> SQLAlchemyDialect:

@@ -19,6 +19,8 @@ from typing import NamedTuple
 import databases
 import pytest
 
+import orm
+
 ROOT = Path(__file__).parents[2]
 PAGES = [page for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))] if page.exists()]
 
@@ -53,6 +55,12 @@ def blocks(text: str) -> Iterator[Block]:
     assert opening is None, "a fenced block has no end"
 
 
+def databases_of(module: ModuleType) -> dict[int, databases.Database]:
+    """The databases among the module's values, and those of its registries, by `id()`."""
+    values = [value._database if isinstance(value, orm.ModelRegistry) else value for value in vars(module).values()]
+    return {id(value): value for value in values if isinstance(value, databases.Database)}
+
+
 async def run(page: str, text: str, module: ModuleType) -> int:
     """Run the page's Python blocks in the module's namespace, and disconnect what they connected.
 
@@ -72,9 +80,9 @@ async def run(page: str, text: str, module: ModuleType) -> int:
             if inspect.iscoroutine(result):
                 await result
             count += 1
-            seen |= {id(value): value for value in vars(module).values() if isinstance(value, databases.Database)}
+            seen |= databases_of(module)
     finally:
-        seen |= {id(value): value for value in vars(module).values() if isinstance(value, databases.Database)}
+        seen |= databases_of(module)
         for database in seen.values():
             if database.is_connected:
                 await database.disconnect()
