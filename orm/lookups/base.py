@@ -9,7 +9,7 @@ from __future__ import annotations
 import decimal
 import enum
 import math
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import sqlalchemy
@@ -20,7 +20,7 @@ from orm.database.sql import operators
 from orm.database.sql.functions import SQLFunction
 from orm.database.types import column_types
 from orm.exceptions import FieldError, QueryError
-from orm.lookups.transforms import names_for
+from orm.lookups.transforms import check_families, check_name, names_for, registrations
 from orm.relations import ForeignKey
 
 if TYPE_CHECKING:
@@ -61,7 +61,10 @@ class Lookup:
     takes_expression: ClassVar[bool] = True
     """Whether its value may be an expression, such as another field."""
     matches_null: ClassVar[bool] = False
-    """Whether it can be true of NULL, so that joins must keep rows without a match."""
+    """Whether it can be true of NULL, so that joins must keep rows without a match.
+
+    A value whose `Prepared.variant` is False is known not to match NULL.
+    """
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -402,20 +405,37 @@ def register(lookup: type[Lookup]) -> type[Lookup]:
     """Register a lookup under its name. Can be used as a class decorator.
 
         @orm.lookups.register
-        class NotEqual(orm.lookups.Exact):
+        class NotEqual(orm.lookups.Lookup):
             name = "ne"
+            matches_null = True
 
             def render(self, column, operand, field):
-                return column != operand
+                return column.is_distinct_from(operand)
 
         await Note.objects.filter(views__ne=3)
 
     It replaces earlier lookups of its name for the fields that it applies to. A lookup for some fields takes precedence
     over one for all fields, in whatever order they are registered.
+
+    Raises:
+        FieldError: It is no subclass of `Lookup`, or its name, `families` or `requires` make no sense.
     """
+    if not isinstance(lookup, type) or not issubclass(lookup, Lookup):
+        raise FieldError(f"A lookup is a subclass of orm.lookups.Lookup, got {lookup!r}.")
+    name = getattr(lookup, "name", None)
+    check_name(name, f"a lookup, as which {lookup.__name__} has it")
+    if lookup.families is not None:
+        if isinstance(lookup.families, str) or not isinstance(lookup.families, Collection) or not lookup.families:
+            raise FieldError(
+                f"The lookup {name!r}: families is a set such as frozenset({{'text'}}), got {lookup.families!r}."
+            )
+        check_families(lookup.families, f"The lookup {name!r}")
+    if lookup.requires not in (None, "is_ordered", "is_text_like"):
+        raise FieldError(f"The lookup {name!r}: requires is 'is_ordered' or 'is_text_like', got {lookup.requires!r}.")
     same_name = lookups.setdefault(lookup.name, [])
     position = 0 if _is_for_some(lookup) else sum(_is_for_some(type(other)) for other in same_name)
     same_name.insert(position, lookup())
+    registrations.count += 1
     return lookup
 
 

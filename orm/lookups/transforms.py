@@ -14,7 +14,7 @@ Register a function to use it in names, after fields of the given families:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 from orm.exceptions import FieldError
@@ -29,17 +29,58 @@ transforms: dict[tuple[str, str], type[Func[Any]]] = {}
 """The registered transforms by family and name."""
 
 
+class Registrations:
+    """Counts the registrations of lookups and transforms: caches of resolved names are cleared when it changes."""
+
+    count: int = 0
+
+
+registrations = Registrations()
+
+
+def check_name(name: object, what: str) -> None:
+    """Raise `FieldError` unless `name` can be a part of a lookup."""
+    one_word = isinstance(name, str) and name.isidentifier() and "__" not in name
+    if not isinstance(name, str) or not one_word or name.startswith("_") or name.endswith("_"):
+        raise FieldError(f"{name!r} cannot be the name of {what}: it is one word, without two underscores in a row.")
+
+
+def check_families(families: Iterable[object], what: str) -> None:
+    """Raise `FieldError` unless each is the family of a field class."""
+    known = {"integer enum", *_families(Field)}
+    for family in families:
+        if family not in known:
+            raise FieldError(
+                f"{what}: no field is of the family {family!r}. The families are: {', '.join(sorted(known))}."
+            )
+
+
+def _families(field_class: type[Field[Any]]) -> Iterator[str]:
+    for subclass in field_class.__subclasses__():
+        if isinstance(subclass.family, str) and subclass.family:
+            yield subclass.family
+        yield from _families(subclass)
+
+
 def register(name: str, *families: str) -> Callable[[FuncType], FuncType]:
     """A class decorator: ``__name`` after a field of these families (`Field.family`) applies the function to it.
 
-    The function is created with one argument. Raises `FieldError` for a name that cannot be part of a lookup.
+    The function is created with one argument. It replaces an earlier one of this name.
+
+    Raises:
+        FieldError: The name cannot be part of a lookup, there is no such family, or the class is no `Func`.
     """
-    if not name.isidentifier() or "__" in name or name.startswith("_") or name.endswith("_") or not families:
-        raise FieldError(f"{name!r} cannot be a transform's name, which is one word; and it needs a family of fields.")
+    check_name(name, "a transform")
+    if not families:
+        raise FieldError(f"The transform {name!r} needs a family of fields, such as 'text'.")
+    check_families(families, f"The transform {name!r}")
 
     def add(function: FuncType) -> FuncType:
+        if not isinstance(function, type) or not issubclass(function, Func):
+            raise FieldError(f"The transform {name!r} must be a subclass of orm.Func, got {function!r}.")
         for family in families:
             transforms[family, name] = function
+        registrations.count += 1
         return function
 
     return add

@@ -109,6 +109,8 @@ class ModelInfo:
         # Caches of resolved names: paths, lookups by keyword, the orderings by Meta and by primary key.
         self.paths: dict[str, Any] = {}
         self.lookups: dict[str, Any] = {}
+        self.lookups_registered = 0
+        """The number of registrations of lookups and transforms that `lookups` knows."""
         self.default_order: tuple[Any, ...] | None = None
         self.pk_order: tuple[Any, ...] | None = None
         self.column_orders: dict[str, tuple[Any, ...]] = {}

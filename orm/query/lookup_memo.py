@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from orm.lookups.base import Prepared
+from orm.lookups.transforms import registrations
 from orm.query.conditions.base import FilterCall, LookupPredicate, conjuncts, junction
 from orm.query.conditions.comparing import PLAIN_VALUES
 
@@ -81,9 +82,10 @@ class LookupMemo:
     A template is made at the second call: most querysets are used once.
     """
 
-    __slots__ = ("_known",)
+    __slots__ = ("_known", "_registered")
 
     def __init__(self) -> None:
+        self._registered = registrations.count
         self._known: dict[tuple[str, ...], LookupTemplate | int] = {}  # Without a template, the number of calls.
 
     def resolve(
@@ -103,6 +105,9 @@ class LookupMemo:
 
     def get(self, lookups: Mapping[str, Any]) -> LookupTemplate | None:
         """The template for these names, if there is one."""
+        if self._registered != registrations.count:
+            self._known.clear()
+            self._registered = registrations.count
         known = self._known.get(tuple(lookups))
         return known if isinstance(known, LookupTemplate) else None
 

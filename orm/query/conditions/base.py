@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import sqlalchemy
 from sqlalchemy import ClauseElement, ColumnElement
 
+from orm.exceptions import QueryError
 from orm.lookups.base import IsNull, KnownResult, Lookup, Prepared, lookups
 from orm.query.terms.base import ClauseTerm, Term
 
@@ -136,7 +137,7 @@ class LookupPredicate(Predicate):
     def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
         wants_null = self.lookup.matches_null and self.variant is not False
         column = self.term.render(rendering, required=required and not wants_null)
-        condition = self.lookup.build(column, self.term.field, self.variant, rendering.bind)
+        condition = _checked(self.lookup, self.lookup.build(column, self.term.field, self.variant, rendering.bind))
         if negated and not self.lookup.matches_null:
             return _null_is_false(condition, rendering, self.term)
         return condition
@@ -158,10 +159,13 @@ class TermPredicate(Predicate):
         return (*self.term.leaves(), *self.other.leaves())
 
     def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
-        left = self.term.render(rendering, required=required)
-        right = self.other.render(rendering, required=required)
-        condition = self.lookup.render(left, right, self.term.field)
-        return _null_is_false(condition, rendering, self.term, self.other) if negated else condition
+        matches_null = self.lookup.matches_null
+        left = self.term.render(rendering, required=required and not matches_null)
+        right = self.other.render(rendering, required=required and not matches_null)
+        condition = _checked(self.lookup, self.lookup.render(left, right, self.term.field))
+        if negated and not matches_null:
+            return _null_is_false(condition, rendering, self.term, self.other)
+        return condition
 
 
 class InQuery(Predicate):
@@ -237,6 +241,17 @@ class BooleanPredicate(Predicate):
             ones: list[ColumnElement[int]] = [sqlalchemy.case((part, 1), else_=0) for part in variable]
             joined = reduce(operator.add, ones) % 2 == 1
         return sqlalchemy.not_(joined) if self.negated else joined
+
+
+def _checked(lookup: Lookup, condition: Any) -> ColumnElement[bool]:
+    """The condition that a lookup returned. Raises `QueryError` for anything but SQL, which would match every row."""
+    if isinstance(condition, ColumnElement):
+        return condition
+    method = "render" if type(lookup).build is Lookup.build else "build"
+    raise QueryError(
+        f"The lookup {lookup.name!r} is no condition: {type(lookup).__name__}.{method}() returned "
+        f"{type(condition).__name__} instead of a SQLAlchemy expression."
+    )
 
 
 def _null_is_false(condition: ColumnElement[bool], rendering: Rendering, *terms: Term) -> ColumnElement[bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
@@ -12,6 +13,7 @@ from orm.query.terms.base import PathTerm, Term
 from orm.relations import column_equalities
 
 if TYPE_CHECKING:
+    from orm.fields import Field
     from orm.query.query import Query
     from orm.query.rendering import Rendering
     from orm.relations import Hop
@@ -141,6 +143,34 @@ class RelatedNull(Term):
         return exists
 
 
+class RowOrMissing(Term):
+    """Whether a relation to many rows leads to a row that meets a condition, or to none and NULL meets it.
+
+    The relations are joined inside, from a copy of the row itself.
+    """
+
+    nullable = False
+
+    def __init__(self, pk_fields: Sequence[Field[Any]], hops: tuple[Hop, ...], condition: Predicate) -> None:
+        self.columns_of_row = tuple(field.column_name for field in pk_fields)
+        self.condition = condition
+        self.key = ("row or missing", hops, condition.key)
+        self.values = condition.values
+
+    def grouped_by(self) -> tuple[Term, ...]:
+        """The terms to group by."""
+        return (self,)
+
+    def leaves(self) -> tuple[Term, ...]:
+        return (self,)
+
+    def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
+        table = rendering.join(())
+        inner = type(rendering)(rendering.info, rendering.binds, rendering)
+        condition = self.condition.render(inner, required=True, negated=False)
+        return _exists(inner, condition, *(inner.table.c[name] == table.c[name] for name in self.columns_of_row))
+
+
 def _exists(inner: Rendering, *conditions: ColumnElement[bool]) -> ColumnElement[bool]:
     """EXISTS over the tables that the inner rendering has joined."""
     statement: sqlalchemy.Select[Any] = sqlalchemy.select(sqlalchemy.literal_column("1"))
@@ -170,7 +200,7 @@ class NullAsFalse(Predicate):
 class RelationPredicate(Predicate):
     """A condition on all rows of a relation to many rows; never NULL."""
 
-    def __init__(self, term: RowExists | RelatedNull) -> None:
+    def __init__(self, term: RowExists | RowOrMissing | RelatedNull) -> None:
         self.term = term
         self.key = term.key
         self.values = term.values

@@ -14,6 +14,7 @@ from orm.functions import Extract
 from orm.functions.json import KeyString
 from orm.lookups.base import Lookup, Prepared, lookup_for
 from orm.lookups.json import KEY_IS_NULL
+from orm.lookups.transforms import registrations
 from orm.query.conditions.base import (
     IS_NULL,
     NOTHING,
@@ -27,7 +28,15 @@ from orm.query.conditions.base import (
     junction,
 )
 from orm.query.conditions.comparing import PLAIN_VALUES, in_query, one_row, within_year
-from orm.query.conditions.exists import ExistsQuery, NullAsFalse, RelatedNull, RelationPredicate, RowExists, local_terms
+from orm.query.conditions.exists import (
+    ExistsQuery,
+    NullAsFalse,
+    RelatedNull,
+    RelationPredicate,
+    RowExists,
+    RowOrMissing,
+    local_terms,
+)
 from orm.query.conditions.related_to import RelatedIn, RelatedTo
 from orm.query.paths import MAX_CACHED, Path, resolve_path, split_path
 from orm.query.resolving.composite_keys import CompositeKeyLookup, composite_key_expressions, find_composite_lookup
@@ -117,6 +126,9 @@ def _lookup(resolver: Resolver, name: str, value: Any, negated: bool) -> Predica
         if term is not None:
             steps, lookup = split_lookup(term.field, rest.split("__") if rest else ())
             return _compare(resolver, with_steps(term, steps), lookup, value)
+    if info.lookups_registered != registrations.count:
+        info.lookups.clear()
+        info.lookups_registered = registrations.count
     known: tuple[Path, Steps, Lookup] | CompositeKeyLookup | None = info.lookups.get(name)
     if known is None:
         known = find_composite_lookup(info, name)
@@ -200,8 +212,12 @@ def _row_exists(resolver: Resolver, path: Path, steps: Steps, lookup: Lookup, va
     count = path.first_many()
     hops = path.relations[:count]
     # A missing row is NULL as well: then the relation is joined inside, from the row that may have none.
-    matches_missing = value is None or (lookup.name == "isnull" and value is True)
-    if matches_missing:
+    is_null = value is True if lookup.name == "isnull" else value is None and lookup.name in ("exact", "iexact")
+    # Of a lookup such as "is distinct from", the database decides whether it is true of NULL.
+    matches_null = lookup.matches_null and lookup.name != "isnull" and not is_null
+    if matches_null:
+        inner, inner_path = _inner_resolver(resolver, ()), path
+    elif is_null:
         inner = _inner_resolver(resolver, hops[:-1])
         inner_path = path.after(count - 1)
     else:
@@ -219,7 +235,9 @@ def _row_exists(resolver: Resolver, path: Path, steps: Steps, lookup: Lookup, va
     join = resolver.joined_here(hops)
     if is_never(predicate):
         return constant(False, *local_terms(hops, join))
-    if matches_missing:
+    if matches_null:
+        return RelationPredicate(RowOrMissing(resolver.info.pk_fields, hops, predicate))
+    if is_null:
         return RelationPredicate(RelatedNull(hops, predicate))
     return RelationPredicate(RowExists(hops, predicate, join, outer_terms))
 
