@@ -18,7 +18,7 @@ NOUN = "the noun of what it holds"
 
 MODULES = {
     "garbage": "gc_control",
-    "pace": "loop_execution",
+    "pace": "quick_statements",
     "pieces": "row_batches",
     "once": "memoized",
     "spread": "composite_keys",

@@ -22,7 +22,7 @@ from orm.query.paths import resolve_path
 from orm.query.prefetch_tree import Branch
 from orm.query.projection import Columns, Instances
 from orm.query.query import Query
-from orm.query.related_rows import LimitedPerOwner, always_has_owner, paths_to, selects_whole_table
+from orm.query.related_rows import LimitedPerOwner, always_has_owner, owner_key_paths_of, selects_whole_table
 from orm.query.rendering import BindNumbering, Rendering
 from orm.query.resolving.resolver import Resolver, primary_key_ordering
 from orm.query.set_operations import Combination
@@ -35,33 +35,33 @@ from orm.rows.readers import Entity
 if TYPE_CHECKING:
     from orm.mapping.model_info import ModelInfo
 
-TableOfKeys = tuple[Literal["keys", "pairs"], int]
-"""A table of keys in a graph's statements: what it has, and the number of the section that it belongs to."""
+KeyTable = tuple[Literal["keys", "pairs"], int]
+"""A table of keys that a graph's statements share: what its rows are, and the number of its section."""
 
 
-class SharedKeyTables(BindNumbering):
-    """The numbering of binds for statements that share tables of keys."""
+class KeyTables(BindNumbering):
+    """The numbering of binds for statements that share key tables."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.tables: dict[TableOfKeys, sqlalchemy.CTE] = {}
+        self.tables: dict[KeyTable, sqlalchemy.CTE] = {}
 
 
-class InTableOfKeys(Predicate):
-    """The terms have the values of these columns in one of the rows of a table of keys."""
+class InKeyTable(Predicate):
+    """The terms have the values of these columns in one of the rows of a key table."""
 
-    def __init__(self, terms: Sequence[Term], table: TableOfKeys, columns: tuple[int, ...]) -> None:
+    def __init__(self, terms: Sequence[Term], table: KeyTable, columns: tuple[int, ...]) -> None:
         self.terms = tuple(terms)
         self.table = table
         self.columns = columns
-        self.key: Hashable = ("in table of keys", tuple(term.key for term in terms), table, columns)
+        self.key: Hashable = ("in key table", tuple(term.key for term in terms), table, columns)
 
     def leaves(self) -> tuple[Term, ...]:
         return tuple(leaf for term in self.terms for leaf in term.leaves())
 
     def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
         binds = rendering.binds
-        assert isinstance(binds, SharedKeyTables)
+        assert isinstance(binds, KeyTables)
         table = binds.tables[self.table]
         keys = sqlalchemy.select(*(table.c[f"c{column}"] for column in self.columns))
         columns = [term.render(rendering, required=required) for term in self.terms]
@@ -119,7 +119,7 @@ class Section:
 
     @property
     def entities(self) -> list[Entity]:
-        """The model's own share of each row, and those joined to it."""
+        """The columns of the section's model in each row, and those of the models joined to it."""
         return self.instances.entities()
 
     @property
@@ -255,7 +255,7 @@ class _Sections:
         resolver = query.resolver()
         keys = [resolver.column(resolve_path(target, field.attname, "a key")) for field in fields]
         width = len(local_fields(relation))
-        is_paired = InTableOfKeys(keys, ("pairs", number), tuple(range(width, width + len(fields))))
+        is_paired = InKeyTable(keys, ("pairs", number), tuple(range(width, width + len(fields))))
         rows = query.replace(where=and_(query.where, is_paired), ordering=(), offset=0, stop=None)
         return Section(
             path=path,
@@ -275,11 +275,11 @@ class _Sections:
         """The rows whose owners are in the section `parent`, and the terms for their owners' keys."""
         query = branch.query
         resolver = query.replace(shares_joins=False).filter_resolver()
-        owner_keys = tuple(resolver.column(path) for path in paths_to(branch.relation))
+        owner_keys = tuple(resolver.column(path) for path in owner_key_paths_of(branch.relation))
         where = query.where
         if not self._has_all_owners(branch.relation, parent):
             columns = self._key_columns(branch.relation, parent)
-            where = and_(where, InTableOfKeys(owner_keys, ("keys", parent), columns))
+            where = and_(where, InKeyTable(owner_keys, ("keys", parent), columns))
         return query.with_joins(resolver.joins, where=where), owner_keys
 
     def _has_all_owners(self, relation: Relation, parent: int) -> bool:
@@ -299,13 +299,13 @@ class _Sections:
         )
         where: Predicate = EVERYTHING
         if relation.local_key.allow_null or not self._sections[parent].has_all_rows:
-            where = InTableOfKeys(local, ("keys", parent), self._key_columns(relation, parent))
+            where = InKeyTable(local, ("keys", parent), self._key_columns(relation, parent))
         for term in remote if relation.remote_key.allow_null else ():
             where = and_(where, LookupPredicate(term, IS_NULL, Prepared((), variant=False)))
         return Query(info, _numbered_columns((*local, *remote)), where, ordering=())
 
     def _key_columns(self, relation: Relation, parent: int) -> tuple[int, ...]:
-        """The columns with the relation's local fields in the table of keys of the section `parent`."""
+        """The columns with the relation's local fields in the key table of the section `parent`."""
         child_fields = self._sections[parent].child_fields
         return tuple(child_fields.index(field) for field in local_fields(relation))
 

@@ -105,12 +105,17 @@ def split_path(info: ModelInfo, name: str, what: str) -> tuple[Path, tuple[str, 
             if relation is None:
                 raise current.unknown(part, f"{what} ({name!r})" if part != name else what)
             hops.extend(relation.hops)
-            if not rest or not goes_on(relation.target._meta, rest[0]):
+            if not rest or not continues_at(relation.target._meta, rest[0]):
                 key = relation.key
                 stored = key.target_field if isinstance(key, RelatedKey) else key
                 return _path(info, consumed, tuple(hops), stored, key), rest
             current = relation.target._meta
-        elif isinstance(field, ForeignKey) and part != field.attname and rest and goes_on(field.target._meta, rest[0]):
+        elif (
+            isinstance(field, ForeignKey)
+            and part != field.attname
+            and rest
+            and continues_at(field.target._meta, rest[0])
+        ):
             hops.append(field)
             current = field.target._meta
         else:
@@ -150,7 +155,7 @@ def relation_paths(info: ModelInfo, path: str, what: str) -> list[str]:
     return ["__".join(names)]
 
 
-def goes_on(info: ModelInfo, part: str) -> bool:
+def continues_at(info: ModelInfo, part: str) -> bool:
     """Whether a path can continue with this name at a related model, so that the name is no lookup."""
     if part == "pk":
         return True

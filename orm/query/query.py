@@ -378,11 +378,11 @@ class Query:
         """
         rendering = Rendering(self.info, outer.binds, outer)
         statement = self.select(rendering).correlate_except(*rendering.tables)
-        ordered_by = len(statement.selected_columns) > rendering.selected
+        ordered_by = len(statement.selected_columns) > rendering.selected_count
         if self.is_limited and (nested or ordered_by):
             # MySQL does not accept LIMIT directly inside IN (…).
             inner = statement.subquery()
-            return sqlalchemy.select(*[*inner.columns][: rendering.selected])
+            return sqlalchemy.select(*[*inner.columns][: rendering.selected_count])
         return statement
 
     def select(self, rendering: Rendering) -> sqlalchemy.Select[Any]:

@@ -26,7 +26,7 @@ from orm.utils.memoized import memoized_property
 
 IN = In()
 # A path takes part in a query's key by its identity, so each relation has its paths only once.
-paths_to = lru_cache(2_000)(owner_key_paths)
+owner_key_paths_of = lru_cache(2_000)(owner_key_paths)
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ class LimitedPerOwner(Query):
             selected = selected.where(numbered.c.number > rendering.bind(sqlalchemy.Integer()))
         if self.stop is not None:
             selected = selected.where(numbered.c.number <= rendering.bind(sqlalchemy.Integer()))
-        rendering.selected = width
+        rendering.selected_count = width
         return selected
 
 
@@ -194,7 +194,7 @@ def rows_of_owners(relation: Relation, query: Query, keys: Sequence[Any] | None)
     """
     # As in Django: the query's own joins over the relation refer to the same pair.
     resolver = query.resolver()
-    owner_key = tuple(resolver.column(path) for path in paths_to(relation))
+    owner_key = tuple(resolver.column(path) for path in owner_key_paths_of(relation))
     where = query.where
     for term, values in zip(owner_key, _values_by_column(keys, len(owner_key)), strict=False):
         where = and_(where, LookupPredicate(term, IN, Prepared((values,))))

@@ -92,7 +92,7 @@ class Rendering:
         self.binds = binds or BindNumbering()
         self.table: FromClause = table if outer is None else self.binds.alias(table)
         self.bind = self.binds.bind
-        self.selected = 0
+        self.selected_count = 0
         """The number of columns of the projection. Any after those are only selected for the ordering."""
         self._joins: dict[tuple[tuple[Hop, ...], int], Join] = {}
         self._tables: set[FromClause] = {self.table}

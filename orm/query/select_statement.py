@@ -30,7 +30,7 @@ def select_statement(query: Query, rendering: Rendering) -> sqlalchemy.Select[An
     for name, annotation in query.annotations.items():
         rendering.annotated[name] = annotation.term.render(rendering)
     columns = query.projection.columns(rendering)
-    rendering.selected = len(columns)
+    rendering.selected_count = len(columns)
     rows, groups, windows = query.conditions
     where = None if rows is EVERYTHING else rows.render(rendering, required=True, negated=False)
     having: ColumnElement[bool] | None = groups.render(rendering, required=False, negated=False)

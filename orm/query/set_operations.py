@@ -131,7 +131,7 @@ class Combination(Query):
         """The SELECT statement, with the combined parts as its derived table."""
         combined = OPERATIONS[self.operation](*(self._part(part, rendering) for part in self.parts)).subquery()
         columns: list[Any] = list(combined.columns)
-        rendering.selected = len(columns)
+        rendering.selected_count = len(columns)
         outer = SubqueryRendering(self.info, rendering.binds, dict(zip(self._keys(), columns, strict=True)))
         order = [element for term in self.order for element in self._ordered(term, outer)]
         return with_order_and_limit(self, sqlalchemy.select(*columns), rendering, order)
@@ -141,11 +141,12 @@ class Combination(Query):
         statement = part.select(inner)
         if rendering.outer is not None:
             statement = statement.correlate_except(*inner.tables)
-        labelled = [column.label(f"c{i}") for i, column in enumerate(statement.selected_columns)][: inner.selected]
+        columns = [*statement.selected_columns][: inner.selected_count]
+        labelled = [column.label(f"c{i}") for i, column in enumerate(columns)]
         if part.is_limited or part.distinct:
             # SQLite does not accept ORDER BY or LIMIT in a part.
             sub = statement.subquery()
-            labelled = [column.label(f"c{i}") for i, column in enumerate(sub.columns)][: inner.selected]
+            labelled = [column.label(f"c{i}") for i, column in enumerate(sub.columns)][: inner.selected_count]
             return sqlalchemy.select(*labelled)
         return statement.with_only_columns(*labelled, maintain_column_froms=True)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from orm.fields import Field
-from orm.rows.graph_readers import ColumnLayout, GraphReader, GraphWriter, OutputKind, SectionShape, first_columns
+from orm.rows.graph_readers import ColumnLayout, GraphReader, GraphReaderSource, OutputKind, SectionShape, first_columns
 from orm.rows.readers import Entity, column_name
 
 
@@ -14,10 +14,10 @@ def dict_reader(
     sections: Sequence[SectionShape], layouts: Mapping[tuple[int, OutputKind], ColumnLayout]
 ) -> GraphReader:
     """A reader of dicts that JSON can hold: a relation to many is a list, a relation to one a dict or None."""
-    return _DictWriter(sections, layouts).build()
+    return DictReaderSource(sections, layouts).build()
 
 
-class _DictWriter(GraphWriter):
+class DictReaderSource(GraphReaderSource):
     """Another local name: ``dicts_by_key`` has the dicts of a section by primary key."""
 
     node = "data"

@@ -12,7 +12,7 @@ from orm.rows.graph_readers import (
     PLAIN_LOOP,
     ColumnLayout,
     GraphReader,
-    GraphWriter,
+    GraphReaderSource,
     OutputKind,
     SectionShape,
     attributes_of,
@@ -28,10 +28,10 @@ def instance_reader(
     remember_database: bool,
 ) -> GraphReader:
     """A reader of instances. `remember_database`: they keep the database that the reader is given."""
-    return _InstanceWriter(sections, layouts, remember_database=remember_database).build()
+    return InstanceReaderSource(sections, layouts, remember_database=remember_database).build()
 
 
-class _InstanceWriter(GraphWriter):
+class InstanceReaderSource(GraphReaderSource):
     """Further local names: ``instances_by_key``, numbered by model, and ``seen_keys``, numbered by section."""
 
     node = instance_name(0)

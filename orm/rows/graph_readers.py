@@ -63,7 +63,7 @@ class SectionShape(Protocol):
 
     @property
     def entities(self) -> Sequence[Entity]:
-        """The model's own share of each row, and those joined to it."""
+        """The columns of the section's model in each row, and those of the models joined to it."""
 
     @property
     def annotations(self) -> Mapping[str, Field[Any]]:
@@ -86,8 +86,8 @@ class SectionShape(Protocol):
         """Whether relations of the instances are suppressed: then the reader returns these, too."""
 
 
-class GraphWriter:
-    """Writes a reader's code.
+class GraphReaderSource:
+    """Writes the source code of a reader.
 
     The numbers at the end of local names are those of sections. Where lists are not found on their owners,
     ``lists_by_key`` has them by the key that a section is attached by; ``one_by_key`` has the rows of a relation to one

@@ -26,7 +26,7 @@ Widths = Sequence[int] | None
 
 @dataclass(frozen=True)
 class Entity:
-    """A model's share of each row: consecutive columns, one for each of `attributes`."""
+    """The columns of one model in each row: consecutive ones, one for each of `attributes`."""
 
     model: type
     attributes: tuple[str, ...]

@@ -1,7 +1,7 @@
-"""Runs one statement on a database: the door through which the ORM's SQL reaches a driver.
+"""Runs one statement on a database, on a free connection or in a session.
 
-Outside of transactions an `orm.Database` runs it on any free connection, else it runs in a session (see
-`orm.database.connections.session`), which is for several statements on one connection as well.
+An `orm.Database` runs a statement outside of transactions on any free connection. Any other runs in a session (see
+`orm.database.connections.session`), which can also run several statements on one connection.
 """
 
 from __future__ import annotations

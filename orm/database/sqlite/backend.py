@@ -20,7 +20,8 @@ from orm.database.connections.pool import Pool
 from orm.database.connections.transactions import Options
 from orm.database.query_log.events import count_round_trip
 from orm.database.sqlite.driver import ORMConnection, execute, fetch, first_word, is_write, run_in_thread
-from orm.database.sqlite.writer_lock import SerializedWriterDriver, WriterLock
+from orm.database.sqlite.managed_driver import SerializedWriterDriver
+from orm.database.sqlite.writer_lock import WriterLock
 from orm.exceptions import NotSupportedError
 from orm.utils.gc_control import MIN_OBJECTS
 from orm.utils.row_batches import RowReader, read_in_batches

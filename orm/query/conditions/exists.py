@@ -35,7 +35,7 @@ class JoinKeyTerm(Term):
     def __init__(self, hops: tuple[Hop, ...], position: int) -> None:
         self.hops = hops
         self.position = position
-        self.key = ("link", hops, position)
+        self.key = ("join key", hops, position)
 
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
         return local_join_columns(rendering, self.hops)[self.position]
@@ -120,7 +120,7 @@ class RelatedNull(Term):
     def __init__(self, hops: tuple[Hop, ...], condition: Predicate) -> None:
         self.hops = hops
         self.condition = condition
-        self.key = ("missing", hops, condition.key)
+        self.key = ("related null", hops, condition.key)
         self.values = condition.values
 
     def grouped_by(self) -> tuple[Term, ...]:
@@ -187,7 +187,7 @@ class NullAsFalse(Predicate):
 
     def __init__(self, condition: Predicate) -> None:
         self.condition = condition
-        self.key = ("certain", condition.key)
+        self.key = ("null as false", condition.key)
         self.values = condition.values
 
     def leaves(self) -> tuple[Term, ...]:

@@ -14,7 +14,7 @@ from sqlalchemy.types import TypeEngine
 
 from orm.database.dialect import Dialect
 from orm.database.types.column_types import ComputedResult, unconverted
-from orm.query.graph_sections import Section, SharedKeyTables
+from orm.query.graph_sections import KeyTables, Section
 from orm.query.plans.cache import plans
 from orm.query.plans.plan import Plan, make_plan, result_processors
 from orm.query.query import Query
@@ -105,8 +105,8 @@ def graph_plan(dialect: Dialect, sections: Sequence[Section], max_rows: int | No
 
 
 def _outputs(sections: Sequence[Section], max_rows: int | None) -> list[Output]:
-    """The SELECTs of all sections, which share their tables of keys."""
-    binds = SharedKeyTables()
+    """The SELECTs of all sections, which share their key tables."""
+    binds = KeyTables()
     outputs: list[Output] = []
     for number, section in enumerate(sections):
         if section.pairs is not None:
@@ -124,7 +124,7 @@ def _outputs(sections: Sequence[Section], max_rows: int | None) -> list[Output]:
     return outputs
 
 
-def _rendered(query: Query, binds: SharedKeyTables, max_rows: int | None) -> tuple[Select[Any], int]:
+def _rendered(query: Query, binds: KeyTables, max_rows: int | None) -> tuple[Select[Any], int]:
     """A query's SELECT with columns c0, c1, …, and how many of them its projection selects."""
     rendering = Rendering(query.info, binds)
     statement = query.select(rendering)
@@ -132,7 +132,7 @@ def _rendered(query: Query, binds: SharedKeyTables, max_rows: int | None) -> tup
         # A literal, because PostgreSQL plans with its value: of a parameter it assumes that most rows are cut off.
         statement = statement.limit(sqlalchemy.literal_column(str(max_rows + 1)))
     labelled = [column.label(f"c{i}") for i, column in enumerate(statement.selected_columns)]
-    return statement.with_only_columns(*labelled, maintain_column_froms=True), rendering.selected
+    return statement.with_only_columns(*labelled, maintain_column_froms=True), rendering.selected_count
 
 
 def _output(section: int, kind: OutputKind, statement: Select[Any], width: int, computed: int = 0) -> Output:

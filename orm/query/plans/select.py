@@ -26,8 +26,8 @@ def rows_plan(dialect: Dialect, query: Query) -> Plan:
         if query.lock is not None:
             statement = locked(dialect, statement, query.lock, query, rendering)
         columns = list(statement.selected_columns)
-        processors = result_processors(dialect, columns[: rendering.selected])
-        reader = query.projection.reader(processors, len(columns) - rendering.selected)
+        processors = result_processors(dialect, columns[: rendering.selected_count])
+        reader = query.projection.reader(processors, len(columns) - rendering.selected_count)
         return make_plan(dialect, statement, reader)
 
     return plans.get((dialect, "rows", query.key), make)

@@ -10,7 +10,7 @@ from orm.exceptions import QueryError
 from orm.expressions.base import Expression, F, FieldExpression, Q
 from orm.expressions.subqueries import OuterRef
 from orm.query.conditions.related_to import RelatedIn, RelatedTo
-from orm.query.paths import goes_on, resolve_path
+from orm.query.paths import continues_at, resolve_path
 from orm.relations import (
     CompositeForeignKey,
     ForeignKey,
@@ -180,7 +180,7 @@ def find_composite_lookup(info: ModelInfo, name: str) -> CompositeKeyLookup | No
             return None
         if parts[position : position + 1] == ["pk"] and len(relation.target._meta.pk_fields) > 1:
             return CompositeKeyLookup(info, prefix, relation, "__".join(parts[position + 1 :]) or "exact", by_pk=True)
-        if position == len(parts) or not goes_on(relation.target._meta, parts[position]):
+        if position == len(parts) or not continues_at(relation.target._meta, parts[position]):
             if len(key_fields(relation)) == 1:
                 return None
             return CompositeKeyLookup(info, prefix, relation, "__".join(parts[position:]) or "exact")

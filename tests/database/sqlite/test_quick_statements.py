@@ -13,8 +13,8 @@ import pytest
 
 from orm.database.connections.database import Database
 from orm.database.connections.statements import execute, fetch
-from orm.database.sqlite.loop_execution import PROBATION_RUNS
-from orm.database.sqlite.writer_lock import COMMITS_PER_CHECKPOINT, SerializedWriterDriver
+from orm.database.sqlite.managed_driver import COMMITS_PER_CHECKPOINT, SerializedWriterDriver
+from orm.database.sqlite.quick_statements import PROBATION_RUNS
 from orm.exceptions import UniqueViolation
 
 pytestmark = pytest.mark.anyio
@@ -117,7 +117,7 @@ async def test_other_tasks_get_a_turn_between_quick_statements(path: Path) -> No
 
 
 async def test_other_tasks_get_a_turn_after_slower_statements(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orm.database.sqlite.loop_execution.DISK_WAIT_SECONDS", 1.0)  # on a busy machine
+    monkeypatch.setattr("orm.database.sqlite.quick_statements.DISK_WAIT_SECONDS", 1.0)  # on a busy machine
     async with Database(f"sqlite:///{path}", max_size=1) as database:
         raw = database._backend.pool.acquire_nowait()
         raw._conn.create_function("wait", 0, lambda: time.sleep(0.0005))
