@@ -61,10 +61,10 @@ def _round(family: str, number: str, digits: str) -> str:
 
 def _numeric(name: str) -> Any:
     # LOG() and MOD() do not take two doubles.
-    def spell(left: str, right: str) -> str:
+    def template(left: str, right: str) -> str:
         return f"{name}(CAST({left} AS NUMERIC), CAST({right} AS NUMERIC))"
 
-    return spell
+    return template
 
 
 def _json_object(*literals_and_arguments: str) -> str:
