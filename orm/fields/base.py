@@ -64,8 +64,9 @@ TRAITS = (
     *("family", "is_ordered", "is_text_like", "is_text", "is_number", "is_temporal", "supports_arithmetic"),
     *("arithmetic_rank", "is_pageable", "is_hashable"),
 )
-#: The classes of fields that are stored as others, by their `exact_type`: for a value of this type in an expression.
-FIELD_CLASSES: dict[type, type[Field[Any]]] = {}
+#: The classes of fields that are stored as others, by their `exact_type` and by their own module and name: for a value
+#: of this type in an expression.
+FIELD_CLASSES: dict[type, dict[tuple[str, str], type[Field[Any]]]] = {}
 _numbers = count(1)
 
 
@@ -141,7 +142,7 @@ class Field(Generic[T]):
                 if trait not in cls.__dict__:
                     setattr(cls, trait, getattr(stored_as, trait))
             if cls.exact_type is not None:
-                FIELD_CLASSES[cls.exact_type] = cls
+                FIELD_CLASSES.setdefault(cls.exact_type, {})[cls.__module__, cls.__qualname__] = cls
 
     def __init__(
         self,

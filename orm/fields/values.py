@@ -34,9 +34,9 @@ _stored_as_fields: dict[type[Field[Any]], Field[Any]] = {}
 
 
 def value_field(value: Any) -> Field[Any]:
-    """A field that binds values of this type: a built-in one, or a `stored_as` field with this `exact_type`.
+    """A field that binds values of this type: a built-in one, or the `stored_as` field with this `exact_type`.
 
-    Raises `QueryError` if there is none.
+    Raises `QueryError` if there is none, or several.
     """
     if isinstance(value, datetime.datetime) and value.tzinfo is not None:
         return AWARE_DATETIME
@@ -45,8 +45,21 @@ def value_field(value: Any) -> Field[Any]:
         if field is not None:
             return field
         if python_type in FIELD_CLASSES:
-            field_class = FIELD_CLASSES[python_type]
-            if field_class not in _stored_as_fields:
-                _stored_as_fields[field_class] = field_class()
-            return _stored_as_fields[field_class]
+            return _stored_as_field(python_type)
     raise QueryError(f"A value of type {type(value).__name__} cannot stand in an expression by itself.")
+
+
+def _stored_as_field(python_type: type) -> Field[Any]:
+    field_class, *others = FIELD_CLASSES[python_type].values()
+    reason = "name the field that it is a value of, Value(…, output_field=…)."
+    if others:
+        names = " and ".join(candidate.__name__ for candidate in (field_class, *others))
+        raise QueryError(f"{python_type.__name__} is the exact_type of {names}: {reason}")
+    if field_class not in _stored_as_fields:
+        try:
+            _stored_as_fields[field_class] = field_class()
+        except TypeError as error:
+            raise QueryError(
+                f"A value of type {python_type.__name__} has no {field_class.__name__} without arguments: {reason}"
+            ) from error
+    return _stored_as_fields[field_class]

@@ -60,6 +60,8 @@ class Func(Expression[T]):
     """
 
     function: str = ""
+    mixes_arguments: ClassVar[bool] = False
+    """Whether its arguments are values of one field, so that plain values are converted by a field beside them."""
 
     def __init__(
         self, *arguments: Operand, function: str | None = None, output_field: Field[Any] | None = None

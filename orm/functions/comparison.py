@@ -46,6 +46,8 @@ class Cast(NamedFunc[T]):
 class VariadicFunc(NamedFunc[Any]):
     """A function of at least two expressions."""
 
+    mixes_arguments = True
+
     def __init__(self, *expressions: Operand, output_field: Field[Any] | None = None) -> None:
         if len(expressions) < 2:
             raise QueryError(f"{type(self).__name__}() takes at least two expressions.")
@@ -80,6 +82,7 @@ class NullIf(NamedFunc[Any]):
     """The first value, or NULL if it equals the second."""
 
     sql_name = "nullif"
+    mixes_arguments = True
 
     def __init__(self, first: Operand, second: Operand, *, output_field: Field[Any] | None = None) -> None:
         super().__init__(first, second, output_field=output_field)

@@ -425,11 +425,10 @@ def register(lookup: type[Lookup]) -> type[Lookup]:
     name = getattr(lookup, "name", None)
     check_name(name, f"a lookup, as which {lookup.__name__} has it")
     if lookup.families is not None:
-        if isinstance(lookup.families, str) or not isinstance(lookup.families, Collection) or not lookup.families:
-            raise FieldError(
-                f"The lookup {name!r}: families is a set such as frozenset({{'text'}}), got {lookup.families!r}."
-            )
-        check_families(lookup.families, f"The lookup {name!r}")
+        families: object = lookup.families
+        if isinstance(families, str) or not isinstance(families, Collection) or not families:
+            raise FieldError(f"The lookup {name!r}: families is a set such as frozenset({{'text'}}), got {families!r}.")
+        check_families(families, f"The lookup {name!r}")
     if lookup.requires not in (None, "is_ordered", "is_text_like"):
         raise FieldError(f"The lookup {name!r}: requires is 'is_ordered' or 'is_text_like', got {lookup.requires!r}.")
     same_name = lookups.setdefault(lookup.name, [])

@@ -8,10 +8,11 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from orm.exceptions import QueryError
+from orm.fields import Date, DateTime
 from orm.functions import Extract
 from orm.lookups.base import Prepared, lookup_for
 from orm.query.conditions.base import InQuery, LookupPredicate, Predicate, constant
-from orm.query.terms.base import Term
+from orm.query.terms.base import StoredTerm, Term
 from orm.query.terms.transforms import TransformTerm
 
 if TYPE_CHECKING:
@@ -28,13 +29,12 @@ YEAR_BOUNDS = {"exact": 0, "gt": 1, "gte": 0, "lt": 0, "lte": 1}
 
 def within_year(term: TransformTerm, extract: Extract, name: str, year: Any) -> Predicate | None:
     """A comparison with the year as one with the column itself, which can use an index; None if there is no such."""
-    bounds = extract.as_bounds(term.term.field, year)
-    if bounds is None or name not in YEAR_BOUNDS:
+    column = StoredTerm(term.term) if term.term.field.storage_field is not None else term.term
+    bounds = extract.as_bounds(column.field, year)
+    if bounds is None or name not in YEAR_BOUNDS or not isinstance(column.field, (Date, DateTime)):
         return None
     values = bounds if name == "exact" else (bounds[YEAR_BOUNDS[name]],)
-    return LookupPredicate(
-        term.term, lookup_for(term.term.field, "range" if name == "exact" else name), Prepared(values)
-    )
+    return LookupPredicate(column, lookup_for(column.field, "range" if name == "exact" else name), Prepared(values))
 
 
 def one_row(query: Query, name: str) -> Query:

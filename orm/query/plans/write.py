@@ -15,6 +15,7 @@ from orm.database.dialect import Dialect
 from orm.database.types.column_types import UnstorableValue
 from orm.exceptions import FieldError, NotSupportedError
 from orm.fields import Field
+from orm.functions.base import Value
 from orm.query.conditions.base import EVERYTHING
 from orm.query.on_conflict import Conflict
 from orm.query.paths import MAX_CACHED
@@ -226,6 +227,10 @@ def resolve_assignments(query: Query, values: Mapping[str, Any], expressions: Ma
         return assignments
     info, resolver = query.info, query.update_resolver()
     for name, expression in expressions.items():
+        if type(expression) is Value and expression.output_field is None and expression.value is not None:
+            field = info.fields[name]
+            assignments = (*assignments, (field, WriteTerm(field, field.to_python(expression.value))))
+            continue
         term = resolver.expression(expression, f"the value of {name}")
         if term.aggregate or any(isinstance(leaf, PathTerm) and leaf.path.relations for leaf in term.leaves()):
             raise FieldError(

@@ -11,6 +11,7 @@ from orm.exceptions import QueryError
 from orm.expressions.base import Comparison, Expression, F, FieldExpression, Q
 from orm.expressions.subqueries import Exists, is_queryset
 from orm.functions import Extract
+from orm.functions.base import Value
 from orm.functions.json import KeyString
 from orm.lookups.base import Lookup, Prepared, lookup_for
 from orm.lookups.json import KEY_IS_NULL
@@ -40,7 +41,7 @@ from orm.query.conditions.exists import (
 from orm.query.conditions.related_to import RelatedIn, RelatedTo
 from orm.query.paths import MAX_CACHED, Path, resolve_path, split_path
 from orm.query.resolving.composite_keys import CompositeKeyLookup, composite_key_expressions, find_composite_lookup
-from orm.query.resolving.expressions import OuterExpression, check_model
+from orm.query.resolving.expressions import OuterExpression, check_model, converted_value
 from orm.query.resolving.order_by import KEY_NUMBER
 from orm.query.terms.base import PathTerm, Term
 from orm.query.terms.computed import FuncTerm
@@ -278,6 +279,8 @@ def _compare(resolver: Resolver, term: Term, lookup: Lookup, value: Any) -> Pred
         return expanded
     if lookup.takes_expression and getattr(value, "_query", None) is not None:
         return TermPredicate(term, lookup, SubqueryTerm(one_row(value._query, name).as_single_column(field)))
+    if type(value) is Value and converted_value(value, field) is not None:
+        return LookupPredicate.of(term, lookup, value.value)
     if isinstance(value, (Expression, ClauseElement)) and not hasattr(value, "_meta"):
         other = resolver.expression(value, f"a value for {name}")
         if not lookup.takes_expression:

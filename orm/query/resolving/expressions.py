@@ -13,6 +13,7 @@ from orm.exceptions import FieldError, NotSupportedError, QueryError
 from orm.expressions.base import Combined, Condition, Expression, F, FieldExpression, Sliced
 from orm.expressions.ctes import CTEColumn
 from orm.expressions.subqueries import OuterRef, Subquery, is_queryset
+from orm.fields import Field
 from orm.fields.values import DECIMAL, value_field
 from orm.functions import Substr
 from orm.functions.aggregates import Aggregate, AllRows
@@ -81,7 +82,44 @@ def _value(resolver: Resolver, node: Value[Any], what: str) -> Term:
     return ValueTerm(node.value, node.output_field or value_field(node.value))
 
 
+def converted_value(node: Any, field: Field[Any]) -> Any:
+    """The value of a plain value or `Value`, converted by the field beside it if that is stored as another one.
+
+    None if it is no such value or beside no such field, so that it is resolved by itself.
+    """
+    if field.underlying_field.storage_field is None:
+        return None
+    if type(node) is Value:
+        return None if node.output_field is not None or node.value is None else field.to_python(node.value)
+    return None if node is None or is_expression(node) else field.to_python(node)
+
+
+def _operand_beside(resolver: Resolver, node: Any, field: Field[Any] | None, what: str) -> Term:
+    value = None if field is None else converted_value(node, field)
+    return resolver.expression(node, what) if field is None or value is None else ValueTerm(value, field)
+
+
+def _unless_value(resolver: Resolver, node: Any, what: str) -> Term | None:
+    return resolver.expression(node, what) if is_expression(node) and type(node) is not Value else None
+
+
+def _mixed(
+    resolver: Resolver, operands: list[tuple[Any, Term | None]], output_field: Field[Any] | None, what: str
+) -> tuple[Term, ...]:
+    """The terms of operands that are values of one field: `output_field`, or that of a term among them.
+
+    The operands that are plain values have no term yet.
+    """
+    if output_field is None:
+        fields = (term.field for _, term in operands if term is not None and term.typed)
+        output_field = next((field for field in fields if field.underlying_field.storage_field is not None), None)
+    return tuple(term or _operand_beside(resolver, node, output_field, what) for node, term in operands)
+
+
 def _func(resolver: Resolver, node: Func[Any], what: str) -> FuncTerm:
+    if node.mixes_arguments:
+        operands = [(argument, _unless_value(resolver, argument, what)) for argument in node.arguments]
+        return FuncTerm(node, _mixed(resolver, operands, node.output_field, what))
     return FuncTerm(node, tuple(resolver.expression(argument, what) for argument in node.arguments))
 
 
@@ -106,8 +144,11 @@ def _combined(resolver: Resolver, node: Combined[Any], what: str) -> CombinedTer
 
 def _operand(value: Any, other: Term | None) -> ValueTerm:
     """The plain value on one side of an operator: an integer becomes a decimal if the other side is one."""
-    if other is not None and other.typed and other.field.family == "decimal" and type(value) is int:
-        return ValueTerm(decimal.Decimal(value), DECIMAL)
+    if other is not None and other.typed:
+        if other.field.family == "decimal" and type(value) is int:
+            return ValueTerm(decimal.Decimal(value), DECIMAL)
+        if type(value) is other.field.exact_type and other.field.storage_field is not None:
+            return ValueTerm(value, other.field)
     return ValueTerm(value, value_field(value))
 
 
@@ -135,7 +176,10 @@ def _aggregate(resolver: Resolver, node: Aggregate[Any], what: str) -> Aggregate
     if argument.aggregate:
         raise FieldError(f"{node!r} is an aggregate of an aggregate: {expression!r} is one already.")
     condition = EVERYTHING if node.filter is None else resolver.condition(node.filter)
-    default = None if node.default is None else resolver.expression(node.default, what)
+    default = None
+    if node.default is not None:
+        result = node.result(argument.field) if argument.typed else None
+        default = _operand_beside(resolver, node.default, result, what)
     rest = tuple(resolver.expression(other, what) for other in others)
     return AggregateTerm(node, argument, condition, default, rest)
 
@@ -152,10 +196,14 @@ def _window_function(resolver: Resolver, node: WindowFunction[Any], what: str) -
 
 
 def _case(resolver: Resolver, node: Case[Any], what: str) -> CaseTerm:
-    branches = tuple(
-        (resolver.condition(branch.condition), resolver.expression(branch.then, what)) for branch in node.branches
-    )
-    return CaseTerm(node, branches, resolver.expression(node.default, what))
+    conditions = []
+    outcomes = []
+    for branch in node.branches:
+        conditions.append(resolver.condition(branch.condition))
+        outcomes.append((branch.then, _unless_value(resolver, branch.then, what)))
+    outcomes.append((node.default, _unless_value(resolver, node.default, what)))
+    *results, default = _mixed(resolver, outcomes, node.output_field, what)
+    return CaseTerm(node, tuple(zip(conditions, results, strict=True)), default)
 
 
 def _unusable(resolver: Resolver, node: Expression[Any], what: str) -> Term:

@@ -115,6 +115,31 @@ class ValueTerm(Term):
         return SQLFunction("typed", parameter, literals=(self.field.family,), type_=type_)
 
 
+class StoredTerm(Term):
+    """A term of a field that is `stored_as` another one, compared as what is stored."""
+
+    def __init__(self, term: Term) -> None:
+        self.term = term
+        self.key = ("stored", term.key)
+        self.values = term.values
+        self.field = term.field
+        while (storage := self.field.storage_field) is not None:
+            self.field = storage
+        self.nullable = term.nullable
+        self.aggregate = term.aggregate
+        self.window = term.window
+        self.many = term.many
+
+    def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
+        return self.term.render(rendering, required=required)
+
+    def columns(self) -> tuple[PathTerm, ...]:
+        return self.term.columns()
+
+    def leaves(self) -> tuple[Term, ...]:
+        return self.term.leaves()
+
+
 class RowTerm(Term):
     """The whole row, ``*``, as in ``COUNT(*)``."""
 
