@@ -425,7 +425,7 @@ def register(lookup: type[Lookup]) -> type[Lookup]:
     name = getattr(lookup, "name", None)
     check_name(name, f"a lookup, as which {lookup.__name__} has it")
     if lookup.families is not None:
-        families: object = lookup.families
+        families: Any = lookup.families
         if isinstance(families, str) or not isinstance(families, Collection) or not families:
             raise FieldError(f"The lookup {name!r}: families is a set such as frozenset({{'text'}}), got {families!r}.")
         check_families(families, f"The lookup {name!r}")
