@@ -35,6 +35,24 @@ SQLTemplate = str | Callable[..., str] | None
 """How a function is written: a template of its arguments (``{0}``, ``{1}``; ``{all}`` for all of them), a callable
 that takes the literals and the arguments and returns SQL, or None for a function that the database does not have."""
 
+
+def same_name(*names: str) -> dict[str, SQLTemplate]:
+    """Entries of `Dialect.sql_functions` for functions that a database has under the ORM's names."""
+
+    def template(name: str) -> SQLTemplate:
+        return lambda *arguments: f"{name.upper()}({', '.join(arguments)})"
+
+    return {name: template(name) for name in names}
+
+
+# The functions that standard SQL has under the ORM's names.
+STANDARD_FUNCTIONS = same_name(
+    *("abs", "ceiling", "exp", "floor", "ln", "log", "mod", "power", "sqrt"),
+    *("acos", "asin", "atan", "cos", "sin", "tan"),
+    *("lower", "lpad", "ltrim", "rpad", "rtrim", "trim", "upper"),
+    *("coalesce", "greatest", "least", "nullif"),
+)
+
 PEP_249_CLASSES: dict[str, type[exceptions.Error]] = {
     name: getattr(exceptions, name)
     for name in (
@@ -101,7 +119,7 @@ class Dialect:
     storage: ClassVar[StorageTypes] = StorageTypes()
     """How each type of column is stored."""
     sql_functions: Mapping[str, SQLTemplate] = {}
-    """How functions are written, by the ORM's name. A function without an entry is written as its name in capitals."""
+    """How functions are written, by the ORM's name. Those of `STANDARD_FUNCTIONS` need no entry."""
 
     drivers: ClassVar[tuple[DriverClasses, ...]] = ()
     """The drivers, the preferred one first."""
@@ -156,6 +174,9 @@ class Dialect:
         self.sqlalchemy.orm_dialect = self  # type: ignore[attr-defined]
         # The SQLAlchemy dialect may be that of another database, of which this is a variant.
         self.sqlalchemy.name = self.name
+        if type(self.sqlalchemy) is DefaultDialect:
+            # Standard SQL has them; SQLAlchemy's base class assumes that a database does not.
+            self.sqlalchemy.supports_multivalues_insert = self.sqlalchemy.supports_default_values = True
 
     def find_driver(self, package: str = "") -> DriverClasses | None:
         """The driver of this package, by default the first that is installed, else the last. None if there is none."""
@@ -192,11 +213,19 @@ class Dialect:
     def function(self, name: str, literals: Sequence[str], arguments: Sequence[str]) -> str:
         """A call of a function by the ORM's name. `literals` are constants, such as a unit; never user input.
 
-        Raises `NotSupportedError` if the database has no such function.
+        Raises `NotSupportedError` if the database has no such function, or if the dialect does not say how it is
+        written.
         """
-        if name not in self.sql_functions:
-            return f"{name.upper()}({', '.join(arguments)})"
-        template = self.sql_functions[name]
+        if name in self.sql_functions:
+            template = self.sql_functions[name]
+        elif name in STANDARD_FUNCTIONS and not literals:
+            template = STANDARD_FUNCTIONS[name]
+        else:
+            takes = [f"{len(part)} {what}" for part, what in ((literals, "literals"), (arguments, "arguments")) if part]
+            raise NotSupportedError(
+                f"{self.name} has no SQL for the function {name}: define sql_functions[{name!r}] of "
+                f"{type(self).__name__}. It takes {' and '.join(takes) or 'nothing'}."
+            )
         if template is None:
             raise NotSupportedError(f"{self.name} has no function for {name}.")
         if callable(template):

@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
 
 from orm.database.dialect import STANDARD, Dialect
+from orm.exceptions import InterfaceError
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class _Dialects(dict[str, Dialect]):
             raise KeyError(name)
         module, _, class_name = registration.path.partition(":")
         dialect: Dialect = getattr(importlib.import_module(module), class_name)()
-        for known_as in (registration.name, *registration.aliases):
+        for known_as in _names_of(registration):
             dialect = self.setdefault(known_as, dialect)
         return dialect
 
@@ -61,15 +62,28 @@ def register(
     aliases: Iterable[str] = (),
     driver_packages: Iterable[str] = (),
     table_options: Mapping[str, str] | None = None,
+    replace: bool = False,
 ) -> None:
     """Make a dialect known by the name of its SQLAlchemy dialect, which is also the scheme of its URLs.
 
     `path` is its class, as ``module:Class``. `aliases` are further schemes. `driver_packages` are the packages whose
     exceptions its `classify_error` knows, unless another dialect has them. `table_options` are added to every table,
     as SQLAlchemy's ``<name>_<option>``.
+
+    Raises `InterfaceError` if a name or alias is another dialect's. With `replace=True`, that one is replaced under all
+    of its names.
     """
     registration = Registration(name, path, tuple(aliases), tuple(driver_packages), table_options or {})
-    for known_as in (name, *registration.aliases):
+    names = {name, *registration.aliases}
+    for known_as in sorted(names & registrations.keys()):
+        known = registrations[known_as]
+        if known != registration and not replace:
+            raise InterfaceError(
+                f"The dialect {known_as!r} is registered already, as {known.path}: register(…, replace=True) "
+                "replaces it."
+            )
+        names |= _names_of(known)
+    for known_as in names:
         registrations[known_as] = registration
         dialects.pop(known_as, None)
     for package in registration.driver_packages:
@@ -77,14 +91,26 @@ def register(
 
 
 def unregister(name: str) -> None:
-    """Forget a dialect, at the end of a test."""
-    registration = registrations[name]
-    for known_as in (name, *registration.aliases):
+    """Forget a dialect under all of its names, at the end of a test. Raises `InterfaceError` if there is none."""
+    registration = registrations.get(name)
+    if registration is None:
+        raise InterfaceError(f"No dialect is registered as {name!r}: there are {', '.join(registrations)}.")
+    names = _names_of(registration)
+    for known_as in names:
         del registrations[known_as]
         dialects.pop(known_as, None)
     for package, known in [*_by_package.items()]:
-        if known is registration:
+        if known.name in names:
             del _by_package[package]
+
+
+def _names_of(registration: Registration) -> set[str]:
+    return {name for name, known in registrations.items() if known is registration}
+
+
+def registered_name(scheme: str) -> str:
+    """The name under which the dialect of a URL's scheme is registered, which messages use."""
+    return registrations[scheme].name if scheme in registrations else scheme
 
 
 def find(name: str) -> Dialect | None:

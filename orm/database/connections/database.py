@@ -29,7 +29,8 @@ class Database(databases.Database):
     `max_size`, `ssl`, `timeout`, ….
 
     Raises `InterfaceError` when the driver is not installed, `NotSupportedError` for a URL of another database, and
-    `OperationalError`, which names the server but never the password, when no connection can be made.
+    `OperationalError`, which names the server but never the password, when no connection can be made. Connecting raises
+    `NotSupportedError` if the dialect has no drivers; its queries can only be compiled.
 
     >>> database = Database("postgresql://postgres@localhost/shop", max_size=20)
     >>> async with database.transaction(isolation="serializable"):
@@ -51,15 +52,17 @@ class Database(databases.Database):
     ) -> None:
         parsed = DatabaseURL(url)
         dialect = find(parsed.dialect)
-        if dialect is None or dialect.find_driver(parsed.driver) is None:
+        driver = None if dialect is None else dialect.find_driver(parsed.driver)
+        if dialect is None or (driver is None and (dialect.drivers or parsed.driver)):
             raise NotSupportedError(
                 f"{parsed.scheme}:// is not a database the ORM knows: use one of {', '.join(url_schemes())}"
             )
         try:
             super().__init__(parsed, force_rollback=force_rollback, **options)
         except ImportError as error:
+            package = f"'orm[{dialect.extra}]'" if dialect.extra or driver is None else driver.package
             raise InterfaceError(
-                f"{parsed.scheme}:// needs a driver that is not installed: pip install 'orm[{dialect.extra}]' ({error})"
+                f"{parsed.scheme}:// needs a driver that is not installed: pip install {package} ({error})"
             ) from error
         self.query_log = QueryLog()
         self._backend.log = self.query_log
@@ -75,8 +78,7 @@ class Database(databases.Database):
         dialect = find(self.url.dialect)
         assert dialect is not None
         driver = dialect.find_driver(self.url.driver)
-        assert driver is not None
-        return driver.backend
+        return driver.backend if driver else "orm.database.connections.no_driver:NoDriverBackend"
 
     @property
     def echo(self) -> bool:

@@ -11,6 +11,7 @@ from orm.database.connections.connection import ManagedBackend, ManagedConnectio
 from orm.database.connections.driver import CursorStream
 from orm.database.connections.pool import Pool
 from orm.database.connections.transactions import Options
+from orm.database.dialect_registry import registered_name
 from orm.database.mysql.driver import INIT_COMMAND, MySQLDriver, connection_settings
 from orm.database.mysql.url_options import tls_context, url_options
 from orm.exceptions import Deadlock, NotSupportedError, OperationalError
@@ -37,7 +38,8 @@ class MySQLBackend(ManagedBackend):
     def __init__(self, database_url: DatabaseURL | str, **options: Any) -> None:
         super().__init__(database_url, **options)  # type: ignore[call-arg]  # of the backend after this mixin
         url = self._database_url
-        self.display_name = f"mysql at {url.hostname or 'localhost'}:{url.port or 3306}, database {url.database!r}"
+        name = registered_name(url.dialect)
+        self.display_name = f"{name} at {url.hostname or 'localhost'}:{url.port or 3306}, database {url.database!r}"
 
     async def connect(self) -> None:
         """Open the first connections."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from orm.database.dialect import SQLTemplate
+from orm.database.dialect import SQLTemplate, same_name
 from orm.database.mysql.time_zones import ServerTimeZones, TimeZones, TimeZonesInSQL
 from orm.exceptions import NotSupportedError
 
@@ -128,6 +128,8 @@ TYPES = {"date": "DATE", "time": "TIME(6)", "datetime": "DATETIME(6)"}
 NUMBERS = "('INTEGER', 'DOUBLE', 'DECIMAL', 'UNSIGNED INTEGER')"
 
 FUNCTIONS: dict[str, SQLTemplate] = {
+    **same_name("sign", "atan2", "cot", "degrees", "radians"),
+    **same_name("left", "right", "md5", "sha1", "repeat", "replace", "reverse"),
     **_date_functions(ServerTimeZones()),
     "now": _now,
     # A parameter has no type: the client sends text.

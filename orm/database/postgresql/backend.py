@@ -19,6 +19,7 @@ from orm.database.connections.connection import ManagedBackend, ManagedConnectio
 from orm.database.connections.errors import translating
 from orm.database.connections.pool import Pool
 from orm.database.connections.transactions import Options
+from orm.database.dialect_registry import registered_name
 from orm.database.postgresql.driver import AsyncpgDriver
 from orm.database.query_log.events import count_round_trip
 from orm.exceptions import InterfaceError, TransactionError
@@ -90,7 +91,8 @@ class PostgreSQLBackend(postgres.PostgresBackend, ManagedBackend):
     def __init__(self, database_url: DatabaseURL | str, **options: Any) -> None:
         super().__init__(database_url, **options)
         url = self._database_url
-        self.display_name = f"postgresql at {url.hostname or 'localhost'}:{url.port or 5432}, database {url.database!r}"
+        name = registered_name(url.dialect)
+        self.display_name = f"{name} at {url.hostname or 'localhost'}:{url.port or 5432}, database {url.database!r}"
         self.driver = AsyncpgDriver(managed=True)
 
     async def connect(self) -> None:

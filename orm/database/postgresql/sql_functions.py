@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from orm.database.dialect import SQLTemplate
+from orm.database.dialect import SQLTemplate, same_name
 from orm.database.sql.functions import with_frame_exclusion
 from orm.database.types.time_zones import UTC_NAME, fixed_offset
 
@@ -80,6 +80,7 @@ def _json_array(*literals_and_arguments: str) -> str:
 
 
 SQL_FUNCTIONS: dict[str, SQLTemplate] = {
+    **same_name("sign", "atan2", "cot", "pi", "radians", "random", "length", "md5", "replace", "reverse"),
     "extract": _extract,
     "trunc": _trunc,
     "now": _now,

@@ -1,7 +1,7 @@
 """Functions that databases write in different ways, as SQLAlchemy constructs.
 
 A `SQLFunction` has the ORM's own name of a function; `Dialect.sql_functions` says how a database writes it, from
-the table in `orm/database/<dialect>/sql_functions.py`. A function without an entry is standard SQL.
+the table in `orm/database/<dialect>/sql_functions.py`. A function without an entry is standard SQL, or refused.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.visitors import InternalTraversal
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from orm.database.dialect import STANDARD, Dialect
+from orm.database.dialect import STANDARD, STANDARD_FUNCTIONS, Dialect
 from orm.database.dialect_registry import dialect_for
 
 
@@ -108,7 +108,9 @@ class LagLeadWithDefault(FunctionElement[Any]):
 @compiles(SQLFunction)
 def _function(element: SQLFunction, compiler: SQLCompiler, **kw: Any) -> str:
     arguments = [compiler.process(clause, **kw) for clause in element.clauses]
-    return dialect_for(compiler.dialect).function(element.function, element.literals, arguments)
+    is_standard = element.function in STANDARD_FUNCTIONS
+    dialect = dialect_for(compiler.dialect) if is_standard else registered_dialect(element, compiler)
+    return dialect.function(element.function, element.literals, arguments)
 
 
 @compiles(CastTo)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orm.database.dialect import SQLTemplate
+from orm.database.dialect import SQLTemplate, same_name
 from orm.database.sql.functions import with_frame_exclusion
 from orm.database.sqlite.json_functions import by_type, json_at, json_in, json_item, python_call
 
@@ -56,6 +56,7 @@ def _concat(*arguments: str) -> str:
 
 
 SQL_FUNCTIONS: dict[str, SQLTemplate] = {
+    **same_name("sign", "atan2", "degrees", "pi", "radians", "length", "replace", "substr"),
     "extract": _extract,
     "trunc": _trunc,
     "now": _now,
