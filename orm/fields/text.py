@@ -18,6 +18,7 @@ from orm.database.types import column_types
 from orm.exceptions import FieldError
 from orm.fields.base import Field
 from orm.fields.options import TextOptions
+from orm.fields.validators import EmailValidator, StringValidator, TextValidator, URLValidator
 from orm.utils.codegen import Inline
 
 T = TypeVar("T")
@@ -69,7 +70,7 @@ class String(TextField[T]):
     """Text of at most `max_length` characters.
 
     Leading and trailing whitespace is removed unless `trim_whitespace=False`. Empty text needs `allow_blank=True`.
-    `min_length` and `pattern` (a regular expression) limit it further.
+    `min_length` and `pattern` (a regular expression) limit it further. NUL characters are refused.
     """
 
     @overload
@@ -90,7 +91,7 @@ class String(TextField[T]):
         super().__init__(max_length=max_length, **options)
 
     def build_validator(self, **options: Any) -> typesystem.Field:
-        return typesystem.String(**options)
+        return StringValidator(**options)
 
     def column_type(self) -> TypeEngine[Any]:
         return column_types.String(self.max_length)
@@ -121,7 +122,7 @@ class Text(TextField[T]):
         super().__init__(**options)
 
     def build_validator(self, **options: Any) -> typesystem.Field:
-        return typesystem.Text(**options)
+        return TextValidator(**options)
 
     def column_type(self) -> TypeEngine[Any]:
         return column_types.Text()
@@ -144,7 +145,7 @@ class Email(TextField[T]):
         super().__init__(max_length=max_length, **options)
 
     def build_validator(self, **options: Any) -> typesystem.Field:
-        return typesystem.Email(**options)
+        return EmailValidator(**options)
 
     def column_type(self) -> TypeEngine[Any]:
         return column_types.String(self.max_length)
@@ -167,7 +168,7 @@ class URL(TextField[T]):
         super().__init__(max_length=max_length, **options)
 
     def build_validator(self, **options: Any) -> typesystem.Field:
-        return typesystem.URL(**options)
+        return URLValidator(**options)
 
     def column_type(self) -> TypeEngine[Any]:
         return column_types.String(self.max_length)

@@ -84,6 +84,30 @@ class ConvertingValidator(typesystem.Field):
         return None if obj is None else self.field.to_json(obj)
 
 
+class StringValidator(typesystem.String):
+    """Text without NUL characters, which typesystem drops and PostgreSQL cannot store."""
+
+    errors = {**typesystem.String.errors, "null_character": "Must not have NUL characters."}
+
+    def validate(self, value: Any) -> Any:
+        """Return the text. Raises `ValidationError`."""
+        if isinstance(value, str) and "\0" in value:
+            raise self.validation_error("null_character")
+        return super().validate(value)
+
+
+class TextValidator(StringValidator, typesystem.Text):
+    """Text of any length."""
+
+
+class EmailValidator(StringValidator, typesystem.Email):
+    """An e-mail address."""
+
+
+class URLValidator(StringValidator, typesystem.URL):
+    """A URL."""
+
+
 class BooleanValidator(SafeValidator, typesystem.Boolean):
     """True or False."""
 

@@ -16,9 +16,13 @@ from orm.database.dialect import STANDARD_FUNCTIONS, Dialect, same_name
 from orm.database.dialect_registry import dialects, register, unregister
 from orm.database.postgresql.dialect import PostgreSQLDialect
 from orm.query.plans.write import delete_plan, insert_plan, update_plan
-from tests.database.test_cockroachdb_dialect import in_one_line
 
 pytestmark = pytest.mark.anyio
+
+
+def in_one_line(sql: object) -> str:
+    return " ".join(str(sql).split())
+
 
 models = orm.ModelRegistry()
 

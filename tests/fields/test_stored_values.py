@@ -93,7 +93,7 @@ class Case:
         return self.values_of.get(kind, self.values)
 
 
-# PostgreSQL has no NUL in text, and typesystem removes it.
+# Text fields refuse NUL.
 unicode_text = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40) | st.sampled_from(
     ["😀👩‍👩‍👧‍👦", "%_\\'\"", "  padded  ", "line\r\nbreak", "ÄÖÜßİı", "\u2028", "NULL", "''", "$1 ? :x %s"]
 )
@@ -384,6 +384,13 @@ REFUSALS = {
     "surrogate in a string": Refusal(lambda: orm.String(max_length=5), "\udfff"),
     "long": Refusal(lambda: orm.String(max_length=5), "abcdef"),
     "blank": Refusal(lambda: orm.String(max_length=5), ""),
+    "text NUL": Refusal(orm.Text, "a\0b"),
+    "string NUL": Refusal(lambda: orm.String(max_length=5, allow_blank=True), "\0"),
+    "untrimmed NUL": Refusal(lambda: orm.String(max_length=5, trim_whitespace=False), "a\0"),
+    "pattern NUL": Refusal(lambda: orm.String(max_length=5, pattern="r"), "r\0"),
+    "email NUL": Refusal(orm.Email, "me\0@example.org"),
+    "url NUL": Refusal(orm.URL, "https://example.org/\0"),
+    "item NUL": Refusal(lambda: orm.Array(orm.String(max_length=5)), ["a", "a\0"], POSTGRESQL),
     "bytes for text": Refusal(orm.Text, b"bytes"),
     "text for bytes": Refusal(orm.Binary, "text"),
     "long bytes": Refusal(lambda: orm.Binary(max_length=3), b"abcd"),
@@ -427,6 +434,8 @@ FINE: dict[type, Any] = {
     orm.Float: 1.0,
     orm.Decimal: decimal.Decimal(1),
     orm.Text: "fine",
+    orm.Email: "me@example.org",
+    orm.URL: "https://example.org/",
     orm.String: "red",
     orm.Binary: b"abc",
     orm.Time: datetime.time(12),
@@ -487,3 +496,29 @@ async def test_unstorable_value_raises_before_it_is_sent(database: Database, ref
         assert "value" in dict(caught.value)
     assert row.count == 0
     assert await Kept.objects.values_list("value", "count") == [(good, 0)]
+
+
+async def test_filter_by_text_with_nul_raises_on_postgresql_and_compares_elsewhere(database: Database) -> None:
+    models = orm.ModelRegistry(database=database)
+
+    class Kept(orm.Model):
+        registry = models
+
+        value = orm.String(max_length=5)
+
+    await models.create_all()
+    await Kept.objects.create(value="ab")
+    rows = await Kept.objects.all()
+    rows[0].value = "a\0b"
+    with pytest.raises(orm.ValidationError, match="NUL"):
+        await Kept.objects.bulk_update(rows, ["value"])
+    for lookup in ("exact", "iexact", "contains", "startswith", "gt"):
+        query = Kept.objects.filter(**{f"value__{lookup}": "a\0b"})
+        if database.url.dialect.startswith("postgres"):
+            with pytest.raises(orm.QueryError, match="NUL"):
+                await query.count()
+        else:
+            assert await query.count() == (lookup == "gt")
+    if not database.url.dialect.startswith("postgres"):
+        assert await Kept.objects.update(value=orm.Value("a\0b")) == 1
+        assert await Kept.objects.filter(value="a\0b").values_list("value", flat=True) == ["a\0b"]

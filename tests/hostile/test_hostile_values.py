@@ -31,7 +31,7 @@ async def is_back(returned: Any, text: Any) -> None:
 
 
 def stored(text: str) -> str:
-    """The text that a text field stores: typesystem removes NUL characters and surrounding spaces."""
+    """The part of a text that a text field stores: it refuses NUL characters and removes surrounding spaces."""
     return text.replace("\0", "").strip()
 
 
@@ -39,6 +39,17 @@ async def created(text: str) -> None:
     text = stored(text)
     await Book.objects.create(id=9, code="c9", title=text)
     await is_back((await Book.objects.get(id=9)).title, text)
+
+
+async def refused_with_nul(text: str) -> None:
+    if "\0" in text:
+        for write in (
+            lambda: Book.objects.create(id=9, code="c9", title=text),
+            lambda: Book.objects.bulk_create([{"id": 9, "code": "c9", "title": text}]),
+            lambda: first.update(title=text),
+        ):
+            with pytest.raises(orm.ValidationError, match="NUL"):
+                await write()
 
 
 async def bulk_created(text: str) -> None:
@@ -251,7 +262,7 @@ async def in_cte(text: str) -> None:
 ATTACKS: dict[str, Callable[[str], Awaitable[None]]] = {
     attack.__name__: attack
     for attack in (
-        *(created, bulk_created, upserted, updated, updated_by_value, bulk_updated, got_or_created),
+        *(created, refused_with_nul, bulk_created, upserted, updated, updated_by_value, bulk_updated, got_or_created),
         *(found_by_lookups, searched, annotated, branched, concatenated, replaced, located, joined, by_default),
         *(
             lagged,

@@ -11,11 +11,12 @@ from sqlalchemy.dialects.postgresql import asyncpg
 from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
 from sqlalchemy.types import TypeEngine
 
-from orm.database.dialect import Dialect, DriverClasses, order_by_clause
+from orm.database.dialect import Dialect, DriverClasses, like_pattern, order_by_clause
 from orm.database.postgresql.errors import classify
 from orm.database.postgresql.sql_functions import AGGREGATES, SQL_FUNCTIONS, at_zone
-from orm.database.postgresql.storage import PostgreSQLTypes
+from orm.database.postgresql.storage import NUL_REFUSED, PostgreSQLTypes
 from orm.database.sql import operators
+from orm.database.storage import UnstorableValue
 from orm.database.types.column_types import ORMType
 from orm.database.types.time_zones import UTC_NAME
 from orm.exceptions import Error, QueryError
@@ -129,6 +130,12 @@ class PostgreSQLDialect(Dialect):
     def regex(self, text: str, pattern: str, *, ignore_case: bool) -> str:
         """A POSIX regular expression."""
         return f"{text} ~* {pattern}" if ignore_case else f"{text} ~ {pattern}"
+
+    def encode_pattern(self, operator: str, ignore_case: bool, text: str) -> str:
+        """The pattern, refused if PostgreSQL cannot have it as text."""
+        if "\0" in text:
+            raise UnstorableValue(NUL_REFUSED)
+        return text if operator == "exact" else like_pattern(operator, text)
 
     def in_list(self, value: str, values: str, item_type: TypeEngine[Any]) -> str:
         """= ANY of an array."""

@@ -38,6 +38,7 @@ from orm.utils.codegen import Inline, function_of
 
 #: A JSON string, or a number that is written with a positive exponent.
 STRING_OR_LARGE_FLOAT = re.compile(r'"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?e\+\d+')
+NUL_REFUSED = "Must not have NUL characters on PostgreSQL."
 ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
@@ -125,7 +126,7 @@ written_out = Inline("None if {v} is None else {write}({v})", write=_written_out
 
 def _bind_text_without_nul(value: Any) -> Any:
     if value is not None and "\0" in value:
-        raise UnstorableValue("Must not have NUL characters on PostgreSQL.")
+        raise UnstorableValue(NUL_REFUSED)
     return bind_text(value)
 
 
@@ -160,7 +161,7 @@ def json_to_jsonb(value: Any) -> str | None:
     if text is None:
         return None
     if ESCAPED_NUL.search(text):
-        raise UnstorableValue("Must not have NUL characters on PostgreSQL.")
+        raise UnstorableValue(NUL_REFUSED)
     return STRING_OR_LARGE_FLOAT.sub(_with_point, text) if "e+" in text else text
 
 
