@@ -52,7 +52,7 @@ def constructor_of(info: ModelInfo) -> Constructor:
     parameters = ", ".join(f"{name}=_missing" for name in dict.fromkeys([*info.fields, *info.settable, "pk"]))
     body = "".join(f"\n    {line}" for line in lines)
     source = f"def __init__(_self, /, *, {parameters}, **_others):{body}"
-    constructor: Constructor = generate("constructor", source, scope)["__init__"]
+    constructor: Constructor = generate(f"constructor of {info.name}", source, scope)["__init__"]
     constructor.__module__, constructor.__qualname__ = info.model.__module__, f"{info.model.__qualname__}.__init__"
     return constructor
 

@@ -295,7 +295,7 @@ class ModelInfo:
     @cached_property
     def validator(self) -> Validator:
         """The generated validator, which validates as `schema` would."""
-        return compile_validator(self.fields)
+        return compile_validator(self.fields, self.name)
 
     @cached_property
     def get_pk(self) -> Callable[[Model], Any]:

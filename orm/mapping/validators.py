@@ -38,8 +38,8 @@ class Validator:
         self.update = update
 
 
-def compile_validator(fields: Mapping[str, Field[Any]]) -> Validator:
-    """Generate the validator of these fields. Its results leave out unknown keys."""
+def compile_validator(fields: Mapping[str, Field[Any]], model: str = "fields") -> Validator:
+    """Generate the validator of these fields, of the model of this name. Its results leave out unknown keys."""
     names: dict[str, Any] = {
         "MISSING": NO_DEFAULT,
         "Message": Message,
@@ -52,7 +52,7 @@ def compile_validator(fields: Mapping[str, Field[Any]]) -> Validator:
         create += [f"v = get({key!r}, MISSING)", *_missing(number, key, field, names), *validation]
         update += [f"v = get({key!r}, MISSING)", "if v is MISSING:", "    pass", *validation]
     source = _function("create", create) + _function("update", update)
-    generate("validator", source, names)
+    generate(f"validator of {model}", source, names)
     return Validator(source, names["create"], names["update"])
 
 

@@ -155,7 +155,8 @@ class GraphReaderSource:
         shared = [f"    {name} = {{}}" for name in self.shared]
         head = ["def read(results, max_rows_per_owner, check, database):", *shared, "    roots = []"]
         source = "\n".join([*head, *self.lines, f"    return roots, {self.returned()}"])
-        reader: GraphReader = generate("graph reader", source, self.scope)["read"]
+        root = self.sections[0].entities[0].model
+        reader: GraphReader = generate(f"graph reader of {root.__name__}", source, self.scope)["read"]
         return reader
 
     def is_many(self, number: int) -> bool:

@@ -275,5 +275,5 @@ def _build(
         *(f"        {line}" for line in body),
         "    return instances",
     ]
-    reader: Reader = generate("row reader", "\n".join(lines), scope)["read"]
+    reader: Reader = generate(f"row reader of {scope['model_0'].__name__}", "\n".join(lines), scope)["read"]
     return reader

@@ -77,7 +77,7 @@ def write_inserts(info: ModelInfo, fields: Sequence[Field[Any]], processors: Seq
             read += [f"stamp = pre_save_{i}(True)", f"if stamp is not MISSING: {value} = stamp"]
             assign_stamps.append(f"attributes[{key!r}] = {value}")
         assign.append(f"attributes[{key!r}] = {value}")
-        row.append(f"{conversion_source(process, value, f'bind{i}', scope)}, ")
+        row.append(f"{conversion_source(process, value, value, scope)},")
     for field in info.fields.values():
         if field not in fields:
             # The instance has a value after all, so its row has other fields.
@@ -96,7 +96,9 @@ def write_inserts(info: ModelInfo, fields: Sequence[Field[Any]], processors: Seq
         *(["        for relation in composed: relation.copy_saved_key(instance)"] if info.composed else []),
         "        try:",
         *(f"            {line}" for line in read),
-        f"            row = ({''.join(row)})",
+        "            row = (",
+        *(f"                {item}" for item in row),
+        "            )",
         "        except rejections:",
         "            append(write_other(instance))",
         "            was_validated = False",
@@ -108,7 +110,7 @@ def write_inserts(info: ModelInfo, fields: Sequence[Field[Any]], processors: Seq
         "        append(row)",
         "    return rows",
     ]
-    writer: Writer = generate("row writer", "\n".join(lines), scope)["write"]
+    writer: Writer = generate(f"row writer of {info.name}", "\n".join(lines), scope)["write"]
     return writer
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import subprocess
 import sys
 
@@ -34,7 +35,8 @@ def test_orm_show_code_prints_the_code_of_readers(switch: str) -> None:
     ran = subprocess.run([sys.executable, "-c", READERS], env=environment, capture_output=True, text=True, check=True)
     assert ("def read(rows):" in ran.stderr) is bool(switch)
     if switch:
-        assert ran.stderr.count("<generated row reader>\n   1  def read(rows):\n   2  ") == 2
+        for what in ("row reader", "row reader of Track"):
+            assert ran.stderr.count(f"<generated {what}>\n   1  def read(rows):\n   2  ") == 1
         assert "   5          instance.title = column_1\n" in ran.stderr
     assert ran.stdout == ""
 
@@ -62,3 +64,37 @@ def test_conversion_sources_have_separate_names() -> None:
     assert scope == {"f_0": int, "f_1": str}
     assert conversion_source(None, "v2", 2, scope) == "v2"
     assert conversion_source(float, "v3", 3, scope) == "process_3(v3)"
+
+
+WRITES = """
+import asyncio, datetime
+import orm
+
+class Album(orm.Model):
+    registry = orm.ModelRegistry(database=orm.Database("sqlite://"))
+    id = orm.Integer(primary_key=True)
+    name = orm.String(max_length=100)
+    price = orm.Decimal(max_digits=8, decimal_places=2)
+    kind = orm.String(max_length=9, choices=[("a", "A"), ("b", "B")])
+    day = orm.DateTime(timezone=True)
+
+async def main():
+    await Album.registry.create_all()
+    day = datetime.datetime(2024, 1, 1, tzinfo=datetime.timezone.utc)
+    await Album.objects.bulk_create([Album(name=n, price=1, kind="a", day=day) for n in "ab"])
+    await Album.objects.create(name="c", price=1, kind="a", day=day)
+    await Album.objects.all()
+    await Album.objects.page(size=1)
+    await Album.registry.database.disconnect()
+
+asyncio.run(main())
+"""
+
+
+def test_generated_code_names_its_model_and_has_no_doubled_words() -> None:
+    environment = {**os.environ, "ORM_SHOW_CODE": "1"}
+    ran = subprocess.run([sys.executable, "-c", WRITES], env=environment, capture_output=True, text=True, check=True)
+    generated = {line for line in ran.stderr.splitlines() if line.startswith("<generated")}
+    expected = ("validator", "constructor", "row writer", "row reader")
+    assert {f"<generated {what} of Album>" for what in expected} <= generated
+    assert not re.search(r"\b([a-z]+)_\1\d*\b", ran.stderr)
