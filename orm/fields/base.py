@@ -7,6 +7,7 @@ import datetime
 import decimal
 import enum
 import uuid
+from collections.abc import Callable
 from functools import cached_property
 from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar, overload
@@ -16,7 +17,7 @@ import typesystem
 from sqlalchemy.types import TypeEngine
 
 from orm.database.types.column_types import Converted, ORMType
-from orm.exceptions import FieldError
+from orm.exceptions import DataError, FieldError
 from orm.expressions.base import Expression, FieldExpression
 from orm.fields.choices import ChoiceValidator, read_choices
 from orm.fields.options import DJANGO_NAMES, Choices, ServerDefault
@@ -209,6 +210,27 @@ class Field(Generic[T]):
         """The value of what `stored_as` read (not None)."""
         return self.convert(value)
 
+    def check_storable(self, value: Any) -> None:
+        """Raise `typesystem.ValidationError` for a value (not None) that the validator of `stored_as` refuses."""
+        storage = self.storage_field
+        if storage is not None:
+            storage.validator.validate(self.to_database(value))
+
+    def database_reader(self) -> Callable[[Any], Any]:
+        """`from_database` as a function that raises `DataError` for what it rejects."""
+        # The default would be one call more for each value.
+        read = self.convert if type(self).from_database is Field.from_database else self.from_database
+
+        def checked(stored: Any) -> Any:
+            try:
+                return read(stored)
+            except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
+                raise DataError(
+                    f"{self._label} holds a {type(stored).__name__} that is no value of {type(self).__name__}."
+                ) from error
+
+        return checked
+
     @cached_property
     def conversion(self) -> str:
         """A text that no other field has: it tells types apart that convert in other ways."""
@@ -249,7 +271,16 @@ class Field(Generic[T]):
         """
         if self.exact_type is None or type(self.validator) is not ConvertingValidator:
             return None
-        return Inline("type({v}) is {exact_type}", exact_type=self.exact_type)
+        storage = self.storage_field
+        if storage is None:
+            return Inline("type({v}) is {exact_type}", exact_type=self.exact_type)
+        stored = storage.fast_check()
+        return stored and Inline(
+            "type({v}) is {exact_type} and {check}({to_database}({v}))",
+            exact_type=self.exact_type,
+            check=stored.call,
+            to_database=self.to_database,
+        )
 
     def convert(self, value: Any) -> Any:
         """Convert `value` (not None) to the field's Python type.
@@ -273,8 +304,13 @@ class Field(Generic[T]):
             reason = f": {error}"
         except (TypeError, ValueError, ArithmeticError, typesystem.ValidationError):
             reason = "."
-        name = f"{self.model.__name__}.{self.name}" if self.model else self._type_name
-        raise FieldError(f"{name} takes {self.accepts}; the {type(value).__name__} given cannot be converted{reason}")
+        raise FieldError(
+            f"{self._label} takes {self.accepts}; the {type(value).__name__} given cannot be converted{reason}"
+        )
+
+    @property
+    def _label(self) -> str:
+        return f"{self.model.__name__}.{self.name}" if self.model else self._type_name
 
     @property
     def _type_name(self) -> str:

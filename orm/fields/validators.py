@@ -41,6 +41,9 @@ class Convertible(Protocol):
     def convert(self, value: Any) -> Any:
         """`value` as the field's Python type."""
 
+    def check_storable(self, value: Any) -> None:
+        """Raise `ValidationError` for a value that the field cannot store."""
+
     def to_json(self, value: Any) -> Any:
         """A value as JSON can hold it."""
 
@@ -73,7 +76,9 @@ class ConvertingValidator(typesystem.Field):
         if value is None:
             raise self.validation_error("null")
         try:
-            return self.field.convert(value)
+            converted = self.field.convert(value)
+            self.field.check_storable(converted)
+            return converted
         except ValidationError:
             raise
         except (TypeError, ValueError, ArithmeticError):

@@ -29,17 +29,35 @@ class Aggregate(Func[T]):
     """The suffix of its default alias: ``level__count``."""
     empty_result: ClassVar[Any] = None
     """Its value if there are no rows."""
+    arity: ClassVar[int] = 1
+    """The number of expressions that it takes."""
+    allow_distinct: ClassVar[bool] = True
+    """Whether it takes `distinct=`: False for a class that defines `build()`, unless it says that it applies it."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if not cls.__dict__.keys().isdisjoint({"build", "build_from"}) and "allow_distinct" not in cls.__dict__:
+            cls.allow_distinct = False
 
     def __init__(
         self,
         expression: Operand,
-        *,
+        *others: Operand,
         distinct: bool = False,
         filter: Condition | None = None,
         default: Any = None,
         output_field: Field[Any] | None = None,
     ) -> None:
-        super().__init__(expression, output_field=output_field)
+        if 1 + len(others) != self.arity:
+            raise QueryError(
+                f"{type(self).__name__}() takes {self.arity} expression{'s' * (self.arity > 1)}, got {1 + len(others)}."
+            )
+        super().__init__(expression, *others, output_field=output_field)
+        if distinct and not self.allow_distinct:
+            raise QueryError(
+                f"{type(self).__name__}() does not support distinct=True: its build() is its own. If it applies "
+                "self.distinct, set allow_distinct = True."
+            )
         self.distinct = distinct
         self.filter = filter
         self.default = default
@@ -60,8 +78,8 @@ class Aggregate(Func[T]):
 
     def build(self, *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
         """The SQL for rendered arguments."""
-        (argument,) = arguments
-        return super().build(sqlalchemy.distinct(argument) if self.distinct else argument)
+        argument, *others = arguments
+        return super().build(sqlalchemy.distinct(argument) if self.distinct else argument, *others)
 
 
 class Count(Aggregate[int]):
@@ -131,6 +149,7 @@ class Dispersion(Aggregate[float]):
     """The base of standard deviation and variance, of a population or (`sample=True`) of a sample."""
 
     functions: ClassVar[tuple[str, str]]
+    allow_distinct = True
 
     def __init__(self, expression: Operand, *, sample: bool = False, **options: Any) -> None:
         super().__init__(expression, **options)

@@ -255,6 +255,25 @@ class In(Lookup):
         return operators.InList(column, bind(operators.ListOf(field.comparison_type())))
 
 
+class InArrays(In):
+    """Equal to one of several arrays, each of which is bound by itself: `ANY` would compare with their items."""
+
+    families = frozenset({"array"})
+
+    def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
+        prepared = super().prepare(field, value)
+        if isinstance(prepared, KnownResult):
+            return prepared
+        (arrays,) = prepared.values
+        return Prepared(arrays, variant=len(arrays))
+
+    def build(
+        self, column: ColumnElement[Any], field: Field[Any], variant: Hashable, bind: Bind
+    ) -> ColumnElement[bool]:
+        assert isinstance(variant, int)
+        return sqlalchemy.or_(*(column == bind(field.comparison_type()) for _ in range(variant)))
+
+
 class IsNull(Lookup):
     """NULL (True), or not NULL (False)."""
 
@@ -448,7 +467,7 @@ def find_lookup(field: Field[Any], name: str) -> Lookup | None:
 
 
 for _lookup in (
-    *(Exact, IExactLookup, GreaterThan, GreaterThanOrEqual, LessThan, LessThanOrEqual, Range, In, IsNull),
+    *(Exact, IExactLookup, GreaterThan, GreaterThanOrEqual, LessThan, LessThanOrEqual, Range, In, InArrays, IsNull),
     *(ContainsLookup, IContainsLookup, StartsWithLookup, IStartsWithLookup, EndsWithLookup, IEndsWithLookup),
     *(RegexLookup, IRegexLookup),
 ):

@@ -67,16 +67,22 @@ def _describe(term: Term) -> str:
 
 
 def _to_json(term: Term, value: Any) -> Any:
-    """The value as the field of its term writes it. Raises `QueryError` if that is not a JSON scalar."""
+    """The value as the field of its term writes it. Raises `QueryError` if that is no scalar, or another value."""
     if value is None:
         return None
     field = term.field.underlying_field
+    lossy = False
     try:
         written = field.to_json(value)
         if field.from_json(written) != value:
+            lossy = field.storage_field is not None
             written = str(value)  # a duration of centuries is rounded in seconds, but not as text
-    except (TypeError, ValueError, AttributeError, ArithmeticError):
+    except (TypeError, ValueError, AttributeError, ArithmeticError, LookupError, FieldError):
         written = None
+    if lossy:
+        raise QueryError(
+            f"Pages cannot be ordered by {field!r}: its from_json() does not return the value that its to_json() got."
+        )
     if not isinstance(written, (str, int, float)):
         raise QueryError(f"Pages cannot be ordered by values of type {type(value).__name__}.")
     return written

@@ -1,4 +1,4 @@
-"""Fields that are stored as others: years of dates, several fields of one type, values beside a field."""
+"""Fields that are stored as others: years of dates, several fields of one type, limits, stored garbage, pages."""
 
 from __future__ import annotations
 
@@ -174,3 +174,89 @@ async def test_plain_value_of_several_fields_alone_needs_its_field(sale: Any) ->
         sale.objects.values_list(orm.Value(Price(1)), flat=True)
     for field in (TextMoney(), IntegerMoney()):
         assert await sale.objects.values_list(orm.Value(Money(1), output_field=field), flat=True) == [Money(1)]
+
+
+class LossyMoney(IntegerMoney, stored_as=orm.Integer()):
+    """Of which JSON has the full euros only."""
+
+    exact_type = None
+
+    def to_json(self, value: Money) -> int:
+        return value.cents // 100
+
+
+async def test_value_that_the_storage_field_refuses_is_refused_before_sending(sale: Any) -> None:
+    row = await sale.objects.create(text=Money(1234))
+    too_long = Money(12345)
+    writes: list[Any] = [
+        lambda: sale.objects.create(text=too_long),
+        lambda: sale.objects.create(text="12345c"),
+        lambda: sale.objects.bulk_create([{"text": too_long}]),
+        lambda: sale.objects.update(text=too_long),
+        lambda: row.update(text=too_long),
+    ]
+    for write in writes:
+        with pytest.raises(orm.ValidationError) as raised:
+            await write()
+        assert "Must have no more than 5 characters." in str(raised.value)
+    assert await sale.objects.values_list("text", flat=True) == [Money(1234)]
+    assert await sale.objects.filter(text=too_long).count() == 0
+
+
+async def test_stored_garbage_raises_data_error_that_names_model_and_field(sale: Any) -> None:
+    row = await sale.objects.create(text=Money(1))
+    assert isinstance(sale.registry.database, Database)
+    await sale.registry.database.execute("UPDATE sale SET text = 'junk'")
+    reads: list[Any] = [
+        lambda: sale.objects.get(),
+        lambda: sale.objects.values_list("text", flat=True),
+        lambda: sale.objects.aggregate(m=orm.Max("text")),
+        lambda: row.load(),
+    ]
+    for read in reads:
+        with pytest.raises(orm.DataError, match=r"Sale\.text holds a str that is no value of TextMoney") as raised:
+            await read()
+        assert "junk" not in str(raised.value)
+
+
+async def test_page_ordered_by_field_whose_json_is_lossy_is_refused(database: Database) -> None:
+    models = orm.ModelRegistry(database=database)
+
+    class Till(orm.Model):
+        registry = models
+
+        id = orm.Integer(primary_key=True)
+        lossy = LossyMoney()
+        exact = IntegerMoney()
+
+    await models.create_all()
+    await Till.objects.bulk_create([{"lossy": Money(n), "exact": Money(n)} for n in (150, 250, 350)])
+    with pytest.raises(orm.QueryError, match=r"Till\.lossy.*from_json"):
+        await Till.objects.order_by("lossy").page(size=1)
+    page = await Till.objects.order_by("exact").page(size=1)
+    page = await Till.objects.order_by("exact").page(size=1, after=page.next_cursor)
+    assert [till.id for till in page.items] == [2]
+
+
+async def test_array_is_one_of_several(postgresql_url: str) -> None:
+    async with orm.Database(postgresql_url) as database:
+        models = orm.ModelRegistry(database=database)
+
+        class Word(orm.Model):
+            registry = models
+
+            id = orm.Integer(primary_key=True)
+            sizes = orm.Array(orm.Integer(), allow_null=True)
+            money = orm.Array(IntegerMoney(), default=list)
+
+        await models.create_all()
+        for sizes in ([1, 2], [2], [], None, [1]):
+            await Word.objects.create(sizes=sizes, money=[Money(n) for n in sizes or ()])
+        assert await keys(Word.objects.filter(sizes__in=[[1, 2], (2,), None])) == [1, 2]
+        assert await keys(Word.objects.filter(sizes__in=[[]])) == [3]
+        assert await keys(Word.objects.filter(sizes__in=[])) == []
+        assert await keys(Word.objects.exclude(sizes__in=[[1, 2], [2]])) == [3, 4, 5]
+        assert await keys(Word.objects.filter(money__in=[[Money(1)], [Money(2)]])) == [2, 5]
+        assert await keys(Word.objects.filter(sizes__in=Word.objects.filter(id=2).values("sizes"))) == [2]
+        with pytest.raises(orm.FieldError):
+            Word.objects.filter(sizes__in=[1, 2])

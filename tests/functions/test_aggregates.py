@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import statistics
+from typing import Any
 
 import pytest
+import sqlalchemy
 
 import orm
 from orm import ArrayAgg, Count, F, JSONAgg, Q, StringAgg, Value
@@ -117,3 +119,65 @@ async def test_aggregates_with_other_values_share_a_plan(things: Database) -> No
         )
         assert result == {"s": f"7{delimiter}-3"}
     assert orm.plan_cache_info().misses == 1
+
+
+class SumOfSquares(orm.Aggregate[int]):
+    name = "squares"
+
+    def build(self, *arguments: Any) -> Any:
+        (value,) = arguments
+        return sqlalchemy.func.sum(value * value)
+
+
+class SumOfDistinctSquares(SumOfSquares):
+    allow_distinct = True
+
+    def build(self, *arguments: Any) -> Any:
+        (value,) = arguments
+        square = value * value
+        return sqlalchemy.func.sum(sqlalchemy.distinct(square) if self.distinct else square)
+
+
+class SumOfProducts(orm.Aggregate[int]):
+    name = "products"
+    arity = 2
+
+    def build(self, *arguments: Any) -> Any:
+        left, right = arguments
+        return sqlalchemy.func.sum(left * right)
+
+
+async def test_aggregate_with_its_own_build_takes_distinct_only_if_it_says_so(things: Database) -> None:
+    for aggregate in (SumOfSquares, SumOfProducts):
+        with pytest.raises(orm.QueryError, match=rf"{aggregate.__name__}\(\) does not support distinct=True"):
+            aggregate(*("n", "id")[: aggregate.arity], distinct=True)
+    await Thing.objects.filter(id=2).update(n=7)  # as the first
+    result = await Thing.objects.filter(n__isnull=False).aggregate(
+        all=SumOfSquares("n"),
+        each=SumOfDistinctSquares("n", distinct=True),
+        both=SumOfDistinctSquares("n"),
+    )
+    stored = await Thing.objects.filter(n__isnull=False).values_list("n", flat=True)
+    squares = [n * n for n in stored]
+    assert result == {"all": sum(squares), "each": sum(set(squares)), "both": sum(squares)}
+
+
+async def test_aggregate_of_two_expressions(things: Database) -> None:
+    rows = await Thing.objects.filter(n__isnull=False).values_list("id", "n")
+    result = await Thing.objects.aggregate(
+        SumOfProducts("n", "id"),
+        some=SumOfProducts("n", F("id") + 1, filter=Q(id__lt=3)),
+        none=SumOfProducts("n", "id", filter=Q(id=99), default=0),
+        value=SumOfProducts("n", Value(2)),
+    )
+    assert result == {
+        "n__products": sum(key * n for key, n in rows),
+        "some": sum((key + 1) * n for key, n in rows if key < 3),
+        "none": 0,
+        "value": sum(2 * n for _, n in rows),
+    }
+    for arguments in (("n",), ("n", "id", "id")):
+        with pytest.raises(orm.QueryError, match=r"SumOfProducts\(\) takes 2 expressions, got"):
+            SumOfProducts(*arguments)
+    with pytest.raises(orm.QueryError, match=r"Sum\(\) takes 1 expression, got 2"):
+        orm.Sum("n", "id")

@@ -10,7 +10,7 @@ import datetime
 import decimal
 import enum
 import inspect
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Any, ClassVar, Protocol
 
 from sqlalchemy import types as sqltypes
@@ -370,8 +370,8 @@ class Converter(Protocol):
     def to_database(self, value: Any) -> Any:
         """The value that the column stores."""
 
-    def from_database(self, value: Any) -> Any:
-        """The value of what the column stores."""
+    def database_reader(self) -> Callable[[Any], Any]:
+        """A function from what the column stores to the value. It raises `DataError` for what is no value."""
 
 
 class Converted(ORMType):
@@ -401,7 +401,7 @@ class Converted(ORMType):
         return self._reader(self.base.result_processor(dialect, coltype))
 
     def _reader(self, result: Process | None) -> Process:
-        convert, read = self.converter.from_database, function_of(result)
+        convert, read = self.converter.database_reader(), function_of(result)
         if read is None:
             return Inline("None if {v} is None else {convert}({v})", convert=convert)
         return Inline("None if {v} is None else {convert}({read}({v}))", read=read, convert=convert)

@@ -37,10 +37,12 @@ class AggregateTerm(Term):
         self.function = function
         self.argument = argument
         self.rest = rest
-        """Further arguments: the delimiter and the ORDER BY terms."""
+        """Further arguments, such as the delimiter and the ORDER BY terms."""
         self.condition = condition
         self.default = default
-        self.field = function.result(argument.field)
+        # The further arguments of an `OrderableAggregate` are its delimiter and its ordering.
+        others = () if isinstance(function, OrderableAggregate) else rest
+        self.field = function.result(argument.field, *(term.field for term in others if term.typed))
         if default is not None and default is not NULL and default.typed:
             self.field = common_field(function, (self.field, default.field))
         shape = (
@@ -81,7 +83,7 @@ class AggregateTerm(Term):
             # Instead of FILTER, which not every database has: aggregates skip NULL.
             value = sqlalchemy.literal_column("1") if isinstance(self.argument, RowTerm) else argument
             argument = sqlalchemy.case((condition, value))
-        return self.function.build(argument)
+        return self.function.build(argument, *rest)
 
     def leaves(self) -> tuple[Term, ...]:
         others = (leaf for term in self.rest for leaf in term.leaves())
