@@ -236,6 +236,10 @@ class Dialect:
         """A value of the field family `source` converted to the family `target`, whose column type is `type_`."""
         return f"CAST({value} AS {self.type_sql(type_)})"
 
+    def decimal_dividend(self, value: str) -> str:
+        """A number that is divided and whose quotient is a decimal, even if both numbers are whole."""
+        return value
+
     def collection_aggregate(
         self,
         name: str,

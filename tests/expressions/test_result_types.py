@@ -103,3 +103,31 @@ def test_func_name_is_part_of_the_query_key() -> None:
     queries = [Shelf.objects.values(x=orm.Func("id", function=name)) for name in ("ABS", "SIGN", "ABS")]
     first, second, third = (query._query.key for query in queries)
     assert first == third != second
+
+
+async def test_quotient_of_decimals_has_a_fraction_if_both_are_whole(database: Database) -> None:
+    models = orm.ModelRegistry(database=database)
+
+    class Price(orm.Model):
+        registry = models
+
+        amount = orm.Decimal(max_digits=8, decimal_places=2)
+        count = orm.Integer()
+
+    await models.create_all()
+    await Price.objects.create(amount=5, count=2)
+    amount, count = orm.F("amount"), orm.F("count")
+    for expression, expected in (
+        (amount / 2, "2.5"),
+        (amount / count, "2.5"),
+        (count / amount, "0.4"),
+        ((amount + count) / 2, "3.5"),
+        (1 / (amount / 2), "0.4"),
+        (amount / 2 / 2, "1.25"),
+        (orm.Sum("amount") / 2, "2.5"),
+    ):
+        query = Price.objects.annotate(quotient=expression)
+        assert await query.values_list("quotient", flat=True) == [decimal.Decimal(expected)]
+        assert await query.filter(quotient__range=(decimal.Decimal("0.1"), 4)).count() == 1
+    await Price.objects.update(amount=amount / 2)
+    assert await Price.objects.values_list("amount", flat=True) == [decimal.Decimal("2.50")]

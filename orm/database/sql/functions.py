@@ -14,6 +14,7 @@ from sqlalchemy import ClauseElement, ColumnElement
 from sqlalchemy.engine import Dialect as SQLAlchemyDialect
 from sqlalchemy.exc import UnsupportedCompilationError
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql import operators
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.visitors import InternalTraversal
@@ -67,6 +68,16 @@ class CastTo(FunctionElement[Any]):
         super().__init__(argument)
 
 
+class DecimalDividend(FunctionElement[Any]):
+    """A number that is divided and whose quotient is a decimal."""
+
+    inherit_cache = True
+
+    def __init__(self, number: ColumnElement[Any]) -> None:
+        self.type = number.type
+        super().__init__(number.self_group(against=operators.truediv))
+
+
 class CollectionAggregate(FunctionElement[Any]):
     """An aggregate that collects values: (value, delimiter if it takes one, the expressions to order by ...).
 
@@ -118,6 +129,12 @@ def _cast(element: CastTo, compiler: SQLCompiler, **kw: Any) -> str:
     (argument,) = element.clauses
     value = compiler.process(argument, **kw)
     return registered_dialect(element, compiler).cast(value, element.source, element.target, element.type)
+
+
+@compiles(DecimalDividend)
+def _decimal_dividend(element: DecimalDividend, compiler: SQLCompiler, **kw: Any) -> str:
+    (number,) = element.clauses
+    return dialect_for(compiler.dialect).decimal_dividend(compiler.process(number, **kw))
 
 
 @compiles(CollectionAggregate)

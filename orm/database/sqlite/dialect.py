@@ -163,6 +163,10 @@ class SQLiteDialect(Dialect):
         """REGEXP, which is a function in Python."""
         return f"{text} REGEXP ('(?i)' || {pattern})" if ignore_case else f"{text} REGEXP {pattern}"
 
+    def decimal_dividend(self, value: str) -> str:
+        """The number as a float: a whole decimal is stored as an integer, whose quotient would be one."""
+        return f"CAST({value} AS REAL)"
+
     def in_list(self, value: str, values: str, item_type: TypeEngine[Any]) -> str:
         """IN (SELECT …) of a JSON array."""
         if isinstance(item_type, (column_types.Binary, sqlalchemy.LargeBinary)):

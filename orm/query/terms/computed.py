@@ -10,7 +10,7 @@ import sqlalchemy
 from sqlalchemy import ColumnElement
 from sqlalchemy.sql.elements import Grouping
 
-from orm.database.sql.functions import SQLFunction
+from orm.database.sql.functions import DecimalDividend, SQLFunction
 from orm.database.types.column_types import ComputedResult
 from orm.exceptions import QueryError
 from orm.fields import Field
@@ -66,6 +66,8 @@ class CombinedTerm(Term):
         if self.is_moment:
             result = moment_arithmetic(self.symbol, self.left.field, self.right.field, left, right)
             return sqlalchemy.type_coerce(result, self.field.comparison_type())
+        if self.symbol == "/" and self.field.family == "decimal":
+            left = DecimalDividend(left)
         combined = ARITHMETIC[self.symbol](left, right)
         # Most databases return a power of integers as a float, and MySQL returns their sum as a decimal.
         type_ = self.field.result_type() if self.field.family in ("integer", "float") else self.field.comparison_type()
