@@ -8,11 +8,13 @@ from typing import Any, ClassVar, TypeVar
 import sqlalchemy
 from sqlalchemy import ColumnElement, func
 
-from orm.database.sql.functions import CollectionAggregate, SQLFunction
+from orm.database.sql.functions import CastTo, CollectionAggregate, SQLFunction
+from orm.database.types import column_types
 from orm.exceptions import QueryError
 from orm.expressions.base import Condition, Expression, F, Operand, Ordering
 from orm.fields import Array, Field
 from orm.functions.base import BIG_INTEGER, DECIMAL, FLOAT, JSON_VALUE, TEXT, Func, Value
+from orm.functions.result_types import number_field
 
 T = TypeVar("T")
 
@@ -107,42 +109,87 @@ class AllRows(Expression[int]):
         return "'*'"
 
 
+def _as_number(field: Field[Any], argument: ColumnElement[Any]) -> ColumnElement[Any]:
+    # PostgreSQL does not add booleans.
+    if field.family == "boolean":
+        return CastTo(argument, "boolean", "integer", column_types.Integer())
+    return argument
+
+
+def _as_float(field: Field[Any], argument: ColumnElement[Any]) -> ColumnElement[Any]:
+    # Databases differ in the digits of what they calculate of integers and decimals: MySQL and MariaDB stop after four.
+    if field.family == "float":
+        return argument
+    return CastTo(_as_number(field, argument), field.family, "float", column_types.Float())
+
+
 class Sum(Aggregate[Any]):
-    """The sum; None if there are no rows."""
+    """The sum; None if there are no rows. Booleans count as 0 and 1, members of an integer enum as their values."""
 
     name = "sum"
     function = "sum"
+    allow_distinct = True
 
     def result(self, *fields: Field[Any]) -> Field[Any]:
         """The field that is summed; a big integer field for integers, whose sum may exceed their own range."""
-        field = super().result(*fields)
+        field = number_field(super().result(*fields))
         return BIG_INTEGER if field.family == "integer" else field
+
+    def build_from(self, fields: tuple[Field[Any] | None, ...], *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
+        """The SQL for a rendered argument of this field."""
+        (field,), (argument,) = fields, arguments
+        return self.build(argument if field is None else _as_number(field, argument))
 
 
 class Avg(Aggregate[Any]):
-    """The mean: a float, or a `Decimal` if the values are decimals."""
+    """The mean: a float, or a `Decimal` if the values are decimals. Booleans count as 0 and 1."""
 
     name = "avg"
     function = "avg"
+    allow_distinct = True
 
     def result(self, *fields: Field[Any]) -> Field[Any]:
         """A field of floats, decimals or durations."""
-        field = super().result(*fields)
+        field = number_field(super().result(*fields))
         return FLOAT if field.family == "integer" else DECIMAL if field.family == "decimal" else field
 
+    def build_from(self, fields: tuple[Field[Any] | None, ...], *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
+        """The SQL for a rendered argument of this field."""
+        (field,), (argument,) = fields, arguments
+        if field is not None and self.result(field).family == "float":
+            argument = _as_float(field, argument)
+        return self.build(argument)
 
-class Min(Aggregate[Any]):
-    """The smallest value."""
+
+class Extreme(Aggregate[Any]):
+    """The base of the smallest and the largest value."""
+
+    allow_distinct = True
+    boolean_function: ClassVar[str]
+    """The function of booleans, for which PostgreSQL has no MIN() and MAX()."""
+
+    def build_from(self, fields: tuple[Field[Any] | None, ...], *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
+        """The SQL for a rendered argument of this field."""
+        (field,), (argument,) = fields, arguments
+        if field is not None and field.family == "boolean":
+            return SQLFunction(self.boolean_function, sqlalchemy.distinct(argument) if self.distinct else argument)
+        return self.build(argument)
+
+
+class Min(Extreme):
+    """The smallest value; of booleans, whether all are true."""
 
     name = "min"
     function = "min"
+    boolean_function = "bool_and"
 
 
-class Max(Aggregate[Any]):
-    """The largest value."""
+class Max(Extreme):
+    """The largest value; of booleans, whether any is true."""
 
     name = "max"
     function = "max"
+    boolean_function = "bool_or"
 
 
 class Dispersion(Aggregate[float]):
@@ -166,6 +213,11 @@ class Dispersion(Aggregate[float]):
         function = getattr(func, self.functions[self.sample])
         call: ColumnElement[Any] = function(sqlalchemy.distinct(argument) if self.distinct else argument)
         return call
+
+    def build_from(self, fields: tuple[Field[Any] | None, ...], *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
+        """The SQL for a rendered argument of this field."""
+        (field,), (argument,) = fields, arguments
+        return self.build(argument if field is None else _as_float(field, argument))
 
     def result(self, *fields: Field[Any]) -> Field[Any]:
         """A float field."""

@@ -10,6 +10,7 @@ from orm.database.sql.functions import SQLFunction
 from orm.expressions.base import Operand
 from orm.fields import Field
 from orm.functions.base import DECIMAL, FLOAT, NamedFunc
+from orm.functions.result_types import number_field
 
 
 class NumberFunc(NamedFunc[Any]):
@@ -17,6 +18,10 @@ class NumberFunc(NamedFunc[Any]):
 
     def __init__(self, expression: Operand, *, output_field: Field[Any] | None = None) -> None:
         super().__init__(expression, output_field=output_field)
+
+    def result(self, *fields: Field[Any]) -> Field[Any]:
+        """The number's field; an integer field for the members of an integer enum."""
+        return number_field(super().result(*fields))
 
 
 class FloatFunc(NamedFunc[float]):
@@ -86,6 +91,10 @@ class Round(NamedFunc[Any]):
         """The SQL for rendered arguments of these fields."""
         family = "" if fields[0] is None else fields[0].family
         return SQLFunction(self.sql_name, *arguments, literals=(family,))
+
+    def result(self, *fields: Field[Any]) -> Field[Any]:
+        """The number's field; an integer field for the members of an integer enum."""
+        return number_field(super().result(*fields))
 
 
 class ACos(UnaryFunc):

@@ -155,6 +155,9 @@ FUNCTIONS: dict[str, SQLTemplate] = {
     "substr": "SUBSTRING({0}, {1})",
     "substr_of": "SUBSTRING({0}, {1}, {2})",
     "collate": _collate,
+    # Aggregates. OVER may follow the call, so it has no parentheses around it.
+    "bool_and": "MIN({})".format,
+    "bool_or": "MAX({})".format,
     # Numbers
     # PI() is sent with six digits.
     "pi": "3.141592653589793e0",

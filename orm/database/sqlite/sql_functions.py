@@ -90,6 +90,9 @@ SQL_FUNCTIONS: dict[str, SQLTemplate] = {
     # Comparison
     "greatest": "MAX({all})",
     "least": "MIN({all})",
+    # Aggregates. OVER may follow the call, so it has no parentheses around it.
+    "bool_and": "MIN({})".format,
+    "bool_or": "MAX({})".format,
     # Numbers
     "cot": "orm_cot({0})",
     "random": "orm_random()",

@@ -13,7 +13,7 @@ from orm.functions.aggregates import OrderableAggregate
 from orm.functions.result_types import common_field
 from orm.functions.windows import WindowFunction
 from orm.query.terms.base import NULL, ResolvedCondition, RowTerm, Term, ValueTerm, lookup_key
-from orm.query.terms.computed import FuncTerm
+from orm.query.terms.computed import FuncTerm, known_field
 
 if TYPE_CHECKING:
     from orm.functions.aggregates import Aggregate
@@ -83,7 +83,8 @@ class AggregateTerm(Term):
             # Instead of FILTER, which not every database has: aggregates skip NULL.
             value = sqlalchemy.literal_column("1") if isinstance(self.argument, RowTerm) else argument
             argument = sqlalchemy.case((condition, value))
-        return self.function.build(argument, *rest)
+        fields = (self.argument.field, *(known_field(term) for term in self.rest))
+        return self.function.build_from(fields, argument, *rest)
 
     def leaves(self) -> tuple[Term, ...]:
         others = (leaf for term in self.rest for leaf in term.leaves())

@@ -15,7 +15,7 @@ from orm.database.types.column_types import ComputedResult
 from orm.exceptions import QueryError
 from orm.fields import Field
 from orm.fields.values import BOOLEAN
-from orm.functions.result_types import common_field
+from orm.functions.result_types import common_field, number_field
 from orm.query.terms.base import NULL, PathTerm, ResolvedCondition, Term, lookup_key
 from orm.query.terms.date_arithmetic import moment_arithmetic, moment_field
 
@@ -52,10 +52,10 @@ class CombinedTerm(Term):
         self.right = right
         self.key = (symbol, left.key, right.key)
         self.values = (*left.values, *right.values)
-        fields = [term.field for term in (left, right) if term.typed]
+        fields = [number_field(term.field) for term in (left, right) if term.typed]
         moment = moment_field(symbol, *fields) if len(fields) == 2 else None
         self.is_moment = moment is not None
-        self.field = moment or (_result_field(*fields) if len(fields) == 2 else (fields or [left.field])[0])
+        self.field = moment or (_result_field(*fields) if len(fields) == 2 else (fields or [number_field(left.field)])[0])
         self.nullable = left.nullable or right.nullable
         self.aggregate = left.aggregate or right.aggregate
         self.window = left.window or right.window
@@ -90,7 +90,7 @@ class FuncTerm(Term):
     def __init__(self, function: Func[Any], arguments: tuple[Term, ...]) -> None:
         self.function = function
         self.arguments = arguments
-        self.fields = tuple(_known_field(term) for term in arguments)
+        self.fields = tuple(known_field(term) for term in arguments)
         self.field = function.result(*(field for field in self.fields if field is not None))
         shape = (type(function), function.function, function.options, lookup_key(self.field))
         self.key = (shape, *(term.key for term in arguments))
@@ -109,7 +109,7 @@ class FuncTerm(Term):
         return tuple(leaf for term in self.arguments for leaf in term.leaves())
 
 
-def _known_field(term: Term) -> Field[Any] | None:
+def known_field(term: Term) -> Field[Any] | None:
     """The field of an argument; None for NULL, and for an `OuterRef`, whose field is not known yet."""
     return None if term is NULL or not term.typed else term.field
 
@@ -122,7 +122,7 @@ class CaseTerm(Term):
         self.default = default
         output_field = case.output_field
         outcomes = [*(term for _, term in branches), default]
-        known = [field for field in map(_known_field, outcomes) if field is not None]
+        known = [field for field in map(known_field, outcomes) if field is not None]
         if output_field is None and not known:
             raise QueryError("A Case() whose every outcome is None needs output_field=.")
         self.field = output_field or common_field(case, known)
