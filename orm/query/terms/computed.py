@@ -52,10 +52,10 @@ class CombinedTerm(Term):
         self.right = right
         self.key = (symbol, left.key, right.key)
         self.values = (*left.values, *right.values)
-        fields = [number_field(term.field) for term in (left, right) if term.typed]
+        fields = [number_field(term.field) for term in (left, right) if term.typed] or [number_field(left.field)]
         moment = moment_field(symbol, *fields) if len(fields) == 2 else None
         self.is_moment = moment is not None
-        self.field = moment or (_result_field(*fields) if len(fields) == 2 else (fields or [number_field(left.field)])[0])
+        self.field = moment or (_result_field(*fields) if len(fields) == 2 else fields[0])
         self.nullable = left.nullable or right.nullable
         self.aggregate = left.aggregate or right.aggregate
         self.window = left.window or right.window
