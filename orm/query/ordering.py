@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement
 from orm.exceptions import QueryError
 from orm.query.paths import Path
 from orm.query.terms.base import PathTerm, Term
+from orm.query.terms.subqueries import SubqueryTerm
 
 if TYPE_CHECKING:
     from orm.query.rendering import Rendering
@@ -29,11 +30,15 @@ class OrderTerm:
 
     def rebound(self, selected: tuple[Term, ...], latest: Callable[[Path], PathTerm]) -> OrderTerm:
         """The same ordering by the selected term of its path, or else by the path's `latest` join."""
-        if not isinstance(self.term, PathTerm):
+        term = self.term
+        if isinstance(term, PathTerm):
+            path = term.path
+            term = next((t for t in selected if isinstance(t, PathTerm) and t.path is path), None) or latest(path)
+        elif isinstance(term, SubqueryTerm):
+            term = term.rebound(latest)
+        else:
             return self
-        path = self.term.path
-        term = next((t for t in selected if isinstance(t, PathTerm) and t.path is path), None)
-        return OrderTerm(term or latest(path), self.descending, self.nulls)
+        return OrderTerm(term, self.descending, self.nulls)
 
     def reversed(self) -> OrderTerm:
         """The same term in the opposite direction."""

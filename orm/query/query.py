@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from orm.models import Model
     from orm.query.locking import Lock
     from orm.query.prefetch_tree import Branch, SuppressedRelation
+    from orm.query.terms.subqueries import Correlation, OuterRefTerm
     from orm.relations import ReverseRelation
 
 
@@ -371,12 +372,17 @@ class Query:
         projection = self.projection if self.grouped or self.distinct else Instances(self.info, only=frozenset())
         return self.replace(projection=projection, ordering=self.ordering if self.is_limited else ())
 
-    def subselect(self, outer: Rendering, *, nested: bool = True) -> sqlalchemy.SelectBase:
+    @property
+    def outer_references(self) -> Mapping[Hashable, OuterRefTerm]:
+        """Its references to the query around it: see `Joins.outer_references`."""
+        return self.joins.outer_references
+
+    def subselect(self, outer: Rendering, correlation: Correlation, *, nested: bool = True) -> sqlalchemy.SelectBase:
         """The statement as a subquery of `outer`, with the binds of `outer`.
 
         With `nested`, one with a LIMIT is a subquery in a subquery.
         """
-        rendering = Rendering(self.info, outer.binds, outer)
+        rendering = outer.subquery(self.info, correlation.render(outer))
         statement = self.select(rendering).correlate_except(*rendering.tables)
         ordered_by = len(statement.selected_columns) > rendering.selected_count
         if self.is_limited and (nested or ordered_by):

@@ -10,8 +10,7 @@ from sqlalchemy import BindParameter, ColumnElement, FromClause
 from sqlalchemy.types import TypeEngine
 
 from orm.exceptions import QueryError
-from orm.query.paths import Path, resolve_path
-from orm.query.resolving.composite_keys import key_paths
+from orm.query.paths import Path
 from orm.relations import join_condition
 
 if TYPE_CHECKING:
@@ -19,6 +18,9 @@ if TYPE_CHECKING:
     from orm.mapping.model_info import ModelInfo
     from orm.query.terms.base import Term
     from orm.relations import Hop
+
+
+NO_COLUMNS: Mapping[Hashable, ColumnElement[Any]] = {}
 
 
 class BindNumbering:
@@ -80,10 +82,18 @@ class Join:
 class Rendering:
     """The context in which a query's terms and predicates render themselves: it joins tables and numbers binds."""
 
-    def __init__(self, info: ModelInfo, binds: BindNumbering | None = None, outer: Rendering | None = None) -> None:
+    def __init__(
+        self,
+        info: ModelInfo,
+        binds: BindNumbering | None = None,
+        outer: Rendering | None = None,
+        outer_columns: Mapping[Hashable, ColumnElement[Any]] = NO_COLUMNS,
+    ) -> None:
         self.info = info
         self.outer = outer
         """The rendering of the outer query, for a subquery."""
+        self.outer_columns = outer_columns
+        """The SQL of the outer query's terms that an `OuterRef` refers to: see `Correlation.render`."""
         self.has_subqueries = False
         if outer is not None:
             outer.has_subqueries = True
@@ -101,6 +111,10 @@ class Rendering:
         self._clauses: list[ColumnElement[Any]] = []
         self._rendered: dict[int, tuple[Term, ColumnElement[Any]]] = {}
         self._joined_ctes: list[tuple[FromClause, ColumnElement[bool]]] = []
+
+    def subquery(self, info: ModelInfo, outer_columns: Mapping[Hashable, ColumnElement[Any]] = NO_COLUMNS) -> Rendering:
+        """The context of a subquery of this query."""
+        return Rendering(info, self.binds, self, outer_columns)
 
     def column(self, path: Path, join_number: int = 0, *, required: bool = False) -> ColumnElement[Any]:
         """The column of a path. With `required`, rows without the related row are dropped."""
@@ -147,21 +161,6 @@ class Rendering:
     def annotation(self, name: str) -> ColumnElement[Any]:
         """The SQL of an annotation of the query."""
         return self.annotated[name]
-
-    def outer_column(self, name: str, key_part: tuple[int, int] | None = None) -> ColumnElement[Any]:
-        """The SQL of an `OuterRef` to this query.
-
-        `key_part` is the position of a column of a composite key, and their number.
-        """
-        if key_part is None:
-            if name in self.annotated:
-                return self.annotated[name]
-            return self.column(resolve_path(self.info, name, "an OuterRef"))
-        position, count = key_part
-        paths = key_paths(self.info, name)
-        if paths is None or len(paths) != count:
-            raise QueryError(f"OuterRef({name!r}) is compared with a key of {count} columns, which it is not.")
-        return self.column(paths[position])
 
     @property
     def tables(self) -> set[FromClause]:
@@ -215,8 +214,14 @@ class Rendering:
 class SubqueryRendering(Rendering):
     """Renders terms over a subquery that selects the columns and annotations that they read."""
 
-    def __init__(self, info: ModelInfo, binds: BindNumbering, columns: Mapping[Hashable, ColumnElement[Any]]) -> None:
-        super().__init__(info, binds)
+    def __init__(
+        self,
+        info: ModelInfo,
+        binds: BindNumbering,
+        columns: Mapping[Hashable, ColumnElement[Any]],
+        outer_columns: Mapping[Hashable, ColumnElement[Any]] = NO_COLUMNS,
+    ) -> None:
+        super().__init__(info, binds, outer_columns=outer_columns)
         self._columns = columns
 
     def column(self, path: Path, join_number: int = 0, *, required: bool = False) -> ColumnElement[Any]:

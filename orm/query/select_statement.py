@@ -103,7 +103,8 @@ def _filtered_by_windows(
     subquery = _select_rows(query, rendering, labelled, where, having).subquery()
     subquery_columns: list[ColumnElement[Any]] = list(subquery.columns)
     width = len(columns)
-    outer = SubqueryRendering(query.info, rendering.binds, dict(zip(leaves, subquery_columns[width:], strict=True)))
+    leaf_columns_of_rows = dict(zip(leaves, subquery_columns[width:], strict=True))
+    outer = SubqueryRendering(query.info, rendering.binds, leaf_columns_of_rows, rendering.outer_columns)
     condition = windows.render(outer, required=False, negated=False)
     order = [element for term in query.order for element in term.render(outer)]
     distinct_on = [outer.render_once(term) for term in query.distinct_terms]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,6 +20,7 @@ from orm.utils.memoized import memoized_property
 if TYPE_CHECKING:
     from orm.fields import Field
     from orm.mapping.model_info import ModelInfo
+    from orm.query.terms.subqueries import Correlation, OuterRefTerm
 
 Operation = Literal["union", "union_all", "intersection", "difference"]
 
@@ -81,11 +82,16 @@ class Combination(Query):
         """The query itself, because its rows depend on what its parts select."""
         return self.replace(ordering=self.ordering if self.is_limited else ())
 
-    def subselect(self, outer: Rendering, *, nested: bool = True) -> sqlalchemy.SelectBase:
+    @property
+    def outer_references(self) -> Mapping[Hashable, OuterRefTerm]:
+        """Those of all parts: see `Joins.outer_references`."""
+        return {key: term for part in self.parts for key, term in part.outer_references.items()}
+
+    def subselect(self, outer: Rendering, correlation: Correlation, *, nested: bool = True) -> sqlalchemy.SelectBase:
         """As `Query.subselect`, if possible without a derived table, in which MySQL cannot refer to the outer query."""
         if self.is_limited or self.order:
-            return super().subselect(outer, nested=nested)
-        rendering = Rendering(self.info, outer.binds, outer)
+            return super().subselect(outer, correlation, nested=nested)
+        rendering = outer.subquery(self.info, correlation.render(outer))
         combined: sqlalchemy.SelectBase = OPERATIONS[self.operation](*(self._part(p, rendering) for p in self.parts))
         return combined
 
@@ -137,7 +143,7 @@ class Combination(Query):
         return with_order_and_limit(self, sqlalchemy.select(*columns), rendering, order)
 
     def _part(self, part: Query, rendering: Rendering) -> sqlalchemy.Select[Any]:
-        inner = Rendering(part.info, rendering.binds, rendering.outer)
+        inner = Rendering(part.info, rendering.binds, rendering.outer, rendering.outer_columns)
         statement = part.select(inner)
         if rendering.outer is not None:
             statement = statement.correlate_except(*inner.tables)

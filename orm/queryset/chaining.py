@@ -159,12 +159,14 @@ class ChainMethods(Generic[M, R]):
 
     def order_by(self, *terms: OrderTerm) -> Self:
         """Ordered by these terms only: ``"name"``, ``"-album__name"``, expressions. Without terms: unordered."""
-        ordering = self._query.resolver().order_by(terms)
+        resolver = self._query.resolver()
+        ordering = resolver.order_by(terms)
         if isinstance(self._query, Combination):
             return self._clone(self._query.replace(ordering=ordering))
         if not self._query.grouped and any(term.term.aggregate for term in ordering):
             raise FieldError("order_by() can use an aggregate only of grouped rows: annotate() it first.")
-        return self._replace("order_by()", self._query.joins, ordering=ordering)
+        joins = self._query.joins._replace(outer_references=resolver.joins.outer_references)
+        return self._replace("order_by()", joins, ordering=ordering)
 
     def reverse(self) -> Self:
         """The rows in the opposite order."""
@@ -303,7 +305,9 @@ class ChainMethods(Generic[M, R]):
         self._check_same(other)
         mine, theirs = self._query, other._query
         where = junction(connector, [mine.where, theirs.where])
-        joins = Joins({**mine.joins.latest, **theirs.joins.latest}, max(mine.joins.highest, theirs.joins.highest))
+        latest = {**mine.joins.latest, **theirs.joins.latest}
+        references = {**mine.outer_references, **theirs.outer_references}
+        joins = Joins(latest, max(mine.joins.highest, theirs.joins.highest), references)
         return self._clone(mine.replace(where=where, joins=joins))
 
     def _check_same(self, other: ChainMethods[M, Any]) -> None:

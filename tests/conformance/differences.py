@@ -18,6 +18,9 @@ ANSWERS: dict[str, str] = {
     ),
     "refused, as gt=None is; Django finds nothing": "or with None",
     "refused with our own error, where Django unpacks it and fails with Python's": "a range of one value",
+    "Django takes a relation to many rows whose name has no underscores for one to a single row when it groups": (
+        "An annotation that is a subquery over the joined rows of a to-many relation is grouped by its value"
+    ),
     "Django recognises the joined row by an alias's name": "Django identifies that row by an alias's name",
     "Django forgets to ask for NULL when the join becomes an outer one after the condition": (
         "a column that can be NULL because of a join is checked for NULL"

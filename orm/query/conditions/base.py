@@ -23,6 +23,7 @@ from orm.query.terms.base import ClauseTerm, Term
 if TYPE_CHECKING:
     from orm.query.query import Query
     from orm.query.rendering import Rendering
+    from orm.query.terms.subqueries import Correlation
 
 IS_NULL = lookups[IsNull.name][0]
 
@@ -171,24 +172,26 @@ class TermPredicate(Predicate):
 class InQuery(Predicate):
     """Terms whose values are, together, a row that another query selects: ``(a, b) IN (SELECT …)``."""
 
-    def __init__(self, terms: tuple[Term, ...], query: Query, of_outer: bool = False) -> None:
+    def __init__(self, terms: tuple[Term, ...], query: Query, correlation: Correlation, of_outer: bool = False) -> None:
         self.terms = terms
         self.query = query
+        self.correlation = correlation
         self.of_outer = of_outer
         """Whether an `OuterRef` in the query refers to the outer query of this one."""
-        self.aggregate = any(term.aggregate for term in terms)
-        self.window = any(term.window for term in terms)
-        self.key = ("in query", tuple(term.key for term in terms), query.key, of_outer)
-        self.values = (*(value for term in terms for value in term.values), *query.values)
+        self.aggregate = correlation.aggregate or any(term.aggregate for term in terms)
+        self.window = correlation.window or any(term.window for term in terms)
+        self.key = ("in query", tuple(term.key for term in terms), query.key, correlation.key, of_outer)
+        self.values = (*(value for term in terms for value in term.values), *correlation.values, *query.values)
 
     def leaves(self) -> tuple[Term, ...]:
-        return tuple(leaf for term in self.terms for leaf in term.leaves())
+        leaves = tuple(leaf for term in self.terms for leaf in term.leaves())
+        return leaves if self.of_outer else (*leaves, *self.correlation.leaves())
 
     def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
         columns = [term.render(rendering, required=required) for term in self.terms]
         outer = rendering.outer if self.of_outer else rendering
         assert outer is not None
-        inner = self.query.subselect(outer)
+        inner = self.query.subselect(outer, self.correlation)
         condition = columns[0].in_(inner) if len(columns) == 1 else sqlalchemy.tuple_(*columns).in_(inner)
         return _null_is_false(condition, rendering, *self.terms) if negated else condition
 

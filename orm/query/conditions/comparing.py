@@ -17,6 +17,7 @@ from orm.query.terms.transforms import TransformTerm
 
 if TYPE_CHECKING:
     from orm.query.query import Query
+    from orm.query.terms.subqueries import Correlation
 
 # Values of exactly these types are plain: neither expressions nor queries, nor lists of them.
 PLAIN_VALUES = frozenset(
@@ -47,8 +48,8 @@ def one_row(query: Query, name: str) -> Query:
     return query
 
 
-def in_query(term: Term, query: Query, *, of_outer: bool = False) -> Predicate:
+def in_query(term: Term, query: Query, correlation: Correlation, *, of_outer: bool = False) -> Predicate:
     """The predicate of ``__in=queryset``, a subquery. `of_outer`: see `InQuery`."""
     if query.is_empty:
         return constant(False, *term.leaves(), aggregate=term.aggregate)
-    return InQuery((term,), query.as_single_column(term.field), of_outer)
+    return InQuery((term,), query.as_single_column(term.field), correlation, of_outer)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from orm.fields import Field
     from orm.query.query import Query
     from orm.query.rendering import Rendering
+    from orm.query.terms.subqueries import Correlation
     from orm.relations import Hop
 
 
@@ -103,7 +104,7 @@ class RowExists(Term):
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
         relation = self.hops[-1]
         pk_fields = relation.target._meta.pk_fields
-        inner = type(rendering)(relation.target._meta, rendering.binds, rendering)
+        inner = rendering.subquery(relation.target._meta)
         condition = self.condition.render(inner, required=True, negated=False)
         join = column_equalities(local_join_columns(rendering, self.hops), relation, inner.table)
         if self.join_number:
@@ -133,7 +134,7 @@ class RelatedNull(Term):
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
         local = local_join_columns(rendering, self.hops)
         start = self.hops[-2].target._meta if len(self.hops) > 1 else rendering.info
-        inner = type(rendering)(start, rendering.binds, rendering)
+        inner = rendering.subquery(start)
         condition = self.condition.render(inner, required=True, negated=False)
         inner_columns = (inner.table.c[name] for name in self.hops[-1].local_columns)
         same_row = (inner_column == column for inner_column, column in zip(inner_columns, local, strict=True))
@@ -166,7 +167,7 @@ class RowOrMissing(Term):
 
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
         table = rendering.join(())
-        inner = type(rendering)(rendering.info, rendering.binds, rendering)
+        inner = rendering.subquery(rendering.info)
         condition = self.condition.render(inner, required=True, negated=False)
         return _exists(inner, condition, *(inner.table.c[name] == table.c[name] for name in self.columns_of_row))
 
@@ -215,10 +216,16 @@ class RelationPredicate(Predicate):
 class ExistsQuery(Predicate):
     """Another query has at least one row."""
 
-    def __init__(self, query: Query) -> None:
+    def __init__(self, query: Query, correlation: Correlation) -> None:
         self.query = query
-        self.key = ("exists query", query.key)
-        self.values = query.values
+        self.correlation = correlation
+        self.key = ("exists query", query.key, correlation.key)
+        self.values = (*correlation.values, *query.values)
+        self.aggregate = correlation.aggregate
+        self.window = correlation.window
+
+    def leaves(self) -> tuple[Term, ...]:
+        return self.correlation.leaves()
 
     def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
-        return self.query.subselect(rendering).exists()
+        return self.query.subselect(rendering, self.correlation).exists()

@@ -120,7 +120,7 @@ def composite_key_expressions(
 def key_parts(info: ModelInfo, named: Any, count: int = 0) -> tuple[Expression[Any], ...] | None:
     """One expression per column of the composite key that `named` refers to; None if it refers to something else.
 
-    `named` is a name or an expression. For an `OuterRef`, which is resolved when it is rendered, `count` is the number
+    `named` is a name or an expression. For an `OuterRef`, which the outer query resolves, `count` is the number
     of columns.
     """
     if isinstance(named, OuterRef):

@@ -41,33 +41,34 @@ from orm.query.conditions.exists import (
 from orm.query.conditions.related_to import RelatedIn, RelatedTo
 from orm.query.paths import MAX_CACHED, Path, resolve_path, split_path
 from orm.query.resolving.composite_keys import CompositeKeyLookup, composite_key_expressions, find_composite_lookup
-from orm.query.resolving.expressions import OuterExpression, check_model, converted_value
+from orm.query.resolving.expressions import OuterExpression, check_model, converted_value, resolve_subquery
 from orm.query.resolving.order_by import KEY_NUMBER
 from orm.query.terms.base import PathTerm, Term
 from orm.query.terms.computed import FuncTerm
-from orm.query.terms.subqueries import SubqueryTerm
 from orm.query.terms.transforms import KeyTerm, Steps, TransformTerm, split_lookup, with_steps
 from orm.relations import RelationExpression
 
 if TYPE_CHECKING:
+    from orm.query.query import Query
     from orm.query.resolving.resolver import Resolver
 
 KEY_STRING = KeyString(F("key"))
 
 
-def resolve_condition(resolver: Resolver, condition: Any, negated: bool) -> Predicate | None:
+def resolve_condition(resolver: Resolver, condition: Any, negated: bool | None) -> Predicate | None:
     """The predicate of a condition, or of a lookup's name and value; None for an empty `Q`.
 
     `negated` says that it is part of a NOT. There, a relation that leads to many rows is asked about as a whole:
-    that no row matches, not that some row does not.
+    that no row matches, not that some row does not. None says that it is part of an expression (`Case`, the `filter=`
+    of an aggregate), which is about the row that is joined, even in a NOT.
     """
     if isinstance(condition, tuple):
         return _lookup(resolver, condition[0], condition[1], negated)
     if isinstance(condition, Q):
-        in_not = negated or condition.negated
+        in_not = None if negated is None else negated or condition.negated
         return resolve_children(resolver, condition.connector, condition.children, condition.negated, in_not)
     if isinstance(condition, Exists):
-        return NOTHING if condition.query.is_empty else ExistsQuery(condition.query.as_exists())
+        return _exists(resolver, condition.query)
     if isinstance(condition, RelatedTo):
         return _related_to(resolver, condition, negated)
     if isinstance(condition, RelatedIn):
@@ -80,18 +81,25 @@ def resolve_condition(resolver: Resolver, condition: Any, negated: bool) -> Pred
 
 
 def resolve_children(
-    resolver: Resolver, connector: Any, children: Iterable[Any], negated: bool, in_not: bool
+    resolver: Resolver, connector: Any, children: Iterable[Any], negated: bool, in_not: bool | None
 ) -> Predicate | None:
     """The predicate of a Q's children, negated or not; None if all of them are empty.
 
-    `in_not` says that they are part of a NOT: this one or one around it.
+    `in_not` says that they are part of a NOT, this one or one around it; None: see `resolve_condition`.
     """
     resolved = [resolve_condition(resolver, child, in_not) for child in children]
     predicates = [predicate for predicate in resolved if predicate is not None]
     return junction(connector, predicates, negated) if predicates else None
 
 
-def _comparison(resolver: Resolver, condition: Comparison, negated: bool) -> Predicate | None:
+def _exists(resolver: Resolver, query: Query) -> Predicate:
+    """The predicate of `Exists`."""
+    if query.is_empty:
+        return NOTHING
+    return ExistsQuery(query.as_exists(), resolver.correlation(query))
+
+
+def _comparison(resolver: Resolver, condition: Comparison, negated: bool | None) -> Predicate | None:
     expression = condition.expression
     if not isinstance(expression, FieldExpression):
         term = resolver.expression(expression, "a condition")
@@ -105,7 +113,7 @@ def _comparison(resolver: Resolver, condition: Comparison, negated: bool) -> Pre
     return _compare_path(resolver, path, (), lookup_for(path.field, condition.lookup), condition.value, negated)
 
 
-def _is_true(resolver: Resolver, expression: Expression[Any], negated: bool) -> Predicate | None:
+def _is_true(resolver: Resolver, expression: Expression[Any], negated: bool | None) -> Predicate | None:
     """The predicate of an expression that is a condition by itself."""
     field = type(resolver)(resolver.info, resolver.annotations).expression(expression, "a condition").field
     if field.family != "boolean":
@@ -116,7 +124,7 @@ def _is_true(resolver: Resolver, expression: Expression[Any], negated: bool) -> 
     return resolve_condition(resolver, Comparison(expression, "exact", True), negated)
 
 
-def _lookup(resolver: Resolver, name: str, value: Any, negated: bool) -> Predicate | None:
+def _lookup(resolver: Resolver, name: str, value: Any, negated: bool | None) -> Predicate | None:
     """The predicate of a keyword argument: ``album__name__startswith="M"``."""
     info = resolver.info
     if len(info.pk_fields) > 1 and name in ("pk", "pk__exact", "pk__in"):
@@ -163,7 +171,7 @@ def _composite_key(resolver: Resolver, name: str, value: Any) -> Predicate:
     return junction("OR", alternatives)
 
 
-def _related_to(resolver: Resolver, condition: RelatedTo, negated: bool) -> Predicate:
+def _related_to(resolver: Resolver, condition: RelatedTo, negated: bool | None) -> Predicate:
     """The columns of a key have these values: all of them in one row, where there may be many."""
     key = condition.key
     path = key[0][0]
@@ -183,7 +191,7 @@ def _related_to(resolver: Resolver, condition: RelatedTo, negated: bool) -> Pred
     return RelationPredicate(RowExists(hops, junction("AND", equalities), resolver.joined_here(hops), outer_terms))
 
 
-def _related_in(resolver: Resolver, condition: RelatedIn, negated: bool) -> Predicate:
+def _related_in(resolver: Resolver, condition: RelatedIn, negated: bool | None) -> Predicate:
     """A query selects the key."""
     paths, query = condition.paths, condition.query
     if query is not None and not query.is_empty:
@@ -192,17 +200,20 @@ def _related_in(resolver: Resolver, condition: RelatedIn, negated: bool) -> Pred
         query = None
     if not (negated and paths[0].many):
         terms = tuple(resolver.column(path) for path in paths)
-        return constant(False, *terms) if query is None else InQuery(terms, query)
+        return constant(False, *terms) if query is None else InQuery(terms, query, resolver.correlation(query))
     count = paths[0].first_many()
     hops = paths[0].relations[:count]
     if query is None:
         return constant(False, *local_terms(hops, resolver.joined_here(hops)))
     inner = _inner_resolver(resolver, hops)
-    predicate = InQuery(tuple(inner.column(path.after(count)) for path in paths), query, of_outer=True)
+    columns = tuple(inner.column(path.after(count)) for path in paths)
+    predicate = InQuery(columns, query, resolver.correlation(query), of_outer=True)
     return RelationPredicate(RowExists(hops, predicate, resolver.joined_here(hops), ()))
 
 
-def _compare_path(resolver: Resolver, path: Path, steps: Steps, lookup: Lookup, value: Any, negated: bool) -> Predicate:
+def _compare_path(
+    resolver: Resolver, path: Path, steps: Steps, lookup: Lookup, value: Any, negated: bool | None
+) -> Predicate:
     if negated and path.many:
         return _row_exists(resolver, path, steps, lookup, value)
     return _compare(resolver, with_steps(resolver.column(path), steps), lookup, value)
@@ -227,7 +238,7 @@ def _row_exists(resolver: Resolver, path: Path, steps: Steps, lookup: Lookup, va
     term = with_steps(inner.column(inner_path), steps)
     value, outer_terms = _outer_value(resolver, term, lookup, value)
     if lookup.name == "in" and is_queryset(value):
-        predicate = in_query(term, value._query, of_outer=True)
+        predicate = in_query(term, value._query, resolver.correlation(value._query), of_outer=True)
     else:
         predicate = _compare(inner, term, lookup, value)
     if lookup.name == "exact" and isinstance(value, OuterExpression) and not isinstance(value.term.term, PathTerm):
@@ -254,7 +265,8 @@ def _outer_value(resolver: Resolver, term: Term, lookup: Lookup, value: Any) -> 
     It was written in the outer query, so its names are those of the outer query.
     """
     if is_queryset(value) and lookup.takes_expression:
-        return OuterExpression(SubqueryTerm(one_row(value._query, lookup.name).as_single_column(term.field))), ()
+        subquery = resolve_subquery(resolver, one_row(value._query, lookup.name), term.field)
+        return OuterExpression(subquery), subquery.leaves()
     if isinstance(value, (list, tuple, set, frozenset)) and any(isinstance(item, Expression) for item in value):
         items = [_outer_value(resolver, term, lookup, v) if isinstance(v, Expression) else (v, ()) for v in value]
         return [item for item, _ in items], tuple(leaf for _, leaves in items for leaf in leaves)
@@ -273,12 +285,12 @@ def _compare(resolver: Resolver, term: Term, lookup: Lookup, value: Any) -> Pred
     if name == "in":
         query = getattr(value, "_query", None)
         if query is not None:
-            return in_query(term, query)
+            return in_query(term, query, resolver.correlation(query))
     expanded = _expand_list(resolver, term, name, value)
     if expanded is not None:
         return expanded
     if lookup.takes_expression and getattr(value, "_query", None) is not None:
-        return TermPredicate(term, lookup, SubqueryTerm(one_row(value._query, name).as_single_column(field)))
+        return TermPredicate(term, lookup, resolve_subquery(resolver, one_row(value._query, name), field))
     if type(value) is Value and converted_value(value, field) is not None:
         return LookupPredicate.of(term, lookup, value.value)
     if isinstance(value, (Expression, ClauseElement)) and not hasattr(value, "_meta"):

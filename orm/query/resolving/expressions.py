@@ -26,10 +26,11 @@ from orm.query.paths import MAX_CACHED, resolve_path
 from orm.query.terms.aggregates import AggregateTerm, WindowTerm
 from orm.query.terms.base import NULL, ClauseTerm, NullTerm, PathTerm, RowTerm, Term, ValueTerm
 from orm.query.terms.computed import CaseTerm, CombinedTerm, ConditionTerm, FuncTerm
-from orm.query.terms.subqueries import CTETerm, OuterRefTerm, OuterTerm, SubqueryTerm
+from orm.query.terms.subqueries import CTETerm, OuterTerm, SubqueryTerm
 
 if TYPE_CHECKING:
     from orm.mapping.model_info import ModelInfo
+    from orm.query.query import Query
     from orm.query.resolving.resolver import Resolver
 
 ResolveFunction = Callable[["Resolver", Any, str], Term]
@@ -65,9 +66,14 @@ def check_model(info: ModelInfo, node: FieldExpression[Any], what: str) -> None:
         )
 
 
+def resolve_subquery(resolver: Resolver, query: Query, compared: Field[Any] | None) -> SubqueryTerm:
+    """The term of a query that stands for one value, which is compared with the field `compared`."""
+    return SubqueryTerm(query.as_single_column(compared), resolver.correlation(query))
+
+
 def _plain_value(resolver: Resolver, node: Any, what: str) -> Term:
     if is_queryset(node):
-        return SubqueryTerm(node._query.as_single_column(None))
+        return resolve_subquery(resolver, node._query, None)
     return NULL if node is None else ValueTerm(node, value_field(node))
 
 
@@ -212,7 +218,7 @@ def _unusable(resolver: Resolver, node: Expression[Any], what: str) -> Term:
 
 # By the first class that an expression is an instance of.
 RESOLVE_FUNCTIONS: tuple[tuple[type, ResolveFunction], ...] = (
-    (OuterRef, lambda resolver, node, what: OuterRefTerm(node.path, node.depth, node.key_part)),
+    (OuterRef, lambda resolver, node, what: resolver.outer_reference(node.path, node.depth, node.key_part)),
     (F, lambda resolver, node, what: resolver.name(node.path, what)),
     (FieldExpression, _field),
     (Combined, _combined),
@@ -225,7 +231,7 @@ RESOLVE_FUNCTIONS: tuple[tuple[type, ResolveFunction], ...] = (
     (Aggregate, _aggregate),
     (Func, _func),
     (Case, _case),
-    (Subquery, lambda resolver, node, what: SubqueryTerm(node.query.as_single_column(None))),
+    (Subquery, lambda resolver, node, what: resolve_subquery(resolver, node.query, None)),
     (Condition, lambda resolver, node, what: ConditionTerm(resolver.condition(node))),
     (Expression, _unusable),
     (ClauseElement, lambda resolver, node, what: ClauseTerm(node)),

@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from orm.exceptions import QueryError
 from orm.expressions.base import check_condition
 from orm.query.conditions.base import EVERYTHING, Predicate, without_group_terms
 from orm.query.ordering import OrderTerm
 from orm.query.paths import Path, resolve_path, split_path
+from orm.query.resolving.composite_keys import key_paths
 from orm.query.resolving.conditions import resolve_children, resolve_condition
 from orm.query.resolving.expressions import resolve_function
 from orm.query.resolving.order_by import resolve_ordering
 from orm.query.terms.base import PathTerm, Term
+from orm.query.terms.subqueries import UNCORRELATED, Correlation, OuterRefTerm
 from orm.query.terms.transforms import split_steps, with_steps
 from orm.relations import ForeignKey, RelatedKey
 
 if TYPE_CHECKING:
     from orm.mapping.model_info import ModelInfo
+    from orm.query.query import Query
     from orm.relations import Hop
 
 
 class Joins(NamedTuple):
-    """The joins of a query over relations that lead to many rows; such a chain may be joined several times."""
+    """The joins of a query over relations that lead to many rows; such a chain may be joined several times.
+
+    For a subquery, also what it needs of the query around it.
+    """
 
     latest: Mapping[tuple[Hop, ...], int] = {}
     """The number of the latest join of each chain of relations."""
     highest: int = 0
     """The highest number of a join."""
+    outer_references: Mapping[Hashable, OuterRefTerm] = {}
+    """The `OuterRef`s of the query, which the query around it resolves: see `Resolver.correlation`."""
 
 
 NO_JOINS = Joins()
@@ -84,10 +93,37 @@ class Resolver:
         """
         return resolve_function(expression.__class__)(self, expression, what)
 
+    def outer_reference(self, name: str, depth: int, key_part: tuple[int, int] | None) -> OuterRefTerm:
+        """The term of an `OuterRef`, whose name the query around this one resolves."""
+        reference = OuterRefTerm(name, depth, key_part)
+        references = {**self.joins.outer_references, reference.key: reference}
+        self.joins = self.joins._replace(outer_references=references)
+        return reference
+
+    def correlation(self, query: Query) -> Correlation:
+        """This query's terms that the `OuterRef`s of a subquery refer to. Raises `FieldError` for an unknown name."""
+        references = query.outer_references
+        if not references:
+            return UNCORRELATED
+        return Correlation({key: self._referenced(reference) for key, reference in references.items()})
+
+    def _referenced(self, reference: OuterRefTerm) -> Term:
+        if reference.depth > 1:
+            return self.outer_reference(reference.name, reference.depth - 1, reference.key_part)
+        if reference.key_part is None:
+            return self.name(reference.name, "an OuterRef")
+        position, count = reference.key_part
+        paths = key_paths(self.info, reference.name)
+        if paths is None or len(paths) != count:
+            raise QueryError(
+                f"OuterRef({reference.name!r}) is compared with a key of {count} columns, which it is not."
+            )
+        return self.column(paths[position])
+
     def condition(self, condition: Any) -> Predicate:
-        """The predicate of one condition, which may be about groups of rows."""
+        """The predicate of one condition inside an expression, which may be about groups of rows."""
         check_condition(condition)
-        return resolve_condition(self, condition, negated=False) or EVERYTHING
+        return resolve_condition(self, condition, negated=None) or EVERYTHING
 
     def filter(
         self,
@@ -126,10 +162,10 @@ class Resolver:
         """Join the relations of a path that leads to many rows; returns the number of the join."""
         first = path.first_many()
         chains = [path.relations[:end] for end in range(first, len(path.relations) + 1)]
-        latest, highest = self.joins
+        latest, highest, outer_references = self.joins
         # The latest join of the first of them decides, and what follows is joined to that one.
         number = self._new_join or latest.get(chains[0], highest + 1)
-        self.joins = Joins({**latest, **dict.fromkeys(chains, number)}, max(highest, number))
+        self.joins = Joins({**latest, **dict.fromkeys(chains, number)}, max(highest, number), outer_references)
         return number
 
 

@@ -47,7 +47,7 @@ class Term:
     window: bool = False
     """Whether it contains a window function, which is computed after WHERE and HAVING."""
     many: bool = False
-    """Whether it is a column reached over a relation to many rows."""
+    """Whether it is a column reached over a relation to many rows, or a subquery that reads one of the outer query."""
 
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
         """Its SQL. With `required`, rows without the related row are dropped, so its joins may be inner joins."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
@@ -9,7 +10,8 @@ from sqlalchemy import ColumnElement
 
 from orm.exceptions import QueryError
 from orm.fields import Field
-from orm.query.terms.base import Term
+from orm.query.paths import Path
+from orm.query.terms.base import PathTerm, Term
 
 if TYPE_CHECKING:
     from orm.expressions.ctes import CTE
@@ -17,22 +19,66 @@ if TYPE_CHECKING:
     from orm.query.rendering import Rendering
 
 
+class Correlation:
+    """The terms of the outer query that the `OuterRef`s of a subquery refer to.
+
+    They are resolved by the call that the subquery is given to, so one over a relation to many rows reads the row that
+    the outer query has joined, as any other expression of that call does.
+    """
+
+    def __init__(self, terms: Mapping[Hashable, Term]) -> None:
+        self.terms = terms
+        """The terms, by the key of the `OuterRefTerm` that stands for each in the subquery."""
+        self.key = tuple((key, term.key) for key, term in terms.items())
+        self.values = tuple(value for term in terms.values() for value in term.values)
+        self.many = any(term.many for term in terms.values())
+        self.aggregate = any(term.aggregate for term in terms.values())
+        self.window = any(term.window for term in terms.values())
+
+    def render(self, rendering: Rendering) -> dict[Hashable, ColumnElement[Any]]:
+        """The SQL of each term. It is rendered before the subquery, whose arguments follow."""
+        return {key: term.render(rendering) for key, term in self.terms.items()}
+
+    def rebound(self, latest: Callable[[Path], PathTerm]) -> Correlation:
+        """The same terms, those over relations to many rows on the `latest` joins."""
+        many = {key: latest(term.path) for key, term in self.terms.items() if isinstance(term, PathTerm) and term.many}
+        return Correlation({**self.terms, **many})
+
+    def leaves(self) -> tuple[Term, ...]:
+        """The columns and annotations of the outer query that the subquery reads."""
+        return tuple(leaf for term in self.terms.values() for leaf in term.leaves())
+
+
+UNCORRELATED = Correlation({})
+
+
 class SubqueryTerm(Term):
     """A subquery that selects one value."""
 
-    def __init__(self, query: Query) -> None:
+    def __init__(self, query: Query, correlation: Correlation) -> None:
         self.query = query
+        self.correlation = correlation
         self.field = query.projection.field
-        self.key = ("subquery", query.key)
-        self.values = query.values
+        self.key = ("subquery", query.key, correlation.key)
+        self.values = (*correlation.values, *query.values)
+        self.many = correlation.many
+        self.aggregate = correlation.aggregate
+        self.window = correlation.window
+
+    def rebound(self, latest: Callable[[Path], PathTerm]) -> SubqueryTerm:
+        """The same subquery, correlated with the `latest` joins: see `OrderTerm.rebound`."""
+        return SubqueryTerm(self.query, self.correlation.rebound(latest))
 
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
-        subquery = self.query.subselect(rendering, nested=False).scalar_subquery()
+        subquery = self.query.subselect(rendering, self.correlation, nested=False).scalar_subquery()
         return sqlalchemy.type_coerce(subquery, self.field.result_type())
+
+    def leaves(self) -> tuple[Term, ...]:
+        return self.correlation.leaves()
 
 
 class OuterRefTerm(Term):
-    """A reference by name to the outer query, which is resolved when the subquery is rendered."""
+    """A reference by name to the outer query: see `Correlation`."""
 
     typed = False
 
@@ -50,15 +96,13 @@ class OuterRefTerm(Term):
         )
 
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
-        outer: Rendering | None = rendering
-        for _ in range(self.depth):
-            outer = None if outer is None else outer.outer
-        if outer is None:
+        column = rendering.outer_columns.get(self.key)
+        if column is None:
             raise QueryError(
                 f"OuterRef({self.name!r}) outside of a subquery: a queryset with one can only be used in "
                 "Subquery(), Exists() or a lookup of another query."
             )
-        return outer.outer_column(self.name, self.key_part)
+        return column
 
 
 class OuterTerm(Term):
@@ -68,7 +112,12 @@ class OuterTerm(Term):
         self.term = term
         self.key = ("outer", term.key)
         self.values = term.values
-        self.field = term.field
+        self.typed = term.typed
+
+    @property
+    def field(self) -> Field[Any]:
+        field: Field[Any] = self.term.field
+        return field
 
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
         assert rendering.outer is not None

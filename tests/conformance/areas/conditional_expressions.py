@@ -109,3 +109,62 @@ case("a column of numbers is none", lambda m, o: m.Entry.objects.filter(o.F("rat
 def _updated(m, o):  # type: ignore[no-untyped-def]
     done = yield m.Entry.objects.update(rating=o.Case(o.When(rating=5, then=o.Value(6)), default=o.F("rating")))
     return done, (yield m.Entry.objects.order_by("id").values_list("id", "rating"))
+
+
+# In an expression, a negated condition over a relation to many rows is about the row that is joined, not about all rows
+# of the relation as in filter().
+_NEGATED = {
+    "a column": lambda m, o: ~o.Q(entries__rating=5),
+    "a column that is not null": lambda m, o: ~o.Q(entries__title="Dylan"),
+    "a comparison": lambda m, o: ~o.Q(entries__rating__gte=4),
+    "a list": lambda m, o: ~o.Q(entries__rating__in=[4, 5]),
+    "a queryset": lambda m, o: ~o.Q(entries__in=m.Entry.objects.filter(rating=5)),
+    "a queryset of a column": lambda m, o: ~o.Q(entries__title__in=m.Entry.objects.filter(rating=5).values("title")),
+    "a key": lambda m, o: ~o.Q(entries=1),
+    "a relation": lambda m, o: ~o.Q(entries__blog=1),
+    "across": lambda m, o: ~o.Q(entries__blog__name="Rock"),
+    "None": lambda m, o: ~o.Q(entries__rating=None),
+    "isnull": lambda m, o: ~o.Q(entries__rating__isnull=True),
+    "not isnull": lambda m, o: ~o.Q(entries__rating__isnull=False),
+    "the relation isnull": lambda m, o: ~o.Q(entries__isnull=True),
+    "an expression": lambda m, o: ~o.Q(entries__rating=o.F("id")),
+    "an expression over the relation": lambda m, o: ~o.Q(entries__rating__lt=o.F("entries__id")),
+    "many-to-many": lambda m, o: ~o.Q(friends__name="Bob"),
+    "two relations to many": lambda m, o: ~o.Q(entries__tags__name="red"),
+    "both": lambda m, o: ~o.Q(entries__rating=5, entries__featured=True),
+    "either": lambda m, o: ~(o.Q(entries__rating=5) | o.Q(entries__blog__name="Rock")),
+    "and another": lambda m, o: o.Q(entries__rating__gte=3) & ~o.Q(entries__title="Dylan"),
+    "twice": lambda m, o: ~~o.Q(entries__rating=5),
+    "inside": lambda m, o: ~(o.Q(entries__rating=5) & ~o.Q(entries__title="Dylan")),
+    "nothing": lambda m, o: ~o.Q(entries__rating__in=[]),
+}
+_USES = {
+    "Count(filter=)": lambda q, m, o, c: q.annotate(n=o.Count("entries", filter=c)).values_list("id", "n"),
+    "Sum(filter=)": lambda q, m, o, c: q.annotate(n=o.Sum("entries__rating", filter=c)).values_list("id", "n"),
+    "When": lambda q, m, o, c: q.annotate(n=_picked(o, c)).values_list("id", "n"),
+    "Sum of When": lambda q, m, o, c: q.annotate(n=o.Sum(_picked(o, c))).values_list("id", "n"),
+    "a filter": lambda q, m, o, c: q.filter(_held(o, c), entries__rating__gte=1),
+    "an ordering": lambda q, m, o, c: q.order_by(_picked(o, c), "id"),
+    "aggregate": lambda q, m, o, c: q.aggregate(n=o.Count("entries", filter=c)),
+}
+
+
+def _picked(o: Any, condition: Any) -> Any:
+    return o.Case(o.When(condition, then=o.Value(1)), default=o.Value(3))
+
+
+def _held(o: Any, condition: Any) -> Any:
+    return o.Case(o.When(condition, then=o.Value(True)), default=o.Value(False), output_field=o.BooleanType())
+
+
+for _name, _make in _NEGATED.items():
+    for _use, _used in _USES.items():
+
+        def _query(m, o, make=_make, used=_used):  # type: ignore[no-untyped-def]
+            return used(m.Author.objects.all(), m, o, make(m, o))
+
+        def _filtered(m, o, make=_make, used=_used):  # type: ignore[no-untyped-def]
+            return used(m.Author.objects.filter(entries__rating__gte=2), m, o, make(m, o))
+
+        case(f"NOT over many rows, {_name}: {_use}", _query)
+        case(f"NOT over many rows, {_name}: {_use}, after a filter", _filtered)

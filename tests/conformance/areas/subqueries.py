@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.conformance.areas.exclude import ACCIDENT
 from tests.conformance.cases import Area
 
 case = Area("subqueries")
@@ -160,6 +161,54 @@ case(
         o.Exists(m.Comment.objects.filter(entry=o.OuterRef("entries"), likes=3))
     ).order_by("id"),
 )
+for _name, _made in {
+    "an OuterRef excluded over many rows": lambda m, o: m.Author.objects.filter(
+        o.Exists(m.Blog.objects.exclude(entries__author=o.OuterRef("pk")))
+    ),
+    "an OuterRef excluded over many-to-many": lambda m, o: m.Tag.objects.filter(
+        o.Exists(m.Entry.objects.exclude(tags=o.OuterRef("pk")).filter(rating=5))
+    ),
+    "an OuterRef negated over many rows": lambda m, o: m.Author.objects.filter(
+        o.Exists(m.Blog.objects.filter(~o.Q(entries__author=o.OuterRef("pk")), name__startswith="J"))
+    ),
+    "an OuterRef compared over many rows, negated": lambda m, o: m.Author.objects.filter(
+        o.Exists(m.Blog.objects.exclude(entries__rating__gte=o.OuterRef("id")))
+    ),
+    "an OuterRef over many rows excluded over many rows": lambda m, o: m.Author.objects.filter(
+        o.Exists(m.Blog.objects.exclude(entries=o.OuterRef("entries"))), entries__title="Dylan"
+    ),
+    "a nested OuterRef over many rows": lambda m, o: m.Author.objects.filter(
+        o.Exists(
+            m.Blog.objects.filter(
+                o.Exists(m.Entry.objects.filter(pk=o.OuterRef(o.OuterRef("entries__pk")), blog=o.OuterRef("pk")))
+            )
+        ),
+        entries__title="Dylan",
+    ),
+    "an OuterRef with a transform": lambda m, o: m.Author.objects.filter(
+        o.Exists(m.Entry.objects.filter(day__year=o.OuterRef("joined__year") - 12))
+    ),
+    "an OuterRef in a list": lambda m, o: m.Author.objects.filter(
+        o.Exists(m.Entry.objects.filter(rating__in=[o.OuterRef("id"), 4], title="Lennon"))
+    ),
+    "an OuterRef in a union": lambda m, o: m.Author.objects.filter(
+        pk__in=m.Entry.objects.filter(author=o.OuterRef("pk"))
+        .values("author")
+        .union(m.Entry.objects.filter(pk=o.OuterRef("pk")).values("pk"))
+    ),
+    "an OuterRef beside an aggregate in groups": lambda m, o: (
+        m.Author.objects.values("active")
+        .annotate(n=o.Count("id"))
+        .filter(o.Exists(m.Entry.objects.filter(author=o.OuterRef("pk"))) | o.Q(n__gt=4))
+    ),
+    "an OuterRef of no field": lambda m, o: m.Author.objects.filter(
+        o.Exists(m.Entry.objects.filter(author=o.OuterRef("nothing")))
+    ),
+    "an OuterRef across in an update": lambda m, o: m.Blog.objects.update(
+        tagline=o.Subquery(m.Country.objects.filter(pk=o.OuterRef("owner__country")).values("name")[:1])
+    ),
+}.items():
+    case(_name, _made)
 case(
     "nested OuterRef",
     lambda m, o: m.Blog.objects.filter(
@@ -303,3 +352,93 @@ def _updated(m, o):  # type: ignore[no-untyped-def]
 def _deleted(m, o):  # type: ignore[no-untyped-def]
     done = yield m.Tag.objects.filter(o.Exists(m.Blog.objects.filter(id=o.OuterRef("pk"), name="Rock"))).delete()
     return o.deleted(done, "Tag"), (yield m.Tag.objects.order_by("id").values_list("id", flat=True))
+
+
+# An OuterRef over a relation to many rows is about the row that the call around it has joined: where it stands, with
+# which conditions on the same relation, and what filtered before and after.
+_RELATIONS = {
+    "a reverse foreign key": ("Blog", "entries__blog", "entries"),
+    "a many-to-many relation": ("Author", "friends", "friends"),
+    "two relations to many": ("Tag", "entries__tags", "entries"),
+}
+
+
+class _Outer:
+    """An outer query of authors, and a subquery of the rows that an `OuterRef` over a relation to many leads to."""
+
+    def __init__(self, m, o, relation: str) -> None:  # type: ignore[no-untyped-def]
+        model, self.path, self.many = _RELATIONS[relation]
+        self.m, self.o = m, o
+        self.rows = getattr(m, model).objects.filter(pk=o.OuterRef(self.path))
+        self.some = o.Exists(self.rows.filter(name__in=["Rock", "Folk", "Bob", "Eve", "red"]))
+        self.name = o.Subquery(self.rows.values("name"))
+        attribute = "age" if self.many == "friends" else "rating"
+        self.number = f"{self.many}__{attribute}"
+
+    def above(self, number: int) -> dict[str, int]:
+        """A condition on the same relation."""
+        return {f"{self.number}__gte": number}
+
+
+_PLACEMENTS = {
+    "filter": lambda q, s: q.filter(s.some),
+    "filter with a condition": lambda q, s: q.filter(s.some, **s.above(4)),
+    "filter with a condition before it": lambda q, s: q.filter(s.o.Q(**s.above(4)) & s.some),
+    "filter NOT with a condition": lambda q, s: q.filter(~s.some, **s.above(4)),
+    "filter OR a condition": lambda q, s: q.filter(s.some | s.o.Q(**s.above(5))),
+    "exclude": lambda q, s: q.exclude(s.some),
+    "exclude with a condition": lambda q, s: q.exclude(s.some, **s.above(4)),
+    "filter compared": lambda q, s: q.filter(**{f"{s.path}__name": s.name}),
+    "filter in": lambda q, s: q.filter(**{f"{s.path}__in": s.rows}),
+    "exclude in": lambda q, s: q.exclude(**{f"{s.path}__in": s.rows}),
+    "annotate": lambda q, s: q.annotate(x=s.some).values_list("id", "x"),
+    "annotate a value": lambda q, s: q.annotate(x=s.name).values_list("id", "x"),
+    "annotate and filter": lambda q, s: q.annotate(x=s.name).filter(**s.above(4)).values_list("id", "x"),
+    "annotate and filter on it": lambda q, s: q.annotate(x=s.some).filter(x=True, **s.above(4)),
+    "Count(filter=)": lambda q, s: q.annotate(n=s.o.Count(s.many, filter=s.some)).values_list("id", "n"),
+    "Sum(filter=NOT)": lambda q, s: q.annotate(n=s.o.Sum(s.number, filter=~s.some)).values_list("id", "n"),
+    "Count beside it": lambda q, s: q.annotate(n=s.o.Count(s.many), x=s.some).values_list("id", "n", "x"),
+    "When": lambda q, s: q.annotate(
+        x=s.o.Case(s.o.When(s.some, then=s.o.Value("y")), default=s.o.Value("n"))
+    ).values_list("id", "x"),
+    "Sum of Case": lambda q, s: q.annotate(
+        n=s.o.Sum(s.o.Case(s.o.When(s.some, then=s.o.Value(1)), default=s.o.Value(10)))
+    ).values_list("id", "n"),
+    "values": lambda q, s: q.values("id", x=s.name),
+    "order_by": lambda q, s: q.order_by(s.name, "id").filter(**s.above(0)),
+    "aggregate": lambda q, s: q.aggregate(n=s.o.Count(s.many, filter=s.some)),
+    "count": lambda q, s: q.filter(s.some, **s.above(4)).count(),
+}
+_SURROUNDINGS = {
+    "alone": lambda q, s, place: place(q, s),
+    "after a filter": lambda q, s, place: place(q.filter(**s.above(3)), s),
+    "after two filters": lambda q, s, place: place(q.filter(**s.above(3)).filter(**s.above(5)), s),
+    "after an exclude": lambda q, s, place: place(q.exclude(**s.above(5)), s),
+    "after the same in a filter": lambda q, s, place: place(q.filter(s.some), s),
+    "before a filter": lambda q, s, place: place(q, s).filter(**s.above(3)),
+    "before an exclude": lambda q, s, place: place(q, s).exclude(**s.above(5)),
+}
+_UNDERSCORES = (
+    "Django takes a relation to many rows whose name has no underscores for one to a single row when it groups"
+)
+_DIFFERENT = {
+    **{
+        ("a many-to-many relation", "Count beside it", surrounding): _UNDERSCORES
+        for surrounding in ("alone", "after a filter", "after two filters", "before a filter")
+    },
+    **{
+        ("a many-to-many relation", "exclude with a condition", surrounding): ACCIDENT
+        for surrounding in ("after a filter", "after two filters", "after the same in a filter")
+    },
+}
+for _relation in _RELATIONS:
+    for _placement, _place in _PLACEMENTS.items():
+        for _surrounding, _surround in _SURROUNDINGS.items():
+            if _surrounding.startswith("before") and _placement in ("aggregate", "count"):
+                continue
+
+            def _query(m, o, relation=_relation, place=_place, surround=_surround):  # type: ignore[no-untyped-def]
+                return surround(m.Author.objects.all(), _Outer(m, o, relation), place)
+
+            _differs = _DIFFERENT.get((_relation, _placement, _surrounding), "")
+            case(f"OuterRef over {_relation}: {_placement}, {_surrounding}", _query, differs=_differs)
