@@ -78,6 +78,11 @@ class Aggregate(Func[T]):
             raise QueryError(f"{self!r} needs a name: pass it as a keyword.")
         return f"{path}__{self.name}"
 
+    def _of_decimals(self, name: str, argument: ColumnElement[Any]) -> ColumnElement[Any]:
+        if self.function not in ("sum", "avg") or type(self).build is not Aggregate.build:
+            return self.build(argument)
+        return SQLFunction(name, sqlalchemy.distinct(argument) if self.distinct else argument)
+
     def build(self, *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
         """The SQL for rendered arguments."""
         argument, *others = arguments
@@ -138,6 +143,8 @@ class Sum(Aggregate[Any]):
     def build_from(self, fields: tuple[Field[Any] | None, ...], *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
         """The SQL for a rendered argument of this field."""
         (field,), (argument,) = fields, arguments
+        if field is not None and field.family == "decimal":
+            return self._of_decimals("decimal_sum", argument)
         return self.build(argument if field is None else _as_number(field, argument))
 
 
@@ -158,6 +165,8 @@ class Avg(Aggregate[Any]):
         (field,), (argument,) = fields, arguments
         if field is not None and self.result(field).family == "float":
             argument = _as_float(field, argument)
+        elif field is not None and field.family == "decimal":
+            return self._of_decimals("decimal_mean", argument)
         return self.build(argument)
 
 

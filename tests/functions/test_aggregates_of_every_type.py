@@ -171,3 +171,48 @@ async def test_calculations_with_members_of_an_integer_enum_are_integers(jobs: D
 async def test_a_choice_between_members_of_one_enum_is_a_member(jobs: Database) -> None:
     found = await Job.objects.filter(id=1).values_list(Greatest("priority", "priority"), flat=True)
     assert found == [Priority.low] and type(found[0]) is Priority
+
+
+async def test_decimals_are_calculated_in_decimals(jobs: Database) -> None:
+    await Job.objects.all().delete()
+    numbers = [D("0.10"), D("0.20"), D("7.00"), D("-1.05"), D("99999.99")]
+    await Job.objects.bulk_create([{"team": 3, "decimal": number} for number in numbers])
+    query = Job.objects.order_by("id")
+    calculations: list[tuple[Any, Callable[[D], D]]] = [
+        (F("decimal") * 3, lambda number: number * 3),
+        (F("decimal") * F("decimal"), lambda number: number * number),
+        (F("decimal") * D("1.075"), lambda number: number * D("1.075")),
+        (F("decimal") + D("0.7"), lambda number: number + D("0.7")),
+        (D("0.7") - F("decimal"), lambda number: D("0.7") - number),
+        (F("decimal") - F("team"), lambda number: number - 3),
+        (F("decimal") / 2, lambda number: number / 2),
+        (F("team") / D("2.0"), lambda number: D("1.5")),
+        (F("decimal") % D("0.3"), lambda number: number % D("0.3")),
+        (F("decimal") / 4 * 4, lambda number: number),
+    ]
+    for expression, python in calculations:
+        found = await query.values_list(expression, flat=True)
+        assert found == [python(number) for number in numbers], expression
+        for number in numbers:
+            rows = query.annotate(x=expression).filter(x=python(number))
+            assert number in await rows.values_list("decimal", flat=True), (expression, number)
+
+
+async def test_sums_of_decimals_lose_no_digit(jobs: Database) -> None:
+    await Job.objects.all().delete()
+    await Job.objects.bulk_create([{"team": 1, "decimal": "0.10"} for _ in range(2000)])
+    assert await Job.objects.aggregate(a=orm.Sum("decimal"), b=orm.Avg("decimal")) == {"a": D(200), "b": D("0.1")}
+    assert await Job.objects.values("team").annotate(x=orm.Sum("decimal")).filter(x=D("200.00")).count() == 1
+    running = Window(orm.Sum("decimal"), order_by="id", frame=orm.RowRange(-1, 0))
+    assert set((await Job.objects.values_list(running, flat=True))[1:]) == {D("0.2")}
+
+
+async def test_a_product_with_too_many_digits_for_sqlite_is_an_error(jobs: Database) -> None:
+    await Job.objects.filter(id=1).update(decimal="123456.78")
+    product = F("decimal") * D("1234567.1234567")
+    query = Job.objects.filter(id=1).values_list(product, flat=True)
+    if jobs.url.dialect == "sqlite":
+        with pytest.raises(orm.DatabaseError):
+            await query
+    else:
+        assert await query == [D("123456.78") * D("1234567.1234567")]

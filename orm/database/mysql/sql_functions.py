@@ -158,6 +158,14 @@ FUNCTIONS: dict[str, SQLTemplate] = {
     # Aggregates. OVER may follow the call, so it has no parentheses around it.
     "bool_and": "MIN({})".format,
     "bool_or": "MAX({})".format,
+    # Decimals
+    "decimal_plus": "{0} + {1}",
+    "decimal_minus": "{0} - {1}",
+    "decimal_times": "{0} * {1}",
+    "decimal_over": "{0} / {1}",
+    "decimal_rest": "MOD({0}, {1})",
+    "decimal_sum": "SUM({})".format,
+    "decimal_mean": "AVG({})".format,
     # Numbers
     # PI() is sent with six digits.
     "pi": "3.141592653589793e0",

@@ -111,6 +111,14 @@ SQL_FUNCTIONS: dict[str, SQLTemplate] = {
     "collate": _collate,
     # Windows
     "excluding": with_frame_exclusion,
+    # Decimals
+    "decimal_plus": "{0} + {1}",
+    "decimal_minus": "{0} - {1}",
+    "decimal_times": "{0} * {1}",
+    "decimal_over": "{0} / {1}",
+    "decimal_rest": "MOD({0}, {1})",
+    "decimal_sum": "SUM({})".format,
+    "decimal_mean": "AVG({})".format,
     # Numbers
     "log": _numeric("LOG"),
     "mod": _numeric("MOD"),

@@ -13,10 +13,12 @@ import math
 import random
 import sqlite3
 import statistics
+import sys
 from collections.abc import Callable, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, ClassVar
 
+from orm.database.sqlite.decimal_functions import DecimalMean, DecimalSum, calculate
 from orm.database.sqlite.json_functions import decode_path
 from orm.database.types.time_zones import UTC_NAME, zone_of
 
@@ -30,6 +32,9 @@ def register(connection: sqlite3.Connection) -> None:
     connection.create_function("orm_random", 0, random.random)
     for name, aggregate in AGGREGATES.items():
         connection.create_aggregate(name, aggregate.arguments, aggregate)
+    if sys.version_info >= (3, 11):
+        for name, aggregate in WINDOW_AGGREGATES.items():
+            connection.create_window_function(name, aggregate.arguments, aggregate)
     if not _has_math_functions(connection):
         for name, (count, function) in MATH_FUNCTIONS.items():
             connection.create_function(name, count, function, deterministic=True)
@@ -433,7 +438,9 @@ AGGREGATES: dict[str, Any] = {
     "var_pop": VarPop,
     "var_samp": VarSamp,
 }
+WINDOW_AGGREGATES: dict[str, Any] = {"orm_decimal_sum": DecimalSum, "orm_decimal_mean": DecimalMean}
 FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
+    "orm_decimal": (3, calculate),
     "orm_extract": (3, _null_safe(_extract)),
     "orm_trunc": (4, _null_safe(_trunc)),
     "orm_shift": (3, _null_safe(_add_microseconds)),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from orm.database.dialect import SQLTemplate, same_name
 from orm.database.sql.functions import with_frame_exclusion
 from orm.database.sqlite.json_functions import by_type, json_at, json_in, json_item, python_call
@@ -93,6 +95,15 @@ SQL_FUNCTIONS: dict[str, SQLTemplate] = {
     # Aggregates. OVER may follow the call, so it has no parentheses around it.
     "bool_and": "MIN({})".format,
     "bool_or": "MAX({})".format,
+    # Decimals
+    "decimal_plus": "orm_decimal({0}, {1}, '+')",
+    "decimal_minus": "orm_decimal({0}, {1}, '-')",
+    "decimal_times": "orm_decimal({0}, {1}, '*')",
+    "decimal_over": "orm_decimal({0}, {1}, '/')",
+    "decimal_rest": "orm_decimal({0}, {1}, '%')",
+    # Before Python 3.11, its sqlite3 has no window functions.
+    "decimal_sum": ("orm_decimal_sum({})" if sys.version_info >= (3, 11) else "SUM({})").format,
+    "decimal_mean": ("orm_decimal_mean({})" if sys.version_info >= (3, 11) else "AVG({})").format,
     # Numbers
     "cot": "orm_cot({0})",
     "random": "orm_random()",

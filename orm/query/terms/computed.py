@@ -42,6 +42,15 @@ ARITHMETIC: dict[str, Callable[[Any, Any], ColumnElement[Any]]] = {
     "/": lambda left, right: left.op("/", precedence=8)(right),
 }
 
+# SQLite has no decimals: it would calculate in integers and floats.
+DECIMAL_ARITHMETIC = {
+    "+": "decimal_plus",
+    "-": "decimal_minus",
+    "*": "decimal_times",
+    "/": "decimal_over",
+    "%": "decimal_rest",
+}
+
 
 class CombinedTerm(Term):
     """Arithmetic on two terms."""
@@ -68,7 +77,10 @@ class CombinedTerm(Term):
             return sqlalchemy.type_coerce(result, self.field.comparison_type())
         if self.symbol == "/" and self.field.family == "decimal":
             left = DecimalDividend(left)
-        combined = ARITHMETIC[self.symbol](left, right)
+        if self.field.family == "decimal" and self.symbol in DECIMAL_ARITHMETIC:
+            combined: ColumnElement[Any] = SQLFunction(DECIMAL_ARITHMETIC[self.symbol], left, right)
+        else:
+            combined = ARITHMETIC[self.symbol](left, right)
         # Most databases return a power of integers as a float, and MySQL returns their sum as a decimal.
         type_ = self.field.result_type() if self.field.family in ("integer", "float") else self.field.comparison_type()
         return sqlalchemy.type_coerce(combined, type_).self_group()
