@@ -75,6 +75,10 @@ class StorageTypes:
     def time(self) -> Storage:
         return Storage(sqltypes.Time())
 
+    def compared_time(self) -> Storage:
+        """Storage of a value that is compared with a time."""
+        return self.time()
+
     def datetime(self, timezone: bool) -> Storage:
         if timezone:
             return Storage(sqltypes.DateTime(), aware_to_naive_utc, naive_utc_to_aware)

@@ -6,8 +6,10 @@ import re
 from collections.abc import Hashable
 from typing import Any, TypeVar
 
+import sqlalchemy
 from sqlalchemy import ColumnElement
 
+from orm.database.sql.datetimes import comparable, converted_to, datetime_family
 from orm.database.sql.functions import CastTo, SQLFunction
 from orm.database.types import column_types
 from orm.exceptions import QueryError
@@ -43,6 +45,16 @@ class Cast(NamedFunc[T]):
         return CastTo(argument, source, self.target.sql_family, column_type)
 
 
+def mixed_call(function: str, output_field: Field[Any] | None, *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
+    """A call whose result is one of the arguments, of which dates and datetimes are compared alike."""
+    mixed = comparable(*arguments)
+    call = SQLFunction(function, *mixed)
+    types = [column.type for column in mixed if datetime_family(column.type)]
+    if output_field is None or not types:
+        return call
+    return converted_to(output_field.column_type(), sqlalchemy.type_coerce(call, types[0]))
+
+
 class VariadicFunc(NamedFunc[Any]):
     """A function of at least two expressions."""
 
@@ -52,6 +64,10 @@ class VariadicFunc(NamedFunc[Any]):
         if len(expressions) < 2:
             raise QueryError(f"{type(self).__name__}() takes at least two expressions.")
         super().__init__(*expressions, output_field=output_field)
+
+    def build(self, *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
+        """The SQL for rendered arguments."""
+        return mixed_call(self.sql_name, self.output_field, *arguments)
 
     def result(self, *fields: Field[Any]) -> Field[Any]:
         """The common field of the expressions. Raises `FieldError` if their types do not mix."""
@@ -86,6 +102,10 @@ class NullIf(NamedFunc[Any]):
 
     def __init__(self, first: Operand, second: Operand, *, output_field: Field[Any] | None = None) -> None:
         super().__init__(first, second, output_field=output_field)
+
+    def build(self, *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
+        """The SQL for rendered arguments."""
+        return mixed_call(self.sql_name, self.output_field, *arguments)
 
     def result(self, *fields: Field[Any]) -> Field[Any]:
         """The field of the first expression. Raises `FieldError` if the types of the two do not mix."""

@@ -131,6 +131,7 @@ FUNCTIONS: dict[str, SQLTemplate] = {
     **same_name("sign", "atan2", "cot", "degrees", "radians"),
     **same_name("left", "right", "md5", "sha1", "repeat", "replace", "reverse"),
     **_date_functions(ServerTimeZones()),
+    "as_datetime": lambda family, target, moment: moment,
     "now": _now,
     # A parameter has no type: the client sends text.
     "typed": lambda family, value: f"CAST({value} AS {TYPES[family]})",

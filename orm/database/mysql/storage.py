@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
+import sqlalchemy
+from sqlalchemy import BindParameter, ColumnElement
 from sqlalchemy.dialects import mysql
 
 from orm.database.storage import (
@@ -57,8 +59,19 @@ class MariaDBTypes(StorageTypes):
         raise NotSupportedError("MySQL and MariaDB have no arrays: use orm.JSON() for the column.")
 
 
+class CastTIME(mysql.TIME):
+    """TIME whose parameters are cast: MySQL compares a computed time with a text as texts."""
+
+    def bind_expression(self, bindvalue: BindParameter[Any]) -> ColumnElement[Any]:
+        """The parameter in a CAST."""
+        return sqlalchemy.cast(bindvalue, self)
+
+
 class MySQLTypes(MariaDBTypes):
     """Storage on MySQL, whose binary JSON has integers of 64 bits."""
+
+    def compared_time(self) -> Storage:
+        return self.time()._replace(sql_type=CastTIME(fsp=6))
 
     def json(self) -> Storage:
         return Storage(mysql.JSON(), json_to_mysql, text_to_json)

@@ -13,7 +13,7 @@ from sqlalchemy.types import TypeEngine
 
 from orm.database.dialect import Dialect, DriverClasses, like_pattern, order_by_clause
 from orm.database.postgresql.errors import classify
-from orm.database.postgresql.sql_functions import AGGREGATES, SQL_FUNCTIONS, at_zone
+from orm.database.postgresql.sql_functions import AGGREGATES, SQL_FUNCTIONS, as_instant, at_zone
 from orm.database.postgresql.storage import NUL_REFUSED, PostgreSQLTypes
 from orm.database.sql import operators
 from orm.database.storage import UnstorableValue
@@ -109,8 +109,8 @@ class PostgreSQLDialect(Dialect):
         """A CAST; of instants in UTC, whatever the session's time zone."""
         if source == "aware" and target in ("date", "time", "naive", "text"):
             value = at_zone(value, UTC_NAME)
-        elif source == "naive" and target == "aware":
-            return at_zone(value, UTC_NAME)
+        elif source in ("date", "naive") and target == "aware":
+            return as_instant(value, source)
         return super().cast(value, source, target, type_)
 
     def collection_aggregate(

@@ -41,6 +41,15 @@ def _trunc(unit: str, family: str, to: str, zone: str, moment: str) -> str:
     return at_zone(cut, zone)
 
 
+def as_instant(moment: str, family: str) -> str:
+    """The instant of a date or local datetime in UTC, whatever the session's time zone."""
+    return at_zone(f"CAST({moment} AS TIMESTAMP)" if family == "date" else moment, UTC_NAME)
+
+
+def _as_datetime(family: str, target: str, moment: str) -> str:
+    return as_instant(moment, family) if target == "aware" else moment
+
+
 def _now(family: str) -> str:
     # CURRENT_TIMESTAMP is the start of the transaction.
     return "STATEMENT_TIMESTAMP()" if family == "aware" else at_zone("STATEMENT_TIMESTAMP()", UTC_NAME)
@@ -83,6 +92,7 @@ SQL_FUNCTIONS: dict[str, SQLTemplate] = {
     **same_name("sign", "atan2", "cot", "pi", "radians", "random", "length", "md5", "replace", "reverse"),
     "extract": _extract,
     "trunc": _trunc,
+    "as_datetime": _as_datetime,
     "now": _now,
     "typed": lambda family, value: value,
     # Text

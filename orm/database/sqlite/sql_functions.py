@@ -24,6 +24,10 @@ def _trunc(unit: str, family: str, to: str, zone: str, moment: str) -> str:
     return f"orm_trunc({moment}, '{unit}', '{to}', '{zone}')"
 
 
+def _as_datetime(family: str, target: str, moment: str) -> str:
+    return f"({moment} || ' 00:00:00.000000')" if family == "date" else moment
+
+
 def _now(family: str) -> str:
     # In microseconds, as datetimes are stored.
     return "(STRFTIME('%Y-%m-%d %H:%M:%f', 'now') || '000')"
@@ -61,6 +65,7 @@ SQL_FUNCTIONS: dict[str, SQLTemplate] = {
     **same_name("sign", "atan2", "degrees", "pi", "radians", "length", "replace", "substr"),
     "extract": _extract,
     "trunc": _trunc,
+    "as_datetime": _as_datetime,
     "now": _now,
     "typed": lambda family, value: value,
     # Text. SQLite's LOWER() and UPPER() fold ASCII only.

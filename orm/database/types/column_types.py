@@ -248,6 +248,17 @@ class Time(Moment):
     def stored_by(self, types: StorageTypes) -> Storage:
         return types.time()
 
+    @property
+    def comparison_type(self) -> ORMType:
+        return ComparedTime()
+
+
+class ComparedTime(Time):
+    """A time of day that a column or an expression is compared with."""
+
+    def stored_by(self, types: StorageTypes) -> Storage:
+        return types.compared_time()
+
 
 class DateTime(Moment):
     """A datetime in microseconds: with `timezone` an instant, which is returned in UTC; otherwise a local time."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import sqlalchemy
 from sqlalchemy import ClauseElement, ColumnElement
 
+from orm.database.sql.datetimes import comparable, comparable_with_query
 from orm.exceptions import QueryError
 from orm.lookups.base import IsNull, KnownResult, Lookup, Prepared, lookups
 from orm.query.terms.base import ClauseTerm, Term
@@ -163,6 +164,7 @@ class TermPredicate(Predicate):
         matches_null = self.lookup.matches_null
         left = self.term.render(rendering, required=required and not matches_null)
         right = self.other.render(rendering, required=required and not matches_null)
+        left, right = comparable(left, right)
         condition = _checked(self.lookup, self.lookup.render(left, right, self.term.field))
         if negated and not matches_null:
             return _null_is_false(condition, rendering, self.term, self.other)
@@ -192,7 +194,11 @@ class InQuery(Predicate):
         outer = rendering.outer if self.of_outer else rendering
         assert outer is not None
         inner = self.query.subselect(outer, self.correlation)
-        condition = columns[0].in_(inner) if len(columns) == 1 else sqlalchemy.tuple_(*columns).in_(inner)
+        if len(columns) == 1:
+            column, inner = comparable_with_query(columns[0], inner)
+            condition = column.in_(inner)
+        else:
+            condition = sqlalchemy.tuple_(*columns).in_(inner)
         return _null_is_false(condition, rendering, *self.terms) if negated else condition
 
 

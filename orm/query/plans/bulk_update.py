@@ -18,7 +18,7 @@ from orm.database.dialect import Dialect
 from orm.database.sql.operators import ListOf
 from orm.query.plans.cache import plans
 from orm.query.plans.plan import Plan, make_plan
-from orm.query.plans.write import Assignments, target_rows_query, with_where
+from orm.query.plans.write import Assignments, assigned_columns, target_rows_query, with_where
 from orm.query.query import Query
 from orm.query.rendering import BindNumbering, Rendering
 
@@ -100,7 +100,7 @@ class BulkUpdate:
         """What the primary key is compared with, and what each column is set to."""
         rendering = Rendering(info, binds)
         keys: list[ColumnElement[Any]] = [binds.bind(field.column_type()) for field in info.pk_fields]
-        return keys, {field.column_name: term.render(rendering) for field, term in self.assignments}, rendering
+        return keys, assigned_columns(self.assignments, rendering), rendering
 
     def _update(self, info: ModelInfo, types: list[TypeEngine[Any]], rows: FromClause) -> Plan:
         keys, sets, rendering = self._assigned(info, RowBinds(types, rows))

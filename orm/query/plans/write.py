@@ -12,6 +12,7 @@ import sqlalchemy
 from sqlalchemy import ColumnElement
 
 from orm.database.dialect import Dialect
+from orm.database.sql.datetimes import converted_to
 from orm.database.types.column_types import UnstorableValue
 from orm.exceptions import FieldError, NotSupportedError
 from orm.fields import Field
@@ -241,6 +242,11 @@ def resolve_assignments(query: Query, values: Mapping[str, Any], expressions: Ma
     return assignments
 
 
+def assigned_columns(assignments: Assignments, rendering: Rendering) -> dict[str, ColumnElement[Any]]:
+    """What each column is set to, by its name."""
+    return {field.column_name: converted_to(field.column_type(), term.render(rendering)) for field, term in assignments}
+
+
 def target_rows_query(query: Query) -> Query:
     """The query for the rows to write, reduced to their keys."""
     return query.replace(projection=_keys_only(query.info), ordering=(), distinct=False, grouping=None, lock=None)
@@ -262,7 +268,7 @@ def update_plan(dialect: Dialect, query: Query, assignments: Assignments, return
 
     def make() -> Plan:
         rendering = Rendering(query.info)
-        sets = {field.column_name: term.render(rendering) for field, term in assignments}
+        sets = assigned_columns(assignments, rendering)
         statement = sqlalchemy.update(query.info.require_table()).values(sets).inline()
         statement = with_where(statement, query, rendering)
         return _returning(dialect, statement, query.info, returning, can=dialect.update_returning)

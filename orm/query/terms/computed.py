@@ -10,6 +10,7 @@ import sqlalchemy
 from sqlalchemy import ColumnElement
 from sqlalchemy.sql.elements import Grouping
 
+from orm.database.sql.datetimes import converted_to
 from orm.database.sql.functions import DecimalDividend, SQLFunction
 from orm.database.types.column_types import ComputedResult
 from orm.exceptions import QueryError
@@ -148,11 +149,12 @@ class CaseTerm(Term):
         self.window = any(part.window for part in parts)
 
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
+        type_ = self.field.comparison_type()
         pairs = [
-            (when.render(rendering, required=False, negated=False), then.render(rendering))
+            (when.render(rendering, required=False, negated=False), converted_to(type_, then.render(rendering)))
             for when, then in self.branches
         ]
-        default = self.default.render(rendering)
+        default = converted_to(type_, self.default.render(rendering))
         result = sqlalchemy.case(*pairs, else_=default) if pairs else default
         return sqlalchemy.type_coerce(result, self.field.result_type())
 

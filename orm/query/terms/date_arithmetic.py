@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement
 
+from orm.database.sql.datetimes import comparable
 from orm.database.sql.functions import SQLFunction
 from orm.exceptions import QueryError
 from orm.fields import DateTime, Duration, Field
@@ -37,7 +38,7 @@ def moment_arithmetic(
 ) -> ColumnElement[Any]:
     """The SQL, for fields that `moment_field` accepts."""
     if left.family == right.family:
-        return SQLFunction(f"{left.family}_gap", first, second)
+        return SQLFunction(f"{left.family}_gap", *comparable(first, second))
     if left.family == "duration":
         left, first, second = right, second, first
     return SQLFunction(f"{left.family}_{'before' if symbol == '-' else 'after'}", first, second)

@@ -88,3 +88,78 @@ case(
 )
 case("Now", lambda m, o: m.Sample.objects.filter(moment__lt=o.Now()).order_by("id").values_list("id", flat=True))
 case("a part that there is not", lambda m, o: m.Entry.objects.filter(day__hour=3))
+
+
+DAYS = {"two days": datetime.timedelta(days=2), "no time": datetime.timedelta(0), "a day less": -datetime.timedelta(1)}
+DATE_OR_DATETIME = {"sqlite": "Django compares the texts of dates and datetimes, so a midnight never equals its date"}
+READ_IN_UTC = dict.fromkeys(("sqlite", "mysql"), "Django reads it in UTC there, and without a time zone on PostgreSQL")
+
+for _name, _step in DAYS.items():
+    for _lookup in ("exact", "gt", "gte", "lt", "lte"):
+        case(
+            f"a date {_lookup} a date plus {_name}",
+            lambda m, o, lookup=_lookup, step=_step: (
+                m.Sample.objects.filter(**{f"date__{lookup}": o.F("date") + step})
+                .order_by("id")
+                .values_list("id", flat=True)
+            ),
+        )
+    case(
+        f"a date in a range of dates plus {_name}",
+        lambda m, o, step=_step: m.Sample.objects.filter(
+            date__range=(o.F("date") - step, o.F("date") + step)
+        ).values_list("id", flat=True),
+    )
+    case(
+        f"the date of a datetime that is a date plus {_name}",
+        lambda m, o, step=_step: (
+            m.Sample.objects.filter(moment__date__gte=o.F("date") + step).order_by("id").values_list("id", flat=True)
+        ),
+    )
+    case(
+        f"a date plus {_name}, read",
+        lambda m, o, step=_step: (
+            m.Sample.objects.annotate(k=o.F("date") + step).filter(id__lt=5).order_by("id").values_list("id", "k")
+        ),
+        ordered=True,
+        differs=READ_IN_UTC,
+    )
+
+    def _updated(m, o, step=_step):  # type: ignore[no-untyped-def]
+        done = yield m.Sample.objects.update(date=o.F("date") + step)
+        found = yield m.Sample.objects.filter(date__lte=datetime.date(2020, 1, 31)).values_list("id", flat=True)
+        return done, sorted(found), (yield m.Sample.objects.order_by("id").values_list("id", "date"))
+
+    case(f"update of a date plus {_name}", _updated, writes=True)
+
+
+def _by_duration(m, o):  # type: ignore[no-untyped-def]
+    done = yield m.Sample.objects.filter(id=3).update(date=o.F("date") + o.F("duration"))
+    return done, (yield m.Sample.objects.filter(date=datetime.date(2024, 2, 29)).values_list("id", "date"))
+
+
+case("update of a date plus a duration column", _by_duration, writes=True)
+case(
+    "a datetime not after its date",
+    lambda m, o: m.Sample.objects.filter(moment__lte=o.F("date")).order_by("id").values_list("id", flat=True),
+    differs=DATE_OR_DATETIME,
+)
+case(
+    "a date equal to a datetime",
+    lambda m, o: m.Sample.objects.filter(date=o.F("moment")).order_by("id").values_list("id", flat=True),
+    differs=DATE_OR_DATETIME,
+)
+case("moment time in", matching(moment__time__in=[datetime.time(0, 0), datetime.time(9)]))
+case("moment time in one", matching(moment__time__in=[datetime.time(23, 30)]))
+case("moment time range", matching(moment__time__range=(datetime.time(1), datetime.time(23, 30))))
+for _time in (datetime.time(0, 0), datetime.time(23, 30), datetime.time(23, 59, 59, 999999)):
+    case(
+        f"TruncTime of {_time}",
+        lambda m, o, time=_time: (
+            m.Sample.objects.annotate(k=o.TruncTime("moment")).filter(k=time).values_list("id", "k")
+        ),
+    )
+case(
+    "a time equal to a time of day",
+    lambda m, o: m.Sample.objects.filter(time__lte=o.TruncTime("moment")).order_by("id").values_list("id", flat=True),
+)
