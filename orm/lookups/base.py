@@ -116,7 +116,8 @@ class Exact(Lookup):
 
     def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
         converted = field.to_python(value)
-        if type(converted) is int and not MIN_INTEGER <= converted <= MAX_INTEGER:
+        # A JSON document may be an integer of any size.
+        if type(converted) is int and not MIN_INTEGER <= converted <= MAX_INTEGER and field.family != "json":
             return KnownResult.NEVER
         return Prepared((converted,))
 
@@ -246,7 +247,8 @@ class In(Lookup):
             items = tuple([field.to_python(item) for item in items if item is not None])
         elif exact_type is not int or (min(items) >= MIN_INTEGER and max(items) <= MAX_INTEGER):
             return Prepared((items,))
-        items = tuple([item for item in items if type(item) is not int or MIN_INTEGER <= item <= MAX_INTEGER])
+        if field.family != "json":
+            items = tuple([item for item in items if type(item) is not int or MIN_INTEGER <= item <= MAX_INTEGER])
         return Prepared((items,)) if items else KnownResult.NEVER
 
     def build(
