@@ -59,6 +59,13 @@ ANSWERS: dict[str, str] = {
         "A text field with `allow_blank` takes None as empty text"
     ),
     "ours is validated first": "A value that the field cannot store",
+    "the mean of integers has four digits there, which Django leaves so; ours has a float's everywhere": (
+        "`Avg`, `StdDev` and `Variance` of integers have a float's digits"
+    ),
+    "Django compares the texts of dates and datetimes, so a midnight never equals its date": (
+        "A date is compared with a datetime as its midnight"
+    ),
+    "Django reads it in UTC there, and without a time zone on PostgreSQL": "a date plus a duration has no time zone",
     "LAG() and LEAD() know no default on MariaDB, where Django sends it one; ours is a CASE there": (
         "a `default` of `Lag` and `Lead` on MariaDB"
     ),

@@ -81,7 +81,8 @@ def items(database: orm.Database) -> orm.QuerySet[Item]:
         ("datetime_gap", lambda items: items.annotate(x=orm.F("added") - orm.F("added"))),
         ("substr_of", lambda items: items.annotate(x=functions.Substr("name", 1, 2))),
         ("sha256", lambda items: items.annotate(x=functions.SHA256("name"))),
-        ("now", lambda items: items.filter(added__lt=functions.Now())),
+        ("now", lambda items: items.annotate(x=functions.Now())),
+        ("as_datetime", lambda items: items.filter(added__lt=functions.Now())),
     ],
 )
 def test_function_without_an_entry_is_refused(name: str, query: Any, items: orm.QuerySet[Item]) -> None:

@@ -326,9 +326,13 @@ VALUES: list[Any] = [
 ]
 
 
+# Other tests of the same process may have registered lookups of their own.
+BUILT_IN_LOOKUPS = [name for name, same in lookups.items() if any(type(x).__module__.startswith("orm.") for x in same)]
+
+
 async def test_hostile_values_in_every_lookup_stay_bound(watch: Watch, database: Database) -> None:
     for name in ["id", "author", "author__name", *FIELDS, "data__a"]:
-        for lookup in lookups:
+        for lookup in BUILT_IN_LOOKUPS:
             for value in [*VALUES, HOSTILE[1], HOSTILE[10], HOSTILE[24]]:
                 async with watch.attempt(f"{name}__{lookup}", repr(value)):
                     await Book.objects.filter(**{f"{name}__{lookup}": value})

@@ -384,7 +384,7 @@ def test_invalid_prefetches_raise() -> None:
         Album.objects.prefetch_related(orm.Prefetch("tracks", Track.objects.all().union(Track.objects.all())))
     with pytest.raises(orm.NotSupportedError, match=r"cannot follow union\(\)"):
         Album.objects.all().union(Album.objects.all()).prefetch_related("tracks")
-    with pytest.raises(orm.QueryError, match="this query has values"):
+    with pytest.raises(orm.QueryError, match="this query selects values"):
         Album.objects.values("id").prefetch_related("tracks")
     with pytest.raises(orm.QueryError, match="takes paths and Prefetch objects, got int"):
         Album.objects.prefetch_related(3)  # type: ignore[arg-type]

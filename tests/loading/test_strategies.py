@@ -71,8 +71,8 @@ def test_invalid_options_raise() -> None:
         Album.objects.options(orm.raiseload("tracks__tags"))
     with pytest.raises(orm.FieldError, match=r"leads to many rows"):
         Album.objects.options(orm.joined("tracks"))
-    with pytest.raises(orm.QueryError, match=r"options\(\) takes orm.joined\(…\) and its like, got str"):
+    with pytest.raises(orm.QueryError, match=r"options\(\) takes orm.joined\(…\), .* got str"):
         Album.objects.options("tracks")  # type: ignore[arg-type]
-    with pytest.raises(orm.QueryError, match="this query has values"):
+    with pytest.raises(orm.QueryError, match="this query selects values"):
         Label.objects.values("id").options(orm.selectin("albums"))
     assert Tag.objects.options(orm.selectin("tracks__album")).model is Tag

@@ -89,7 +89,9 @@ def _json_array(*literals_and_arguments: str) -> str:
 
 
 SQL_FUNCTIONS: dict[str, SQLTemplate] = {
-    **same_name("sign", "atan2", "cot", "pi", "radians", "random", "length", "md5", "replace", "reverse"),
+    **same_name(
+        "sign", "atan2", "cot", "pi", "radians", "random", "length", "md5", "replace", "reverse", "bool_and", "bool_or"
+    ),
     "extract": _extract,
     "trunc": _trunc,
     "as_datetime": _as_datetime,

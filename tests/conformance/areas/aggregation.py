@@ -6,6 +6,8 @@ from tests.conformance.cases import Area
 
 case = Area("aggregation")
 
+FOUR_DIGITS = "the mean of integers has four digits there, which Django leaves so; ours has a float's everywhere"
+
 for _function in ("Count", "Sum", "Avg", "Min", "Max"):
     for _field in ("integer", "float", "decimal", "small", "big"):
         if _function in ("Sum", "Avg") and _field == "big":
@@ -27,16 +29,21 @@ for _function in ("StdDev", "Variance"):
         case(
             f"{_function}, sample={_sample}",
             lambda m, o, f=_function, s=_sample: m.Entry.objects.aggregate(n=getattr(o, f)("rating", sample=s)),
-            differs={"sqlite": "Django's own function for SQLite fails where there is a NULL"},
+            differs={"sqlite": "Django's own function for SQLite fails where there is a NULL", "mysql": FOUR_DIGITS},
         )
         case(
             f"{_function}, sample={_sample}, without NULL",
             lambda m, o, f=_function, s=_sample: m.Entry.objects.aggregate(n=getattr(o, f)("id", sample=s)),
+            differs={} if (_function, _sample) == ("Variance", False) else {"mysql": FOUR_DIGITS},
         )
 
 case("sum of durations", lambda m, o: m.Sample.objects.aggregate(n=o.Sum("duration")))
 case("mean of durations", lambda m, o: m.Sample.objects.aggregate(n=o.Avg("duration")))
-case("default names", lambda m, o: m.Entry.objects.aggregate(o.Count("id"), o.Sum("rating"), o.Avg("blog__owner__age")))
+case(
+    "default names",
+    lambda m, o: m.Entry.objects.aggregate(o.Count("id"), o.Sum("rating"), o.Avg("blog__owner__age")),
+    differs={"mysql": FOUR_DIGITS},
+)
 case("count of rows", lambda m, o: m.Entry.objects.aggregate(n=o.Count("*")))
 case("count of distinct", lambda m, o: m.Entry.objects.aggregate(n=o.Count("title", distinct=True)))
 case("sum of distinct", lambda m, o: m.Entry.objects.aggregate(n=o.Sum("rating", distinct=True)))
@@ -83,6 +90,7 @@ case("of an annotation", lambda m, o: m.Entry.objects.annotate(k=o.F("rating") *
 case(
     "of an annotated aggregate",
     lambda m, o: m.Blog.objects.annotate(k=o.Count("entries")).aggregate(n=o.Sum("k"), a=o.Avg("k")),
+    differs={"mysql": FOUR_DIGITS},
 )
 case(
     "beside an annotated aggregate",
