@@ -17,7 +17,8 @@ from benchmarks.operations import OPERATIONS
 from benchmarks.peers.base import Target
 from benchmarks.running import Subject, check, measure, start
 from benchmarks.serving import measure_service
-from tests.servers import Servers, ServerUnavailable
+from tests.private_servers import ServerUnavailable
+from tests.servers import Servers
 
 DOCS = Path(__file__).parent.parent / "docs" / "performance"
 

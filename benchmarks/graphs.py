@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import orm
-from orm.database.connections.session import Session
+from orm.database.connections.checkout import Checkout
 from tests import temporary_databases
 from tests.servers import Servers
 
@@ -91,23 +91,23 @@ async def fill() -> None:
 class Raw:
     """The ways of the raw driver, on the connection of the task."""
 
-    def __init__(self, kind: str, session: Session) -> None:
+    def __init__(self, kind: str, checkout: Checkout) -> None:
         self.kind = kind
-        self.session = session
+        self.checkout = checkout
 
     async def fetch(self, table: str, columns: str, key: str = "", keys: Iterator[Any] | None = None) -> Any:
         table = f'"{table}"' if self.kind == "postgresql" else table
         sql = f"SELECT {columns} FROM {table}"
         if keys is None:
-            return await self.session.fetch(sql)
+            return await self.checkout.fetch(sql)
         wanted = list(keys)
         if self.kind == "postgresql":
-            return await self.session.fetch(f"{sql} WHERE {key} = ANY($1)", [wanted])
+            return await self.checkout.fetch(f"{sql} WHERE {key} = ANY($1)", [wanted])
         if self.kind == "sqlite":
-            return await self.session.fetch(
+            return await self.checkout.fetch(
                 f"{sql} WHERE {key} IN (SELECT value FROM json_each(?))", [json.dumps(wanted)]
             )
-        return await self.session.fetch(f"{sql} WHERE {key} IN ({', '.join(['%s'] * len(wanted))})", wanted)
+        return await self.checkout.fetch(f"{sql} WHERE {key} IN ({', '.join(['%s'] * len(wanted))})", wanted)
 
     async def tags(self) -> Any:
         users = await self.fetch("user", "id, name, email")
@@ -148,7 +148,7 @@ def ways(raw: Raw) -> dict[str, dict[str, Way]]:
     }
 
 
-async def server_thread(kind: str, session: Session) -> Path | None:
+async def server_thread(kind: str, checkout: Checkout) -> Path | None:
     """The file in which Linux counts the server's CPU time, or None."""
     sql = {
         "postgresql": "SELECT pg_backend_pid()",
@@ -156,7 +156,7 @@ async def server_thread(kind: str, session: Session) -> Path | None:
     }.get(kind)
     if sql is None:
         return None
-    ((number,),) = await session.fetch(sql)
+    ((number,),) = await checkout.fetch(sql)
     return _told_by_linux(number)
 
 
@@ -228,9 +228,9 @@ async def run(kind: str, servers: Servers, rounds: int) -> None:
             await database.execute(
                 f"ANALYZE {tables}" if kind == "postgresql" else f"ANALYZE TABLE {tables.replace(chr(34), '')}"
             )
-        async with Session(database) as session:
-            server = await server_thread(kind, session)
-            for title, measured in ways(Raw(kind, session)).items():
+        async with Checkout(database) as checkout:
+            server = await server_thread(kind, checkout)
+            for title, measured in ways(Raw(kind, checkout)).items():
                 taken = await measure(measured, rounds, server)
                 size, _ = await weigh(measured["raw driver"])
                 print(f"\n{kind}, {title}: raw rows take {size / 1e6:.1f} MB")

@@ -172,6 +172,14 @@ OPERATIONS = (
     Operation(
         "transaction", "transaction of five", lambda peer, row: peer.five(**row), _person, _user, times=10, writes=True
     ),
+    Operation(
+        "session",
+        "session: 1,000 changed, 1,000 new",
+        lambda peer, rows: peer.unit_of_work(rows),
+        _people(1000),
+        times=1,
+        writes=True,
+    ),
     Operation("stream", "stream 1,000,000 rows", _stream, plain=_numbers, times=1, full_only=True),
 )
 BY_NAME = {operation.name: operation for operation in OPERATIONS}

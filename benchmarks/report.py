@@ -236,10 +236,11 @@ def svg(title: str, result: dict[str, Any], machine: dict[str, Any]) -> str:
         f'<rect width="{WIDTH}" height="{height}" fill="#fff"/>',
         f'<text x="10" y="20" font-size="15">{title}</text>',
     ]
+    at = 10
     for i, name in enumerate(times_by_subject):
-        at = 10 + i * 95
         parts.append(f'<circle cx="{at + 5}" cy="40" r="5" fill="{color(name, i)}"/>')
         parts.append(f'<text x="{at + 14}" y="44">{name}</text>')
+        at += 34 + 7 * len(name)
     for ratio in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100):
         if low <= ratio <= high or ratio == 1:
             stroke = "#868e96" if ratio == 1 else "#dee2e6"

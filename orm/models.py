@@ -1,30 +1,45 @@
-"""`Model` and its metaclass, which makes a table of a class statement."""
+"""`Model`, the base class of models."""
 
 from __future__ import annotations
 
 import copy
-import keyword
-from collections.abc import Mapping
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
+from importlib import import_module
 from sys import intern
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import sqlalchemy
-import typesystem
-
-from orm.exceptions import FieldError, MultipleMatches, NoMatch
+from orm import execution
+from orm.database.connections.units_of_work import find_in_units, idle_unit, open_units
+from orm.exceptions import MultipleMatches, NoMatch, QueryError
 from orm.expressions.base import use_renderer
-from orm.fields import BigInteger, Field
-from orm.mapping.model_info import ModelInfo, read_meta
+from orm.fields import Field
+from orm.loading.load import load_fields, load_with_peers_of_owner
+from orm.mapping.changes import changed_fields
+from orm.mapping.model_info import ModelInfo
+from orm.metaclass import ModelMetaclass
+from orm.query.query import of_own_model
 from orm.query.sqlalchemy_clauses import to_clause
 from orm.queryset.descriptors import Objects
 from orm.queryset.queryset import QuerySet
 from orm.queryset.raw import RawQuerySet
-from orm.registry import ModelRegistry, registry_of
-from orm.related.managers import ManyToManyManager
-from orm.relations import Composed, GenericForeignKey, ManyToMany
-from orm.relations.instance_state import KEY_ONLY, LOADED, OWNER, reserve_attribute_keys
+from orm.registry import ModelRegistry
+from orm.related.many_to_many import ManyToManyManager
+from orm.relations.instance_state import KEY_ONLY, awaited, not_loaded
 from orm.writing.delete_preview import DeletePlan, collect_delete
-from orm.writing.instances import database_of, delete_instance, load_instance, row_query, save_instance, update_instance
+from orm.writing.hooked_deletes import delete_instance_with_hooks, models_to_load
+from orm.writing.hooked_writes import save_with_hooks
+from orm.writing.instances import (
+    database_of,
+    delete_instance,
+    fields_to_save,
+    load_instance,
+    row_query,
+    save_forced,
+    save_instance,
+    set_attributes,
+    update_instance,
+)
+from orm.writing.validation import validate_instance
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -34,190 +49,25 @@ __all__ = ["ManyToManyManager", "Model", "ModelMetaclass", "ModelRegistry"]
 
 use_renderer(to_clause)
 
-# Names with a meaning of their own in the body of a model.
-RESERVED = frozenset({"Meta", "registry", "tablename"})
+
+def note_written(instance: Model) -> None:
+    """Tell the session of the current task that an instance agrees with its row."""
+    unit = idle_unit(database_of(instance))
+    if unit is not None:
+        unit.note_written(instance)
 
 
-class ModelMetaclass(type):
-    """Collects the fields of a class statement into a `ModelInfo` and registers the model."""
+class _NothingToAwait:
+    """What the hook methods of `Model` return, so that an override may await `super()` or not."""
 
-    _meta: ModelInfo
-
-    def __new__(mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> ModelMetaclass:
-        parents = [base for base in bases if isinstance(base, ModelMetaclass)]
-        if not parents:
-            return super().__new__(mcls, name, bases, namespace)
-
-        options = read_meta(name, namespace, bases)
-        older = isinstance(namespace.get("fields"), Mapping)
-        declared = dict(namespace.pop("fields")) if older else {}
-        legacy = older or "__metadata__" in namespace
-        for key, value in list(namespace.items()):
-            if isinstance(value, (Field, ManyToMany, Composed)):
-                declared[key] = namespace.pop(key)
-        _check_names(name, declared)
-        many = {key: value for key, value in declared.items() if isinstance(value, ManyToMany)}
-        composed = {key: value for key, value in declared.items() if isinstance(value, Composed)}
-        declared = _fields_of(name, declared)
-
-        for kind, base in (("DoesNotExist", NoMatch), ("MultipleObjectsReturned", MultipleMatches)):
-            qualified = {"__module__": namespace.get("__module__"), "__qualname__": f"{name}.{kind}"}
-            namespace.setdefault(kind, type(kind, (base,), qualified))
-        cls: Any = super().__new__(mcls, name, bases, namespace)
-        fields = _inherited_fields(name, parents)
-        for key in [key for key in fields if key in namespace]:
-            del fields[key]  # A subclass removes a field by giving its name to something else.
-        fields.update(declared)
-        overridden = {**namespace, **declared}
-        many = {**{k: value for k, value in _inherited(parents, "many_to_many").items() if k not in overridden}, **many}
-        composed = {
-            **{k: value for k, value in _inherited(parents, "composed").items() if k not in overridden},
-            **composed,
-        }
-        _check_names(name, fields)
-
-        registry = registry_of(namespace, bases)
-        if not options.abstract:
-            if registry is None:
-                raise FieldError(
-                    f"{name} has no registry: write `registry = models` in its body, with "
-                    "models = orm.ModelRegistry(database=...), or make it abstract in class Meta."
-                )
-            if not any(field.primary_key for field in fields.values()):
-                _check_names(name, {"id": None})
-                fields = {"id": BigInteger(primary_key=True), **fields}
-            keys = [field for field in fields.values() if field.primary_key]
-            if len(keys) > 1:
-                for field in keys:
-                    field.in_composite_key()
-
-        cls._meta = info = ModelInfo(cls, registry, options, fields, many, composed, legacy=legacy)
-        for key, field in fields.items():
-            field.bind(cls, key)
-            for attribute, descriptor in field.descriptors().items():
-                if hasattr(descriptor, "__set__") or _is_defined_in_bases(cls, attribute):
-                    setattr(cls, attribute, descriptor)
-                else:
-                    info.fallback_descriptors[attribute] = descriptor
-        declared_relations: dict[str, ManyToMany[Any] | Composed] = {**many, **composed}
-        for key, relation in declared_relations.items():
-            relation.bind(cls, key)
-            setattr(cls, key, relation)
-        info.check()
-        if registry is not None and not options.abstract:
-            registry._add(cls)
-        _reserve_attribute_keys(cls)
-        model: ModelMetaclass = cls
-        return model
-
-    if not TYPE_CHECKING:
-
-        def __getattr__(cls, name: str) -> Any:
-            info = cls.__dict__.get("_meta")
-            if info is None or name not in info.fallback_descriptors:
-                raise AttributeError(f"type object {cls.__name__!r} has no attribute {name!r}", name=name, obj=cls)
-            return info.fallback_descriptors[name].__get__(None, cls)
-
-    def __dir__(cls) -> list[str]:
-        info = cls.__dict__.get("_meta")
-        return sorted({*super().__dir__(), *(info.fallback_descriptors if info else ())})
-
-    @property
-    def fields(cls) -> dict[str, Field[Any]]:
-        """The model's fields by name, in the order of their declaration."""
-        return cls._meta.fields
-
-    @property
-    def table(cls) -> sqlalchemy.Table:
-        """The SQLAlchemy table. Raises `FieldError` if a `ForeignKey` names an unknown model."""
-        return cls._meta.require_table()
-
-    @property
-    def __table__(cls) -> sqlalchemy.Table:
-        return cls._meta.require_table()
-
-    @property
-    def columns(cls) -> Any:
-        """The columns of the SQLAlchemy table: ``Note.columns.text.contains("x")``."""
-        return cls._meta.require_table().columns
-
-    @property
-    def pkname(cls) -> str:
-        """The name of the primary key field; of a composite key, the names joined by commas."""
-        return ",".join(field.name for field in cls._meta.pk_fields)
-
-    @property
-    def schema(cls) -> typesystem.Schema:
-        """The fields as a `typesystem.Schema`, for forms and validation."""
-        return cls._meta.schema
-
-    def build_table(cls) -> sqlalchemy.Table:
-        """The SQLAlchemy table (its name in `orm` 0.x)."""
-        return cls._meta.require_table()
+    def __await__(self) -> Iterator[None]:
+        return iter(())
 
 
-def _is_defined_in_bases(cls: type, attribute: str) -> bool:
-    """Whether a base class defines an attribute of this name, which the field must override."""
-    return any(attribute in vars(base) for base in cls.__mro__)
+NOTHING_TO_AWAIT = _NothingToAwait()
 
-
-def _reserve_attribute_keys(cls: Any) -> None:
-    """Create the keys of all attributes that the instances share (PEP 412) up front."""
-    info: ModelInfo = cls._meta
-    reserve_attribute_keys(cls, [name for field in info.fields.values() for name in (field.attname, field.name)])
-    reserve_attribute_keys(cls, [LOADED, OWNER, "_persisted"])
-
-
-def _inherited_fields(name: str, parents: list[ModelMetaclass]) -> dict[str, Field[Any]]:
-    fields: dict[str, Field[Any]] = {}
-    for parent in reversed(parents):
-        info: ModelInfo | None = getattr(parent, "_meta", None)
-        if info is None:
-            continue
-        if not info.abstract:
-            raise FieldError(
-                f"{name} inherits from {parent.__name__}, which has a table of its own. Only models with "
-                "`abstract = True` in their class Meta can be inherited from."
-            )
-        fields.update((key, copy.copy(field)) for key, field in info.fields.items())
-    return fields
-
-
-def _fields_of(name: str, declared: Mapping[str, Any]) -> dict[str, Field[Any]]:
-    """The fields by name; each generic relation is replaced by the fields that it consists of."""
-    fields: dict[str, Field[Any]] = {}
-    for key, value in declared.items():
-        own_fields: dict[str, Field[Any]] = {key: value} if isinstance(value, Field) else {}
-        if isinstance(value, GenericForeignKey):
-            own_fields.update(value.make_fields(key, name))
-        for field_name in own_fields:
-            if field_name in fields or (field_name != key and field_name in declared):
-                raise FieldError(
-                    f"{name}.{key} adds the field {field_name!r}, which already exists. Rename one of them."
-                )
-        fields.update(own_fields)
-    return fields
-
-
-def _inherited(parents: list[ModelMetaclass], kind: Literal["many_to_many", "composed"]) -> dict[str, Any]:
-    infos: list[ModelInfo] = [info for parent in reversed(parents) if (info := getattr(parent, "_meta", None))]
-    return {key: relation.copy() for info in infos for key, relation in getattr(info, kind).items()}
-
-
-def _check_names(name: str, fields: Mapping[str, Any]) -> None:
-    reserved = RESERVED.union(dir(Model), dir(ModelMetaclass))
-    for key in fields:
-        if key in reserved:
-            raise FieldError(
-                f"{name}.{key}: a field cannot be called {key!r}, because every model has an attribute of that "
-                f"name. Call it {key}_, for example, with column={key!r} to keep the column's name."
-            )
-        if "__" in key or key.startswith("_") or not key.isidentifier() or keyword.iskeyword(key):
-            raise FieldError(
-                f"{name}: {key!r} cannot be a field's name. It must be a Python identifier that does not begin "
-                "with an underscore and has no double underscore, at which lookups are split; "
-                "column= gives the column another name."
-            )
+#: Methods of Django's instances that have another name here.
+DJANGO_METHODS = {"refresh_from_db": "load", "arefresh_from_db": "load", "asave": "save", "adelete": "delete"}
 
 
 class Model(metaclass=ModelMetaclass):
@@ -250,8 +100,9 @@ class Model(metaclass=ModelMetaclass):
 
     def __init__(self, /, **values: Any) -> None:
         model = type(self)
-        construct = model._meta.construct
-        if model.__init__ is Model.__init__:
+        info = model._meta
+        construct = info.construct
+        if info.keeps_constructor and model.__init__ is Model.__init__:
             model.__init__ = construct  # type: ignore[method-assign] # the next instance skips this method
         construct(self, **values)
 
@@ -260,12 +111,28 @@ class Model(metaclass=ModelMetaclass):
         def __getattr__(self, name: str) -> Any:
             # Also called if a property raised AttributeError; asking for it again raises the original error.
             descriptor = type(self)._meta.fallback_descriptors.get(name)
-            return object.__getattribute__(self, name) if descriptor is None else descriptor.__get__(self, type(self))
+            if descriptor is not None:
+                return descriptor.__get__(self, type(self))
+            if name in DJANGO_METHODS and not hasattr(type(self), name):
+                raise AttributeError(
+                    f"{self._meta.name} has no {name}(): use `await instance.{DJANGO_METHODS[name]}()`.",
+                    name=name,
+                    obj=self,
+                )
+            return object.__getattribute__(self, name)
 
     @property
     def pk(self) -> Any:
-        """The primary key's value (a tuple if it is composite), or None."""
-        return self._meta.get_pk(self)
+        """The primary key's value (a tuple if it is composite), or None if the instance has none yet.
+
+        Raises `NotLoaded` for a related instance of which only the `to_field` of a foreign key is known.
+        """
+        key = self._meta.get_pk(self)
+        if key is None and KEY_ONLY in self.__dict__:
+            for field in self._meta.pk_fields:
+                if field.attname not in self.__dict__:
+                    raise self._missing_attribute(field)
+        return key
 
     @pk.setter
     def pk(self, value: Any) -> None:
@@ -284,17 +151,17 @@ class Model(metaclass=ModelMetaclass):
         if self is other:
             return True
         info = self._meta
-        if not isinstance(other, Model) or other._meta is not info:
+        if not isinstance(other, Model) or other._meta.concrete is not info.concrete:
             return NotImplemented
         key = info.get_pk(self)
         return key is not None and key == info.get_pk(other)
 
     def __hash__(self) -> int:
         info = self._meta
-        key = info.get_pk(self)
+        key = self.pk
         if key is None:
             raise TypeError(f"{info.name} without a primary key is unhashable: save it first.")
-        return hash((info.model, key))
+        return hash((info.concrete.model, key))
 
     def __getstate__(self) -> dict[str, Any]:
         """The attributes to pickle, without the database of `using()`, which cannot be pickled."""
@@ -308,6 +175,8 @@ class Model(metaclass=ModelMetaclass):
     def __copy__(self) -> Self:
         copied = type(self).__new__(type(self))
         copied.__dict__.update(self.__dict__)
+        for relation in self._meta.composed.values():
+            relation.copy_value(copied.__dict__)
         return copied
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
@@ -316,50 +185,242 @@ class Model(metaclass=ModelMetaclass):
             copied.__dict__[key] = value if key == "_database" else copy.deepcopy(value, memo)
         return copied
 
-    def _missing_attribute(self, field: Field[Any]) -> AttributeError:
+    def _missing_attribute(self, field: Field[Any]) -> Exception:
         """The error for an attribute without a value, with ways to load it."""
         name = f"{self._meta.name}.{field.name}"
         sparse = self.__dict__.get(KEY_ONLY)
         if sparse is not None:
             owner, _, relation = sparse.partition(".")
-            return AttributeError(
+            return not_loaded(
+                self,
                 f"{name} was not loaded, and relations are not loaded implicitly: {sparse} holds only its key. Use "
-                f"`await instance.load()`, `await orm.load({owner.lower()}, {relation!r})` for one or many, or have "
-                f"the query bring it: {owner}.objects.select_related({relation!r}) or prefetch_related({relation!r})."
+                f"`{awaited('instance.load()')}`, `{awaited(f'orm.load({owner.lower()}, {relation!r})')}` for one or "
+                f"many, or have the query bring it: {owner}.objects.select_related({relation!r}) or "
+                f"prefetch_related({relation!r}).",
+            )
+        if self._persisted and open_units and self._is_in_session():
+            return not_loaded(
+                self,
+                f"{name} was not loaded or has expired, and fields are not loaded implicitly. Use "
+                f"`{awaited('session.refresh(instance)')}`, which reads the row again.",
             )
         if self._persisted:
-            return AttributeError(
-                f"{name} was not loaded, and fields are not loaded implicitly. Use `await instance.load()`, "
-                f"or load it with the query: only() or defer() left it out."
+            return not_loaded(
+                self,
+                f"{name} was not loaded, and fields are not loaded implicitly. Use `{awaited('instance.load()')}`, or "
+                "load it with the query: only() or defer() left it out, upsert() did not write it, or the database has "
+                "calculated the value since.",
             )
         return AttributeError(f"{name} has no value yet: it was not given and has no default.")
 
-    async def save(self, *, update_fields: list[str] | tuple[str, ...] | None = None) -> Self:
+    def _is_in_session(self) -> bool:
+        attnames, key = [field.attname for field in self._meta.pk_fields], self._meta.get_pk(self)
+        values = key if isinstance(key, tuple) else (key,)
+        return find_in_units(None, type(self), attnames, values) is self
+
+    async def save(
+        self,
+        *,
+        update_fields: list[str] | tuple[str, ...] | None = None,
+        force_insert: bool = False,
+        force_update: bool = False,
+        changed_only: bool = False,
+    ) -> Self:
         """Validate and write the instance: INSERT if it is new, else UPDATE of `update_fields` (default: all fields).
 
+        With `force_insert` it is an INSERT, with `force_update` an UPDATE, which raises `NoMatch` if there is no row.
+        With `changed_only` the `update_fields` are the `changed_fields`; nothing is sent if there are none.
+        A value may be an expression (``note.views = Note.views + 1``).
+
         Returns the instance. Raises `orm.ValidationError` with all messages before anything is sent,
-        `orm.IntegrityError` if the database rejects the row, `NoMatch` if `update_fields` are given and the row does
+        `orm.IntegrityError` if the database rejects the row, `NoMatch` if there are `update_fields` and the row does
         not exist.
         """
-        await save_instance(self, update_fields)
+        if changed_only:
+            if force_insert or force_update or update_fields is not None:
+                raise QueryError("changed_only excludes force_insert, force_update and update_fields.")
+            update_fields = fields_to_save(self)
+        if open_units:
+            unit = idle_unit(database_of(self))
+            if unit is not None:
+                options = {"force_insert": force_insert, "force_update": force_update, "changed_only": changed_only}
+                if await unit.save(self, update_fields, **options):
+                    return self
+                await unit.before_statement()
+        if self._meta.hooks is not None:
+            await save_with_hooks(
+                self, update_fields, insert=force_insert, update=force_update, changed_only=changed_only
+            )
+        elif force_insert or force_update:
+            await save_forced(self, update_fields, insert=force_insert, update=force_update)
+        else:
+            await save_instance(self, update_fields)
+        if open_units:
+            note_written(self)
         return self
 
-    async def update(self, /, **values: Any) -> None:
-        """Validate these values and set them here and in the database. Raises `NoMatch` if the row is gone."""
-        await update_instance(self, values)
+    @property
+    def changed_fields(self) -> tuple[str, ...]:
+        """The names of the fields whose values differ from those of the row, in the order of their declaration.
 
-    async def delete(self) -> int:
-        """Delete the row; returns the number of rows deleted (0 or 1). The instance is then unsaved and has no key."""
-        return await delete_instance(self)
+        For the changes of saved instances to be known, ``class Meta`` has ``track_changes = True``, or
+        `orm.track_changes()` was called for the instance; else this raises `QueryError`. Changes in place, in a
+        document for example, count. After `save()` and `load()` nothing is changed; after the rollback of a
+        transaction, what was saved in it is. All fields of a new instance that have a value are changed.
+        """
+        return changed_fields(self)
+
+    async def update(self, /, **values: Any) -> None:
+        """Validate these values and set them here and in the database. Raises `NoMatch` if the row is gone.
+
+        Calls an overridden `save()`, or the hooks of saving, with the names of the values as `update_fields`.
+        """
+        if self._meta.overrides_save or self._meta.hooks is not None:
+            await self.save(update_fields=set_attributes(self, values))
+        else:
+            if open_units:
+                unit = idle_unit(database_of(self))
+                if unit is not None:
+                    await unit.before_statement()  # which may change the version that the UPDATE is to match
+            await update_instance(self, values)
+            if open_units:
+                note_written(self)
+
+    def clean(self) -> Any:
+        """Override this method, sync or async, to validate fields against each other.
+
+        As in Django, `full_clean()` calls it and `save()` does not. It may set values. It raises `orm.ValidationError`:
+        with `key=` for one field, with `messages=` for several, with neither for the instance as a whole.
+        """
+        return NOTHING_TO_AWAIT
+
+    async def full_clean(self, *, exclude: Collection[str] = (), validate_constraints: bool = True) -> None:
+        """Validate the instance without writing it, and ask the database whether its constraints would accept the row.
+
+        The fields are validated, then `clean()` is called, then the constraints whose fields are valid are checked, in
+        one statement. A saved instance is not compared with its own row. Another task can write the same values before
+        this one does, so `save()` may still raise `IntegrityError`.
+
+        Args:
+            exclude: Names of fields that are not validated; constraints that depend on them are not checked.
+            validate_constraints: False: no statement is sent.
+
+        Raises:
+            ValidationError: With all messages: of the fields, of `clean()`, and of the constraints under each of their
+                fields.
+        """
+        await validate_instance(self, exclude, constraints=validate_constraints)
+
+    async def validate(self, *, exclude: Collection[str] = (), validate_constraints: bool = True) -> None:
+        """The same as `full_clean()`, which is Django's name for it."""
+        await self.full_clean(exclude=exclude, validate_constraints=validate_constraints)
+
+    async def delete(self, *, keep_parents: bool = False) -> int:
+        """Delete the row; returns the number of rows deleted (0 or 1). The instance is then unsaved and has no key.
+
+        With `keep_parents`, the rows of other models that it continues in multi-table inheritance stay.
+        """
+        keep_parents = keep_parents and bool(self._meta.ancestors)
+        unit = idle_unit(database_of(self)) if open_units else None
+        if unit is not None:
+            if keep_parents:
+                await unit.before_statement()
+            elif (deleted := await unit.delete_now(self)) is not None:
+                return deleted
+        if models_to_load(self._meta, keep_parents=keep_parents):
+            matched = await delete_instance_with_hooks(self, keep_parents=keep_parents)
+        else:
+            matched = await delete_instance(self, keep_parents=keep_parents)
+        if unit is not None and keep_parents:
+            await unit.synchronize(self._meta)
+        return matched
+
+    def before_save(self, *, created: bool, update_fields: frozenset[str] | None) -> Any:
+        """Override this method, sync or async, to run code before each save, in its transaction.
+
+        `created` says whether the instance is new; `update_fields` names the saved fields, or is None for all. The
+        method may change the instance, whose values are validated afterwards. If it raises an error, nothing is saved.
+        """
+        return NOTHING_TO_AWAIT
+
+    def after_save(self, *, created: bool, update_fields: frozenset[str] | None) -> Any:
+        """Override this method, sync or async, to run code after each save, in its transaction.
+
+        If it raises an error, the save is rolled back.
+        """
+        return NOTHING_TO_AWAIT
+
+    def before_delete(self) -> Any:
+        """Override this method, sync or async, to run code before the row is deleted, in the same transaction.
+
+        It is also called for rows that `QuerySet.delete()` or a cascade deletes.
+        """
+        return NOTHING_TO_AWAIT
+
+    def after_delete(self) -> Any:
+        """Override this method, sync or async, to run code after the row is deleted, in the same transaction."""
+        return NOTHING_TO_AWAIT
 
     async def collect_delete(self) -> DeletePlan:
         """A preview of `delete()`: see `QuerySet.collect_delete()`."""
         return await collect_delete(row_query(self), database_of(self))
 
-    async def load(self) -> Self:
-        """Load all fields again, including those that were not loaded. Raises `NoMatch` if the row is gone."""
-        await load_instance(self)
+    async def load(self, fields: Iterable[str] | None = None) -> Self:
+        """Load all fields again, including those that were not loaded, and discard loaded related rows.
+
+        With `fields`, load only these; the name of a relation to many discards its loaded rows. Raises `NoMatch` if the
+        row is gone.
+        """
+        if fields is None:
+            await load_instance(self)
+        else:
+            await load_fields(self, fields)
+        if open_units:
+            note_written(self)
         return self
+
+    def __await__(self) -> Generator[Any, None, Self]:
+        """The instance, loaded if only its key is known: ``album = await track.album``.
+
+        With ``fetch_mode(orm.PEERS)``, one statement loads the related instances of all instances of the same result.
+        Raises `NoMatch` if the row is gone.
+        """
+        return self._loaded_instance().__await__()
+
+    async def _loaded_instance(self) -> Self:
+        if KEY_ONLY not in self.__dict__:
+            return self
+        related: Any = await load_with_peers_of_owner(self)
+        if related is None and open_units and idle_unit(database_of(self)) is not None:
+            # The session's instance of the row, which may be another one.
+            rows: list[Any] = await execution.fetch(of_own_model(row_query(self)), database_of(self))
+            if not rows:
+                raise self.DoesNotExist(f"The row of this {self._meta.name} is gone: nothing was loaded.")
+            mapped: Self = rows[0]
+            return mapped
+        if related is None:
+            return await self.load()
+        self.__dict__.update(related.__dict__)
+        self.__dict__.pop(KEY_ONLY, None)
+        instance: Self = related
+        return instance
+
+    # Pydantic uses these three. Importing `orm` imports neither Pydantic nor orm.contrib, which is above this layer.
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        """The model as a type of Pydantic's: see `orm/contrib/pydantic/model_types.py`."""
+        return import_module("orm.contrib.pydantic.model_types").core_schema_of(cls)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> Any:
+        """The model's JSON Schema."""
+        return import_module("orm.contrib.pydantic.model_types").json_schema_of(cls, handler)
+
+    @property
+    def __pydantic_serializer__(self) -> Any:
+        """Writes what was loaded of the instance where no type says what it is, as in ``dict[str, Any]``."""
+        return import_module("orm.contrib.pydantic.model_types").UNTYPED
 
     @classmethod
     def raw(cls, sql: str, values: Mapping[str, Any] | None = None) -> RawQuerySet[Self]:

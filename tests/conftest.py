@@ -8,7 +8,8 @@
 | `sqlite_url`, `postgresql_url`, `mysql_url` | the URL of an empty database of that one kind                         |
 
 `pytest -k sqlite` runs the part for one kind, `-k plain` the plain databases. `TEST_DATABASES=sqlite,mysql` leaves the
-others out. What was not tested is named at the end of the run; where `CI` is set that is a failure.
+others out. What was not tested is named at the end of the run. Where `CI` is set, a missing database is a failure,
+unless `TEST_PART` says that the run is a part of the suite on one more server; servers of single tests may be missing.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-from collections import Counter
-from collections.abc import AsyncIterator, Generator
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -27,11 +28,16 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from orm.database.connections.database import Database
+from orm.lookups import base as lookups
+from orm.lookups import transforms
 from tests import temporary_databases
-from tests.servers import Servers, ServerUnavailable
+from tests.private_servers import ProgramsMissing, ServerUnavailable
+from tests.servers import Servers
 
 KINDS = ("sqlite", "postgresql", "mysql")
 DatabaseType = TypeVar("DatabaseType", bound=databases.Database)
+# Debug mode records the stack of each task and callback; ten frames of it took a tenth of the suite's time.
+asyncio.constants.DEBUG_STACK_DEPTH = 1
 WANTED = tuple(filter(None, os.environ.get("TEST_DATABASES", "").split(","))) or KINDS
 
 # The time of a query depends on the server; the examples of one property share the database of its test.
@@ -112,6 +118,13 @@ class Run:
         left_out = {kind: "left out by TEST_DATABASES" for kind in KINDS if kind not in WANTED}
         return {**left_out, **self._missing}
 
+    def failing(self) -> dict[str, str]:
+        """Those of `not_tested` that make the run fail: all where `CI` is set, of a `TEST_PART` those it names."""
+        if not os.environ.get("CI"):
+            return {}
+        missing = self.not_tested()
+        return {kind: missing[kind] for kind in missing if kind in WANTED or not os.environ.get("TEST_PART")}
+
     def close(self) -> None:
         """Close this process's connections; the one that found the servers drops the databases and stops its own."""
         while self._admins:
@@ -121,7 +134,10 @@ class Run:
 
 
 RUN = pytest.StashKey[Run]()
+NOT_TESTED = "not tested"
 _tested: Counter[str] = Counter()
+_programs_missing: defaultdict[str, list[str]] = defaultdict(list)
+"""The tests whose servers could not be started, by the reason."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -144,16 +160,31 @@ def pytest_configure_node(node: object) -> None:
     node.workerinput["databases"] = config.stash[RUN].for_worker(node.gateway.id)  # type: ignore[attr-defined]
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Skip a test for whose server there are no programs, and have the end of the run name it."""
+    report = yield
+    if call.excinfo is not None and call.excinfo.errisinstance(ProgramsMissing):
+        file, line, _ = item.location
+        report.outcome, report.longrepr = "skipped", (file, line or 0, f"Skipped: {call.excinfo.value}")
+        report.user_properties.append((NOT_TESTED, str(call.excinfo.value)))
+    return report
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     for name, value in report.user_properties:
         if name == "database" and report.when == "call":
             _tested[str(value)] += 1
+        elif name == NOT_TESTED:
+            _programs_missing[str(value)].append(report.nodeid)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     run = session.config.stash[RUN]
-    if os.environ.get("CI") and run.worker == "main" and run.not_tested():
+    if run.worker == "main" and run.failing():
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
@@ -170,11 +201,30 @@ def pytest_terminal_summary(
         if _tested[kind]:
             terminalreporter.write_line(f"{names.get(kind, kind)}: {_tested[kind]} tests run")
     for kind, reason in run.not_tested().items():
-        failure = " (CI is set: a failure)" if os.environ.get("CI") else ""
+        failure = " (CI is set: a failure)" if kind in run.failing() else ""
         terminalreporter.write_line(f"NOT TESTED{failure}: {kind}: {reason}", red=True, bold=True)
+    for reason, tests in _programs_missing.items():
+        terminalreporter.write_line(
+            f"NOT TESTED: {len(tests)} tests, such as {tests[0]}: {reason}", red=True, bold=True
+        )
 
 
 # Fixtures
+
+
+@pytest.fixture(autouse=True)
+def registrations_restored() -> Iterator[None]:
+    """Removes the lookups and transforms that a test, or a page of the documentation, registers."""
+    by_name = {name: list(same_name) for name, same_name in lookups.lookups.items()}
+    by_family = dict(transforms.transforms)
+    count = transforms.registrations.count
+    yield
+    if transforms.registrations.count != count:
+        lookups.lookups.clear()
+        lookups.lookups.update(by_name)
+        transforms.transforms.clear()
+        transforms.transforms.update(by_family)
+        transforms.registrations.count += 1  # the caches of resolved names are cleared
 
 
 @pytest.fixture(scope="session")

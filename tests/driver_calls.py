@@ -14,7 +14,7 @@ import asyncmy.connection
 import asyncpg
 import asyncpg.prepared_stmt
 
-from orm.database.sqlite.driver import ORMConnection
+from orm.database.sqlite.connection_classes import ORMConnection
 
 
 class RoundTrips:

@@ -206,8 +206,10 @@ class _MySQL(Admin):
         self.fetch(f"USE {self.database}")
 
     def _disconnect_others(self, name: str) -> None:
-        for (number,) in self.fetch(
-            "SELECT id FROM information_schema.processlist WHERE db = %s AND id <> connection_id()", name
-        ):
+        # MySQL 9 cannot read information_schema.processlist while a statement with an emoji runs.
+        sessions = [(number, database) for number, _, _, database, *_ in self.fetch("SHOW PROCESSLIST")]
+        for number, database in sessions:
+            if database != name or number == self.connection.thread_id():
+                continue
             with suppress(pymysql.err.OperationalError):  # it may have ended by itself
                 self.fetch(f"KILL {number}")

@@ -108,3 +108,12 @@ def test_report_writes_ratios_and_charts(tmp_path: Path) -> None:
     assert "| *geometric mean* | 1.00 | 0.50 | 0.50 |" in text.read_text()
     assert "- oxyde, count: not written" in text.read_text()
     assert ElementTree.parse(chart).getroot().tag.endswith("svg")
+
+
+def test_the_legend_of_a_chart_is_within_it() -> None:
+    for chart in (Path(__file__).parents[1] / "docs" / "performance").glob("*.svg"):
+        root = ElementTree.parse(chart).getroot()
+        width = float(root.attrib["viewBox"].split()[2])
+        legend = [element for element in root if element.tag.endswith("text") and element.get("y") == "44"]
+        ends = [float(element.attrib["x"]) + 8 * len(element.text or "") for element in legend]
+        assert len(legend) > 5 and max(ends) < width, chart.name

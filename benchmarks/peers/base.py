@@ -153,6 +153,10 @@ class Peer:
         """Every event, one by one, in constant memory if the subject can."""
         raise Missing
 
+    async def unit_of_work(self, rows: list[dict[str, Any]]) -> Any:
+        """Load all users, append "!" to the name of each, and insert users from dicts, all in one transaction."""
+        raise Missing
+
     def transaction(self) -> AbstractAsyncContextManager[Any]:
         """A transaction that contains the operations above."""
         raise Missing

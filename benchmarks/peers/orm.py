@@ -124,6 +124,14 @@ class Subject(Peer):
     async def values(self) -> Any:
         return await Post.objects.values(*VALUES)
 
+    async def unit_of_work(self, rows: list[dict[str, Any]]) -> Any:
+        database: Any = models.database
+        async with orm.Session(database) as session:
+            for user in await User.objects.all():
+                user.name += "!"
+            session.add_all([User(**row) for row in rows])
+            await session.commit()
+
     def stream(self) -> AsyncIterator[Any]:
         return aiter(Event.objects.all())
 

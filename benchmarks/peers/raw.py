@@ -64,6 +64,11 @@ class Driver(Peer):
     async def update_many(self) -> Any:
         return await self.run("UPDATE users SET is_active = ? WHERE age < ?", False, 18)
 
+    async def unit_of_work(self, rows: list[dict[str, Any]]) -> Any:
+        users = await self.fetch(USERS)
+        await self.run_many("UPDATE users SET name = ? WHERE id = ?", [(f"{user[1]}!", user[0]) for user in users])
+        await self.insert_many(rows)
+
     async def delete_one(self, key: int) -> Any:
         return await self.run("DELETE FROM users WHERE id = ?", key)
 

@@ -159,6 +159,13 @@ class Subject(Peer):
             result = await session.execute(select(*(getattr(self.post, name) for name in VALUES)))
             return result.mappings().all()
 
+    async def unit_of_work(self, rows: list[dict[str, Any]]) -> Any:
+        async with self.session() as session:
+            for user in (await session.scalars(select(self.user))).all():
+                user.name += "!"
+            session.add_all([self.user(**row) for row in rows])
+            await session.commit()
+
     async def stream(self) -> AsyncIterator[Any]:
         async with self.session() as session:
             statement = select(self.event).execution_options(yield_per=1000)

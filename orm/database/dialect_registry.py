@@ -1,15 +1,16 @@
 """The dialects by name. A dialect is imported when it is first needed.
 
-SQLAlchemy's dialects take a fifth as long to import as everything else, and most programs need only one of them. So the
-line that registers a dialect has what must be known before: the names it goes by, the packages of its drivers, and its
-options of a table.
+Importing SQLAlchemy's dialects takes a fifth of the time of all other imports, and most programs need only one of them.
+So the line that registers a dialect has what must be known before the import: its names, the packages of its drivers,
+and its table options.
 
->>> register("yugabytedb", "shop.yugabytedb:YugabyteDBDialect")
+>>> register("duckdb", "shop.duckdb:DuckDBDialect")
 """
 
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -43,12 +44,17 @@ class _Dialects(dict[str, Dialect]):
         if registration is None:
             raise KeyError(name)
         module, _, class_name = registration.path.partition(":")
-        dialect: Dialect = getattr(importlib.import_module(module), class_name)()
+        dialect_class = getattr(importlib.import_module(module), class_name, None)
+        if not isinstance(dialect_class, type) or not issubclass(dialect_class, Dialect):
+            raise InterfaceError(f"The dialect {name!r} is registered as {registration.path}, which is no Dialect.")
+        dialect: Dialect = dialect_class()
         for known_as in _names_of(registration):
             dialect = self.setdefault(known_as, dialect)
         return dialect
 
 
+NAME = re.compile("[a-z][a-z0-9_]*")
+PATH = re.compile(r"[\w.]+:\w+")
 registrations: dict[str, Registration] = {}
 """By name and alias."""
 dialects = _Dialects()
@@ -70,19 +76,28 @@ def register(
     exceptions its `classify_error` knows, unless another dialect has them. `table_options` are added to every table,
     as SQLAlchemy's ``<name>_<option>``.
 
-    Raises `InterfaceError` if a name or alias is another dialect's. With `replace=True`, that one is replaced under all
-    of its names.
+    Raises `InterfaceError` if a name or alias is no scheme of a URL, or another dialect's. With `replace=True`, that
+    one is replaced under all of its names.
     """
     registration = Registration(name, path, tuple(aliases), tuple(driver_packages), table_options or {})
-    names = {name, *registration.aliases}
-    for known_as in sorted(names & registrations.keys()):
-        known = registrations[known_as]
+    names = dict.fromkeys([name, *registration.aliases])  # in this order in messages
+    for known_as in names:
+        if not isinstance(known_as, str) or not NAME.fullmatch(known_as):
+            raise InterfaceError(
+                f"{known_as!r} cannot be the name of a dialect: it is the scheme of URLs, such as duckdb."
+            )
+    if not PATH.fullmatch(path):
+        raise InterfaceError(f"The dialect {name!r}: {path!r} does not name its class, as 'module:Class' does.")
+    for known_as in [*names]:
+        known = registrations.get(known_as)
+        if known is None:
+            continue
         if known != registration and not replace:
             raise InterfaceError(
                 f"The dialect {known_as!r} is registered already, as {known.path}: register(…, replace=True) "
                 "replaces it."
             )
-        names |= _names_of(known)
+        names |= dict.fromkeys(_names_of(known))
     for known_as in names:
         registrations[known_as] = registration
         dialects.pop(known_as, None)
@@ -104,8 +119,8 @@ def unregister(name: str) -> None:
             del _by_package[package]
 
 
-def _names_of(registration: Registration) -> set[str]:
-    return {name for name, known in registrations.items() if known is registration}
+def _names_of(registration: Registration) -> list[str]:
+    return [name for name, known in registrations.items() if known is registration]
 
 
 def registered_name(scheme: str) -> str:
@@ -161,6 +176,8 @@ register(
     aliases=["postgres"],
     driver_packages=["asyncpg"],
 )
+register("cockroachdb", "orm.database.postgresql.cockroachdb:CockroachDBDialect")
+register("yugabytedb", "orm.database.postgresql.yugabytedb:YugabyteDBDialect")
 # Text is compared by its characters, trailing spaces included, as on the other databases; and emoji fit in.
 register(
     "mysql",
@@ -173,3 +190,4 @@ register(
     "orm.database.mysql.dialect:MariaDBDialect",
     table_options={"charset": "utf8mb4", "collate": "utf8mb4_nopad_bin"},
 )
+register("tidb", "orm.database.mysql.tidb:TiDBDialect")

@@ -13,14 +13,14 @@ import json
 import math
 import operator
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any, NamedTuple
 
 from sqlalchemy import types as sqltypes
 from sqlalchemy.types import TypeEngine
 
-from orm.exceptions import DataError
+from orm.exceptions import DataError, NotSupportedError
 from orm.utils.codegen import Inline, function_of
 
 Process = Callable[[Any], Any]
@@ -69,6 +69,15 @@ class StorageTypes:
     def text(self) -> Storage:
         return Storage(sqltypes.Text(), bind_text)
 
+    def regular_expression(self) -> Storage:
+        return self.text()
+
+    def citext(self) -> Storage:
+        raise NotSupportedError(
+            "Only PostgreSQL has a type of text that ignores case: declare orm.String(), and compare with __iexact or "
+            'by Lower("…").'
+        )
+
     def date(self) -> Storage:
         return Storage(sqltypes.Date())
 
@@ -93,20 +102,45 @@ class StorageTypes:
     def binary(self, length: int | None) -> Storage:
         return Storage(sqltypes.LargeBinary(length))
 
+    def binary_literal(self, value: bytes) -> str:
+        """Bytes in SQL: SQLAlchemy would write a text, which is not equal to them, or has other bytes."""
+        return f"X'{value.hex()}'"
+
     def uuid(self) -> Storage:
         return Storage(sqltypes.CHAR(32), uuid_to_hex, hex_to_uuid)
 
     def ip(self) -> Storage:
         return Storage(sqltypes.String(45), ip_to_text, text_to_ip)
 
-    def enum(self, enum_class: type[enum.Enum]) -> Storage:
+    def enum(self, enum_class: type[enum.Enum], by_value: bool) -> Storage:
         if issubclass(enum_class, int):
             bits = enum_bits(enum_class)
             return Storage(integer_type(bits), bind_enum_value(bits), value_to_enum(enum_class))
-        length = enum_length(enum_class)
-        return Storage(sqltypes.String(length), enum_to_name, name_to_enum(enum_class))
+        texts = enum_texts(enum_class, by_value)
+        return Storage(
+            self.enum_text(enum_length(texts)),
+            enum_to_value if by_value else enum_to_name,
+            text_to_enum(enum_class, texts, by_value),
+        )
 
-    def array(self, item: Storage) -> Storage:
+    def enum_text(self, length: int) -> TypeEngine[str]:
+        """The SQL type of an enum's names or values."""
+        return sqltypes.String(length)
+
+    def range(self, kind: str, item: Storage) -> Storage:
+        """Storage of ranges of items; `kind` is PostgreSQL's name of their type."""
+        raise NotSupportedError("Only PostgreSQL has ranges: keep the two bounds in fields of their own.")
+
+    def interval(self) -> Storage:
+        """Storage of months, days and a time."""
+        raise NotSupportedError("Only PostgreSQL has intervals with months: use orm.Duration(), or orm.JSON().")
+
+    def hstore(self) -> Storage:
+        """Storage of dicts of texts."""
+        raise NotSupportedError("Only PostgreSQL has hstore: use orm.JSON() for the column.")
+
+    def array(self, item: Storage, what: str) -> Storage:
+        """Storage of lists of items. `what` names items that are "JSON" or "bytes"; it is "" for others."""
         return Storage(sqltypes.ARRAY(item.sql_type), each(item.bind), each(item.result))
 
 
@@ -327,6 +361,21 @@ hex_to_uuid = Inline(
 )
 
 
+def _refuse_uuid(value: Any) -> uuid.UUID:
+    raise DataError(
+        "UUIDs are compared as texts here, so they are written as 32 digits: change them with an UPDATE, or declare a "
+        "field of your own that is stored as text."
+    )
+
+
+#: Accepts 32 digits only: the server compares UUIDs as text, and would not find one with dashes.
+digits_to_uuid = Inline(
+    "None if {v} is None else {make}(int({v}, 16)) if len({v}) == 32 and {v}.isalnum() else {refuse}({v})",
+    make=make_uuid,
+    refuse=_refuse_uuid,
+)
+
+
 def ip_to_text(value: Any) -> str | None:
     return None if value is None else str(value)
 
@@ -338,9 +387,14 @@ def text_to_ip(value: Any) -> IPAddress | None:
 # Enums
 
 
-def enum_length(enum_class: type[enum.Enum]) -> int:
-    """The length of a column for the enum's names."""
-    return max([MIN_ENUM_LENGTH, *map(len, enum_class.__members__)])
+def enum_texts(enum_class: type[enum.Enum], by_value: bool) -> dict[str, enum.Enum]:
+    """The members by what is stored of them: their names, those of aliases too, or their values."""
+    return {member.value: member for member in enum_class} if by_value else dict(enum_class.__members__)
+
+
+def enum_length(texts: Iterable[str]) -> int:
+    """The length of a column for what is stored of an enum's members."""
+    return max([MIN_ENUM_LENGTH, *map(len, texts)])
 
 
 def enum_bits(enum_class: type[enum.Enum]) -> int:
@@ -351,9 +405,12 @@ def enum_bits(enum_class: type[enum.Enum]) -> int:
 enum_to_name = Inline("None if {v} is None else {v}._name_")
 
 
-def name_to_enum(enum_class: type[enum.Enum]) -> Process:
-    """A function from a stored name to the member."""
-    members = dict(enum_class.__members__)
+enum_to_value = Inline("None if {v} is None else {v}._value_")
+
+
+def text_to_enum(enum_class: type[enum.Enum], members: dict[str, enum.Enum], by_value: bool) -> Process:
+    """A function from a stored name or value to the member."""
+    what = "value" if by_value else "name"
 
     def result(value: Any) -> enum.Enum | None:
         if value is None:
@@ -362,11 +419,18 @@ def name_to_enum(enum_class: type[enum.Enum]) -> Process:
             return members[value]
         except KeyError:
             raise DataError(
-                f"The column holds a {type(value).__name__} that is not the name of a member of "
-                f"{enum_class.__qualname__}."
+                f"{_shown(value)} is not the {what} of a member of {enum_class.__qualname__}: if a member was renamed, "
+                f"add {'a member with that value' if by_value else 'an alias with that name'} to the class, or change "
+                "the rows with an UPDATE."
             ) from None
 
     return Inline("{members}.get({v}) or {result}({v})", members=members, result=result)
+
+
+def _shown(value: Any) -> str:
+    """A stored name or value of an enum's member, for messages."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:80]}…"
 
 
 def bind_enum_value(bits: int) -> Process:
@@ -386,14 +450,28 @@ def value_to_enum(enum_class: type[enum.Enum]) -> Process:
             return enum_class(value)
         except ValueError:
             raise DataError(
-                f"The column holds a {type(value).__name__} that is not the value of a member of "
-                f"{enum_class.__qualname__}."
+                f"{_shown(value)} is not the value of a member of {enum_class.__qualname__}: add a member with that "
+                "value to the class, or change the rows with an UPDATE."
             ) from None
 
     return Inline("{members}[{v}] if {v} in {members} else {result}({v})", members=members, result=result)
 
 
 # Arrays
+
+
+def limit(bind: Process | None, length: int) -> Process:
+    """A conversion that refuses text which is too long; the cast of PostgreSQL's array parameters would truncate it."""
+
+    convert = function_of(bind)
+
+    def bind_limited(value: Any) -> Any:
+        stored = value if convert is None else convert(value)
+        if stored is not None and len(stored) > length:
+            raise UnstorableValue(f"Must have no more than {length} characters.")
+        return stored
+
+    return bind_limited
 
 
 def each(process: Process | None) -> Process | None:

@@ -5,12 +5,16 @@ Nothing in this module knows SQL. `orm.query` resolves expressions against a mod
 
 from __future__ import annotations
 
+import decimal
 from collections.abc import Callable, Iterable
-from typing import Any, Generic, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, Union, overload
 
 from sqlalchemy import ClauseElement, ColumnElement
 
 from orm.exceptions import QueryError
+
+if TYPE_CHECKING:
+    from orm.queryset.queryset import QuerySet
 
 T = TypeVar("T")
 Operand = Union["Expression[Any]", Any]
@@ -25,12 +29,15 @@ class SQLAlchemyCompatible:
         return render_clause(self)
 
 
-def render_clause(node: SQLAlchemyCompatible) -> ColumnElement[Any]:
-    """The node as a SQLAlchemy clause, made by the renderer of `use_renderer`."""
-    return _renderers[0](node)
+def render_clause(node: Any, info: Any = None) -> ColumnElement[Any]:
+    """The node as a SQLAlchemy clause, made by the renderer of `use_renderer`.
+
+    `info` is the `ModelInfo` of the model whose fields the node names; by default, the node itself names the model.
+    """
+    return _renderers[0](node, info)
 
 
-def use_renderer(renderer: Callable[[Any], ColumnElement[Any]]) -> None:
+def use_renderer(renderer: Callable[[Any, Any], ColumnElement[Any]]) -> None:
     """Set the function that turns nodes into clauses: `orm.models` passes `orm.query.sqlalchemy_clauses.to_clause`.
 
     This module cannot import it, because `orm.query` is a layer above.
@@ -38,7 +45,7 @@ def use_renderer(renderer: Callable[[Any], ColumnElement[Any]]) -> None:
     _renderers[:] = [renderer]
 
 
-_renderers: list[Callable[[Any], ColumnElement[Any]]] = []
+_renderers: list[Callable[[Any, Any], ColumnElement[Any]]] = []
 
 
 class Logical(SQLAlchemyCompatible):
@@ -46,13 +53,13 @@ class Logical(SQLAlchemyCompatible):
 
     __slots__ = ()
 
-    def __and__(self, other: Logical | ColumnElement[bool]) -> Q:
+    def __and__(self, other: ConditionLike) -> Q:
         return _joined("AND", self, other)
 
-    def __or__(self, other: Logical | ColumnElement[bool]) -> Q:
+    def __or__(self, other: ConditionLike) -> Q:
         return _joined("OR", self, other)
 
-    def __xor__(self, other: Logical | ColumnElement[bool]) -> Q:
+    def __xor__(self, other: ConditionLike) -> Q:
         return _joined("XOR", self, other)
 
     def __invert__(self) -> Q:
@@ -62,7 +69,7 @@ class Logical(SQLAlchemyCompatible):
 class Condition(Logical):
     """A condition on a row; combines with ``&``, ``|``, ``^`` and ``~``."""
 
-    def __bool__(self) -> bool:
+    def __bool__(self) -> NoReturn:
         raise QueryError(
             f"{self!r} is a condition for a query, not a Python truth value: "
             "combine conditions with &, | and ~ instead of and, or and not."
@@ -73,7 +80,7 @@ class Q(Condition):
     """Conditions joined by AND; combine several with ``|``, ``&``, ``^`` and ``~``.
 
     Takes lookups as keyword arguments, and other conditions (`Q`, typed comparisons, boolean expressions, SQLAlchemy
-    clauses) as positional ones. An empty `Q()` matches all rows.
+    clauses, and models of single-table inheritance) as positional ones. An empty `Q()` matches all rows.
 
         await Note.objects.filter(Q(text__icontains="mum") | ~Q(completed=True))
     """
@@ -84,7 +91,7 @@ class Q(Condition):
     negated: bool
     children: tuple[Any, ...]
 
-    def __init__(self, /, *args: Logical | ColumnElement[bool], **lookups: Any) -> None:
+    def __init__(self, /, *args: ConditionLike | type[Any], **lookups: Any) -> None:
         for argument in args:
             check_condition(argument)
         self.connector = "AND"
@@ -107,12 +114,17 @@ class Q(Condition):
 
 def check_condition(argument: object) -> None:
     """Raise `QueryError` unless `argument` can be a condition of a query."""
-    if not isinstance(argument, (Logical, ClauseElement)):
+    if not isinstance(argument, (Logical, ClauseElement)) and not is_model(argument):
         raise QueryError(
             f"A condition is an orm.Q, a comparison such as Note.views > 3, an expression that is true or false, or a "
             f"SQLAlchemy clause; got {type(argument).__name__}. Lookups are given as keywords, filter(name=value), "
             "and bits are combined by bitand(), bitor() and bitxor()."
         )
+
+
+def is_model(argument: object) -> bool:
+    """Whether it is a model, which as a condition stands for its rows in single-table inheritance."""
+    return isinstance(argument, type) and hasattr(argument, "_meta")
 
 
 def _joined(connector: str, left: Logical, right: object) -> Q:
@@ -172,19 +184,35 @@ class Expression(Logical, Generic[T]):
     def __ne__(self, other: object) -> Q:  # type: ignore[override]
         return ~Comparison(self, "exact", other)
 
-    def __lt__(self, other: T | Expression[Any]) -> Comparison:
+    @overload
+    def __lt__(self: DecimalExpression, other: int) -> Comparison: ...
+    @overload
+    def __lt__(self, other: T | Expression[Any]) -> Comparison: ...
+    def __lt__(self, other: Any) -> Comparison:
         return Comparison(self, "lt", other)
 
-    def __le__(self, other: T | Expression[Any]) -> Comparison:
+    @overload
+    def __le__(self: DecimalExpression, other: int) -> Comparison: ...
+    @overload
+    def __le__(self, other: T | Expression[Any]) -> Comparison: ...
+    def __le__(self, other: Any) -> Comparison:
         return Comparison(self, "lte", other)
 
-    def __gt__(self, other: T | Expression[Any]) -> Comparison:
+    @overload
+    def __gt__(self: DecimalExpression, other: int) -> Comparison: ...
+    @overload
+    def __gt__(self, other: T | Expression[Any]) -> Comparison: ...
+    def __gt__(self, other: Any) -> Comparison:
         return Comparison(self, "gt", other)
 
-    def __ge__(self, other: T | Expression[Any]) -> Comparison:
+    @overload
+    def __ge__(self: DecimalExpression, other: int) -> Comparison: ...
+    @overload
+    def __ge__(self, other: T | Expression[Any]) -> Comparison: ...
+    def __ge__(self, other: Any) -> Comparison:
         return Comparison(self, "gte", other)
 
-    def iexact(self, value: Any) -> Comparison:
+    def iexact(self: TextExpression, value: TextOperand) -> Comparison:
         """Equals this text, ignoring case."""
         return Comparison(self, "iexact", value)
 
@@ -192,23 +220,23 @@ class Expression(Logical, Generic[T]):
         """Contains this text (case-sensitive)."""
         return Comparison(self, "contains", value)
 
-    def icontains(self, value: Any) -> Comparison:
+    def icontains(self: TextExpression, value: TextOperand) -> Comparison:
         """Contains this text, ignoring case."""
         return Comparison(self, "icontains", value)
 
-    def startswith(self, value: Any) -> Comparison:
+    def startswith(self: TextExpression, value: TextOperand) -> Comparison:
         """Starts with this text (case-sensitive)."""
         return Comparison(self, "startswith", value)
 
-    def istartswith(self, value: Any) -> Comparison:
+    def istartswith(self: TextExpression, value: TextOperand) -> Comparison:
         """Starts with this text, ignoring case."""
         return Comparison(self, "istartswith", value)
 
-    def endswith(self, value: Any) -> Comparison:
+    def endswith(self: TextExpression, value: TextOperand) -> Comparison:
         """Ends with this text (case-sensitive)."""
         return Comparison(self, "endswith", value)
 
-    def iendswith(self, value: Any) -> Comparison:
+    def iendswith(self: TextExpression, value: TextOperand) -> Comparison:
         """Ends with this text, ignoring case."""
         return Comparison(self, "iendswith", value)
 
@@ -220,7 +248,7 @@ class Expression(Logical, Generic[T]):
         """Matches this regular expression, ignoring case."""
         return Comparison(self, "iregex", pattern)
 
-    def in_(self, values: Iterable[Any]) -> Comparison:
+    def in_(self, values: Iterable[T] | QuerySet[Any, Any]) -> Comparison:
         """Is one of these values, or of the values of a queryset."""
         return Comparison(self, "in", values)
 
@@ -304,7 +332,7 @@ class Expression(Logical, Generic[T]):
         """A part of a text, or of an array on PostgreSQL, with Python's indexes: ``F("name")[:3]``."""
         return Sliced(self, index)
 
-    def __bool__(self) -> bool:
+    def __bool__(self) -> NoReturn:
         raise QueryError(
             f"{self!r} is an expression for a query, not a value: its truth is known only to the database."
         )
@@ -319,6 +347,13 @@ def _nulls(first: bool, last: bool) -> str | None:
     return "first" if first else "last" if last else None
 
 
+TextExpression = Expression[str] | Expression[str | None]
+TextOperand = str | Expression[Any]
+DecimalExpression = Expression[decimal.Decimal] | Expression[decimal.Decimal | None]
+ConditionLike = Condition | Expression[bool] | Expression[bool | None] | ColumnElement[bool]
+"""What a query takes as a condition."""
+
+
 class F(Expression[Any]):
     """A field, named by its path: ``F("views") + 1``, ``F("album__name")``."""
 
@@ -329,8 +364,26 @@ class F(Expression[Any]):
             raise QueryError(f"F() takes the name of a field, got {type(path).__name__}.")
         self.path = path
 
+    def __invert__(self) -> Negated:  # type: ignore[override]
+        return Negated(self)
+
     def __repr__(self) -> str:
         return f"F({self.path!r})"
+
+
+class Negated(Expression[bool]):
+    """SQL's NOT of a boolean expression: the result of ``~F("done")``, which is NULL where the field is."""
+
+    __slots__ = ("expression",)
+
+    def __init__(self, expression: Expression[Any]) -> None:
+        self.expression = expression
+
+    def __invert__(self) -> Negated:  # type: ignore[override]
+        return Negated(self)
+
+    def __repr__(self) -> str:
+        return f"~{self.expression!r}"
 
 
 class FieldExpression(Expression[T]):

@@ -51,6 +51,7 @@ class Subquery(Expression[Any]):
 
     def __init__(self, queryset: Any) -> None:
         self.query = query_of(queryset, "Subquery")
+        self.queryset = queryset
 
     def __repr__(self) -> str:
         return f"Subquery({self.query.info.name})"

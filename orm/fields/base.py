@@ -7,7 +7,7 @@ import datetime
 import decimal
 import enum
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar, overload
@@ -16,12 +16,16 @@ import sqlalchemy
 import typesystem
 from sqlalchemy.types import TypeEngine
 
-from orm.database.types.column_types import Converted, ORMType
-from orm.exceptions import DataError, FieldError
-from orm.expressions.base import Expression, FieldExpression
+from orm.database.types.column_types import ORMType
+from orm.database.types.converted import Converted
+from orm.exceptions import DataError, FieldError, QueryError
+from orm.expressions.base import Expression, FieldExpression, Logical
 from orm.fields.choices import ChoiceValidator, read_choices
-from orm.fields.options import DJANGO_NAMES, Choices, ServerDefault
+from orm.fields.options import DJANGO_NAMES, Choices, ServerDefault, unknown_option
+from orm.fields.server_defaults import stored_default
+from orm.fields.validator_functions import ValidatorFunction, with_functions
 from orm.fields.validators import ConvertingValidator
+from orm.utils.articles import with_article
 from orm.utils.codegen import Inline
 
 T = TypeVar("T")
@@ -41,7 +45,7 @@ class NoDefault:
         return "NO_DEFAULT"
 
 
-#: No default was given. None would not do: it can be a default.
+#: There is no default. None would not do: it can be a default.
 NO_DEFAULT = NoDefault()
 
 #: Types of immutable values, which instances may share.
@@ -88,9 +92,12 @@ class Field(Generic[T]):
 
     Args:
         default: A value, or a callable without arguments. A mutable value is copied for each instance.
-        server_default: SQL; a string is the text of the value.
-        choices: Django's pairs, plain values, or an enum class, whose values are stored.
+        server_default: An expression such as `Now()`, or SQL, as `sqlalchemy.text()`; a string is the text of a value.
+        choices: Django's pairs or mapping, plain values, an enum class, whose values are stored, or a function that
+            returns these.
         column: The column's name, if it differs from the field's.
+        validators: Functions that are called with a value that is valid otherwise, and not empty. They refuse it by
+            raising `orm.ValidationError(text=..., code=...)`, or a ValueError with the message.
         options: `title`, `description` and other options of the typesystem validator.
 
     Raises:
@@ -121,19 +128,33 @@ class Field(Generic[T]):
     is_hashable: bool = True
     #: Whether the database numbers the rows if it is the only primary key.
     is_numbered: bool = False
+    #: Whether the database numbers the rows if it is a part of a composite primary key.
+    autoincrement: bool = False
     #: What `to_python` accepts, for its error message.
     accepts: ClassVar[str] = ""
+    #: The message of an error about a row that does not meet `row_condition()`.
+    row_message: ClassVar[str | None] = None
     #: The type whose values (but not those of its subclasses) `to_python` returns unchanged, if there is one.
     exact_type: ClassVar[type | None] = None
 
     _stored_as: ClassVar[tuple[Field[Any], ...]] = ()
-    """The field given as `stored_as`: in a tuple, because a field that is a class attribute is a descriptor."""
+    """The field of the option `stored_as`: in a tuple, because a field that is a class attribute is a descriptor."""
 
     name: str
     attname: str
     """The attribute that holds the column's value."""
     model: Any
     validator: typesystem.Field
+
+    arguments: tuple[tuple[Any, ...], dict[str, Any]]
+    """What the constructor was called with, for the snapshots of migrations."""
+
+    if not TYPE_CHECKING:
+
+        def __new__(cls, *arguments, **options):
+            field = super().__new__(cls)
+            field.arguments = (arguments, options)
+            return field
 
     def __init_subclass__(cls, *, stored_as: Field[Any] | None = None, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -158,6 +179,8 @@ class Field(Generic[T]):
         column: str | None = None,
         comment: str | None = None,
         read_only: bool = False,
+        validators: Iterable[ValidatorFunction] = (),
+        retired: bool = False,
         **options: Any,
     ) -> None:
         for django_name, name in DJANGO_NAMES.items():
@@ -165,23 +188,42 @@ class Field(Generic[T]):
                 raise FieldError(f"{self._type_name} has no option {django_name!r}: its name here is {name}.")
         if primary_key and allow_null:
             raise FieldError("A primary key cannot be null: leave out allow_null=True.")
+        value_type = type(self).exact_type
+        if primary_key and self.storage_field is not None and value_type and value_type.__hash__ is None:
+            raise FieldError(f"Rows are found by their primary key, and {value_type.__name__} has no __hash__.")
         self.name = self.attname = ""
         self.model = None
         self.primary_key = primary_key
         self.allow_null = allow_null
         self.server_default = server_default
+        is_always = isinstance(server_default, sqlalchemy.Identity) and bool(server_default.always)
+        #: Whether the database calculates the value: it is read, and never written.
+        self.is_generated = isinstance(server_default, sqlalchemy.Computed) or is_always
+        self.generated_by: Expression[Any] | Logical | None = None
+        """The expression of a `Generated` field."""
+        #: Whether only the column is left, which nothing reads or writes.
+        self.retired = retired
         self.index = index
         self.unique = unique
         self.column = column
         self.comment = comment
         self.choices = read_choices(choices, self.convert, type(self).exact_type)
+        if primary_key and default is None:
+            default = NO_DEFAULT  # type checkers take `default=None` as: the constructor does not need the key
         if not (default is NO_DEFAULT or default is None or callable(default)):
             default = self._converted(default)
         self.default = default
         # The database or the default provides the key.
         generated = self.is_numbered or default is not NO_DEFAULT
         self.read_only = read_only or (primary_key and generated)
-        self.validator = self._make_validator(**options)
+        self.validators = tuple(validators)
+        try:
+            validator = self._make_validator(**options)
+        except TypeError as error:
+            if (message := unknown_option(error, type(self))) is None:
+                raise
+            raise FieldError(message) from error
+        self.validator = with_functions(validator, self.validators)
 
     def _make_validator(self, **options: Any) -> typesystem.Field:
         options.update(allow_null=self.allow_null, read_only=self.read_only)
@@ -226,7 +268,8 @@ class Field(Generic[T]):
                 return read(stored)
             except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
                 raise DataError(
-                    f"{self._label} holds a {type(stored).__name__} that is no value of {type(self).__name__}."
+                    f"{self._label} holds {with_article(type(stored).__name__)} that is no value of "
+                    f"{type(self).__name__}."
                 ) from error
 
         return checked
@@ -274,13 +317,17 @@ class Field(Generic[T]):
         storage = self.storage_field
         if storage is None:
             return Inline("type({v}) is {exact_type}", exact_type=self.exact_type)
-        stored = storage.fast_check()
+        stored = None if storage.validators else storage.fast_check()
         return stored and Inline(
             "type({v}) is {exact_type} and {check}({to_database}({v}))",
             exact_type=self.exact_type,
             check=stored.call,
             to_database=self.to_database,
         )
+
+    def row_condition(self) -> Logical | None:
+        """A condition that each row meets, which the table has as a CHECK constraint; None for none."""
+        return None
 
     def convert(self, value: Any) -> Any:
         """Convert `value` (not None) to the field's Python type.
@@ -295,7 +342,12 @@ class Field(Generic[T]):
         Values are converted, not validated: nothing is trimmed and no length is checked.
         Raises `FieldError` for a value that cannot be converted; the message does not show the value.
         """
-        return value if value is None or type(value) is self.exact_type else self._converted(value)
+        if value is None or type(value) is self.exact_type:
+            return value
+        converted = self._converted(value)
+        if converted is None and self.storage_field is not None:
+            raise FieldError(f"{self._label}: convert() made the value None, and nothing equals NULL: use isnull=True.")
+        return converted
 
     def _converted(self, value: Any) -> Any:
         try:
@@ -344,8 +396,8 @@ class Field(Generic[T]):
         self.name = self.attname = name
 
     def in_composite_key(self) -> None:
-        """Make this a part of a composite key, which the database does not number: a value is required."""
-        if self.default is NO_DEFAULT:
+        """Make this a part of a composite key. Without `autoincrement` the database does not number it."""
+        if self.default is NO_DEFAULT and not self.autoincrement:
             self.read_only = False
             self.validator = copy.copy(self.validator)
             self.validator.read_only = False
@@ -407,7 +459,7 @@ class Field(Generic[T]):
         return self.server_default is None and self.validator.has_default()
 
     def get_default(self) -> Any:
-        """The value for a field that was not given. A mutable value is a new object each time."""
+        """The value of a field that a new row does not set. A mutable value is a new object each time."""
         if self.default is NO_DEFAULT:
             return self.validator.get_default_value()
         if callable(self.default):
@@ -427,15 +479,25 @@ class Field(Generic[T]):
     def make_column(self) -> sqlalchemy.Column[Any]:
         """The SQLAlchemy column of the field."""
         is_numbered = self.is_numbered and self.default is NO_DEFAULT
+        default = self.server_default
+        generated = copy.copy(default) if isinstance(default, (sqlalchemy.Computed, sqlalchemy.Identity)) else None
+        if isinstance(generated, sqlalchemy.Computed) and generated.persisted is None:
+            generated.persisted = True  # Not every server calculates columns when they are read.
         return sqlalchemy.Column(
             self.column_name,
             self.column_type(),
+            *([] if generated is None else [generated]),
             primary_key=self.primary_key,
-            nullable=self.allow_null and not self.primary_key,
+            # A generated column takes no constraint on MariaDB.
+            nullable=(self.allow_null or isinstance(generated, sqlalchemy.Computed)) and not self.primary_key,
             index=self.index or None,
             unique=self.unique or None,
-            server_default=self.server_default,
+            server_default=stored_default(self) if generated is None else None,
             comment=self.comment,
             # Set for keys only, because migrations render it.
-            autoincrement="auto" if is_numbered or not self.primary_key else False,
+            autoincrement=self.autoincrement or ("auto" if is_numbered or not self.primary_key else False),
         )
+
+    def not_writable(self) -> QueryError:
+        """The error for writing a generated column."""
+        return QueryError(f"{self._label} is calculated by the database, and cannot be written.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import typesystem
@@ -19,11 +19,14 @@ def read_choices(
 ) -> Pairs | None:
     """Choices as pairs of value and label.
 
-    `choices` are pairs (also in Django's groups), plain values, or an enum class. `convert` converts each value to the
-    field's type; an instance of `exact_type` is a value, even if it is a tuple. Raises `FieldError` for anything else.
+    `choices` are pairs (also in Django's groups), a mapping, plain values, an enum class, or a function that returns
+    these. `convert` converts each value to the field's type; an instance of `exact_type` is a value, even if it is a
+    tuple. Raises `FieldError` for anything else.
     """
     if choices is None:
         return None
+    if callable(choices) and not isinstance(choices, type):
+        choices = choices()
     pairs = tuple(_enum_pairs(choices) if isinstance(choices, type) else _pairs(choices, exact_type))
     if not pairs:
         raise FieldError("choices is empty: nothing could be stored.")
@@ -41,12 +44,12 @@ def _enum_pairs(choices: type) -> list[tuple[Any, str]]:
 
 def _pairs(choices: Any, exact_type: type | None) -> list[tuple[Any, str]]:
     pairs: list[tuple[Any, str]] = []
-    for choice in choices:
+    for choice in choices.items() if isinstance(choices, Mapping) else choices:
         if not isinstance(choice, (tuple, list)) or type(choice) is exact_type:
             pairs.append((choice, str(choice)))
         elif len(choice) != 2:
             raise FieldError(f"Each choice is a value or a pair (value, label), got {len(choice)} items.")
-        elif isinstance(choice[1], (tuple, list)):
+        elif isinstance(choice[1], (tuple, list, Mapping)):
             pairs += _pairs(choice[1], exact_type)  # A group of Django's: (name, pairs).
         else:
             pairs.append((choice[0], str(choice[1])))

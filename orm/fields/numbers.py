@@ -12,8 +12,9 @@ from typing_extensions import Unpack
 from orm.database.storage import fits_source, to_decimal
 from orm.database.types import column_types
 from orm.exceptions import FieldError
+from orm.expressions.base import Logical, Q
 from orm.fields.base import ConversionError, Field
-from orm.fields.options import CoercedOptions, NumberOptions
+from orm.fields.options import CoercedOptions, IntegerOptions, NumberOptions
 from orm.fields.validators import BooleanValidator, DecimalValidator, FloatValidator, IntegerValidator
 from orm.utils.codegen import Inline
 
@@ -48,6 +49,9 @@ class NumberField(Field[T]):
 class Integer(NumberField[T]):
     """A 32-bit integer. The database numbers it if it is the only primary key.
 
+    With `autoincrement=True` on a part of a composite key, the database numbers that part, with one sequence for the
+    whole table.
+
     The options `minimum`, `maximum`, `exclusive_minimum`, `exclusive_maximum` and `multiple_of` limit it.
     """
 
@@ -57,13 +61,18 @@ class Integer(NumberField[T]):
     exact_type = int
 
     @overload
-    def __init__(self: Integer[int], *, allow_null: Literal[False] = ..., **options: Unpack[NumberOptions]) -> None: ...
+    def __init__(
+        self: Integer[int], *, allow_null: Literal[False] = ..., **options: Unpack[IntegerOptions]
+    ) -> None: ...
 
     @overload
-    def __init__(self: Integer[int | None], *, allow_null: Literal[True], **options: Unpack[NumberOptions]) -> None: ...
+    def __init__(
+        self: Integer[int | None], *, allow_null: Literal[True], **options: Unpack[IntegerOptions]
+    ) -> None: ...
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(self, *, autoincrement: bool = False, **options: Any) -> None:
+        Field.__init__(self, **options)
+        self.autoincrement = autoincrement
 
     def build_validator(self, **options: Any) -> typesystem.Field:
         return IntegerValidator(**options)
@@ -86,16 +95,17 @@ class SmallInteger(Integer[T]):
 
     @overload
     def __init__(
-        self: SmallInteger[int], *, allow_null: Literal[False] = ..., **options: Unpack[NumberOptions]
+        self: SmallInteger[int], *, allow_null: Literal[False] = ..., **options: Unpack[IntegerOptions]
     ) -> None: ...
 
     @overload
     def __init__(
-        self: SmallInteger[int | None], *, allow_null: Literal[True], **options: Unpack[NumberOptions]
+        self: SmallInteger[int | None], *, allow_null: Literal[True], **options: Unpack[IntegerOptions]
     ) -> None: ...
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *, autoincrement: bool = False, **options: Any) -> None:
         Field.__init__(self, **options)
+        self.autoincrement = autoincrement
 
     def column_type(self) -> TypeEngine[Any]:
         return column_types.SmallInteger(self.primary_key)
@@ -106,19 +116,88 @@ class BigInteger(Integer[T]):
 
     @overload
     def __init__(
-        self: BigInteger[int], *, allow_null: Literal[False] = ..., **options: Unpack[NumberOptions]
+        self: BigInteger[int], *, allow_null: Literal[False] = ..., **options: Unpack[IntegerOptions]
     ) -> None: ...
 
     @overload
     def __init__(
-        self: BigInteger[int | None], *, allow_null: Literal[True], **options: Unpack[NumberOptions]
+        self: BigInteger[int | None], *, allow_null: Literal[True], **options: Unpack[IntegerOptions]
     ) -> None: ...
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *, autoincrement: bool = False, **options: Any) -> None:
         Field.__init__(self, **options)
+        self.autoincrement = autoincrement
 
     def column_type(self) -> TypeEngine[Any]:
         return column_types.BigInteger(self.primary_key)
+
+
+class _Positive(Integer[T]):
+    """What the integers that are 0 or more have in common."""
+
+    row_message = "Must be greater than or equal to 0."
+
+    def __init__(self, *, autoincrement: bool = False, **options: Any) -> None:
+        Field.__init__(self, **{"minimum": 0, **options})
+        self.autoincrement = autoincrement
+
+    def row_condition(self) -> Logical:
+        """The value is 0 or more."""
+        return Q(**{f"{self.name}__gte": 0})
+
+
+class PositiveInteger(_Positive[T]):
+    """A 32-bit integer that is 0 or more.
+
+    Values are validated, and the table has a CHECK constraint. ``minimum=1`` raises the limit of the validation.
+    """
+
+    @overload
+    def __init__(
+        self: PositiveInteger[int], *, allow_null: Literal[False] = ..., **options: Unpack[IntegerOptions]
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: PositiveInteger[int | None], *, allow_null: Literal[True], **options: Unpack[IntegerOptions]
+    ) -> None: ...
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+
+
+class PositiveBigInteger(_Positive[T], BigInteger[T]):
+    """A 64-bit integer that is 0 or more."""
+
+    @overload
+    def __init__(
+        self: PositiveBigInteger[int], *, allow_null: Literal[False] = ..., **options: Unpack[IntegerOptions]
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: PositiveBigInteger[int | None], *, allow_null: Literal[True], **options: Unpack[IntegerOptions]
+    ) -> None: ...
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+
+
+class PositiveSmallInteger(_Positive[T], SmallInteger[T]):
+    """A 16-bit integer that is 0 or more."""
+
+    @overload
+    def __init__(
+        self: PositiveSmallInteger[int], *, allow_null: Literal[False] = ..., **options: Unpack[IntegerOptions]
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: PositiveSmallInteger[int | None], *, allow_null: Literal[True], **options: Unpack[IntegerOptions]
+    ) -> None: ...
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
 
 
 class Float(NumberField[T]):

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import difflib
 import enum
-from collections.abc import Iterable
+import inspect
+import re
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from re import Pattern
 from typing import Any, TypedDict
 
+from sqlalchemy import FetchedValue
 from sqlalchemy.sql.elements import ColumnElement, TextClause
 
-Choices = type[enum.Enum] | Iterable[Any]
-ServerDefault = str | TextClause | ColumnElement[Any]
+from orm.expressions.base import Expression, Logical
+from orm.fields.validator_functions import ValidatorFunction
+
+Choices = type[enum.Enum] | Iterable[Any] | Callable[[], Iterable[Any]]
+ServerDefault = str | Expression[Any] | Logical | TextClause | ColumnElement[Any] | FetchedValue
 Number = int | float | Decimal
 
 #: Our name of each option that Django has under another name, for error messages.
@@ -24,6 +31,19 @@ DJANGO_NAMES = {
     "verbose_name": "title",
     "help_text": "description",
 }
+UNEXPECTED_ARGUMENT = re.compile(r"unexpected keyword argument '(\w+)'")
+
+
+def unknown_option(error: TypeError, field_class: type) -> str | None:
+    """The message about an option that a field does not have, if this is the error of its constructor."""
+    match = UNEXPECTED_ARGUMENT.search(str(error))
+    if match is None:
+        return None
+    known = {name for base in field_class.__mro__ for name in inspect.signature(base).parameters}
+    known |= FieldOptions.__annotations__.keys()
+    close = difflib.get_close_matches(match[1], known - {"self", "args", "kwargs", "options"}, n=1)
+    hint = f": did you mean {close[0]!r}?" if close else "."
+    return f"orm.{field_class.__name__} has no option {match[1]!r}{hint}"
 
 
 class FieldOptions(TypedDict, total=False):
@@ -40,6 +60,8 @@ class FieldOptions(TypedDict, total=False):
     title: str
     description: str
     read_only: bool
+    validators: Iterable[ValidatorFunction]
+    retired: bool
 
 
 class CoercedOptions(FieldOptions, total=False):
@@ -57,6 +79,12 @@ class NumberOptions(CoercedOptions, total=False):
     exclusive_maximum: Number | None
     multiple_of: Number | None
     precision: str | None
+
+
+class IntegerOptions(NumberOptions, total=False):
+    """Options of an integer."""
+
+    autoincrement: bool
 
 
 class TextOptions(CoercedOptions, total=False):

@@ -1,4 +1,4 @@
-"""JSON, bytes, identifiers, addresses, enums and arrays."""
+"""Bytes, identifiers, addresses, enums and arrays."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import enum
 import ipaddress
 import json
 import uuid
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any, Literal, TypeVar, overload
 
@@ -19,49 +20,19 @@ from orm.exceptions import FieldError
 from orm.fields.base import ConversionError, Field
 from orm.fields.options import CoercedOptions, FieldOptions, FormattedOptions
 from orm.fields.validators import (
-    JSON_SCALARS,
     ArrayValidator,
     BinaryValidator,
     EnumValidator,
     IPAddressValidator,
-    JSONValidator,
     UUIDValidator,
     find_member,
 )
 from orm.utils.codegen import Inline
+from orm.utils.uuid7 import uuid7
 
 T = TypeVar("T")
 E = TypeVar("E", bound=enum.Enum)
 Item = TypeVar("Item")
-
-
-class JSON(Field[Any]):
-    """A JSON value: dicts with text keys, lists, text, numbers, booleans, None (which is NULL)."""
-
-    family = "json"
-    is_text_like = True  # its text lookups compare the text of the JSON value
-    is_pageable = False
-    accepts = "JSON values"
-
-    def __init__(self, *, allow_null: bool = False, **options: Unpack[FieldOptions]) -> None:
-        super().__init__(allow_null=allow_null, **options)
-
-    def build_validator(self, **options: Any) -> typesystem.Field:
-        return JSONValidator(**options)
-
-    def column_type(self) -> TypeEngine[Any]:
-        return column_types.JSON()
-
-    def fast_check(self) -> Inline | None:
-        # Choices may be lists and dicts, which are not hashable.
-        return Inline("type({v}) in {scalars}", scalars=JSON_SCALARS - {type(None)}) if self.choices is None else None
-
-    def convert(self, value: Any) -> Any:
-        return JSONValidator().validate(value)
-
-
-class JSONKey(JSON):
-    """The value under a key of a JSON document."""
 
 
 class Binary(Field[T]):
@@ -115,8 +86,16 @@ class Binary(Field[T]):
         return base64.b64decode(value, validate=True)
 
 
+UUID_VERSIONS: dict[int, Callable[[], uuid.UUID]] = {4: uuid.uuid4, 7: uuid7}
+
+
 class UUID(Field[T]):
-    """A uuid.UUID."""
+    """A uuid.UUID.
+
+    With `version=4` or `version=7`, a missing value is made by `uuid.uuid4` or `orm.uuid7`. Values of version 7 are
+    ordered by time, which keeps the index of a key compact. Raises `FieldError` for another version, and for a version
+    together with a default.
+    """
 
     family = "uuid"
     is_ordered = True
@@ -125,15 +104,29 @@ class UUID(Field[T]):
 
     @overload
     def __init__(
-        self: UUID[uuid.UUID], *, allow_null: Literal[False] = ..., **options: Unpack[FormattedOptions]
+        self: UUID[uuid.UUID],
+        *,
+        version: Literal[4, 7] | None = ...,
+        allow_null: Literal[False] = ...,
+        **options: Unpack[FormattedOptions],
     ) -> None: ...
 
     @overload
     def __init__(
-        self: UUID[uuid.UUID | None], *, allow_null: Literal[True], **options: Unpack[FormattedOptions]
+        self: UUID[uuid.UUID | None],
+        *,
+        version: Literal[4, 7] | None = ...,
+        allow_null: Literal[True],
+        **options: Unpack[FormattedOptions],
     ) -> None: ...
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *, version: Literal[4, 7] | None = None, **options: Any) -> None:
+        if version is not None:
+            if version not in UUID_VERSIONS:
+                raise FieldError(f"orm.UUID makes values of version 4 or 7, got version={version!r}.")
+            if "default" in options or options.get("server_default") is not None:
+                raise FieldError("orm.UUID: version= makes the default. Leave out the other one.")
+            options["default"] = UUID_VERSIONS[version]
         super().__init__(**options)
 
     def build_validator(self, **options: Any) -> typesystem.Field:
@@ -202,8 +195,8 @@ class IPAddress(Field[T]):
 class Enum(Field[T]):
     """A member of an enum.
 
-    It is stored by its name; a member of an integer enum by its value. It can be given as the member, its value or its
-    name.
+    It is stored by its name, or with ``by="value"`` by its value, which must be text; a member of an integer enum is
+    always stored by its value. A value may be the member, its value or its name.
     """
 
     family = "enum"
@@ -211,16 +204,34 @@ class Enum(Field[T]):
 
     @overload
     def __init__(
-        self: Enum[E], enum: type[E], *, allow_null: Literal[False] = ..., **options: Unpack[CoercedOptions]
+        self: Enum[E],
+        enum: type[E],
+        *,
+        by: Literal["name", "value"] = ...,
+        allow_null: Literal[False] = ...,
+        **options: Unpack[CoercedOptions],
     ) -> None: ...
 
     @overload
     def __init__(
-        self: Enum[E | None], enum: type[E], *, allow_null: Literal[True], **options: Unpack[CoercedOptions]
+        self: Enum[E | None],
+        enum: type[E],
+        *,
+        by: Literal["name", "value"] = ...,
+        allow_null: Literal[True],
+        **options: Unpack[CoercedOptions],
     ) -> None: ...
 
-    def __init__(self, enum: Any, **options: Any) -> None:
+    def __init__(self, enum: Any, *, by: Literal["name", "value"] = "name", **options: Any) -> None:
         self.enum = check_enum(enum)
+        if by not in ("name", "value"):
+            raise FieldError(f'orm.Enum stores a member by="name" or by="value", got by={by!r}.')
+        self.by_value = by == "value" and not issubclass(self.enum, int)
+        if self.by_value and not all(isinstance(member.value, str) for member in self.enum):
+            raise FieldError(
+                f'orm.Enum(by="value") stores text, and a member of {self.enum.__qualname__} has another value: '
+                "make it an enum.IntEnum, or store the names."
+            )
         if issubclass(self.enum, int):
             self.family = "integer enum"  # stored by value, so it has an order
             self.is_text = False
@@ -236,7 +247,7 @@ class Enum(Field[T]):
         return EnumValidator(enum_class=self.enum, **options)
 
     def column_type(self) -> TypeEngine[Any]:
-        return column_types.Enum(self.enum)
+        return column_types.Enum(self.enum, self.by_value)
 
     def fast_check(self) -> Inline | None:
         return Inline("type({v}) is {enum}", enum=self.enum)
@@ -278,10 +289,20 @@ def check_enum(enum_class: Any) -> type[enum.Enum]:
 
 
 class Array(Field[T]):
-    """A list of values of another field's type; PostgreSQL only.
+    """A list of values of another field's type: an array on PostgreSQL, a JSON list on other databases.
 
-    `field` is the field of the items: `orm.Array(orm.String(max_length=20))`. `min_items`, `max_items` and
-    `unique_items` limit the list. On other databases creating the table raises `orm.NotSupportedError`.
+        class Post(orm.Model):
+            tags = orm.Array(orm.String(max_length=20), default=list)
+
+        await Post.objects.filter(tags__contains=["orm"], tags__len__lt=5, tags__0="news")
+
+    Its lookups are the same on every database: `contains`, `contained_by`, `overlap`, `any`, `len`, items (``tags__0``)
+    and slices (``tags__0_2``). The order of two arrays (`gt`, `lte`) is PostgreSQL's alone.
+
+    Args:
+        field: The field of the items. Items that are JSON or bytes need PostgreSQL; elsewhere creating the table raises
+            `orm.NotSupportedError`.
+        min_items, max_items, unique_items: These limit the list.
     """
 
     family = "array"

@@ -13,15 +13,18 @@ from typing_extensions import Unpack
 from orm.database.types import column_types
 from orm.exceptions import FieldError
 from orm.fields.base import NO_DEFAULT, ConversionError, Field
+from orm.fields.durations import DurationValidator, parse_duration
 from orm.fields.options import AutoOptions, FieldOptions, FormattedOptions
 from orm.fields.validators import (
+    OFFSET,
+    ConvertingValidator,
     DateTimeValidator,
     DateValidator,
-    DurationValidator,
     TimeValidator,
-    parse_duration,
+    text_after_time,
 )
 from orm.utils.codegen import Inline
+from orm.utils.period import Period
 
 T = TypeVar("T")
 
@@ -212,7 +215,10 @@ class Time(Field[T]):
 
     def convert(self, value: Any) -> datetime.time:
         time: datetime.time = value if isinstance(value, datetime.time) else parse("time", value)
-        if time.tzinfo is not None:
+        rest = text_after_time(value) if isinstance(value, str) else ""
+        if rest and not OFFSET.fullmatch(rest.strip()):
+            raise ConversionError("it is more than a time.")
+        if rest or time.tzinfo is not None:
             raise ConversionError("it has a timezone.")
         return time
 
@@ -264,3 +270,51 @@ class Duration(Field[T]):
 
     def from_json(self, value: Any) -> Any:
         return self.to_python(value if isinstance(value, str) else datetime.timedelta(seconds=value))
+
+
+class Interval(Field[T]):
+    """An `orm.Period`: months, days and a time (PostgreSQL).
+
+    A `datetime.timedelta` and ISO 8601 text (``P1Y6M``) are accepted as well. Added to a date or datetime in a query, a
+    month leads to the same day of the next month. On other databases creating the table raises
+    `orm.NotSupportedError`: use `Duration` for times of a fixed length.
+    """
+
+    family = "duration"
+    is_ordered = supports_arithmetic = True
+    is_pageable = False
+    arithmetic_rank = 4
+    accepts = "periods, timedeltas and ISO 8601 text such as 'P1Y6M'"
+    exact_type = Period
+
+    @overload
+    def __init__(
+        self: Interval[Period], *, allow_null: Literal[False] = ..., **options: Unpack[FieldOptions]
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: Interval[Period | None], *, allow_null: Literal[True], **options: Unpack[FieldOptions]
+    ) -> None: ...
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+
+    def build_validator(self, **options: Any) -> typesystem.Field:
+        return ConvertingValidator(self, **options)
+
+    def column_type(self) -> TypeEngine[Any]:
+        return column_types.Interval()
+
+    def convert(self, value: Any) -> Period:
+        if isinstance(value, Period):
+            return value
+        if isinstance(value, datetime.timedelta):
+            return Period.of(value)
+        if isinstance(value, str):
+            return Period.parse(value)
+        raise TypeError
+
+    def to_json(self, value: Any) -> str:
+        """The period in ISO 8601."""
+        return str(value)

@@ -18,7 +18,7 @@ from orm.database.types import column_types
 from orm.exceptions import FieldError
 from orm.fields.base import Field
 from orm.fields.options import TextOptions
-from orm.fields.validators import EmailValidator, StringValidator, TextValidator, URLValidator
+from orm.fields.validators import EmailValidator, SlugValidator, StringValidator, TextValidator, URLValidator
 from orm.utils.codegen import Inline
 
 T = TypeVar("T")
@@ -43,6 +43,11 @@ class TextField(Field[T]):
     is_ordered = is_text_like = is_text = True
     accepts = "text"
     exact_type = str
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        if self.default == "" and not (self.choices or self.allow_null or options.get("allow_blank")):
+            raise FieldError(f'{self._type_name}: default="" is an empty text, which needs allow_blank=True.')
 
     def fast_check(self) -> Inline | None:
         validator: Any = self.validator
@@ -98,7 +103,7 @@ class String(TextField[T]):
 
 
 class Text(TextField[T]):
-    """Text of any length, or of at most `max_length` characters if that is given."""
+    """Text of any length, or of at most `max_length` characters."""
 
     @overload
     def __init__(
@@ -172,3 +177,82 @@ class URL(TextField[T]):
 
     def column_type(self) -> TypeEngine[Any]:
         return column_types.String(self.max_length)
+
+
+class Slug(TextField[T]):
+    """A part of a URL: letters, digits, hyphens and underscores.
+
+    As in Django it has at most 50 characters and an index, unless `max_length` and `index` say otherwise.
+
+    Args:
+        allow_unicode: True: letters and digits of all alphabets; by default those of ASCII.
+    """
+
+    @overload
+    def __init__(
+        self: Slug[str],
+        *,
+        max_length: int = ...,
+        allow_unicode: bool = ...,
+        allow_null: Literal[False] = ...,
+        **options: Unpack[TextOptions],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: Slug[str | None],
+        *,
+        max_length: int = ...,
+        allow_unicode: bool = ...,
+        allow_null: Literal[True],
+        **options: Unpack[TextOptions],
+    ) -> None: ...
+
+    def __init__(self, *, max_length: int = 50, allow_unicode: bool = False, **options: Any) -> None:
+        if "pattern" in options:
+            raise FieldError("orm.Slug has a pattern of its own: for another one, declare orm.String(pattern=...).")
+        self.allow_unicode = allow_unicode
+        if not options.get("unique") and not options.get("primary_key"):
+            options.setdefault("index", True)
+        super().__init__(max_length=max_length, **options)
+
+    def build_validator(self, **options: Any) -> typesystem.Field:
+        return SlugValidator(allow_unicode=self.allow_unicode, **options)
+
+    def column_type(self) -> TypeEngine[Any]:
+        return column_types.String(self.max_length)
+
+
+class CIText(TextField[T]):
+    """Text that is compared, sorted and unique without regard to case: PostgreSQL's ``citext``.
+
+    The database needs the extension of that name (``CREATE EXTENSION citext``). On other databases creating the table
+    raises `orm.NotSupportedError`: there, declare a `String` with a unique constraint on ``Lower("name")``.
+    """
+
+    @overload
+    def __init__(
+        self: CIText[str],
+        *,
+        max_length: int | None = ...,
+        allow_null: Literal[False] = ...,
+        **options: Unpack[TextOptions],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: CIText[str | None],
+        *,
+        max_length: int | None = ...,
+        allow_null: Literal[True],
+        **options: Unpack[TextOptions],
+    ) -> None: ...
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+
+    def build_validator(self, **options: Any) -> typesystem.Field:
+        return TextValidator(**options)
+
+    def column_type(self) -> TypeEngine[Any]:
+        return column_types.CIText()

@@ -4,35 +4,20 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
 import enum
 import ipaddress
 import math
 import re
 import uuid
-from decimal import Decimal
 from typing import Any, Protocol
 
 import typesystem
-from typesystem import Message, ValidationError
+from typesystem import ValidationError
+from typesystem.formats import TIME_REGEX
 
 from orm.database.storage import fits, to_decimal
-
-WEEK, DAY, HOUR, MINUTE, SECOND = 604_800, 86_400, 3_600, 60, 1
-NUMBER = r"(\d+(?:[.,]\d+)?)"
-ISO_DURATION = re.compile(
-    rf"([-+]?)P(?:{NUMBER}W)?(?:{NUMBER}D)?(?:T(?:{NUMBER}H)?(?:{NUMBER}M)?(?:{NUMBER}S)?)?", re.ASCII
-)
-CLOCK_DURATION = re.compile(
-    rf"(?:(?P<days>[-+]?\d+)(?: days?,)?\s+)?(?P<sign>[-+]?)"
-    rf"(?:(?:(?P<hours>\d+):)?(?P<minutes>\d+):)?(?P<seconds>{NUMBER})",
-    re.ASCII,
-)
-
-#: Types whose values JSON holds unchanged. (A float may be infinite.)
-JSON_SCALARS = frozenset({str, int, bool, type(None)})
-#: The path of a value in a JSON document: the path of its container (None for the document), and its key or index.
-JSONPathSegment = tuple["JSONPathSegment | None", "int | str"]
 
 
 class Convertible(Protocol):
@@ -59,7 +44,7 @@ class SafeValidator(typesystem.Field):
             raise self.validation_error("type") from None
 
 
-class ConvertingValidator(typesystem.Field):
+class ConvertingValidator(typesystem.Any):
     """Whatever the `convert` method of a field accepts."""
 
     errors = {"null": "May not be null.", "invalid": "Must be a valid {name}."}
@@ -90,14 +75,20 @@ class ConvertingValidator(typesystem.Field):
 
 
 class StringValidator(typesystem.String):
-    """Text without NUL characters, which typesystem drops and PostgreSQL cannot store."""
+    """Text without NUL characters, which typesystem drops and PostgreSQL cannot store.
+
+    As in Django, a format, a pattern and `min_length` do not refuse the empty text that `allow_blank` allows.
+    """
 
     errors = {**typesystem.String.errors, "null_character": "Must not have NUL characters."}
 
     def validate(self, value: Any) -> Any:
         """Return the text. Raises `ValidationError`."""
-        if isinstance(value, str) and "\0" in value:
-            raise self.validation_error("null_character")
+        if isinstance(value, str):
+            if "\0" in value:
+                raise self.validation_error("null_character")
+            if self.allow_blank and not (value.strip() if self.trim_whitespace else value):
+                return ""
         return super().validate(value)
 
 
@@ -111,6 +102,18 @@ class EmailValidator(StringValidator, typesystem.Email):
 
 class URLValidator(StringValidator, typesystem.URL):
     """A URL."""
+
+
+class SlugValidator(StringValidator):
+    """Letters, digits, hyphens and underscores."""
+
+    errors = {
+        **StringValidator.errors,
+        "pattern": "Must have only letters, digits, hyphens and underscores.",
+    }
+
+    def __init__(self, *, allow_unicode: bool, **options: Any) -> None:
+        super().__init__(pattern=re.compile(r"^[-\w]+\Z", 0 if allow_unicode else re.ASCII), **options)
 
 
 class BooleanValidator(SafeValidator, typesystem.Boolean):
@@ -166,17 +169,38 @@ class DateValidator(typesystem.Date):
         return super().validate(value)
 
 
+OFFSET = re.compile(r"Z|[+-]\d{2}(:?\d{2})?", re.IGNORECASE)
+
+
+def text_after_time(text: str) -> str:
+    """What follows the time at the beginning of a text, which typesystem ignores; "" if there is no time."""
+    match = TIME_REGEX.match(text)
+    return text[match.end() :] if match else ""
+
+
 class TimeValidator(typesystem.Time):
     """A time of day without a timezone."""
 
-    errors = {**typesystem.Time.errors, "aware": "Must not have a timezone."}
+    errors = {
+        **typesystem.Time.errors,
+        "aware": "Must not have a timezone.",
+        "format": "Must be a valid time format.",
+    }
 
     def validate(self, value: Any) -> Any:
         """Return the time. Raises `ValidationError`."""
         time = super().validate(value)
+        rest = text_after_time(value) if isinstance(value, str) else ""
+        if rest:
+            raise self.validation_error("aware" if OFFSET.fullmatch(rest.strip()) else "format")
         if isinstance(time, datetime.time) and time.tzinfo is not None:
             raise self.validation_error("aware")
         return time
+
+
+#: The format of texts with an offset.
+AWARE = "date-time"
+typesystem.fields.FORMATS[AWARE] = typesystem.fields.FORMATS["datetime"]
 
 
 class DateTimeValidator(typesystem.DateTime):
@@ -194,6 +218,9 @@ class DateTimeValidator(typesystem.DateTime):
     def __init__(self, *, timezone: bool, **options: Any) -> None:
         super().__init__(**options)
         self.timezone = timezone
+        if timezone:
+            # An HTML input of the type "datetime" has no offset, and shows nothing for a text that has one.
+            self.format = AWARE
 
     def validate(self, value: Any) -> Any:
         """Return the datetime. Raises `ValidationError`."""
@@ -206,73 +233,7 @@ class DateTimeValidator(typesystem.DateTime):
         return moment
 
 
-class DurationValidator(typesystem.Field):
-    """A timedelta, or its text."""
-
-    errors = {
-        "null": "May not be null.",
-        "type": "Must be a duration.",
-        "format": "Must be a valid duration format.",
-    }
-
-    def validate(self, value: Any) -> Any:
-        """Return the timedelta. Raises `ValidationError`."""
-        if isinstance(value, datetime.timedelta):
-            return value
-        if self.allow_null and (value is None or value == ""):
-            return None
-        if value is None:
-            raise self.validation_error("null")
-        if not isinstance(value, str):
-            raise self.validation_error("type")
-        try:
-            return parse_duration(value.strip())
-        except (ValueError, OverflowError):
-            raise self.validation_error("format") from None
-
-    def serialize(self, obj: Any) -> Any:
-        """Return ISO 8601 text: `P1DT2H30M`."""
-        return None if obj is None else format_duration(obj)
-
-
-def parse_duration(text: str) -> datetime.timedelta:
-    """Parse ISO 8601 (`P1DT2H30M`) or `[days ][[hours:]minutes:]seconds[.fraction]`.
-
-    It reads `str(timedelta)`, too. Raises ValueError, or OverflowError for more than a timedelta holds.
-    """
-    if iso := ISO_DURATION.fullmatch(text):
-        sign, *amounts = iso.groups()
-        if text[-1] in "PT":
-            raise ValueError("a duration without an amount")
-        units = (WEEK, DAY, HOUR, MINUTE, SECOND)
-        total = sum((_number(n) * unit for n, unit in zip(amounts, units, strict=True)), Decimal(0))
-        return _seconds(-total if sign == "-" else total)
-    if clock := CLOCK_DURATION.fullmatch(text):
-        days, sign, hours, minutes, seconds = clock.group("days", "sign", "hours", "minutes", "seconds")
-        total = _number(hours) * HOUR + _number(minutes) * MINUTE + _number(seconds)
-        return _seconds(int(days or 0) * DAY + (-total if sign == "-" else total))
-    raise ValueError("not a duration")
-
-
-def _number(text: str | None) -> Decimal:
-    return Decimal((text or "0").replace(",", "."))
-
-
-def _seconds(total: Decimal) -> datetime.timedelta:
-    return datetime.timedelta(microseconds=int(total * 1_000_000))
-
-
-def format_duration(duration: datetime.timedelta) -> str:
-    """The ISO 8601 text of a timedelta, which `parse_duration` reads back."""
-    sign = "-" if duration < datetime.timedelta(0) else ""
-    duration = abs(duration)
-    minutes, seconds = divmod(duration.seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    fraction = f".{duration.microseconds:06}".rstrip("0") if duration.microseconds else ""
-    return f"{sign}P{duration.days}DT{hours:02}H{minutes:02}M{seconds:02}{fraction}S"
-
-
-class BinaryValidator(typesystem.Field):
+class BinaryValidator(typesystem.Any):
     """Bytes."""
 
     errors = {
@@ -284,6 +245,20 @@ class BinaryValidator(typesystem.Field):
     def __init__(self, *, max_length: int | None = None, **options: Any) -> None:
         super().__init__(**options)
         self.max_length = max_length
+        self.allow_blank = True  # typesystem's forms read it for inputs that may be empty
+
+    def serialize(self, obj: Any) -> Any:
+        """Return the bytes as base64."""
+        return None if obj is None else base64.b64encode(obj).decode()
+
+    def from_form(self, text: str) -> Any:
+        """The bytes of a base64 text; None for an empty text if null is allowed; other text unchanged."""
+        if not text and self.allow_null:
+            return None
+        try:
+            return base64.b64decode(text, validate=True)
+        except ValueError:
+            return text
 
     def validate(self, value: Any) -> Any:
         """Return the bytes. Raises `ValidationError`."""
@@ -377,65 +352,6 @@ def find_member(enum_class: type[enum.Enum], value: Any) -> enum.Enum | None:
         except (TypeError, ValueError, ArithmeticError):
             continue
     return enum_class.__members__.get(value) if isinstance(value, str) else None
-
-
-class JSONValidator(typesystem.Field):
-    """A value that JSON round-trips: nested dicts with text keys, lists, text, numbers, booleans and None."""
-
-    errors = {
-        "null": "May not be null.",
-        "type": "Must be a JSON value.",
-        "finite": "Must be finite.",
-        "invalid_key": "All object keys must be strings.",
-        "depth": "Must not be nested so deep.",
-    }
-
-    def validate(self, value: Any) -> Any:
-        """Return a copy with lists in place of tuples. Raises `ValidationError`."""
-        if value is None and self.allow_null:
-            return None
-        if value is None:
-            raise self.validation_error("null")
-        messages: list[Message] = []
-        try:
-            copied = self._copy(value, None, messages)
-        except RecursionError:
-            raise self.validation_error("depth") from None
-        if messages:
-            raise ValidationError(messages=messages)
-        return copied
-
-    def _copy(self, value: Any, path: JSONPathSegment | None, messages: list[Message]) -> Any:
-        code = "type"
-        if isinstance(value, dict):
-            if all(isinstance(key, str) for key in value):
-                return {
-                    key: item if type(item) in JSON_SCALARS else self._copy(item, (path, key), messages)
-                    for key, item in value.items()
-                }
-            code = "invalid_key"
-        elif isinstance(value, (list, tuple)):
-            return [
-                item if type(item) in JSON_SCALARS else self._copy(item, (path, i), messages)
-                for i, item in enumerate(value)
-            ]
-        elif isinstance(value, float):
-            if math.isfinite(value):
-                return value
-            code = "finite"
-        elif isinstance(value, (str, int)):
-            return value
-        messages.append(Message(text=self.get_error_text(code), code=code, index=index_of(path)))
-        return None
-
-
-def index_of(path: JSONPathSegment | None) -> list[int | str]:
-    """The keys and indexes of a path, from the document down."""
-    index: list[int | str] = []
-    while path is not None:
-        path, key = path
-        index.append(key)
-    return index[::-1]
 
 
 class ArrayValidator(typesystem.Array):

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import uuid
 from typing import Any
 
+from sqlalchemy.types import TypeEngine
+
+from orm.database.types import column_types
 from orm.exceptions import QueryError
 from orm.fields.base import FIELD_CLASSES, Field
 from orm.fields.numbers import BigInteger, Boolean, Decimal, Float
-from orm.fields.structured import Binary
-from orm.fields.temporal import Date, DateTime, Duration, Time
+from orm.fields.structured import UUID, Binary
+from orm.fields.temporal import Date, DateTime, Duration, Interval, Time
 from orm.fields.text import Text
+from orm.utils.period import Period
 
 BOOLEAN = Boolean()
 BIG_INTEGER = BigInteger()
@@ -28,7 +33,9 @@ _fields: dict[type, Field[Any]] = {
     datetime.date: Date(),
     datetime.time: Time(),
     datetime.timedelta: Duration(),
+    Period: Interval(),
     bytes: Binary(),
+    uuid.UUID: UUID(),
 }
 _stored_as_fields: dict[type[Field[Any]], Field[Any]] = {}
 
@@ -47,6 +54,17 @@ def value_field(value: Any) -> Field[Any]:
         if python_type in FIELD_CLASSES:
             return _stored_as_field(python_type)
     raise QueryError(f"A value of type {type(value).__name__} cannot stand in an expression by itself.")
+
+
+def clause_field(type_: TypeEngine[Any] | None) -> Field[Any] | None:
+    """The field for the values of a SQLAlchemy clause of this type; None if the type is not known."""
+    if isinstance(type_, column_types.ORMType):
+        named = (field for field in _fields.values() if type(field).__name__ == type(type_).__name__)
+        return _fields[str] if isinstance(type_, column_types.String) else next(named, None)
+    try:
+        return None if type_ is None else _fields.get(type_.python_type)
+    except NotImplementedError:
+        return None
 
 
 def _stored_as_field(python_type: type) -> Field[Any]:

@@ -1,9 +1,9 @@
-"""Aggregates: `Count`, `Sum`, `Avg`, `Min`, `Max`, `StdDev`, `Variance`, `StringAgg`, `ArrayAgg`, `JSONAgg`."""
+"""Aggregates: `AnyValue`, `Count`, `Sum`, `Avg`, `Min`, `Max`, `StdDev`, `Variance`, and those that collect values."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 
 import sqlalchemy
 from sqlalchemy import ColumnElement, func
@@ -13,10 +13,11 @@ from orm.database.types import column_types
 from orm.exceptions import QueryError
 from orm.expressions.base import Condition, Expression, F, Operand, Ordering
 from orm.fields import Array, Field
-from orm.functions.base import BIG_INTEGER, DECIMAL, FLOAT, JSON_VALUE, TEXT, Func, Value
+from orm.functions.base import BIG_INTEGER, DECIMAL, FLOAT, JSON_VALUE, TEXT, Func, Value, as_text
 from orm.functions.result_types import number_field
 
 T = TypeVar("T")
+V = TypeVar("V")
 
 
 class Aggregate(Func[T]):
@@ -33,6 +34,8 @@ class Aggregate(Func[T]):
     """Its value if there are no rows."""
     arity: ClassVar[int] = 1
     """The number of expressions that it takes."""
+    window_compatible: ClassVar[bool] = True
+    """Whether `Window()` takes it."""
     allow_distinct: ClassVar[bool] = True
     """Whether it takes `distinct=`: False for a class that defines `build()`, unless it says that it applies it."""
 
@@ -128,8 +131,35 @@ def _as_float(field: Field[Any], argument: ColumnElement[Any]) -> ColumnElement[
     return CastTo(_as_number(field, argument), field.family, "float", column_types.Float())
 
 
-class Sum(Aggregate[Any]):
+class Sum(Aggregate[T]):
     """The sum; None if there are no rows. Booleans count as 0 and 1, members of an integer enum as their values."""
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __init__(
+            self: Sum[V | None], expression: Expression[V], *, distinct: bool = ..., filter: Condition | None = ...
+        ) -> None: ...
+        @overload
+        def __init__(
+            self: Sum[V],
+            expression: Expression[V],
+            *,
+            default: V,
+            distinct: bool = ...,
+            filter: Condition | None = ...,
+        ) -> None: ...
+        @overload
+        def __init__(
+            self: Sum[Any],
+            expression: Operand,
+            *,
+            distinct: bool = ...,
+            filter: Condition | None = ...,
+            default: Any = ...,
+            output_field: Field[Any] | None = ...,
+        ) -> None: ...
+        def __init__(self, expression: Any, **options: Any) -> None: ...
 
     name = "sum"
     function = "sum"
@@ -170,7 +200,7 @@ class Avg(Aggregate[Any]):
         return self.build(argument)
 
 
-class Extreme(Aggregate[Any]):
+class Extreme(Aggregate[T]):
     """The base of the smallest and the largest value."""
 
     allow_distinct = True
@@ -185,20 +215,91 @@ class Extreme(Aggregate[Any]):
         return self.build(argument)
 
 
-class Min(Extreme):
+class Min(Extreme[T]):
     """The smallest value; of booleans, whether all are true."""
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __init__(
+            self: Min[V | None], expression: Expression[V], *, distinct: bool = ..., filter: Condition | None = ...
+        ) -> None: ...
+        @overload
+        def __init__(
+            self: Min[V],
+            expression: Expression[V],
+            *,
+            default: V,
+            distinct: bool = ...,
+            filter: Condition | None = ...,
+        ) -> None: ...
+        @overload
+        def __init__(
+            self: Min[Any],
+            expression: Operand,
+            *,
+            distinct: bool = ...,
+            filter: Condition | None = ...,
+            default: Any = ...,
+            output_field: Field[Any] | None = ...,
+        ) -> None: ...
+        def __init__(self, expression: Any, **options: Any) -> None: ...
 
     name = "min"
     function = "min"
     boolean_function = "bool_and"
 
 
-class Max(Extreme):
+class Max(Extreme[T]):
     """The largest value; of booleans, whether any is true."""
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __init__(
+            self: Max[V | None], expression: Expression[V], *, distinct: bool = ..., filter: Condition | None = ...
+        ) -> None: ...
+        @overload
+        def __init__(
+            self: Max[V],
+            expression: Expression[V],
+            *,
+            default: V,
+            distinct: bool = ...,
+            filter: Condition | None = ...,
+        ) -> None: ...
+        @overload
+        def __init__(
+            self: Max[Any],
+            expression: Operand,
+            *,
+            distinct: bool = ...,
+            filter: Condition | None = ...,
+            default: Any = ...,
+            output_field: Field[Any] | None = ...,
+        ) -> None: ...
+        def __init__(self, expression: Any, **options: Any) -> None: ...
 
     name = "max"
     function = "max"
     boolean_function = "bool_or"
+
+
+class AnyValue(Aggregate[Any]):
+    """One of the values that are not NULL, whichever the database prefers: for a field that a group has once.
+
+        Order.objects.values("customer").annotate(name=AnyValue("customer__name"), n=Count("id"))
+
+    As in Django, it takes no `distinct=` and is no window function. Not for JSON on MySQL.
+    """
+
+    name = "anyvalue"
+    allow_distinct = False
+    window_compatible = False
+
+    def build(self, *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
+        """The SQL for a rendered argument."""
+        return SQLFunction("any_value", *arguments)
 
 
 class Dispersion(Aggregate[float]):
@@ -248,7 +349,7 @@ class Variance(Dispersion):
 
 
 class OrderableAggregate(Aggregate[T]):
-    """An aggregate that collects the values of a group into one value, in an order of its own.
+    """An aggregate that collects the values of a group into one value, in the order of `order_by`.
 
     `order_by` takes one or more terms, as `QuerySet.order_by()` does: ``order_by="-created"``. Without it the order
     is undefined. The result is None (or `default`) if there are no rows.
@@ -313,9 +414,7 @@ class StringAgg(OrderableAggregate[str]):
     ) -> ColumnElement[Any]:
         """The SQL for rendered arguments, over the rows that meet `condition`."""
         first, *others = arguments
-        return super().build_collection(
-            field, condition, first if field.family == "text" else SQLFunction("as_text", first), *others
-        )
+        return super().build_collection(field, condition, as_text(field, first), *others)
 
     def result(self, *fields: Field[Any]) -> Field[Any]:
         """A text field."""

@@ -6,10 +6,11 @@ import re
 from collections.abc import Hashable
 from typing import Any, ClassVar, TypeVar
 
-from sqlalchemy import ColumnElement, Function
+from sqlalchemy import ColumnElement
 
-from orm.database.sql.functions import SQLFunction
-from orm.exceptions import QueryError
+from orm.database.sql.functions import CastTo, NamedCall, SQLFunction
+from orm.database.types import column_types
+from orm.exceptions import FieldError, QueryError
 from orm.expressions.base import Expression, F, Operand
 from orm.fields import JSON, BigInteger, Decimal, Field, Float, Integer, Text
 
@@ -23,12 +24,23 @@ DECIMAL = Decimal(max_digits=38, decimal_places=19)
 JSON_VALUE = JSON()
 
 
+def check_output_field(output_field: Any) -> None:
+    """Raise `FieldError` for what is not a field, such as a field's class."""
+    if isinstance(output_field, type) and issubclass(output_field, Field):
+        name = f"orm.{output_field.__name__}"
+        raise FieldError(f"output_field={name} is a class, and the type of a result is a field: output_field={name}().")
+    if not isinstance(output_field, Field):
+        raise FieldError(f"output_field= takes a field, such as orm.Integer(), not {type(output_field).__name__}.")
+
+
 class Value(Expression[T]):
-    """A Python value as an expression. `output_field` is its type, if the value does not show it."""
+    """A Python value as an expression. `output_field` is its type, if the value does not show it, and converts it."""
 
     __slots__ = ("output_field", "value")
 
     def __init__(self, value: T, *, output_field: Field[Any] | None = None) -> None:
+        if output_field is not None:
+            check_output_field(output_field)
         self.value = value
         self.output_field = output_field
 
@@ -67,6 +79,8 @@ class Func(Expression[T]):
         self, *arguments: Operand, function: str | None = None, output_field: Field[Any] | None = None
     ) -> None:
         self.arguments: tuple[Any, ...] = tuple(F(a) if isinstance(a, str) else a for a in arguments)
+        if output_field is not None:
+            check_output_field(output_field)
         self.output_field = output_field
         if function is not None:
             if not isinstance(function, str) or not FUNCTION.fullmatch(function):
@@ -90,7 +104,7 @@ class Func(Expression[T]):
 
     def build(self, *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
         """The SQL for rendered arguments."""
-        return Function(self.function, *arguments)
+        return NamedCall(self.function, *arguments)
 
     def build_from(self, fields: tuple[Field[Any] | None, ...], *arguments: ColumnElement[Any]) -> ColumnElement[Any]:
         """The SQL for rendered arguments, if it depends on their fields (None for NULL)."""
@@ -151,4 +165,6 @@ class IntegerOfTextFunc(TextFunc):
 
 def as_text(field: Field[Any] | None, column: ColumnElement[Any]) -> ColumnElement[Any]:
     """The column, converted to text unless it is text already."""
-    return column if field is None or field.is_text else SQLFunction("as_text", column)
+    if field is None or field.is_text:
+        return column
+    return CastTo(column, field.sql_family, "text", column_types.Text())

@@ -17,6 +17,7 @@ from orm.exceptions import QueryError
 from orm.expressions.base import Operand
 from orm.fields import Date, DateTime, Field, Time
 from orm.functions.base import INTEGER, NamedFunc
+from orm.utils.articles import with_article
 
 DAY_UNITS = ("year", "iso_year", "quarter", "month", "week", "day", "week_day", "iso_week_day")
 TIME_UNITS = ("hour", "minute", "second")
@@ -75,11 +76,11 @@ class DateFunc(NamedFunc[Any]):
         super().__init__(expression, output_field=output_field)
 
     def _kind(self, field: Field[Any], unit: str, known: dict[str, tuple[str, ...]], what: str) -> str:
-        kind = field.sql_family
+        kind, field_type = field.sql_family, with_article(type(field).__name__)
         if kind not in known:
-            raise QueryError(f"{what} takes dates and times, and {self.arguments[0]!r} is a {type(field).__name__}.")
+            raise QueryError(f"{what} takes dates and times, and {self.arguments[0]!r} is {field_type}.")
         if unit not in known[kind]:
-            raise QueryError(f"{what} has no {unit!r} of a {type(field).__name__}. It has: {', '.join(known[kind])}.")
+            raise QueryError(f"{what} has no {unit!r} of {field_type}. It has: {', '.join(known[kind])}.")
         if self.tzinfo is not None and kind != "aware":
             raise QueryError(
                 f"{what}: tzinfo is for instants, and {self.arguments[0]!r} is not declared with timezone=True."
@@ -251,7 +252,8 @@ class TruncBase(DateFunc):
             return DATE if kind == "date" else TIME if kind == "time" else NAIVE_DATETIME
         wanted = self.output_field.sql_family
         if wanted not in TRUNCATED_TO[kind]:
-            raise QueryError(f"Trunc() cannot make a {type(self.output_field).__name__} of a {type(field).__name__}.")
+            result, source = (with_article(type(each).__name__) for each in (self.output_field, field))
+            raise QueryError(f"Trunc() cannot make {result} of {source}.")
         return _aware_datetime_in(self.zone) if wanted == "aware" else self.output_field
 
 

@@ -11,6 +11,7 @@ from orm.exceptions import QueryError
 from orm.expressions.base import F, Operand
 from orm.fields import Field
 from orm.functions.base import FLOAT, JSON_VALUE, TEXT, NamedFunc, Value
+from orm.utils.articles import with_article
 
 
 class JSONArray(NamedFunc[Any]):
@@ -59,7 +60,8 @@ class KeyText(NamedFunc[str]):
         """A text field. Raises `QueryError` if the argument is not JSON."""
         for field in fields:
             if field.family != "json":
-                raise QueryError(f"KT() takes a path into JSON, and {self.arguments[0]!r} is a {type(field).__name__}.")
+                field_type = with_article(type(field).__name__)
+                raise QueryError(f"KT() takes a path into JSON, and {self.arguments[0]!r} is {field_type}.")
         return self.output_field or TEXT
 
 

@@ -18,6 +18,8 @@ def common_field(expression: object, fields: Sequence[Field[Any]]) -> Field[Any]
     """
     underlying = [field.underlying_field for field in fields]
     families = {_mixing_family(field) for field in underlying}
+    if families == {"date", "datetime"}:
+        return next(field for field in fields if field.underlying_field.family == "datetime")
     if len(families) > 1:
         types = ", ".join(dict.fromkeys(type(field).__name__ for field in fields))
         raise FieldError(f"{expression!r} mixes {types}: convert them to one type with Cast(), or give output_field=.")

@@ -44,6 +44,8 @@ class Frame:
         for bound in (start, end):
             if bound is not None and (isinstance(bound, bool) or not isinstance(bound, int)):
                 raise QueryError(f"A frame goes from and to whole numbers or None, got {type(bound).__name__}.")
+        if start is not None and end is not None and start > end:
+            raise QueryError(f"A frame cannot begin after it ends: {start} is greater than {end}.")
         if not isinstance(exclusion, WindowFrameExclusion | None):
             raise QueryError(f"The exclusion of a frame is a WindowFrameExclusion, got {type(exclusion).__name__}.")
         self.start = start
@@ -63,7 +65,10 @@ class RowRange(Frame):
 
 
 class ValueRange(Frame):
-    """A frame of the rows whose ordering values are in a range."""
+    """A frame of the rows whose ordering values are in a range: in ``ValueRange(-2, 2)`` they differ by at most two.
+
+    With bounds other than None and 0, the window must be ordered by one number.
+    """
 
     by_value = True
 
@@ -71,8 +76,10 @@ class ValueRange(Frame):
         self, start: int | None = None, end: int | None = None, exclusion: WindowFrameExclusion | None = None
     ) -> None:
         super().__init__(start, end, exclusion)
-        if start or end:
-            raise QueryError("ValueRange() takes None and 0 only, which is what every database supports.")
+        if (start or 0) > 0 or (end or 0) < 0:
+            raise QueryError(
+                f"ValueRange() begins at or before the row's value, and ends at or after it: {start}, {end}."
+            )
 
 
 class Window(Expression[T]):
@@ -93,6 +100,8 @@ class Window(Expression[T]):
     ) -> None:
         if not isinstance(expression, Func):
             raise QueryError(f"Window() takes a window function or an aggregate, got {type(expression).__name__}.")
+        if not getattr(expression, "window_compatible", True):
+            raise QueryError(f"{type(expression).__name__}() is no window function: use FirstValue(), for example.")
         if frame is not None and not isinstance(frame, Frame):
             raise QueryError(f"The frame of a Window() is a RowRange or a ValueRange, got {type(frame).__name__}.")
         self.expression = expression

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import databases
 
+from orm.database.connections import statements
+from orm.database.connections.replicas import routing_database
 from orm.database.connections.server_dialect import dialect_of, known_dialect
-from orm.database.connections.session import Session
+from orm.database.connections.units_of_work import current_unit, open_units
 from orm.exceptions import GraphTooLarge, QueryError
 from orm.execution import Statement, bind_arguments
 from orm.loading.prefetch import suppress_relations
 from orm.query.conditions.base import EVERYTHING
 from orm.query.graph_sections import Section, sections_of, values_of
-from orm.query.plans.graph import ReaderKind, graph_plan
+from orm.query.plans.graph import GraphPlan, ReaderKind, graph_plan
 from orm.query.query import Query
 from orm.relations.attaching import reverse_attribute
+from orm.utils.articles import with_article
 from orm.utils.gc_control import collect_if_grown, gc_paused
 
 if TYPE_CHECKING:
     from orm.mapping.model_info import ModelInfo
+
+# Reading more rows takes more than a few milliseconds, and is done in a thread.
+MAX_ROWS_TO_READ = 1_000
 
 
 async def fetch_graph(
@@ -45,24 +52,45 @@ async def fetch_graph(
         check_agreement(sections)
     plan = graph_plan(await dialect_of(database), sections, max_rows)
     values = values_of(sections)
-    statements = [bind_arguments(part, query, values) for part in plan.plans]
-    async with Session(database) as session:
-        results = await session.fetch_together(statements)
-    with gc_paused(sum(len(rows) for rows in results)):
-        results = plan.rows_by_output(results)
-        if max_rows is not None:
-            _check_rows(sections, plan.outputs, results, max_rows)
+    together = [bind_arguments(part, query, values) for part in plan.plans]
+    results = await statements.fetch_together(database, together, query.info.options.consistency)
+    count = sum(len(rows) for rows in results)
 
-        def check(number: int, lists: Iterable[Sequence[Any]]) -> None:
-            _check_lists(sections[number], lists, max_rows_per_owner)
+    def read() -> list[Any]:
+        with gc_paused(count):
+            return _read(sections, plan, results, max_rows, max_rows_per_owner, using, as_dicts=as_dicts)
 
-        kind: ReaderKind = "dicts" if as_dicts else "instances" if using is None else "instances of a database"
-        read = plan.reader(kind, sections)
-        roots, suppressing = read(
-            results, float("inf") if max_rows_per_owner is None else max_rows_per_owner, check, using
-        )
-        for number, instances in suppressing.items():
-            suppress_relations(instances, sections[number].original.suppressed)
+    # The reader arranges the rows of all sections without a pause.
+    roots = await asyncio.to_thread(read) if count > MAX_ROWS_TO_READ else read()
+    unit = current_unit(database) if open_units and not as_dicts else None
+    return roots if unit is None else unit.mapped(roots, None, nested=True, fresh=False)
+
+
+def _read(
+    sections: Sequence[Section],
+    plan: GraphPlan,
+    results: list[Sequence[Any]],
+    max_rows: int | None,
+    max_rows_per_owner: int | None,
+    using: databases.Database | None,
+    *,
+    as_dicts: bool,
+) -> list[Any]:
+    """The instances or dicts of the root section, with all that is nested in them."""
+    results = plan.rows_by_output(results)
+    if max_rows is not None:
+        _check_rows(sections, plan.outputs, results, max_rows)
+
+    def check(number: int, lists: Iterable[Sequence[Any]]) -> None:
+        _check_lists(sections[number], lists, max_rows_per_owner)
+
+    if using is not None:
+        using = routing_database(using)
+    kind: ReaderKind = "dicts" if as_dicts else "instances" if using is None else "instances of a database"
+    read = plan.reader(kind, sections)
+    roots, suppressing = read(results, float("inf") if max_rows_per_owner is None else max_rows_per_owner, check, using)
+    for number, instances in suppressing.items():
+        suppress_relations(instances, sections[number].original.suppressed)
     return roots
 
 
@@ -70,8 +98,8 @@ def show_graph(query: Query, database: databases.Database, max_rows: int | None)
     """The SQL of a graph, without running it."""
     sections = sections_of(query, query.branches, max_rows)
     plan = graph_plan(known_dialect(database), sections, max_rows)
-    statements = [bind_arguments(part, query, values_of(sections)) for part in plan.plans]
-    return Statement(";\n".join(sql for sql, _ in statements), tuple(v for _, values in statements for v in values))
+    together = [bind_arguments(part, query, values_of(sections)) for part in plan.plans]
+    return Statement(";\n".join(sql for sql, _ in together), tuple(v for _, values in together for v in values))
 
 
 def _check_rows(
@@ -115,9 +143,9 @@ def check_agreement(sections: Sequence[Section]) -> None:
             path, other = contents.setdefault((info, name), (section.path, content))
             if other != content:
                 raise QueryError(
-                    f"{section.path or 'The root'!r} and {path or 'the root'!r} in a graph() give the {name!r} of a "
-                    f"{info.name} different contents, and each row is one instance: narrow both alike, name one with "
-                    "to_attr, or take as_dicts()."
+                    f"{section.path or 'The root'!r} and {path or 'the root'!r} in a graph() give the {name!r} of "
+                    f"{with_article(info.name)} different contents, and each row is one instance: narrow both alike, "
+                    "name one with to_attr, or take as_dicts()."
                 )
 
 

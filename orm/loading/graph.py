@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import databases
@@ -11,18 +11,24 @@ import databases
 from orm.exceptions import FieldError, GraphTooLarge, QueryError
 from orm.execution import Statement
 from orm.loading.fetch_graph import fetch_graph, show_graph
+from orm.loading.prefetch import set_fetch_mode
 from orm.loading.prefetch_paths import Prefetch, add_branches, get_relation
 from orm.query.graph_sections import check_query
 from orm.query.paths import relation_paths
 from orm.query.prefetch_tree import Branch
 from orm.query.query import Query
 from orm.relations import GenericForeignKey
+from orm.relations.attaching import attached_rows
+from orm.relations.fetch_modes import FetchMode
 
 if TYPE_CHECKING:
     from orm.mapping.model_info import ModelInfo
+    from orm.queryset.paging import Page
     from orm.queryset.queryset import QuerySet
 
 M = TypeVar("M")
+ROWS_PER_PART = 200
+"""How many rows of the query ``async for`` over a graph reads at a time."""
 OPTIONS = ("filter", "exclude", "order_by", "limit", "to_attr")
 
 
@@ -57,32 +63,91 @@ class Graph(Generic[M]):
     instance, wherever it is in the tree.
 
         artists = await Artist.objects.filter(active=True).graph("albums__tracks", "albums__label")
+        artist = await Artist.objects.graph("albums__tracks").get(name="Anderson .Paak")
     """
 
-    def __init__(
-        self, query: Query, database: databases.Database, using: databases.Database | None, budget: GraphBudget
-    ) -> None:
+    def __init__(self, queryset: QuerySet[Any, M], budget: GraphBudget) -> None:
+        query = queryset._query
         check_query(query)
         if not isinstance(budget, GraphBudget):
             raise QueryError(f"The budget of a graph() is an orm.GraphBudget, got {type(budget).__name__}.")
+        self._queryset = queryset
         self._query = query
-        self._database = database
-        self._using = using
+        self._database = queryset.database
+        self._using = queryset._using
         self._budget = budget
-        check_branches(query.branches, database, budget)
+        check_branches(query.branches, self._database, budget)
 
     def __repr__(self) -> str:
         return f"<Graph of {self._query.info.name}: {', '.join(_paths(self._query.branches)) or 'no relations'}>"
 
     def __await__(self) -> Generator[Any, None, list[M]]:
-        return self._fetch().__await__()
+        return self._fetch(self._query).__await__()
 
-    async def _fetch(self) -> list[M]:
+    async def _fetch(self, query: Query) -> list[M]:
         budget = self._budget
         roots: list[M] = await fetch_graph(
-            self._query, self._database, self._using, budget.rows, budget.rows_per_parent, as_dicts=False
+            query, self._database, self._using, budget.rows, budget.rows_per_parent, as_dicts=False
         )
+        if query.fetch_mode is not None:
+            set_fetch_mode_of_graph(query, query.branches, roots, query.fetch_mode)
         return roots
+
+    async def get(self, /, *conditions: Any, **lookups: Any) -> M:
+        """The only row that matches, with its relations: see `QuerySet.get()`."""
+        queryset = self._queryset
+        return queryset._only_row(await self._fetch(queryset._first_two(conditions, lookups)), lookups)
+
+    async def first(self, /, *conditions: Any, **lookups: Any) -> M | None:
+        """The first row (by primary key, if the query has no order) with its relations, or None."""
+        rows = await self._fetch(self._queryset._first_one(conditions, lookups))
+        return rows[0] if rows else None
+
+    async def count(self) -> int:
+        """The number of rows, without their relations."""
+        return await self._queryset.count()
+
+    async def exists(self) -> bool:
+        """Whether the query returns any row."""
+        return await self._queryset.exists()
+
+    async def page(self, *, after: str | None = None, before: str | None = None, size: int = 50) -> Page[M]:
+        """At most `size` rows in the query's order, with their relations, after or before a cursor: two round trips.
+
+        See `QuerySet.page()`.
+        """
+        names = [field.name for field in self._query.info.pk_fields]
+        page = await self._queryset._without_loading().only(*names).page(after=after, before=before, size=size)
+        return replace(page, items=await self._trees_of(page.items))
+
+    async def __aiter__(self) -> AsyncIterator[M]:
+        """The rows in the query's order with their relations. Some hundreds of them are in memory at a time.
+
+        The budget applies to each part. Each part shows the state of the database at the time when it is read.
+        """
+        if self._query.is_limited or self._query.distinct_on:
+            for row in await self:  # such a query cannot be read in parts
+                yield row
+            return
+        cursor: str | None = None
+        while True:
+            page = await self.page(after=cursor, size=ROWS_PER_PART)
+            for row in page.items:
+                yield row
+            if not page.has_next:
+                return
+            cursor = page.next_cursor
+
+    async def _trees_of(self, rows: Sequence[Any]) -> list[M]:
+        """These rows with their relations, in their order. Rows that are gone by now are left out."""
+        if not rows:
+            return []
+        keys = [row.pk for row in rows]
+        trees: dict[Any, M] = {
+            tree.pk: tree  # type: ignore[attr-defined]
+            for tree in await self._fetch(self._query.filter((), {"pk__in": keys}).replace(ordering=()))
+        }
+        return [trees[key] for key in keys if key in trees]
 
     async def as_dicts(self) -> list[dict[str, Any]]:
         """The tree as plain data that JSON can hold, without creating instances.
@@ -203,8 +268,20 @@ def check_branches(
             )
         if branch.database is not None and branch.database is not database:
             raise QueryError(f"{name!r} in a graph() is of another database: use prefetch_related().")
+        if branch.page is not None:
+            raise QueryError(f"{name!r} in a graph() has a page: use prefetch_related(), or a limit.")
         check_query(branch.query, name)
         check_branches(branch.branches, database, budget, name, depth + 1)
+
+
+def set_fetch_mode_of_graph(
+    query: Query, branches: Iterable[Branch], instances: Sequence[Any], mode: FetchMode
+) -> None:
+    """Set the fetch mode of a graph's instances and of those joined to them, unless a branch has its own."""
+    set_fetch_mode(instances, query.projection, mode)
+    for branch in branches:
+        rows = attached_rows(branch.relation, branch.to_attr, instances)
+        set_fetch_mode_of_graph(branch.query, branch.branches, rows, branch.query.fetch_mode or mode)
 
 
 def _paths(branches: Iterable[Branch]) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from orm.database.connections.units_of_work import open_units
 from orm.fields import Field
 from orm.query.prefetch_tree import Branch
 from orm.query.projection import Instances
@@ -36,6 +37,8 @@ class PrefetchParents:
         relations = [branch.relation for branch in query.branches if branch.relation.many and branch.to_attr is None]
         projection = query.projection
         if not relations or query.suppressed or not isinstance(projection, Instances) or projection.related:
+            return None
+        if open_units:  # a session may replace the instances by those that it has
             return None
         fields = local_fields(relations[0])
         return cls(fields, [relation.accessor for relation in relations if local_fields(relation) == fields])

@@ -8,10 +8,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from orm.exceptions import FieldError, QueryError
-from orm.query.paths import relation_paths
+from orm.query.pages import check_page_size, first_page_query
+from orm.query.paths import relation_paths, split_name
 from orm.query.prefetch_tree import Branch
 from orm.query.projection import Instances
-from orm.query.query import Query
+from orm.query.query import Query, rows_of_model
 from orm.query.related_rows import check_related_query
 
 if TYPE_CHECKING:
@@ -31,12 +32,20 @@ class Prefetch:
         queryset: the rows of the last relation. A slice applies to each instance's rows.
         to_attr: the attribute that takes the rows: a list, or one instance or None for a relation to one. The relation
             itself is left as it is.
+        page: the number of rows of a page. `to_attr` then takes the first `Page` of each instance, whose `next_cursor`
+            is for ``album.tracks.order_by("-plays").page(after=…)``.
 
     Raises:
         QueryError: the queryset selects values or is raw SQL.
     """
 
-    def __init__(self, lookup: str, queryset: ChainMethods[Any, Any] | None = None, to_attr: str | None = None) -> None:
+    def __init__(
+        self,
+        lookup: str,
+        queryset: ChainMethods[Any, Any] | None = None,
+        to_attr: str | None = None,
+        page: int | None = None,
+    ) -> None:
         if not isinstance(lookup, str) or not lookup:
             raise QueryError(f"Prefetch() takes the path of a relation as text, got {lookup!r}.")
         query = getattr(queryset, "_query", None)
@@ -49,6 +58,9 @@ class Prefetch:
         self.lookup = lookup
         self.queryset = queryset
         self.to_attr = to_attr
+        if page is not None and (queryset is None or to_attr is None):
+            raise QueryError(f"Prefetch({lookup!r}, page=…) takes a queryset, which has the order, and a to_attr.")
+        self.page = None if page is None else check_page_size(page, "Prefetch(page=)")
 
     def __repr__(self) -> str:
         more = "" if self.to_attr is None else f", to_attr={self.to_attr!r}"
@@ -68,7 +80,7 @@ def add_branches(
         if not isinstance(lookup, Prefetch):
             raise QueryError(f"{what} takes paths and Prefetch objects, got {type(lookup).__name__}.")
         for path in relation_paths(info, lookup.lookup, what):
-            branches = _with_path(info, branches, path.split("__"), lookup, what)
+            branches = _with_path(info, branches, split_name(info, path), lookup, what)
     return branches
 
 
@@ -114,7 +126,17 @@ def _with_branch(
     if queryset is not None:
         query = queryset._query
         check_related_query(relation, query, what)
-        branch = Branch(relation, query.replace(branches=()), branches=query.branches, database=queryset._using)
+        if prefetch.page is not None:
+            if not relation.many:
+                raise QueryError(f"{what}: {prefetch.lookup!r} leads to one row, of which there are no pages.")
+            query = first_page_query(query, prefetch.page, f"Prefetch({prefetch.lookup!r}, page=…)")
+        branch = Branch(
+            relation,
+            query.replace(branches=()),
+            branches=query.branches,
+            database=queryset._given,
+            page=prefetch.page,
+        )
     return (*branches, replace(branch, to_attr=to_attr))
 
 
@@ -128,16 +150,18 @@ def default_branch(relation: Relation) -> Branch:
     """All rows of the relation; for a relation to many, as in Django, those of the target's `objects` manager."""
     info = relation.target._meta
     if not relation.many:
-        return Branch(relation, Query(info, Instances(info)))
+        return Branch(relation, rows_of_model(info))
     objects: QuerySet[Any, Any] = info.model.objects
     query = objects._query
-    return Branch(relation, query.replace(branches=()), branches=query.branches, database=objects._using)
+    return Branch(relation, query.replace(branches=()), branches=query.branches, database=objects._given)
 
 
 def get_relation(info: ModelInfo, name: str, path: str) -> Relation:
     """The relation with this name, of an instance's attribute or of lookups. Raises `FieldError` with the choices."""
     relation = info.accessors.get(name) or info.relations.get(name)
     if relation is None:
+        if info.retired_field(name) is not None:
+            raise info.unknown(name, f"a relation ({path!r})")
         choices = sorted(accessor for accessor in info.accessors if not accessor.endswith("+"))
         close = difflib.get_close_matches(name, choices, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""

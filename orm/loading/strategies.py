@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from orm.exceptions import FieldError, QueryError
+from orm.expressions.base import FieldExpression
 from orm.loading.prefetch_paths import Prefetch, add_branches, find_branch, get_relation
-from orm.query.paths import relation_paths
+from orm.query.paths import relation_paths, split_name
 from orm.query.prefetch_tree import SuppressedRelation
 from orm.query.projection import Instances, Relations, joinable
+from orm.relations.fetch_modes import FetchMode
 
 if TYPE_CHECKING:
     from orm.query.query import Query
@@ -31,9 +33,12 @@ class Strategy:
             return query.replace(projection=projection.with_related(str(path) for path in self.paths))
         if self.kind == "selectin":
             return query.replace(branches=add_branches(query.info, query.branches, self.paths, "selectin()"))
-        paths = [each for path in self.paths for each in relation_paths(query.info, str(path), f"{self.kind}()")]
+        if self.kind == "raiseload" and "*" in self.paths:
+            query = query.replace(fetch_mode=FetchMode.RAISE_ALL)
+        named = [path for path in self.paths if not (self.kind == "raiseload" and path == "*")]
+        paths = [each for path in named for each in relation_paths(query.info, str(path), f"{self.kind}()")]
         for path in paths:
-            query = _suppressing(query, path, path.split("__"), raises=self.kind == "raiseload")
+            query = _suppressing(query, path, split_name(query.info, path), raises=self.kind == "raiseload")
         return query
 
 
@@ -56,24 +61,43 @@ def _suppressing(query: Query, path: str, parts: list[str], *, raises: bool) -> 
     return query.replace(suppressed=(*query.suppressed, item))
 
 
-def joined(*paths: str) -> Strategy:
+def path_of(relation: Any, method: str = "options()") -> Any:
+    """The path of a relation or field that is an attribute, ``Album.tracks``; text and `Prefetch` as they are.
+
+    Raises `QueryError` for anything else, which names the `method` that was called.
+    """
+    if isinstance(relation, FieldExpression):
+        return "__".join(relation._path)
+    if not isinstance(relation, (str, Prefetch)):
+        raise QueryError(
+            f"{method} takes relations as attributes of a model, as text or as Prefetch objects; got "
+            f"{type(relation).__name__}."
+        )
+    return relation
+
+
+def joined(*paths: Any) -> Strategy:
     """Load these relations in the same statement, as ``select_related()`` does.
 
     albums = await Album.objects.options(orm.joined("label"), orm.selectin("tracks__artist"), orm.noload("tags"))
     """
-    return Strategy("joined", paths)
+    return Strategy("joined", tuple(path_of(each, "joined()") for each in paths))
 
 
-def selectin(*lookups: str | Prefetch) -> Strategy:
+def selectin(*lookups: Any) -> Strategy:
     """Load these relations with one statement each, as ``prefetch_related()`` does."""
-    return Strategy("selectin", lookups)
+    return Strategy("selectin", tuple(path_of(each, "selectin()") for each in lookups))
 
 
-def noload(*paths: str) -> Strategy:
+def noload(*paths: Any) -> Strategy:
     """Do not load these relations: they read as empty, and relations to one as None."""
-    return Strategy("noload", paths)
+    return Strategy("noload", tuple(path_of(each, "noload()") for each in paths))
 
 
-def raiseload(*paths: str) -> Strategy:
-    """Make these relations raise `AttributeError` on access. The value of a foreign key stays accessible."""
-    return Strategy("raiseload", paths)
+def raiseload(*paths: Any) -> Strategy:
+    """Make these relations raise `NotLoaded` on access. The value of a foreign key stays accessible.
+
+    ``raiseload("*")`` applies to all relations that the query does not load, of its own rows and of joined and
+    prefetched rows.
+    """
+    return Strategy("raiseload", tuple(path_of(each, "raiseload()") for each in paths))

@@ -1,4 +1,4 @@
-"""Lookups: how ``exact``, ``icontains``, ``in`` … become SQL for the fields that have them.
+"""`Lookup`, the base class of ``exact``, ``icontains``, ``in`` …, and which of them a field has.
 
 A lookup prepares its value when the queryset is created, and renders the condition once per query shape. Values for
 which the condition is always or never true are recognized in advance, without SQL for the comparison.
@@ -6,22 +6,17 @@ which the condition is always or never true are recognized in advance, without S
 
 from __future__ import annotations
 
-import decimal
 import enum
-import math
-from collections.abc import Callable, Collection, Hashable, Iterable
+from collections.abc import Callable, Collection, Hashable
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
-import sqlalchemy
 from sqlalchemy import ColumnElement
 from sqlalchemy.types import TypeEngine
 
-from orm.database.sql import operators
-from orm.database.sql.functions import SQLFunction
-from orm.database.types import column_types
 from orm.exceptions import FieldError, QueryError
 from orm.lookups.transforms import check_families, check_name, names_for, registrations
 from orm.relations import ForeignKey
+from orm.utils.articles import with_article
 
 if TYPE_CHECKING:
     from orm.fields import Field
@@ -42,8 +37,6 @@ class Prepared(NamedTuple):
 
 
 Bind = Callable[[TypeEngine[Any]], ColumnElement[Any]]
-
-MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
 
 
 class Lookup:
@@ -81,6 +74,13 @@ class Lookup:
         """Prepare a value for `field`. Raises `FieldError` or `QueryError` for a value that makes no sense."""
         return Prepared((field.to_python(value),))
 
+    def for_rows(self, field: Field[Any], selected: Field[Any]) -> Lookup | None:
+        """The lookup that at least one row must satisfy of a queryset that selects the field `selected`.
+
+        None if a queryset stands for one value. Raises `QueryError` if such rows cannot be compared.
+        """
+        return None
+
     def operand(self, field: Field[Any], variant: Hashable, bind: Bind) -> ColumnElement[Any]:
         """Bind the value: the operand of `render`."""
         return bind(field.comparison_type())
@@ -107,315 +107,6 @@ def refuse_null(lookup: Lookup, field: Field[Any], value: Any) -> None:
 def label(field: Field[Any]) -> str:
     """The field's name for messages: ``Note.views``."""
     return f"{field.model.__name__}.{field.name}" if field.model is not None else "the expression"
-
-
-class Exact(Lookup):
-    """Equal to the value."""
-
-    name = "exact"
-
-    def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
-        converted = field.to_python(value)
-        # A JSON document may be an integer of any size.
-        if type(converted) is int and not MIN_INTEGER <= converted <= MAX_INTEGER and field.family != "json":
-            return KnownResult.NEVER
-        return Prepared((converted,))
-
-    def render(self, column: ColumnElement[Any], operand: ColumnElement[Any], field: Field[Any]) -> ColumnElement[bool]:
-        if field.family == "json":
-            return operators.JSONEqual(column, operand)
-        return column == operand
-
-
-class Compared(Lookup):
-    """Base class of `gt`, `gte`, `lt` and `lte`."""
-
-    requires = "is_ordered"
-    above: ClassVar[bool]
-    rounds_up: ClassVar[bool]
-
-    def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
-        refuse_null(self, field, value)
-        if field.family == "integer" and isinstance(value, (float, decimal.Decimal)) and _is_finite(value):
-            # Round to an integer: n < 2.5 is n < 3, n > 2.5 is n > 2.
-            value = math.ceil(value) if self.rounds_up else math.floor(value)
-        converted = field.to_python(value)
-        if type(converted) is int and not MIN_INTEGER <= converted <= MAX_INTEGER:
-            return KnownResult.WHEN_NOT_NULL if (converted < 0) == self.above else KnownResult.NEVER
-        return Prepared((converted,))
-
-    def render(self, column: ColumnElement[Any], operand: ColumnElement[Any], field: Field[Any]) -> ColumnElement[bool]:
-        return self.compare(column, operand)
-
-    @staticmethod
-    def compare(left: ColumnElement[Any], right: ColumnElement[Any]) -> ColumnElement[bool]:
-        """Compare two expressions."""
-        raise NotImplementedError
-
-
-def _is_finite(value: float | decimal.Decimal) -> bool:
-    # math.isfinite() raises for a signaling NaN.
-    return value.is_finite() if isinstance(value, decimal.Decimal) else math.isfinite(value)
-
-
-class GreaterThan(Compared):
-    """Greater than the value."""
-
-    name = "gt"
-    above = True
-    rounds_up = False
-
-    @staticmethod
-    def compare(left: ColumnElement[Any], right: ColumnElement[Any]) -> ColumnElement[bool]:
-        return left > right
-
-
-class GreaterThanOrEqual(Compared):
-    """Greater than the value or equal to it."""
-
-    name = "gte"
-    above = True
-    rounds_up = True
-
-    @staticmethod
-    def compare(left: ColumnElement[Any], right: ColumnElement[Any]) -> ColumnElement[bool]:
-        return left >= right
-
-
-class LessThan(Compared):
-    """Less than the value."""
-
-    name = "lt"
-    above = False
-    rounds_up = True
-
-    @staticmethod
-    def compare(left: ColumnElement[Any], right: ColumnElement[Any]) -> ColumnElement[bool]:
-        return left < right
-
-
-class LessThanOrEqual(Compared):
-    """Less than the value or equal to it."""
-
-    name = "lte"
-    above = False
-    rounds_up = False
-
-    @staticmethod
-    def compare(left: ColumnElement[Any], right: ColumnElement[Any]) -> ColumnElement[bool]:
-        return left <= right
-
-
-class Range(Lookup):
-    """Between two values, or equal to one of them."""
-
-    name = "range"
-    requires = "is_ordered"
-    takes_expression = False
-
-    def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
-        if not isinstance(value, (tuple, list)) or len(value) != 2:
-            raise QueryError(f"{label(field)}__range takes two values, (lowest, highest), got {type(value).__name__}.")
-        for bound in value:
-            refuse_null(self, field, bound)
-        lower, upper = (field.to_python(bound) for bound in value)
-        if type(lower) is int and type(upper) is int:
-            if lower > MAX_INTEGER or upper < MIN_INTEGER:
-                return KnownResult.NEVER
-            lower, upper = max(lower, MIN_INTEGER), min(upper, MAX_INTEGER)
-        return Prepared((lower, upper))
-
-    def build(
-        self, column: ColumnElement[Any], field: Field[Any], variant: Hashable, bind: Bind
-    ) -> ColumnElement[bool]:
-        lower, upper = bind(field.comparison_type()), bind(field.comparison_type())
-        return column.between(lower, upper)
-
-
-class In(Lookup):
-    """Equal to one of several values."""
-
-    name = "in"
-    takes_expression = False
-
-    def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
-        if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
-            raise QueryError(f"{label(field)}__in takes a list of values or a queryset, got {type(value).__name__}.")
-        items = tuple(value)
-        exact_type = field.exact_type
-        if exact_type is None or set(map(type, items)) != {exact_type}:
-            items = tuple([field.to_python(item) for item in items if item is not None])
-        elif exact_type is not int or (min(items) >= MIN_INTEGER and max(items) <= MAX_INTEGER):
-            return Prepared((items,))
-        if field.family != "json":
-            items = tuple([item for item in items if type(item) is not int or MIN_INTEGER <= item <= MAX_INTEGER])
-        return Prepared((items,)) if items else KnownResult.NEVER
-
-    def build(
-        self, column: ColumnElement[Any], field: Field[Any], variant: Hashable, bind: Bind
-    ) -> ColumnElement[bool]:
-        return operators.InList(column, bind(operators.ListOf(field.comparison_type())))
-
-
-class InArrays(In):
-    """Equal to one of several arrays, each of which is bound by itself: `ANY` would compare with their items."""
-
-    families = frozenset({"array"})
-
-    def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
-        prepared = super().prepare(field, value)
-        if isinstance(prepared, KnownResult):
-            return prepared
-        (arrays,) = prepared.values
-        return Prepared(arrays, variant=len(arrays))
-
-    def build(
-        self, column: ColumnElement[Any], field: Field[Any], variant: Hashable, bind: Bind
-    ) -> ColumnElement[bool]:
-        assert isinstance(variant, int)
-        return sqlalchemy.or_(*(column == bind(field.comparison_type()) for _ in range(variant)))
-
-
-class IsNull(Lookup):
-    """NULL (True), or not NULL (False)."""
-
-    name = "isnull"
-    takes_expression = False
-    matches_null = True
-
-    def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
-        if not isinstance(value, bool):
-            raise QueryError(f"{label(field)}__isnull takes True or False, got {type(value).__name__}.")
-        return Prepared((), variant=value)
-
-    def build(
-        self, column: ColumnElement[Any], field: Field[Any], variant: Hashable, bind: Bind
-    ) -> ColumnElement[bool]:
-        return column.is_(None) if variant else column.is_not(None)
-
-
-class TextLookup(Lookup):
-    """A comparison of a value's text: `contains`, `startswith`, `regex` and the like.
-
-    Values that are not text are compared by their text, JSON values by the text in the document.
-    """
-
-    requires = "is_text_like"
-    operator: ClassVar[operators.TextOperator]
-    ignore_case: ClassVar[bool] = False
-
-    def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
-        refuse_null(self, field, value)
-        text = value if isinstance(value, str) else field.to_text(value)
-        beyond_ascii = self.ignore_case and not text.isascii()
-        return Prepared((text,), variant=beyond_ascii)
-
-    def pattern_type(self) -> TypeEngine[Any]:
-        """The bind type of the value, which makes a pattern of it."""
-        return operators.TextPattern(self.operator, self.ignore_case)
-
-    def build(
-        self, column: ColumnElement[Any], field: Field[Any], variant: Hashable, bind: Bind
-    ) -> ColumnElement[bool]:
-        pattern = bind(self.pattern_type())
-        return operators.TextMatch(
-            text_of(field, column), pattern, self.operator, ignore_case=self.ignore_case, beyond_ascii=bool(variant)
-        )
-
-    def render(self, column: ColumnElement[Any], operand: ColumnElement[Any], field: Field[Any]) -> ColumnElement[bool]:
-        text = text_of(field, column)
-        if self.ignore_case:
-            text, operand = SQLFunction("lower", text), SQLFunction("lower", operand)
-        # The operand's value is not a pattern: its wildcards have no meaning.
-        if self.operator == "contains":
-            return SQLFunction("strindex", text, operand) > 0
-        if self.operator == "startswith":
-            return SQLFunction("left", text, SQLFunction("length", operand)) == operand
-        if self.operator == "endswith":
-            return SQLFunction("right", text, SQLFunction("length", operand)) == operand
-        return text == operand
-
-
-def text_of(field: Field[Any], column: ColumnElement[Any]) -> ColumnElement[Any]:
-    """The text of the column's values."""
-    if field.family == "json":
-        return SQLFunction("json_text", column)
-    return column if field.family == "text" else sqlalchemy.cast(column, sqlalchemy.Text())
-
-
-class RegexLookup(TextLookup):
-    """Matches a regular expression."""
-
-    name = "regex"
-    operator = "regex"
-    takes_expression = False
-
-    def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
-        if not isinstance(value, str):
-            raise QueryError(
-                f"{label(field)}__{self.name} takes a regular expression as str, got {type(value).__name__}."
-            )
-        return Prepared((value,))
-
-    def pattern_type(self) -> TypeEngine[Any]:
-        return column_types.Text()
-
-
-class IRegexLookup(RegexLookup):
-    """Matches a regular expression, case-insensitively."""
-
-    name = "iregex"
-    ignore_case = True
-
-
-class ContainsLookup(TextLookup):
-    """Contains the text."""
-
-    name = "contains"
-    operator = "contains"
-
-
-class IContainsLookup(ContainsLookup):
-    """Contains the text, case-insensitively."""
-
-    name = "icontains"
-    ignore_case = True
-
-
-class StartsWithLookup(TextLookup):
-    """Starts with the text."""
-
-    name = "startswith"
-    operator = "startswith"
-
-
-class IStartsWithLookup(StartsWithLookup):
-    """Starts with the text, case-insensitively."""
-
-    name = "istartswith"
-    ignore_case = True
-
-
-class EndsWithLookup(TextLookup):
-    """Ends with the text."""
-
-    name = "endswith"
-    operator = "endswith"
-
-
-class IEndsWithLookup(EndsWithLookup):
-    """Ends with the text, case-insensitively."""
-
-    name = "iendswith"
-    ignore_case = True
-
-
-class IExactLookup(TextLookup):
-    """Equal to the text, case-insensitively."""
-
-    name = "iexact"
-    operator = "exact"
-    ignore_case = True
 
 
 lookups: dict[str, list[Lookup]] = {}
@@ -468,14 +159,6 @@ def find_lookup(field: Field[Any], name: str) -> Lookup | None:
     return next((lookup for lookup in lookups.get(name, ()) if lookup.applies_to(field)), None)
 
 
-for _lookup in (
-    *(Exact, IExactLookup, GreaterThan, GreaterThanOrEqual, LessThan, LessThanOrEqual, Range, In, InArrays, IsNull),
-    *(ContainsLookup, IContainsLookup, StartsWithLookup, IStartsWithLookup, EndsWithLookup, IEndsWithLookup),
-    *(RegexLookup, IRegexLookup),
-):
-    register(_lookup)
-
-
 def lookup_for(field: Field[Any], name: str) -> Lookup:
     """The field's lookup of this name. Raises `FieldError` if it has none."""
     lookup = find_lookup(field, name)
@@ -484,7 +167,7 @@ def lookup_for(field: Field[Any], name: str) -> Lookup:
     if lookup is None:
         names = [*sorted(name for name in lookups if find_lookup(field, name)), *names_for(field)]
         raise FieldError(
-            f"{label(field)} is a {type(field).__name__}, which has no lookup {name!r}. "
+            f"{label(field)} is {with_article(type(field).__name__)}, which has no lookup {name!r}. "
             f"Its lookups are: {', '.join(names)}."
         )
     return lookup

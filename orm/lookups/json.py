@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import decimal
 from collections.abc import Hashable, Iterable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import sqlalchemy
 from sqlalchemy import ColumnElement
@@ -18,15 +18,16 @@ from orm.database.sql.functions import SQLFunction
 from orm.database.types import column_types
 from orm.exceptions import QueryError
 from orm.fields import Field
-from orm.fields.structured import JSONKey
-from orm.lookups import base as lookups
+from orm.fields.json import JSONKey
+from orm.lookups import comparisons
 from orm.lookups.base import Bind, KnownResult, Lookup, Prepared, label, refuse_null, register
+from orm.lookups.function_lookups import KeyLookup, KeysLookup
 
 JSON_FAMILY = frozenset({"json"})
 
 
 @register
-class KeyExact(lookups.Exact):
+class KeyExact(comparisons.Exact):
     """The value under a key equals a JSON value."""
 
     def applies_to(self, field: Field[Any]) -> bool:
@@ -65,26 +66,42 @@ class KeyIsNull(Lookup):
 
 
 KEY_IS_NULL = KeyIsNull()
+#: Floats between these are bound as decimals, with all of their digits on every database.
+MIN_DECIMAL, MAX_DECIMAL = 1e-13, 1e65
 
 
 def as_operand(column: ColumnElement[Any], operand: ColumnElement[Any]) -> ColumnElement[Any]:
     """The JSON value as text or as a number, whichever the operand is."""
-    is_text = isinstance(column_types.unconverted(operand.type), (column_types.Text, column_types.String))
-    return SQLFunction("json_string" if is_text else "json_number", column)
+    return SQLFunction("json_string" if _is_text(operand) else "json_number", column)
+
+
+def _is_text(operand: ColumnElement[Any]) -> bool:
+    return isinstance(column_types.unconverted(operand.type), (column_types.Text, column_types.String))
+
+
+def _ordered(field: Field[Any], value: Any) -> Any:
+    """A value for an ordering comparison, as the document contains it."""
+    return field.ordered_value(value) if isinstance(field, JSONKey) else value
 
 
 def _scalar(lookup: Lookup, field: Field[Any], value: Any) -> str:
-    """Whether the value is a "number" or a "string". Raises `QueryError` for others, which have no order."""
+    """The kind of a value: a "number", a "float" that does not fit into MySQL's decimals of 65 digits, or a "string".
+
+    Raises `QueryError` for other values, which have no order.
+    """
     refuse_null(lookup, field, value)
     if isinstance(value, str):
         return "string"
+    if isinstance(value, float) and value and not MIN_DECIMAL < abs(value) < MAX_DECIMAL:
+        return "float"
     if isinstance(value, (int, float, decimal.Decimal)) and not isinstance(value, bool):
         return "number"
     raise QueryError(f"{label(field)}__{lookup.name} takes a number or a text, got {type(value).__name__}.")
 
 
 def _bound(variant: Hashable, bind: Bind) -> ColumnElement[Any]:
-    return bind(column_types.Text() if variant == "string" else column_types.Decimal())
+    types = {"string": column_types.Text, "float": column_types.Float, "number": column_types.Decimal}
+    return bind(types[str(variant)]())
 
 
 def _or_false(condition: ColumnElement[bool], column: ColumnElement[Any]) -> ColumnElement[bool]:
@@ -94,50 +111,65 @@ def _or_false(condition: ColumnElement[bool], column: ColumnElement[Any]) -> Col
     )
 
 
-class JSONCompared(lookups.Compared):
+class JSONCompared(comparisons.Compared):
     """Base class of `gt`, `gte`, `lt` and `lte`."""
 
     families = JSON_FAMILY
+    symbol: ClassVar[Literal["<", "<=", ">", ">="]]
 
     def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
         """Prepare a number or text."""
+        value = _ordered(field, value)
         return Prepared((value,), variant=_scalar(self, field, value))
 
     def build(
         self, column: ColumnElement[Any], field: Field[Any], variant: Hashable, bind: Bind
     ) -> ColumnElement[bool]:
         """The condition."""
-        return _or_false(self.compare(SQLFunction(f"json_{variant}", column), _bound(variant, bind)), column)
+        bound = _bound(variant, bind)
+        if variant != "string":
+            return _or_false(operators.JSONCompare(column, self.symbol, bound), column)
+        return _or_false(self.compare(SQLFunction("json_string", column), bound), column)
 
     def render(self, column: ColumnElement[Any], operand: ColumnElement[Any], field: Field[Any]) -> ColumnElement[bool]:
         """The condition, on an expression."""
         if isinstance(column_types.unconverted(operand.type), column_types.JSON):
-            return self.compare(SQLFunction("json_number", column), SQLFunction("json_number", operand))
-        return self.compare(as_operand(column, operand), operand)
+            return operators.JSONCompare(column, self.symbol, SQLFunction("json_number", operand))
+        if _is_text(operand):
+            return self.compare(SQLFunction("json_string", column), operand)
+        return operators.JSONCompare(column, self.symbol, operand)
 
 
 @register
-class JSONGreaterThan(JSONCompared, lookups.GreaterThan):
+class JSONGreaterThan(JSONCompared, comparisons.GreaterThan):
     """Greater than the value."""
 
+    symbol = ">"
+
 
 @register
-class JSONGreaterThanOrEqual(JSONCompared, lookups.GreaterThanOrEqual):
+class JSONGreaterThanOrEqual(JSONCompared, comparisons.GreaterThanOrEqual):
     """Greater than the value or equal to it."""
 
+    symbol = ">="
+
 
 @register
-class JSONLessThan(JSONCompared, lookups.LessThan):
+class JSONLessThan(JSONCompared, comparisons.LessThan):
     """Less than the value."""
 
+    symbol = "<"
+
 
 @register
-class JSONLessThanOrEqual(JSONCompared, lookups.LessThanOrEqual):
+class JSONLessThanOrEqual(JSONCompared, comparisons.LessThanOrEqual):
     """Less than the value or equal to it."""
 
+    symbol = "<="
+
 
 @register
-class JSONRange(lookups.Range):
+class JSONRange(comparisons.Range):
     """Between two numbers or two texts, or equal to one of them."""
 
     families = JSON_FAMILY
@@ -146,9 +178,9 @@ class JSONRange(lookups.Range):
         """Prepare the two bounds."""
         if not isinstance(value, (tuple, list)) or len(value) != 2:
             raise QueryError(f"{label(field)}__range takes two values, (lowest, highest), got {type(value).__name__}.")
-        lower, upper = value
-        variant = _scalar(self, field, lower)
-        if _scalar(self, field, upper) != variant:
+        lower, upper = (_ordered(field, bound) for bound in value)
+        variant = _scalar(self, field, lower), _scalar(self, field, upper)
+        if (variant[0] == "string") != (variant[1] == "string"):
             raise QueryError(f"{label(field)}__range takes two numbers or two texts, not one of each.")
         return Prepared((lower, upper), variant=variant)
 
@@ -156,12 +188,16 @@ class JSONRange(lookups.Range):
         self, column: ColumnElement[Any], field: Field[Any], variant: Hashable, bind: Bind
     ) -> ColumnElement[bool]:
         """The condition."""
-        lower, upper = _bound(variant, bind), _bound(variant, bind)
-        return _or_false(SQLFunction(f"json_{variant}", column).between(lower, upper), column)
+        assert isinstance(variant, tuple)
+        lower, upper = (_bound(kind, bind) for kind in variant)
+        if "string" not in variant:
+            above, below = (operators.JSONCompare(column, ">=", lower), operators.JSONCompare(column, "<=", upper))
+            return _or_false(sqlalchemy.and_(above, below), column)
+        return _or_false(SQLFunction("json_string", column).between(lower, upper), column)
 
 
 @register
-class JSONIn(lookups.In):
+class JSONIn(comparisons.In):
     """Equal to one of several JSON values."""
 
     families = JSON_FAMILY
@@ -219,22 +255,16 @@ class JSONContainedBy(JSONOperandLookup):
 
 
 @register
-class HasKeys(JSONOperandLookup):
+class HasKeys(KeysLookup):
     """The document is an object with all these keys."""
 
     name = "has_keys"
-    takes_expression = False
-    sql_name: ClassVar[str] = "json_has_keys"
+    families = JSON_FAMILY
+    sql_name = "json_has_keys"
 
-    def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
-        """Prepare the keys."""
-        if not isinstance(value, (list, tuple, set, frozenset)):
-            raise QueryError(f"{label(field)}__{self.name} takes a list of keys, got {type(value).__name__}.")
-        return Prepared(([str(key) for key in value],))
-
-    def render(self, column: ColumnElement[Any], operand: ColumnElement[Any], field: Field[Any]) -> ColumnElement[bool]:
-        """The condition."""
-        return SQLFunction(self.sql_name, column, operand)
+    def operand(self, field: Field[Any], variant: Hashable, bind: Bind) -> ColumnElement[Any]:
+        """Bind the keys."""
+        return bind(column_types.JSON())
 
 
 @register
@@ -246,13 +276,7 @@ class HasAnyKeys(HasKeys):
 
 
 @register
-class HasKey(HasKeys):
+class HasKey(KeyLookup, HasKeys):
     """The document is an object with this key."""
 
     name = "has_key"
-
-    def prepare(self, field: Field[Any], value: Any) -> Prepared | KnownResult:
-        """Prepare the key."""
-        if not isinstance(value, (str, int)):
-            raise QueryError(f"{label(field)}__has_key takes a key, got {type(value).__name__}.")
-        return Prepared(([str(value)],))

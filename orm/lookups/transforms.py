@@ -1,6 +1,6 @@
 """Transforms: functions applied to a field within a name, such as the year in ``created__year__gt=2020``.
 
-Register a function to use it in names, after fields of the given families:
+Register a function to use it in names, after fields of some families:
 
     @orm.transforms.register("length", "text")
     class Length(orm.Func[int]):
@@ -21,7 +21,9 @@ from orm.exceptions import FieldError
 from orm.expressions.base import F
 from orm.fields import Field
 from orm.functions import dates
+from orm.functions.aggregates import Aggregate
 from orm.functions.base import Func
+from orm.functions.windows import WindowFunction
 
 FuncType = TypeVar("FuncType", bound="type[Func[Any]]")
 
@@ -65,7 +67,8 @@ def _families(field_class: type[Field[Any]]) -> Iterator[str]:
 def register(name: str, *families: str) -> Callable[[FuncType], FuncType]:
     """A class decorator: ``__name`` after a field of these families (`Field.family`) applies the function to it.
 
-    The function is created with one argument. It replaces an earlier one of this name.
+    The function is created with one argument, which must be its first; further ones are plain values. It replaces an
+    earlier one of this name.
 
     Raises:
         FieldError: The name cannot be part of a lookup, there is no such family, or the class is no `Func`.
@@ -78,6 +81,8 @@ def register(name: str, *families: str) -> Callable[[FuncType], FuncType]:
     def add(function: FuncType) -> FuncType:
         if not isinstance(function, type) or not issubclass(function, Func):
             raise FieldError(f"The transform {name!r} must be a subclass of orm.Func, got {function!r}.")
+        if issubclass(function, (Aggregate, WindowFunction)):
+            raise FieldError(f"The transform {name!r}: {function.__name__} is of several rows, not of one value.")
         for family in families:
             transforms[family, name] = function
         registrations.count += 1
@@ -87,9 +92,21 @@ def register(name: str, *families: str) -> Callable[[FuncType], FuncType]:
 
 
 def transform_for(field: Field[Any], name: str) -> Func[Any] | None:
-    """The field's transform of this name, applied to it; None if it has none."""
+    """The field's transform of this name, applied to it; None if it has none.
+
+    Raises `FieldError` if the function does something else with its argument before.
+    """
     transform = transforms.get((field.family, name))
-    return None if transform is None else transform(F(field.name))
+    if transform is None:
+        return None
+    argument = F(field.name)
+    function = transform(argument)
+    if not function.arguments or function.arguments[0] is not argument:
+        raise FieldError(
+            f"The transform {name!r}, {transform.__name__}, must pass the argument that it is created with as its "
+            "first argument; what else happens to it belongs in build()."
+        )
+    return function
 
 
 def names_for(field: Field[Any]) -> Iterable[str]:

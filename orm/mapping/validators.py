@@ -22,7 +22,7 @@ class Validator:
     create: Validate
     """Validate the values of a new row; missing values get their defaults.
 
-    A primary key is used if given. Values that the database generates (a key, a `server_default`) may be missing, or
+    A primary key may be among them. Values that the database generates (a key, a `server_default`) may be missing, or
     None if the field is read-only. Raises `typesystem.ValidationError` with all messages.
     """
 
@@ -92,7 +92,7 @@ def _missing(number: int, key: str, field: Field[Any], names: dict[str, Any]) ->
 
 
 def _validation(number: int, key: str, field: Field[Any], names: dict[str, Any]) -> list[str]:
-    """The code for a given value."""
+    """The code for a value that is there."""
     names[f"validate{number}"] = field.validator.validate
     fallback = [
         "else:",
@@ -107,7 +107,7 @@ def fast_check(field: Field[Any], value: str, suffix: object, scope: dict[str, A
 
     The names that it uses are added to `scope`. None if the field has no such condition.
     """
-    inline = field.fast_check()
+    inline = None if field.validators else field.fast_check()
     if inline is None:
         return None
     check = inline.write(value, suffix, scope)

@@ -8,10 +8,17 @@ from typing import Any
 import sqlalchemy
 from alembic.runtime.migration import MigrationContext
 
+from orm.database.sql.sequences import sequences_in_default
+from orm.migrations.servers.registry import server_of
+
 # A string, with a cast on PostgreSQL. Quotes in it are doubled or, on MySQL, escaped.
 STRING = re.compile(r"'((?:''|\\'|[^'])*)'(?:::[\w .\[\]()\"]+)?", re.DOTALL)
 NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?")
 CURRENT_TIME = re.compile(r"(?:now|current_timestamp|localtimestamp|localtime)(?:\(\d?\))?")
+#: The name of a sequence without its schema, as PostgreSQL and as MariaDB write it.
+NEXT_VALUE = re.compile(
+    r"""nextval\((?:'(?:(?:\w+|"(?:[^"]|"")+")\.)?"?((?:[^."']|""|'')+)"?'::regclass|(?:`(?:[^`]|``)+`\.)?`((?:[^`]|``)+)`)\)"""
+)
 BOOLEANS = {"true": "1", "false": "0"}
 
 
@@ -26,9 +33,17 @@ def compare_server_default(
     """Whether the server default of a column differs from that of the model's field.
 
     For `context.configure(compare_server_default=…)`. Values are compared without their quotes and casts, and the
-    databases' names for the current time and for booleans are equal. Returns None, so that Alembic compares, if this
-    does not decide.
+    databases' names for the current time and for booleans are equal. Of a default with sequences, their names are
+    compared. Generated columns always count as equal: write the migration that changes one by hand. Returns None, so
+    that Alembic compares, if this does not decide.
     """
+    if isinstance(metadata_default, sqlalchemy.Computed):
+        return False  # the databases write the expression in their own ways, and cannot change it in place
+    sequences = [str(sequence.name) for sequence in sequences_in_default(metadata_default)]
+    if sequences:  # Alembic would ask the server, and so take a number
+        if inspected_default is None and context.connection is not None:
+            inspected_default = server_of(context.dialect).default_text(context.connection, metadata_column)
+        return sequences != sequence_names(inspected_default or "")
     if inspected_default is None or rendered_metadata_default is None:
         return None
     argument = getattr(metadata_default, "arg", None)
@@ -36,7 +51,18 @@ def compare_server_default(
     if isinstance(argument, str):
         # Alembic would insert the text into SQL unquoted.
         return inspected not in (argument, _normalized(argument))
-    return False if inspected == _normalized(rendered_metadata_default) else None
+    rendered = rendered_metadata_default
+    if getattr(context.dialect.identifier_preparer, "_double_percents", False):
+        rendered = rendered.replace("%%", "%")
+    return False if inspected == _normalized(rendered) else None
+
+
+def sequence_names(sql: str) -> list[str]:
+    """The names of the sequences whose next values a default has, as the database reports it."""
+    names = []
+    for of_postgresql, of_mariadb in NEXT_VALUE.findall(sql):
+        names.append(of_mariadb.replace("``", "`") or of_postgresql.replace("''", "'").replace('""', '"'))
+    return names
 
 
 def _normalized(sql: str) -> str:

@@ -17,10 +17,11 @@ from orm.exceptions import NotSupportedError, QueryError
 from orm.fields import Field
 from orm.functions.math import Random
 from orm.lookups.base import Prepared
+from orm.query.columns import Columns
 from orm.query.conditions.base import EVERYTHING, IS_NULL, LookupPredicate, Predicate, and_
 from orm.query.paths import resolve_path
 from orm.query.prefetch_tree import Branch
-from orm.query.projection import Columns, Instances
+from orm.query.projection import Instances
 from orm.query.query import Query
 from orm.query.related_rows import LimitedPerOwner, always_has_owner, owner_key_paths_of, selects_whole_table
 from orm.query.rendering import BindNumbering, Rendering
@@ -83,7 +84,7 @@ class Section:
     parent: int
     """The number of the section with the owners of the rows."""
     original: Query
-    """The query as it was given."""
+    """The query of the relation, before it is limited to the rows of the owners."""
     rows: Query
     """The query that selects the rows."""
     remote_fields: tuple[Field[Any], ...] = ()

@@ -14,14 +14,16 @@ from sqlalchemy import ColumnElement
 
 from orm.exceptions import QueryError
 from orm.fields import Field
-from orm.lookups.base import Exact, GreaterThan, GreaterThanOrEqual, LessThan, LessThanOrEqual, Prepared
+from orm.lookups.base import Prepared
+from orm.lookups.comparisons import Exact, GreaterThan, GreaterThanOrEqual, LessThan, LessThanOrEqual
+from orm.query.added_columns import AddedColumns
 from orm.query.conditions.base import IS_NULL, NOTHING, LookupPredicate, Predicate, and_, junction
 from orm.query.ordering import ClauseOrder, OrderTerm
-from orm.query.projection import Projection
 from orm.query.query import Query
 from orm.query.resolving.resolver import primary_key_ordering
 from orm.query.terms.base import PathTerm
 from orm.rows.readers import Process, Reader, Rows, read_tuples
+from orm.utils.articles import with_article
 
 if TYPE_CHECKING:
     from orm.query.rendering import Rendering
@@ -33,19 +35,10 @@ SAME, ABOVE, BELOW, FROM, UP_TO = Exact(), GreaterThan(), LessThan(), GreaterTha
 
 
 @dataclass(frozen=True)
-class WithPosition(Projection):
+class WithPosition(AddedColumns):
     """Another projection's rows, each with its position: pairs of both."""
 
-    inner: Projection
     order: tuple[OrderTerm, ...]
-
-    @property
-    def inner_projection(self) -> Projection:
-        return self.inner
-
-    @property
-    def names(self) -> tuple[str, ...]:  # type: ignore[override]
-        return self.inner.names
 
     @property
     def field(self) -> Field[Any]:
@@ -69,8 +62,8 @@ class WithPosition(Projection):
         read_positions = read_tuples(processors[width:], trailing_columns)
 
         def read(rows: Rows) -> list[Any]:
-            positions = read_positions([tuple(row)[width:] for row in rows])
-            return list(zip(read_rows(rows), positions, strict=True))
+            selected = read_rows(rows)  # first, because its errors name the fields
+            return list(zip(selected, read_positions([tuple(row)[width:] for row in rows]), strict=True))
 
         return read
 
@@ -95,7 +88,7 @@ class Keyset:
             if isinstance(term, ClauseOrder) or not leaves:
                 raise QueryError("Pages are ordered by fields and annotations: give the expression a name first.")
             if not term.term.field.is_pageable:
-                raise QueryError(f"Pages cannot be ordered by a {type(term.term.field).__name__}.")
+                raise QueryError(f"Pages cannot be ordered by {with_article(type(term.term.field).__name__)}.")
             if any(isinstance(leaf, PathTerm) and leaf.path.many for leaf in leaves):
                 raise QueryError("Pages cannot be ordered by a relation to many rows: a row would have many positions.")
         ordered_by = {term.term.key for term in query.order}

@@ -26,6 +26,8 @@ class Lock:
     skip_locked: bool = False
     of: tuple[str, ...] = ()
     """The relations whose rows are locked, or ``self``; if empty, the rows of all tables that are read."""
+    own_tables: bool = False
+    """Whether rows of the model are locked, in all of its tables that are read, and not those of other models."""
     lasting: bool = True
     """Whether it must outlast the statement, which needs a transaction. If not, it only reads the latest rows."""
 
@@ -33,6 +35,8 @@ class Lock:
 # A shared lock: InnoDB gives one to each transaction that lost a race for a unique value. If they all asked for an
 # exclusive lock then, they would block each other.
 LATEST = Lock(share=True, lasting=False)
+# Of the rows that are written after they are read.
+OF_WRITTEN_ROWS = Lock(own_tables=True)
 
 
 def locked(
@@ -48,9 +52,12 @@ def locked(
                 f"{query.info.name}: {name!r}, given as `of`, is no relation that select_related() loads. "
                 f"Choices are: {', '.join(chains)}."
             )
+    of = [chains[name] for name in lock.of]
+    if lock.own_tables and "of" not in dialect.lacks:
+        of = [chain for chain in ((), *query.info.ancestors.values()) if rendering.is_joined(chain)]
     return dialect.lock_rows(
         statement,
-        of=[rendering.join(chains[name]) for name in lock.of],
+        of=[rendering.join(chain) for chain in of],
         share=lock.share,
         no_key=lock.no_key,
         nowait=lock.nowait,

@@ -31,7 +31,10 @@ class LookupTemplate:
     def __init__(self, query: Query, predicates: tuple[LookupPredicate, ...], rest: tuple[Any, ...]) -> None:
         self.query = query
         self._clauses: dict[str, Any] = {**query.replace().__dict__, "key": query.key}
-        self._predicates = tuple((predicate.lookup, predicate.term, predicate.variant) for predicate in predicates)
+        self._predicates = tuple(
+            (predicate.lookup, predicate.term, predicate.variant, len(predicate.values) - len(predicate.term.values))
+            for predicate in predicates
+        )
         self._rest = rest
 
     def arguments(self, lookups: Mapping[str, Any]) -> tuple[Any, ...] | None:
@@ -57,7 +60,7 @@ class LookupTemplate:
             return None
         predicates = [
             LookupPredicate(term, lookup, value)
-            for (lookup, term, _), value in zip(self._predicates, prepared, strict=True)
+            for (lookup, term, _, _), value in zip(self._predicates, prepared, strict=True)
         ]
         where = predicates[0] if len(predicates) == 1 else junction("AND", predicates)
         clauses = self._clauses.copy()
@@ -68,9 +71,11 @@ class LookupTemplate:
 
     def _prepare(self, lookups: Mapping[str, Any]) -> list[Prepared] | None:
         prepared: list[Prepared] = []
-        for (lookup, term, variant), value in zip(self._predicates, lookups.values(), strict=True):
+        for (lookup, term, variant, count), value in zip(self._predicates, lookups.values(), strict=True):
             part = lookup.prepare(term.field, value) if type(value) in PLAIN_VALUES else None
             if type(part) is not Prepared or part.variant != variant:
+                return None
+            if part.values[count:] or (count and not part.values[count - 1 :]):  # another number of values
                 return None
             prepared.append(part)
         return prepared

@@ -24,6 +24,9 @@ class Conflict:
     unique: tuple[Field[Any], ...] = ()
     """The fields of the unique constraint that the new row violates."""
 
+    counted: tuple[Field[Any], ...] = ()
+    """The fields of the existing row that are incremented: its version."""
+
     @property
     def ignores(self) -> bool:
         """Whether the existing row stays as it is."""
@@ -37,20 +40,29 @@ class Conflict:
             insert,
             [field.column_name for field in self.update],
             [field.column_name for field in self.unique],
+            [field.column_name for field in self.counted],
         )
 
 
 def resolve_conflict(
-    info: ModelInfo, ignore: bool, update: bool, update_fields: Iterable[str], unique_fields: Iterable[str]
+    info: ModelInfo,
+    ignore: bool,
+    update: bool,
+    update_fields: Iterable[str] | None,
+    unique_fields: Iterable[str] | None,
+    *,
+    of_upsert: bool = False,
 ) -> Conflict | None:
     """The meaning of these options of ``bulk_create()``, which are Django's.
+
+    In an upsert, `update_fields` may be the key: rows that have nothing else stay as they are.
 
     Raises `FieldError` for a name that is no field, `QueryError` for options that contradict each other.
     """
     if ignore and update:
         raise QueryError("bulk_create() takes either ignore_conflicts or update_conflicts.")
-    updated = _fields(info, update_fields, "one of update_fields")
-    unique = _fields(info, unique_fields, "one of unique_fields")
+    updated = _fields(info, update_fields or (), "one of update_fields")
+    unique = _fields(info, unique_fields or (), "one of unique_fields")
     if not update:
         if updated or unique:
             raise QueryError("update_fields and unique_fields are for bulk_create(update_conflicts=True).")
@@ -58,9 +70,24 @@ def resolve_conflict(
     if not updated:
         raise QueryError("update_conflicts=True needs update_fields: the fields to copy from the new row.")
     keys = [field.name for field in updated if field.primary_key]
-    if keys:
+    if keys and not (of_upsert and _is_matched_by(info, updated, unique)):
         raise QueryError(f"update_fields cannot hold the primary key ({', '.join(keys)}).")
-    return Conflict(updated, unique)
+    if info.discriminator in updated:
+        raise QueryError(f"{info.name}.{info.discriminator.name} tells the rows of models apart: leave it out.")
+    if info.version is None:
+        return Conflict(updated, unique)
+    if info.version in updated:
+        raise QueryError(f"{info.name}.{info.version.name} counts the updates of the row by itself: leave it out.")
+    return Conflict(updated, unique, (info.version,))
+
+
+def _is_matched_by(info: ModelInfo, updated: tuple[Field[Any], ...], unique: tuple[Field[Any], ...]) -> bool:
+    """Whether the row to update is the one with these very values, so that it stays as it is."""
+    if unique:
+        return set(updated) <= set(unique)
+    table = info.require_table()  # on a database that checks all of the constraints
+    has_others = any(isinstance(each, sqlalchemy.UniqueConstraint) for each in table.constraints)
+    return not has_others and not any(index.unique for index in table.indexes)
 
 
 def _fields(info: ModelInfo, names: Iterable[str], what: str) -> tuple[Field[Any], ...]:
@@ -71,8 +98,10 @@ def _fields(info: ModelInfo, names: Iterable[str], what: str) -> tuple[Field[Any
         if name == "pk":
             fields.extend(info.pk_fields)
             continue
-        field = info.fields.get(name) or info.by_attname.get(name)
+        field = info.field(name)
         if field is None:
             raise info.unknown(name, what)
+        if field.is_generated and what == "one of update_fields":
+            raise field.not_writable()
         fields.append(field)
     return tuple(dict.fromkeys(fields))

@@ -6,10 +6,12 @@ from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement
+from sqlalchemy.sql.elements import Grouping
 
 from orm.exceptions import QueryError
 from orm.query.paths import Path
 from orm.query.terms.base import PathTerm, Term
+from orm.query.terms.computed import CombinedTerm, FuncTerm
 from orm.query.terms.subqueries import SubqueryTerm
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 class OrderTerm:
     """One term of ORDER BY."""
 
-    __slots__ = ("descending", "key", "nulls", "term", "values")
+    __slots__ = ("descending", "key", "many", "nulls", "term", "values")
 
     def __init__(self, term: Term, descending: bool, nulls: str | None = None) -> None:
         self.term = term
@@ -27,18 +29,13 @@ class OrderTerm:
         self.nulls = nulls
         self.key: Hashable = (term.key, descending, nulls)
         self.values = term.values
+        self.many = term.many or any(leaf.many for leaf in term.leaves())
+        """Whether it reads a column over a relation to many rows."""
 
     def rebound(self, selected: tuple[Term, ...], latest: Callable[[Path], PathTerm]) -> OrderTerm:
         """The same ordering by the selected term of its path, or else by the path's `latest` join."""
-        term = self.term
-        if isinstance(term, PathTerm):
-            path = term.path
-            term = next((t for t in selected if isinstance(t, PathTerm) and t.path is path), None) or latest(path)
-        elif isinstance(term, SubqueryTerm):
-            term = term.rebound(latest)
-        else:
-            return self
-        return OrderTerm(term, self.descending, self.nulls)
+        term = _rebound(self.term, selected, latest)
+        return self if term is self.term else OrderTerm(term, self.descending, self.nulls)
 
     def reversed(self) -> OrderTerm:
         """The same term in the opposite direction."""
@@ -56,6 +53,22 @@ class OrderTerm:
         return [missing.desc() if self.nulls == "first" else missing.asc(), ordered]
 
 
+def _rebound(term: Term, selected: tuple[Term, ...], latest: Callable[[Path], PathTerm]) -> Term:
+    """A term whose paths are replaced as in `OrderTerm.rebound`."""
+    if isinstance(term, PathTerm):
+        path = term.path
+        if not path.many:
+            return term
+        return next((t for t in selected if isinstance(t, PathTerm) and t.path is path), None) or latest(path)
+    if isinstance(term, SubqueryTerm):
+        return term.rebound(latest)
+    if type(term) is FuncTerm:
+        return FuncTerm(term.function, tuple(_rebound(argument, selected, latest) for argument in term.arguments))
+    if isinstance(term, CombinedTerm):
+        return CombinedTerm(term.symbol, _rebound(term.left, selected, latest), _rebound(term.right, selected, latest))
+    return term
+
+
 class ClauseOrder(OrderTerm):
     """A SQLAlchemy clause with its own direction."""
 
@@ -63,4 +76,6 @@ class ClauseOrder(OrderTerm):
         raise QueryError("An ordering given as a SQLAlchemy clause cannot be reversed.")
 
     def render(self, rendering: Rendering) -> list[ColumnElement[Any]]:
-        return [self.term.render(rendering)]
+        clause = self.term.render(rendering)
+        inner: Any = clause.element if isinstance(clause, Grouping) else clause
+        return [inner]

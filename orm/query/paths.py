@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from orm.exceptions import FieldError
 from orm.fields import Field
-from orm.relations import CompositeForeignKey, ForeignKey, GenericForeignKey, Hop, RelatedKey
+from orm.relations import CompositeForeignKey, Embedded, ForeignKey, GenericForeignKey, Hop, RelatedKey, ReverseRelation
 
 if TYPE_CHECKING:
     from orm.mapping.model_info import ModelInfo
@@ -38,7 +38,9 @@ class Path:
         """The field whose column is read; its model is the target of the last relation."""
         self.field = field
         """The field that the path names. It is not `stored` if a foreign key of this side saves a join."""
-        self.nullable = stored.allow_null or any(relation.allow_null for relation in relations)
+        self.nullable = stored.allow_null or any(
+            relation.allow_null or leads_to_some_rows(relation) for relation in relations
+        )
         self.many = any(relation.many for relation in relations)
         """Whether it can lead to several rows."""
         self.term: Any = None
@@ -58,6 +60,11 @@ class Path:
 
     def __repr__(self) -> str:
         return f"<Path {self.name}>"
+
+
+def leads_to_some_rows(relation: object) -> bool:
+    """Whether a foreign key may have the key of a row of another model, which is no related row: of the same table."""
+    return isinstance(relation, ForeignKey) and relation.target._meta.is_filtered
 
 
 def check_name(name: object, what: str) -> None:
@@ -87,7 +94,7 @@ def split_path(info: ModelInfo, name: str, what: str) -> tuple[Path, tuple[str, 
     known: Path | None = info.paths.get(name)
     if known is not None:
         return known, ()
-    parts = name.split("__")
+    parts = split_name(info, name)
     hops: list[Hop] = []
     current = info
     position = -1
@@ -96,7 +103,7 @@ def split_path(info: ModelInfo, name: str, what: str) -> tuple[Path, tuple[str, 
         part = parts[position]
         if part in current.composed and part not in current.relations:
             position += 1
-            part = _foreign_key_of(current, part, parts[position] if position < len(parts) else None, what)
+            part = _field_of_part(current, part, parts[position] if position < len(parts) else None, what)
         rest = tuple(parts[position + 1 :])
         consumed = "__".join(parts[: position + 1])
         field = _field(current, part)
@@ -104,6 +111,8 @@ def split_path(info: ModelInfo, name: str, what: str) -> tuple[Path, tuple[str, 
             relation = current.relations.get(part)
             if relation is None:
                 raise current.unknown(part, f"{what} ({name!r})" if part != name else what)
+            if current.ancestors:
+                hops.extend(current.chain_to(relation))
             hops.extend(relation.hops)
             if not rest or not continues_at(relation.target._meta, rest[0]):
                 key = relation.key
@@ -116,10 +125,44 @@ def split_path(info: ModelInfo, name: str, what: str) -> tuple[Path, tuple[str, 
             and rest
             and continues_at(field.target._meta, rest[0])
         ):
+            if current.ancestors:
+                hops.extend(current.chain_to(field))
             hops.append(field)
             current = field.target._meta
         else:
+            if current.ancestors:
+                hops.extend(current.chain_to(field))
             return _path(info, consumed, tuple(hops), field, field), rest
+
+
+def split_name(info: ModelInfo, name: str) -> list[str]:
+    """The parts of a name, which are separated by two underscores. A field's own name may end in one (``from_``)."""
+    rest = name.split("__")
+    parts: list[str] = []
+    current: ModelInfo | None = info
+    while rest:
+        part = rest.pop(0)
+        if current is not None and rest and not continues_at(current, part):
+            if rest[0].startswith("_") and continues_at(current, f"{part}_"):  # from___name
+                part, rest[0] = f"{part}_", rest[0][1:]
+            elif f"{part}__{rest[0]}" in current.settable:  # The key of from_ is from__id.
+                part = f"{part}__{rest.pop(0)}"
+        parts.append(part)
+        relation = current.accessors.get(part) or current.relations.get(part) if current is not None else None
+        current = relation.target._meta if relation is not None else None
+    return parts
+
+
+def _field_of_part(info: ModelInfo, name: str, part: str | None, what: str) -> str:
+    """The name of the field for a part of an embedded value, or for a model of a generic relation."""
+    embedded = info.composed[name]
+    if not isinstance(embedded, Embedded):
+        return _foreign_key_of(info, name, part, what)
+    if part not in embedded.names:
+        named = f"has no part {part!r}" if part else "is a value of several columns"
+        parts = ", ".join(f"{name}__{each}" for each in embedded.names)
+        raise FieldError(f"{embedded.label} {named}, and was given as {what}: name a part, {parts}.")
+    return embedded.names[part]
 
 
 def _foreign_key_of(info: ModelInfo, name: str, model: str | None, what: str) -> str:
@@ -140,7 +183,7 @@ def relation_paths(info: ModelInfo, path: str, what: str) -> list[str]:
     For a generic relation at the end, one path for each of its foreign keys. Raises `FieldError` for one in the middle
     that is not followed by a model's name.
     """
-    parts = path.split("__")
+    parts = split_name(info, path)
     names: list[str] = []
     current: ModelInfo | None = info
     while parts:
@@ -191,7 +234,10 @@ def _path(info: ModelInfo, name: str, hops: tuple[Hop, ...], stored: Field[Any],
     # A foreign key holds the related row's key, so album__id is the column album.
     while hops and isinstance(hops[-1], (ForeignKey, CompositeForeignKey)):
         last = hops[-1]
-        if stored.model is not last.target or stored.column_name not in last.remote_columns:
+        if (
+            stored.model._meta.concrete is not last.target._meta.concrete
+            or stored.column_name not in last.remote_columns
+        ):
             break
         column = last.local_columns[last.remote_columns.index(stored.column_name)]
         stored, hops = last.model._meta.fields_of_columns([column])[0], hops[:-1]
@@ -199,3 +245,34 @@ def _path(info: ModelInfo, name: str, hops: tuple[Hop, ...], stored: Field[Any],
         info.paths.clear()
     path = info.paths[name] = Path(name, hops, stored, field)
     return path
+
+
+def path_over(info: ModelInfo, hops: tuple[Hop, ...], rest: Path) -> Path:
+    """A path of the model that these relations lead to, from `info`; always the same object.
+
+    Unlike other paths, it keeps the last relation even if a foreign key has the same value without it.
+    """
+    known: Path | None = info.paths_over_joins.get((hops, rest))
+    if known is None:
+        if len(info.paths_over_joins) >= MAX_CACHED:
+            info.paths_over_joins.clear()
+        known = info.paths_over_joins[hops, rest] = Path(rest.name, (*hops, *rest.relations), rest.stored, rest.field)
+    return known
+
+
+def hops_over(info: ModelInfo, relations: Iterable[Any]) -> tuple[Hop, ...]:
+    """The joins over a chain of relations, from the model's table: with parent links, in multi-table inheritance."""
+    hops: tuple[Hop, ...] = ()
+    for relation in relations:
+        if info.ancestors:
+            hops = with_chain(hops, info.chain_to(relation))
+        hops = (*hops, relation)
+        info = relation.target._meta
+    return hops
+
+
+def with_chain(hops: tuple[Hop, ...], chain: tuple[Hop, ...]) -> tuple[Hop, ...]:
+    """Joins, and the parent links after them. A link back to the row that a join came from is no join."""
+    while chain and hops and isinstance(hops[-1], ReverseRelation) and hops[-1].relation is chain[0]:
+        hops, chain = hops[:-1], chain[1:]
+    return (*hops, *chain)

@@ -28,6 +28,9 @@ class Branch:
     database: databases.Database | None = None
     """The database that the query was told to use; None: that of the instances."""
 
+    page: int | None = None
+    """The number of rows of a page, if `to_attr` takes the first page of each instance; its query is for one more."""
+
     @property
     def name(self) -> str:
         """Its part of a path of ``prefetch_related()``: the relation's accessor (``tracks``), or `to_attr`."""

@@ -1,33 +1,30 @@
-"""Projections: the columns that a query selects, and what its rows become."""
+"""`Projection` and `Instances`: the columns that a query selects, and what its rows become."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from keyword import iskeyword
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement
 
-from orm.exceptions import FieldError, QueryError
+from orm.exceptions import FieldError
 from orm.fields import Field
-from orm.query.paths import check_name, relation_paths, resolve_path
-from orm.query.resolving.composite_keys import key_parts
-from orm.query.resolving.resolver import Resolver
-from orm.query.terms.base import AnnotationTerm, PathTerm, Term
-from orm.relations import CompositeForeignKey, ForeignKey, Relation, ReverseRelation
-from orm.relations.attaching import local_fields
-from orm.rows.readers import (
-    Entity,
-    GroupBy,
-    Process,
-    Reader,
-    read_dicts,
-    read_instances,
-    read_named_tuples,
-    read_tuples,
-    read_values,
+from orm.query.paths import (
+    check_name,
+    hops_over,
+    leads_to_some_rows,
+    relation_paths,
+    resolve_path,
+    split_name,
+    with_chain,
 )
+from orm.query.resolving.resolver import Resolver
+from orm.query.terms.base import Term
+from orm.relations import CompositeForeignKey, Embedded, ForeignKey, ParentLink, Relation, ReverseRelation
+from orm.relations.attaching import local_fields
+from orm.rows.discriminators import Kinds
+from orm.rows.readers import Entity, GroupBy, Process, Reader, read_instances
 from orm.utils.memoized import memoized_property
 
 if TYPE_CHECKING:
@@ -60,6 +57,10 @@ class Projection:
     def position(self, name: str) -> int:
         """The position of the column with this name."""
         return self.names.index(name)
+
+    def annotated(self, name: str, term: Term | None) -> Projection:
+        """With the annotation of this name, which replaces another one of that name; without it if `term` is None."""
+        raise NotImplementedError
 
     @property
     def inner_projection(self) -> Projection:
@@ -102,9 +103,14 @@ class Instances(Projection):
     group_by: GroupBy | None = None
     """How the reader puts the instances into the lists of their owners."""
 
+    @property
+    def is_sparse(self) -> bool:
+        """Whether some fields are left out."""
+        return self.only is not None or bool(self.defer)
+
     @memoized_property
     def key(self) -> Hashable:
-        required = self.required if self.only is not None or self.defer else None
+        required = self.required if self.is_sparse else None
         return ("instances", self.related, self.only, self.defer, self.annotations, required, self.group_by)
 
     @property
@@ -120,6 +126,11 @@ class Instances(Projection):
         columns = (resolver.column(resolve_path(self.info, path, "a column")) for path in paths)
         return (*columns, *(resolver.annotations[name] for name in self.annotations))
 
+    def annotated(self, name: str, term: Term | None) -> Instances:
+        if term is None:
+            return replace(self, annotations=tuple(each for each in self.annotations if each != name))
+        return self if name in self.annotations else replace(self, annotations=(*self.annotations, name))
+
     def with_related(self, paths: Iterable[str]) -> Instances:
         """With the related instances at these paths. Raises `FieldError` for a path that is no relation."""
         related = list(self.related)
@@ -130,10 +141,10 @@ class Instances(Projection):
         for path in names:
             relations: Relations = ()
             current = self.info
-            for part in path.split("__"):
+            for part in split_name(self.info, path):
                 relation = joinable(current, part)
                 if relation is None:
-                    raise FieldError(_not_joinable(current, part, path))
+                    raise _not_joinable(current, part, path)
                 relations = (*relations, relation)
                 current = relation.target._meta
                 if relations not in related:
@@ -147,6 +158,8 @@ class Instances(Projection):
         def walk(info: ModelInfo, prefix: str, seen: frozenset[str]) -> None:
             for relation in info.forward:
                 target = relation.target._meta
+                if isinstance(relation, ParentLink):
+                    continue
                 if not relation.allow_null and target.name not in seen:
                     paths.append(prefix + relation.name)
                     walk(target, f"{prefix}{relation.name}__", seen | {target.name})
@@ -156,12 +169,16 @@ class Instances(Projection):
 
     def with_only(self, names: Iterable[str]) -> Instances:
         """With only these fields and the keys."""
-        # As in Django, fields that were deferred before stay deferred.
-        return replace(self, only=self._masks(names, "only()") - self.defer, defer=frozenset())
+        # As in Django, fields that were deferred before stay deferred; if no field is left, only() does not apply.
+        masks = self._masks(names, "only()")
+        left = masks - self.defer
+        return replace(self, only=left if left or not masks else None, defer=frozenset())
 
-    def with_deferred(self, names: Iterable[str]) -> Instances:
-        """Without these fields."""
-        masks = self._masks(names, "defer()")
+    def with_deferred(self, names: tuple[str | None, ...]) -> Instances:
+        """Without these fields; with None alone, with all fields, whatever was deferred before."""
+        if names == (None,):
+            return replace(self, only=None, defer=frozenset())
+        masks = self._masks((name or "" for name in names), "defer()")
         if self.only is not None:
             if left := self.only - masks:
                 return replace(self, only=left, defer=frozenset())
@@ -184,24 +201,30 @@ class Instances(Projection):
         return projection
 
     def _masks(self, names: Iterable[str], what: str) -> frozenset[tuple[Relations, Field[Any]]]:
-        masks = set()
+        masks: set[tuple[Relations, Field[Any]]] = set()
         for name in names:
             check_name(name, f"A field of {what}")
             if name == "pk":
                 continue  # Keys are always loaded.
-            parts = name.split("__")
+            parts = split_name(self.info, name)
             relations: Relations = ()
             current = self.info
-            for part in parts[:-1]:
-                relation = joinable(current, part)
+            while parts[1:] and "__".join(parts) not in current.aliases:
+                relation = joinable(current, parts[0])
+                if relation is None and parts[0] in current.composed:
+                    raise current.unknown("__".join(parts), what, current.aliases)
                 if relation is None:
-                    raise current.unknown(part, f"a relation in {what}")
+                    raise current.unknown(parts[0], f"a relation in {what}")
                 relations = (*relations, relation)
                 current = relation.target._meta
-            field = current.fields.get(parts[-1]) or current.by_attname.get(parts[-1])
-            if field is None:
-                raise current.unknown(parts[-1], what)
-            masks.add((relations, field))
+                del parts[0]
+            last = "__".join(parts)
+            if last in current.composed and not isinstance(current.composed[last], Embedded):
+                raise current.unknown(last, what)
+            fields = current.fields_for(last)
+            if not fields:
+                raise current.unknown(last, what)
+            masks.update((relations, field) for field in fields)
         return frozenset(masks)
 
     def own_fields(self) -> list[Field[Any]]:
@@ -215,22 +238,31 @@ class Instances(Projection):
             only = {field for where, field in self.only if where == relations}
             if relations and not any(where[: len(relations)] == relations for where, _ in self.only):
                 only = None  # only("album__name") does not restrict other relations.
-        # A related instance needs its key, which tells whether there is one.
+        # A related instance needs its key, which tells whether it exists. As in Django, only("album__name") loads it.
         loaded = [chain[-1] for chain in self.related if chain[:-1] == relations]
+        depth = len(relations)
+        loaded += [where[depth] for where, _ in self.only or () if where[:depth] == relations and len(where) > depth]
         keys: set[Any] = {field for relation in loaded for field in info.fields_of_columns(relation.local_columns)}
         keys.update(field for where, field in self.required if where == relations)
         deferred = {field for where, field in self.defer if where == relations}
         return [
             field
-            for field in info.fields.values()
-            if field.primary_key or field in keys or (field in only if only is not None else field not in deferred)
+            for field in (info.fields.values() if info.discriminator is None else info.loaded_fields())
+            if field in info.pk_fields
+            or field is info.discriminator
+            or field in keys
+            or (field in only if only is not None else field not in deferred)
         ]
 
     def columns(self, rendering: Rendering) -> list[ColumnElement[Any]]:
         columns: list[ColumnElement[Any]] = []
         for relations in ((), *self.related):
-            table = rendering.join(relations)
-            columns.extend(table.c[field.column_name] for field in self._fields(relations))
+            info = relations[-1].target._meta if relations else self.info
+            hops = hops_over(self.info, relations)
+            table = rendering.join(hops)
+            for field in self._fields(relations):
+                chain = info.chain_to(field) if info.ancestors else ()
+                columns.append((rendering.join(with_chain(hops, chain)) if chain else table).c[field.column_name])
         columns.extend(rendering.annotation(name) for name in self.annotations)
         return columns
 
@@ -244,18 +276,39 @@ class Instances(Projection):
         for chain in chains:
             info = chain[-1].target._meta if chain else self.info
             reverse = chain[-1] if chain and isinstance(chain[-1], ReverseRelation) else None
+            fields = self._fields(chain)
             entities.append(
                 Entity(
                     model=info.model,
-                    attributes=tuple(field.attname for field in self._fields(chain)),
+                    attributes=tuple(field.attname for field in fields),
                     keys=tuple(field.attname for field in info.pk_fields),
                     parent=chains.index(chain[:-1]) if chain else None,
                     name=chain[-1].accessor if chain else None,
                     back=reverse.relation.accessor if reverse is not None else None,
+                    missing_key=chain[-1].key.attname if chain and leads_to_some_rows(chain[-1]) else None,
                     shared=_shared_key(info) if chain and reverse is None else (),
+                    kinds=None if info.discriminator is None else kinds_of(info, fields),
                 )
             )
         return entities
+
+
+def kinds_of(info: ModelInfo, fields: Sequence[Field[Any] | None]) -> Kinds | None:
+    """The classes of the instances that these fields are read of; None if all are of the model itself.
+
+    None among the fields stands for a column without a field, which all instances get.
+    """
+    kinds = info.kinds
+    if len(kinds) <= 1 or info.discriminator not in fields:
+        return None
+    known = {None, *info.fields.values()}
+    further = {
+        each.model: tuple(i for i, field in enumerate(fields) if field not in known and field in each.fields.values())
+        for each in kinds.values()
+    }
+    classes = {value: each.model for value, each in kinds.items()}
+    common = tuple(i for i, field in enumerate(fields) if field in known)
+    return Kinds(fields.index(info.discriminator), common, classes, further)
 
 
 def joinable(info: ModelInfo, name: str) -> Joinable | None:
@@ -267,14 +320,16 @@ def joinable(info: ModelInfo, name: str) -> Joinable | None:
     return relation if isinstance(relation, (CompositeForeignKey, ReverseRelation)) and not relation.many else None
 
 
-def _not_joinable(info: ModelInfo, name: str, path: str) -> str:
+def _not_joinable(info: ModelInfo, name: str, path: str) -> FieldError:
+    if info.retired_field(name) is not None:
+        return info.unknown(name, f"a relation ({path!r})")
     if (name in info.relations and info.relations[name].many) or (name in info.accessors and info.accessors[name].many):
-        return (
+        return FieldError(
             f"select_related({path!r}): {info.name}.{name} leads to many rows, which a join would multiply. "
             f"Use prefetch_related({path!r})."
         )
     choices = sorted(name for name in (*info.fields, *info.relations) if joinable(info, name) is not None)
-    return (
+    return FieldError(
         f"select_related({path!r}): {info.name}.{name} is not a relation. "
         f"The relations of {info.name} are: {', '.join(choices) or 'none'}."
     )
@@ -285,127 +340,3 @@ def _shared_key(info: ModelInfo) -> tuple[str, ...]:
     if not all(field.is_hashable for field in info.pk_fields):
         return ()
     return tuple(field.attname for field in info.pk_fields)
-
-
-Shape = Literal["dicts", "tuples", "named", "flat"]
-
-
-@dataclass(frozen=True)
-class Columns(Projection):
-    """Columns that `values()` or `values_list()` names, as dicts, tuples, named tuples or single values."""
-
-    shape: Shape
-    names: tuple[str, ...]
-    terms: tuple[Term, ...]
-    widths: tuple[int, ...] | None = None
-    """The number of terms of each name: several are a composite key, whose value is a tuple. None: one each."""
-
-    @classmethod
-    def of(cls, resolver: Resolver, shape: Shape, fields: Iterable[Any], named: dict[str, Any]) -> Columns:
-        """The columns of these names and expressions; if there are none, all columns of the model."""
-        keys: list[str] = []
-        terms: list[tuple[Term, ...]] = []
-        selected = list(fields)
-        if not selected and not named:
-            selected = [field.attname for field in resolver.info.fields.values()]
-            selected += [
-                name for name, annotation in resolver.annotations.items() if getattr(annotation, "selectable", True)
-            ]
-        for field in selected:
-            column = _column(resolver, field)
-            if isinstance(field, str):
-                name = field
-                if isinstance(column[0], AnnotationTerm) and not column[0].selectable:
-                    raise FieldError(f"{field!r} is an alias(), which is not selected: annotate() it instead.")
-            else:
-                name = "__".join(getattr(field, "_path", ())) or f"column{len(keys) + 1}"
-            keys.append(name)
-            terms.append(column)
-        for name, expression in named.items():
-            keys.append(name)
-            terms.append(_column(resolver, expression))
-        if shape == "named":
-            _check_attributes(keys)
-        if shape == "flat" and len(keys) != 1:
-            raise QueryError(f"values_list(flat=True) takes exactly one field, got {len(keys)}.")
-        flat = tuple(term for column in terms for term in column)
-        widths = None if len(flat) == len(terms) else tuple(map(len, terms))
-        return cls(shape, tuple(keys), flat, widths)
-
-    @property
-    def field(self) -> Field[Any]:
-        (term,) = self.terms
-        field: Field[Any] = term.field
-        return field
-
-    def selected(self, resolver: Resolver) -> tuple[Term, ...]:
-        return self.terms
-
-    @property
-    def width(self) -> int:
-        return len(self.terms)
-
-    def adding(self, name: str, term: Term) -> Columns:
-        """With one more column."""
-        widths = None if self.widths is None else (*self.widths, 1)
-        return replace(self, names=(*self.names, name), terms=(*self.terms, term), widths=widths)
-
-    def position(self, name: str) -> int:
-        """The position of the column with this name. Raises `QueryError` for a composite key."""
-        index = self.names.index(name)
-        if self.widths is None:
-            return index
-        if self.widths[index] > 1:
-            raise QueryError(f"{name!r} is a key of several columns: name one of its fields.")
-        return sum(self.widths[:index])
-
-    @memoized_property
-    def key(self) -> Hashable:
-        return (self.shape, self.names, tuple(term.key for term in self.terms), self.widths)
-
-    @property
-    def values(self) -> tuple[Any, ...]:  # type: ignore[override]
-        return tuple(value for term in self.terms for value in term.values)
-
-    def columns(self, rendering: Rendering) -> list[ColumnElement[Any]]:
-        return [rendering.render_once(term) for term in self.terms]
-
-    def reader(self, processors: Sequence[Process | None], trailing_columns: int) -> Reader:
-        if self.shape == "dicts":
-            return read_dicts(self.names, processors, trailing_columns, self.widths)
-        if self.shape == "named":
-            return read_named_tuples(self.names, processors, trailing_columns, self.widths)
-        return (read_values if self.shape == "flat" else read_tuples)(processors, trailing_columns, self.widths)
-
-
-def _column(resolver: Resolver, expression: Any) -> tuple[Term, ...]:
-    """The terms that a name or expression selects: several for a composite key."""
-    try:
-        if isinstance(expression, str):
-            return (resolver.name(expression, "a column"),)
-        return (resolver.expression(expression, "a column"),)
-    except (FieldError, QueryError):
-        parts = key_parts(resolver.info, expression)
-        if parts is None:
-            raise
-        return tuple(resolver.expression(part, "a column") for part in parts)
-
-
-def _check_attributes(names: Sequence[str]) -> None:
-    """Raise `QueryError` unless these names can be the attributes of a named tuple."""
-    for position, name in enumerate(names):
-        if not name.isidentifier() or iskeyword(name) or name.startswith("_") or name in names[:position]:
-            raise QueryError(f"values_list(named=True): {name!r} is not a valid attribute name, or occurs twice.")
-
-
-def one_column(info: ModelInfo, field: Field[Any] | None) -> Columns:
-    """The projection to one column: `field` of the model, or its primary key."""
-    if field is None:
-        if len(info.pk_fields) > 1:
-            raise QueryError(
-                f"{info.name} has a composite primary key, so a query of it stands for no single value: "
-                "choose one column with values_list()."
-            )
-        field = info.pk_fields[0]
-    term = PathTerm(resolve_path(info, field.attname, "a column"))
-    return Columns("flat", (field.name,), (term,))

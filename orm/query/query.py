@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,24 +11,25 @@ from typing_extensions import Self
 
 from orm.exceptions import FieldError, QueryError
 from orm.fields import Field
-from orm.query.conditions.base import (
-    EVERYTHING,
-    FilterCall,
-    Predicate,
-    and_,
-    constant,
-    split,
-    without_group_terms,
-)
+from orm.query.columns import Columns, one_column
+from orm.query.conditions.base import EVERYTHING, FilterCall, Predicate, and_, constant, split, without_group_terms
 from orm.query.lookup_memo import LookupMemo
 from orm.query.ordering import OrderTerm
 from orm.query.paths import resolve_path
-from orm.query.projection import Columns, Instances, Projection, one_column
+from orm.query.projection import Instances, Projection
 from orm.query.rendering import Rendering
-from orm.query.resolving.resolver import NO_JOINS, Joins, Resolver, default_ordering, primary_key_ordering
+from orm.query.resolving.resolver import (
+    NO_JOINS,
+    AggregateResolver,
+    Joins,
+    Resolver,
+    default_ordering,
+    primary_key_ordering,
+)
 from orm.query.select_statement import queries_of, select_statement
-from orm.query.terms.base import AnnotationTerm, PathTerm, Term
+from orm.query.terms.base import AnnotationTerm, InlinedAnnotation, PathTerm, Term
 from orm.relations import ForeignKey, RelatedKey
+from orm.relations.attaching import remote_fields
 from orm.utils.memoized import memoized_property
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from orm.query.prefetch_tree import Branch, SuppressedRelation
     from orm.query.terms.subqueries import Correlation, OuterRefTerm
     from orm.relations import ReverseRelation
+    from orm.relations.fetch_modes import FetchMode
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,8 @@ class Query:
     lock: Lock | None = None
     all_rows_confirmed: bool = False
     """Whether ``all()`` confirmed that every row may be written: see `ModelRegistry`."""
+    manager_where: Predicate = EVERYTHING
+    """The condition of the manager that the query starts from. It does not count as a filter for `require_all`."""
     ctes: tuple[CTE, ...] = ()
     """The CTEs that the statement defines."""
     cte_joins: tuple[tuple[CTE, Predicate], ...] = ()
@@ -85,6 +89,8 @@ class Query:
     """The relations to prefetch, each with its query."""
     suppressed: tuple[SuppressedRelation, ...] = ()
     """The relations that ``noload()`` and ``raiseload()`` suppress."""
+    fetch_mode: FetchMode | None = None
+    """What happens when something is read that the query did not load; None: the mode of the query around it."""
     owner: tuple[ReverseRelation, Model] | None = None
     """For a related manager, its relation and instance: the rows' reverse attribute is set to the instance."""
 
@@ -110,6 +116,8 @@ class Query:
             named = tuple((name, annotation.term.key) for name, annotation in self.annotations.items())
             groups = None if self.grouping is None else tuple(term.key for term in self.grouping)
             key += ["annotations", named, self.grouped, groups]
+            if self.unselected_groups:
+                key.append(tuple(term.key for term in self.unselected_groups))
         if self.distinct:
             terms = (
                 tuple((term.key, term in self.ordered_terms) for term in self.distinct_terms)
@@ -135,6 +143,9 @@ class Query:
         for annotation in self.annotations.values():
             values.extend(annotation.term.values)
         values += self.projection.values
+        if self.grouping:
+            for group in self.unselected_groups:
+                values.extend(group.values)
         for predicate in self.conditions:
             values += predicate.values
         for term in self.order:
@@ -159,6 +170,13 @@ class Query:
         return LookupMemo()
 
     @memoized_property
+    def unselected_groups(self) -> tuple[Term, ...]:
+        """The terms of `grouping` with values that the projection no longer selects: nothing else binds them."""
+        projection = self.projection.inner_projection
+        selected = {id(term) for term in projection.terms} if isinstance(projection, Columns) else set()
+        return tuple(term for term in self.grouping or () if term.values and id(term) not in selected)
+
+    @memoized_property
     def distinct_terms(self) -> tuple[Term, ...]:
         """The terms of DISTINCT ON. If ORDER BY has the same term, it is that one: both must have the same binds."""
         return tuple(
@@ -176,7 +194,7 @@ class Query:
         """The effective ordering. The model's default ordering does not apply to groups."""
         if self.ordering is None:
             return () if self.grouped else default_ordering(self.info)
-        if not any(term.term.many for term in self.ordering):
+        if not any(term.many for term in self.ordering):
             return self.ordering
         # As in Django, a column over a relation to many rows is the selected one, or that of the latest join.
         selected = self.projection.terms if isinstance(self.projection, Columns) else ()
@@ -201,22 +219,31 @@ class Query:
         return Resolver(self.info, self.annotations, self.joins)
 
     def filter_resolver(self) -> Resolver:
-        """Resolves the arguments of the next ``filter()``, which has joins of its own."""
+        """Resolves the arguments of the next ``filter()``, which makes new joins."""
         highest = self.joins.highest
-        return Resolver(self.info, self.annotations, self.joins, highest if self.shares_joins else highest + 1)
+        resolver = Resolver(self.info, self.annotations, self.joins, highest if self.shares_joins else highest + 1)
+        resolver.windows = {}
+        return resolver
 
-    def aggregate_resolver(self) -> Resolver:
+    def aggregate_resolver(self) -> AggregateResolver:
         """Resolves aggregates over this query, where each group is a row."""
         annotations = {name: annotation.of_a_row() for name, annotation in self.annotations.items()}
-        return Resolver(self.info, annotations, self.joins)
+        return AggregateResolver(self.info, annotations, self.joins)
 
     def update_resolver(self) -> Resolver:
         """Resolves the values of an UPDATE, in which an annotation's name stands for its expression."""
-        return Resolver(self.info, {name: annotation.term for name, annotation in self.annotations.items()})
+        annotations = {annotation.key: annotation for annotation in self.annotations.values()}
+        return Resolver(
+            self.info, {name: InlinedAnnotation.of(term, annotations) for name, term in self.annotations.items()}
+        )
 
     def with_joins(self, joins: Joins, **changes: Any) -> Self:
         """The query with the joins of a resolver, and with the clauses that it resolved."""
         return self.replace(joins=joins, shares_joins=False, **changes)
+
+    def with_windows(self, resolver: Resolver) -> Self:
+        """The query with the window functions of a condition or an ordering."""
+        return self.replace(annotations={**self.annotations, **resolver.windows}) if resolver.windows else self
 
     def sharing_joins(self) -> Query:
         """The query with the next ``filter()`` using the joins of the last one."""
@@ -247,12 +274,22 @@ class Query:
 
     def _filter(self, conditions: Sequence[Any], lookups: Mapping[str, Any], negated: bool) -> Query:
         resolver = self.filter_resolver()
+        # An iterator can be read once, and `&` repeats the call.
+        lookups = {name: list(value) if isinstance(value, Iterator) else value for name, value in lookups.items()}
         where = resolver.filter(conditions, lookups.items(), negated=negated, grouped=self.grouped)
         if where.aggregate and not self.grouped:
             method = "exclude()" if negated else "filter()"
             raise FieldError(f"{method} can use an aggregate only of grouped rows: annotate() it first.")
         call = FilterCall(tuple(conditions), tuple(lookups.items()), negated, self.shares_joins)
-        return self.with_joins(resolver.joins, where=and_(self.where, where), filters=(*self.filters, call))
+        query = self.with_joins(resolver.joins, where=and_(self.where, where), filters=(*self.filters, call))
+        return query.with_windows(resolver)
+
+    @property
+    def selected_annotations(self) -> tuple[str, ...]:
+        """The names of the annotations that ``values()`` without names selects."""
+        if isinstance(self.projection, Instances):
+            return self.projection.annotations
+        return tuple(name for name, annotation in self.annotations.items() if annotation.selectable)
 
     @property
     def is_empty(self) -> bool:
@@ -262,12 +299,17 @@ class Query:
     @memoized_property
     def needs_no_loading(self) -> bool:
         """Whether nothing is loaded along with its rows or set on them."""
-        return not (self.branches or self.suppressed or self.owner is not None)
+        return not (self.branches or self.suppressed or self.fetch_mode is not None or self.owner is not None)
 
     @property
     def is_limited(self) -> bool:
         """Whether it has a LIMIT or OFFSET."""
         return self.offset > 0 or self.stop is not None
+
+    @property
+    def needed_ordering(self) -> tuple[OrderTerm, ...] | None:
+        """The ordering, if it decides which rows a subquery has: with a LIMIT or DISTINCT ON."""
+        return self.ordering if self.is_limited or self.distinct_on else ()
 
     @property
     def is_nested(self) -> bool:
@@ -294,15 +336,26 @@ class Query:
 
     @property
     def with_branch_keys(self) -> Query:
-        """The query with the columns that its branches are attached by, even if ``only()`` or ``defer()`` omit them."""
-        if not self.branches or not isinstance(self.projection, Instances):
+        """The query with the columns that its rows are attached by, even if ``only()`` or ``defer()`` omit them.
+
+        By these columns the rows of its branches are attached to its rows, and its rows to their owner.
+        """
+        if not isinstance(self.projection, Instances) or not (self.branches or self._omits_key_of_owner):
             return self
         return self._with_branch_keys
+
+    @property
+    def _omits_key_of_owner(self) -> bool:
+        projection = self.projection
+        return self.owner is not None and isinstance(projection, Instances) and projection.is_sparse
 
     @memoized_property
     def _with_branch_keys(self) -> Query:
         assert isinstance(self.projection, Instances)
-        return self.replace(projection=self.projection.with_branch_keys(self.branches))
+        projection = self.projection.with_branch_keys(self.branches)
+        if self.owner is not None:
+            projection = projection.with_required((), remote_fields(self.owner[0]))
+        return self.replace(projection=projection)
 
     def with_order(self) -> Query:
         """The query itself if it has an order, or else ordered by primary key."""
@@ -331,7 +384,11 @@ class Query:
         if isinstance(self.projection, Instances):
             relation = compared if isinstance(compared, (ForeignKey, RelatedKey)) else None
             target = relation.target_field if relation is not None else None
-            if relation is not None and relation.target is not self.info.model:
+            if relation is not None and relation.primary_key and relation.model._meta.concrete is self.info.concrete:
+                target = relation  # The key of the model itself, which is a relation.
+            elif relation is not None and self.info.concrete in relation.target._meta.ancestors:
+                target = None  # The rows of a model that the target inherits from, by their key.
+            elif relation is not None and not _has_rows_of(self.info, relation.target._meta):
                 raise QueryError(
                     f"{relation.label} is compared with a query of {self.info.name}; "
                     f"it takes a query of {relation.target.__name__}."
@@ -344,8 +401,16 @@ class Query:
                 f"A query of {self.info.name} that selects {self.projection.width} columns cannot stand "
                 "for one value: choose one with values() or values_list()."
             )
-        ordering = self.ordering if self.is_limited else ()
-        return self.replace(projection=projection, ordering=ordering)
+        return self.replace(projection=projection, ordering=self.needed_ordering)
+
+    def column_field(self, correlation: Correlation) -> Field[Any]:
+        """The field of the only column of a subquery. If that is an `OuterRef`, it is the field of the outer query."""
+        term = self.projection.terms[0] if isinstance(self.projection, Columns) else None
+        while isinstance(term, AnnotationTerm):
+            term = term.term
+        outer = None if term is None else correlation.terms.get(term.key)
+        field: Field[Any] = self.projection.field if outer is None else outer.field
+        return field
 
     def selecting_key(self, label: str, info: ModelInfo, fields: Sequence[Field[Any]]) -> Query:
         """The query as a subquery that selects these fields of `info`, to be compared with the relation `label`.
@@ -354,7 +419,7 @@ class Query:
         """
         projection = self.projection
         if isinstance(projection, Instances):
-            if self.info is not info:
+            if self.info.concrete is not info.concrete:
                 raise QueryError(
                     f"{label} is compared with a query of {self.info.name}; it takes a query of {info.name}."
                 )
@@ -365,12 +430,12 @@ class Query:
                 f"{label} is a key of {len(fields)} columns and is compared with a query of as many; "
                 f"this one of {self.info.name} selects {projection.width}."
             )
-        return self.replace(projection=projection, ordering=self.ordering if self.is_limited else ())
+        return self.replace(projection=projection, ordering=self.needed_ordering)
 
     def as_exists(self) -> Query:
         """The query as a subquery for EXISTS."""
         projection = self.projection if self.grouped or self.distinct else Instances(self.info, only=frozenset())
-        return self.replace(projection=projection, ordering=self.ordering if self.is_limited else ())
+        return self.replace(projection=projection, ordering=self.needed_ordering)
 
     @property
     def outer_references(self) -> Mapping[Hashable, OuterRefTerm]:
@@ -396,7 +461,30 @@ class Query:
         return select_statement(self, rendering)
 
 
+def rows_of_model(info: ModelInfo) -> Query:
+    """The query of all rows of a model, as instances."""
+    query = Query(info, Instances(info))
+    if not info.is_filtered:
+        return query
+    assert info.discriminator is not None
+    name, kinds = info.discriminator.name, list(info.kinds)
+    lookup = (name, kinds[0]) if len(kinds) == 1 else (f"{name}__in", kinds)
+    where = Resolver(info).filter((), [lookup])
+    return query.replace(where=where, manager_where=where)
+
+
+def of_own_model(query: Query) -> Query:
+    """The query of rows of its model only, in single-table inheritance."""
+    where = rows_of_model(query.info).where
+    return query if where is EVERYTHING else query.replace(where=and_(query.where, where))
+
+
 DERIVED = frozenset(name for name, value in vars(Query).items() if isinstance(value, memoized_property))
+
+
+def _has_rows_of(info: ModelInfo, other: ModelInfo) -> bool:
+    """Whether the rows of a model are rows of another one, too: also in multi-table inheritance."""
+    return info.concrete is other.concrete or other.concrete in info.ancestors
 
 
 def _is_own_column(term: Term) -> bool:

@@ -1,4 +1,4 @@
-"""The rows of a relation that belong to given owners: all of them, or a slice of each owner's."""
+"""The rows of a relation that belong to some owners: all of them, or a slice of each owner's."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from typing import Any
 import sqlalchemy
 
 from orm.exceptions import NotSupportedError, QueryError
-from orm.lookups.base import In, Prepared
+from orm.lookups.base import Prepared
+from orm.lookups.comparisons import In
+from orm.query.added_columns import AddedColumns, WithExtraColumns
 from orm.query.conditions.base import EVERYTHING, LookupPredicate, and_
 from orm.query.conditions.related_to import owner_key_paths
 from orm.query.ordering import ClauseOrder, OrderTerm
@@ -30,7 +32,7 @@ owner_key_paths_of = lru_cache(2_000)(owner_key_paths)
 
 
 @dataclass(frozen=True)
-class WithOwnerKey(Projection):
+class WithOwnerKey(AddedColumns):
     """Instances, each row with the key of its owner, into whose list the instance goes.
 
     A row of the database that has several owners becomes one instance, unless annotations make its rows differ.
@@ -38,14 +40,6 @@ class WithOwnerKey(Projection):
 
     inner: Instances
     owner_key: tuple[Term, ...]
-
-    @property
-    def inner_projection(self) -> Projection:
-        return self.inner
-
-    @property
-    def names(self) -> tuple[str, ...]:  # type: ignore[override]
-        return self.inner.names
 
     @property
     def extra_columns(self) -> tuple[Term, ...]:
@@ -62,37 +56,6 @@ class WithOwnerKey(Projection):
         inner = self.inner
         group_by = GroupBy(key_columns=len(self.owner_key))
         return read_instances(inner.entities(), processors, inner.annotations, trailing_columns, group_by)
-
-
-@dataclass(frozen=True)
-class WithExtraColumns(Projection):
-    """Another projection's columns, and further ones that only the enclosing query reads."""
-
-    inner: Projection
-    extra: tuple[Term, ...]
-
-    @property
-    def inner_projection(self) -> Projection:
-        return self.inner.inner_projection
-
-    @property
-    def names(self) -> tuple[str, ...]:  # type: ignore[override]
-        return self.inner.names
-
-    @property
-    def extra_columns(self) -> tuple[Term, ...]:
-        return self.extra
-
-    @property
-    def key(self) -> Hashable:  # type: ignore[override]
-        return ("with extra columns", self.inner.key, tuple(term.key for term in self.extra))
-
-    @property
-    def values(self) -> tuple[Any, ...]:  # type: ignore[override]
-        return (*self.inner.values, *(value for term in self.extra for value in term.values))
-
-    def columns(self, rendering: Rendering) -> list[sqlalchemy.ColumnElement[Any]]:
-        return [*self.inner.columns(rendering), *(rendering.render_once(term) for term in self.extra)]
 
 
 @dataclass(frozen=True)
@@ -151,10 +114,12 @@ class LimitedPerOwner(Query):
         outer = Rendering(self.info, rendering.binds)
         for term, column in zip(extra_terms, columns[width:], strict=True):
             outer.preset(term, column)
+        position = outer.binds.count
         number = sqlalchemy.func.row_number().over(
-            partition_by=[outer.render_once(term) for term in self.owner_key],
+            partition_by=[outer.rendered(term) for term in self.owner_key],
             order_by=[element for order in self.row_order for element in order.render(outer)],
         )
+        outer.binds.count = position  # The ordering is that of `rows`, and adds no values.
         numbered = sqlalchemy.select(*columns[:width], number.label("number")).subquery()
         selected = sqlalchemy.select(*list(numbered.columns)[:width]).order_by(numbered.c.number)
         if self.offset:
@@ -169,7 +134,7 @@ def check_related_query(relation: Relation, query: Query, what: str) -> None:
     """Raise `QueryError` or `NotSupportedError` unless `what` can load these rows for the owners of the relation."""
     name = query.info.name
     of = f"{what}: the queryset of {relation.accessor!r}"
-    if query.info is not relation.target._meta:
+    if query.info.concrete is not relation.target._meta.concrete:
         raise QueryError(f"{what}: {relation!r} leads to {relation.target.__name__}, not to {name}.")
     if not isinstance(query.projection, Instances):
         raise QueryError(f"{of} gives {name} instances, not values.")

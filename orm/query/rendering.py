@@ -10,13 +10,14 @@ from sqlalchemy import BindParameter, ColumnElement, FromClause
 from sqlalchemy.types import TypeEngine
 
 from orm.exceptions import QueryError
-from orm.query.paths import Path
+from orm.query.paths import Path, leads_to_some_rows
 from orm.relations import join_condition
 
 if TYPE_CHECKING:
     from orm.expressions.ctes import CTE
     from orm.mapping.model_info import ModelInfo
     from orm.query.terms.base import Term
+    from orm.query.terms.filtered_relation import FilteredJoinTerm
     from orm.relations import Hop
 
 
@@ -63,6 +64,8 @@ class Join:
         self.parent = parent
         self.table = table
         self.required = False
+        self.condition: ColumnElement[bool] | None = None
+        """A condition in addition to that of the relation: of a filtered relation, or for the rows of one model."""
 
     def require(self) -> None:
         """Make it an inner join, and those before it: rows without a related row are dropped."""
@@ -76,6 +79,8 @@ class Join:
         """Whether it is an outer join, which keeps rows without a related row."""
         if self.required:
             return False
+        if self.condition is not None:
+            return True
         return self.relation.allow_null or (self.parent is not None and self.parent.outer)
 
 
@@ -106,10 +111,12 @@ class Rendering:
         """The number of columns of the projection. Any after those are only selected for the ordering."""
         self._joins: dict[tuple[tuple[Hop, ...], int], Join] = {}
         self._tables: set[FromClause] = {self.table}
-        self.annotated: dict[str, ColumnElement[Any]] = {}
-        """The rendered annotations of the query, by name."""
+        self.annotated: dict[Hashable, ColumnElement[Any]] = {}
+        """The rendered annotations of the query, by name and by the key of their term."""
         self._clauses: list[ColumnElement[Any]] = []
         self._rendered: dict[int, tuple[Term, ColumnElement[Any]]] = {}
+        self._filtered: dict[int, FilteredJoinTerm] = {}
+        self._filtered_values: dict[int, int] = {}
         self._joined_ctes: list[tuple[FromClause, ColumnElement[bool]]] = []
 
     def subquery(self, info: ModelInfo, outer_columns: Mapping[Hashable, ColumnElement[Any]] = NO_COLUMNS) -> Rendering:
@@ -126,12 +133,11 @@ class Rendering:
         """The table at the end of these relations, which is joined once for each join number."""
         if not hops:
             return self.table
-        if join_number and not any(relation.many for relation in hops):
-            join_number = 0
+        join_number, filtered = self._number_of(hops, join_number)
         join = self._joins.get((hops, join_number))
         if join is None:
             self.join(hops[:-1], join_number)
-            parent = self._parent(hops, join_number)
+            parent = self._joins.get((hops[:-1], self._number_of(hops[:-1], join_number)[0]))
             table = hops[-1].target._meta.require_table()
             # The first join of a table has no alias, so that SQLAlchemy clauses can refer to the table.
             joined: FromClause = table
@@ -139,33 +145,72 @@ class Rendering:
                 joined = self.binds.alias(table)
             self._tables.add(joined)
             join = self._joins[hops, join_number] = Join(hops[-1], parent, joined)
+            if leads_to_some_rows(hops[-1]):
+                join.condition = _is_of_model(hops[-1].target._meta, joined)
+            if filtered is not None and hops == filtered.hops:
+                condition = self._condition_of(filtered)
+                join.condition = condition if join.condition is None else sqlalchemy.and_(join.condition, condition)
+                self._joins[hops, join_number] = self._joins.pop((hops, join_number))  # after those that it reads
         if required:
             join.require()
         return join.table
 
-    def _parent(self, hops: tuple[Hop, ...], join_number: int) -> Join | None:
-        before = hops[:-1]
-        return self._joins.get((before, join_number)) or self._joins.get((before, 0))
+    def define_filtered_relation(self, term: FilteredJoinTerm) -> None:
+        """Join this filtered relation where its columns are read. The values of its condition have their place here."""
+        self._filtered[term.join_number] = term
+        self._filtered_values[term.join_number] = self.binds.reserve(len(term.values))
+
+    def _condition_of(self, term: FilteredJoinTerm) -> ColumnElement[bool]:
+        position, self.binds.count = self.binds.count, self._filtered_values[term.join_number]
+        condition = term.condition.render(self, required=False, negated=False)
+        self.binds.count = position
+        return condition
+
+    def _number_of(self, hops: tuple[Hop, ...], join_number: int) -> tuple[int, FilteredJoinTerm | None]:
+        """The number of the join of these relations for a column, and the filtered relation that the join is for."""
+        filtered = self._filtered.get(join_number)
+        while filtered is not None and filtered.parent is not None and len(hops) <= len(filtered.parent.hops):
+            filtered = filtered.parent
+        if filtered is not None:
+            return filtered.join_number, filtered
+        return join_number if any(relation.many for relation in hops) else 0, None
 
     def render_once(self, term: Term) -> ColumnElement[Any]:
-        """The SQL of a term that is in several clauses. It is rendered once, so its values are bound once."""
+        """The SQL of a term that may be in several places. It is rendered once, so its values are bound once.
+
+        The query's values repeat them for each place, so the positions for the other places are skipped.
+        """
         known = self._rendered.get(id(term))
         if known is None:
             known = self._rendered[id(term)] = term, term.render(self)
+        else:
+            self.binds.reserve(len(term.values))
         return known[1]
+
+    def rendered(self, term: Term) -> ColumnElement[Any]:
+        """The SQL of a term in a place for which the query's values do not repeat the term's values."""
+        known = self._rendered.get(id(term))
+        if known is not None:
+            return known[1]
+        assert not term.values, "a term with values is rendered where its values are"
+        return self.render_once(term)
 
     def preset(self, term: Term, column: ColumnElement[Any]) -> None:
         """Set the SQL of a term for `render_once`."""
         self._rendered[id(term)] = term, column
 
-    def annotation(self, name: str) -> ColumnElement[Any]:
-        """The SQL of an annotation of the query."""
-        return self.annotated[name]
+    def annotation(self, key: Hashable) -> ColumnElement[Any]:
+        """The SQL of an annotation of the query, by its name or the key of its term."""
+        return self.annotated[key]
 
     @property
     def tables(self) -> set[FromClause]:
         """The tables that this query reads, without those of its subqueries."""
         return self._tables
+
+    def is_joined(self, hops: tuple[Hop, ...]) -> bool:
+        """Whether the statement reads the table at the end of these relations."""
+        return not hops or (hops, self._number_of(hops, 0)[0]) in self._joins
 
     @property
     def has_joins(self) -> bool:
@@ -205,10 +250,20 @@ class Rendering:
         clause: FromClause = self.table
         for join in self._joins.values():
             left = self.table if join.parent is None else join.parent.table
-            clause = clause.join(join.table, join_condition(join.relation, left, join.table), isouter=join.outer)
+            condition = join_condition(join.relation, left, join.table)
+            if join.condition is not None:
+                condition = sqlalchemy.and_(condition, join.condition)
+            clause = clause.join(join.table, condition, isouter=join.outer)
         for table, condition in self._joined_ctes:
             clause = clause.join(table, condition)
         return clause
+
+
+def _is_of_model(info: ModelInfo, table: FromClause) -> ColumnElement[bool]:
+    """Whether a row of single-table inheritance is one of the model."""
+    assert info.discriminator is not None
+    column = table.c[info.discriminator.column_name]
+    return sqlalchemy.or_(*(column == kind for kind in info.kinds))
 
 
 class SubqueryRendering(Rendering):
@@ -228,6 +283,14 @@ class SubqueryRendering(Rendering):
         """The subquery's column of this path."""
         return self._columns[path, join_number]
 
-    def annotation(self, name: str) -> ColumnElement[Any]:
+    def render_once(self, term: Term) -> ColumnElement[Any]:
+        """The subquery's column of a term that it selects, or the term's SQL. A key says nothing about values."""
+        column = self._columns.get(id(term) if term.values else term.key)
+        if column is None:
+            return super().render_once(term)
+        self.binds.reserve(len(term.values))  # They are bound in the subquery.
+        return column
+
+    def annotation(self, key: Hashable) -> ColumnElement[Any]:
         """The subquery's column of this annotation."""
-        return self._columns["annotation", name]
+        return self._columns[key]

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from orm.exceptions import QueryError
-from orm.query.projection import Columns, Instances, Projection
+from orm.query.columns import Columns
+from orm.query.projection import Instances, Projection
 from orm.query.resolving.resolver import Resolver
 from orm.query.terms.base import PathTerm
 
@@ -27,6 +28,6 @@ def resolve_returning(info: ModelInfo, returning: Sequence[str] | Literal[True])
         raise QueryError("returning=[] names no field to return.")
     columns = Columns.of(Resolver(info), "dicts", returning, {})
     for name, term in zip(columns.names, columns.terms, strict=True):
-        if not isinstance(term, PathTerm) or term.path.relations:
+        if not isinstance(term, PathTerm) or term.path.relations != info.chain_to(term.path.stored):
             raise QueryError(f"returning: {name!r} is not a field of {info.name} itself.")
     return columns

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import sqlalchemy
 
 from orm.exceptions import NotSupportedError, QueryError
+from orm.query.columns import Columns
 from orm.query.conditions.base import is_never
-from orm.query.ordering import OrderTerm
-from orm.query.projection import Projection
+from orm.query.projection import Instances, Projection
 from orm.query.query import Query
 from orm.query.rendering import Rendering, SubqueryRendering
 from orm.query.select_statement import with_order_and_limit
+from orm.query.terms.base import AnnotationTerm, PathTerm, Term
 from orm.utils.memoized import memoized_property
 
 if TYPE_CHECKING:
@@ -38,18 +39,17 @@ class Combination(Query):
 
     operation: Operation = "union"
     parts: tuple[Query, ...] = field(default=())
+    selects_more: bool = False
+    """Whether the parts may select what only the ordering needs: ``values()`` has chosen columns afterwards."""
 
     @classmethod
     def of(cls, operation: Operation, parts: tuple[Query, ...]) -> Combination:
-        """Combine queries. Raises `QueryError` if they select different numbers of columns."""
-        widths = {part.projection.width for part in parts}
-        if len(widths) > 1:
-            raise QueryError(
-                f"{operation}() needs queries that select the same columns; these select "
-                f"{', '.join(str(part.projection.width) for part in parts)}: choose with values()."
-            )
+        """Combine queries. Raises `QueryError` if they select different numbers of columns.
+
+        Queries of instances may have different annotations if ``values()`` chooses columns before the query is sent.
+        """
         first = parts[0]
-        return cls(
+        combined = cls(
             first.info,
             first.projection,
             annotations=first.annotations,
@@ -57,14 +57,26 @@ class Combination(Query):
             suppressed=first.suppressed,
             ordering=(),
             operation=operation,
-            # As in Django, the ordering of a part only matters if the part is limited.
-            parts=tuple(part if part.is_limited else part.replace(ordering=()) for part in parts),
+            # As in Django, the ordering of a part only matters if the part is limited, or distinct in some fields.
+            parts=tuple(part.replace(ordering=part.needed_ordering) for part in parts),
         )
+        if not all(isinstance(part.projection, Instances) for part in parts):
+            combined._check_widths()
+        return combined
+
+    def _check_widths(self) -> None:
+        widths = [part.projection.width for part in self.parts]
+        if len(set(widths)) > 1:
+            raise QueryError(
+                f"{self.operation}() needs queries that select the same columns; these select "
+                f"{', '.join(map(str, widths))}: choose with values()."
+            )
 
     def choosing(self, projections: tuple[Projection, ...]) -> Combination:
         """The same operation with another projection for each part."""
         parts = tuple(part.replace(projection=p) for part, p in zip(self.parts, projections, strict=True))
-        return self.replace(projection=projections[0], parts=parts)
+        selects_more = self.selects_more or isinstance(self.projection, Instances)
+        return self.replace(projection=projections[0], parts=parts, selects_more=selects_more)
 
     def check_rows_open(self, what: str) -> None:
         """Raise `NotSupportedError`: the rows are those of the parts."""
@@ -89,11 +101,12 @@ class Combination(Query):
 
     def subselect(self, outer: Rendering, correlation: Correlation, *, nested: bool = True) -> sqlalchemy.SelectBase:
         """As `Query.subselect`, if possible without a derived table, in which MySQL cannot refer to the outer query."""
-        if self.is_limited or self.order:
+        if self.order:
             return super().subselect(outer, correlation, nested=nested)
         rendering = outer.subquery(self.info, correlation.render(outer))
-        combined: sqlalchemy.SelectBase = OPERATIONS[self.operation](*(self._part(p, rendering) for p in self.parts))
-        return combined
+        combined: Any = OPERATIONS[self.operation](*(self._part(p, rendering) for p in self.parts))
+        limited: sqlalchemy.SelectBase = with_order_and_limit(self, combined, rendering, [])
+        return limited
 
     def _of(self, parts: tuple[Query, ...]) -> Query:
         ordering = self.ordering if self.is_limited else ()
@@ -135,12 +148,27 @@ class Combination(Query):
 
     def select(self, rendering: Rendering) -> sqlalchemy.Select[Any]:
         """The SELECT statement, with the combined parts as its derived table."""
-        combined = OPERATIONS[self.operation](*(self._part(part, rendering) for part in self.parts)).subquery()
+        self._check_widths()
+        selected = self.projection.selected(self.parts[0].resolver())
+        known = {_identity(term): position for position, term in enumerate(selected)}
+        leaves = [leaf for term in self.order for leaf in term.term.leaves()]
+        missing = [leaf for leaf in leaves if _identity(leaf) not in known]
+        unselected = [leaf for leaf in missing if isinstance(leaf, (PathTerm, AnnotationTerm))]
+        if missing and not (self.selects_more and len(unselected) == len(missing)):
+            raise QueryError(
+                f"A {self.operation} can only be ordered by what it selects: {', '.join(self.projection.names)}."
+            )
+        for leaf in missing:
+            known.setdefault(_identity(leaf), len(known))
+        parts = (self._part(_selecting(part, unselected), rendering) for part in self.parts)
+        combined = OPERATIONS[self.operation](*parts).subquery()
         columns: list[Any] = list(combined.columns)
-        rendering.selected_count = len(columns)
-        outer = SubqueryRendering(self.info, rendering.binds, dict(zip(self._keys(), columns, strict=True)))
-        order = [element for term in self.order for element in self._ordered(term, outer)]
-        return with_order_and_limit(self, sqlalchemy.select(*columns), rendering, order)
+        rendering.selected_count = len(selected)
+        ordered_by = {leaf.key: columns[known[_identity(leaf)]] for leaf in leaves}
+        by_key = {term.key: column for term, column in zip(selected, columns, strict=False)}
+        outer = SubqueryRendering(self.info, rendering.binds, {**by_key, **ordered_by})
+        order = [element for term in self.order for element in term.render(outer)]
+        return with_order_and_limit(self, sqlalchemy.select(*columns[: len(selected)]), rendering, order)
 
     def _part(self, part: Query, rendering: Rendering) -> sqlalchemy.Select[Any]:
         inner = Rendering(part.info, rendering.binds, rendering.outer, rendering.outer_columns)
@@ -156,15 +184,20 @@ class Combination(Query):
             return sqlalchemy.select(*labelled)
         return statement.with_only_columns(*labelled, maintain_column_froms=True)
 
-    def _keys(self) -> list[Hashable]:
-        """The keys of the selected terms, which an ordering can refer to."""
-        return [term.key for term in self.projection.selected(self.parts[0].resolver())]
 
-    def _ordered(self, term: OrderTerm, outer: SubqueryRendering) -> list[sqlalchemy.ColumnElement[Any]]:
-        known = set(self._keys())
-        for leaf in term.term.leaves():
-            if leaf.key not in known:
-                raise QueryError(
-                    f"A {self.operation} can only be ordered by what it selects: {', '.join(self.projection.names)}."
-                )
-        return term.render(outer)
+def _identity(term: Term) -> Hashable:
+    """A key that is equal for terms of the same column under different names, such as ``pk`` and ``id``."""
+    return (term.path.relations, term.path.stored, term.join_number) if isinstance(term, PathTerm) else term.key
+
+
+def _selecting(part: Query, ordered_by: Sequence[PathTerm | AnnotationTerm]) -> Query:
+    """A part that also selects these columns of the first part's model, and these annotations."""
+    projection = part.projection
+    if not ordered_by or not isinstance(projection, Columns):
+        return part
+    named = (term.path.name if isinstance(term, PathTerm) else term.name for term in ordered_by)
+    names = dict.fromkeys(named)
+    terms = [part.resolver().name(name, "an ordering") for name in names]
+    for number, term in enumerate(terms):
+        projection = projection.annotated(f"ordered by {number}", term)
+    return part.replace(projection=projection)

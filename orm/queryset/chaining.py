@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import databases
 import typesystem
@@ -12,24 +11,30 @@ from typing_extensions import Self
 from typing_extensions import TypeVar as DefaultTypeVar
 
 from orm import execution
+from orm.database.connections import schemas
+from orm.database.connections.schemas import in_schema
 from orm.exceptions import FieldError, NotSupportedError, QueryError
-from orm.expressions.base import Comparison, Expression, F, Logical, Operand, OrderTerm, Q
+from orm.expressions.base import Comparison, ConditionLike, Expression, F, Logical, Operand, OrderTerm, Q
 from orm.expressions.ctes import CTE
+from orm.expressions.filtered_relation import FilteredRelation
 from orm.functions.aggregates import Aggregate
 from orm.functions.windows import RowNumber
-from orm.loading.prefetch_paths import Prefetch, add_branches
-from orm.loading.strategies import Strategy
+from orm.query.columns import Columns
 from orm.query.conditions.base import MATCHES_NOTHING, NOTHING, junction
 from orm.query.locking import Lock
+from orm.query.ordering import OrderTerm as ResolvedOrder
 from orm.query.paths import check_name, relations_of
-from orm.query.projection import Columns, Instances
-from orm.query.query import Query
+from orm.query.projection import Instances
+from orm.query.query import Query, rows_of_model
+from orm.query.resolving.filtered_relation import with_filtered_relation
 from orm.query.resolving.order_by import by_value
 from orm.query.resolving.resolver import Joins
 from orm.query.set_operations import Combination, Operation
 from orm.query.terms.aggregates import WindowTerm
 from orm.query.terms.base import AnnotationTerm, Term
 from orm.query.terms.computed import FuncTerm
+from orm.queryset.loading_methods import LoadingMethods
+from orm.queryset.pickling import pickled, unpickled
 
 if TYPE_CHECKING:
     import sqlalchemy
@@ -40,19 +45,34 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound="Model")
 R = DefaultTypeVar("R", default=Any)
 
+NOT_COMBINED = (
+    "Querysets can be combined with & only before they are sliced, and with &, | and ^ not after union(), "
+    "intersection() or difference()."
+)
 
-class ChainMethods(Generic[M, R]):
+
+class ChainMethods(LoadingMethods[M, R]):
     """Filtering, ordering, annotating and combining. Every method returns a new queryset and sends no query."""
 
     def __init__(self, query: Query, database: databases.Database | None = None) -> None:
         self._query = query
-        self._using = database
+        self._given = database
 
     def __repr__(self) -> str:
         return f"<QuerySet of {self._query.info.name}>"
 
+    def __copy__(self) -> Self:
+        return self  # It is immutable.
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        """The query is pickled, without its rows and without the database of `using()`."""
+        return unpickled, (type(self._clone_on(self._query, None)), pickled(self._query, int(protocol)))
+
     def _clone(self, query: Query) -> Self:
-        return self._clone_on(query, self._using)
+        return self._clone_on(query, self._given)
 
     def _clone_on(self, query: Query, database: databases.Database | None) -> Self:
         return type(self)(query, database)
@@ -76,7 +96,15 @@ class ChainMethods(Generic[M, R]):
     @property
     def database(self) -> databases.Database:
         """The database on which the query runs."""
-        return self._using or self._query.info.registry.database
+        return self._given or self._query.info.registry.database
+
+    @property
+    def _using(self) -> databases.Database | None:
+        """The database that instances remember: of `using()`, or the schema of the context."""
+        if self._given is not None or not schemas.in_use:
+            return self._given
+        database = self._query.info.registry.database
+        return database if schemas.is_schema(database) else None
 
     @property
     def table(self) -> sqlalchemy.Table:
@@ -121,15 +149,16 @@ class ChainMethods(Generic[M, R]):
         query = self._query
         return self._clone(query.replace(where=NOTHING, filters=(*query.filters, MATCHES_NOTHING)))
 
-    def filter(self, /, *conditions: Logical | sqlalchemy.ColumnElement[bool] | bool, **lookups: Any) -> Self:
+    def filter(self, /, *conditions: ConditionLike | type[Any] | bool, **lookups: Any) -> Self:
         """The rows that meet all conditions.
 
-        A condition is a lookup, a `Q` object, a typed comparison, a boolean expression or a SQLAlchemy clause. Raises
-        `FieldError` for an unknown name or lookup, `QueryError` for a value that the lookup cannot take.
+        A condition is a lookup, a `Q` object, a typed comparison, a boolean expression, a SQLAlchemy clause, or a model
+        that shares its table by a discriminator. Raises `FieldError` for an unknown name or lookup, `QueryError` for a
+        value that the lookup cannot take.
         """
         return self._filtered(conditions, lookups)
 
-    def exclude(self, /, *conditions: Logical | sqlalchemy.ColumnElement[bool] | bool, **lookups: Any) -> Self:
+    def exclude(self, /, *conditions: ConditionLike | type[Any] | bool, **lookups: Any) -> Self:
         """The rows that do not meet all the conditions; a comparison with NULL counts as not met."""
         # In orm 0.3, exclude() with a clause filtered by it. Models in the spelling of 0.x keep that.
         legacy = self._query.info.legacy and len(conditions) == 1 and not lookups
@@ -160,13 +189,15 @@ class ChainMethods(Generic[M, R]):
     def order_by(self, *terms: OrderTerm) -> Self:
         """Ordered by these terms only: ``"name"``, ``"-album__name"``, expressions. Without terms: unordered."""
         resolver = self._query.resolver()
+        resolver.windows = {}
         ordering = resolver.order_by(terms)
         if isinstance(self._query, Combination):
             return self._clone(self._query.replace(ordering=ordering))
         if not self._query.grouped and any(term.term.aggregate for term in ordering):
             raise FieldError("order_by() can use an aggregate only of grouped rows: annotate() it first.")
         joins = self._query.joins._replace(outer_references=resolver.joins.outer_references)
-        return self._replace("order_by()", joins, ordering=ordering)
+        ordered = self._replace("order_by()", joins, ordering=ordering)
+        return ordered._clone(ordered._query.with_windows(resolver))
 
     def reverse(self) -> Self:
         """The rows in the opposite order."""
@@ -266,7 +297,7 @@ class ChainMethods(Generic[M, R]):
     def union(self, *others: ChainMethods[Any, Any], all: bool = False) -> Self:
         """The rows of this query and of the others, without duplicates (with `all=True`, with them).
 
-        The result can only be ordered by its columns, sliced, counted, and given other `values()`.
+        What can follow is an order by its columns, a slice, `count()` and other `values()`.
         """
         return self._combined("union_all" if all else "union", others)
 
@@ -302,6 +333,8 @@ class ChainMethods(Generic[M, R]):
         return self._either("XOR", other)
 
     def _either(self, connector: Literal["OR", "XOR"], other: ChainMethods[M, Any]) -> Self:
+        if isinstance(other, ChainMethods) and (self._query.is_limited or other._query.is_limited):
+            return self._by_keys()._either(connector, other._by_keys())
         self._check_same(other)
         mine, theirs = self._query, other._query
         where = junction(connector, [mine.where, theirs.where])
@@ -310,75 +343,25 @@ class ChainMethods(Generic[M, R]):
         joins = Joins(latest, max(mine.joins.highest, theirs.joins.highest), references)
         return self._clone(mine.replace(where=where, joins=joins))
 
+    def _by_keys(self) -> Self:
+        """The rows of a slice, by their keys: as in Django, they can then be combined with others."""
+        query = self._query
+        if not query.is_limited:
+            return self
+        if isinstance(query, Combination):
+            raise QueryError(NOT_COMBINED)
+        return self._clone(rows_of_model(query.info))._filtered((), {"pk__in": self})
+
     def _check_same(self, other: ChainMethods[M, Any]) -> None:
         if not isinstance(other, ChainMethods) or other._query.info is not self._query.info:
             raise QueryError(f"Querysets of {self._query.info.name} combine with others of the same model only.")
         for query in (self._query, other._query):
             if query.is_limited or isinstance(query, Combination):
-                raise QueryError(
-                    "Querysets can be combined with &, | and ^ only before they are sliced, and not after union(), "
-                    "intersection() or difference()."
-                )
+                raise QueryError(NOT_COMBINED)
         if self._query.distinct != other._query.distinct:
             raise QueryError("A distinct queryset cannot be combined with one that is not distinct.")
         if self._query.annotations.keys() != other._query.annotations.keys():
             raise QueryError("Querysets with different annotations cannot be combined: annotate afterwards.")
-
-    def select_related(self, *relations: str | Sequence[str] | None) -> Self:
-        """Load these to-one relations in the same query, with joins: ``"album"``, ``"team__org"``.
-
-        Without arguments, all relations that cannot be null; with None, none.
-        """
-        projection = self._instances("select_related()")
-        if relations == (None,):
-            return self._clone(self._query.replace(projection=replace(projection, related=())))
-        names = [name for item in relations for name in ([item] if isinstance(item, str) else item or [])]
-        projection = projection.with_related(names) if names else projection.all_related()
-        return self._clone(self._query.replace(projection=projection))
-
-    def prefetch_related(self, *lookups: str | Prefetch | None) -> Self:
-        """Load these relations, with one statement for each: ``"tracks__artist"``, ``Prefetch("tracks", …)``.
-
-        Paths may follow relations of any kind, in any direction; with None, none is loaded. A relation that several
-        paths share is loaded once, and one that `select_related()` joined is not loaded again. The rows are in the
-        relation's attribute (``album.tracks.all()`` returns them without a query) or in the `to_attr` of a `Prefetch`.
-
-        Raises `FieldError` for a path that is not a relation, `QueryError` for a second queryset for the same one.
-        """
-        self._instances("prefetch_related()")
-        query = self._query
-        if isinstance(query, Combination):
-            raise NotSupportedError(f"prefetch_related() cannot follow {query.operation}().")
-        branches = () if lookups == (None,) else add_branches(query.info, query.branches, lookups)
-        return self._clone(query.replace(branches=branches))
-
-    def options(self, *strategies: Strategy) -> Self:
-        """Choose how relations are loaded: `orm.joined()`, `orm.selectin()`, `orm.noload()`, `orm.raiseload()`."""
-        query = self._query
-        for strategy in strategies:
-            if not isinstance(strategy, Strategy):
-                raise QueryError(
-                    "options() takes orm.joined(…), selectin(…), noload(…) and raiseload(…), "
-                    f"got {type(strategy).__name__}."
-                )
-            query = strategy.applied(query)
-        return self._clone(query)
-
-    def only(self, *names: str) -> Self:
-        """Load only these fields and the primary key. Reading another field raises `AttributeError`."""
-        projection = self._instances("only()").with_only(names)
-        return self._clone(self._query.replace(projection=projection))
-
-    def defer(self, *names: str) -> Self:
-        """Load all fields except these."""
-        projection = self._instances("defer()").with_deferred(names)
-        return self._clone(self._query.replace(projection=projection))
-
-    def _instances(self, what: str) -> Instances:
-        projection = self._query.projection
-        if not isinstance(projection, Instances):
-            raise QueryError(f"{what} applies to instances, and this query selects values().")
-        return projection
 
     def annotate(self, /, *aggregates: Aggregate[Any], **expressions: Any) -> Self:
         """Compute these expressions for each row, as attributes of the instances (or keys of the dicts).
@@ -409,22 +392,51 @@ class ChainMethods(Generic[M, R]):
         if isinstance(query, Combination):
             raise NotSupportedError(f"annotate() cannot follow {query.operation}(): annotate the parts before.")
         for name, expression in named.items():
-            check_annotation_name(query.info, name)
+            check_annotation_name(query, name)
+            if isinstance(expression, FilteredRelation):
+                query = with_filtered_relation(query, name, expression)
+                continue
             resolver = query.resolver()
-            term = AnnotationTerm(name, resolver.expression(expression, f"the annotation {name}"), selectable=selected)
-            changes: dict[str, Any] = {"annotations": {**query.annotations, name: term}}
-            changes |= groups_for(query, (term,))
-            if selected and isinstance(query.projection, Instances):
-                annotations = (*query.projection.annotations, name)
-                changes["projection"] = replace(query.projection, annotations=annotations)
-            elif selected and isinstance(query.projection, Columns):
-                changes["projection"] = query.projection.adding(name, term)
+            resolved = resolver.expression(expression, f"the annotation {name}")
+            former = query.annotations.get(name)
+            term = AnnotationTerm(name, resolved, selectable=selected, former=former)
+            changes = groups_for(query, (term,))
+            changes["annotations"] = {**query.annotations, name: term}
+            if former is not None:
+                changes |= _replacing(query, former, term)
+            changes["projection"] = query.projection.annotated(name, term if selected else None)
             query = query.with_joins(resolver.joins, **changes)
         return self._clone(query)
 
     def using(self, database: databases.Database) -> Self:
         """The same query on another database, to which its instances are saved as well."""
-        return self._clone_on(self._query, database)
+        return self._clone_on(self._query, schemas.of_context(database) if schemas.in_use else database)
+
+    def using_schema(self, name: str) -> Self:
+        """The same query on the tables of a schema (on MySQL, of a database), to which its instances are saved as well.
+
+            notes = await Note.objects.using_schema("tenant_1").filter(done=False)
+
+        It runs on the same pool, and in the same transactions. Models with a `schema` in their class Meta stay in that
+        one. For all queries of a block, see `orm.schema()`. Raises `QueryError` for what cannot be a name;
+        `NotSupportedError` when it is awaited on SQLite, which has no schemas.
+        """
+        return self._clone_on(self._query, in_schema(self._given or self._query.info.registry.database, name))
+
+
+def _replacing(query: Query, former: AnnotationTerm, term: AnnotationTerm) -> dict[str, Any]:
+    """The changes to a query in which an annotation replaces another one that other clauses may read."""
+    # Users' annotations have no space in their names. The new one may be computed from any other.
+    hidden = f"{former.name} replaced {former.replaced}"
+    annotations = {hidden if n == term.name else n: a for n, a in query.annotations.items()}
+    changes: dict[str, Any] = {"annotations": {**annotations, hidden: former.set_aside(), term.name: term}}
+    if query.ordering is not None:
+        # As in Django, an ordering by the name uses the last annotation of that name.
+        changes["ordering"] = tuple(
+            ResolvedOrder(term, order.descending, order.nulls) if order.term is former else order
+            for order in query.ordering
+        )
+    return changes
 
 
 def groups_for(query: Query, terms: Iterable[Term]) -> dict[str, Any]:
@@ -444,9 +456,17 @@ def has_attribute(info: ModelInfo, name: str) -> bool:
     return name in info.settable or name in info.relations or name == "pk" or hasattr(info.model, name)
 
 
-def check_annotation_name(info: ModelInfo, name: str) -> None:
-    """Raise `QueryError` unless `name` can be the name of an annotation."""
-    if has_attribute(info, name):
+def check_annotation_name(query: Query, name: str) -> None:
+    """Raise `QueryError` unless `name` can be the name of an annotation.
+
+    As in Django, after ``values()`` it may be that of a field which is not selected.
+    """
+    info = query.info
+    if isinstance(query.projection, Columns):
+        taken = name in query.projection.names and name not in query.annotations
+    else:
+        taken = has_attribute(info, name)
+    if taken:
         raise QueryError(f"{info.name} has an attribute {name!r} already: call the annotation something else.")
     if not name.isidentifier() or name.startswith("_"):
         raise QueryError(f"{name!r} cannot be the name of an annotation: it must be a Python identifier.")

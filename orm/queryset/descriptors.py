@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from orm.exceptions import FieldError
-from orm.query.projection import Instances
-from orm.query.query import Query
+from orm.query.query import rows_of_model
 
 if TYPE_CHECKING:
     from orm.mapping.model_info import ModelInfo
@@ -27,7 +26,7 @@ class Objects:
         info = model_info_of(instance, owner)
         queryset: QuerySet[M, M] | None = info.objects.get(self)
         if queryset is None:
-            queryset = info.objects[self] = self.queryset(Query(info, Instances(info)))
+            queryset = info.objects[self] = self.queryset(rows_of_model(info))
         return queryset
 
 

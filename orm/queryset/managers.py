@@ -1,4 +1,4 @@
-"""`Manager`: a queryset on a model, with methods and filters of its own."""
+"""`Manager`: a queryset on a model, to which a subclass adds methods and filters."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import databases
 from typing_extensions import Self
 
-from orm.query.projection import Instances
-from orm.query.query import Query
+from orm.query.query import Query, rows_of_model
 from orm.queryset.descriptors import Objects, model_info_of
 from orm.queryset.queryset import QuerySet
 
@@ -64,7 +63,7 @@ class Manager(Objects, QuerySet[M, M]):
         """The queryset that every query of this manager starts from. Override it to filter the rows."""
         bases = (base for base in type(self).__mro__ if not issubclass(base, Manager))
         queryset_class = next(base for base in bases if issubclass(base, QuerySet))
-        return queryset_class(Query(self._info, Instances(self._info)), self._database)
+        return queryset_class(rows_of_model(self._info), self._database)
 
     def all(self, /, **lookups: Any) -> Self:
         """The queryset; with lookups, filtered by them (as in `orm` 0.x)."""
@@ -72,7 +71,11 @@ class Manager(Objects, QuerySet[M, M]):
 
     @cached_property
     def _base(self) -> QuerySet[M, M]:
-        return self.get_queryset()
+        queryset = self.get_queryset()
+        if not self._info.registry.require_all:
+            return queryset
+        query = queryset._query
+        return queryset._clone(query.replace(manager_where=query.where, all_rows_confirmed=False))
 
     # The methods of QuerySet work on these.
 
@@ -81,8 +84,8 @@ class Manager(Objects, QuerySet[M, M]):
         return self._base._query
 
     @property
-    def _using(self) -> databases.Database | None:  # type: ignore[override]
-        return self._base._using
+    def _given(self) -> databases.Database | None:  # type: ignore[override]
+        return self._base._given
 
     def _clone_on(self, query: Query, database: databases.Database | None) -> Any:
         return self._base._clone_on(query, database)

@@ -12,29 +12,43 @@ from orm import execution
 from orm.database.connections.server_dialect import dialect_of
 from orm.exceptions import NotSupportedError, QueryError
 from orm.query.conditions.base import and_
+from orm.query.cursors import Cursor, decode_cursor, encode_cursor
 from orm.query.keyset import Keyset
+from orm.query.pages import Page
 from orm.query.query import Query
 from orm.query.resolving.resolver import primary_key_ordering
 from orm.query.set_operations import Combination
-from orm.queryset.cursors import Cursor, decode_cursor, encode_cursor
 
 R = TypeVar("R")
 
+__all__ = ["NumberedPage", "Page", "batches", "fetch_page"]
+
 
 @dataclass(frozen=True)
-class Page(Generic[R]):
-    """Consecutive rows of a query.
-
-    Pass `next_cursor` to ``page(after=…)`` and `previous_cursor` to ``page(before=…)``; they are None only if there has
-    been no row yet. `has_next` and `has_previous` tell whether there are more rows: in the direction of the page this
-    was looked up, in the other direction it is where the cursor came from.
-    """
+class NumberedPage(Generic[R]):
+    """The rows of a numbered page, and the number of all rows: the result of ``paginate()``."""
 
     items: list[R]
-    has_next: bool
-    has_previous: bool
-    next_cursor: str | None
-    previous_cursor: str | None
+    number: int
+    """The number of the page; the first is 1."""
+    size: int
+    total: int
+    """The number of rows on all pages."""
+
+    @property
+    def pages(self) -> int:
+        """The number of pages; an empty list has one."""
+        return max(1, -(-self.total // self.size))
+
+    @property
+    def has_next(self) -> bool:
+        """Whether there is a page after this one."""
+        return self.number < self.pages
+
+    @property
+    def has_previous(self) -> bool:
+        """Whether there is a page before this one."""
+        return self.number > 1
 
     def __iter__(self) -> Iterator[R]:
         return iter(self.items)
@@ -43,10 +57,10 @@ class Page(Generic[R]):
         return len(self.items)
 
 
-def check_size(size: Any, what: str) -> int:
+def check_size(size: Any, what: str, name: str = "size") -> int:
     """The size, if it is a number of rows. Raises `QueryError` otherwise."""
     if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-        raise QueryError(f"{what} takes a size of at least 1, got {size!r}.")
+        raise QueryError(f"{what} takes a {name} of at least 1, got {size!r}.")
     return size
 
 

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import databases
 import sqlalchemy
 
+from orm.database.connections import schemas, statements
+from orm.database.connections.replicas import routing_database
 from orm.database.connections.server_dialect import dialect_of
-from orm.database.connections.session import Session
+from orm.database.connections.units_of_work import current_unit, open_units
 from orm.database.dialect import Dialect
 from orm.exceptions import QueryError
 from orm.fields.values import value_field
 from orm.query.plans.cache import plans
 from orm.query.plans.plan import Plan, UnstorableArgument, make_plan, result_processors
+from orm.query.projection import kinds_of
 from orm.rows.readers import Entity, Process, Reader, read_instances
 
 if TYPE_CHECKING:
@@ -59,6 +62,7 @@ class RawQuerySet(Generic[M]):
 
     async def _fetch(self) -> list[M]:
         database = self._using or self._info.registry.database
+        using = database if self._using is not None or schemas.is_schema(database) else None
         dialect = await dialect_of(database)
         fields = {name: value_field(value) for name, value in self._values.items() if value is not None}
         kinds = tuple((name, repr(field.comparison_type())) for name, field in fields.items())
@@ -88,19 +92,20 @@ class RawQuerySet(Generic[M]):
                 f"{self._info.name}.raw(): the value {names[error.position]!r} cannot be sent to the database: "
                 f"{error.reason}"
             ) from error
-        async with Session(database) as session:
-            columns, rows = await session.fetch_named(sql, arguments)
+        columns, rows = await statements.fetch_named(database, sql, arguments, self._info.options.consistency)
         instances: list[M] = self._reader(dialect, tuple(columns))(rows)
-        if self._using is not None:
+        if using is not None:
             for instance in instances:
-                instance.__dict__["_database"] = self._using
-        return instances
+                instance.__dict__["_database"] = routing_database(using)
+        unit = current_unit(database) if open_units else None
+        return instances if unit is None else unit.mapped(instances, None, nested=False, fresh=False)
 
     def _reader(self, dialect: Dialect, columns: tuple[str, ...]) -> Reader:
         def make() -> Reader:
             info = self._info
             table = info.require_table()
-            by_column = {field.column_name: field for field in info.fields.values()}
+            fields = info.fields.values() if info.discriminator is None else info.loaded_fields()
+            by_column = {field.column_name: field for field in fields}
             missing = [f.name for f in info.pk_fields if f.column_name not in columns]
             if missing:
                 raise QueryError(f"{info.name}.raw() must select the primary key, and {_listed(missing)} is missing.")
@@ -115,7 +120,9 @@ class RawQuerySet(Generic[M]):
                     )
                 attributes.append(name if field is None else field.attname)
                 processors += [None] if field is None else result_processors(dialect, [table.c[name]])
-            entity = Entity(info.model, tuple(attributes), tuple(field.attname for field in info.pk_fields))
+            kinds = kinds_of(info, [*map(by_column.get, columns)]) if info.discriminator is not None else None
+            keys = tuple(field.attname for field in info.pk_fields)
+            entity = Entity(info.model, tuple(attributes), keys, kinds=kinds)
             return read_instances([entity], processors)
 
         return plans.get((dialect, "raw rows", self._info, columns), make)

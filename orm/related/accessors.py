@@ -6,21 +6,29 @@ import copy
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from orm.exceptions import FieldError, NoMatch
+from orm.exceptions import FieldError
 from orm.fields import Field
 from orm.mapping.constraints import UniqueConstraint
-from orm.related.managers import RelatedManager, manager_class, manager_of
+from orm.mapping.signals import hooked_models
+from orm.query.conditions.related_to import owner_key_paths
+from orm.queryset.managers import Manager
+from orm.queryset.queryset import QuerySet
+from orm.related.loaded_rows import LoadedRows
+from orm.related.managers import RelatedManager
+from orm.related.many_to_many import ManyToManyManager
 from orm.relations import (
     CASCADE,
     CompositeForeignKey,
     ForeignKey,
     ManyToMany,
+    ManyToManySide,
     Relation,
     RelationExpression,
     ReverseRelation,
 )
+from orm.relations.attaching import local_fields
 from orm.relations.base import find_target
-from orm.relations.instance_state import check_accessible, forget, get_loaded, set_loaded
+from orm.relations.instance_state import awaited, check_accessible, forget, get_loaded, not_loaded, set_loaded
 
 if TYPE_CHECKING:
     from orm.models import Model
@@ -35,16 +43,50 @@ class ManyAccessor:
     @cached_property
     def manager_class(self) -> type[RelatedManager[Any]]:
         """The class of the managers."""
-        return manager_class(self.relation)
+        return _manager_class(self.relation)
+
+    @cached_property
+    def loaded_class(self) -> type[RelatedManager[Any]]:
+        """The class of managers whose rows are loaded; these managers are also lists."""
+        return type(self.manager_class.__name__, (self.manager_class, LoadedRows), {"__module__": __name__})
 
     def __get__(self, instance: Model | None, owner: type[Model]) -> Any:
         if instance is None:
             return RelationExpression(owner, self.relation.name)
-        check_accessible(instance, self.relation)
-        return manager_of(self.manager_class, instance)
+        rows = get_loaded(instance, self.relation.accessor)
+        if rows is None:
+            check_accessible(instance, self.relation)
+            return _manager_of(self.manager_class, instance)
+        manager = _manager_of(self.loaded_class, instance)
+        manager._hold(rows)
+        return manager
 
     def __set__(self, instance: Model, value: Any) -> None:
         raise instance._meta.not_assigned(self.relation)
+
+
+def _manager_class(relation: Relation) -> type[RelatedManager[Any]]:
+    """The class of a relation's managers, which has the methods of the target's `objects`."""
+    base: type[RelatedManager[Any]] = ManyToManyManager if isinstance(relation, ManyToManySide) else RelatedManager
+    objects = type(relation.target.objects)
+    bases = (base,) if objects is QuerySet else (base, objects)
+    members = {
+        "__module__": base.__module__,
+        "_relation": relation,
+        "_paths": owner_key_paths(relation),
+        "_local_fields": local_fields(relation),
+    }
+    return type(f"{relation.target.__name__}{base.__name__}", bases, members)
+
+
+def _manager_of(manager_class: type[RelatedManager[Any]], instance: Model) -> RelatedManager[Any]:
+    """The manager of an instance's related rows."""
+    manager = manager_class(instance)
+    objects = manager_class._relation.target.objects
+    if isinstance(objects, Manager):
+        # A custom manager's attributes.
+        manager.__dict__.update({key: value for key, value in vars(objects).items() if key not in manager.__dict__})
+    return manager
 
 
 class OneAccessor:
@@ -65,11 +107,12 @@ class OneAccessor:
             return attributes[name]
         check_accessible(instance, self.relation)
         label = f"{owner.__name__}.{name}"
-        if get_loaded(instance, name) is not None:
-            raise self.missing(f"{label}: no {self.relation.target.__name__} points at this {owner.__name__}.")
-        raise AttributeError(
+        if not instance._persisted or get_loaded(instance, name) is not None:
+            raise self.relation.missing(f"{label}: no {self.relation.target.__name__} points at this {owner.__name__}.")
+        raise not_loaded(
+            instance,
             f"{label} was not loaded, and relations are not loaded implicitly. Use select_related({name!r}) or "
-            f"prefetch_related({name!r}) so that the query brings it, or `await orm.load(instance, {name!r})`."
+            f"prefetch_related({name!r}) so that the query brings it, or `{awaited(f'orm.load(instance, {name!r})')}`.",
         )
 
     def __set__(self, instance: Model, value: Any) -> None:
@@ -80,7 +123,7 @@ class OneAccessor:
                 setattr(previous, self.relation.relation.name, None)
             set_loaded(instance, name, [])
             return
-        if not isinstance(value, target):
+        if not isinstance(value, target._meta.instance_class):
             label = f"{type(instance).__name__}.{name}"
             raise FieldError(f"{label} takes {target.__name__} instances, got {type(value).__name__}.")
         setattr(value, self.relation.relation.name, instance)
@@ -90,21 +133,17 @@ class OneAccessor:
     def __delete__(self, instance: Model) -> None:
         instance.__dict__.pop(self.relation.accessor, None)
 
-    @cached_property
-    def missing(self) -> type[NoMatch]:
-        """The error for a related row that a query did not find."""
-        return type("RelatedObjectDoesNotExist", (self.relation.target.DoesNotExist, AttributeError), {})
-
 
 def set_reverse_accessors(model: type[Model]) -> None:
     """Set the attributes of the reverse relations, on the models that this one references."""
-    for relation in model._meta.forward:
+    for relation in model._meta.local_forward:
         _set_accessor(relation.target, relation.reverse)
 
 
 def _set_accessor(model: type[Model], relation: Relation) -> None:
     if relation.accessor.endswith("+"):
         return
+    model = model._meta.relation_owner.model
     if isinstance(relation, ReverseRelation) and not relation.many:
         setattr(model, relation.accessor, OneAccessor(relation))
     else:
@@ -149,9 +188,20 @@ def _create_through_model(relation: ManyToMany[Any]) -> type[Model]:
     hidden = f"{model.__name__}_{relation.name}+"
 
     fields = {**_key_to(model, names[0], hidden), **_key_to(target, names[1], hidden)}
+    keys = [field for field in fields.values() if isinstance(field, (ForeignKey, CompositeForeignKey))]
+    for key in keys:
+        key.index = relation.index
+    if relation.columns is not None:
+        for key, column in zip(keys, relation.columns, strict=True):
+            if not isinstance(key, ForeignKey):
+                raise FieldError(f"{relation.label}: columns= names one column for each model, and a key has several.")
+            key.column = column
+
+    info = model._meta
+    table = info.tablename if info.concrete is info else info.name.lower()
 
     class Meta:
-        tablename = relation.tablename or f"{model._meta.tablename}_{relation.name}"
+        tablename = relation.tablename or f"{table}_{relation.name}"
         constraints = (UniqueConstraint(*(name for name, field in fields.items() if isinstance(field, Field))),)
         schema = model._meta.options.schema
 
@@ -160,6 +210,8 @@ def _create_through_model(relation: ManyToMany[Any]) -> type[Model]:
         (root,),
         {"__module__": model.__module__, "registry": model._meta.registry, "Meta": Meta, **fields},
     )
+    through._meta.auto_created = True
+    hooked_models.add(through._meta)
     return through
 
 

@@ -1,26 +1,27 @@
-"""The managers of related rows: ``album.tracks``, ``article.tags``."""
+"""`RelatedManager`: the rows that reference an instance, ``album.tracks``."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
 
 import databases
 from typing_extensions import Self
 
+from orm.database.connections.units_of_work import idle_unit, open_units
 from orm.exceptions import QueryError
-from orm.query.conditions.related_to import RelatedTo, owner_key_paths
+from orm.loading.load import load_peers
+from orm.query.conditions.related_to import RelatedTo
 from orm.query.paths import Path
-from orm.query.projection import Instances
-from orm.query.query import Query
-from orm.queryset.managers import Manager
+from orm.query.query import Query, rows_of_model
+from orm.queryset.chaining import check_index
 from orm.queryset.queryset import QuerySet
-from orm.related.through_rows import ThroughRows
-from orm.relations import ManyToManySide, Relation, ReverseRelation, key_value
-from orm.relations.attaching import local_fields
-from orm.relations.instance_state import forget, get_loaded
+from orm.queryset.reading import all_rows
+from orm.relations import Relation, ReverseRelation, key_value
+from orm.relations.fetch_modes import peers_of
+from orm.relations.instance_state import forget, get_loaded, not_loaded, stored_in
 from orm.writing.create_graph import create_graph
 
 if TYPE_CHECKING:
@@ -37,8 +38,9 @@ class RelatedManager(QuerySet[T, T], Generic[T]):
         track = await album.tracks.create(title="The Bird", position=1)
 
     It has the methods of the target's `objects`, and its methods return plain querysets. Where all rows are asked for,
-    prefetched ones are returned without a query; a write discards them. For type checkers, declare it in the model's
-    body: ``tracks: orm.RelatedManager["Track"]``.
+    prefetched ones are returned without a query; a write discards them. They are also read without `await` (``for
+    track in album.tracks``, ``len``, ``in``, ``album.tracks[0]``); without them this raises `NotLoaded`. For type
+    checkers, declare it in the model's body: ``tracks: orm.RelatedManager["Track"]``.
 
     Raises `QueryError` on first use if the instance is not saved.
     """
@@ -60,7 +62,14 @@ class RelatedManager(QuerySet[T, T], Generic[T]):
         self._slice: list[T] | None = None
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {self._instance!r}>"
+        state = ", not loaded" if self._rows is None else ""
+        return f"<{type(self).__name__} of {self._instance!r}{state}>"
+
+    def __copy__(self) -> Self:
+        """Another manager of the same instance. Without this method, the queryset would be pickled."""
+        duplicate = type(self).__new__(type(self))
+        duplicate.__dict__.update(self.__dict__)
+        return duplicate
 
     # The query.
 
@@ -73,20 +82,28 @@ class RelatedManager(QuerySet[T, T], Generic[T]):
             if field.attname not in attributes and instance._persisted:
                 raise instance._missing_attribute(field)
         values = tuple(attributes.get(field.attname) for field in self._local_fields)
-        if None in values or not instance._persisted:
-            name = f"{instance._meta.name}.{self._relation.accessor}"
-            raise QueryError(f"{name} is of saved rows, and this {instance._meta.name} is not: save it first.")
+        if not instance._persisted or (None in values and instance.pk is None):
+            raise QueryError(f"{self._label} is of saved rows, and this {instance._meta.name} is not: save it first.")
         return values
+
+    @property
+    def _key(self) -> tuple[Any, ...]:
+        """The values for rows that reference the instance. Raises `QueryError` for NULL, which no row can reference."""
+        for field, value in zip(self._local_fields, self._values, strict=True):
+            if value is None:
+                raise QueryError(f"{self._label} references {field.name}, which is NULL here: give it a value first.")
+        return self._values
 
     @cached_property
     def _base(self) -> QuerySet[T, T]:
         target: Any = self._relation.target
         start: QuerySet[T, T] = target.objects
-        database = self._instance.__dict__.get("_database")
+        database = stored_in(self._instance)
         query = start._query
         if isinstance(self._relation, ReverseRelation):
             query = query.replace(owner=(self._relation, self._instance))
-        return start._clone_on(query, database or start._using).filter(RelatedTo(self._paths, self._values))
+        rows = start._clone_on(query, database or start._given)
+        return rows.none() if None in self._values else rows.filter(RelatedTo(self._paths, self._values))
 
     def get_queryset(self) -> QuerySet[T, T]:
         """The queryset of the related rows, from which every query of this manager starts."""
@@ -97,8 +114,8 @@ class RelatedManager(QuerySet[T, T], Generic[T]):
         return self._base._query
 
     @property
-    def _using(self) -> databases.Database | None:  # type: ignore[override]
-        return self._base._using
+    def _given(self) -> databases.Database | None:  # type: ignore[override]
+        return self._base._given
 
     def _clone_on(self, query: Query, database: databases.Database | None) -> Any:
         return self._base._clone_on(query, database)
@@ -112,8 +129,16 @@ class RelatedManager(QuerySet[T, T], Generic[T]):
             return self._slice
         return get_loaded(self._instance, self._relation.accessor)
 
+    def _hold(self, rows: list[T]) -> None:
+        """Put the loaded rows into the list that the manager is, if it is one: see `LoadedRows`."""
+        manager: Any = self
+        if isinstance(manager, list):
+            list.clear(manager)
+            list.extend(manager, rows)
+
     def _forget(self) -> None:
         self._slice = None
+        self._hold([])
         forget(self._instance, self._relation.accessor)
 
     def _check_write(self, what: str) -> None:
@@ -122,14 +147,45 @@ class RelatedManager(QuerySet[T, T], Generic[T]):
 
     def all(self, /, **lookups: Any) -> Self:
         """All related rows, prefetched or queried. With lookups, a filtered query."""
-        return self.filter(**lookups) if lookups else self
+        if lookups:
+            return self.filter(**lookups)
+        if self._rows is None:
+            assert self._values  # read now: the instance's key may change before the rows are read
+        return self
 
     async def _fetch(self) -> list[T]:
         rows = self._rows
+        if rows is None and self._slice is None and peers_of(self._instance) is not None:
+            await load_peers(self._instance, self._relation.accessor)
+            rows = self._rows
         return await super()._fetch() if rows is None else list(rows)
 
-    async def __aiter__(self) -> AsyncIterator[T]:
+    def _prefetched(self) -> list[T]:
+        """The prefetched rows. Raises `NotLoaded` if there are none."""
         rows = self._rows
+        if rows is None:
+            name = self._relation.accessor
+            raise not_loaded(
+                self._instance,
+                f"{self._label} was not loaded, and relations are not loaded implicitly. Await it, loop with "
+                f"`async for`, or have the query bring it: prefetch_related({name!r}).",
+            )
+        return rows
+
+    def __iter__(self) -> Iterator[T]:  # type: ignore[override]
+        return iter(tuple(self._prefetched()))
+
+    def __contains__(self, row: object) -> bool:
+        return row in self._prefetched()
+
+    def __len__(self) -> int:
+        return len(self._prefetched())
+
+    def __bool__(self) -> bool:  # type: ignore[override]
+        return bool(self._prefetched())
+
+    async def __aiter__(self) -> AsyncIterator[T]:
+        rows = self._rows if peers_of(self._instance) is None else await self._fetch()
         if rows is None:
             async for row in self._base:
                 yield row
@@ -139,12 +195,17 @@ class RelatedManager(QuerySet[T, T], Generic[T]):
 
     def __getitem__(self, index: slice | int) -> Any:
         rows = self._rows
+        if rows is None:
+            return super().__getitem__(index)
+        if not isinstance(index, slice):
+            if check_index(index, "an index") >= len(rows):
+                raise IndexError(f"{self._label} has no row {index}.")
+            return rows[index]
         queryset = super().__getitem__(index)
-        if rows is None or not isinstance(index, slice):
-            return queryset
         sliced = copy.copy(self)
         sliced._slice = rows[index]
         sliced.__dict__["_base"] = queryset
+        sliced._hold(rows[index])
         return sliced
 
     async def count(self) -> int:
@@ -182,7 +243,7 @@ class RelatedManager(QuerySet[T, T], Generic[T]):
     def _all_of_target(self) -> QuerySet[T, T]:
         """All rows of the target, related or not."""
         info = self._relation.target._meta
-        return QuerySet(Query(info, Instances(info)), self._using)
+        return QuerySet(rows_of_model(info), self._using)
 
     async def create(self, /, **values: Any) -> T:
         """Insert a row that references this instance; returns the row's instance."""
@@ -191,24 +252,23 @@ class RelatedManager(QuerySet[T, T], Generic[T]):
 
     def _saved(self) -> Model:
         """The instance. Raises `QueryError` if it is not saved."""
-        assert self._values
+        assert self._key
         return self._instance
 
     async def bulk_create(
         self,
-        rows: Iterable[T | Mapping[str, Any]],
-        *,
+        rows: Iterable[T | Mapping[str, Any]] | QuerySet[T, T],
         batch_size: int | None = None,
         ignore_conflicts: bool = False,
         update_conflicts: bool = False,
-        update_fields: Iterable[str] = (),
-        unique_fields: Iterable[str] = (),
+        update_fields: Iterable[str] | None = (),
+        unique_fields: Iterable[str] | None = (),
     ) -> list[T]:
         """Insert many rows that reference this instance: see `QuerySet.bulk_create()`."""
         self._forget()
         name, instance = self._foreign_key.name, self._saved()
         referencing: list[T | Mapping[str, Any]] = []
-        for row in rows:
+        for row in await all_rows(rows):
             if isinstance(row, Mapping):
                 row = {**row, name: instance}
             elif isinstance(row, self.model):
@@ -235,6 +295,11 @@ class RelatedManager(QuerySet[T, T], Generic[T]):
         `bulk=False` saves each instance instead, including new ones. Raises `QueryError` for an instance of another
         model, and for one that is not saved.
         """
+        if open_units and (unit := idle_unit(self._database_of_instance)) is not None:
+            for obj in objs:
+                if isinstance(obj, self.model):
+                    setattr(obj, self._foreign_key.name, self._instance)
+            await unit.add_related(self._instance, objs)
         self._forget()
         owner, name = self._saved(), str(self._foreign_key.name)
         if not bulk:
@@ -260,7 +325,7 @@ class RelatedManager(QuerySet[T, T], Generic[T]):
         `DoesNotExist` for an instance that does not reference this one.
         """
         self._forget()
-        values, name = self._values, self._nullable()
+        values, name = self._key, self._nullable()
         fields = self.model._meta.fields_of_columns(self._foreign_key.local_columns)
         for obj in objs:
             if isinstance(obj, self.model) and tuple(getattr(obj, field.attname) for field in fields) != values:
@@ -276,10 +341,21 @@ class RelatedManager(QuerySet[T, T], Generic[T]):
                 for instance in instances:
                     await instance.save(update_fields=[name])
 
-    async def clear(self) -> None:
-        """Set the foreign key of all related rows to NULL. Raises `QueryError` if it may not be null."""
+    async def clear(self, *, bulk: bool = True) -> None:
+        """Set the foreign key of all related rows to NULL, in one statement.
+
+        `bulk=False` saves each row instead. Raises `QueryError` if the foreign key may not be null.
+        """
         self._forget()
-        await self._base.update(**{self._nullable(): None})
+        assert self._key
+        name = self._nullable()
+        if bulk:
+            await self._base.update(**{name: None})
+            return
+        async with self.database.transaction():
+            for row in await self._base:
+                setattr(row, name, None)
+                await row.save(update_fields=[name])
 
     async def set(
         self, objs: Iterable[T | Any] | QuerySet[Any, Any], *, bulk: bool = True, clear: bool = False
@@ -289,14 +365,23 @@ class RelatedManager(QuerySet[T, T], Generic[T]):
         The foreign key of all other related rows is set to NULL; if it may not be null they stay, as in Django.
         """
         objs = tuple(await objs if isinstance(objs, QuerySet) else objs)
+        assert self._key
         nullable = all(f.allow_null for f in self.model._meta.fields_of_columns(self._foreign_key.local_columns))
         async with self.database.transaction():
             if nullable and clear:
-                await self.clear()
+                await self.clear(bulk=bulk)
             elif nullable:
                 kept = [obj for obj in objs if not hasattr(obj, "_meta") or obj.pk is not None]
                 await self._base.exclude(pk__in=self._keys(kept)).update(**{self._foreign_key.name: None})
             await self.add(*objs, bulk=bulk)
+
+    @property
+    def _database_of_instance(self) -> databases.Database:
+        """The database that the instance was loaded from, or its registry's."""
+        database: databases.Database = (
+            self._instance.__dict__.get("_database") or self._instance._meta.registry.database
+        )
+        return database
 
     @property
     def _label(self) -> str:
@@ -328,169 +413,3 @@ class RelatedManager(QuerySet[T, T], Generic[T]):
             if isinstance(obj, self.model) and not obj._persisted:
                 raise QueryError(f"{self._label}: {obj!r} is not saved. Save it first.")
         return list(dict.fromkeys(keys))
-
-
-class ManyToManyManager(RelatedManager[T]):
-    """The rows that a many-to-many relation pairs with an instance, as a queryset: ``article.tags``.
-
-        await article.tags.add(tag, 5)
-        tags = await article.tags.filter(name__startswith="a")
-
-    Existing pairs are left as they are. `through_defaults` are values for further fields of new rows of the through
-    model.
-    """
-
-    _defaults: Mapping[str, Any] | None = None
-
-    @cached_property
-    def _base(self) -> QuerySet[T, T]:
-        base = super()._base
-        # As in Django, the first filter() applies to the pairs of this instance.
-        return base._clone(base._query.sharing_joins())
-
-    @cached_property
-    def _through_rows(self) -> ThroughRows:
-        assert isinstance(self._relation, ManyToManySide)
-        return ThroughRows(self._relation, self._values, self._using)
-
-    def _with_defaults(self, through_defaults: Mapping[str, Any] | None) -> Self:
-        manager = copy.copy(self)
-        manager._defaults = through_defaults
-        return manager
-
-    async def create(self, /, *, through_defaults: Mapping[str, Any] | None = None, **values: Any) -> T:
-        """Insert a row, and its pair with this instance; returns the row's instance."""
-        self._forget()
-        through_rows = self._through_rows
-        async with self.database.transaction():
-            instance = await QuerySet.create(self, **values)
-            await through_rows.add([instance], self._defaults if through_defaults is None else through_defaults)
-        return instance
-
-    async def bulk_create(
-        self,
-        rows: Iterable[T | Mapping[str, Any]],
-        *,
-        batch_size: int | None = None,
-        ignore_conflicts: bool = False,
-        update_conflicts: bool = False,
-        update_fields: Iterable[str] = (),
-        unique_fields: Iterable[str] = (),
-        through_defaults: Mapping[str, Any] | None = None,
-    ) -> list[T]:
-        """Insert many rows, and their pairs with this instance: see `QuerySet.bulk_create()`.
-
-        Raises `QueryError` for conflict options that leave the keys of the rows unknown.
-        """
-        self._forget()
-        through_rows = self._through_rows
-        async with self.database.transaction():
-            instances = await QuerySet.bulk_create(
-                self,
-                rows,
-                batch_size=batch_size,
-                ignore_conflicts=ignore_conflicts,
-                update_conflicts=update_conflicts,
-                update_fields=update_fields,
-                unique_fields=unique_fields,
-            )
-            await through_rows.add(instances, through_defaults)
-        return instances
-
-    async def create_graph(self, rows: Any, *, through_defaults: Mapping[str, Any] | None = None) -> Any:
-        """Insert nested rows, and their pairs with this instance: see `QuerySet.create_graph()`."""
-        self._forget()
-        through_rows = self._through_rows
-        async with self.database.transaction():
-            created = await create_graph(self.model, rows, self.database, self._using, {})
-            await through_rows.add(created if isinstance(created, list) else [created], through_defaults)
-        return created
-
-    async def get_or_create(
-        self,
-        /,
-        defaults: Mapping[str, Any] | None = None,
-        *,
-        through_defaults: Mapping[str, Any] | None = None,
-        **lookups: Any,
-    ) -> tuple[T, bool]:
-        """The paired row that matches, or a new row with its pair; and whether it is new."""
-        self._forget()
-        return await QuerySet.get_or_create(self._with_defaults(through_defaults), defaults, **lookups)
-
-    async def update_or_create(
-        self,
-        /,
-        defaults: Mapping[str, Any] | None = None,
-        create_defaults: Mapping[str, Any] | None = None,
-        *,
-        through_defaults: Mapping[str, Any] | None = None,
-        **lookups: Any,
-    ) -> tuple[T, bool]:
-        """The paired row that matches, updated by `defaults`, or a new row with its pair; and whether it is new."""
-        self._forget()
-        manager = self._with_defaults(through_defaults)
-        return await QuerySet.update_or_create(manager, defaults, create_defaults, **lookups)
-
-    async def add(self, *objs: T | Any, through_defaults: Mapping[str, Any] | None = None) -> None:  # type: ignore[override]
-        """Pair these instances or keys with this instance, in one statement.
-
-        Raises `QueryError` for an instance of another model, and for one that is not saved.
-        """
-        self._forget()
-        await self._through_rows.add(objs, through_defaults)
-
-    async def remove(self, *objs: T | Any) -> None:  # type: ignore[override]
-        """Delete the pairs with these instances or keys, in one statement."""
-        self._forget()
-        await self._through_rows.remove(objs)
-
-    async def clear(self) -> None:
-        """Delete all pairs of this instance, in one statement."""
-        self._forget()
-        await self._through_rows.clear()
-
-    async def set(  # type: ignore[override]
-        self,
-        objs: Iterable[T | Any] | QuerySet[Any, Any],
-        *,
-        clear: bool = False,
-        through_defaults: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Make these rows (instances, keys, a queryset) the paired ones, in one transaction.
-
-        Existing pairs keep the values of their further fields, unless `clear=True` replaces them.
-        """
-        objs = tuple(await objs if isinstance(objs, QuerySet) else objs)
-        self._forget()
-        through_rows = self._through_rows
-        async with self.database.transaction():
-            if clear:
-                await through_rows.clear()
-            else:
-                await through_rows.keep(objs)
-            await through_rows.add(objs, through_defaults)
-
-
-def manager_class(relation: Relation) -> type[RelatedManager[Any]]:
-    """The class of a relation's managers, which has the methods of the target's `objects`."""
-    base: type[RelatedManager[Any]] = ManyToManyManager if isinstance(relation, ManyToManySide) else RelatedManager
-    objects = type(relation.target.objects)
-    bases = (base,) if objects is QuerySet else (base, objects)
-    members = {
-        "__module__": base.__module__,
-        "_relation": relation,
-        "_paths": owner_key_paths(relation),
-        "_local_fields": local_fields(relation),
-    }
-    return type(f"{relation.target.__name__}{base.__name__}", bases, members)
-
-
-def manager_of(manager_class: type[RelatedManager[Any]], instance: Model) -> RelatedManager[Any]:
-    """The manager of an instance's related rows."""
-    manager = manager_class(instance)
-    objects = manager_class._relation.target.objects
-    if isinstance(objects, Manager):
-        # A custom manager's attributes.
-        manager.__dict__.update({key: value for key, value in vars(objects).items() if key not in manager.__dict__})
-    return manager

@@ -5,8 +5,9 @@ from typing import Any
 from orm.relations.base import Hop, Relation, column_equalities, join_condition, key_value, key_values
 from orm.relations.composed import Composed
 from orm.relations.composite_foreign_key import CompositeForeignKey
+from orm.relations.embedded import Embedded
 from orm.relations.expressions import RelationExpression
-from orm.relations.foreign_key import ForeignKey, OneToOne
+from orm.relations.foreign_key import ForeignKey, OneToOne, ParentLink
 from orm.relations.generic_foreign_key import GenericExpression, GenericForeignKey
 from orm.relations.many_to_many import ManyToMany, ManyToManySide
 from orm.relations.reverse import RelatedKey, ReverseRelation
@@ -26,6 +27,7 @@ __all__ = [
     "SET_NULL",
     "Composed",
     "CompositeForeignKey",
+    "Embedded",
     "ForeignKey",
     "ForwardRelation",
     "GenericExpression",
@@ -34,6 +36,7 @@ __all__ = [
     "ManyToMany",
     "ManyToManySide",
     "OneToOne",
+    "ParentLink",
     "RelatedKey",
     "Relation",
     "RelationExpression",

@@ -47,7 +47,7 @@ def reverse_attribute(relation: Relation) -> str | None:
 def keys_of(instances: Iterable[Model], fields: Sequence[Field[Any]]) -> list[Any]:
     """Each instance's value of the field, or tuple of several; None if any of them is None.
 
-    Raises `AttributeError` for an instance that was loaded without them.
+    Raises `NotLoaded` for an instance that was loaded without them.
     """
     keys = list(map(attrgetter(*(field.attname for field in fields)), instances))
     return keys if len(fields) == 1 else [None if None in key else key for key in keys]
@@ -163,7 +163,7 @@ def _held_related(relation: Relation, instance: Model) -> Model | None:
     if owner is None:
         return None
     related = owner.get()
-    if not isinstance(related, relation.target):
+    if not isinstance(related, relation.target._meta.instance_class):
         return None
     local, remote = keys_of([instance], local_fields(relation)), keys_of([related], remote_fields(relation))
     return related if local == remote else None

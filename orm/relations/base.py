@@ -9,11 +9,22 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import ColumnElement, FromClause, and_
 
-from orm.exceptions import FieldError, QueryError
+from orm.exceptions import FieldError, NoMatch, QueryError
 from orm.fields import Field
+from orm.utils.articles import with_article
 
 if TYPE_CHECKING:
     from orm.models import Model
+
+
+def missing_error(model: type[Model], attribute: str, target: type[Model]) -> type[NoMatch]:
+    """The error of a relation's attribute that has no row: as in Django, ``Album.cover.RelatedObjectDoesNotExist``.
+
+    It is pickled by that name.
+    """
+    name = "RelatedObjectDoesNotExist"
+    names = {"__module__": model.__module__, "__qualname__": f"{model.__qualname__}.{attribute}.{name}"}
+    return type(name, (target.DoesNotExist, AttributeError), names)
 
 
 class Hop(Protocol):
@@ -154,9 +165,13 @@ def key_value(label: str, target: type[Model], field: Field[Any], value: Any) ->
     """
     if not hasattr(value, "_meta"):
         return field.to_python(value)
-    if not isinstance(value, target):
+    if not isinstance(value, target._meta.instance_class):
+        if value._meta.concrete in target._meta.ancestors and value.pk is not None:
+            return field.to_python(value.pk)  # The row of the target that begins with this row has its key.
         raise QueryError(f"{label} is compared with {target.__name__} instances, got {type(value).__name__}.")
-    key = value.__dict__.get(field.attname)
+    key = getattr(value, field.attname, None)  # also of a lazy object that stands for an instance
     if key is None:
-        raise QueryError(f"{label} is compared with a {target.__name__} that has no {field.name}: save it first.")
+        raise QueryError(
+            f"{label} is compared with {with_article(target.__name__)} that has no {field.name}: save it first."
+        )
     return key

@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 import sqlalchemy
 
+from orm.database.connections.units_of_work import find_in_units, open_units
+from orm.database.types.column_types import Integer
 from orm.exceptions import FieldError, QueryError
 from orm.fields import Field
 from orm.relations.base import key_values
 from orm.relations.composed import Composed
 from orm.relations.expressions import RelationExpression
-from orm.relations.instance_state import KEY_ONLY, check_accessible, get_loaded
+from orm.relations.fetch_modes import FETCHING, join_peers_of_owner
+from orm.relations.instance_state import KEY_ONLY, check_accessible, get_loaded, row_database
 from orm.relations.reverse import RelatedKey
-from orm.relations.to_one import NO_ACTION, SET_NULL, ToOneRelation
+from orm.relations.to_one import NO_ACTION, SET_NULL, OnDelete, ToOneRelation
+from orm.utils.articles import with_article
 
 if TYPE_CHECKING:
     from orm.models import Model
@@ -47,7 +51,7 @@ class CompositeForeignKey(ToOneRelation, Composed, Generic[M]):
             to: type[T],
             *,
             from_fields: Sequence[str],
-            on_delete: str = ...,
+            on_delete: OnDelete = ...,
             related_name: str | None = ...,
             related_query_name: str | None = ...,
             allow_null: Literal[False] = ...,
@@ -58,7 +62,7 @@ class CompositeForeignKey(ToOneRelation, Composed, Generic[M]):
             to: type[T],
             *,
             from_fields: Sequence[str],
-            on_delete: str = ...,
+            on_delete: OnDelete = ...,
             related_name: str | None = ...,
             related_query_name: str | None = ...,
             allow_null: Literal[True],
@@ -69,7 +73,7 @@ class CompositeForeignKey(ToOneRelation, Composed, Generic[M]):
             to: str,
             *,
             from_fields: Sequence[str],
-            on_delete: str = ...,
+            on_delete: OnDelete = ...,
             related_name: str | None = ...,
             related_query_name: str | None = ...,
             allow_null: bool = ...,
@@ -96,12 +100,14 @@ class CompositeForeignKey(ToOneRelation, Composed, Generic[M]):
             related_name=None,
             related_query_name=None,
             allow_null=False,
+            index=True,
         ):
             if isinstance(from_fields, str) or len(from_fields) < 2:
                 raise FieldError("from_fields are the names of several fields; for a single one, use a ForeignKey.")
             self.set_target(to, on_delete, related_name, related_query_name, allow_null)
             self.field_names = tuple(from_fields)
             self.allow_null = allow_null
+            self.index = index
 
         def __get__(self, instance, owner):
             if instance is None:
@@ -111,7 +117,7 @@ class CompositeForeignKey(ToOneRelation, Composed, Generic[M]):
         def __set__(self, instance, value):
             attributes = instance.__dict__
             attributes.pop(self.name, None)
-            if isinstance(value, self.target):
+            if isinstance(value, self.target._meta.instance_class):
                 attributes[self.name] = value
                 parts = [value.__dict__.get(field.attname) for field in self.target_fields]
             else:
@@ -123,6 +129,7 @@ class CompositeForeignKey(ToOneRelation, Composed, Generic[M]):
                     attributes[field.attname] = part
 
     allow_null: bool
+    index: bool
 
     def __repr__(self) -> str:
         return f"<CompositeForeignKey {self.label}>"
@@ -185,12 +192,25 @@ class CompositeForeignKey(ToOneRelation, Composed, Generic[M]):
         return RelationExpression(model, self.name, via)
 
     def constraint(self) -> sqlalchemy.ForeignKeyConstraint:
-        """The FOREIGN KEY of the model's table."""
+        """The FOREIGN KEY of the model's table.
+
+        Raises `FieldError` if a field is narrower than the part of the key that it holds.
+        """
         info = self.target._meta
         table = f"{info.options.schema}.{info.tablename}" if info.options.schema else info.tablename
+        pairs = list(zip(self.fields, self.target_fields, strict=True))
+        for field, part in pairs:
+            column, key = field.column_type(), part.column_type()
+            if isinstance(column, Integer) and isinstance(key, Integer) and column.bits < key.bits:
+                raise FieldError(
+                    f"{self.label}: {field.name} has {column.bits} bits, and {info.name}.{part.name} has {key.bits}: "
+                    f"declare {field.name} as orm.{type(key).__name__}()."
+                )
+        # MySQL needs the order of the referenced key, in which the part that the database numbers comes first.
+        pairs.sort(key=lambda pair: not pair[1].autoincrement)
         return sqlalchemy.ForeignKeyConstraint(
-            self.local_columns,
-            [f"{table}.{column}" for column in self.remote_columns],
+            [field.column_name for field, _ in pairs],
+            [f"{table}.{part.column_name}" for _, part in pairs],
             ondelete=None if self.on_delete == NO_ACTION else self.on_delete,
         )
 
@@ -212,13 +232,13 @@ class CompositeForeignKey(ToOneRelation, Composed, Generic[M]):
                 part = related.__dict__.get(target_field.attname)
                 if part is None:
                     raise QueryError(
-                        f"{self.label} is a {self.target.__name__} that is not saved: save it before this one."
+                        f"{self.label} is {with_article(self.target.__name__)} that is not saved: save it before "
+                        "this one."
                     )
                 attributes[field.attname] = part
 
     def related(self, instance: Model) -> Model | None:
         """The related instance: as it was loaded, one that holds only its key, or None."""
-        check_accessible(instance, self)
         attributes = instance.__dict__
         loaded: Model | None = attributes.get(self.name)
         for field in self.fields:
@@ -232,8 +252,21 @@ class CompositeForeignKey(ToOneRelation, Composed, Generic[M]):
             return None
         names = [field.attname for field in self.target_fields]
         if loaded is not None and tuple(loaded.__dict__.get(name) for name in names) == parts:
+            if open_units and KEY_ONLY in loaded.__dict__:
+                known = find_in_units(row_database(instance), self.target, names, parts)
+                loaded = attributes[self.name] = known or loaded
             return loaded
+        if open_units:
+            loaded = find_in_units(row_database(instance), self.target, names, parts)
+            if loaded is not None:
+                attributes[self.name] = loaded
+                return loaded
+        check_accessible(instance, self)
         related = attributes[self.name] = self.target.__new__(self.target)
         related.__dict__.update(zip(names, parts, strict=True))
         related.__dict__[KEY_ONLY] = self.label
+        if "_database" in instance.__dict__:
+            related.__dict__["_database"] = instance.__dict__["_database"]
+        if FETCHING in attributes:
+            join_peers_of_owner(related, instance, self)
         return related

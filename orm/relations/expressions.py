@@ -50,4 +50,6 @@ class RelationExpression(FieldExpression[Any]):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(f"{self!r} has no {name!r}.")
+        if name == "RelatedObjectDoesNotExist" and not self._relation().many:
+            return getattr(self._relation(), "missing", None) or self._relation().target.DoesNotExist
         raise UnknownAttribute(str(self._relation().target._meta.unknown(name, f"an attribute of {self!r}")))

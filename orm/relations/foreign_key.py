@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import copy
+import uuid
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 import sqlalchemy
 import typesystem
-from sqlalchemy.types import TypeEngine
+from typing_extensions import Unpack
 
+from orm.database.connections.units_of_work import find_in_units, open_units
 from orm.exceptions import FieldError, NoMatch
 from orm.expressions.base import FieldExpression
 from orm.fields import Field
-from orm.relations.base import key_value
+from orm.relations.base import key_value, missing_error
 from orm.relations.expressions import RelationExpression
-from orm.relations.instance_state import KEY_ONLY, OWNER, WeakParent, check_accessible, get_loaded
-from orm.relations.to_one import NO_ACTION, ToOneRelation
+from orm.relations.fetch_modes import FETCHING, join_peers_of_owner
+from orm.relations.instance_state import KEY_ONLY, OWNER, WeakParent, check_accessible, get_loaded, row_database
+from orm.relations.key_field import KeyField
+from orm.relations.to_one import NO_ACTION, RelationOptions, ToOneRelation
 from orm.utils.codegen import Inline
 
 if TYPE_CHECKING:
@@ -41,12 +45,17 @@ class KeyAttribute:
         raise instance._missing_attribute(self.relation)
 
 
-class RelationValidator(typesystem.Field):
+class RelationValidator(typesystem.Union):
     """Validates the key of a relation as the related field would, and accepts instances."""
 
     def __init__(self, relation: ForeignKey[Any], **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        typesystem.Field.__init__(self, **kwargs)
         self.relation = relation
+
+    @property
+    def any_of(self) -> list[typesystem.Field]:  # type: ignore[override]
+        """The validator of the key, for JSON Schema."""
+        return [self.relation.target_field.validator]
 
     errors = {  # noqa: RUF012 - typesystem declares it as an instance's
         "null": "May not be null.",
@@ -64,7 +73,7 @@ class RelationValidator(typesystem.Field):
             if self.allow_null:
                 return None
             raise self.validation_error("null")
-        if isinstance(value, self.relation.target):
+        if isinstance(value, self.relation.target._meta.instance_class):
             return value.__dict__.get(self.relation.target_field.attname)
         if type(value) in (list, tuple, dict, set) or hasattr(value, "_meta"):
             raise self.validation_error("type")
@@ -76,76 +85,54 @@ class RelationValidator(typesystem.Field):
 
     def serialize(self, obj: Any) -> Any:
         """The key as typesystem serializes it."""
-        if isinstance(obj, self.relation.target):
+        if isinstance(obj, self.relation.target._meta.instance_class):
             obj = obj.pk
         return self.relation.target_field.validator.serialize(obj)
 
 
-class ForeignKey(ToOneRelation, Field[M], Generic[M]):
+class ForeignKey(ToOneRelation, KeyField[M], Generic[M]):
     """A relation to one row of another model, kept as that row's key.
 
     `to` is a model, or the class name of one in the same registry (itself included). `on_delete` is what the database
     does with this row when the related one is deleted: `CASCADE`, `RESTRICT`, `SET_NULL`, `SET_DEFAULT` or `NO_ACTION`.
     `to_field` names a unique field to reference instead of the primary key. `related_name` names the reverse relation.
+    The column is indexed, unless a key or a constraint of the model begins with it, or `index=False`.
 
     On an instance it is the related instance, which holds only its key until it is loaded; `<name>_id` is the key
     itself. On the class it is an expression that follows the relation: ``Track.album.name``.
     """
 
-    family = "relation"
-    is_ordered = supports_arithmetic = True
     unique_relation = False
 
     if TYPE_CHECKING:
 
         @overload
         def __init__(
-            self: ForeignKey[T],
-            to: type[T],
-            *,
-            allow_null: Literal[False] = ...,
-            on_delete: str = ...,
-            related_name: str | None = ...,
-            to_field: str | None = ...,
-            **options: Any,
+            self: ForeignKey[T], to: type[T], *, allow_null: Literal[False] = ..., **options: Unpack[RelationOptions]
         ) -> None: ...
 
         @overload
         def __init__(
-            self: ForeignKey[T | None],
-            to: type[T],
-            *,
-            allow_null: Literal[True],
-            on_delete: str = ...,
-            related_name: str | None = ...,
-            to_field: str | None = ...,
-            **options: Any,
+            self: ForeignKey[T | None], to: type[T], *, allow_null: Literal[True], **options: Unpack[RelationOptions]
         ) -> None: ...
 
         @overload
         def __init__(
-            self: ForeignKey[Any],
-            to: str,
-            *,
-            allow_null: bool = ...,
-            on_delete: str = ...,
-            related_name: str | None = ...,
-            to_field: str | None = ...,
-            **options: Any,
+            self: ForeignKey[Any], to: str, *, allow_null: bool = ..., **options: Unpack[RelationOptions]
         ) -> None: ...
 
         def __init__(self, to: Any, **options: Any) -> None: ...
 
         # To a type checker, the relation on the class is the related model, whose attributes are expressions.
         @overload  # type: ignore[override]
-        def __get__(self: ForeignKey[T], instance: None, owner: type) -> type[T]: ...
-        @overload
         def __get__(self: ForeignKey[T | None], instance: None, owner: type) -> type[T]: ...
+        @overload
+        def __get__(self: ForeignKey[T], instance: None, owner: type) -> type[T]: ...
         @overload
         def __get__(self, instance: object, owner: type) -> M: ...
         def __get__(self, instance: Any, owner: type) -> Any: ...
 
-        def __set__(self, instance: object, value: M | int | str) -> None: ...
+        def __set__(self, instance: object, value: M | int | str | uuid.UUID) -> None: ...
 
     else:
 
@@ -157,13 +144,14 @@ class ForeignKey(ToOneRelation, Field[M], Generic[M]):
             related_name=None,
             related_query_name=None,
             to_field=None,
+            index=True,
             **options,
         ):
             self.set_target(to, on_delete, related_name, related_query_name, options.get("allow_null", False))
             if self.unique_relation:
                 options["unique"] = True
             self.to_field = to_field
-            super().__init__(**options)
+            super().__init__(index=index, **options)
 
         def __get__(self, instance, owner):
             if instance is None:
@@ -173,7 +161,7 @@ class ForeignKey(ToOneRelation, Field[M], Generic[M]):
         def __set__(self, instance, value):
             attributes = instance.__dict__
             if value is not None and hasattr(value, "_meta"):
-                if not isinstance(value, self.target):
+                if not isinstance(value, self.target._meta.instance_class):
                     raise FieldError(
                         f"{self.label} takes {self.target.__name__} instances, got {type(value).__name__}."
                     )
@@ -187,7 +175,9 @@ class ForeignKey(ToOneRelation, Field[M], Generic[M]):
                     self.reverse.attach_row(value, instance)
             else:
                 attributes[self.attname] = value
-                attributes.pop(self.name, None)
+                previous = attributes.pop(self.name, None)
+                if previous is not None and value is None and not self.reverse.many:
+                    self.reverse.detach_row(previous, instance)
 
     to_field: str | None
 
@@ -223,7 +213,7 @@ class ForeignKey(ToOneRelation, Field[M], Generic[M]):
         info = self.target._meta
         if self.to_field is not None:
             field = info.fields.get(self.to_field)
-            if field is None or not (field.unique or field.primary_key):
+            if field is None or not info.is_unique(field):
                 raise FieldError(f"{self.label}: to_field={self.to_field!r} must name a unique field of {info.name}.")
             return field
         if len(info.pk_fields) != 1:
@@ -234,7 +224,7 @@ class ForeignKey(ToOneRelation, Field[M], Generic[M]):
         return info.pk_fields[0]
 
     def __copy__(self) -> Any:
-        """An unbound copy, with a validator of its own."""
+        """An unbound copy, with a new validator."""
         duplicate = super().__copy__()
         for cached in ("reverse", "target_field"):
             duplicate.__dict__.pop(cached, None)
@@ -256,7 +246,7 @@ class ForeignKey(ToOneRelation, Field[M], Generic[M]):
 
     def fast_check(self) -> Inline | None:
         """The related field's inline check, or None to call its validator."""
-        if not self.is_resolved() or self.target_field.choices is not None:
+        if not self.is_resolved() or self.target_field.choices is not None or self.target_field.validators:
             return None
         check: Inline | None = self.target_field.fast_check()
         return check
@@ -267,33 +257,12 @@ class ForeignKey(ToOneRelation, Field[M], Generic[M]):
         plain: type | None = self.target_field.exact_type
         return plain
 
-    def column_type(self) -> TypeEngine[Any]:
-        """The related field's column type."""
-        column_type: TypeEngine[Any] = self.target_field.column_type()
-        return column_type
-
-    def to_json(self, value: Any) -> Any:
-        """The key as JSON can hold it."""
-        return self.target_field.to_json(value)
-
-    def from_json(self, value: Any) -> Any:
-        """The key that `to_json` converted."""
-        return self.target_field.from_json(value)
-
-    @property
-    def is_json(self) -> bool:
-        """Whether JSON can hold the keys as they are."""
-        return bool(self.target_field.is_json)
-
-    @property
-    def underlying_field(self) -> Field[Any]:
-        """The field that the key refers to."""
-        field: Field[Any] = self.target_field.underlying_field
-        return field
-
     def make_column(self) -> sqlalchemy.Column[Any]:
         """The column of the key, with its FOREIGN KEY."""
         column = super().make_column()
+        if self.model._meta.pk_fields == (self,):
+            column.unique = None  # as the primary key it is unique
+        column.index = None  # `ModelInfo` adds the index, unless a key or a constraint begins with the column
         info = self.target._meta
         table = f"{info.options.schema}.{info.tablename}" if info.options.schema else info.tablename
         column.append_foreign_key(
@@ -307,8 +276,11 @@ class ForeignKey(ToOneRelation, Field[M], Generic[M]):
     def to_python(self, value: Any) -> Any:
         """The key for a lookup's value: that of an instance, or the value converted by the related field.
 
-        Raises `QueryError` for an instance of another model, or one that is not saved.
+        If the relation is the primary key, an instance of the relation's model has the key as well. Raises `QueryError`
+        for an instance of another model, or one that is not saved.
         """
+        if self.primary_key and hasattr(value, "_meta") and isinstance(value, self.model):
+            value = value.__dict__.get(self.attname)
         return key_value(self.label, self.target, self.target_field, value)
 
     def related(self, instance: Model) -> Model | None:
@@ -324,12 +296,20 @@ class ForeignKey(ToOneRelation, Field[M], Generic[M]):
             return None
         target_attname = self.target_field.attname
         if loaded is not None and loaded.__dict__.get(target_attname) == key:
+            if open_units and KEY_ONLY in loaded.__dict__:
+                loaded = find_in_units(row_database(instance), self.target, [target_attname], (key,)) or loaded
+                attributes[self.name] = loaded
             return loaded
         owner: WeakParent | None = attributes.get(OWNER)
         if owner is not None:
             # It is not stored under the relation's name: parent and row would reference each other.
             loaded = owner.get()
-            if isinstance(loaded, self.target) and loaded.__dict__.get(target_attname) == key:
+            if isinstance(loaded, self.target._meta.instance_class) and loaded.__dict__.get(target_attname) == key:
+                return loaded
+        if open_units:
+            loaded = find_in_units(row_database(instance), self.target, [target_attname], (key,))
+            if loaded is not None:
+                attributes[self.name] = loaded
                 return loaded
         check_accessible(instance, self)
         missing = get_loaded(instance, self.name)
@@ -338,12 +318,16 @@ class ForeignKey(ToOneRelation, Field[M], Generic[M]):
         if missing == [key]:
             raise self.missing(f"{self.label}: no {self.target.__name__} was found that it points at.")
         related = attributes[self.name] = self.key_only_instance(key)
+        if "_database" in attributes:
+            related.__dict__["_database"] = attributes["_database"]
+        if FETCHING in attributes:
+            join_peers_of_owner(related, instance, self)
         return related
 
     @cached_property
     def missing(self) -> type[NoMatch]:
         """The error for a related row that a query did not find."""
-        return type("RelatedObjectDoesNotExist", (self.target.DoesNotExist, AttributeError), {})
+        return missing_error(self.model, self.name, self.target)
 
     def key_only_instance(self, key: Any) -> Model:
         """An instance of the related model that holds only its key."""
@@ -354,6 +338,67 @@ class ForeignKey(ToOneRelation, Field[M], Generic[M]):
 
 
 class OneToOne(ForeignKey[M]):
-    """A unique `ForeignKey`: each row of the related model is referenced at most once."""
+    """A unique `ForeignKey`: each row of the related model is referenced at most once.
+
+    With `parent_link=True` it is the link from a model to the one that it inherits from, in multi-table inheritance.
+    """
+
+    if TYPE_CHECKING:  # mypy does not bind the type of an inherited constructor's `self`
+
+        @overload
+        def __init__(
+            self: OneToOne[T], to: type[T], *, allow_null: Literal[False] = ..., **options: Unpack[RelationOptions]
+        ) -> None: ...
+
+        @overload
+        def __init__(
+            self: OneToOne[T | None], to: type[T], *, allow_null: Literal[True], **options: Unpack[RelationOptions]
+        ) -> None: ...
+
+        @overload
+        def __init__(
+            self: OneToOne[Any], to: str, *, allow_null: bool = ..., **options: Unpack[RelationOptions]
+        ) -> None: ...
+
+        def __init__(self, to: Any, **options: Any) -> None: ...
 
     unique_relation = True
+
+    if not TYPE_CHECKING:
+
+        def __new__(cls, *args, parent_link=False, **options):
+            return super().__new__(ParentLink if parent_link else cls)
+
+        def __init__(self, to, *, parent_link=False, **options):
+            super().__init__(to, **options)
+
+
+class ParentLink(OneToOne[M]):
+    """The link from a row of a model to its row in the table of a model that it inherits from."""
+
+    if not TYPE_CHECKING:
+
+        def __set__(self, instance, value):
+            super().__set__(instance, value)
+            attributes, field = instance.__dict__, self
+            key = attributes.get(self.attname)
+            while isinstance(field, ParentLink):  # As in Django, the keys of the rows that it begins in are the same.
+                field = field.target_field
+                attributes[field.attname] = key
+                if field.name != field.attname:
+                    attributes.pop(field.name, None)
+
+    def related(self, instance: Model) -> Model | None:
+        """The instance of the other model, of the values of this one if they are loaded."""
+        attributes = instance.__dict__
+        target: type[Model] = self.target
+        if self.name not in attributes and isinstance(instance, target):
+            names = [field.attname for field in target._meta.fields.values()]
+            if instance._persisted and all(name in attributes for name in names):
+                parent = target.__new__(target)
+                parent.__dict__.update((name, attributes[name]) for name in names)
+                if "_database" in attributes:
+                    parent.__dict__["_database"] = attributes["_database"]
+                attributes[self.name] = parent
+                return parent
+        return super().related(instance)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable
 from functools import reduce
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
@@ -13,7 +12,7 @@ from orm.database.sql.ddl import check_beside_set_null
 from orm.exceptions import FieldError, QueryError
 from orm.expressions.base import Q
 from orm.relations.base import check_target
-from orm.relations.composed import Composed
+from orm.relations.composed import Composed, ComposedExpression
 from orm.relations.expressions import RelationExpression, UnknownAttribute
 from orm.relations.foreign_key import ForeignKey
 from orm.relations.to_one import NO_ACTION, SET_NULL, check_on_delete
@@ -191,38 +190,15 @@ class GenericForeignKey(Composed, Generic[M]):
             raise QueryError(str(error)) from None
 
 
-class GenericExpression:
+class GenericExpression(ComposedExpression):
     """A generic relation on the class: ``Comment.subject == album``, ``Comment.subject.album.name == "x"``."""
 
     def __init__(self, model: type[Model], relation: GenericForeignKey[Any], path: tuple[str, ...] = ()) -> None:
-        self._model = model
+        super().__init__(model, relation, path)
         self._relation = relation
-        self._path = path
-
-    __hash__ = object.__hash__
-
-    def __repr__(self) -> str:
-        return ".".join([self._model.__name__, *self._path, self._relation.name])
 
     def __getattr__(self, name: str) -> Any:
         if name in self._relation.names:
             return RelationExpression(self._model, self._relation.names[name], self._path)
         choices = ", ".join(self._relation.names)
         raise UnknownAttribute(f"{self!r} leads to {choices}; it has no {name!r}.")
-
-    def _lookup(self, lookup: str, value: Any) -> Q:
-        return Q(**{"__".join([*self._path, self._relation.name, lookup]): value})
-
-    def __eq__(self, other: object) -> Q:  # type: ignore[override]
-        return self._lookup("exact", other)
-
-    def __ne__(self, other: object) -> Q:  # type: ignore[override]
-        return ~self._lookup("exact", other)
-
-    def in_(self, values: Iterable[Any]) -> Q:
-        """Whether it is one of these instances, or in the result of a query of one of the models."""
-        return self._lookup("in", values)
-
-    def is_null(self, value: bool = True) -> Q:
-        """Whether no row is referenced (or, with False, one is)."""
-        return self._lookup("isnull", value)

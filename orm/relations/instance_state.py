@@ -7,6 +7,13 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
 
+import databases
+
+from orm.database.connections import schemas
+from orm.exceptions import NotLoaded, NotLoadedAttribute
+from orm.relations.fetch_modes import FETCHING, FetchMode
+from orm.utils.blocking import is_without_await
+
 if TYPE_CHECKING:
     from orm.models import Model
     from orm.relations.base import Relation
@@ -31,14 +38,14 @@ def reserve_attribute_keys(model: type, names: Iterable[str]) -> None:
     """Create the class's shared attribute keys (PEP 412) up front.
 
     CPython keeps the names of attributes once for all instances of a class, but only the names that the first few
-    instances had, and at most 30. An instance with another name gets a dict of its own, which takes three times the
+    instances had, and at most 30. An instance with another name gets an unshared dict, which takes three times the
     memory.
     """
     if model not in _attribute_keys:
         _attribute_keys[model] = object.__new__(model).__dict__
     attributes = _attribute_keys[model]
     for name in names:
-        attributes[name] = None  # not with update(), which would give the empty dict keys of its own
+        attributes[name] = None  # not with update(), after which the dict would not share its keys
 
 
 class WeakParent(ref["Model"]):
@@ -139,13 +146,51 @@ def forget(instance: Model, accessor: str) -> None:
         instance._loaded = {name: rows for name, rows in loaded.items() if name != accessor}
 
 
-def forget_all(instance: Model) -> None:
-    """Discard what was loaded for all relations."""
+def forget_related(instance: Model) -> None:
+    """Discard everything that is loaded of an instance's relations: rows, related instances and the owner."""
+    attributes = instance.__dict__
+    attributes.pop(OWNER, None)
+    for accessor in instance._meta.accessors:
+        attributes.pop(accessor, None)
     instance._loaded = {}
 
 
+def stored_in(instance: Model) -> databases.Database | None:
+    """The database that the instance remembers. None: that of its registry, or of a new instance's context."""
+    database: databases.Database | None = instance.__dict__.get("_database")
+    if database is None and schemas.in_use and instance._persisted:
+        return instance._meta.registry.own_database  # whatever schema the context names now
+    return database
+
+
+def row_database(instance: Model) -> databases.Database | None:
+    """The database of an instance's row; None for a new instance, whose database is not decided yet."""
+    database: databases.Database | None = instance.__dict__.get("_database")
+    return instance._meta.registry.own_database if database is None and instance._persisted else database
+
+
+def awaited(call: str) -> str:
+    """How the code that reads writes this call, for messages: with ``await``, or as `orm.sync()` blocks do."""
+    if not is_without_await():
+        return f"await {call}"
+    return f"orm.run({call})" if call.startswith("orm.") else call
+
+
+def not_loaded(instance: Model, message: str) -> NotLoaded:
+    """The error for reading what is not loaded; also an `AttributeError` if the model is spelled as in `orm` 0.x."""
+    return NotLoadedAttribute(message) if instance._meta.legacy else NotLoaded(message)
+
+
 def check_accessible(instance: Model, relation: Relation) -> None:
-    """Raise `AttributeError` if ``raiseload()`` forbids access to this relation."""
-    if relation.accessor in instance.__dict__.get(RAISING, ()):
-        name = f"{instance._meta.name}.{relation.accessor}"
-        raise AttributeError(f"{name} is not loaded, and its query said raiseload({relation.accessor!r}).")
+    """Raise `NotLoaded` if ``raiseload()`` or the fetch mode forbids access to this relation, which is not loaded."""
+    attributes = instance.__dict__
+    mode = attributes.get(FETCHING)
+    call = None
+    if relation.accessor in attributes.get(RAISING, ()):
+        call = f"raiseload({relation.accessor!r})"
+    elif isinstance(mode, FetchMode) and mode.forbids(relation):
+        call = 'raiseload("*")' if mode is FetchMode.RAISE_ALL else f"fetch_mode({mode!r})"
+    if call is not None:
+        raise not_loaded(
+            instance, f"{instance._meta.name}.{relation.accessor} is not loaded, and its query said {call}."
+        )

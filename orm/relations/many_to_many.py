@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, overload
+
+from typing_extensions import Unpack
 
 from orm.exceptions import FieldError
 from orm.fields import Field
@@ -19,6 +21,19 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound="Model")
 
 
+class ManyToManyOptions(TypedDict, total=False):
+    """The options of `ManyToMany`, as type checkers see them."""
+
+    through: type[Model] | str | None
+    through_fields: tuple[str, str] | None
+    related_name: str | None
+    related_query_name: str | None
+    symmetrical: bool | None
+    tablename: str | None
+    columns: tuple[str, str] | None
+    index: bool
+
+
 class ManyToMany(Generic[T]):
     """A relation to any number of rows of another model, each of which may have any number of these.
 
@@ -31,12 +46,19 @@ class ManyToMany(Generic[T]):
     `related_query_name` its name in lookups. A relation to the same model is `symmetrical` by default: each pair
     counts in both directions.
 
+    If the ORM creates the table, `tablename` and `columns` are its names; both of its sides are indexed, unless
+    `index=False` omits the index of the second one.
+
     On an instance it is a manager: ``await article.tags.filter(name="x")``, ``await article.tags.add(tag)``.
     """
 
+    @overload
+    def __init__(self, to: type[T], **options: Unpack[ManyToManyOptions]) -> None: ...
+    @overload
+    def __init__(self: ManyToMany[Any], to: str, **options: Unpack[ManyToManyOptions]) -> None: ...
     def __init__(
         self,
-        to: type[T] | str,
+        to: type[Any] | str,
         *,
         through: type[Model] | str | None = None,
         through_fields: tuple[str, str] | None = None,
@@ -44,6 +66,8 @@ class ManyToMany(Generic[T]):
         related_query_name: str | None = None,
         symmetrical: bool | None = None,
         tablename: str | None = None,
+        columns: tuple[str, str] | None = None,
+        index: bool = True,
     ) -> None:
         check_target(to)
         check_related_name(related_name, "related_name")
@@ -63,7 +87,13 @@ class ManyToMany(Generic[T]):
         self.through_fields = through_fields
         self.related_name = related_name
         self.related_query_name = related_query_name
+        if through is not None and (columns is not None or not index):
+            raise FieldError("columns= and index= describe a table that is created. Omit them, or through=.")
+        if columns is not None and (isinstance(columns, str) or len(columns) != 2):
+            raise FieldError("columns takes two names: the column for this model's key, and the related model's.")
         self.tablename = tablename
+        self.columns = columns
+        self.index = index
         self._symmetrical = symmetrical
         self.name = ""
         self.model: type[Model]
@@ -105,13 +135,15 @@ class ManyToMany(Generic[T]):
     def copy(self) -> Self:
         """An unbound copy, for a model that inherits the relation."""
         return type(self)(
-            self.to,  # type: ignore[arg-type]
+            self.to,
             through=None if self.auto_through is not None else self.through,
             through_fields=self.through_fields,
             related_name=self.related_name,
             related_query_name=self.related_query_name,
             symmetrical=self._symmetrical,
             tablename=self.tablename,
+            columns=self.columns,
+            index=self.index,
         )
 
     @property
@@ -165,7 +197,7 @@ class ManyToMany(Generic[T]):
             wrong = [
                 name
                 for name, key, model in zip(self.through_fields, chosen, (self.model, self.target), strict=True)
-                if key is None or key.target is not model
+                if key is None or key.target._meta.concrete is not model._meta.concrete
             ]
             if wrong:
                 raise FieldError(
@@ -173,8 +205,12 @@ class ManyToMany(Generic[T]):
                     f"{through.name} to {self.model.__name__} and to {self.target.__name__}; {wrong[0]!r} is not one."
                 )
             return chosen[0], chosen[1]  # type: ignore[return-value]
-        sources = [relation for relation in through.forward if relation.target is self.model]
-        targets = [relation for relation in through.forward if relation.target is self.target]
+        sources = [
+            relation for relation in through.forward if relation.target._meta.concrete is self.model._meta.concrete
+        ]
+        targets = [
+            relation for relation in through.forward if relation.target._meta.concrete is self.target._meta.concrete
+        ]
         if self.to_itself and len(sources) == 2:
             return sources[0], sources[1]
         if len(sources) != 1 or len(targets) != 1 or self.to_itself:

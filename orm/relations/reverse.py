@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import typesystem
-from sqlalchemy.types import TypeEngine
 
-from orm.exceptions import QueryError
+from orm.exceptions import NoMatch, QueryError
 from orm.fields import Field
-from orm.relations.base import Hop, Relation, format_related_name, key_value
-from orm.relations.instance_state import forget
+from orm.relations.base import Hop, Relation, format_related_name, key_value, missing_error
+from orm.relations.instance_state import forget, set_loaded
+from orm.relations.key_field import KeyField
 
 if TYPE_CHECKING:
     from orm.models import Model
@@ -48,6 +49,11 @@ class ReverseRelation:
         """The one join to the target."""
         return (self,)
 
+    @cached_property
+    def missing(self) -> type[NoMatch]:
+        """The error for the one related row when a query did not find it."""
+        return missing_error(self.relation.target, self.accessor, self.target)
+
     @property
     def local_columns(self) -> tuple[str, ...]:
         """The columns that the foreign key references."""
@@ -64,12 +70,15 @@ class ReverseRelation:
             forget(instance, self.accessor)
             instance.__dict__[self.accessor] = row
 
+    def detach_row(self, instance: Model, row: Model) -> None:
+        """Mark an instance as having no related row, if `row` is the one that it has."""
+        if instance.__dict__.get(self.accessor) is row:
+            del instance.__dict__[self.accessor]
+            set_loaded(instance, self.accessor, [])
 
-class RelatedKey(Field[Any]):
-    """The target's primary key, which ``filter(tracks=...)`` compares for a relation without a column of its own."""
 
-    family = "relation"
-    is_ordered = supports_arithmetic = True
+class RelatedKey(KeyField[Any]):
+    """The target's primary key, which ``filter(tracks=...)`` compares for a relation without a column."""
 
     def __init__(self, relation: Relation, model: type[Model]) -> None:
         self.relation = relation
@@ -98,30 +107,6 @@ class RelatedKey(Field[Any]):
     def build_validator(self, **options: Any) -> typesystem.Field:
         """A validator that accepts anything: a reverse relation is not written."""
         return typesystem.Any(**options)
-
-    def column_type(self) -> TypeEngine[Any]:
-        """The key's column type."""
-        column_type: TypeEngine[Any] = self.target_field.column_type()
-        return column_type
-
-    def to_json(self, value: Any) -> Any:
-        """The key as JSON can hold it."""
-        return self.target_field.to_json(value)
-
-    def from_json(self, value: Any) -> Any:
-        """The key that `to_json` converted."""
-        return self.target_field.from_json(value)
-
-    @property
-    def is_json(self) -> bool:
-        """Whether JSON can hold the keys as they are."""
-        return bool(self.target_field.is_json)
-
-    @property
-    def underlying_field(self) -> Field[Any]:
-        """The field that the key refers to."""
-        field: Field[Any] = self.target_field.underlying_field
-        return field
 
     def to_python(self, value: Any) -> Any:
         """The key for a lookup's value."""

@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from orm.exceptions import FieldError
+from orm.fields.options import FieldOptions
 from orm.relations.base import Hop, check_related_name, check_target, find_target
 from orm.relations.reverse import ReverseRelation
 
 if TYPE_CHECKING:
     from orm.models import Model
 
-CASCADE = "CASCADE"
-RESTRICT = "RESTRICT"
-SET_NULL = "SET NULL"
-SET_DEFAULT = "SET DEFAULT"
-NO_ACTION = "NO ACTION"
+CASCADE: Final = "CASCADE"
+RESTRICT: Final = "RESTRICT"
+SET_NULL: Final = "SET NULL"
+SET_DEFAULT: Final = "SET DEFAULT"
+NO_ACTION: Final = "NO ACTION"
 ON_DELETE = (CASCADE, RESTRICT, SET_NULL, SET_DEFAULT, NO_ACTION)
+OnDelete = Literal["CASCADE", "RESTRICT", "SET NULL", "SET DEFAULT", "NO ACTION"]
+
+
+class RelationOptions(FieldOptions, total=False):
+    """The options of `ForeignKey` and `OneToOne`, besides `allow_null`, as type checkers see them."""
+
+    on_delete: OnDelete
+    related_name: str | None
+    related_query_name: str | None
+    to_field: str | None
 
 
 def check_on_delete(on_delete: str, allow_null: bool) -> None:

@@ -61,10 +61,20 @@ class DictReaderSource(GraphReaderSource):
         """The items of an entity's dict: its fields, and the entities joined to it."""
         entity, first = entities[index], columns[index]
         fields = entity.model._meta.by_attname  # type: ignore[attr-defined]
+        kinds = entity.kinds
         items = [
-            f"{name!r}: {self.plain_value(column, fields[name])}"
-            for column, name in enumerate(entity.attributes, start=first)
+            f"{name!r}: {self.plain_value(first + position, fields[name])}"
+            for position, name in enumerate(entity.attributes)
+            if kinds is None or position in kinds.common
         ]
+        for model, positions in kinds.further.items() if kinds is not None else ():
+            if kinds is not None and positions:
+                fields = model._meta.by_attname  # type: ignore[attr-defined]
+                names = [(entity.attributes[position], first + position) for position in positions]
+                inner = ", ".join(f"{name!r}: {self.plain_value(column, fields[name])}" for name, column in names)
+                classes, known = self.name_for(kinds.classes, "classes"), self.name_for(model, "model")
+                value = self.value(first + kinds.column)
+                items.append(f"**({{{inner}}} if {classes}.get({value}) is {known} else {{}})")
         for child, joined in enumerate(entities):
             if joined.parent == index:
                 key = column_name(columns[child] + joined.attributes.index(joined.keys[0]))

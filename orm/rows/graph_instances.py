@@ -18,7 +18,7 @@ from orm.rows.graph_readers import (
     attributes_of,
     first_columns,
 )
-from orm.rows.readers import Entity, attribute_of, column_name, instance_name
+from orm.rows.readers import Entity, attribute_of, column_name, instance_name, take_snapshot
 
 
 def instance_reader(
@@ -27,7 +27,7 @@ def instance_reader(
     *,
     remember_database: bool,
 ) -> GraphReader:
-    """A reader of instances. `remember_database`: they keep the database that the reader is given."""
+    """A reader of instances. `remember_database`: they keep the database that is passed to the reader."""
     return InstanceReaderSource(sections, layouts, remember_database=remember_database).build()
 
 
@@ -78,7 +78,7 @@ class InstanceReaderSource(GraphReaderSource):
                 self.write(f"{self.owners(child)} = {{}}")
 
     def loop_header(self, number: int) -> str:
-        if not self.is_always_new(number):
+        if not self.is_always_new(number) or self.entities[number][0].kinds is not None:
             return PLAIN_LOOP
         new, model = self.names_for(self.model(number))
         # The instances are made in C, without a call for each row that the interpreter has to make.
@@ -93,7 +93,7 @@ class InstanceReaderSource(GraphReaderSource):
         return self.sections[number].is_unique and self.model(number) in self.single
 
     def needs_owners(self, child: int) -> bool:
-        """Whether the owners of the section's rows need a dict of their own: by another key than the primary key."""
+        """Whether the owners of the section's rows need another dict: by another key than the primary key."""
         section = self.sections[child]
         pk = self.entities[section.parent][0].keys
         return self.pairs_of(child) is None and attributes_of(section.local_fields) != pk
@@ -135,13 +135,15 @@ class InstanceReaderSource(GraphReaderSource):
         entity = self.entities[number][0]
         by_key, key = self.by_key(entity.model), self.key(entity, entity.keys)
         if self.is_always_new(number):
+            if entity.kinds is not None:
+                self.create(0, entity, 0)
             if by_key in self.shared:
                 self.write(f"{by_key}[{key}] = instance")
             self.write_database(0)
             self.fill(number)
             return
         if entity.model in self.single:
-            self.write_lookup(0, entity, by_key, key)
+            self.write_lookup(0, entity, by_key, key, 0)
             self.depth += 1
         else:
             self.write(f"if {key} in seen_keys_{number}:")
@@ -149,18 +151,38 @@ class InstanceReaderSource(GraphReaderSource):
             self.write("else:")
             self.depth += 1
             self.write(f"seen_keys_{number}.add({key})")
-            self.write_lookup(0, entity, by_key, key)
+            self.write_lookup(0, entity, by_key, key, 0)
         self.fill(number)
         self.depth -= 1
 
-    def write_lookup(self, index: int, entity: Entity, by_key: str, key: str) -> None:
+    def create(self, index: int, entity: Entity, first: int) -> None:
+        """Write the code that makes an entity's instance, of the class that its discriminator tells."""
+        instance = instance_name(index)
+        if entity.kinds is None:
+            new, model = self.names_for(entity.model)
+            self.write(f"{instance} = {new}({model})")
+            return
+        value, key = self.value(first + entity.kinds.column), self.key(entity, entity.keys, first)
+        name = self.entity_name(index)
+        for line in entity.kinds.creation(name, instance, value, key, self.scope, entity.model):
+            self.write(line)
+
+    def entity_name(self, index: int) -> str:
+        """The part of the names of variables that tells entities of all sections apart."""
+        return f"{self.layout.output}_{index}"
+
+    def write_lookup(self, index: int, entity: Entity, by_key: str, key: str, first: int) -> None:
         """Write the code that takes an entity's instance from a dict, or makes a new one and puts it there."""
         instance = instance_name(index)
-        new, model = self.names_for(entity.model)
         self.write(f"{instance} = {by_key}.get({key})")
         self.write(f"if {instance} is None:")
         self.depth += 1
-        self.write(f"{by_key}[{key}] = {instance} = {new}({model})")
+        if entity.kinds is None:
+            new, model = self.names_for(entity.model)
+            self.write(f"{by_key}[{key}] = {instance} = {new}({model})")
+        else:
+            self.create(index, entity, first)
+            self.write(f"{by_key}[{key}] = {instance}")
         self.write_database(index)
         self.depth -= 1
 
@@ -185,8 +207,20 @@ class InstanceReaderSource(GraphReaderSource):
 
     def assign(self, index: int, entity: Entity, first: int) -> None:
         """Write the code that gives an instance its values."""
-        for column, attribute in enumerate(entity.attributes, start=first):
-            self.write(f"{attribute_of(instance_name(index), attribute)} = {self.value(column)}")
+
+        def assign(position: int, attribute: str) -> str:
+            return f"{attribute_of(instance_name(index), attribute)} = {self.value(first + position)}"
+
+        kinds = entity.kinds
+        for position in range(len(entity.attributes)) if kinds is None else kinds.common:
+            self.write(assign(position, entity.attributes[position]))
+        if kinds is not None:
+            name = self.entity_name(index)
+            self.write(f"class_{name} = {instance_name(index)}.__class__")
+            for line in kinds.assignments(name, entity.attributes, assign, self.scope):
+                self.write(line)
+        for line in take_snapshot(entity, instance_name(index), self.scope):
+            self.write(line)
 
     def attach_joined(self, index: int, entities: Sequence[Entity], columns: Sequence[int]) -> None:
         """Write the code that attaches an instance to the one that it was joined to."""
@@ -197,7 +231,7 @@ class InstanceReaderSource(GraphReaderSource):
         keys = [column_name(first + entity.attributes.index(name)) for name in entity.keys]
         self.write(f"if {' and '.join(f'{key} is not None' for key in keys)}:")
         self.depth += 1
-        self.write_lookup(index, entity, by_key, key)
+        self.write_lookup(index, entity, by_key, key, first)
         self.assign(index, entity, first)
         for child, joined in enumerate(entities):
             if joined.parent == index:

@@ -13,7 +13,8 @@ from typing import Any, Literal, Protocol
 
 from orm.fields import Field
 from orm.relations import Relation
-from orm.rows.readers import Entity, Process, column_name, tuple_of, unpacked
+from orm.rows.readers import Entity, Process, Rows, column_name, labels_of_entities, tuple_of, unpacked
+from orm.rows.unreadable_values import READ_ERRORS, unreadable_value_check
 from orm.utils.codegen import conversion_source, generate
 
 Check = Callable[[int, Iterable[list[Any]]], None]
@@ -154,10 +155,29 @@ class GraphReaderSource:
         self.write_section(0)
         shared = [f"    {name} = {{}}" for name in self.shared]
         head = ["def read(results, max_rows_per_owner, check, database):", *shared, "    roots = []"]
-        source = "\n".join([*head, *self.lines, f"    return roots, {self.returned()}"])
+        self.scope |= {"READ_ERRORS": READ_ERRORS, "check_results": self.result_check()}
+        body = ["    try:", *(f"    {line}" for line in self.lines)]
+        failed = ["    except READ_ERRORS as error:", "        check_results(error, results)", "        raise"]
+        source = "\n".join([*head, *body, *failed, f"    return roots, {self.returned()}"])
         root = self.sections[0].entities[0].model
         reader: GraphReader = generate(f"graph reader of {root.__name__}", source, self.scope)["read"]
         return reader
+
+    def result_check(self) -> Callable[[BaseException, Sequence[Rows | None]], None]:
+        """A function that raises `DataError` for the first value that its processor cannot read."""
+        checks = []
+        for (number, kind), layout in self.layouts.items():
+            if kind == "rows":
+                section = self.sections[number]
+                names = labels_of_entities(section.entities, section.annotations)
+                checks.append((layout, unreadable_value_check(layout.processors, names)))
+
+        def check(error: BaseException, results: Sequence[Rows | None]) -> None:
+            for layout, check_rows in checks:
+                rows = results[layout.output] or ()  # None once they are all read
+                check_rows(error, [[row[position] for position in layout.positions] for row in rows])
+
+        return check
 
     def is_many(self, number: int) -> bool:
         """Whether each owner has a list of the section's rows. For the root's rows that is the reader's caller."""

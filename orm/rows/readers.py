@@ -7,20 +7,35 @@ driver returns in the right type. `source_of(reader)` is the code, which ``ORM_S
 from __future__ import annotations
 
 from collections import namedtuple
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, repeat
+from functools import lru_cache
+from itertools import repeat
 from keyword import iskeyword
-from typing import Any
+from typing import Any, NamedTuple, cast
 
+from orm.mapping.changes import SNAPSHOT, snapshot_of
 from orm.relations.instance_state import OWNER, set_loaded
+from orm.rows.discriminators import Kinds
+from orm.rows.unreadable_values import NO_LABELS, READ_ERRORS, ColumnLabels, unreadable_value_check
 from orm.utils.codegen import conversion_source, generate
 
 Process = Callable[[Any], Any]
 Rows = Sequence[Sequence[Any]]
 Reader = Callable[..., list[Any]]
 """Takes the driver's rows, and further arguments if it groups instances: see `read_instances`."""
-Widths = Sequence[int] | None
+#: Lines of generated code: a value that cannot be read is named with its row.
+ON_READ_ERROR = ("    except READ_ERRORS as error:", "        check_values(error, rows)", "        raise")
+
+
+class Width(NamedTuple):
+    """How many columns a name has, and the function that makes its value of theirs; by default it is their tuple."""
+
+    columns: int = 1
+    value_of: Callable[[tuple[Any, ...]], Any] | None = None
+
+
+Widths = Sequence[Width] | None
 """How many columns make up each value; a value of several is a tuple. None: one column each."""
 
 
@@ -38,8 +53,12 @@ class Entity:
     """The parent's attribute that takes the instance."""
     back: str | None = None
     """The attribute that takes the parent. A parent that nothing was joined to is marked as having nothing there."""
+    missing_key: str | None = None
+    """The parent's foreign key, if it may have a key for which nothing is joined: then the parent is marked, too."""
     shared: tuple[str, ...] = ()
     """The attributes of the whole key, if rows that agree in them share one instance."""
+    kinds: Kinds | None = None
+    """The classes of the instances in single-table inheritance; None if all are of `model`."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +101,7 @@ def read_instances(
     for each owner. Then the reader also takes `instances_by_key`, a dict that it fills: rows with the same primary key
     share an instance, unless they have annotations. It returns the new instances.
     """
-    scope: dict[str, Any] = {"repeat": repeat}
+    scope: dict[str, Any] = {"repeat": repeat, **_scope(processors, labels_of_entities(entities, annotations))}
     processors = list(processors)
     firsts = [sum(len(entity.attributes) for entity in entities[:index]) for index in range(len(entities))]
     column = firsts[-1] + len(entities[-1].attributes)
@@ -93,9 +112,21 @@ def read_instances(
         entity, instance = entities[index], instance_name(index)
         scope[f"new_{index}"] = entity.model.__new__
         scope[f"model_{index}"] = entity.model
+
+        def assign(position: int, attribute: str) -> str:
+            return f"{attribute_of(instance, attribute)} = {_value(firsts[index] + position, processors, scope)}"
+
         lines = [f"{instance} = new_{index}(model_{index})"]
-        for position, attribute in enumerate(entity.attributes, start=firsts[index]):
-            lines.append(f"{attribute_of(instance, attribute)} = {_value(position, processors, scope)}")
+        if entity.kinds is None:
+            lines += [assign(position, attribute) for position, attribute in enumerate(entity.attributes)]
+        else:
+            kinds = entity.kinds
+            value = _value(firsts[index] + kinds.column, processors, scope)
+            key = tuple_of([column_name(firsts[index] + entity.attributes.index(name)) for name in entity.keys])
+            lines = kinds.creation(str(index), instance, value, key, scope, entity.model)
+            lines += [assign(position, entity.attributes[position]) for position in kinds.common]
+            lines += kinds.assignments(str(index), entity.attributes, assign, scope)
+        lines += take_snapshot(entity, instance, scope)
         for child, joined in enumerate(entities):
             if joined.parent == index:
                 lines += attach(child)
@@ -110,7 +141,10 @@ def read_instances(
         if entity.shared:
             key = tuple_of([column_name(firsts[index] + entity.attributes.index(name)) for name in entity.shared])
             before.append(f"{instance}_by_key = {{}}")
-            lines[0] = f"{instance} = {instance}_by_key[{key}] = {lines[0].partition(' = ')[2]}"
+            if entity.kinds is None:
+                lines[0] = f"{instance} = {instance}_by_key[{key}] = {lines[0].partition(' = ')[2]}"
+            else:
+                lines.append(f"{instance}_by_key[{key}] = {instance}")
             lines = [f"{instance} = {instance}_by_key.get({key})", f"if {instance} is None:", *_indented(lines)]
         lines.append(f"{parent}.__dict__[{entity.name!r}] = {instance}")
         otherwise: list[str] = []
@@ -118,6 +152,10 @@ def read_instances(
             lines.append(f"{instance}.__dict__[{entity.back!r}] = {parent}")
             scope["set_loaded"] = set_loaded
             otherwise = ["else:", f"    set_loaded({parent}, {entity.name!r}, [])"]
+        elif entity.missing_key is not None:
+            scope["set_loaded"] = set_loaded
+            key = f"{parent}.__dict__.get({entity.missing_key!r})"
+            otherwise = ["else:", f"    set_loaded({parent}, {entity.name!r}, [{key}])"]
         return [
             f"if {column_name(firsts[index] + entity.attributes.index(entity.keys[0]))} is not None:",
             *_indented(lines),
@@ -134,9 +172,14 @@ def read_instances(
             conversions.append(f"{column_name(position)} = {_value(position, processors, scope)}")
             processors[position] = None
     body = make(0)
+    one_class = entities[0].kinds is None
     for name in annotations:
         body.append(f"{attribute_of('instance', name)} = {_value(column, processors, scope)}")
         column += 1
+    if group_by is None and not one_class:
+        before += ["instances = []", "append = instances.append"]
+        body.append("append(instance)")
+        return _build(body, column, trailing_columns, scope, before, "{columns} in rows")
     if group_by is None:
         # The instances are made in C, without a call for each row that the interpreter has to make.
         before.append("instances = list(map(new_0, repeat(model_0, len(rows))))")
@@ -147,11 +190,11 @@ def read_instances(
     lookup = [*conversions, "try:", f"    owner_list, owner = rows_by_owner[{key}]", "except KeyError:", "    continue"]
     before.append("instances = []")
     if not group_by.key_columns:
-        body = [*lookup, *body[1:], *group_by.assign_owner(), "owner_list.append(instance)"]
+        body = [*lookup, *body[one_class:], *group_by.assign_owner(), "owner_list.append(instance)"]
         if group_by.returns_instances:
             before.append("append = instances.append")
             body.append("append(instance)")
-        loop = "({columns}), instance in zip(rows, map(new_0, repeat(model_0)))"
+        loop = "({columns}), instance in zip(rows, map(new_0, repeat(model_0)))" if one_class else "{columns} in rows"
         return _build(body, column, trailing_columns, scope, before, loop, "rows, rows_by_owner")
     before.append("append = instances.append")
     body.append("append(instance)")
@@ -164,40 +207,91 @@ def read_instances(
     return _build(body, column + group_by.key_columns, trailing_columns, scope, before, "{columns} in rows", arguments)
 
 
+def take_snapshot(entity: Entity, instance: str, scope: dict[str, Any]) -> list[str]:
+    """Lines that keep the values that an instance was read with, if the changes of its model are tracked."""
+    info: Any = getattr(entity.model, "_meta", None)
+    if info is None or not info.options.track_changes:
+        return []
+    scope["snapshot_of"] = snapshot_of
+    return [f"{instance}.{SNAPSHOT} = snapshot_of({instance})"]
+
+
 def _indented(lines: list[str]) -> list[str]:
     return [f"    {line}" for line in lines]
 
 
+def labels_of_entities(entities: Sequence[Entity], annotations: Iterable[str]) -> ColumnLabels:
+    """The names of the columns of these entities, and of the annotations after them, in messages."""
+    names = [f"{entity.model.__name__}.{attribute}" for entity in entities for attribute in entity.attributes]
+    keys = [entities[0].attributes.index(name) for name in entities[0].keys]
+    return ColumnLabels([*names, *annotations], keys)
+
+
+def _scope(processors: Sequence[Process | None], names: ColumnLabels) -> dict[str, Any]:
+    """The scope of a reader, with the check for values that cannot be read."""
+    return {"READ_ERRORS": READ_ERRORS, "check_values": unreadable_value_check(processors, names)}
+
+
 def read_dicts(
-    names: Sequence[str], processors: Sequence[Process | None], trailing_columns: int = 0, widths: Widths = None
+    names: Sequence[str],
+    processors: Sequence[Process | None],
+    trailing_columns: int = 0,
+    widths: Widths = None,
+    labels: ColumnLabels = NO_LABELS,
 ) -> Reader:
     """A reader of dicts with these keys."""
-    scope: dict[str, Any] = {}
+    scope = _scope(processors, labels)
     values = _values(processors, widths, scope)
     items = [f"{name!r}: {value}" for name, value in zip(names, values, strict=True)]
     return _each(f"{{{', '.join(items)}}}", len(processors), trailing_columns, scope)
 
 
-def read_tuples(processors: Sequence[Process | None], trailing_columns: int = 0, widths: Widths = None) -> Reader:
+def read_tuples(
+    processors: Sequence[Process | None],
+    trailing_columns: int = 0,
+    widths: Widths = None,
+    labels: ColumnLabels = NO_LABELS,
+) -> Reader:
     """A reader of tuples."""
-    scope: dict[str, Any] = {}
+    scope = _scope(processors, labels)
     items = [f"{value}, " for value in _values(processors, widths, scope)]
     return _each(f"({''.join(items)})", len(processors), trailing_columns, scope)
 
 
+@lru_cache(1000)
+def _row_class(names: tuple[str, ...]) -> Any:
+    """The class of named rows with these names, by which the rows are pickled."""
+    row_class = cast(Any, namedtuple("Row", names))
+    row_class.__reduce__ = lambda row: (_named_row, (names, tuple(row)))
+    return row_class
+
+
+def _named_row(names: tuple[str, ...], values: tuple[Any, ...]) -> Any:
+    """A named row, as it is unpickled."""
+    return _row_class(names)._make(values)
+
+
 def read_named_tuples(
-    names: Sequence[str], processors: Sequence[Process | None], trailing_columns: int = 0, widths: Widths = None
+    names: Sequence[str],
+    processors: Sequence[Process | None],
+    trailing_columns: int = 0,
+    widths: Widths = None,
+    labels: ColumnLabels = NO_LABELS,
 ) -> Reader:
     """A reader of named tuples, of a class called Row."""
-    scope: dict[str, Any] = {"Row": namedtuple("Row", names)}
-    scope["make"] = scope["Row"]._make
+    scope = {**_scope(processors, labels), "make": _row_class(tuple(names))._make}
     items = [f"{value}, " for value in _values(processors, widths, scope)]
     return _each(f"make(({''.join(items)}))", len(processors), trailing_columns, scope)
 
 
-def read_values(processors: Sequence[Process | None], trailing_columns: int = 0, widths: Widths = None) -> Reader:
+def read_values(
+    processors: Sequence[Process | None],
+    trailing_columns: int = 0,
+    widths: Widths = None,
+    labels: ColumnLabels = NO_LABELS,
+) -> Reader:
     """A reader of the first value of each row."""
-    scope: dict[str, Any] = {}
+    scope = _scope(processors, labels)
     return _each(_values(processors, widths, scope)[0], len(processors), trailing_columns, scope)
 
 
@@ -228,8 +322,16 @@ def _values(processors: Sequence[Process | None], widths: Widths, scope: dict[st
     columns = [_value(i, processors, scope) for i in range(len(processors))]
     if widths is None:
         return columns
-    ends = [*accumulate(widths)]
-    return [tuple_of(columns[start:end]) for start, end in zip([0, *ends], ends, strict=False)]
+    values = []
+    end = 0
+    for position, width in enumerate(widths):
+        start, end = end, end + width.columns
+        if width.value_of is None:
+            values.append(tuple_of(columns[start:end]))
+        else:
+            scope[f"value_of_{position}"] = width.value_of
+            values.append(f"value_of_{position}(({', '.join(columns[start:end])},))")
+    return values
 
 
 def _value(column: int, processors: Sequence[Process | None], scope: dict[str, Any]) -> str:
@@ -253,7 +355,13 @@ def _targets(columns: int, trailing_columns: int) -> str:
 
 def _each(item: str, columns: int, trailing_columns: int, scope: dict[str, Any]) -> Reader:
     """A reader that evaluates one expression for each row."""
-    source = f"def read(rows):\n    return [{item} for {_targets(columns, trailing_columns)} in rows]"
+    lines = [
+        "def read(rows):",
+        "    try:",
+        f"        return [{item} for {_targets(columns, trailing_columns)} in rows]",
+        *ON_READ_ERROR,
+    ]
+    source = "\n".join(lines)
     reader: Reader = generate("row reader", source, scope)["read"]
     return reader
 
@@ -271,8 +379,10 @@ def _build(
     lines = [
         f"def read({arguments}):",
         *(f"    {line}" for line in before),
-        f"    for {loop.format(columns=_targets(columns, trailing_columns))}:",
-        *(f"        {line}" for line in body),
+        "    try:",
+        f"        for {loop.format(columns=_targets(columns, trailing_columns))}:",
+        *(f"            {line}" for line in body),
+        *ON_READ_ERROR,
         "    return instances",
     ]
     reader: Reader = generate(f"row reader of {scope['model_0'].__name__}", "\n".join(lines), scope)["read"]

@@ -17,6 +17,7 @@ from orm.exceptions import QueryError
 from orm.fields import NO_DEFAULT, Field
 from orm.mapping.validators import fast_check
 from orm.relations import ForeignKey
+from orm.utils.articles import with_article
 from orm.utils.codegen import conversion_source, generate
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ def inserted_fields(info: ModelInfo, instance: Model) -> tuple[Field[Any], ...]:
 
 
 def _is_inserted(field: Field[Any], attributes: dict[str, Any]) -> bool:
+    if field.is_generated:
+        return False
     if field.attname not in attributes:
         has_value = field.name in attributes or field.has_default()
         # A value that is simply missing counts as inserted: validation then reports it.
@@ -79,7 +82,7 @@ def write_inserts(info: ModelInfo, fields: Sequence[Field[Any]], processors: Seq
         assign.append(f"attributes[{key!r}] = {value}")
         row.append(f"{conversion_source(process, value, value, scope)},")
     for field in info.fields.values():
-        if field not in fields:
+        if field not in fields and not field.is_generated:
             # The instance has a value after all, so its row has other fields.
             if _none_means_generated(field):
                 read.append(f"if attributes.get({field.attname!r}) is not None: raise KeyError({field.attname!r})")
@@ -93,8 +96,8 @@ def write_inserts(info: ModelInfo, fields: Sequence[Field[Any]], processors: Seq
         "    was_validated = False",
         "    for instance in instances:",
         "        attributes = instance.__dict__",
-        *(["        for relation in composed: relation.copy_saved_key(instance)"] if info.composed else []),
         "        try:",
+        *(["            for relation in composed: relation.copy_saved_key(instance)"] if info.composed else []),
         *(f"            {line}" for line in read),
         "            row = (",
         *(f"                {item}" for item in row),
@@ -125,7 +128,9 @@ def copy_saved_keys(field: ForeignKey[Any]) -> Callable[[dict[str, Any]], Any]:
     def copy_saved_key(attributes: dict[str, Any]) -> Any:
         key = attributes[field.name].__dict__.get(target)
         if key is None:
-            raise QueryError(f"{field.label} is a {field.target.__name__} that is not saved: save it before this one.")
+            raise QueryError(
+                f"{field.label} is {with_article(field.target.__name__)} that is not saved: save it before this one."
+            )
         attributes[field.attname] = key
         return key
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import databases
 import typesystem
 
+from orm.database.connections.units_of_work import idle_unit, open_units
 from orm.exceptions import QueryError
 from orm.relations import (
     CompositeForeignKey,
@@ -20,15 +21,18 @@ from orm.relations import (
     ReverseRelation,
 )
 from orm.relations.attaching import attach_many, attach_one, local_fields, remote_fields
+from orm.utils.slices import in_slices, slices
 from orm.writing.dependent_inserts import (
     InputPath,
     PendingRow,
     Repoint,
+    finish_rows,
     insert_rows,
     is_key_of,
     path_of,
     unsaved_parents,
 )
+from orm.writing.hooked_writes import hooked_bulk_create
 
 if TYPE_CHECKING:
     from orm.fields import Field
@@ -47,18 +51,25 @@ async def create_graph(
 
     `common_values` override the values of each of `rows`.
     """
-    graph = NestedInput(model, rows, common_values)
+    graph = NestedInput(common_values)
+    await graph.read(model, rows)
     messages = graph.messages
     paths = {path_of(message) for message in messages}
-    for pending in graph.rows:
-        messages += [message for message in pending.validate() if path_of(message) not in paths]
-    if messages:
-        raise typesystem.ValidationError(messages=messages)
-    await insert_rows(graph.rows, graph.repoints, database)
-    for pending in graph.rows:
-        pending.finish(using)
-    graph.attach()
+    async with hooked_bulk_create([pending.instance for pending in graph.rows], database):
+        async for part in slices(graph.rows):
+            for pending in part:
+                messages += [message for message in pending.validate() if path_of(message) not in paths]
+        if messages:
+            raise typesystem.ValidationError(messages=messages)
+        unit = idle_unit(database) if open_units else None
+        created = [pending.instance for pending in graph.rows] if unit is not None else ()
+        before = [(instance, instance.__dict__.copy()) for instance in created]
+        await insert_rows(graph.rows, graph.repoints, database)
+        await finish_rows(graph.rows, using)
+        await graph.attach()
     instances = [pending.instance for pending in graph.roots]
+    if unit is not None:
+        unit.note_created(instances, before)
     return instances[0] if graph.is_single else instances
 
 
@@ -69,7 +80,7 @@ class NestedInput:
     `QueryError` for a row with two values for a foreign key. Values of the wrong type are reported in `messages`.
     """
 
-    def __init__(self, model: type[Model], rows: Any, common_values: Mapping[str, Any]) -> None:
+    def __init__(self, common_values: Mapping[str, Any]) -> None:
         self.rows: list[PendingRow] = []
         self.repoints: list[Repoint] = []
         self.messages: list[typesystem.Message] = []
@@ -77,17 +88,27 @@ class NestedInput:
         # By the identity of the input value, which is kept alive here so that its id is not used again.
         self._rows_by_value: dict[Hashable, tuple[PendingRow, Any]] = {}
         self._to_read: deque[tuple[PendingRow, Mapping[str, Any]]] = deque()
-        self._related_lists: dict[tuple[PendingRow, Relation], list[Any]] = {}
+        self._related_lists: dict[tuple[PendingRow, Relation], dict[int, Any]] = {}
+        """The rows of relations to many, by their identity."""
         self._related_rows: dict[tuple[PendingRow, Relation], Any] = {}
         self._pairs: dict[Hashable, tuple[ManyToManySide, Any, Any, InputPath]] = {}
         self._new_parents: dict[Hashable, PendingRow] = {}
+        self.is_single = False
+        self.roots: list[PendingRow] = []
+
+    async def read(self, model: type[Model], rows: Any) -> None:
+        """Read the rows and all that is nested in them."""
         self.is_single = isinstance(rows, Mapping) or hasattr(rows, "_meta")
-        self.roots = [self._root(model, row, path) for row, path in _with_paths(model, rows, self.is_single)]
+        async for part in slices(_with_paths(model, rows, self.is_single)):
+            self.roots += [self._root(model, row, path) for row, path in part]
         while self._to_read:
-            pending, nested = self._to_read.popleft()
-            for name, value in nested.items():
-                self._read_relation(pending, name, value, (*pending.path, name))
-        self._complete()
+            level = list(self._to_read)
+            self._to_read.clear()
+            async for nested_rows in slices(level):
+                for pending, nested in nested_rows:
+                    for name, value in nested.items():
+                        await self._read_relation(pending, name, value, (*pending.path, name))
+        await self._complete()
 
     # Reading the input.
 
@@ -152,7 +173,7 @@ class NestedInput:
                 raise info.unknown(str(name), what, info.accessors)
         return plain, nested
 
-    def _read_relation(self, pending: PendingRow, name: str, value: Any, path: InputPath) -> None:
+    async def _read_relation(self, pending: PendingRow, name: str, value: Any, path: InputPath) -> None:
         """Read the value of a relation of a new row."""
         info = pending.instance._meta
         relation: Any = info.accessors.get(name) or info.relations[name]
@@ -165,13 +186,19 @@ class NestedInput:
                 self._add_message("Must be a list.", path)
                 return
             key = _key_fields(relation)
-            rows = [self._related_row(relation.target, item, (*path, i), key) for i, item in enumerate(value)]
-            distinct: list[Any] = []
+            items = list(value)
+            rows = await in_slices(
+                lambda part: [self._related_row(relation.target, items[i], (*path, i), key) for i in part],
+                range(len(items)),
+            )
+            distinct: dict[int, Any] = {}
             self._related_lists[pending, relation] = distinct
-            for i, row in enumerate(rows):
-                if row is not None and not any(row is other for other in distinct):
-                    distinct.append(row)
-                    self._connect(pending, relation, row, (*path, i))
+            async for part in slices(range(len(rows))):
+                for i in part:
+                    row = rows[i]
+                    if row is not None and id(row) not in distinct:
+                        distinct[id(row)] = row
+                        self._connect(pending, relation, row, (*path, i))
         else:
             row = None if value is None else self._related_row(relation.target, value, path, _key_fields(relation))
             self._related_rows[pending, relation] = row
@@ -252,39 +279,46 @@ class NestedInput:
             return row
         return tuple(row.__dict__[field.attname] for field in remote_fields(key))
 
-    def _complete(self) -> None:
+    async def _complete(self) -> None:
         """Create the rows of the pairs, and add to each related list the rows connected from the other side."""
-        for pending in tuple(self.rows):
-            for relation, parent in pending.parents.items():
-                self._append_related(parent, relation.reverse, pending)
-        for side, local, remote, path in self._pairs.values():
-            pair = PendingRow(side.through(), path)
-            for key, row in ((side.local_key, local), (side.remote_key, remote)):
-                if isinstance(row, PendingRow):
-                    pair.parents[key] = row
-                else:
-                    for field, target_field in zip(local_fields(key), remote_fields(key), strict=True):
-                        pair.instance.__dict__[field.attname] = row.__dict__[target_field.attname]
-            self.rows.append(pair)
-            declared = side.relation
-            for each in (declared.forward,) if declared.symmetrical else (declared.forward, declared.backward):
-                row, related = (local, remote) if each.local_key is side.local_key else (remote, local)
-                if isinstance(row, PendingRow):
-                    self._append_related(row, each, related)
+        async for part in slices(tuple(self.rows)):
+            for pending in part:
+                for relation, parent in pending.parents.items():
+                    self._append_related(parent, relation.reverse, pending)
+        async for pairs in slices(tuple(self._pairs.values())):
+            for side, local, remote, path in pairs:
+                self._complete_pair(side, local, remote, path)
+
+    def _complete_pair(self, side: ManyToManySide, local: Any, remote: Any, path: InputPath) -> None:
+        pair = PendingRow(side.through(), path)
+        for key, row in ((side.local_key, local), (side.remote_key, remote)):
+            if isinstance(row, PendingRow):
+                pair.parents[key] = row
+            else:
+                for field, target_field in zip(local_fields(key), remote_fields(key), strict=True):
+                    pair.instance.__dict__[field.attname] = row.__dict__[target_field.attname]
+        self.rows.append(pair)
+        declared = side.relation
+        for each in (declared.forward,) if declared.symmetrical else (declared.forward, declared.backward):
+            row, related = (local, remote) if each.local_key is side.local_key else (remote, local)
+            if isinstance(row, PendingRow):
+                self._append_related(row, each, related)
 
     def _append_related(self, pending: PendingRow, relation: Relation, row: Any) -> None:
         rows = self._related_lists.get((pending, relation))
-        if rows is not None and not any(row is other for other in rows):
-            rows.append(row)
+        if rows is not None:
+            rows.setdefault(id(row), row)
 
-    def attach(self) -> None:
+    async def attach(self) -> None:
         """Attach the related rows to the instances, as a prefetch would."""
-        for (pending, relation), rows in self._related_lists.items():
-            attach_many(relation, pending.instance, [_instance(row) for row in rows])
-        for (pending, relation), row in self._related_rows.items():
-            attach_one(relation, None, [pending.instance], [None if row is None else _instance(row)])
+        async for lists in slices(tuple(self._related_lists.items())):
+            for (pending, relation), related in lists:
+                attach_many(relation, pending.instance, [_instance(row) for row in related.values()])
+        async for ones in slices(tuple(self._related_rows.items())):
+            for (pending, relation), row in ones:
+                attach_one(relation, None, [pending.instance], [None if row is None else _instance(row)])
         for repoint in self.repoints:
-            setattr(repoint.instance, repoint.relation.name, repoint.parent.instance)
+            repoint.finish()
 
 
 def _with_paths(model: type[Model], rows: Any, is_single: bool) -> list[tuple[Any, InputPath]]:

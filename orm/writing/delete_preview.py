@@ -8,15 +8,17 @@ from functools import reduce
 from typing import TYPE_CHECKING, Any, Literal
 
 import databases
+from sqlalchemy import ClauseElement
 
 from orm import execution
+from orm.database.connections.checkout import Checkout
 from orm.database.connections.server_dialect import dialect_of
-from orm.database.connections.session import Session
 from orm.database.dialect import Dialect
 from orm.exceptions import IntegrityError
-from orm.expressions.base import Q
+from orm.expressions.base import Q, render_clause
+from orm.query.columns import Columns
 from orm.query.plans.write import batched, target_rows_query
-from orm.query.projection import Columns, Instances
+from orm.query.projection import Instances
 from orm.query.query import Query
 from orm.query.resolving.resolver import Resolver
 from orm.relations import CASCADE, NO_ACTION, RESTRICT, SET_DEFAULT, SET_NULL, ForwardRelation
@@ -37,13 +39,16 @@ class DeletePlan:
 
     `deleted` maps models to numbers of rows. The others map relations, such as ``"Track.album"``, to numbers of rows:
     `set_null` and `set_default` count rows that stay, with the foreign key set to NULL or to its default; `refused`
-    counts rows that block the deletion. If there are any, the database refuses the whole DELETE.
+    counts rows that block the deletion. If there are any, the database refuses the whole DELETE. `orphans` counts rows
+    that the server may leave as they are, though the row that they reference is deleted: MySQL does so with
+    ``innodb_native_foreign_keys=OFF``, in a cascade that goes through two tables.
     """
 
     deleted: Mapping[type[Model], int] = field(default_factory=dict)
     set_null: Mapping[str, int] = field(default_factory=dict)
     set_default: Mapping[str, int] = field(default_factory=dict)
     refused: Mapping[str, int] = field(default_factory=dict)
+    orphans: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def total(self) -> int:
@@ -55,11 +60,18 @@ class DeletePlan:
         lines += [f"set {name} to null in {count}" for name, count in self.set_null.items()]
         lines += [f"set {name} to its default in {count}" for name, count in self.set_default.items()]
         lines += [f"refused: blocked by {name} in {count}" for name, count in self.refused.items()]
+        lines += [
+            f"left by the server: {name} may reference nothing in {count}" for name, count in self.orphans.items()
+        ]
         return "\n".join(lines) or "nothing"
 
 
 async def collect_delete(query: Query, database: databases.Database) -> DeletePlan:
     """The plan of deleting the rows that the query matches."""
+    if query.info.ancestors:  # The rows of the first table are deleted, and with them those that continue them.
+        root = next(info for info in query.info.ancestors if not info.ancestors)
+        keys = await execution.keys_in_tables(query, [root], database)
+        query = Query(root, Instances(root)).filter((), {"pk__in": [key for _, key in keys]})
     return await DeletePreview(query, await dialect_of(database), database).plan()
 
 
@@ -104,7 +116,8 @@ class DeletePreview:
         self.query = query
         self.dialect = dialect
         self.database = database
-        self.referencing = _reachable_models(query.info)
+        self.root = query.info.concrete
+        self.referencing = reachable_models(self.root)
         """The models of which rows may be deleted, each with the relations that reference it."""
         self.tables = {
             info: DeletedRows(info, self._fields_to_read(info))
@@ -113,6 +126,7 @@ class DeletePreview:
         }
         self.too_deep: dict[str, int] = {}
         """The numbers of rows below the deepest level that the database's cascades reach, by relation."""
+        self.orphans: dict[str, int] = {}
 
     def _restricts(self, relation: ForwardRelation) -> bool:
         """Whether a row that uses the relation blocks the deletion of the row that it references."""
@@ -122,10 +136,10 @@ class DeletePreview:
 
     def _only_counted(self, info: ModelInfo) -> bool:
         """Whether a model's rows need not be read: they are not referenced, and never block a deletion."""
-        if info is self.query.info or self.referencing[info]:
+        if info is self.root or self.referencing[info]:
             return False
         blocking = (relation for relation in info.forward if relation.on_delete not in (CASCADE, SET_NULL))
-        return not any(relation.target._meta in self.referencing for relation in blocking)
+        return not any(relation.target._meta.concrete in self.referencing for relation in blocking)
 
     def _fields_to_read(self, info: ModelInfo) -> tuple[Field[Any], ...]:
         """The primary key, and the fields of all foreign keys between this model and the others."""
@@ -133,7 +147,7 @@ class DeletePreview:
         for relation in self.referencing[info]:
             fields += remote_fields(relation)
         for relation in info.forward:
-            fields += local_fields(relation) if relation.target._meta in self.referencing else ()
+            fields += local_fields(relation) if relation.target._meta.concrete in self.referencing else ()
         return tuple(dict.fromkeys(fields))
 
     async def plan(self) -> DeletePlan:
@@ -159,7 +173,7 @@ class DeletePreview:
         effects["refused"] = effects["refused"] or self.too_deep
         if not effects["refused"] and undecided and await self._is_refused():
             effects["refused"] = undecided
-        return DeletePlan(deleted, **effects)
+        return DeletePlan(deleted, **effects, orphans=self.orphans)
 
     async def _effect(self, relation: ForwardRelation) -> Effect:
         """What a deletion means for the rows that stay and reference a deleted row."""
@@ -172,7 +186,7 @@ class DeletePreview:
     async def _is_refused(self) -> bool:
         """Whether the database refuses the DELETE. It is executed in a transaction, or a savepoint, and rolled back."""
         try:
-            async with Session(self.database) as session, session.transaction(force_rollback=True):
+            async with Checkout(self.database) as checkout, checkout.transaction(force_rollback=True):
                 await execution.delete(self.query, self.database)
         except IntegrityError:
             return True
@@ -182,7 +196,7 @@ class DeletePreview:
 
     async def _read_cascade(self) -> None:
         """Read the rows to delete, those that cascade from them, and so on."""
-        info = self.query.info
+        info = self.root
         query = target_rows_query(self.query)
         resolver = query.resolver()
         query = query.with_joins(resolver.joins, projection=self._columns(info, resolver))
@@ -190,6 +204,7 @@ class DeletePreview:
         depth = 1
         while any(level.values()):
             at_limit = depth == self.dialect.max_cascade_depth
+            may_leave = self.dialect.leaves_orphans and depth > 1
             next_level: dict[ModelInfo, list[Key]] = {}
             for info, keys in level.items():
                 for relation in self.referencing[info] if keys else ():
@@ -200,8 +215,10 @@ class DeletePreview:
                         new_keys = child.add(await self._fetch(relation, references))
                         next_level.setdefault(child.info, []).extend(new_keys)
                         count = len(new_keys)
-                    elif relation.on_delete in (CASCADE, SET_NULL) and at_limit:
+                    elif relation.on_delete in (CASCADE, SET_NULL) and (at_limit or may_leave):
                         count = await self._count(relation, references)
+                    if count and may_leave:
+                        self.orphans[relation.label] = self.orphans.get(relation.label, 0) + count
                     if count and at_limit:
                         self.too_deep[relation.label] = count
             level = next_level
@@ -222,14 +239,7 @@ class DeletePreview:
 
     def _references(self, relation: ForwardRelation, keys: Sequence[Key]) -> Iterator[Q]:
         """The condition of referencing one of these keys, in parts that fit into a statement."""
-        keys = list(dict.fromkeys(keys))
-        names = [each.attname for each in local_fields(relation)]
-        size = 100 if len(names) > 1 else self.dialect.max_keys_per_query or len(keys)
-        for batch in batched(keys, size) if keys else ():
-            if len(names) == 1:
-                yield Q(**{f"{names[0]}__in": [key for (key,) in batch]})
-            else:
-                yield reduce(Q.__or__, (Q(**dict(zip(names, key, strict=True))) for key in batch))
+        return conditions_of(local_fields(relation), keys, self.dialect)
 
     def _references_deleted(self, relation: ForwardRelation) -> Iterator[Q]:
         """The condition of referencing a deleted row, in parts that fit into a statement."""
@@ -237,7 +247,7 @@ class DeletePreview:
 
     def _deleted_keys(self, relation: ForwardRelation) -> list[Key]:
         """The values of the fields that the relation references, for all deleted rows of its target."""
-        return self.tables[relation.target._meta].values(remote_fields(relation))
+        return self.tables[relation.target._meta.concrete].values(remote_fields(relation))
 
     # Counting.
 
@@ -252,7 +262,9 @@ class DeletePreview:
 
     def _cascading(self, info: ModelInfo) -> list[ForwardRelation]:
         """The relations over which a model's rows are deleted."""
-        return [each for each in info.forward if each.on_delete == CASCADE and each.target._meta in self.tables]
+        return [
+            each for each in info.forward if each.on_delete == CASCADE and each.target._meta.concrete in self.tables
+        ]
 
     async def _count_deleted(self, info: ModelInfo) -> int:
         """Count the deleted rows of a model whose rows are not read."""
@@ -290,14 +302,27 @@ class DeletePreview:
             if isinstance(default, str):
                 conditions.append(Q(**{remote_field.attname: default}))
             else:
-                conditions.append(Q(info.require_table().c[remote_field.column_name] == default))
+                clause = default if isinstance(default, ClauseElement) else render_clause(default, info)
+                conditions.append(Q(info.require_table().c[remote_field.column_name] == clause))
         columns = Columns.of(Resolver(info), "tuples", [each.attname for each in info.pk_fields], {})
         where = Resolver(info).filter(conditions)
         keys = await execution.fetch(Query(info, columns, where=where, ordering=()), self.database)
-        return any(key not in self.tables[info].rows for key in keys)
+        return any(key not in self.tables[info.concrete].rows for key in keys)
 
 
-def _reachable_models(start: ModelInfo) -> dict[ModelInfo, list[ForwardRelation]]:
+def conditions_of(fields: Sequence[Field[Any]], keys: Iterable[Key], dialect: Dialect) -> Iterator[Q]:
+    """The condition that these fields have one of the keys, in parts that fit into a statement."""
+    keys = list(dict.fromkeys(keys))
+    names = [each.attname for each in fields]
+    size = 100 if len(names) > 1 else dialect.max_keys_per_query or len(keys)
+    for batch in batched(keys, size) if keys else ():
+        if len(names) == 1:
+            yield Q(**{f"{names[0]}__in": [key for (key,) in batch]})
+        else:
+            yield reduce(Q.__or__, (Q(**dict(zip(names, key, strict=True))) for key in batch))
+
+
+def reachable_models(start: ModelInfo) -> dict[ModelInfo, list[ForwardRelation]]:
     """The models of which a cascade may delete rows, each with the relations that reference it."""
     referencing: dict[ModelInfo, list[ForwardRelation]] = {}
     pending = [start]
@@ -318,6 +343,6 @@ def _referencing_relations(info: ModelInfo) -> list[ForwardRelation]:
     return [
         relation
         for model in models.values()
-        for relation in model._meta.forward
-        if relation.is_resolved() and relation.target is info.model
+        for relation in model._meta.local_forward
+        if relation.is_resolved() and relation.target._meta.concrete is info.concrete
     ]

@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import databases
 import typesystem
 
+from orm.database.connections.checkout import Checkout
 from orm.database.connections.server_dialect import dialect_of
-from orm.database.connections.session import Session
 from orm.database.dialect import Dialect
 from orm.exceptions import QueryError
+from orm.mapping.changes import is_tracked, mark_saved
 from orm.query.projection import Instances
 from orm.query.query import Query
 from orm.relations import ForeignKey, ForwardRelation
 from orm.relations.attaching import attach_one, local_fields, remote_fields
-from orm.writing import bulk
+from orm.utils.slices import in_slices, slices
+from orm.writing.bulk_create import Insertion, batches_of
+from orm.writing.bulk_rows import MANY_ROWS
+from orm.writing.bulk_update import bulk_update
+from orm.writing.hooked_writes import hooked_bulk_create
 from orm.writing.insert_order import Dependency, arrange
-from orm.writing.instances import column_values, finish_insert, values_set_on_save
+from orm.writing.instances import column_values, database_of, finish_insert, values_set_on_save
+from orm.writing.versions import locked_versions, version_of
 
 if TYPE_CHECKING:
+    from orm.fields import Field
     from orm.models import Model
+
+# Arranging more rows takes more than a few milliseconds, and is done in a thread.
+MAX_ROWS_TO_ARRANGE = 1_000
 
 InputPath = tuple[str | int, ...]
 """Where a row is in the input: ``("albums", 0, "tracks", 2)``."""
@@ -80,6 +92,8 @@ class PendingRow:
             attach_one(relation, None, [self.instance], [parent.instance])
         if database is not None:
             self.instance.__dict__["_database"] = database
+        if is_tracked(self.instance):
+            mark_saved(self.instance, database_of(self.instance))
 
 
 @dataclass(frozen=True)
@@ -90,6 +104,13 @@ class Repoint:
     relation: ForwardRelation
     parent: PendingRow
     path: InputPath
+
+    def finish(self) -> None:
+        """Update the instance after its row is updated."""
+        instance, version = self.instance, self.instance._meta.version
+        setattr(instance, self.relation.name, self.parent.instance)
+        if version is not None and version.attname in instance.__dict__:
+            instance.__dict__[version.attname] += 1
 
 
 def path_of(message: Any) -> InputPath:
@@ -128,18 +149,19 @@ def is_new(instance: Model) -> bool:
     return instance.pk is None or all(field.has_default() for field in instance._meta.pk_fields)
 
 
-def has_new_parents(instances: Sequence[Model]) -> bool:
+async def has_new_parents(instances: Sequence[Model]) -> bool:
     """Whether one of these instances, all of one model, references an unsaved instance that is to be inserted."""
     names = [relation.name for relation in instances[0]._meta.forward] if instances else []
     if not names:
         return False
-    for instance in instances:
-        attributes = instance.__dict__
-        for name in names:
-            related = attributes.get(name)
-            unsaved = related is not None and not related._persisted
-            if unsaved and any(is_new(parent) for _, parent in unsaved_parents(instance)):
-                return True
+    async for part in slices(instances, MANY_ROWS):
+        for instance in part:
+            attributes = instance.__dict__
+            for name in names:
+                related = attributes.get(name)
+                unsaved = related is not None and not related._persisted
+                if unsaved and any(is_new(parent) for _, parent in unsaved_parents(instance)):
+                    return True
     return False
 
 
@@ -151,24 +173,42 @@ async def create_with_parents(
     Raises `orm.ValidationError` before anything is sent; a message about a parent has the path to it.
     """
     by_id: dict[int, PendingRow] = {}
-    for instance in instances:
-        if id(instance) not in by_id:
-            by_id[id(instance)] = PendingRow(instance)
+    async for part in slices(instances):
+        for instance in part:
+            if id(instance) not in by_id:
+                by_id[id(instance)] = PendingRow(instance)
     pending_rows = list(by_id.values())
-    for pending in pending_rows:  # The list grows in this loop, by the parents.
-        for relation, instance in unsaved_parents(pending.instance):
-            parent = by_id.get(id(instance))
-            if parent is None and is_new(instance):
-                parent = by_id[id(instance)] = PendingRow(instance, (*pending.path, relation.name))
-                pending_rows.append(parent)
-            if parent is not None:
-                pending.parents[relation] = parent
-    for pending in pending_rows:
-        if messages := pending.validate():
-            raise typesystem.ValidationError(messages=messages)
-    await insert_rows(pending_rows, [], database, batch_size)
-    for pending in pending_rows:
-        pending.finish(using)
+    first = 0
+    while first < len(pending_rows):  # The loop appends the parents to the list.
+        added, first = pending_rows[first:], len(pending_rows)
+        async for rows in slices(added):
+            for pending in rows:
+                for relation, instance in unsaved_parents(pending.instance):
+                    parent = by_id.get(id(instance))
+                    if parent is None and is_new(instance):
+                        parent = by_id[id(instance)] = PendingRow(instance, (*pending.path, relation.name))
+                        pending_rows.append(parent)
+                    if parent is not None:
+                        pending.parents[relation] = parent
+    async with hooked_bulk_create([pending.instance for pending in pending_rows], database):
+        async for rows in slices(pending_rows):
+            for pending in rows:
+                if messages := pending.validate():
+                    raise typesystem.ValidationError(messages=messages)
+        await insert_rows(pending_rows, [], database, batch_size)
+        await finish_rows(pending_rows, using)
+
+
+async def finish_rows(pending_rows: Sequence[PendingRow], database: databases.Database | None) -> None:
+    """Update the instances after their rows are inserted."""
+    rows = iter(pending_rows)
+    try:
+        async for part in slices(pending_rows):
+            for pending in islice(rows, len(part)):
+                pending.finish(database)
+    finally:
+        for pending in rows:  # if the task is cancelled: the rows are committed
+            pending.finish(database)
 
 
 async def insert_rows(
@@ -179,7 +219,12 @@ async def insert_rows(
     The instances do not change: `PendingRow.finish` updates them. Raises `DoesNotExist` for a row to repoint that does
     not exist.
     """
-    batches, deferred = arrange([pending.instance._meta for pending in rows], list(_dependencies(rows)))
+    infos = [pending.instance._meta for pending in rows]
+    dependencies = await _dependencies(rows)
+    if len(rows) > MAX_ROWS_TO_ARRANGE:
+        batches, deferred = await asyncio.to_thread(arrange, infos, dependencies)
+    else:
+        batches, deferred = arrange(infos, dependencies)
     if not batches:
         return
     repoints = [
@@ -190,35 +235,40 @@ async def insert_rows(
     deferred_relations: dict[int, list[ForwardRelation]] = {}
     for dependency in deferred:
         deferred_relations.setdefault(dependency.child, []).append(dependency.relation)
-    first = _batch_insertion(dialect, rows, batches[0], deferred_relations, batch_size)
-    async with Session(database) as session:
+    first = await _batch_insertion(dialect, rows, batches[0], deferred_relations, batch_size)
+    async with Checkout(database) as checkout:
         if len(batches) == 1 and first.insertion.is_one_statement and not repoints:
-            await first.run(session)
+            await first.run(checkout)
             return
-        async with session.transaction():
-            await first.run(session)
+        async with checkout.transaction():
+            await first.run(checkout)
             for batch in batches[1:]:
-                await _batch_insertion(dialect, rows, batch, deferred_relations, batch_size).run(session)
+                await (await _batch_insertion(dialect, rows, batch, deferred_relations, batch_size)).run(checkout)
             for dependency in deferred:
                 rows[dependency.child].copy_parent_keys()
-            # The session has the task's own connection, so these updates are inside the transaction.
+            # The checkout has the task's own connection, so these updates are inside the transaction.
             await _repoint(repoints, {id(pending.instance): pending for pending in rows}, database, batch_size)
 
 
-def _dependencies(rows: Sequence[PendingRow]) -> Iterator[Dependency]:
+async def _dependencies(rows: Sequence[PendingRow]) -> list[Dependency]:
     positions = {id(pending): position for position, pending in enumerate(rows)}
-    for position, pending in enumerate(rows):
-        for relation, parent in pending.parents.items():
-            key_known = (
-                parent.instance._meta is pending.instance._meta
-                and all(parent.row.get(field.name) is not None for field in remote_fields(relation))
-                # Rows with other columns are inserted by another statement.
-                and list(parent.row) == list(pending.row)
-            )
-            yield Dependency(position, relation, positions[id(parent)], key_known)
+
+    def make(part: Sequence[int]) -> Iterator[Dependency]:
+        for position in part:
+            pending = rows[position]
+            for relation, parent in pending.parents.items():
+                key_known = (
+                    parent.instance._meta is pending.instance._meta
+                    and all(parent.row.get(field.name) is not None for field in remote_fields(relation))
+                    # Rows with other columns are in another statement.
+                    and list(parent.row) == list(pending.row)
+                )
+                yield Dependency(position, relation, positions[id(parent)], key_known)
+
+    return await in_slices(make, range(len(rows)))
 
 
-def _batch_insertion(
+async def _batch_insertion(
     dialect: Dialect,
     rows: Sequence[PendingRow],
     batch: Sequence[int],
@@ -226,40 +276,49 @@ def _batch_insertion(
     batch_size: int | None,
 ) -> _BatchInsertion:
     """The statements of one batch. The parents of its rows are inserted, except over deferred relations."""
-    for position in batch:
-        pending = rows[position]
-        pending.copy_parent_keys()
-        deferred = deferred_relations.get(position, ())
-        for relation in deferred:
-            pending.row.update((field.name, None) for field in local_fields(relation) if field.allow_null)
-        for relation, parent in pending.parents.items():
-            missing = [field for field in local_fields(relation) if pending.row[field.name] is None]
-            if missing and relation not in deferred and pending is not parent:
-                raise QueryError(
-                    f"{relation.label}: {dialect.name} does not return the key that it generated for the new "
-                    f"{parent.instance._meta.name}. Set a key, or save it first."
-                )
-    return _BatchInsertion(dialect, [rows[position] for position in batch], batch_size)
+    async for part in slices(batch):
+        for position in part:
+            pending = rows[position]
+            pending.copy_parent_keys()
+            deferred = deferred_relations.get(position, ())
+            for relation in deferred:
+                pending.row.update((field.name, None) for field in local_fields(relation) if field.allow_null)
+            for relation, parent in pending.parents.items():
+                missing = [field for field in local_fields(relation) if pending.row[field.name] is None]
+                if missing and relation not in deferred and pending is not parent:
+                    raise QueryError(
+                        f"{relation.label}: {dialect.name} does not return the key that it generated for the new "
+                        f"{parent.instance._meta.name}. Set a key, or save it first."
+                    )
+    pending_rows = [rows[position] for position in batch]
+    info = pending_rows[0].instance._meta
+    fields = info.fields
+
+    def attributes_of(part: Sequence[PendingRow]) -> Iterator[dict[str, Any]]:
+        for pending in part:
+            yield {fields[name].attname: value for name, value in pending.row.items()}
+
+    attributes = await in_slices(attributes_of, pending_rows)
+    insertion = Insertion(await batches_of(dialect, info, attributes), batch_size)
+    return _BatchInsertion(pending_rows, attributes, insertion)
 
 
+@dataclass(frozen=True)
 class _BatchInsertion:
-    """The INSERTs of rows of one model."""
+    """The INSERTs of rows of one model, and the values of each row, by attribute."""
 
-    def __init__(self, dialect: Dialect, rows: Sequence[PendingRow], batch_size: int | None) -> None:
-        info = rows[0].instance._meta
-        self._rows = rows
-        self._names = {field.attname: name for name, field in info.fields.items()}
-        self._attributes = [
-            {info.fields[name].attname: value for name, value in pending.row.items()} for pending in rows
-        ]
-        self.insertion = bulk.Insertion(bulk.batches_of(dialect, info, self._attributes), batch_size)
+    rows: Sequence[PendingRow]
+    attributes: Sequence[dict[str, Any]]
+    insertion: Insertion
 
-    async def run(self, session: Session) -> None:
+    async def run(self, checkout: Checkout) -> None:
         """Insert the rows, and add the values that the database generated."""
-        await self.insertion.run(session)
-        self.insertion.finish()
-        for pending, attributes in zip(self._rows, self._attributes, strict=True):
-            pending.row.update((self._names[name], value) for name, value in attributes.items())
+        await self.insertion.run(checkout)
+        await self.insertion.finish()
+        names = {field.attname: name for name, field in self.rows[0].instance._meta.fields.items()}
+        async for part in slices(range(len(self.rows))):
+            for i in part:
+                self.rows[i].row.update((names[name], value) for name, value in self.attributes[i].items())
 
 
 async def _repoint(
@@ -269,25 +328,50 @@ async def _repoint(
     by_relation: dict[ForwardRelation, list[Repoint]] = {}
     for repoint in repoints:
         by_relation.setdefault(repoint.relation, []).append(repoint)
+    versions: dict[int, int] = {}  # of the instances whose rows have been updated
     for relation, group in by_relation.items():
         info = relation.model._meta
-        copies = []
-        for repoint in group:
-            pending = new_rows.get(id(repoint.instance))
-            if pending is None:
-                key = dict(zip(info.pk_fields, info.split_pk(repoint.instance.pk), strict=True))
-            else:
-                key = {field: pending.row[field.name] for field in info.pk_fields}
-            # A copy with only the key and the foreign key, so that the instance is unchanged if the update fails.
-            copy = info.model.__new__(info.model)
-            copy.__dict__.update((field.attname, value) for field, value in key.items())
-            for local, remote in zip(local_fields(relation), remote_fields(relation), strict=True):
-                copy.__dict__[local.attname] = repoint.parent.row[remote.name]
-            copies.append(copy)
+        copies = [_repointed_copy(repoint, new_rows.get(id(repoint.instance))) for repoint in group]
+        query = Query(info, Instances(info))
+        if info.version is not None:
+            for repoint, copy in zip(group, copies, strict=True):
+                if id(repoint.instance) in versions:
+                    copy.__dict__[info.version.attname] = versions[id(repoint.instance)]
+            await _read_versions(query, info.version, copies, database)
         names = [field.name for field in local_fields(relation)]
-        matched = await bulk.update(Query(info, Instances(info)), copies, names, batch_size, database)
+        matched = await bulk_update(query, copies, names, batch_size, database)
         if matched != len(copies):
             raise info.model.DoesNotExist(
                 f"{len(copies) - matched} of the {len(copies)} rows of {info.name} that were to get another "
                 f"{relation.name} do not exist."
             )
+        if info.version is not None:
+            for repoint, copy in zip(group, copies, strict=True):
+                versions[id(repoint.instance)] = version_of(copy)
+                if id(repoint.instance) in new_rows:
+                    new_rows[id(repoint.instance)].row[info.version.name] = version_of(copy)
+
+
+async def _read_versions(
+    query: Query, version: Field[Any], copies: Sequence[Model], database: databases.Database
+) -> None:
+    """Set the version on the copies of instances of which only the key is known."""
+    unknown = [copy for copy in copies if version.attname not in copy.__dict__]
+    versions = await locked_versions(query, [copy.pk for copy in unknown], database)
+    for copy in unknown:
+        copy.__dict__[version.attname] = versions.get(copy.pk, 0)  # a row that does not exist is found by the update
+
+
+def _repointed_copy(repoint: Repoint, pending: PendingRow | None) -> Model:
+    """A copy with only the keys, and the version if it is known: the instance is unchanged if the update fails."""
+    relation, original = repoint.relation, repoint.instance
+    info = relation.model._meta
+    copy: Model = info.model.__new__(info.model)
+    for each in (*info.pk_fields, *(() if info.version is None else (info.version,))):
+        if pending is not None:
+            copy.__dict__[each.attname] = pending.row[each.name]
+        elif each.attname in original.__dict__:
+            copy.__dict__[each.attname] = original.__dict__[each.attname]
+    for local, remote in zip(local_fields(relation), remote_fields(relation), strict=True):
+        copy.__dict__[local.attname] = repoint.parent.row[remote.name]
+    return copy

@@ -28,7 +28,7 @@ class Dependency:
 
 
 def arrange(infos: Sequence[ModelInfo], dependencies: Sequence[Dependency]) -> tuple[list[list[int]], list[Dependency]]:
-    """Arrange rows in batches to insert one after the other, each of one model, given as positions.
+    """Arrange rows in batches to insert one after the other, each of one model: lists of positions in `infos`.
 
     `infos` are the models of the rows. In a cycle of references, a nullable foreign key is inserted as NULL; the second
     value returned are the dependencies whose foreign key must be set at the end. Raises `QueryError` for a cycle of

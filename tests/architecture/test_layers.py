@@ -46,7 +46,7 @@ def test_layers_of_the_package_as_it_is_hold(checkout: Path) -> None:
     "module, imported, contract",
     [
         ("orm/query/ordering.py", "orm.queryset.queryset", "Layers of orm"),
-        ("orm/writing/bulk.py", "orm.loading.load", "Layers of orm"),
+        ("orm/writing/bulk_create.py", "orm.loading.load", "Layers of orm"),
         ("orm/fields/base.py", "orm.lookups.base", "Layers of orm"),
         ("orm/query/terms/base.py", "orm.query.query", "Layers of orm.query"),
         ("orm/database/storage.py", "orm.database.sqlite.driver", "Layers of orm.database"),

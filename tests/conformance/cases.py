@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from tests.conformance.compare import Query
 
 KINDS = ("sqlite", "postgresql", "mysql")
+MYSQL_ITSELF = "mysql itself"
+"""The database of a difference that MariaDB does not have; "mysql" is both, "mariadb" is MariaDB alone."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class Case:
         theirs: the query in Django's spelling, if it differs.
         ordered: whether the order of the rows is defined.
         writes: whether the query changes rows, so that it must be rolled back.
-        differs: why our answer differs on purpose, by database.
+        differs: why our answer differs on purpose, by database (see `MYSQL_ITSELF`).
         statements: why the number of statements may differ; "" if it may not.
         fewer: why we may send fewer statements than Django (never more).
         point: the number of the known trap that the case shows, or 0.
@@ -37,6 +39,10 @@ class Case:
     statements: str = ""
     fewer: str = ""
     point: int = 0
+
+    def difference(self, kind: str, server: str) -> str | None:
+        """Why our answer differs on a database of this kind, whose server is of the dialect `server`."""
+        return self.differs.get(kind) or self.differs.get(MYSQL_ITSELF if server == "mysql" else server)
 
 
 class Area:

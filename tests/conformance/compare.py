@@ -15,6 +15,7 @@ import django.db.models
 
 import orm
 from tests.conformance.django_side import Reference
+from tests.conformance.models_and_rows import Level
 from tests.conformance.orm_side import Subject
 
 Query = Callable[[Any, Any], Any]
@@ -89,6 +90,8 @@ def normal(value: Any) -> Any:
         return (("list" if isinstance(value, list) else "tuple"), *(normal(item) for item in value))
     if isinstance(value, Mapping):
         return ("dict", *((normal(key), normal(item)) for key, item in value.items()))
+    if isinstance(value, Level):
+        return ("int", int(value))
     if isinstance(value, float):
         return ("float", float(f"{value:.9g}"))
     if isinstance(value, decimal.Decimal):

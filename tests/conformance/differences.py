@@ -21,6 +21,15 @@ ANSWERS: dict[str, str] = {
     "Django takes a relation to many rows whose name has no underscores for one to a single row when it groups": (
         "An annotation that is a subquery over the joined rows of a to-many relation is grouped by its value"
     ),
+    "Django joins a relation that may not be null by an INNER JOIN, and loses the rows without a match": (
+        "also over a relation that may not be null"
+    ),
+    "Django joins by an INNER JOIN for a condition that it asks after the window, which then misses rows": (
+        "A window in a condition sees all rows"
+    ),
+    "Django takes an empty list in the condition of a join for a query without rows": (
+        "with an empty list in its condition"
+    ),
     "Django recognises the joined row by an alias's name": "Django identifies that row by an alias's name",
     "Django forgets to ask for NULL when the join becomes an outer one after the condition": (
         "a column that can be NULL because of a join is checked for NULL"
@@ -28,6 +37,7 @@ ANSWERS: dict[str, str] = {
     "MySQL's XOR with NULL is NULL, which Django leaves so; ours counts NULL as false everywhere": (
         "`^` treats a NULL as false"
     ),
+    "on MySQL Django's negation of NULL is false; ours is NULL everywhere": "The negation of a NULL is NULL",
     "taken for ascending, as older Djangos took it": 'order_by("+title")',
     "MySQL takes no LIMIT inside IN, and Django leaves it so; ours puts the slice a level deeper": "A slice inside",
     "a step would run the query at once": "a slice with a step",
@@ -68,6 +78,12 @@ ANSWERS: dict[str, str] = {
     "Django reads it in UTC there, and without a time zone on PostgreSQL": "a date plus a duration has no time zone",
     "LAG() and LEAD() know no default on MariaDB, where Django sends it one; ours is a CASE there": (
         "a `default` of `Lag` and `Lead` on MariaDB"
+    ),
+    "Django leaves rows without keys that MySQL does not return; ours tell them by the first one": (
+        "`bulk_create()` sets the keys of the rows on MySQL too"
+    ),
+    "MySQL updates no table that a subquery reads, and Django leaves it so; ours is a table of keys": (
+        "`update()` of rows that a subquery of their own table finds works on MySQL too"
     ),
     "Django refuses F() as a condition by itself": "A boolean field is a condition",
     "Django refuses numbers of two kinds; the result is of the wider one": "take numbers of different types",

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from django.core.exceptions import FieldError, MultipleObjectsReturned, ObjectDoesNotExist, ValidationError
 from django.db import Error, connections, models, transaction
 from django.db.models import functions
+from django.db.models.lookups import Exact
 from django.db.models.query import QuerySet
 
 from tests.conformance.models_and_rows import FIRST_FREE_KEY, MODELS, PAIRS, ROWS, Column
@@ -63,6 +64,7 @@ def _field(column: Column) -> Any:
         "uuid": models.UUIDField,
         "binary": models.BinaryField,
         "json": models.JSONField,
+        "level": models.IntegerField,
     }
     return make[column.kind](**options)
 
@@ -83,6 +85,7 @@ class _Names:
     FloatType = models.FloatField
     TextType = models.TextField
     BooleanType = models.BooleanField
+    JsonType = models.JSONField
     DateType = models.DateField
 
     def __getattr__(self, name: str) -> Any:
@@ -94,6 +97,10 @@ class _Names:
     def decimal_type(self) -> Any:
         """The type of decimals with two places."""
         return models.DecimalField(max_digits=12, decimal_places=2)
+
+    def equal(self, left: Any, right: Any) -> models.Q:
+        """The condition that an expression equals a value."""
+        return models.Q(Exact(left, right))
 
     def deleted(self, result: Any, model: str) -> int:
         """The number of rows of the model itself that `delete()` reports."""

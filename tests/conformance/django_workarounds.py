@@ -1,12 +1,14 @@
 """Removes accidents from Django's answers to random queries.
 
-Two accidents, each shown by a case and told in `docs/coming-from-django.md`:
+Three accidents, each shown by a case and told in `docs/coming-from-django.md`:
 
 - Under a NOT, Django asks whether a column is NULL only if it knows at that moment that it can be; a join that
   becomes an outer one later in the same condition is missed. Told that any column may be NULL, it always asks.
 - A negated condition over a relation to many rows is about the row that the same `filter()` has joined, if there is
   one. Django recognises it by the name of its alias in another query, which may be another relation's, or not be
   the same at a second join. Queries where that happens are not compared: `Coincidence` is raised.
+- A condition that is asked after a window joins its relations by inner joins if it is inside two NOTs, so that the
+  window misses rows. In queries with windows the joins stay outer ones.
 """
 
 from __future__ import annotations
@@ -93,11 +95,17 @@ def last_is_trimmed(query: Any, names_with_path: Any) -> bool:
 def repaired() -> Iterator[None]:
     """Patch Django so that the accidents do not happen inside the block."""
     watched = Watched()
-    known = Query.is_nullable, Query.split_exclude, Query.trim_start
+    known = Query.is_nullable, Query.split_exclude, Query.trim_start, Query.demote_joins
+
+    def demote_joins(query: Any, aliases: set[str]) -> None:
+        if not any(getattr(each, "contains_over_clause", False) for each in query.annotations.values()):
+            known[3](query, aliases)
+
     Query.is_nullable = lambda self, field: True
     Query.split_exclude = watched.split_exclude(known[1])
     Query.trim_start = watched.trim_start(known[2])
+    Query.demote_joins = demote_joins
     try:
         yield
     finally:
-        Query.is_nullable, Query.split_exclude, Query.trim_start = known
+        Query.is_nullable, Query.split_exclude, Query.trim_start, Query.demote_joins = known

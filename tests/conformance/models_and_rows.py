@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import enum
 import uuid
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -30,6 +31,7 @@ Kind = Literal[
     "uuid",
     "binary",
     "json",
+    "level",
     "link",
     "one",
     "many",
@@ -91,6 +93,14 @@ def many(
         through_fields=through_fields,
         symmetrical=symmetrical,
     )
+
+
+class Level(enum.IntEnum):
+    """A level of a badge: an integer in Django."""
+
+    LOW = 1
+    MIDDLE = 2
+    HIGH = 3
 
 
 NULLABLE = {"null": True}
@@ -192,6 +202,12 @@ MODELS: dict[str, dict[str, Column]] = {
         "club": link("Club", "prizes", restrict=True),
         "winner": link("Author", "prizes", null=True),
         "name": Column("text"),
+    },
+    "Badge": {
+        "id": Column("key"),
+        "level": Column("level", null=True),
+        "rank": Column("integer", null=True),
+        "data": Column("json", null=True),
     },
     "Sample": {
         "id": Column("key"),
@@ -343,6 +359,16 @@ ROWS: dict[str, list[dict[str, Any]]] = {
         (1, 1, 2, "Cup"),
         (2, 1, None, "Bowl"),
         (3, 4, 5, "Honey"),
+    ),
+    "Badge": _table(
+        "id level rank data",
+        (1, Level.LOW, 1, {"n": 1, "deep": {"n": -3}}),
+        (2, Level.HIGH, 3, {"n": 1.5}),
+        (3, None, 5, {"deep": {}}),
+        (4, Level.HIGH, None, {"n": 7, "deep": {"n": 0}}),
+        (5, Level.MIDDLE, 7, {}),
+        (6, Level.LOW, 0, None),
+        (7, None, None, {"n": -0.25, "deep": {"n": 2500.125}}),
     ),
     "Sample": _table(
         "id text integer big small float decimal boolean date time moment duration uuid binary data",

@@ -11,8 +11,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import orm
+from orm.database.connections.server_dialect import known_dialect
 from orm.database.query_log.events import QueryEvent
-from tests.conformance.models_and_rows import FIRST_FREE_KEY, MODELS, PAIRS, ROWS, Column
+from tests.conformance.models_and_rows import FIRST_FREE_KEY, MODELS, PAIRS, ROWS, Column, Level
 
 models = orm.ModelRegistry()
 
@@ -53,6 +54,7 @@ def _field(column: Column) -> Any:
         "uuid": orm.UUID,
         "binary": orm.Binary,
         "json": orm.JSON,
+        "level": lambda **o: orm.Enum(Level, **o),
     }
     return make[column.kind](**options)
 
@@ -74,6 +76,7 @@ class _Names:
     FloatType = orm.Float
     TextType = orm.Text
     BooleanType = orm.Boolean
+    JsonType = orm.JSON
     DateType = orm.Date
 
     def __init__(self) -> None:
@@ -90,6 +93,10 @@ class _Names:
     def decimal_type(self) -> Any:
         """The type of decimals with two places."""
         return orm.Decimal(max_digits=12, decimal_places=2)
+
+    def equal(self, left: Any, right: Any) -> orm.Q:
+        """The condition that an expression equals a value."""
+        return orm.Q(left == right)
 
     def deleted(self, result: Any, model: str) -> int:
         """The number of rows of the model itself that `delete()` reports."""
@@ -114,6 +121,11 @@ class Subject:
     def use(self) -> None:
         """Make the models use this database."""
         models.database = self.database
+
+    @property
+    def server(self) -> str:
+        """The dialect of the server: "mariadb" or "mysql" behind the same URL."""
+        return known_dialect(self.database).name
 
     def fill(self) -> None:
         """Create the tables and insert the rows."""

@@ -127,9 +127,9 @@ def conditions(root: str) -> st.SearchStrategy[Condition]:
 
 
 @st.composite
-def aggregates(draw: st.DrawFn, root: str) -> tuple[Any, ...]:
+def aggregates(draw: st.DrawFn, root: str, functions: tuple[str, ...]) -> tuple[Any, ...]:
     """An aggregate: its function, path, whether distinct, and what it is filtered by."""
-    function = draw(st.sampled_from(AGGREGATES))
+    function = draw(st.sampled_from(functions))
     kinds = ("key", "integer", "text") if function == "Count" else ("integer",)
     path, kind = draw(paths(root, kinds, 2))
     if kind == "key" and function != "Count":
@@ -141,8 +141,10 @@ def aggregates(draw: st.DrawFn, root: str) -> tuple[Any, ...]:
 
 
 @st.composite
-def specs(draw: st.DrawFn) -> Spec:
+def specs(draw: st.DrawFn, server: str) -> Spec:
     """A queryset."""
+    # Of an Avg of integers, Django has four digits on MySQL and MariaDB, which is declared to differ.
+    functions = tuple(name for name in AGGREGATES if name != "Avg" or server != "mysql")
     root = draw(st.sampled_from(ROOTS))
     calls: list[tuple[Any, ...]] = []
     grouped = False
@@ -151,7 +153,7 @@ def specs(draw: st.DrawFn) -> Spec:
         what = draw(st.sampled_from(["filter", "filter", "filter", "exclude", "exclude", "annotate", "values"]))
         if what == "annotate":
             name = f"n{len(calls)}"
-            calls.append(("annotate", name, draw(aggregates(root))))
+            calls.append(("annotate", name, draw(aggregates(root, functions))))
             grouped = True
             if draw(st.booleans()):
                 lookup = draw(st.sampled_from(["exact", "gt", "lte", "isnull"]))

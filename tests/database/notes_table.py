@@ -7,8 +7,8 @@ from typing import Any
 
 import databases
 
+from orm.database.connections.checkout import Checkout
 from orm.database.connections.driver import Outcome
-from orm.database.connections.session import Session
 
 
 def native(database: databases.Database, sql: str) -> str:
@@ -24,14 +24,14 @@ def native(database: databases.Database, sql: str) -> str:
 
 async def fetch(database: databases.Database, sql: str, *args: Any) -> list[tuple[Any, ...]]:
     """The rows of a statement, as tuples."""
-    async with Session(database) as session:
-        return [tuple(row) for row in await session.fetch(native(database, sql), args)]
+    async with Checkout(database) as checkout:
+        return [tuple(row) for row in await checkout.fetch(native(database, sql), args)]
 
 
 async def execute(database: databases.Database, sql: str, *args: Any) -> Outcome:
     """Execute a statement without rows."""
-    async with Session(database) as session:
-        return await session.execute(native(database, sql), args)
+    async with Checkout(database) as checkout:
+        return await checkout.execute(native(database, sql), args)
 
 
 async def create_notes(database: databases.Database, count: int = 0) -> None:

@@ -12,9 +12,10 @@ from sqlalchemy.exc import UnsupportedCompilationError
 
 import orm
 from orm import functions
-from orm.database.dialect import STANDARD_FUNCTIONS, Dialect, same_name
+from orm.database.dialect import Dialect
 from orm.database.dialect_registry import dialects, register, unregister
 from orm.database.postgresql.dialect import PostgreSQLDialect
+from orm.database.sql_functions import STANDARD_FUNCTIONS, same_name
 from orm.query.plans.write import delete_plan, insert_plan, update_plan
 
 pytestmark = pytest.mark.anyio
@@ -154,3 +155,14 @@ async def test_connection_errors_name_the_registered_dialect(scheme: str) -> Non
     database = orm.Database(f"{scheme}://localhost:1/shop")
     with pytest.raises(orm.OperationalError, match="cannot connect to relatedb at localhost:1, database 'shop'"):
         await database.connect()
+
+
+@pytest.mark.parametrize("option", ["nowait", "skip_locked", "no_key", "of", "share"])
+def test_option_of_a_lock_that_the_dialect_would_leave_out_is_refused(option: str, items: orm.QuerySet[Item]) -> None:
+    assert in_one_line(items.select_for_update().values("id").sql) == "SELECT item.id FROM item FOR UPDATE"
+    options: dict[str, Any] = {"of": ("self",)} if option == "of" else {option: True}
+    locked = items.select_for_share() if option == "share" else items.select_for_update(**options)
+    with pytest.raises(orm.NotSupportedError, match=f"FOR UPDATE alone, without {option}.*lock_rows"):
+        _ = locked.sql
+    related = Item.objects.using(orm.Database("relatedb://localhost/shop")).select_for_update(skip_locked=True)
+    assert in_one_line(related.values("id").sql).endswith("FOR UPDATE SKIP LOCKED")

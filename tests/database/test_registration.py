@@ -34,6 +34,27 @@ def test_register_with_a_taken_name_or_alias_raises() -> None:
     assert type(dialects["sqlite"]) is SQLiteDialect
 
 
+def test_register_with_a_name_that_is_no_scheme_raises() -> None:
+    before = dict(registrations)
+    for name in ("", "a b", "x;y", "mine+driver", "Mine", "1a", None, 5):
+        with pytest.raises(orm.InterfaceError, match="cannot be the name of a dialect"):
+            register(name, REPLACING)  # type: ignore[arg-type]
+        with pytest.raises(orm.InterfaceError, match="cannot be the name of a dialect"):
+            register("mine", REPLACING, aliases=[name])  # type: ignore[list-item]
+    assert registrations == before
+
+
+def test_dialect_of_a_path_without_one_is_refused() -> None:
+    for path in ("", "shop", "shop.duckdb", "shop:Duck:DB", "shop duckdb:DuckDB"):
+        with pytest.raises(orm.InterfaceError, match="does not name its class"):
+            register("mine", path)
+    for class_name in ("Missing", "REPLACING", "sqlite3"):
+        register("mine", f"{__name__}:{class_name}")
+        with pytest.raises(orm.InterfaceError, match=f"'mine' is registered as .*:{class_name}, which is no Dialect"):
+            find("mine")
+        unregister("mine")
+
+
 def test_register_again_alike_changes_nothing() -> None:
     register("sqlite", "orm.database.sqlite.dialect:SQLiteDialect", driver_packages=["sqlite3"])
     assert type(dialects["sqlite"]) is SQLiteDialect
@@ -60,7 +81,7 @@ def test_error_of_a_replaced_dialects_driver_is_the_new_ones(monkeypatch: pytest
 
 
 def test_unregister_of_an_unknown_name_raises() -> None:
-    with pytest.raises(orm.InterfaceError, match="No dialect is registered as 'nope': there are sqlite, postgresql"):
+    with pytest.raises(orm.InterfaceError, match="'nope': there are sqlite, postgresql, postgres, cockroachdb"):
         unregister("nope")
 
 

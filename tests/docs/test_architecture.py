@@ -23,7 +23,7 @@ SUFFIXES = (".py", ".md", ".json", ".toml", ".cfg", ".yml")
 DOTTED = re.compile(r"(?:orm|tests|tools|benchmarks)(\.\w+)+")
 ATTRIBUTE = re.compile(r"([A-Z]\w+)\.(\w+)(?:\(\))?")
 CLASS = re.compile(r"[A-Z][a-z]\w*")
-TARGET = re.compile(r"\bmake ([a-z]+)")
+TARGET = re.compile(r"\bmake ([a-z-]+)")
 OUTSIDE = {"Note.objects"}
 """Names of the pages' own examples."""
 

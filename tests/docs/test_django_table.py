@@ -14,19 +14,37 @@ from typing import Any
 
 import django
 import pytest
+from django.contrib.postgres import indexes as postgres_indexes
 from django.contrib.postgres.aggregates import general, statistics
+from django.contrib.postgres.constraints import ExclusionConstraint
+from django.contrib.postgres.fields import array, citext, hstore, ranges
 from django.db import models as django_models
-from django.db.models import aggregates, expressions, fields, lookups, query, query_utils
+from django.db.models import (
+    aggregates,
+    constraints,
+    expressions,
+    fields,
+    indexes,
+    lookups,
+    query,
+    query_utils,
+    signals,
+)
 from django.db.models import functions as django_functions
 from django.db.models.fields.json import KeyTransform
 from django.db.models.fields.related import ForeignObject
 from django.db.models.functions import window
+from django.db.models.options import DEFAULT_NAMES
+from django.dispatch import Signal
 
 import orm
 from orm import functions as f
 from orm.database.connections.database import Database
 from orm.database.connections.server_dialect import dialect_of
-from orm.related.managers import ManyToManyManager, RelatedManager
+from orm.fields.options import FieldOptions
+from orm.mapping.meta_options import META_OPTIONS
+from orm.related.managers import RelatedManager
+from orm.related.many_to_many import ManyToManyManager
 from tests.conformance.django_side import m as world
 
 pytestmark = [
@@ -81,6 +99,11 @@ def lookups_of(*kinds: type[Any]) -> set[str]:
     }
 
 
+def lookups_of_postgresql(*kinds: type[Any]) -> set[str]:
+    """What Django registers on these fields of its extension for PostgreSQL."""
+    return {name for kind in kinds for name in kind.__dict__.get("class_lookups", {})}
+
+
 def fields_of_django() -> list[type[Any]]:
     kinds = [getattr(fields, name) for name in fields.__all__]
     return [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, fields.Field)]
@@ -113,20 +136,43 @@ RELATIONS = (django_models.ForeignKey, django_models.OneToOneField, django_model
 INSIDE = {"constrained_target", "do_not_call_in_templates", "get_queryset"}
 NOT_OF_USERS = {"auto_created", "check", "contribute_to_class", "creation_counter", "deconstruct"}
 
+NAMES_OF_FIELDS = {name for name in django_models.__all__ if name.endswith("Field")}
+OF_DJANGO_ITSELF = {"name", "rel", "serialize", "auto_created", "self"}
+
 DJANGO: dict[str, set[str]] = {
     "QuerySet methods": METHODS - asynchronous(METHODS),
     "Asynchronous methods": asynchronous(METHODS),
     "Managers": public(django_models.Manager) - METHODS - NOT_OF_USERS,
     "Managers of related rows": {n for n in RELATED - INSIDE - {"count", "exists"} if not n.startswith("get_prefetch")},
     "Relations": {name for kind in RELATIONS for name in parameters(kind)},
+    "Fields": {*NAMES_OF_FIELDS} - {"OneToOneField", "ManyToManyField"},
+    "Options of fields": {*parameters(fields.Field)} - OF_DJANGO_ITSELF,
+    "Fields of PostgreSQL": {*array.__all__, *citext.__all__, *hstore.__all__, *ranges.__all__},
     "Field lookups": lookups_of(*fields_of_django(), ForeignObject),
     "Lookups of JSON": lookups_of(django_models.JSONField, KeyTransform),
+    "Lookups of arrays": lookups_of_postgresql(array.ArrayField),
+    "Lookups of ranges": lookups_of_postgresql(*(getattr(ranges, n) for n in ranges.__all__ if n.endswith("Field"))),
+    "Lookups of hstore": lookups_of_postgresql(hstore.HStoreField),
     "Expressions": expressions_of_django(),
     "Operators of expressions": {sign for method, sign in OPERATORS.items() if hasattr(django_models.F, method)}
     | {name for name in public(expressions.Combinable) if name.startswith("bit")},
     "Aggregates": set(aggregates.__all__),
     "Database functions": set(django_functions.__all__) - set(window.__all__),
     "Window functions": set(window.__all__),
+    "Signals": {"receiver", *(name for name, each in vars(signals).items() if isinstance(each, Signal))},
+    "Meta options": set(DEFAULT_NAMES),
+    "Constraints and indexes": {*constraints.__all__, *indexes.__all__, "ExclusionConstraint"},
+    "Options of constraints and indexes": {
+        name
+        for kind in (
+            django_models.Index,
+            django_models.UniqueConstraint,
+            django_models.CheckConstraint,
+            ExclusionConstraint,
+        )
+        for name in parameters(kind)
+    },
+    "Kinds of indexes": {*postgres_indexes.__all__, "OpClass"},
     "PostgreSQL's own": {*general.__all__, *statistics.__all__},
 }
 
@@ -135,8 +181,15 @@ def test_the_sections_are_these() -> None:
     assert list(TABLE) == list(DJANGO)
 
 
-def test_all_but_one_are_there() -> None:
-    assert [name for names in TABLE.values() for name, state in names if state == "not supported"] == ["extra"]
+def test_all_but_these_are_there() -> None:
+    missing = {name for names in TABLE.values() for name, state in names if state == "not supported"}
+    assert missing == {
+        *("extra", "class_prepared", "pre_init", "post_init", "pre_migrate", "post_migrate"),
+        *("order_with_respect_to", "permissions", "default_permissions", "auto_created", "select_on_save"),
+        *("required_db_features", "required_db_vendor"),
+        *("FileField", "ImageField", "FilePathField", "CommaSeparatedIntegerField", "NullBooleanField"),
+        *("editable", "unique_for_date", "unique_for_month", "unique_for_year", "error_messages", "RangeBoundary"),
+    }
 
 
 @pytest.mark.parametrize("section", DJANGO)
@@ -146,17 +199,35 @@ def test_every_name_is_there_once(section: str) -> None:
     assert set(names) == DJANGO[section]
 
 
+OPTIONS_OF_CONSTRAINTS = {
+    name: parameter
+    for kind in (orm.Index, orm.UniqueConstraint, orm.CheckConstraint, orm.ExclusionConstraint)
+    for base in kind.__mro__
+    for name, parameter in parameters(base).items()
+    if base is not object
+}
+OPTIONS_OF_FIELDS = parameters(orm.Field) | dict.fromkeys(FieldOptions.__annotations__) | parameters(orm.String)
 HOMES: dict[str, tuple[object, ...]] = {
+    "Fields": (orm,),
+    "Options of fields": (SimpleNamespace(**OPTIONS_OF_FIELDS),),
+    "Fields of PostgreSQL": (orm,),
     "QuerySet methods": (orm.QuerySet,),
     "Asynchronous methods": (orm.QuerySet,),
     "Managers": (orm.Manager,),
     "Managers of related rows": (ManyToManyManager, RelatedManager),
-    "Relations": (SimpleNamespace(**(parameters(orm.ForeignKey) | parameters(orm.ManyToMany))),),
+    "Relations": (
+        SimpleNamespace(**(parameters(orm.ForeignKey) | parameters(orm.OneToOne) | parameters(orm.ManyToMany))),
+    ),
     "Expressions": (orm,),
     "Operators of expressions": (orm.Expression,),
     "Aggregates": (orm,),
     "Database functions": (f,),
     "Window functions": (orm,),
+    "Signals": (orm,),
+    "Meta options": (SimpleNamespace(**dict.fromkeys(META_OPTIONS)),),
+    "Constraints and indexes": (orm,),
+    "Options of constraints and indexes": (SimpleNamespace(**OPTIONS_OF_CONSTRAINTS),),
+    "Kinds of indexes": (orm,),
     "PostgreSQL's own": (orm,),
 }
 DJANGO_HOMES: dict[str, object] = {

@@ -1,7 +1,11 @@
-"""The examples run: the demo as a program, the notes services over HTTP, in this process, on each database."""
+"""The examples run: the demo as a program, the notes services over HTTP, in this process, on each database.
+
+The applications have tests of their own, which run as their README says, on SQLite and on PostgreSQL.
+"""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -27,13 +31,41 @@ def test_the_demo() -> None:
         env={"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
     )
     assert done.returncode == 0, done.stderr
     assert not done.stderr
     for piece in ("CREATE TABLE track", "INSERT INTO album", "LIKE ?", "JOIN album", "UPDATE track", "DELETE FROM"):
         assert piece in done.stdout
     assert "->  <Album: Album(id=1) [sparse]>" in done.stdout
+
+
+@pytest.mark.parametrize("application", ["feed", "wiki"])
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_an_application_passes_its_tests(application: str, kind: str, request: pytest.FixtureRequest) -> None:
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-X",
+            "dev",
+            "-W",
+            "error",
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:asyncio",
+        ],
+        cwd=ROOT / "examples" / application,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TEST_DATABASE_URL": request.getfixturevalue(f"{kind}_url")},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " passed" in done.stdout and "skipped" not in done.stdout
 
 
 @pytest.fixture(params=[starlette_app.app, fastapi_app.app], ids=["starlette", "fastapi"])

@@ -99,6 +99,22 @@ def test_func_with_missing_or_second_name_raises() -> None:
         orm.Func("count", function="ABS", template="%(function)s")  # type: ignore[call-arg]
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda field: orm.Value(1, output_field=field),
+        lambda field: orm.Func("id", function="ABS", output_field=field),
+        lambda field: orm.Case(orm.When(id=1, then=1), output_field=field),
+        lambda field: orm.ExpressionWrapper(orm.F("id"), output_field=field),
+    ],
+)
+def test_output_field_that_is_no_field_raises(make: Any) -> None:
+    with pytest.raises(orm.FieldError, match=r"output_field=orm\.Integer\(\)"):
+        make(orm.Integer)
+    with pytest.raises(orm.FieldError, match="not str"):
+        make("Integer")
+
+
 def test_func_name_is_part_of_the_query_key() -> None:
     queries = [Shelf.objects.values(x=orm.Func("id", function=name)) for name in ("ABS", "SIGN", "ABS")]
     first, second, third = (query._query.key for query in queries)

@@ -16,7 +16,7 @@ from orm.database.connections.database import Database
 from orm.expressions.base import Expression
 from orm.functions import Cast, Coalesce, JSONObject, Length
 from orm.lookups.base import lookups
-from orm.queryset.cursors import decode_cursor
+from orm.query.cursors import decode_cursor
 from tests.docs.test_docs import PYTHON, ROOT, blocks
 from tests.migrations.test_migrations import Project, operations
 

@@ -238,6 +238,108 @@ async def test_page_ordered_by_field_whose_json_is_lossy_is_refused(database: Da
     assert [till.id for till in page.items] == [2]
 
 
+class SealedText(orm.Field[str], stored_as=orm.String(max_length=20)):
+    """Text that is stored in another form each time, as encryption with a nonce does."""
+
+    accepts = "text"
+    number = 0
+
+    def convert(self, value: Any) -> str:
+        return str(value)
+
+    def to_database(self, value: str) -> str:
+        SealedText.number += 1
+        return f"{SealedText.number}:{value}"
+
+    def from_database(self, value: str) -> str:
+        return value.partition(":")[2]
+
+
+async def test_page_ordered_by_field_that_is_stored_in_another_form_each_time_is_refused(database: Database) -> None:
+    """The cursor would name a place that no row has, and the pages need never end."""
+    models = orm.ModelRegistry(database=database)
+
+    class Letter(orm.Model):
+        registry = models
+
+        id = orm.Integer(primary_key=True)
+        text = SealedText()
+
+    await models.create_all()
+    await Letter.objects.bulk_create([{"text": text} for text in ("a", "b", "c")])
+    assert sorted(await Letter.objects.values_list("text", flat=True)) == ["a", "b", "c"]
+    with pytest.raises(orm.QueryError, match=r"Letter\.text.*something else each time"):
+        await Letter.objects.order_by("text").page(size=1)
+
+
+async def test_value_with_output_field_is_converted_by_it(database: Database) -> None:
+    models = orm.ModelRegistry(database=database)
+
+    class Till(orm.Model):
+        registry = models
+
+        id = orm.Integer(primary_key=True)
+        money = TextMoney()
+
+    await models.create_all()
+    await Till.objects.create(money="5c")
+    values: list[tuple[Any, orm.Field[Any], Any]] = [
+        ("7c", TextMoney(), Money(7)),
+        (7, IntegerMoney(), Money(7)),
+        (datetime.date(2020, 1, 2), DayField(), Day(datetime.date(2020, 1, 2))),
+        ("2020-01-02", orm.Date(), datetime.date(2020, 1, 2)),
+        ("7", orm.Integer(), 7),
+        (7, orm.Text(), "7"),
+    ]
+    for value, field, expected in values:
+        row = await Till.objects.annotate(v=orm.Value(value, output_field=field)).values_list("v", flat=True)
+        assert row == [expected]
+    assert await Till.objects.filter(money=orm.Value("5c", output_field=TextMoney())).count() == 1
+    with pytest.raises(orm.FieldError, match="TextMoney takes money; the str given cannot be converted"):
+        Till.objects.annotate(v=orm.Value("x", output_field=TextMoney()))
+
+
+class OptionalText(orm.Field[str], stored_as=orm.String(max_length=9)):
+    accepts = "text"
+
+    def convert(self, value: Any) -> Any:
+        return str(value) or None
+
+
+async def test_filter_by_value_that_convert_makes_none_is_refused(database: Database) -> None:
+    """It would be compared with NULL, and be true of no row: not of those that were written with it either."""
+    models = orm.ModelRegistry(database=database)
+
+    class Entry(orm.Model):
+        registry = models
+
+        id = orm.Integer(primary_key=True)
+        text = OptionalText(allow_null=True)
+
+    await models.create_all()
+    await Entry.objects.create(text="")
+    await Entry.objects.create(text="a")
+    assert await keys(Entry.objects.filter(text=None)) == [1]
+    assert await keys(Entry.objects.filter(text__in=["a", None])) == [2]
+    conditions: list[dict[str, Any]] = [{"text": ""}, {"text__in": ["a", ""]}, {"text__gt": ""}]
+    for condition in conditions:
+        for method in (Entry.objects.filter, Entry.objects.exclude):
+            with pytest.raises(orm.FieldError, match=r"Entry\.text: convert\(\) made the value None.*isnull"):
+                method(**condition)
+
+
+def test_primary_key_whose_values_have_no_hash_is_refused() -> None:
+    class Point:
+        __hash__ = None  # type: ignore[assignment]
+
+    class PointField(orm.Field[Point], stored_as=orm.String(max_length=9)):
+        exact_type = Point
+
+    PointField()
+    with pytest.raises(orm.FieldError, match=r"primary key.*Point has no __hash__"):
+        PointField(primary_key=True)
+
+
 async def test_array_is_one_of_several(postgresql_url: str) -> None:
     async with orm.Database(postgresql_url) as database:
         models = orm.ModelRegistry(database=database)

@@ -196,7 +196,8 @@ ITEMS: dict[str, tuple[Callable[[], orm.Field[Any]], st.SearchStrategy[Any]]] = 
     "UUID": (orm.UUID, uuids),
     "Date": (orm.Date, st.dates()),
     "DateTime": (orm.DateTime, st.datetimes()),
-    "Duration": (orm.Duration, st.timedeltas()),
+    "Duration": (orm.Duration, st.timedeltas(-LONGEST, LONGEST)),
+    "Time": (orm.Time, st.times()),
     "Binary": (orm.Binary, st.binary(max_size=20)),
     "IPAddress": (orm.IPAddress, addresses),
     "Enum": (lambda: orm.Enum(Status), st.sampled_from(Status)),
@@ -210,7 +211,7 @@ for _name, (_declare, _values) in ITEMS.items():
         lambda _declare=_declare, **o: orm.Array(_declare(), **o),
         st.lists(_values, max_size=5),
         comparable=_name != "JSON",
-        kinds=POSTGRESQL,
+        kinds=POSTGRESQL if _name in ("JSON", "Binary") else ALL,
     )
 
 Row = type[orm.Model]
@@ -390,7 +391,7 @@ REFUSALS = {
     "pattern NUL": Refusal(lambda: orm.String(max_length=5, pattern="r"), "r\0"),
     "email NUL": Refusal(orm.Email, "me\0@example.org"),
     "url NUL": Refusal(orm.URL, "https://example.org/\0"),
-    "item NUL": Refusal(lambda: orm.Array(orm.String(max_length=5)), ["a", "a\0"], POSTGRESQL),
+    "item NUL": Refusal(lambda: orm.Array(orm.String(max_length=5)), ["a", "a\0"]),
     "bytes for text": Refusal(orm.Text, b"bytes"),
     "text for bytes": Refusal(orm.Binary, "text"),
     "long bytes": Refusal(lambda: orm.Binary(max_length=3), b"abcd"),
@@ -423,9 +424,9 @@ REFUSALS = {
     "uuid": Refusal(orm.UUID, "not a uuid"),
     "address": Refusal(orm.IPAddress, "1.2.3.256"),
     "scope": Refusal(orm.IPAddress, ipaddress.ip_address("fe80::1%eth0")),
-    "item": Refusal(lambda: orm.Array(orm.Integer()), [1, 1 << 31], POSTGRESQL),
-    "long item": Refusal(lambda: orm.Array(orm.String(max_length=2)), ["ab", "abc"], POSTGRESQL),
-    "null item": Refusal(lambda: orm.Array(orm.Integer()), [None], POSTGRESQL),
+    "item": Refusal(lambda: orm.Array(orm.Integer()), [1, 1 << 31], NOT_SQLITE),
+    "long item": Refusal(lambda: orm.Array(orm.String(max_length=2)), ["ab", "abc"]),
+    "null item": Refusal(lambda: orm.Array(orm.Integer()), [None]),
 }
 FINE: dict[type, Any] = {
     orm.Integer: 1,
@@ -491,9 +492,9 @@ async def test_unstorable_value_raises_before_it_is_sent(database: Database, ref
     for attempt in attempts:
         with pytest.raises(orm.ValidationError) as caught:
             await attempt()
-        assert {message.index[0] for message in caught.value.messages()} == {"value"}
+        # A message of bulk_create() has the number of the row before the field.
+        assert {next(part for part in message.index if part != 1) for message in caught.value.messages()} == {"value"}
         assert sent == []
-        assert "value" in dict(caught.value)
     assert row.count == 0
     assert await Kept.objects.values_list("value", "count") == [(good, 0)]
 

@@ -221,7 +221,9 @@ async def contents() -> tuple[Any, ...]:
 QUOTED = re.compile(r"[A-Za-z0-9_-]+")
 # What databases say of a statement that someone wrote into, or that we wrote wrong.
 BROKEN = re.compile(
-    "syntax|unrecognized token|no such (column|table)|unknown (column|table)|FROM-clause", re.IGNORECASE
+    "syntax(?! error in regular expression)|unrecognized token|no such (column|table)|unknown (column|table)"
+    "|FROM-clause",
+    re.IGNORECASE,
 )
 # What an attack may come to.
 ALLOWED = (orm.Error, orm.ValidationError)

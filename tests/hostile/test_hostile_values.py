@@ -17,7 +17,7 @@ import orm
 from orm import functions
 from orm.database.connections.database import Database
 from orm.lookups.base import lookups
-from orm.queryset.cursors import _digest
+from orm.query.cursors import _digest
 from tests.hostile.models import FIELDS, HOSTILE, MARK, WORDS, Author, Book, Watch
 
 pytestmark = pytest.mark.anyio

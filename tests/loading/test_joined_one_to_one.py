@@ -57,13 +57,13 @@ async def test_select_related_with_filter_order_and_aggregate_of_the_joined_row(
 async def test_only_and_defer_apply_to_the_joined_row(world: Database) -> None:
     (album,) = await Album.objects.filter(id=1).select_related("cover").only("name", "cover__colour")
     assert album.cover.colour == "red" and album.cover.album is album
-    with pytest.raises(AttributeError, match=r"Cover\.painter was not loaded"):
+    with pytest.raises(orm.NotLoaded, match=r"Cover\.painter was not loaded"):
         _ = album.cover.painter_id
     (album,) = await Album.objects.filter(id=1).select_related("cover").defer("cover__colour", "label")
     assert album.cover.painter_id == 5
-    with pytest.raises(AttributeError, match=r"Cover\.colour was not loaded.*only\(\) or defer\(\)"):
+    with pytest.raises(orm.NotLoaded, match=r"Cover\.colour was not loaded.*only\(\) or defer\(\)"):
         _ = album.cover.colour
-    with pytest.raises(AttributeError, match=r"Album\.label was not loaded"):
+    with pytest.raises(orm.NotLoaded, match=r"Album\.label was not loaded"):
         _ = album.label
 
 
@@ -78,17 +78,17 @@ def test_select_related_of_a_relation_to_many_raises() -> None:
 async def test_access_to_an_unloaded_related_instance_names_the_ways_to_load_it(world: Database) -> None:
     track = await Track.objects.get(id=1)
     assert track.album.pk == 1
-    with pytest.raises(AttributeError) as caught:
+    with pytest.raises(orm.NotLoaded) as caught:
         _ = track.album.name
     for words in ("Track.objects.select_related('album')", "prefetch_related('album')", "orm.load(track, 'album')"):
         assert words in str(caught.value)
-    with pytest.raises(AttributeError, match=r"Track\.album holds only its key"):
+    with pytest.raises(orm.NotLoaded, match=r"Track\.album holds only its key"):
         _ = track.album.label
     with recorded(world) as statements:
         await track.album.load()
     assert len(statements) == 1 and track.album.name == "Malibu"
     album = await Album.objects.get(id=1)
-    with pytest.raises(AttributeError, match=r"Album\.cover was not loaded.*select_related\('cover'\)"):
+    with pytest.raises(orm.NotLoaded, match=r"Album\.cover was not loaded.*select_related\('cover'\)"):
         _ = album.cover
 
 

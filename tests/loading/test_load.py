@@ -122,7 +122,7 @@ async def test_load_onto_key_only_new_and_unsaved_instances(world: Database) -> 
     with pytest.raises(orm.QueryError, match="'tracks' is loaded for instances that are saved"):
         await orm.load(Album(name="unsaved"), "tracks")
     album = await Album.objects.only("name").get(id=1)
-    with pytest.raises(AttributeError, match=r"Album\.label was not loaded"):
+    with pytest.raises(orm.NotLoaded, match=r"Album\.label was not loaded"):
         await orm.load(album, "label")
 
 

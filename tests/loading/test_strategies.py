@@ -53,7 +53,7 @@ async def test_raiseload_raises_on_access(world: Database) -> None:
     ):
         if name == "Person.mentor" and person.mentor_id is None:
             continue
-        with pytest.raises(AttributeError, match=rf"{name} is not loaded.*raiseload\('{name.split('.')[1]}'\)"):
+        with pytest.raises(orm.NotLoaded, match=rf"{name} is not loaded.*raiseload\('{name.split('.')[1]}'\)"):
             touch()
     await orm.load(track, "album__label")
     assert track.album.label.name == "Obsessed"

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import sqlalchemy
 
 import orm
 from orm.database.connections.database import Database
-from orm.functions import Length, Lower
+from orm.functions import Coalesce, Lag, Length, Lower
 from orm.lookups import base as lookup_module
 from orm.lookups import transforms as transform_module
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(autouse=True)
-def registries_restored() -> Iterator[None]:
-    transforms = dict(transform_module.transforms)
-    lookups = {name: list(same_name) for name, same_name in lookup_module.lookups.items()}
-    yield
-    transform_module.transforms.clear()
-    transform_module.transforms.update(transforms)
-    lookup_module.lookups.clear()
-    lookup_module.lookups.update(lookups)
 
 
 def register_not_equal() -> None:
@@ -187,3 +176,135 @@ def test_registration_of_what_is_no_class_of_its_kind_is_refused() -> None:
     with pytest.raises(orm.FieldError, match="'txt'"):
         orm.transforms.register("zz", "txt")
     assert not any(name == "zz" for _, name in transform_module.transforms)
+
+
+async def test_transform_with_further_arguments_passes_them_wherever_a_name_is_used(database: Database) -> None:
+    @orm.transforms.register("without", "text")
+    class Without(orm.Func[str]):
+        """The text with "b" replaced by "y"."""
+
+        function = "REPLACE"
+
+        def __init__(self, expression: Any) -> None:
+            super().__init__(expression, orm.Value("b"), orm.Value("y", output_field=orm.Text()))
+
+    @orm.transforms.register("or_none", "text")
+    class OrNone(Coalesce):
+        def __init__(self, expression: Any) -> None:
+            super().__init__(expression, None, orm.Value("none"))
+
+    person = await filled(database)
+    people = person.objects.order_by("id")
+    assert await people.filter(name__without="y").values_list("id", flat=True) == [2]
+    assert await people.exclude(nick__without="y").values_list("id", flat=True) == [1, 3, 4]
+    assert (await person.objects.get(name__without="c", boss__name__without="y")).id == 3
+    assert (await person.objects.get(name__without="d", boss__name__without="y")).id == 4
+    assert await people.filter(name__without__or_none__in=["y", "a"]).values_list("id", flat=True) == [1, 2]
+    assert await people.values_list("nick__or_none__without", flat=True) == ["none", "y", "x", "none"]
+    assert await people.filter(name__without=orm.F("nick__without")).values_list("id", flat=True) == [2]
+    groups = person.objects.values("nick__or_none").annotate(n=orm.Count("id")).filter(n__gt=0, nick__or_none__gt="a")
+    expected = [{"nick__or_none": "b", "n": 1}, {"nick__or_none": "none", "n": 2}, {"nick__or_none": "x", "n": 1}]
+    assert await groups.order_by("nick__or_none") == expected
+    assert await person.objects.aggregate(last=orm.Max("nick__or_none")) == {"last": "x"}
+    page = await person.objects.order_by("nick__or_none", "id").page(size=1)
+    page = await person.objects.order_by("nick__or_none", "id").page(after=page.next_cursor)
+    assert [item.id for item in page.items] == [1, 4, 3]
+    assert await person.objects.filter(name__without="y").update(nick=orm.F("nick__without")) == 1
+    assert (await person.objects.get(id=2)).nick == "y"
+
+
+def test_transform_that_needs_more_than_a_value_is_refused(sqlite_url: str) -> None:
+    @orm.transforms.register("wrapped", "text")
+    class Wrapped(Lower):
+        def __init__(self, expression: Any) -> None:
+            super().__init__(Length(expression))
+
+    @orm.transforms.register("beside", "text")
+    class Beside(Coalesce):
+        def __init__(self, expression: Any) -> None:
+            super().__init__(expression, "name")
+
+    person = declare(orm.Database(sqlite_url))
+    with pytest.raises(orm.FieldError, match=r"'wrapped', Wrapped, must pass the argument"):
+        person.objects.filter(name__wrapped="a")
+    with pytest.raises(orm.FieldError, match=r"Beside\(F\('name'\), F\('name'\)\).*plain values, not F\('name'\)"):
+        person.objects.order_by("name__beside")
+    for function in (orm.Max, Lag):
+        with pytest.raises(orm.FieldError, match=r"'top': \w+ is of several rows"):
+            orm.transforms.register("top", "text")(function)
+
+
+async def test_lookup_that_binds_another_number_of_values_is_refused(sqlite_url: str) -> None:
+    @orm.lookups.register
+    class Either(orm.lookups.Lookup):
+        name = "either"
+        takes_expression = False
+
+        def prepare(self, field: Any, value: Any) -> Any:
+            return orm.lookups.Prepared(tuple(value))
+
+        def build(self, column: Any, field: Any, variant: Any, bind: Any) -> Any:
+            return column.in_([bind(field.comparison_type()), bind(field.comparison_type())])
+
+    async with orm.Database(sqlite_url) as database:
+        person = await filled(database)
+        for _ in range(3):
+            assert await person.objects.filter(name__either="ab", boss=1).count() == 1
+            assert (await person.objects.get(name__either="ab", boss=1)).id == 2
+            # The plan for two values must not be used: the third would be the boss.
+            for values in ("a", "abc", "abcd", ""):
+                with pytest.raises(orm.QueryError, match=rf"'either' prepared {len(values)} values and bound 2"):
+                    await person.objects.filter(name__either=values, boss=1).delete()
+                with pytest.raises(orm.QueryError, match=rf"'either' prepared {len(values)} values and bound 2"):
+                    await person.objects.get(name__either=values, boss=1)
+        assert await person.objects.count() == len(PEOPLE)
+
+
+@pytest.mark.parametrize("prepared", [None, 1, "a", ("a",), ["a"]])
+def test_lookup_that_prepares_anything_else_is_refused_by_name(sqlite_url: str, prepared: Any) -> None:
+    @orm.lookups.register
+    class Bare(orm.lookups.Lookup):
+        name = "bare"
+
+        def prepare(self, field: Any, value: Any) -> Any:
+            return prepared
+
+    person = declare(orm.Database(sqlite_url))
+    with pytest.raises(orm.QueryError, match=r"'bare': Bare\.prepare\(\) returned .* orm\.lookups\.Prepared"):
+        person.objects.filter(name__bare="a")
+
+
+async def test_constant_that_its_column_cannot_convert_is_refused(sqlite_url: str) -> None:
+    class Pair(orm.Field[tuple[str, str]], stored_as=orm.String(max_length=9)):
+        def convert(self, value: Any) -> Any:
+            return tuple(value.split("-")) if isinstance(value, str) else value
+
+        def to_database(self, value: Any) -> str:
+            return f"{value[0]}-{value[1]}"
+
+    @orm.lookups.register
+    class IsBlank(orm.lookups.Lookup):
+        name = "is_blank"
+        takes_expression = False
+
+        def prepare(self, field: Any, value: Any) -> Any:
+            return orm.lookups.Prepared((), variant=bool(value))
+
+        def build(self, column: Any, field: Any, variant: Any, bind: Any) -> Any:
+            return column == ("" if variant else sqlalchemy.literal("", sqlalchemy.String()))
+
+    async with orm.Database(sqlite_url) as database:
+        models = orm.ModelRegistry(database=database)
+
+        class Match(orm.Model):
+            registry = models
+
+            id = orm.Integer(primary_key=True)
+            teams = Pair()
+
+        await models.create_all()
+        assert await Match.objects.filter(teams__is_blank=False).count() == 0
+        with pytest.raises(orm.QueryError, match=r"A constant in a query of Match .* raised IndexError"):
+            await Match.objects.filter(teams__is_blank=True)
+        with pytest.raises(orm.QueryError, match=r"A value of type tuple in a query of Match .* raised IndexError"):
+            await Match.objects.filter(teams=("a",))

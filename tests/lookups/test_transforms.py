@@ -12,7 +12,6 @@ import orm
 from orm.database.connections.database import Database
 from orm.functions import Length, Lower, Random
 from orm.lookups import base as lookup_module
-from orm.lookups import transforms as transform_module
 from tests.sample_models.all_column_types import Thing
 
 pytestmark = pytest.mark.anyio
@@ -94,10 +93,8 @@ async def test_custom_function_in_annotation(things: Database) -> None:
 
 
 @pytest.fixture
-def registered() -> Any:
-    """A custom transform and a custom lookup, removed after the test."""
-    transforms = dict(transform_module.transforms)
-    lookups = {name: list(same_name) for name, same_name in lookup_module.lookups.items()}
+def registered() -> None:
+    """A custom transform and a custom lookup."""
     orm.transforms.register("length", "text")(Length)
     orm.transforms.register("lower", "text")(Lower)
 
@@ -107,12 +104,6 @@ def registered() -> Any:
 
         def render(self, column: Any, operand: Any, field: Any) -> ColumnElement[bool]:
             return column != operand  # type: ignore[no-any-return]
-
-    yield
-    for known, before in ((transform_module.transforms, transforms), (lookup_module.lookups, lookups)):
-        known.clear()
-        known.update(before)  # type: ignore[arg-type]
-    Thing._meta.lookups.clear()
 
 
 @pytest.mark.usefixtures("registered")
@@ -202,3 +193,38 @@ def test_registered_lookup_applies_by_families_kinds_trait_or_method() -> None:
     fields = (orm.Integer(), orm.Text(), orm.Date(), orm.UUID())
     expected = [OfNumbers, OfText, OfDates, OfAll]
     assert [type(lookup_module.find_lookup(field, "ours")) for field in fields] == expected
+
+
+async def test_transform_of_the_key_of_a_relation_needs_no_join(database: Database) -> None:
+    models = orm.ModelRegistry(database=database)
+
+    class Day(orm.Model):
+        registry = models
+        day = orm.DateTime(primary_key=True)
+
+    class Event(orm.Model):
+        registry = models
+        id = orm.Integer(primary_key=True)
+        day: Any = orm.ForeignKey(Day, related_name="events")
+
+    class Ticket(orm.Model):
+        registry = models
+        id = orm.Integer(primary_key=True)
+        event: Any = orm.ForeignKey(Event, related_name="tickets")
+
+    await models.create_all()
+    days = await Day.objects.bulk_create(
+        [{"day": datetime.datetime(2022, 3, 1)}, {"day": datetime.datetime(2021, 5, 1)}]
+    )
+    march, may = await Event.objects.bulk_create([{"day": day} for day in days])
+    await Ticket.objects.bulk_create([{"event": event} for event in (march, may)])
+    assert await Event.objects.order_by("day__month") == [march, may]
+    assert await Event.objects.order_by("-day__month", "id") == [may, march]
+    assert "JOIN" not in str(Event.objects.filter(day__month=3).order_by("day__year").sql)
+    assert await Event.objects.filter(day__month=3) == [march] == await Event.objects.exclude(day__month__gt=3)
+    assert await Event.objects.order_by("id").values_list("day__month", flat=True) == [3, 5]
+    over_two = Ticket.objects.annotate(n=orm.F("event__day__month") + 1).order_by("event__day__year")
+    assert await over_two.values_list("event__day__month", "n") == [(5, 6), (3, 4)]
+    assert await Day.objects.filter(events__tickets__event__day__month=5).count() == 1
+    with pytest.raises(orm.FieldError, match="Day has no field 'mont'"):
+        Event.objects.order_by("day__mont")

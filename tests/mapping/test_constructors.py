@@ -49,7 +49,7 @@ class Watched(orm.Model):
     registry = models
 
     id = orm.Integer(primary_key=True)
-    name = orm.String(max_length=100, default="")
+    name = orm.String(max_length=100, default="", allow_blank=True)
     seen: Any = []
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -69,6 +69,7 @@ def test_constructor_sets_values_and_defaults(time: int) -> None:
     assert Track(album_id=4).album.pk == 4
     assert Track(album=Album(id=5)).album_id == 5
     assert Track().values is not track.values
+    assert Track(pk=8, id=9).id == Track(id=9, pk=8).id == 8  # as in Django
 
 
 @pytest.mark.parametrize("time", [1, 2])

@@ -296,16 +296,6 @@ def test_query_of_abstract_model_raises() -> None:
             attempt()
 
 
-def test_inheriting_from_concrete_model_raises() -> None:
-    class Note(orm.Model):
-        registry = orm.ModelRegistry()
-
-    with pytest.raises(orm.FieldError, match="Memo inherits from Note, which has a table"):
-
-        class Memo(Note):
-            pass
-
-
 def test_relation_of_abstract_model_is_inherited() -> None:
     models = orm.ModelRegistry()
 
@@ -329,3 +319,42 @@ def test_relation_of_abstract_model_is_inherited() -> None:
     for model in (Track, Cover):
         assert model.fields["album"].target is Album and model.fields["parent"].target is Track
         assert {key.column.table.name for key in model.table.foreign_keys} == {"album", "track"}
+
+
+def test_meta_of_a_model_with_rows_leaves_indexes_and_constraints_to_its_table() -> None:
+    models = orm.ModelRegistry()
+
+    class Shape(orm.Model):
+        registry = models
+        name = orm.String(max_length=100)
+
+        class Meta:
+            discriminator = "kind"
+            indexes = [orm.Index("name", name="shape_name")]
+            constraints = [orm.UniqueConstraint("name", name="shape_name_once")]
+
+    class Circle(Shape):
+        class Meta(Shape.Meta):
+            discriminator_value = "round"
+
+    class Named(Shape):
+        class Meta(Shape.Meta):
+            proxy = True
+
+    class Place(orm.Model):
+        registry = models
+        name = orm.String(max_length=100)
+
+        class Meta:
+            indexes = [orm.Index("name", name="place_name")]
+
+    class Restaurant(Place):
+        stars = orm.Integer()
+
+        class Meta(Place.Meta):
+            indexes = [orm.Index("stars", name="restaurant_stars")]
+
+    assert [index.name for index in Shape.table.indexes] == ["shape_name"]
+    assert [constraint.name for constraint in Shape.table.constraints if constraint.name] == ["shape_name_once"]
+    assert [index.name for index in Restaurant.table.indexes] == ["restaurant_stars"]
+    assert Named.table is Shape.table is Circle.table

@@ -1,10 +1,12 @@
 """The generated validator returns the values and messages of typesystem."""
 
+import copy
 import datetime
 import decimal
 import enum
 import ipaddress
 import math
+import pickle
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +15,9 @@ import pytest
 import typesystem
 from hypothesis import given
 from hypothesis import strategies as st
+from typesystem import Message
 
+import orm
 from orm import fields
 from orm.mapping.validators import Validator, compile_validator
 
@@ -351,3 +355,17 @@ def test_parse_duration_reads_each_format(text: str, seconds: float) -> None:
 @pytest.mark.parametrize("text", ["", "P", "PT", "P1DT", "1:2:3:4", "a", "P9999999999D"])
 def test_parse_duration_with_other_text_raises(text: str) -> None:
     assert messages(note_validator(took=fields.Duration()).update, took=text)[0][1] == "format"
+
+
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))])
+def test_copied_validation_error_has_the_same_messages(again: Callable[[Any], Any]) -> None:
+    with pytest.raises(orm.ValidationError) as raised:
+        raise orm.ValidationError(
+            messages=[
+                Message(text="Must not be blank.", code="blank", index=[137, "name"]),
+                Message(text="Must be a number.", code="type", index=[4000, "n"]),
+            ]
+        )
+    copied = again(raised.value)
+    assert type(copied) is orm.ValidationError and copied == raised.value
+    assert copied.messages() == raised.value.messages() and dict(copied) == dict(raised.value)

@@ -74,7 +74,7 @@ def test_field_overrides_attribute_of_base_class() -> None:
     assert isinstance(Album.label, FieldExpression)
     assert repr(Album(name="Malibu", label="Steel Wool")) == "<Steel Wool>"
     sparse = Album.__new__(Album)
-    with pytest.raises(AttributeError, match=r"Album\.label was not loaded"):
+    with pytest.raises(orm.NotLoaded, match=r"Album\.label was not loaded"):
         sparse.label  # noqa: B018
 
 

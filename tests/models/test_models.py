@@ -17,6 +17,7 @@ import typesystem
 
 import orm
 from orm.database.connections.database import Database
+from tests.loaded_attributes import is_loaded
 
 # Models that are pickled are found by their name, so they are declared here and bound to each test's database.
 models = orm.ModelRegistry()
@@ -399,11 +400,33 @@ def test_missing_value_raises() -> None:
     with pytest.raises(AttributeError, match="no value yet"):
         _ = Album(id=1).name
     sparse = Track(id=1, album=5).album
-    assert sparse is not None and not hasattr(sparse, "name")
-    with pytest.raises(AttributeError, match=r"await instance\.load\(\).*select_related"):
+    assert sparse is not None
+    with pytest.raises(orm.NotLoaded, match=r"await instance\.load\(\).*select_related"):
         _ = sparse.name
     with pytest.raises(AttributeError):
         _ = Album(id=1).nothing  # type: ignore[attr-defined]
+
+
+def test_names_of_django_are_answered_with_those_of_orm() -> None:
+    for name, ours in (("refresh_from_db", "load"), ("arefresh_from_db", "load"), ("asave", "save")):
+        assert not hasattr(Album(id=1), name)
+        with pytest.raises(AttributeError, match=rf"Album has no {name}\(\): use `await instance.{ours}\(\)`"):
+            getattr(Album(id=1), name)
+
+    class Own(orm.Model):
+        registry = orm.ModelRegistry()
+
+        @property
+        def asave(self) -> Any:
+            raise AttributeError("its own")
+
+    with pytest.raises(AttributeError, match="its own"):
+        _ = Own(id=1).asave
+
+
+def test_queryset_is_no_container() -> None:
+    with pytest.raises(TypeError, match=r"`row in await queryset`, or `await queryset.contains\(row\)`"):
+        _ = Album(id=1) in Album.objects.all()  # type: ignore[operator]
 
 
 def test_each_model_has_its_own_errors() -> None:
@@ -440,8 +463,8 @@ async def test_instances_are_pickled_and_copied(tables: None) -> None:
             other.title = "changed"
             assert track.title != "changed"
         assert duplicate(loaded).album.name == "Malibu"
-        assert not hasattr(duplicate(sparse).album, "name")
-        assert not hasattr(duplicate(partial), "album")
+        assert not is_loaded(duplicate(sparse).album, "name")
+        assert not is_loaded(duplicate(partial), "album")
         unsaved = duplicate(null)
         assert unsaved.title == "x" and unsaved.album is None and unsaved.pk is None
     other = copy.deepcopy(loaded)
@@ -526,7 +549,7 @@ async def test_raw_sql_returns_instances(tables: None) -> None:
     assert tracks == [track] and tracks[0].album_id == album.pk and tracks[0].title == "The Bird"
     assert await Track.raw("SELECT * FROM track WHERE id = 0") == []
     [extra] = await Track.raw("SELECT id, title, id + 1 AS following FROM track")
-    assert extra.following == track.pk + 1 and not hasattr(extra, "album")
+    assert extra.following == track.pk + 1 and not is_loaded(extra, "album")
     await extra.load()
     assert extra.album == album
     [extra] = await Track.raw(

@@ -196,3 +196,58 @@ async def test_default_orderings_in_a_circle_raise(sqlite_url: str) -> None:
 
     with pytest.raises(orm.FieldError, match="circles"):
         str(Hen.objects.all().sql)
+
+
+expression_models = orm.ModelRegistry()
+
+
+class Country(orm.Model):
+    registry = expression_models
+
+    name = orm.String(max_length=20)
+    size = orm.Integer(allow_null=True)
+
+    class Meta:
+        ordering = [orm.F("size").desc(nulls_last=True), orm.functions.Lower("name"), orm.F("id") + 0]
+
+
+class City(orm.Model):
+    registry = expression_models
+
+    country = orm.ForeignKey(Country, allow_null=True, related_name="cities")
+
+    class Meta:
+        ordering = ["country"]
+
+
+class Street(orm.Model):
+    registry = expression_models
+
+    city = orm.ForeignKey(City, related_name="streets")
+
+    class Meta:
+        ordering = ["-city"]
+
+
+async def test_expressions_of_a_related_ordering_are_followed(database: Database) -> None:
+    """Over one relation and over two, in both directions, forwards and backwards."""
+    expression_models.database = database
+    await expression_models.create_all()
+    for name, size in (("b", 1), ("A", 1), ("c", None), ("d", 5)):
+        country = await Country.objects.create(name=name, size=size)
+        city = await City.objects.create(country=country)
+        await Street.objects.create(city=city)
+    expected = ["d", "A", "b", "c"]
+    for queryset, name in (
+        (Country.objects.all(), "name"),
+        (City.objects.all(), "country__name"),
+        (City.objects.order_by("streets__city"), "country__name"),
+        (City.objects.order_by("-streets"), "country__name"),
+        (Street.objects.order_by("city"), "city__country__name"),
+        (Street.objects.order_by("city__country"), "city__country__name"),
+        (Street.objects.reverse(), "city__country__name"),
+        (Country.objects.order_by("cities"), "name"),
+    ):
+        assert await queryset.values_list(name, flat=True) == expected, str(queryset.sql)
+    assert await Street.objects.values_list("city__country__name", flat=True) == expected[::-1]
+    assert await City.objects.order_by("-country").values_list("country__name", flat=True) == expected[::-1]

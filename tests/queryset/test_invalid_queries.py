@@ -104,9 +104,9 @@ def test_condition_of_wrong_type_raises() -> None:
         with pytest.raises(orm.QueryError):
             Player.objects.exclude(bad)  # type: ignore[arg-type]
         with pytest.raises(orm.QueryError):
-            orm.Q(bad)  # type: ignore[arg-type]
+            Player.objects.filter(orm.Q(bad))  # type: ignore[arg-type]
         with pytest.raises(orm.QueryError):
-            orm.Q(name="x") & bad  # type: ignore[operator]
+            Player.objects.filter(orm.Q(name="x") & bad)  # type: ignore[operator]
 
 
 async def test_get_without_or_with_several_rows_raises_model_and_orm_errors(world: Database) -> None:

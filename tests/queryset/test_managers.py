@@ -56,11 +56,25 @@ class Other(Base):
     pass
 
 
+class Short(orm.Manager[Any]):
+    def get_queryset(self) -> orm.QuerySet[Any, Any]:
+        return super().get_queryset().exclude(name="a longer one")
+
+
+class Confirmed(orm.Manager[Any]):
+    def get_queryset(self) -> orm.QuerySet[Any, Any]:
+        return super().get_queryset().all()
+
+
 class Precious(orm.Model):
     registry = guarded
 
     id = orm.Integer(primary_key=True)
     name = orm.String(max_length=10)
+
+    objects = orm.Manager[Any]()
+    short = Short()
+    confirmed = Confirmed()
 
 
 @pytest.fixture
@@ -134,8 +148,15 @@ async def test_registry_with_require_all_refuses_unconfirmed_writes(notes: None)
             await query.update(name="z")
         with pytest.raises(orm.QueryError, match=r"Precious\.objects\.all\(\)"):
             await query.delete()
-        with pytest.raises(orm.QueryError):
+        with pytest.raises(orm.QueryError, match=r"in code without await, with filter\(pk__isnull=False\)"):
             await query.delete(returning=True)
+    for query in (Precious.short, Precious.short.order_by("id"), Precious.short.filter(), Precious.confirmed):
+        for write in (query.update(name="z"), query.delete(), query.delete(returning=["name"])):
+            with pytest.raises(orm.QueryError, match=r"Precious\.objects\.all\(\)"):
+                await write
+    assert await Precious.short.filter(name="y").update(name="y") == 1
+    assert await Precious.short.all().update(name=Precious.name) == 2
+    assert await Precious.objects.filter(pk__isnull=False).update(name=Precious.name) == 2
     assert await Precious.objects.filter(name="x").update(name="z") == 1
     assert await Precious.objects.all().update(name="z") == 2
     assert await Precious.objects.all().order_by("id").delete() == 2

@@ -23,19 +23,20 @@ async def test_only_loads_named_fields_and_key(any_world: databases.Database) ->
     player = await Player.objects.only("name", "score").get(id=1)
     assert loaded(player) == {"id", "name", "score"}
     assert (player.pk, player.name, player.score) == (1, "Ann", 10)
-    with pytest.raises(AttributeError, match="rank"):
+    with pytest.raises(orm.NotLoaded, match="rank"):
         _ = player.rank
-    with pytest.raises(AttributeError, match="team"):
+    with pytest.raises(orm.NotLoaded, match="team"):
         _ = player.team
     assert loaded(await Player.objects.only("pk").get(id=1)) == {"id"}
     assert loaded(await Player.objects.only("team").get(id=1)) == {"id", "team_id"}
     assert loaded(await Player.objects.only("team_id").get(id=1)) == {"id", "team_id"}
+    assert loaded(await Player.objects.only("team__name").get(id=1)) == {"id", "team_id"}
 
 
 async def test_defer_loads_other_fields(any_world: databases.Database) -> None:
     player = await Player.objects.defer("name", "team").get(id=1)
     assert loaded(player) == FIELDS - {"name", "team_id"}
-    with pytest.raises(AttributeError, match="load"):
+    with pytest.raises(orm.NotLoaded, match="load"):
         _ = player.name
     assert loaded(await Player.objects.defer("id", "pk").get(id=1)) == FIELDS
 

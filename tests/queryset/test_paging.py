@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 import orm
 from orm.database.connections.database import Database
+from orm.query.cursors import DIGEST_SIZE, _digest, decode_cursor
 from orm.query.keyset import Keyset
 from orm.query.ordering import OrderTerm
-from orm.queryset.cursors import DIGEST_SIZE, _digest, decode_cursor
 from tests.sample_models.shop import Item, Shelf
 from tests.statement_recorder import recorded
 

@@ -37,7 +37,7 @@ async def test_select_related_loads_nested_and_null_relations(any_world: databas
     for player, row in zip(rows, PLAYERS, strict=True):
         check_team(player.team, row["team"], orgs=True)
         check_team(player.home, row["home"], orgs=False)
-        with pytest.raises(AttributeError, match="select_related"):
+        with pytest.raises(orm.NotLoaded, match="select_related"):
             _ = player.home.league.name
 
 
@@ -66,7 +66,7 @@ async def test_select_related_without_names_loads_relations_that_cannot_be_null(
     player = await Player.objects.select_related().get(id=1)
     assert player.home.name == "Red"
     assert player.home.league.name == "Acme"
-    with pytest.raises(AttributeError):
+    with pytest.raises(orm.NotLoaded):
         _ = player.team.name
 
 
@@ -75,7 +75,7 @@ async def test_select_related_calls_add_up_and_none_resets(any_world: databases.
     player = await query.get(id=2)
     assert (player.team.name, player.home.name) == ("Red", "Blue")
     player = await query.select_related(None).get(id=2)
-    with pytest.raises(AttributeError):
+    with pytest.raises(orm.NotLoaded):
         _ = player.team.name
     assert "JOIN" not in str(query.select_related(None).sql)
 

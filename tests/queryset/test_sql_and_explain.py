@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import databases
 import pytest
 
@@ -49,3 +51,31 @@ async def test_explain_returns_the_plan_of_the_database(any_world: databases.Dat
     assert isinstance(plan, str) and plan
     assert "player" in plan.lower()
     assert await Player.objects.filter(orm.Q(rank=1) | orm.Q(name="x")).order_by("id")[:3].explain()
+
+
+async def test_explain_runs_the_query_and_gives_a_format(world: Database) -> None:
+    query = Player.objects.filter(team__name="Red")
+    kind = world.url.scheme
+    if kind.startswith("sqlite"):
+        with pytest.raises(orm.NotSupportedError, match="sqlite does not run a statement to explain it"):
+            await query.explain(analyze=True)
+        with pytest.raises(orm.NotSupportedError, match=r"explain\(format='json'\): the formats of sqlite are none"):
+            await query.explain(format="json")
+        return
+    assert json.loads(await query.explain(format="json"))
+    plan = await query.explain(analyze=True, format="json" if kind.startswith("mysql") else "text")
+    assert "actual" in plan or "r_rows" in plan
+    with pytest.raises(orm.NotSupportedError, match=r"explain\(format='json; DROP TABLE player'\)"):
+        await query.explain(format="json; DROP TABLE player")
+
+
+async def test_options_of_explain_are_those_of_the_server(world: Database) -> None:
+    query = Player.objects.all()
+    with pytest.raises(orm.NotSupportedError, match=r"explain\(colour=...\): the further options of"):
+        await query.explain(colour=True)
+    if world.url.scheme.startswith("postgres"):
+        assert "cost=" not in await query.explain(costs=False)
+        assert "Buffers" in await query.explain(analyze=True, buffers=True, timing=False)
+        assert "Buffers" in await query.explain(ANALYZE=True, BUFFERS=True, TIMING=False)
+    elif world.url.scheme.startswith("mysql"):
+        assert await query.explain(format="text") == await query.explain(format="TRADITIONAL")

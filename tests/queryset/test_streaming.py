@@ -11,8 +11,8 @@ from typing import Any
 import databases
 import pytest
 
+from orm.database.connections.checkout import Checkout
 from orm.database.connections.database import Database
-from orm.database.connections.session import Session
 from tests.sample_models import players as world_module
 from tests.sample_models.players import PLAYERS, Org, Player, Tag
 from tests.statement_recorder import recorded
@@ -58,11 +58,11 @@ async def test_slow_stream_receives_no_rows_ahead(tables: Database) -> None:
     sql = "SELECT a.name, REPEAT('x', 500) FROM tag a, tag b, tag c LIMIT 40000"
     if tables.url.dialect == "sqlite":
         sql = sql.replace("REPEAT('x', 500)", "HEX(ZEROBLOB(250))")
-    async with Session(tables) as session:
+    async with Checkout(tables) as checkout:
         seen = 0
         tracemalloc.start()
         try:
-            async for batch in session.stream(sql, chunk=100):
+            async for batch in checkout.stream(sql, chunk=100):
                 seen += len(batch)
                 for _ in range(5):
                     await asyncio.sleep(0)
@@ -71,7 +71,7 @@ async def test_slow_stream_receives_no_rows_ahead(tables: Database) -> None:
             tracemalloc.stop()
         assert seen == 40_000
         assert peak < 5_000_000
-        assert await session.fetch("SELECT 1")
+        assert await checkout.fetch("SELECT 1")
     assert await Tag.objects.count() == 200
 
 
@@ -92,12 +92,16 @@ async def test_stream_closed_early_returns_its_connection(any_tables: databases.
 async def test_stream_left_by_break_returns_its_connection(tables: Database) -> None:
     """Python closes an abandoned generator when it is collected; then the connection must be free."""
     await make_tags(1_200)
-    for _ in range(15):
-        async for tag in Tag.objects.order_by("id"):
-            if tag.uses == 5:
-                break
-        gc.collect()
-        await asyncio.sleep(0)
+    gc.freeze()  # the objects of the tests before, which would take seconds each time
+    try:
+        for _ in range(15):
+            async for tag in Tag.objects.order_by("id"):
+                if tag.uses == 5:
+                    break
+            gc.collect()
+            await asyncio.sleep(0)
+    finally:
+        gc.unfreeze()
     assert await Tag.objects.count() == 1_200
     assert await asyncio.gather(*(Tag.objects.filter(uses=n).exists() for n in range(20))) == [True] * 20
 

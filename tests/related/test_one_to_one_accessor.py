@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 
 import orm
@@ -15,15 +17,15 @@ async def test_reverse_one_to_one_that_is_not_loaded_raises_with_advice(library:
     album = await Album.objects.create(code="a")
     cover = await Cover.objects.create(album=album.pk, url="x")
     with recorded(library) as sent:
-        with pytest.raises(
-            AttributeError, match=r"select_related\('cover'\).*orm\.load\(instance, 'cover'\)"
-        ) as caught:
+        with pytest.raises(orm.NotLoaded, match=r"select_related\('cover'\).*orm\.load\(instance, 'cover'\)") as caught:
             _ = album.cover
-        assert not isinstance(caught.value, orm.NoMatch) and not hasattr(album, "cover") and not sent
+        assert not isinstance(caught.value, (orm.NoMatch, AttributeError)) and not sent
     cover.album = album  # As in Django, the other side knows of it.
     assert album.cover is cover
     del album.cover
-    assert not hasattr(album, "cover")
+    with pytest.raises(orm.NotLoaded):
+        _ = album.cover
+    assert not hasattr(Album(code="b"), "cover")  # It is not saved, so that no row can point at it.
 
 
 async def test_reverse_one_to_one_without_a_row_raises_does_not_exist(library: Database) -> None:
@@ -33,6 +35,18 @@ async def test_reverse_one_to_one_without_a_row_raises_does_not_exist(library: D
         _ = album.cover
     assert isinstance(caught.value, AttributeError) and isinstance(caught.value, orm.NoMatch)
     assert not hasattr(album, "cover")
+
+
+async def test_error_of_a_relation_without_a_row_is_named_by_it_and_pickled(library: Database) -> None:
+    await Album.objects.create(code="a")
+    [album] = await Album.objects.prefetch_related("cover")
+    with pytest.raises(Album.cover.RelatedObjectDoesNotExist, match="no Cover points at") as caught:
+        _ = album.cover
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert type(again) is Album.cover.RelatedObjectDoesNotExist and again.args == caught.value.args
+    assert pickle.loads(pickle.dumps(Cover.album.RelatedObjectDoesNotExist)) is Cover.album.RelatedObjectDoesNotExist
+    assert issubclass(Cover.album.RelatedObjectDoesNotExist, Album.DoesNotExist)
+    assert not hasattr(Album.tracks, "RelatedObjectDoesNotExist")
 
 
 async def test_assigning_a_reverse_one_to_one_sets_the_foreign_key(library: Database) -> None:

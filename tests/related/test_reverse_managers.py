@@ -10,6 +10,7 @@ import orm
 from orm.database.connections import ddl
 from orm.database.connections.database import Database
 from orm.relations.instance_state import get_loaded, set_loaded
+from tests.loaded_attributes import is_loaded
 from tests.related.models import Album, Loud, Review, Tag, Track, models
 from tests.statement_recorder import recorded
 
@@ -114,6 +115,25 @@ async def test_add_and_remove_set_the_foreign_key(library: Database) -> None:
     assert await titles(a.tracks) == ["new"]
     await a.tracks.set([])
     assert not await a.tracks.exists()
+    await a.tracks.add(x, y)
+    with recorded(library) as sent:
+        await a.tracks.clear(bulk=False)
+        assert len([sql for sql in sent.texts if sql.startswith("UPDATE")]) == 2
+    assert not await a.tracks.exists() and await Track.objects.count() == 4
+
+
+async def test_rows_of_a_manager_know_their_owner_whatever_is_left_out(library: Database) -> None:
+    a, b = await albums()
+    await a.tracks.create(title="x")
+    for rows in (a.tracks.only("title"), a.tracks.only("pk"), a.tracks.defer("album"), a.tracks.all()):
+        [track] = await rows
+        assert track.album is a and track.album_id == a.pk
+        assert [found.album async for found in rows] == [a]
+    [track] = await (a.tracks.only("pk") | b.tracks.all())
+    assert track.album is a
+    [track] = await Track.objects.only("pk")
+    with pytest.raises(orm.NotLoaded):
+        _ = track.album_id
 
 
 async def test_add_and_remove_of_other_rows_raise(library: Database) -> None:
@@ -176,10 +196,10 @@ async def test_manager_over_a_to_field(library: Database) -> None:
     await b.reviews.add(review)
     assert await b.reviews.values_list("album_id", "stars") == [("b", 5)]
     partly = await Album.objects.defer("code").get(code="b")
-    with pytest.raises(AttributeError, match=r"Album\.code was not loaded"):
+    with pytest.raises(orm.NotLoaded, match=r"Album\.code was not loaded"):
         await partly.reviews
     sparse = (await Review.objects.get()).album
-    assert not hasattr(sparse, "id") and await sparse.reviews.count() == 1
+    assert not is_loaded(sparse, "id") and await sparse.reviews.count() == 1
 
 
 async def test_prefetched_rows_are_returned_if_all_are_asked_for(library: Database) -> None:
@@ -192,6 +212,7 @@ async def test_prefetched_rows_are_returned_if_all_are_asked_for(library: Databa
         assert await a.tracks == await a.tracks.all() == [y, x] == [row async for row in a.tracks.all()]
         assert await a.tracks.count() == 2 and await a.tracks.exists() and await a.tracks.first() is y
         assert await a.tracks.contains(x) and not await a.tracks.contains(other)
+        assert x in a.tracks and other not in a.tracks
         assert await a.tracks.all()[1:] == [x] and await a.tracks.all()[0] is y
         assert await a.tracks.all()[:2][1:] == [x] and await a.tracks.all()[5:].count() == 0
         (await a.tracks.all()).append(other)  # A list of the caller's own.

@@ -38,6 +38,41 @@ async def test_add_over_a_through_model_without_unique_constraint_adds_pairs_onc
     assert (await Credit.objects.get(album=a)).role == "new"
 
 
+@pytest.mark.parametrize(
+    "options", [{"condition": orm.Q(active=True)}, {"databases": ["cockroachdb"]}], ids=["some rows", "elsewhere"]
+)
+async def test_unique_constraint_that_does_not_always_hold_lets_no_pair_be_added_twice(
+    database: Database, options: dict[str, Any]
+) -> None:
+    class Club(orm.Model):
+        registry = orm.ModelRegistry(database=database)
+
+        id = orm.Integer(primary_key=True)
+        players: Any = orm.ManyToMany("Player", through="Membership")
+
+    class Player(orm.Model):
+        registry = Club.registry
+
+        id = orm.Integer(primary_key=True)
+
+    class Membership(orm.Model):
+        registry = Club.registry
+
+        id = orm.Integer(primary_key=True)
+        club: Any = orm.ForeignKey(Club)
+        player: Any = orm.ForeignKey(Player)
+        active = orm.Boolean(default=False)
+
+        class Meta:
+            constraints = [orm.UniqueConstraint("club", "player", name="one_membership", **options)]
+
+    await Club.registry.create_all()
+    club, player = await Club.objects.create(), await Player.objects.create()
+    await club.players.add(player)
+    await club.players.add(player)
+    assert await Membership.objects.count() == 1
+
+
 async def test_pair_that_exists_twice_counts_twice(library: Database) -> None:
     ann, _, a, _ = await rows()
     await Credit.objects.bulk_create([{"person": ann, "album": a, "role": role} for role in ("x", "y")])
@@ -61,7 +96,7 @@ async def test_add_over_a_through_model_with_a_required_column_takes_through_def
     x, y = await Track.objects.bulk_create([{"title": title} for title in "xy"])
     with pytest.raises(orm.ValidationError) as caught:
         await ann.plays.add(x)
-    assert dict(caught.value) == {"instrument": "This field is required."}
+    assert dict(caught.value) == {0: {"instrument": "This field is required."}}
     with pytest.raises(orm.FieldError, match="instrumnet"):
         await ann.plays.add(x, through_defaults={"instrumnet": "bass"})
     with recorded(library) as sent:

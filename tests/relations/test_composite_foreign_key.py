@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 import orm
 from orm.database.connections.database import Database
+from tests.loaded_attributes import is_loaded
 from tests.statement_recorder import recorded
 
 models = orm.ModelRegistry()
@@ -89,10 +91,10 @@ async def test_composite_foreign_key_takes_an_instance_or_a_tuple(orders: Any) -
     line = await Line.objects.create(order=first, what="a")
     assert (line.shop_id, line.number) == first.pk and line.order is first
     other = await Line.objects.create(order=second.pk, what="b")
-    assert other.order == second and not hasattr(other.order, "note")
+    assert other.order == second and not is_loaded(other.order, "note")
     loaded = await Line.objects.get(pk=line.pk)
     assert loaded.order == first and str(loaded.order).endswith("[sparse]")
-    with pytest.raises(AttributeError, match=r"Line\.order holds only its key.*select_related\('order'\)"):
+    with pytest.raises(orm.NotLoaded, match=r"Line\.order holds only its key.*select_related\('order'\)"):
         _ = loaded.order.note
     await loaded.order.load()
     assert loaded.order.note == "x"
@@ -127,9 +129,42 @@ async def test_composite_foreign_key_set_to_anything_else_raises(orders: Any) ->
         Line.objects.filter(order=await Shop.objects.first())
     with pytest.raises(orm.QueryError, match=r"no shop: save it first"):
         Line.objects.filter(order=Order())
-    for lookup in ("order__gt", "order__contains"):
-        with pytest.raises(orm.QueryError, match="key of several columns"):
-            Line.objects.filter(**{lookup: (1, 2)})
+    with pytest.raises(orm.QueryError, match="key of several columns"):
+        Line.objects.filter(order__contains=(1, 2))
+    with pytest.raises(orm.QueryError, match="isnull takes True or False"):
+        Order.objects.filter(pk__isnull=1)
+
+
+COMPARISONS = {"gt": operator.gt, "gte": operator.ge, "lt": operator.lt, "lte": operator.le, "exact": operator.eq}
+
+
+@pytest.mark.parametrize("lookup", COMPARISONS)
+async def test_composite_keys_are_compared_as_tuples_over_every_relation(orders: Any, lookup: str) -> None:
+    compare = COMPARISONS[lookup]
+    other = await Shop.objects.create()
+    await Line.objects.bulk_create([{"order": order, "what": order.note} for order in orders])
+    keys = {order.note: order.pk for order in orders}
+    for bound in orders:
+        found = {note for note, key in keys.items() if compare(key, bound.pk)}
+        of_orders, of_lines = Order.objects, Line.objects
+        assert {order.note for order in await of_orders.filter(**{f"pk__{lookup}": bound.pk})} == found
+        assert {order.note for order in await of_orders.exclude(**{f"pk__{lookup}": bound.pk})} == {*keys} - found
+        assert {line.what for line in await of_lines.filter(**{f"order__{lookup}": bound})} == found
+        assert {line.what for line in await of_lines.exclude(**{f"order__{lookup}": bound.pk})} == {*keys} - found
+        # Over a relation to many rows, a shop is found for each row that matches, and excluded for any.
+        shops = sorted(keys[note][0] for note in found)
+        assert [shop.pk for shop in await Shop.objects.filter(**{f"order__{lookup}": bound}).order_by("id")] == shops
+        rest = {order.shop_id for order in orders} | {other.pk}
+        assert {shop.pk for shop in await Shop.objects.exclude(**{f"order__{lookup}": bound})} == rest - {*shops}
+
+
+async def test_composite_key_of_a_relation_to_many_rows_is_null_without_a_row(orders: Any) -> None:
+    other = await Shop.objects.create()
+    assert await Shop.objects.filter(order__isnull=True) == [other] == await Shop.objects.exclude(order__isnull=False)
+    assert [shop.pk for shop in await Shop.objects.filter(order__isnull=False).order_by("id")] == sorted(
+        order.shop_id for order in orders
+    )
+    assert not await Order.objects.filter(pk__isnull=True) and await Order.objects.filter(pk__isnull=False).count() == 3
 
 
 async def test_composite_foreign_key_without_values_or_row(orders: Any) -> None:

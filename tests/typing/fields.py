@@ -5,10 +5,12 @@ import decimal
 import enum
 import ipaddress
 import uuid
+from dataclasses import dataclass
 from typing import Any
 
 from typing_extensions import assert_type
 
+import orm
 from orm import fields
 from orm.expressions.base import Expression
 
@@ -16,6 +18,11 @@ from orm.expressions.base import Expression
 class Status(enum.Enum):
     DRAFT = "draft"
     DONE = "done"
+
+
+@dataclass
+class Address:
+    city: str
 
 
 class Note:
@@ -39,11 +46,21 @@ class Note:
     data = fields.JSON(default=dict)
     raw = fields.Binary(max_length=20)
     key = fields.UUID(default=uuid.uuid4)
+    ordered_key = fields.UUID(version=7)
     address = fields.IPAddress(allow_null=True)
     status = fields.Enum(Status, default=Status.DRAFT)
     old_status = fields.Enum(Status, allow_null=True)
     tags = fields.Array(fields.String(max_length=20), min_items=1)
     marks = fields.Array(fields.Integer(allow_null=True), allow_null=True)
+    slug = fields.Slug(unique=True)
+    stock = fields.PositiveInteger(allow_null=True)
+    nick = fields.CIText(allow_null=True)
+    days = fields.DateRange()
+    prices = fields.DecimalRange(8, 2, allow_null=True)
+    store = fields.HStore()
+    term = fields.Interval(allow_null=True)
+    billing = orm.Embedded(Address)
+    shipping = orm.Embedded(Address, prefix="ship_", allow_null=True)
 
 
 def on_the_class() -> None:
@@ -77,11 +94,22 @@ def on_an_instance(note: Note) -> None:
     assert_type(note.data, Any)
     assert_type(note.raw, bytes)
     assert_type(note.key, uuid.UUID)
+    assert_type(note.ordered_key, uuid.UUID)
     assert_type(note.address, ipaddress.IPv4Address | ipaddress.IPv6Address | None)
     assert_type(note.status, Status)
     assert_type(note.old_status, Status | None)
     assert_type(note.tags, list[str])
     assert_type(note.marks, list[int | None] | None)
+    assert_type(note.slug, str)
+    assert_type(note.stock, int | None)
+    assert_type(note.nick, str | None)
+    assert_type(note.days, orm.Range[datetime.date])
+    assert_type(note.prices, orm.Range[decimal.Decimal] | None)
+    assert_type(note.store, dict[str, str | None])
+    assert_type(note.term, orm.Period | None)
+    assert_type(note.billing, Address)
+    assert_type(note.billing.city, str)
+    assert_type(note.shipping, Address | None)
 
 
 def declared() -> None:
@@ -95,6 +123,6 @@ def declared() -> None:
 def assigned(note: Note) -> None:
     note.views = 3
     note.rank = None
-    note.views = None  # type: ignore[assignment] # pyright: ignore[reportAttributeAccessIssue]
-    note.text = 3  # type: ignore[assignment] # pyright: ignore[reportAttributeAccessIssue]
+    note.views = None  # type: ignore[assignment] # ty: ignore[invalid-assignment] # pyright: ignore[reportAttributeAccessIssue]
+    note.text = 3  # type: ignore[assignment] # ty: ignore[invalid-assignment] # pyright: ignore[reportAttributeAccessIssue]
     fields.Integer(max_lenght=3)  # type: ignore[call-overload] # pyright: ignore[reportCallIssue, reportUnknownMemberType]

@@ -71,6 +71,14 @@ async def writes() -> None:
     assert_type(await Note.objects.upsert([{"text": "x"}], unique_fields=["text"]), list[Note])
     assert_type(await Note.objects.bulk_create([note], ignore_conflicts=True), list[Note])
     assert_type(await Note.objects.bulk_update([note], ["text"], batch_size=3), int)
+    assert_type(await Note.objects.update_graph({"id": 1, "text": "x"}), Note)
+    assert_type(await Note.objects.update_graph([note, {"id": 2}], missing="keep"), list[Note])
+    assert_type(note.changed_fields, tuple[str, ...])
+    assert_type(await note.save(changed_only=True), Note)
+    orm.track_changes(note)
+    assert_type(await Note.objects.using_schema("tenant_1").filter(id=1), list[Note])
+    with orm.schema("tenant_1"):
+        assert_type(await Note.objects.get(id=1), Note)
 
 
 async def reading() -> None:

@@ -33,8 +33,9 @@ SQL = "SELECT id FROM piecemeal ORDER BY id"
 @pytest.fixture
 async def rows(database: Database, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Database]:
     """A table of a hundred rows, with batches of forty."""
-    for module in ("orm.utils.row_batches", "orm.database.sqlite.driver", "orm.database.mysql.driver"):
-        monkeypatch.setattr(f"{module}.BATCH_ROWS", BATCH_ROWS)
+    for name in ("utils.row_batches.LOOP_", "database.sqlite.driver.", "database.mysql.driver.LOOP_"):
+        monkeypatch.setattr(f"orm.{name}BATCH_ROWS", BATCH_ROWS)
+    monkeypatch.setattr("orm.database.mysql.driver.MAX_ROWS_OF_SMALL_RESULTS", BATCH_ROWS)
     monkeypatch.setattr("orm.database.sqlite.backend.MIN_OBJECTS", BATCH_ROWS)
     models.database = database
     await models.create_all()

@@ -113,6 +113,16 @@ async def test_bulk_update_with_lists_in_expressions(empty_shop: Database) -> No
     assert counts == [items[0].pk, 0, items[2].pk]
 
 
+async def test_bulk_update_minds_unsaved_instances_of_its_fields_only(empty_shop: Database) -> None:
+    item = await Item.objects.create(sku="x")
+    item.shelf = Shelf(name="not saved")
+    item.count = 7
+    assert await Item.objects.bulk_update([item], ["count"]) == 1
+    assert await Item.objects.values_list("count", "shelf_id") == [(7, None)]
+    with pytest.raises(orm.QueryError, match="not saved"):
+        await Item.objects.bulk_update([item], ["count", "shelf"])
+
+
 async def test_bulk_update_with_invalid_arguments_raises(empty_shop: Database) -> None:
     item = await Item.objects.create(sku="x")
     shelf = Shelf(name="not saved")

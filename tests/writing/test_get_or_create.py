@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import databases
 import pytest
@@ -137,3 +139,108 @@ async def test_get_or_create_that_fails_keeps_the_outer_transaction_usable(any_t
             await Tag.objects.get_or_create(uses=99, defaults={"name": "before"})
         await Tag.objects.create(name="after")
     assert await Tag.objects.order_by("id").values_list("name", flat=True) == ["before", "after"]
+
+
+forms = orm.ModelRegistry()
+
+
+@dataclass
+class Address:
+    street: Annotated[str, orm.String(max_length=20)]
+    city: Annotated[str, orm.String(max_length=20)]
+
+
+class Form(orm.Model):
+    registry = forms
+
+    id = orm.Integer(primary_key=True)
+    name = orm.String(max_length=20, allow_null=True)
+    body = orm.Text(allow_null=True)
+    email = orm.Email(max_length=40, allow_null=True)
+    link = orm.URL(max_length=40, allow_null=True)
+    slug = orm.Slug(max_length=20, allow_null=True)
+    kept = orm.String(max_length=20, trim_whitespace=False, allow_null=True)
+    home = orm.Embedded(Address, allow_null=True)
+    work = orm.Embedded(Address, prefix="w_", allow_null=True)
+
+
+class Code(orm.Model):
+    registry = forms
+
+    code = orm.String(max_length=20, primary_key=True)
+
+
+class Use(orm.Model):
+    registry = forms
+
+    id = orm.Integer(primary_key=True)
+    of = orm.ForeignKey(Code, on_delete=orm.CASCADE)
+
+
+@pytest.fixture
+async def form_tables(database: Database) -> AsyncIterator[Database]:
+    forms.database = database
+    await forms.create_all()
+    yield database
+
+
+@pytest.mark.parametrize("exact", ["", "__exact"])
+@pytest.mark.parametrize(
+    ("name", "value", "stored"),
+    [
+        ("name", " Ann\t", "Ann"),
+        ("name", "  ", None),
+        ("body", "Ann \n", "Ann"),
+        ("email", " a@b.example ", "a@b.example"),
+        ("link", " https://a.example ", "https://a.example"),
+        ("slug", " a-b ", "a-b"),
+        ("kept", " Ann ", " Ann "),
+    ],
+)
+async def test_get_or_create_finds_the_text_that_it_has_written(
+    form_tables: Database, name: str, value: str, stored: str | None, exact: str
+) -> None:
+    lookups = {f"{name}{exact}": value}
+    row, created = await Form.objects.get_or_create(**lookups)
+    assert created
+    assert await Form.objects.values_list(name, flat=True) == [stored]
+    assert await Form.objects.get_or_create(**lookups) == (row, False)
+    assert await Form.objects.update_or_create({"body": "new"}, **lookups) == (row, False)
+    assert await Form.objects.values_list("body", flat=True) == ["new"]
+
+
+async def test_get_or_create_finds_keys_and_embedded_values_that_it_has_written(form_tables: Database) -> None:
+    for created in (True, False):
+        assert (await Code.objects.get_or_create(code="c "))[1] is created
+    assert (await Code.objects.get_or_create(pk=" c"))[1] is False
+    assert (await Code.objects.get_or_create(pk=" d"))[1] is True
+    assert (await Code.objects.get_or_create(pk=" d"))[1] is False
+    for created in (True, False):
+        assert (await Use.objects.get_or_create(of=" c"))[1] is created
+        assert (await Use.objects.get_or_create(of_id=" d"))[1] is created
+        assert (await Form.objects.get_or_create(home=Address(" s", "c ")))[1] is created
+        assert (await Form.objects.get_or_create(work={"street": " s", "city": "c "}))[1] is created
+        assert (await Form.objects.get_or_create(home__street="x ", home__city=" y"))[1] is created
+
+
+async def test_get_or_create_with_parts_of_an_embedded_value_writes_them(form_tables: Database) -> None:
+    for lookups, defaults in [
+        ({"home__city": "c", "home__street": "s"}, {}),
+        ({"home__city__exact": "c", "home__street__exact": "s"}, {}),
+        ({"home__city": "c"}, {"home__street": "s"}),
+        ({"home_city": "c"}, {"home_street": "s"}),
+        ({"home__city": "other"}, {"home": Address("s", "c")}),
+        ({"work__city": "c", "home__city": "c"}, {"home__street": "s", "work__street": "s"}),
+    ]:
+        await Form.objects.all().delete()
+        row, created = await Form.objects.get_or_create(defaults, **lookups)
+        assert (created, row.home) == (True, Address("s", "c"))
+        stored = await Form.objects.get()
+        assert stored.home == Address("s", "c")
+        assert stored.work == (Address("s", "c") if "work__city" in lookups else None)
+        row, created = await Form.objects.update_or_create({"home__street": "new"}, home__city="c")
+        assert (created, row.pk) == (False, stored.pk)
+        assert (await Form.objects.get()).home == Address("new", "c")
+    with pytest.raises(orm.ValidationError, match="home_street"):
+        await Form.objects.get_or_create(home__city="alone")
+    assert await Form.objects.count() == 1

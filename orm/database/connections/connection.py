@@ -2,22 +2,27 @@
 
 import asyncio
 import re
+import sys
 from abc import abstractmethod
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import aclosing
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import databases.core
-from databases.interfaces import ConnectionBackend, DatabaseBackend, TransactionBackend
+from databases.interfaces import ConnectionBackend, TransactionBackend
 from sqlalchemy.sql import ClauseElement
 
-from orm.database.connections.driver import Driver, Outcome
-from orm.database.connections.errors import connecting, translating
+from orm.database.connections.backend import UNUSABLE_AFTER, ManagedBackend
+from orm.database.connections.errors import combine, connecting, translating
 from orm.database.connections.pool import Pool
-from orm.database.connections.transactions import Options, SQLTransaction, Transaction
-from orm.database.query_log.events import QueryLog, count_round_trip
-from orm.exceptions import ConnectionLost, InterfaceError, TransactionError
-from orm.utils.row_batches import RowReader
+from orm.database.connections.sql_transaction import SQLTransaction
+from orm.database.connections.streams import OpenStream, RecordStream
+from orm.database.connections.transaction_options import Options
+from orm.database.connections.transactions import Transaction
+from orm.database.connections.turns import Turns
+from orm.database.query_log.events import count_round_trip
+from orm.exceptions import CommitUnknown, ConnectionLost, ReadOnlyServer, TransactionError
 
 if TYPE_CHECKING:
     from orm.database.connections.database import Database
@@ -36,60 +41,6 @@ def leaves_state(sql: str) -> bool:
     return STATELESS.match(sql) is None or STATEFUL_PART.search(sql) is not None
 
 
-class ManagedBackend(DatabaseBackend):
-    """The connection pool of one database. `display_name` names the server in messages; `orm.Database` sets `log`."""
-
-    driver: Driver
-    log: QueryLog
-    display_name: str
-    _pool: Any
-
-    @property
-    def pool(self) -> Pool[Any]:
-        """The pool; InterfaceError when the database is closed."""
-        pool: Pool[Any] | None = self._pool
-        if pool is None:
-            raise InterfaceError(f"{self.display_name} is not connected")
-        return pool
-
-    async def fetch(self, sql: str, args: Sequence[Any]) -> Sequence[Any]:
-        """The rows of one of the ORM's statements, outside of transactions."""
-        return await self.run_autocommit(self.driver.fetch, sql, args)
-
-    async def fetch_objects(self, sql: str, args: Sequence[Any], reader: RowReader) -> list[Any]:
-        """The objects that `reader` makes of the rows of one of the ORM's statements, outside of transactions."""
-        return await self.run_autocommit(self.driver.fetch_objects, sql, args, reader)
-
-    async def execute(self, sql: str, args: Sequence[Any]) -> Outcome:
-        """Execute one of the ORM's statements, outside of transactions, and discard any rows."""
-        return await self.run_autocommit(self.driver.execute, sql, args)
-
-    async def run_autocommit(self, call: Callable[..., Awaitable[ResultT]], *args: Any) -> ResultT:
-        """`call(raw, *args)` on any free connection, which then goes back to the pool."""
-        pool = self.pool
-        raw = pool.acquire_nowait()
-        if raw is None:
-            with connecting(self.display_name):
-                raw = await pool.acquire()
-        try:
-            with translating:
-                result = await call(raw, *args)
-        except BaseException:
-            await self.check_in(raw, dirty=False)
-            raise
-        if not pool.release_nowait(raw):
-            await self.check_in(raw, dirty=False)
-        return result
-
-    @abstractmethod
-    async def check_in(self, raw: Any, *, dirty: bool) -> None:
-        """Return a connection to the pool, clean. If it is `dirty`, state may have been left on it."""
-
-    @abstractmethod
-    def forget(self) -> None:
-        """Let go of the connections of an event loop that is closed. `connect` or `disconnect` is called next."""
-
-
 class ManagedConnection(ConnectionBackend):
     """A mixin before a backend's connection of `databases`: logs its statements and translates its errors.
 
@@ -100,11 +51,17 @@ class ManagedConnection(ConnectionBackend):
     dirty = False
     has_transaction = False
     """Whether a transaction is open, as far as the program knows."""
+    is_readonly = False
+    """Whether that transaction was begun with `readonly=True`."""
+    failure: BaseException | None = None
+    """The last error of a statement, or the first after which the connection must not be lent again."""
     ended_by: BaseException | None = None
     """The error after which the server has ended that transaction: nothing more may run in it."""
     iterates_with_driver = False  # whether `iterate` reads through the ORM's driver, which counts its round trips
     _connection: Any
     _compiled: tuple[Any, ...]
+    _lender: Pool[Any]
+    """The pool that `_connection` goes back to: not the backend's, once that has been closed and connected again."""
 
     @property
     def raw_connection(self) -> Any:
@@ -121,13 +78,13 @@ class ManagedConnection(ConnectionBackend):
             self.note_failure(error)
             raise
 
-    def transaction_began(self) -> None:
+    def transaction_began(self, options: Options) -> None:
         """Note that a transaction is open from here on."""
-        self.has_transaction, self.ended_by = True, None
+        self.has_transaction, self.ended_by, self.is_readonly = True, None, options.readonly
 
     def transaction_ended(self) -> None:
         """Note that no transaction is open any more."""
-        self.has_transaction, self.ended_by = False, None
+        self.has_transaction, self.ended_by, self.is_readonly = False, None, False
 
     def check_transaction(self) -> None:
         """Raise `TransactionError` if the server has ended the open transaction, or lost it."""
@@ -139,7 +96,19 @@ class ManagedConnection(ConnectionBackend):
             ) from self.ended_by
 
     def note_failure(self, error: BaseException) -> None:
-        """Note that a statement has failed, which may have ended the open transaction."""
+        """Note that a statement has failed, which may have ended the open transaction, or the connection.
+
+        Raises `TransactionError` for a write in a transaction that was begun with `readonly=True`.
+        """
+        if self.failure is None or not isinstance(self.failure, UNUSABLE_AFTER):
+            self.failure = error
+        if isinstance(error, ReadOnlyServer) and self.is_readonly and error.__cause__ is not None:
+            self.failure = None
+            raise combine(
+                TransactionError,
+                error.__cause__,
+                f"this transaction was begun with readonly=True, so it cannot write ({error})",
+            )
         if self.has_transaction and self.ended_by is None and self.has_ended_transaction(error):
             self.ended_by = error
 
@@ -149,25 +118,68 @@ class ManagedConnection(ConnectionBackend):
 
     def acquire_nowait(self) -> bool:
         """Check a connection out of the pool if one is idle. Returns whether there was one."""
-        self._connection = self.manager.pool.acquire_nowait()
+        self._lender = self.manager.pool
+        self._connection = self._lender.acquire_nowait()
         return self._connection is not None
 
     async def acquire(self) -> None:
         """Check a connection out of the pool."""
-        self._connection = await self.manager.pool.acquire()
+        self._lender = pool = self.manager.pool
+        self._connection = await pool.acquire()
 
-    async def release(self) -> None:
-        """Give the connection back, clean."""
+    async def release(self, after: Coroutine[Any, Any, None] | None = None) -> None:
+        """Give the connection back, clean, `after` waiting for what still runs on it."""
         raw, self._connection = self._connection, None
         dirty, self.dirty = self.dirty, False
-        await self.manager.check_in(raw, dirty=dirty)
+        failure, self.failure = self.failure, None
+        self.transaction_ended()
+        if failure is None:
+            await self._lender.check_in(raw, dirty=dirty, after=after)
+        else:
+            await self.manager.check_in_failed(self._lender, raw, failure, dirty=dirty, after=after)
+
+    async def run_to_end(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run what ends a transaction or a stream to completion, even if the task is cancelled meanwhile.
+
+        If the task is or was cancelled, the connection is closed unless the server answers soon. That raises
+        `ConnectionLost`: the task may not be cancelled itself, as when only its statement was, by a time limit.
+        """
+        pool, raw = self._lender, self._connection
+        task = pool.clean_ups.start(work)
+        if any(isinstance(error, asyncio.CancelledError) for error in (self.failure, sys.exc_info()[1])):
+            pool.limit(task, raw)
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():
+                raise ConnectionLost("the server did not answer, and the connection was closed") from None
+            if not task.done():
+                pool.limit(task, raw)
+            raise
 
     @abstractmethod
     async def begin(self, options: Options) -> None:
         """Begin the outermost transaction."""
 
     async def commit(self) -> None:
-        """Commit the outermost transaction."""
+        """Commit the outermost transaction.
+
+        Raises `CommitUnknown` if the connection was lost after COMMIT was sent, and `ConnectionLost` if it was before.
+        """
+        if not self.manager.is_open(self._connection):
+            raise ConnectionLost("the connection was lost before COMMIT was sent: nothing of the transaction was kept")
+        try:
+            await self.send_commit()
+        except ConnectionLost as error:
+            self.failure = error
+            message = (
+                f"the connection was lost during COMMIT ({error}): the transaction was kept as a whole, or not at all; "
+                "look before you run it again"
+            )
+            raise combine(CommitUnknown, error.__cause__ or error, message) from error
+
+    async def send_commit(self) -> None:
+        """Send COMMIT, and wait for its answer."""
         await self.run("COMMIT")
 
     async def rollback(self) -> None:
@@ -203,10 +215,19 @@ class ManagedConnection(ConnectionBackend):
         with self.manager.log.timer(sql, args) as timer, translating:
             if not self.iterates_with_driver:
                 count_round_trip()
-            async for record in super().iterate(query):
-                rows += 1
-                timer.rows = rows
-                yield record
+            try:
+                async with aclosing(self._iterate(query)) as records:
+                    async for record in records:
+                        rows += 1
+                        timer.rows = rows
+                        yield record
+            except BaseException as error:
+                self.note_failure(error)
+                raise
+
+    def _iterate(self, query: ClauseElement) -> AsyncGenerator[Any, None]:
+        records: AsyncGenerator[Any, None] = super().iterate(query)
+        return records
 
     async def run_in_order(self, sql: str, call: Callable[[], Awaitable[ResultT]]) -> ResultT:
         """Run `call`, the driver's call that sends `sql`. A backend may wait for its turn first."""
@@ -249,6 +270,9 @@ class Connection(databases.core.Connection):
         super().__init__(database, backend)
         self.is_global = is_global
         self._connection: ManagedConnection
+        self._transaction_stack: list[Transaction] = []  # type: ignore[assignment]
+        self.turns = Turns(self._transaction_stack)
+        self._query_lock = self.turns  # type: ignore[assignment]  # the methods of `databases` enter it
 
     def enter_nowait(self) -> bool:
         """`__aenter__` of a connection that is checked out already; False, with nothing done, if it is not."""
@@ -287,17 +311,17 @@ class Connection(databases.core.Connection):
         exc_value: BaseException | None = None,
         traceback: TracebackType | None = None,
     ) -> None:
-        async with self._connection_lock:
-            self._connection_counter -= 1
-            if not self._connection_counter:
-                try:
-                    await self._connection.release()
-                finally:
-                    # Another task may end it: one that finalises a generator.
-                    connections = self._database._connection_map
-                    task = asyncio.current_task()
-                    if task is not None and connections.get(task) is self:
-                        del connections[task]
+        # Nothing is awaited before the release begins: a cancelled task has to release the connection as well.
+        self._connection_counter -= 1
+        if not self._connection_counter:
+            # Another task may leave it, when it finalises an asynchronous generator.
+            connections = self._database._connection_map
+            task = asyncio.current_task()
+            if task is not None and connections.get(task) is self:
+                del connections[task]
+            if self._database.replicas is not None:
+                self._database.replicas.wrote()  # it may have: its statements are not analysed
+            await self._connection.release(self.turns.passed() if self.turns.is_taken else None)
 
     async def iterate(
         self, query: ClauseElement | str, values: dict[str, Any] | None = None
@@ -305,18 +329,13 @@ class Connection(databases.core.Connection):
         """The rows, one by one. Other statements may run on the connection in between."""
         built = self._build_query(query, values)
         async with self:
-            records = self._connection.iterate(built)
+            rows = RecordStream(self._connection.iterate(built))
+            stream = OpenStream(rows, self.turns, self.turns.transaction_of_context(), self._connection.run_to_end)
             try:
-                while True:
-                    async with self._query_lock:
-                        try:
-                            record = await records.__anext__()
-                        except StopAsyncIteration:
-                            return
-                    yield record
+                while batch := await stream.read(1):
+                    yield batch[0]
             finally:
-                async with self._query_lock:
-                    await records.aclose()
+                await stream.close()
 
     def transaction(self, *, force_rollback: bool = False, **kwargs: Any) -> Transaction:
         """A transaction on this connection."""

@@ -1,15 +1,20 @@
 """What the ORM needs of a database driver, and which driver a database uses."""
 
 import importlib
+import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence, Set
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import databases
 
-from orm.database.dialect_registry import find, url_schemes
+from orm.database.connections.databases_internals import backend_of
+from orm.database.dialect import Dialect
+from orm.database.dialect_registry import dialects, find, url_schemes
 from orm.exceptions import NotSupportedError
 from orm.utils.row_batches import RowReader
+
+logger = logging.getLogger("orm.database")
 
 
 class Outcome(NamedTuple):
@@ -72,12 +77,25 @@ class Driver(Protocol):
         """Set the options of a plain `databases.Database` that the ORM relies on."""
 
 
+async def ask_server(driver: Driver, raw: Any, dialect: Dialect) -> Dialect:
+    """The dialect for the server that a connection leads to. `dialect` is that of the URL."""
+    name = await driver.server(raw)
+    if name in dialect.of_same_scheme:
+        dialect = dialects[name]
+    if dialect.server_query is not None:
+        ((answer,),) = await driver.fetch(raw, dialect.server_query, ())
+        dialect = dialect.for_server(answer)
+    if dialect.known_fault:
+        logger.warning("%s", dialect.known_fault)
+    return dialect
+
+
 def driver_of(database: databases.Database) -> Driver:
     """The driver of a plain `databases.Database`; NotSupportedError for one that the ORM does not know."""
     dialect = find(database.url.dialect)
     drivers = dialect.drivers if dialect is not None else ()
     for driver_classes in drivers:
-        if driver_classes.databases_backend == type(database._backend).__module__:
+        if driver_classes.databases_backend == type(backend_of(database)).__module__:
             module, _, name = driver_classes.driver.partition(":")
             driver: Driver = getattr(importlib.import_module(module), name)(managed=False)
             return driver
@@ -105,6 +123,8 @@ class CursorStream:
         self._read = read
         self._read_all = read_all
         self._close = close
+        self.types: Set[int] = frozenset()
+        """The driver's type codes of the columns, if it reports them."""
         self._buffered: deque[Any] | None = None
         self._finished = False
         self.running[id(raw)] = self
@@ -116,6 +136,11 @@ class CursorStream:
         if stream is not None:
             stream._buffered = deque(await stream._read_all())
             await stream._end(finished=True)
+
+    @classmethod
+    def forget(cls, raw: Any) -> None:
+        """Forget the running stream of a connection that is closed."""
+        cls.running.pop(id(raw), None)
 
     async def read(self, count: int) -> Sequence[Any]:
         """Up to `count` further rows; fewer only at the end."""

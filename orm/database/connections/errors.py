@@ -4,8 +4,11 @@ The dialect classifies an error (`Dialect.classify_error`). Which dialect that i
 tells, so no driver needs to be installed.
 """
 
+import asyncio
 import functools
+import ssl
 import types
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
@@ -13,6 +16,9 @@ from orm import exceptions as ours
 from orm.database.dialect_registry import dialect_of_error
 
 OurError = type[ours.Error]
+
+on_integrity_error: list[Callable[[ours.IntegrityError], None]] = []
+"""Functions that are called with each new `IntegrityError`. The registry, a layer above, adds one that sets `model`."""
 
 
 def _classify_builtin(error: BaseException) -> OurError | None:
@@ -85,19 +91,46 @@ def translate(error: BaseException) -> ours.Error | None:
     if isinstance(error, ours.Error):
         return error
     our = classify(error)
-    return None if our is None else combine(our, error)
+    if our is None:
+        return None
+    dialect = dialect_of_error(error)
+    combined = combine(our, error, None if dialect is None else dialect.error_message(error))
+    if dialect is not None and isinstance(combined, ours.IntegrityError):
+        combined.violation = dialect.violation(error)
+        for function in on_integrity_error:
+            function(combined)
+    return combined
+
+
+def connect_failure_class(error: BaseException) -> OurError | None:
+    """The class for what prevents a connection, always an `OperationalError`; None if it is not a driver's error."""
+    our = classify(error)
+    if our is None and isinstance(error, (OSError, asyncio.TimeoutError)):
+        our = ours.OperationalError if isinstance(error, ssl.SSLError) else ours.ConnectionLost
+    return our if our is None or issubclass(our, ours.OperationalError) else ours.OperationalError
 
 
 def connect_failure(error: BaseException, server: str) -> ours.Error | None:
     """The error for a connection to `server` (without a password) that cannot be made; None as in `translate`."""
     if isinstance(error, ours.Error):
         return error
-    if isinstance(error, (OSError, TimeoutError)) or classify(error) is not None:
+    our = connect_failure_class(error)
+    if our is not None:
+        # The variables of the driver's frames, and of those that call it, hold the password.
+        _drop_tracebacks(error)
         reason = (
             error.args[-1] if error.args and isinstance(error.args[-1], str) else str(error) or type(error).__name__
         )
-        return combine(ours.OperationalError, error, f"cannot connect to {server}: {reason}")
+        if error.__cause__ is not None and str(error.__cause__) not in reason:
+            reason += f" ({error.__cause__})"  # aiomysql does not say what is wrong with a certificate
+        return combine(our, error, f"cannot connect to {server}: {reason}")
     return None
+
+
+def _drop_tracebacks(error: BaseException | None) -> None:
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
 
 
 class _Translating:

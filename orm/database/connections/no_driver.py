@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 from databases.core import DatabaseURL
 
-from orm.database.connections.connection import ManagedBackend
+from orm.database.connections.backend import ManagedBackend
 from orm.database.dialect_registry import dialects
 from orm.exceptions import NotSupportedError
 
@@ -39,11 +39,34 @@ class NoDriverBackend(ManagedBackend):
         """Raises `NotSupportedError`."""
         self._refuse()
 
-    async def disconnect(self) -> None:
-        """There is nothing to close."""
+    async def engine_arguments(self) -> NoReturn:
+        """Raises `NotSupportedError`."""
+        self._refuse()
 
-    async def check_in(self, raw: Any, *, dirty: bool) -> None:
+    async def open_raw(self) -> NoReturn:
+        """Raises `NotSupportedError`."""
+        self._refuse()
+
+    async def set_statement_timeout(self, raw: Any, seconds: float) -> None:
         """There are no connections."""
 
-    def forget(self) -> None:
+    async def check(self, raw: Any) -> None:
+        """There are no connections."""
+
+    def is_open(self, raw: Any) -> bool:
+        """There are no connections."""
+        return False
+
+    def is_clean(self, raw: Any) -> bool:
+        """There are no connections."""
+        return False
+
+    async def clean(self, raw: Any, *, dirty: bool) -> bool:
+        """There are no connections."""
+        return False
+
+    async def close_connection(self, raw: Any) -> None:
+        """There are no connections."""
+
+    def terminate(self, raw: Any) -> None:
         """There are no connections."""

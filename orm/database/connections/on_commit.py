@@ -1,5 +1,6 @@
-"""The functions registered by `on_commit()`: how they are checked, and how they run after the commit."""
+"""The functions registered by `on_commit()` and `on_rollback()`: how they are checked, and how they run."""
 
+import asyncio
 import inspect
 import itertools
 import logging
@@ -13,39 +14,46 @@ _numbers = itertools.count(1)
 
 
 class CommitCallback(NamedTuple):
-    """A function to call after a commit.
+    """A function to call after a commit, or after a rollback. `method` registered it.
 
-    Functions are called in the order of their `number`s. An error of a `robust` one is logged, not raised.
+    Functions are called in the order of their `number`s. An error of a `robust` one is logged, not raised. That of
+    synchronous code is called `in_thread`: on the event loop, `Note.objects` would be the asynchronous one.
     """
 
     number: int
     function: Callable[[], object]
     robust: bool
+    method: str
+    in_thread: bool
 
     async def run(self) -> None:
         """Call the function, and await its result if it is awaitable."""
         try:
-            result = self.function()
+            result = await asyncio.to_thread(self.function) if self.in_thread else self.function()
             if inspect.isawaitable(result):
                 await result
         except Exception:
             if not self.robust:
                 raise
-            logger.exception("%s, which on_commit() was given with robust=True, failed", _name(self.function))
+            option = " with robust=True" if self.method == "on_commit" else ""
+            logger.exception("%s, which %s() was given%s, failed", _name(self.function), self.method, option)
 
 
-def commit_callback(function: object, robust: bool) -> CommitCallback:
+def commit_callback(
+    function: object, robust: bool, method: str = "on_commit", *, in_thread: bool = False
+) -> CommitCallback:
     """The callback that `on_commit(function, robust=…)` registers; QueryError if the function cannot be called."""
     if inspect.iscoroutine(function):
         raise QueryError(
-            f"on_commit() takes the function itself, not what calling it made: on_commit({function.__name__}), "
+            f"{method}() takes the function itself, not what calling it made: {method}({function.__name__}), "
             "or functools.partial() where it has arguments"
         )
     if not callable(function):
         raise QueryError(
-            f"on_commit() takes a function without arguments, not a value of type {type(function).__name__}"
+            f"{method}() takes a function without arguments, not a value of type {type(function).__name__}"
         )
-    return CommitCallback(next(_numbers), function, robust)
+    in_thread = in_thread and not inspect.iscoroutinefunction(function)
+    return CommitCallback(next(_numbers), function, robust, method, in_thread)
 
 
 def _name(function: object) -> str:

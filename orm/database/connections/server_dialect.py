@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+from typing import TYPE_CHECKING
+
 import databases
 
+from orm.database.connections.checkout import Checkout
 from orm.database.connections.database_state import DatabaseState, state_of
-from orm.database.connections.session import Session
+from orm.database.connections.driver import ask_server
 from orm.database.dialect import Dialect
 from orm.database.dialect_registry import dialects, find
-from orm.exceptions import NotSupportedError
+from orm.exceptions import NotSupportedError, OperationalError
+
+if TYPE_CHECKING:
+    from orm.database.connections.replicas import Replicas
 
 
 async def dialect_of(database: databases.Database) -> Dialect:
@@ -17,13 +24,27 @@ async def dialect_of(database: databases.Database) -> Dialect:
     if known is not None and known.dialect is not None:
         return known.dialect
     state = state_of(database)
-    async with Session(database) as session:
-        dialect = dialects[await state.driver.server(session.raw) or database.url.dialect]
-        if dialect.server_query is not None:
-            ((answer,),) = await state.driver.fetch(session.raw, dialect.server_query, ())
-            dialect = dialect.for_server(answer)
-    state.dialect = dialect
+    try:
+        async with Checkout(database) as checkout, checkout.turns:
+            dialect = checkout.server_dialect or await ask_server(
+                state.driver, checkout.raw, dialects[database.url.dialect]
+            )
+    except (OperationalError, OSError):
+        answer = await _dialect_of_replicas(database)
+        if answer is None:
+            raise
+        dialect = answer
+    state.dialect = dialect = dialect if state.schema is None else dialect.in_schema(state.schema)
     return dialect
+
+
+async def _dialect_of_replicas(database: databases.Database) -> Dialect | None:
+    """The dialect of the replicas that answer, while the primary does not; None if there are none."""
+    replicas: Replicas | None = getattr(database, "replicas", None)
+    for replica in () if replicas is None else replicas.members:
+        with contextlib.suppress(OperationalError, OSError):
+            return await dialect_of(replica.database)
+    return None
 
 
 def cached_dialect(database: databases.Database) -> Dialect | None:
@@ -45,4 +66,7 @@ def known_dialect(database: databases.Database) -> Dialect:
             raise NotSupportedError(
                 f"orm runs on SQLite, PostgreSQL, MySQL and MariaDB; the URL names {database.url.dialect!r}."
             )
+        # Not `state_of`: a database that only compiles queries has no driver.
+        state: DatabaseState | None = database.__dict__.get("_orm_state")
+        dialect = dialect if state is None or state.schema is None else dialect.in_schema(state.schema)
     return dialect

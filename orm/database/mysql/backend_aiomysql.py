@@ -24,7 +24,13 @@ class AiomysqlBackend(MySQLBackend, databases_backend.MySQLBackend):
         return AiomysqlConnection(self, self._dialect)
 
     async def _open(self, **options: Any) -> Any:
-        return await aiomysql.connect(cursorclass=self.driver.cursors["Cursor"], **options)
+        connection = aiomysql.Connection(cursorclass=self.driver.cursors["Cursor"], **options)
+        try:
+            await connection._connect()
+        except BaseException:  # after a cancellation aiomysql leaves the socket open
+            connection.close()
+            raise
+        return connection
 
 
 class AiomysqlConnection(MySQLConnection, databases_backend.MySQLConnection):

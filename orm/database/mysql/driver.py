@@ -3,25 +3,52 @@
 import asyncio
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import databases
 
+from orm.database.connections.databases_internals import backend_of
 from orm.database.connections.driver import CursorStream, Outcome, RowStream
 from orm.database.mysql.prepared_statements import can_be_prepared
+from orm.database.mysql.sql_functions import MARIADB_COLLATION, MYSQL_COLLATION
 from orm.database.query_log.events import count_round_trip
+from orm.exceptions import InterfaceError
 from orm.utils.gc_control import call_with_gc_paused
-from orm.utils.row_batches import BATCH_ROWS, RowReader, read_in_batches
+from orm.utils.row_batches import LOOP_BATCH_ROWS, RowReader, read_in_batches
 
 MAX_KNOWN_STATEMENTS = 1024
+# The drivers parse a result without a pause, in up to ten microseconds a row. A larger one is streamed.
+MAX_ROWS_OF_SMALL_RESULTS = 2 * LOOP_BATCH_ROWS
+#: The code of the type FLOAT.
+SINGLE_FLOAT = 4
 FOUND_ROWS = 2  # the protocol's CLIENT.FOUND_ROWS: report the rows matched, not those changed
 # SQL modes that change what the ORM's SQL means, or what the drivers' escaping is worth; then those that imply them.
 UNSUPPORTED_MODES = (
     *("NO_BACKSLASH_ESCAPES", "ANSI_QUOTES", "PIPES_AS_CONCAT", "HIGH_NOT_PRECEDENCE", "IGNORE_SPACE"),
     *("PAD_CHAR_TO_FULL_LENGTH", "NO_UNSIGNED_SUBTRACTION", "TIME_TRUNCATE_FRACTIONAL", "EMPTY_STRING_IS_NULL"),
+    "ONLY_FULL_GROUP_BY",
     *("ANSI", "DB2", "MAXDB", "MSSQL", "ORACLE", "POSTGRESQL"),
 )
+
+
+# The status of a session with the mode NO_BACKSLASH_ESCAPES.
+NO_BACKSLASH_ESCAPES = 512
+
+
+def escapable(raw: Any, args: Iterable[Any]) -> tuple[Any, ...]:
+    """The arguments, for a statement into which the driver writes them.
+
+    Raises `InterfaceError` for bytes in a session with NO_BACKSLASH_ESCAPES: the drivers escape them with backslashes,
+    so the bytes could end their literal. The mode is off in the ORM's sessions, but a program can turn it on.
+    """
+    values = tuple(args)
+    if raw.server_status & NO_BACKSLASH_ESCAPES and any(isinstance(value, (bytes, bytearray)) for value in values):
+        raise InterfaceError(
+            "bytes cannot be sent safely in a session with the SQL mode NO_BACKSLASH_ESCAPES, which this program has "
+            "turned on: leave it off"
+        )
+    return values
 
 
 def _session_command() -> str:
@@ -29,6 +56,8 @@ def _session_command() -> str:
     for mode in UNSUPPORTED_MODES:
         modes = f"REPLACE({modes}, ',{mode},', ',')"
     settings = {
+        # Literals and the results of functions are compared as columns are. The collations of the servers differ.
+        "collation_connection": f"IF(INSTR(@@version, 'MariaDB'), '{MARIADB_COLLATION}', '{MYSQL_COLLATION}')",
         # Datetimes are in UTC.
         "time_zone": "'+00:00'",
         # A key of 0 is a key, not a request to generate one.
@@ -36,7 +65,10 @@ def _session_command() -> str:
         # GROUP_CONCAT() cuts at 1,024 bytes otherwise.
         "group_concat_max_len": "@@max_allowed_packet",
     }
-    return f"SET {', '.join(f'{name} = {value}' for name, value in settings.items())}"
+    # As on MySQL and older MariaDBs, a transaction can lock rows that were committed after its first query. With the
+    # setting on, get_or_create() would fail in a transaction that has read before.
+    of_mariadb = "/*M!110602 , innodb_snapshot_isolation = OFF */"
+    return f"SET {', '.join(f'{name} = {value}' for name, value in settings.items())} {of_mariadb}"
 
 
 INIT_COMMAND = _session_command()
@@ -76,12 +108,21 @@ class MySQLDriver(ABC):
         """Go on receiving."""
 
     @abstractmethod
+    def is_open(self, raw: Any) -> bool:
+        """Whether a connection is open."""
+
+    @abstractmethod
+    def transport(self, raw: Any) -> Any:
+        """The asyncio transport of a connection; None if it is closed."""
+
     def is_usable(self, raw: Any) -> bool:
         """Whether an idle connection is open, and not inside a transaction."""
+        return self.is_open(raw) and not raw.get_transaction_status()
 
     async def server(self, raw: Any) -> str:
-        """ "mariadb" or "mysql", from the version that the server sent in the handshake."""
-        return "mariadb" if "mariadb" in str(raw.get_server_info()).lower() else "mysql"
+        """ "mariadb", "tidb" or "mysql", from the version that the server sent in the handshake."""
+        version = str(raw.get_server_info()).lower()
+        return next((name for name in ("mariadb", "tidb") if name in version), "mysql")
 
     async def prepare(self, raw: Any) -> None:
         """Nothing to do: `configure` has set the options of all connections."""
@@ -99,7 +140,7 @@ class MySQLDriver(ABC):
         if self.managed and sql not in self._with_small_results:
             return await self._stream_objects(raw, sql, args, reader)
         rows = await self.fetch(raw, sql, args)
-        if len(rows) >= BATCH_ROWS:
+        if len(rows) >= MAX_ROWS_OF_SMALL_RESULTS:
             self._with_small_results.discard(sql)
         return await read_in_batches(reader, rows)
 
@@ -108,14 +149,15 @@ class MySQLDriver(ABC):
         objects: list[Any] = []
         count = 0
         stream = await self.stream(raw, sql, args, in_transaction=raw.get_transaction_status())
+        assert isinstance(stream, CursorStream)
         try:
-            while rows := await stream.read(BATCH_ROWS):
+            while rows := await stream.read(LOOP_BATCH_ROWS):
                 count += len(rows)
                 objects += call_with_gc_paused(reader, rows)
-                await asyncio.sleep(0)
         finally:
             await stream.close()
-        if count < BATCH_ROWS:
+        # A prepared statement would return a FLOAT with the digits of a double: 1.1 as 1.100000023841858.
+        if count < MAX_ROWS_OF_SMALL_RESULTS and SINGLE_FLOAT not in stream.types:
             if len(self._with_small_results) >= MAX_KNOWN_STATEMENTS:
                 self._with_small_results.clear()
             self._with_small_results.add(sql)
@@ -127,7 +169,7 @@ class MySQLDriver(ABC):
         args = [value for _, values in statements for value in values]
         needs_transaction = len(statements) > 1 and not raw.get_transaction_status()
         if needs_transaction:
-            sql = f"START TRANSACTION READ ONLY; {sql}; COMMIT"
+            sql = f"START TRANSACTION; {sql}; COMMIT"
         try:
             cursor = await self._run(raw, sql, args)
             if needs_transaction:
@@ -165,7 +207,7 @@ class MySQLDriver(ABC):
         await CursorStream.drain(raw)
         cursor = await self.cursor(raw, "SSCursor" if self.managed else "Cursor")
         count_round_trip()
-        await cursor.execute(sql, tuple(args))
+        await cursor.execute(sql, escapable(raw, args))
         self.pause(raw)
 
         async def read(count: int) -> Sequence[Any]:
@@ -174,6 +216,7 @@ class MySQLDriver(ABC):
                 rows: Sequence[Any] = await cursor.fetchmany(count)
             finally:
                 self.pause(raw)
+            await asyncio.sleep(0)  # rows that have already arrived are read without waiting
             return rows
 
         async def read_all() -> Sequence[Any]:
@@ -188,11 +231,13 @@ class MySQLDriver(ABC):
             else:
                 raw.close()  # a new connection is cheaper than a million unwanted rows
 
-        return CursorStream(raw, read, read_all, close)
+        stream = CursorStream(raw, read, read_all, close)
+        stream.types = {column[1] for column in cursor.description or ()}
+        return stream
 
     async def configure(self, database: databases.Database) -> None:
         """Have a plain `databases.Database` connect with the ORM's settings, and close its idle connections."""
-        backend: Any = database._backend
+        backend = backend_of(database)
         backend._options = connection_settings(backend._options)
         if backend._pool is not None:
             backend._pool._conn_kwargs.update(connection_settings(backend._pool._conn_kwargs))
@@ -203,7 +248,7 @@ class MySQLDriver(ABC):
             await CursorStream.drain(raw)
         cursor = await self.cursor(raw, "Cursor")
         count_round_trip()
-        await cursor.execute(sql, tuple(args))
+        await cursor.execute(sql, escapable(raw, args))
         return cursor
 
 
@@ -235,7 +280,7 @@ class AsyncmyDriver(MySQLDriver):
         if can_be_prepared(sql, args):
             await cursor.execute(sql, tuple(args))
         else:
-            await cursor.execute(cursor.mogrify(sql, tuple(args)))
+            await cursor.execute(cursor.mogrify(sql, escapable(raw, args)))
         return cursor
 
     async def cursor(self, raw: Any, kind: str) -> Any:
@@ -252,9 +297,13 @@ class AsyncmyDriver(MySQLDriver):
         if raw._transport is not None:
             raw._transport.resume_reading()
 
-    def is_usable(self, raw: Any) -> bool:
-        """Whether an idle connection is open, and not inside a transaction."""
-        return raw.connected and not raw._stream_broken and not raw.get_transaction_status()
+    def is_open(self, raw: Any) -> bool:
+        """Whether a connection is open."""
+        return raw.connected and not raw._stream_broken
+
+    def transport(self, raw: Any) -> Any:
+        """The asyncio transport of a connection; None if it is closed."""
+        return raw._transport
 
 
 class AiomysqlDriver(MySQLDriver):
@@ -280,9 +329,11 @@ class AiomysqlDriver(MySQLDriver):
     def resume(self, raw: Any) -> None:
         """Nothing to do: it is never paused."""
 
-    def is_usable(self, raw: Any) -> bool:
-        """Whether an idle connection is open, and not inside a transaction."""
+    def is_open(self, raw: Any) -> bool:
+        """Whether a connection is open."""
         reader = raw._reader
-        return not (
-            raw.closed or reader.at_eof() or reader.exception() or reader.eof_received or raw.get_transaction_status()
-        )
+        return not (raw.closed or reader.at_eof() or reader.exception() or reader.eof_received)
+
+    def transport(self, raw: Any) -> Any:
+        """The asyncio transport of a connection; None if it is closed."""
+        return raw._writer and raw._writer.transport

@@ -17,7 +17,8 @@ MAX_VALUES = 200
 PREPARABLE_TYPES = frozenset([int, str, type(None), bool, float, decimal.Decimal, datetime.datetime, datetime.date])
 INT64_LIMIT = 1 << 63
 
-COLUMN = r"`?\w+`?(?:\.`?\w+`?)*"
+# Not the s of a placeholder: MariaDB compares a parameter with a parameter in the server's default collation.
+COLUMN = r"(?<![%\w])`?\w+`?(?:\.`?\w+`?)*"
 TYPED_PLACEHOLDERS = re.compile(
     # a comparison or an assignment, and what may follow it
     rf"{COLUMN} ?(?:=|<>|<=|>=|<|>) ?%s(?=\)*\s*(?:,|AND\b|OR\b|LIMIT\b|ORDER\b|WHERE\b|FOR\b|RETURNING\b|\Z))"

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 
 from orm.database.types.time_zones import clock_changes, fixed_offset
 
-HAS_TIME_ZONES = "SELECT CONVERT_TZ('2000-01-01', '+00:00', 'Europe/Berlin') IS NOT NULL"
+HAS_TIME_ZONES = "(CONVERT_TZ('2000-01-01', '+00:00', 'Europe/Berlin') IS NOT NULL)"
 LOAD_TIME_ZONES = "mysql_tzinfo_to_sql /usr/share/zoneinfo | mysql -u root mysql"
 # TO_SECONDS() counts from the year 0.
 YEAR_ZERO = datetime.timedelta(days=366)

@@ -17,6 +17,16 @@ ARGUMENTS: dict[str, tuple[str, type]] = {
     "unix_socket": ("unix_socket", str),
     "init_command": ("init_command", str),
     "charset": ("charset", str),
+    "target_session_attrs": ("target_session_attrs", str),
+}
+# The values of `target_session_attrs`, as in libpq: whether the server is read-only (None: either), in their order.
+SERVER_ROLES: dict[str, tuple[bool | None, ...]] = {
+    "any": (None,),
+    "read-write": (False,),
+    "primary": (False,),
+    "read-only": (True,),
+    "standby": (True,),
+    "prefer-standby": (True, None),
 }
 SSL_MODES = ("disabled", "required", "verify_ca", "verify_identity")
 SSL_OPTIONS = ("ssl", "ssl_mode", "ssl_ca", "ssl_cert", "ssl_key")
@@ -38,6 +48,13 @@ def url_options(url: DatabaseURL) -> dict[str, Any]:
             raise InterfaceError(f"{name} in the URL of a MySQL database is a number") from None
     context = tls_context(tls)
     return arguments if context is None else {**arguments, "ssl": context}
+
+
+def server_roles(name: str) -> tuple[bool | None, ...]:
+    """The roles that ``target_session_attrs`` accepts, in order of preference; `InterfaceError` for another name."""
+    if name not in SERVER_ROLES:
+        raise InterfaceError(f"target_session_attrs is one of {', '.join(SERVER_ROLES)}, not {name!r}")
+    return SERVER_ROLES[name]
 
 
 def tls_context(options: dict[str, str]) -> ssl.SSLContext | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import sqlalchemy
 from sqlalchemy.dialects import postgresql
@@ -11,23 +12,32 @@ from sqlalchemy.dialects.postgresql import asyncpg
 from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
 from sqlalchemy.types import TypeEngine
 
-from orm.database.dialect import Dialect, DriverClasses, like_pattern, order_by_clause
-from orm.database.postgresql.errors import classify
+from orm.database.dialect import Dialect, DriverClasses, like_pattern, one_more
+from orm.database.postgresql.errors import classify, violation
+from orm.database.postgresql.reflection import PostgreSQLReflection
+from orm.database.postgresql.schema_changes import PostgreSQLSchemaChanges
 from orm.database.postgresql.sql_functions import AGGREGATES, SQL_FUNCTIONS, as_instant, at_zone
 from orm.database.postgresql.storage import NUL_REFUSED, PostgreSQLTypes
 from orm.database.sql import operators
+from orm.database.sql_functions import CollectionCall, order_by_clause
 from orm.database.storage import UnstorableValue
 from orm.database.types.column_types import ORMType
 from orm.database.types.time_zones import UTC_NAME
-from orm.exceptions import Error, QueryError
+from orm.exceptions import Error, QueryError, Violation
 
 
 class PostgreSQLDialect(Dialect):
-    """PostgreSQL 12 and newer, through asyncpg."""
+    """PostgreSQL, through asyncpg."""
 
     name = "postgresql"
     storage = PostgreSQLTypes()
     sql_functions = SQL_FUNCTIONS
+    error_breaks_transaction = True
+    engine_url_options: ClassVar[Mapping[str, str]] = {
+        "sslmode": "ssl",
+        "target_session_attrs": "target_session_attrs",
+        "command_timeout": "command_timeout",
+    }
     drivers = (
         DriverClasses(
             "asyncpg",
@@ -36,18 +46,55 @@ class PostgreSQLDialect(Dialect):
             databases_backend="databases.backends.postgres",
         ),
     )
-    extra = "postgresql"
+    reserved_words = frozenset({"collation", "concurrently", "lateral", "system_user", "tablesample"})
     numbered_parameters = True
+    explain_formats = ("TEXT", "JSON", "XML", "YAML")
+    explain_options = ("buffers", "costs", "memory", "settings", "summary", "timing", "verbose", "wal")
     insert_returning = True
     update_returning = True
+    updates_a_row_twice = False
+    virtual_columns = False  # from PostgreSQL 18 on
     delete_returning = True
     nulls_high = True
-    max_rows_per_statement = 10_000
+    max_rows_per_statement = 1_000  # the driver encodes them without a pause
     one_statement_per_trip = True
+    position_query: str | None = "SELECT pg_current_wal_insert_lsn()::text"
+    position_pattern = re.compile("[0-9A-F]{1,8}/[0-9A-F]{1,8}")
+    # A replica that has replayed all it received is not late, however old the last transaction is.
+    lag_query: str | None = (
+        "SELECT CASE WHEN NOT pg_is_in_recovery() OR pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0.0 "
+        "ELSE extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) END"
+    )
+    materialized_views = True
+    reflection = PostgreSQLReflection()
+    schema_changes = PostgreSQLSchemaChanges()
     tables_query = (
         "SELECT CASE table_schema WHEN current_schema() THEN NULL ELSE table_schema END, table_name "
-        "FROM information_schema.tables"
+        "FROM information_schema.tables UNION ALL "
+        "SELECT CASE schemaname WHEN current_schema() THEN NULL ELSE schemaname END, matviewname FROM pg_matviews"
     )
+
+    current_schema_query = "SELECT current_schema()"
+    drops_schema_by_cascade = True
+    sequences = True
+    identity_columns = True
+    locks_groups = False
+
+    def empty_tables(self, tables: Sequence[str]) -> list[str]:
+        """One statement, whatever the foreign keys are."""
+        return [f"TRUNCATE {', '.join(tables)} CASCADE"]
+
+    def explain_statement(self, analyze: bool, format: str | None, options: Mapping[str, bool]) -> str:
+        """EXPLAIN with its options in parentheses."""
+        switches = {**({"analyze": True} if analyze else {}), **options}
+        parts = [f"{name.upper()} {'ON' if value else 'OFF'}" for name, value in switches.items()]
+        if format is not None:
+            parts.append(f"FORMAT {format}")
+        return f"EXPLAIN ({', '.join(parts)}) " if parts else self.explain_prefix
+
+    def position_reached(self, token: str, seconds: float) -> tuple[str, tuple[Any, ...]]:
+        """Compares the replayed position. A server that is no longer a replica has reached every position."""
+        return "SELECT coalesce(pg_last_wal_replay_lsn(), pg_current_wal_lsn()) >= $1::text::pg_lsn", (token,)
 
     def make_sqlalchemy_dialect(self) -> SQLAlchemyDialect:
         """The dialect of asyncpg, with ``$1`` parameters."""
@@ -92,18 +139,50 @@ class PostgreSQLDialect(Dialect):
         return insert.on_conflict_do_nothing()
 
     def update_conflicts(
-        self, insert: sqlalchemy.Insert, update: Sequence[str], unique: Sequence[str]
+        self, insert: sqlalchemy.Insert, update: Sequence[str], unique: Sequence[str], count: Sequence[str]
     ) -> sqlalchemy.Insert:
         """ON CONFLICT DO UPDATE."""
         assert isinstance(insert, postgresql.Insert)
         if not unique:
             raise QueryError("unique_fields must say which unique constraint makes a row the same.")
         new = insert.excluded
-        return insert.on_conflict_do_update(index_elements=list(unique), set_={name: new[name] for name in update})
+        values = {**{name: new[name] for name in update}, **one_more(insert, count)}
+        return insert.on_conflict_do_update(index_elements=list(unique), set_=values)
+
+    def next_value(self, sequence: str) -> str:
+        """nextval(), written as PostgreSQL itself shows it in the default of a column."""
+        return f"nextval('{sequence.replace(chr(39), chr(39) * 2)}'::regclass)"
+
+    def is_concurrent(self, index: sqlalchemy.Index) -> bool:
+        """Whether it is made with CONCURRENTLY."""
+        return bool(index.dialect_options["postgresql"].get("concurrently"))
+
+    def exclusion_constraint(
+        self,
+        elements: Sequence[tuple[sqlalchemy.ColumnElement[Any], str]],
+        *,
+        name: str,
+        where: sqlalchemy.ColumnElement[Any] | None,
+        using: str,
+        deferrable: str | None,
+    ) -> sqlalchemy.Constraint:
+        """EXCLUDE."""
+        return postgresql.ExcludeConstraint(
+            *elements,
+            name=name,
+            where=where,
+            using=using,
+            deferrable=bool(deferrable) or None,
+            initially=deferrable and deferrable.upper(),
+        )
 
     def classify_error(self, error: BaseException) -> type[Error]:
         """By SQLSTATE."""
         return classify(error)
+
+    def violation(self, error: BaseException) -> Violation:
+        """What the driver's attributes and message tell."""
+        return violation(error)
 
     def cast(self, value: str, source: str, target: str, type_: TypeEngine[Any]) -> str:
         """A CAST; of instants in UTC, whatever the session's time zone."""
@@ -111,21 +190,15 @@ class PostgreSQLDialect(Dialect):
             value = at_zone(value, UTC_NAME)
         elif source in ("date", "naive") and target == "aware":
             return as_instant(value, source)
+        elif source == "ip" and target == "text":
+            return f"host({value}::inet)"  # a CAST would add the network mask
         return super().cast(value, source, target, type_)
 
-    def collection_aggregate(
-        self,
-        name: str,
-        values: Sequence[str],
-        *,
-        distinct: bool,
-        order: Sequence[tuple[str, bool]],
-        condition: str | None,
-    ) -> str:
+    def collection_aggregate(self, call: CollectionCall) -> str:
         """STRING_AGG, ARRAY_AGG or JSONB_AGG."""
-        arguments = f"{'DISTINCT ' if distinct else ''}{', '.join(values)}{order_by_clause(order)}"
-        call = f"{AGGREGATES[name]}({arguments})"
-        return f"{call} FILTER (WHERE {condition})" if condition else call
+        arguments = f"{'DISTINCT ' if call.distinct else ''}{', '.join(call.values)}{order_by_clause(call.order)}"
+        sql = f"{AGGREGATES[call.name]}({arguments})"
+        return f"{sql} FILTER (WHERE {call.condition})" if call.condition else sql
 
     def regex(self, text: str, pattern: str, *, ignore_case: bool) -> str:
         """A POSIX regular expression."""
@@ -138,7 +211,11 @@ class PostgreSQLDialect(Dialect):
         return text if operator == "exact" else like_pattern(operator, text)
 
     def in_list(self, value: str, values: str, item_type: TypeEngine[Any]) -> str:
-        """= ANY of an array."""
+        """= ANY of an array. Texts have the type that they are compared with: see `UncastString`."""
+        if isinstance(item_type, ORMType) and isinstance(
+            item_type.storage(self.sqlalchemy).sql_type, sqlalchemy.String
+        ):
+            return f"{value} = ANY({values})"
         return f"{value} = ANY(CAST({values} AS {self.type_sql(item_type)}[]))"
 
     def distinct_on(self, columns: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
 """PostgreSQL through asyncpg."""
 
 import contextlib
-import itertools
+import secrets
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,21 +10,23 @@ import databases
 
 from orm.database.connections.driver import Outcome, RowStream
 from orm.database.query_log.events import count_round_trip
+from orm.exceptions import DataError
 from orm.utils.gc_control import PendingResultGCGuard
 from orm.utils.row_batches import RowReader, read_in_batches
-
-_cursor_numbers = itertools.count(1)
 
 
 class _ServerCursor:
     """A cursor declared on the server; outside of transactions WITH HOLD, so that the server keeps its rows.
 
-    So a stream needs no transaction, which the statements that run between its batches would become part of.
+    With WITH HOLD a stream needs no transaction, which would include the statements that run between its batches.
+    Behind a pooler, and on servers without such cursors, the stream has a transaction and a separate connection. `end`
+    is the statement that ends the cursor and the transaction.
     """
 
-    def __init__(self, raw: Any, name: str, *, managed: bool) -> None:
+    def __init__(self, raw: Any, name: str, *, end: str, managed: bool) -> None:
         self._raw = raw
         self._name = name
+        self._end_statement = end
         self._managed = managed
         self._fetch: Any = None
         self._count = 0
@@ -55,7 +57,7 @@ class _ServerCursor:
         # A transaction that has failed or ended in the meantime has closed its cursors.
         with contextlib.suppress(asyncpg.InFailedSQLTransactionError, asyncpg.InvalidCursorNameError):
             count_round_trip()
-            await self._raw.execute(f"CLOSE {self._name}")
+            await self._raw.execute(self._end_statement)
 
 
 class AsyncpgDriver:
@@ -63,6 +65,8 @@ class AsyncpgDriver:
 
     def __init__(self, *, managed: bool) -> None:
         self.managed = managed
+        self.holds_cursors = True
+        """Whether a cursor can outlive its transaction: not behind a pooler, nor on some servers."""
         self._gc_guard = PendingResultGCGuard()
 
     async def server(self, raw: Any) -> None:
@@ -77,6 +81,12 @@ class AsyncpgDriver:
         number = self._gc_guard.begin()
         try:
             rows: Sequence[Any] = await raw.fetch(sql, *args)
+        except ValueError as error:
+            if type(error) is ValueError:
+                raise DataError(
+                    "PostgreSQL has sent a date that Python cannot represent: before the year 1, or after 9999."
+                ) from error
+            raise
         finally:
             self._gc_guard.end(number)
         return rows
@@ -107,13 +117,20 @@ class AsyncpgDriver:
 
     async def stream(self, raw: Any, sql: str, args: Sequence[Any], *, in_transaction: bool) -> RowStream:
         """Begin a query whose rows are read in batches, inside or outside of a transaction."""
-        name = f"orm_stream_{next(_cursor_numbers)}"
-        hold = "" if in_transaction else " WITH HOLD"
+        # Random: behind a pooler, other programs name cursors on the same server connections.
+        name = f"orm_stream_{secrets.token_hex(8)}"
+        hold, end = "", f"CLOSE {name}"
+        if not in_transaction and not self.holds_cursors:
+            count_round_trip()
+            await raw.execute("BEGIN READ ONLY")
+            end = "COMMIT"
+        elif not in_transaction:
+            hold = " WITH HOLD"
         count_round_trip()
         declare = await raw.prepare(f"DECLARE {name} NO SCROLL CURSOR{hold} FOR {sql}")
         count_round_trip()
         await declare.fetch(*args)
-        return _ServerCursor(raw, name, managed=self.managed)
+        return _ServerCursor(raw, name, end=end, managed=self.managed)
 
     async def configure(self, database: databases.Database) -> None:
         """Nothing to do."""

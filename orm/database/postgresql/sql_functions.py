@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from orm.database.dialect import SQLTemplate, same_name
 from orm.database.sql.functions import with_frame_exclusion
+from orm.database.sql_functions import SQLTemplate, same_name
 from orm.database.types.time_zones import UTC_NAME, fixed_offset
 
 FIELDS = {"week_day": "DOW", "iso_week_day": "ISODOW", "iso_year": "ISOYEAR"}
@@ -96,9 +96,8 @@ SQL_FUNCTIONS: dict[str, SQLTemplate] = {
     "trunc": _trunc,
     "as_datetime": _as_datetime,
     "now": _now,
-    "typed": lambda family, value: value,
+    "typed": lambda family, value: f"CAST({value} AS VARCHAR)" if family == "text" else value,
     # Text
-    "as_text": "CAST({0} AS TEXT)",
     "chr": "CHR(CAST({0} AS INTEGER))",
     "concat": "CONCAT({all})",
     "left": "LEFT({0}, CAST({1} AS INTEGER))",
@@ -117,6 +116,37 @@ SQL_FUNCTIONS: dict[str, SQLTemplate] = {
     "shifted_right": "({0} >> {1})",
     "substr": "SUBSTRING({0}, CAST({1} AS INTEGER))",
     "substr_of": "SUBSTRING({0}, CAST({1} AS INTEGER), CAST({2} AS INTEGER))",
+    # hstore
+    "hstore_keys": "AKEYS({0})",
+    "hstore_values": "AVALS({0})",
+    "hstore_item": "{0} -> CAST({1} AS TEXT)",
+    "hstore_contains": "{0} @> {1}",
+    "hstore_contained_by": "{0} <@ {1}",
+    "hstore_has_keys": "{0} ?& CAST({1} AS TEXT[])",
+    "hstore_has_any_keys": "{0} ?| CAST({1} AS TEXT[])",
+    # Ranges
+    "range_lower": "LOWER({0})",
+    "range_upper": "UPPER({0})",
+    "range_isempty": "ISEMPTY({0})",
+    "range_lower_inc": "LOWER_INC({0})",
+    "range_upper_inc": "UPPER_INC({0})",
+    "range_lower_inf": "LOWER_INF({0})",
+    "range_upper_inf": "UPPER_INF({0})",
+    "range_contains": "{0} @> {1}",
+    "range_contained_by": "{0} <@ {1}",
+    "range_overlap": "{0} && {1}",
+    "range_fully_lt": "{0} << {1}",
+    "range_fully_gt": "{0} >> {1}",
+    "range_not_lt": "{0} &> {1}",
+    "range_not_gt": "{0} &< {1}",
+    "range_adjacent_to": "{0} -|- {1}",
+    # Arrays
+    "array_item": lambda family, digits, array, index: f"({array})[CAST({index} AS INTEGER) + 1]",
+    "array_len": "CARDINALITY({0})",
+    "array_contains": "{0} @> {1}",
+    "array_overlap": "{0} && {1}",
+    "array_any": lambda family, array, item: f"{item} = ANY({array})",
+    "array_in_order": "{0}",
     "array_slice": "({0})[CAST({1} AS INTEGER):]",
     "array_slice_of": "({0})[CAST({1} AS INTEGER):CAST({1} AS INTEGER) + CAST({2} AS INTEGER) - 1]",
     "trim": "BTRIM({0})",
@@ -129,6 +159,8 @@ SQL_FUNCTIONS: dict[str, SQLTemplate] = {
     "decimal_times": "{0} * {1}",
     "decimal_over": "{0} / {1}",
     "decimal_rest": "MOD({0}, {1})",
+    # ANY_VALUE() is of PostgreSQL 16.
+    "any_value": "(ARRAY_AGG({0}) FILTER (WHERE {0} IS NOT NULL))[1]",
     "decimal_sum": "SUM({})".format,
     "decimal_mean": "AVG({})".format,
     # Numbers

@@ -20,7 +20,8 @@ class QueryEvent:
     """One statement that was sent to the database.
 
     `values` are in the driver's form (as converted by the fields), `seconds` is the time that the driver took, `rows`
-    the number of rows returned or matched (None if unknown), `error` the driver's error if the statement failed.
+    the number of rows returned or matched (None if unknown), `error` the driver's error if the statement failed,
+    `server` the server that executed it.
     """
 
     sql: str
@@ -28,6 +29,7 @@ class QueryEvent:
     seconds: float
     rows: int | None
     error: BaseException | None
+    server: str = ""
 
 
 Hook = Callable[[QueryEvent], object]
@@ -114,6 +116,9 @@ class QueryLog:
     """
 
     def __init__(self) -> None:
+        self.server = ""
+        """The server that the statements are sent to, for messages."""
+        self._sharing: tuple[QueryLog, ...] = (self,)
         self.hooks: tuple[Hook, ...] = ()
         self._observer: Observer | None = None
         self.active = False
@@ -125,20 +130,27 @@ class QueryLog:
 
     @observer.setter
     def observer(self, observer: Observer | None) -> None:
-        self._observer = observer
-        self.active = bool(self.hooks) or observer is not None
+        for log in self._sharing:
+            log._observer = observer
+            log.active = bool(log.hooks) or observer is not None
+
+    def share_listeners(self, log: "QueryLog") -> None:
+        """Give another log, that of a replica, the same listeners from now on."""
+        self._sharing += (log,)
 
     def add(self, hook: Hook) -> None:
         """Call `hook` with a `QueryEvent` after each statement."""
-        self.hooks += (hook,)
-        self.active = True
+        for log in self._sharing:
+            log.hooks += (hook,)
+            log.active = True
 
     def remove(self, hook: Hook) -> None:
         """Stop calling `hook`; ValueError if it was not added."""
-        hooks = list(self.hooks)
-        hooks.remove(hook)
-        self.hooks = tuple(hooks)
-        self.active = bool(hooks) or self._observer is not None
+        for log in self._sharing:
+            hooks = list(log.hooks)
+            hooks.remove(hook)
+            log.hooks = tuple(hooks)
+            log.active = bool(hooks) or log._observer is not None
 
     def timer(self, sql: str, values: Any) -> "StatementTimer":
         """`with log.timer(sql, values) as timer:` reports the statement sent in its block, which sets `timer.rows`."""
@@ -175,7 +187,7 @@ class StatementTimer:
         if query is not None:
             query.seconds, query.rows, query.error = seconds, self.rows, error
         if hooks:
-            event = QueryEvent(self._sql, self._values, seconds, self.rows, error)
+            event = QueryEvent(self._sql, self._values, seconds, self.rows, error, self._log.server)
             for hook in hooks:
                 hook(event)
 

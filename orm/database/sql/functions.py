@@ -16,12 +16,13 @@ from sqlalchemy.exc import UnsupportedCompilationError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.sql.functions import Function, FunctionElement
 from sqlalchemy.sql.visitors import InternalTraversal
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from orm.database.dialect import STANDARD, STANDARD_FUNCTIONS, Dialect
+from orm.database.dialect import STANDARD, Dialect
 from orm.database.dialect_registry import dialect_for
+from orm.database.sql_functions import STANDARD_FUNCTIONS, CollectionCall
 
 
 def registered_dialect(element: ClauseElement, compiler: SQLCompiler) -> Dialect:
@@ -51,6 +52,28 @@ class SQLFunction(FunctionElement[Any]):
         if type_ is not None:
             self.type = type_
         super().__init__(*arguments)
+
+
+class NamedCall(Function[Any]):
+    """A call of the function that has this name in the database.
+
+    PostgreSQL's functions of full text are reserved for SQLAlchemy's own classes, which would cast the arguments.
+    """
+
+    inherit_cache = True
+
+
+@compiles(NamedCall)
+def _named_call(element: NamedCall, compiler: Any, **kw: Any) -> str:
+    if element.name.lower() in FULL_TEXT:
+        return f"{element.name}{compiler.function_argspec(element, **kw)}"
+    called: str = compiler.visit_function(element, **kw)
+    return called
+
+
+FULL_TEXT = frozenset(
+    ["to_tsvector", "to_tsquery", "plainto_tsquery", "phraseto_tsquery", "websearch_to_tsquery", "ts_headline"]
+)
 
 
 class CastTo(FunctionElement[Any]):
@@ -143,12 +166,9 @@ def _collection_aggregate(element: CollectionAggregate, compiler: SQLCompiler, *
     clauses = [compiler.process(clause, **kw) for clause in element.clauses]
     condition = clauses.pop() if element.has_condition else None
     values = len(clauses) - len(element.descending)
+    order = list(zip(clauses[values:], element.descending, strict=True))
     return dialect.collection_aggregate(
-        element.function,
-        clauses[:values],
-        distinct=element.is_distinct,
-        order=list(zip(clauses[values:], element.descending, strict=True)),
-        condition=condition,
+        CollectionCall(element.function, clauses[:values], element.is_distinct, order, condition)
     )
 
 
@@ -177,3 +197,20 @@ class JSONPath(TypeDecorator[Any]):
     def bind_processor(self, dialect: SQLAlchemyDialect) -> Callable[[Any], Any]:
         """A function from the keys to the driver's argument."""
         return dialect_for(dialect).encode_path
+
+    def literal_processor(self, dialect: SQLAlchemyDialect) -> Callable[[Any], str]:
+        """A function from the keys to SQL, for CHECK constraints; a list of keys is the text of an array."""
+        encode = dialect_for(dialect).encode_path
+        quote = sqlalchemy.String().dialect_impl(dialect).literal_processor(dialect)
+        assert quote is not None
+
+        def literal(keys: tuple[str, ...]) -> str:
+            path = encode(keys)
+            return quote(path if isinstance(path, str) else f"{{{','.join(map(_array_item, path))}}}")
+
+        return literal
+
+
+def _array_item(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

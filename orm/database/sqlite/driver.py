@@ -5,27 +5,35 @@ import contextlib
 import functools
 import re
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import aiosqlite
 import databases
 
+from orm.database.connections.databases_internals import pool_of
 from orm.database.connections.driver import CursorStream, Outcome, RowStream
 from orm.database.query_log.events import count_round_trip
-from orm.database.sqlite import python_functions
+from orm.database.sqlite.connection_classes import ORMConnection, register_functions
 from orm.utils.gc_control import call_with_gc_paused
 from orm.utils.row_batches import BATCH_ROWS, RowReader
 
 ResultT = TypeVar("ResultT")
 StatementFunction = Callable[[sqlite3.Connection, str, Sequence[Any]], ResultT]
 
-INTERRUPT_SECONDS = 0.01
+# How many steps of SQLite's virtual machine, of some tens of nanoseconds each, a cancelled statement still runs.
+STEPS_PER_CHECK = 10_000
 # Statements that write no rows. Those that begin and end transactions get the writer lock elsewhere.
 READS = frozenset(
     ["SELECT", "PRAGMA", "EXPLAIN", "VALUES", "BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE"]
 )
 WRITING_WORD = re.compile(r"\b(?:INSERT|UPDATE|DELETE|REPLACE)\b", re.IGNORECASE)
+
+
+def is_in_transaction(raw: aiosqlite.Connection) -> bool:
+    """Whether the connection is in a transaction. A closed connection is not."""
+    return raw._connection is not None and raw.in_transaction
 
 
 @functools.lru_cache(maxsize=1024)
@@ -43,43 +51,32 @@ def first_word(sql: str) -> str:
     return words[0].rstrip("(;").upper() if words else ""
 
 
-@functools.lru_cache(maxsize=256)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern)
+class _Job:
+    """A call in a connection's thread, which ends soon once it is `abandoned`."""
 
+    __slots__ = ("_call", "_connection", "_end", "abandoned")
 
-def _regexp(pattern: str | None, value: object) -> bool | None:
-    # SQLite turns `value REGEXP pattern` into `regexp(pattern, value)`.
-    if pattern is None or value is None:
-        return None
-    return _compiled(pattern).search(str(value)) is not None
+    def __init__(self, connection: sqlite3.Connection, call: Callable[[], Any]) -> None:
+        self._connection = connection
+        # The thread refers to its last job until the next one. The job must not keep all rows alive until then.
+        self._call: Callable[[], Any] | None = call
+        self.abandoned = False
 
+    def run(self) -> Any:
+        """Make the call, in the thread."""
+        call, self._call = self._call, None
+        assert call is not None
+        # `interrupt()` would end every open cursor of the connection, that of a stream included.
+        timeout = getattr(self._connection, "statement_timeout", None)
+        self._end = None if timeout is None else time.monotonic() + timeout
+        self._connection.set_progress_handler(self._must_end, STEPS_PER_CHECK)
+        try:
+            return call()
+        finally:
+            self._connection.set_progress_handler(None, STEPS_PER_CHECK)
 
-def _casefold(value: Any) -> Any:
-    return value.casefold() if isinstance(value, str) else value
-
-
-def register_functions(connection: sqlite3.Connection) -> None:
-    """Register the functions that the ORM's SQL uses, and enforce foreign keys.
-
-    Inside a transaction, foreign keys stay as they are.
-    """
-    connection.create_function("regexp", 2, _regexp, deterministic=True)
-    connection.create_function("orm_casefold", 1, _casefold, deterministic=True)
-    python_functions.register(connection)
-    connection.execute("PRAGMA foreign_keys = ON")
-
-
-class ORMConnection(sqlite3.Connection):
-    """A connection of the standard library with the functions that the ORM's SQL uses."""
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.busy_timeout = round(options.get("timeout", 5.0) * 1000)
-        """How long it waits for a lock, in milliseconds."""
-        self.changes_before = 0
-        """Its `total_changes` when the transaction began."""
-        register_functions(self)
+    def _must_end(self) -> bool:
+        return self.abandoned or (self._end is not None and time.monotonic() > self._end)
 
 
 async def run_in_thread(raw: aiosqlite.Connection, function: Callable[..., ResultT], *args: Any) -> ResultT:
@@ -88,39 +85,39 @@ async def run_in_thread(raw: aiosqlite.Connection, function: Callable[..., Resul
     aiosqlite's public methods make a trip for each step, but a statement needs only one.
     """
     connection = raw._conn
-    # The thread refers to its last job until it gets another one, and must not keep all rows alive until then.
-    job = [functools.partial(function, connection, *args)]
+    job = _Job(connection, functools.partial(function, connection, *args))
     count_round_trip()
     try:
-        result: ResultT = await raw._execute(_run, job)  # type: ignore[no-untyped-call]
+        result: ResultT = await raw._execute(job.run)  # type: ignore[no-untyped-call]
     except asyncio.CancelledError:
-        # Interrupt the statement, which no task waits for, and wait for the thread: only then is it known what the
-        # statement did, and may the connection serve others. A second cancellation does not end the wait.
+        # End the statement, for which no task waits, and wait for the thread: only then is its effect known, and the
+        # connection free for others. A second cancellation does not end the wait.
+        job.abandoned = True
         idle = asyncio.ensure_future(raw._execute(_nothing))  # type: ignore[no-untyped-call]
         while not idle.done():
-            connection.interrupt()  # has no effect on a statement that has not begun
             with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.wait([idle], timeout=INTERRUPT_SECONDS)
+                await asyncio.wait([idle])
         raise
     return result
-
-
-def _run(job: list[Callable[[], ResultT]]) -> ResultT:
-    return job.pop()()
 
 
 def _nothing() -> None:
     return None
 
 
-def _fetch_named(connection: sqlite3.Connection, sql: str, args: Sequence[Any]) -> tuple[list[str], list[Any]]:
-    cursor = connection.execute(sql, args)
-    return [column[0] for column in cursor.description or ()], cursor.fetchall()
+# A cursor that is open keeps the connection in its state of the database, also after COMMIT and ROLLBACK: later reads
+# would miss what others have written, and writes would fail. An error's traceback keeps the cursor of its frames open,
+# so each function that executes a statement closes its cursor after an error.
 
 
 def fetch(connection: sqlite3.Connection, sql: str, args: Sequence[Any]) -> list[Any]:
     """The rows of a statement."""
-    return connection.execute(sql, args).fetchall()
+    cursor = connection.execute(sql, args)
+    try:
+        return cursor.fetchall()
+    except BaseException:
+        cursor.close()
+        raise
 
 
 def read_full_batches(
@@ -131,8 +128,12 @@ def read_full_batches(
     The last batch, for most results the only one, is left to the event loop's thread.
     """
     cursor = connection.execute(sql, args)
-    while len(rows := cursor.fetchmany(BATCH_ROWS)) == BATCH_ROWS:
-        objects += call_with_gc_paused(reader, rows)
+    try:
+        while len(rows := cursor.fetchmany(BATCH_ROWS)) == BATCH_ROWS:
+            objects += call_with_gc_paused(reader, rows)
+    except BaseException:
+        cursor.close()
+        raise
     return rows
 
 
@@ -140,10 +141,10 @@ def _fetch_together(
     connection: sqlite3.Connection, statements: Sequence[tuple[str, Sequence[Any]]]
 ) -> list[Sequence[Any]]:
     if connection.in_transaction:
-        return [connection.execute(sql, args).fetchall() for sql, args in statements]
+        return [fetch(connection, sql, args) for sql, args in statements]
     connection.execute("BEGIN")
     try:
-        return [connection.execute(sql, args).fetchall() for sql, args in statements]
+        return [fetch(connection, sql, args) for sql, args in statements]
     finally:
         connection.rollback()
 
@@ -151,12 +152,51 @@ def _fetch_together(
 def execute(connection: sqlite3.Connection, sql: str, args: Sequence[Any]) -> Outcome:
     """Execute a statement and discard any rows."""
     cursor = connection.execute(sql, args)
-    cursor.fetchall()  # a statement with RETURNING runs only as far as its rows are read
+    try:
+        cursor.fetchall()  # a statement with RETURNING runs only as far as its rows are read
+    except BaseException:
+        cursor.close()
+        raise
     return Outcome(cursor.rowcount, cursor.lastrowid if cursor.rowcount > 0 else None)
 
 
-def _open_cursor(connection: sqlite3.Connection, sql: str, args: Sequence[Any]) -> sqlite3.Cursor:
-    return connection.execute(sql, args)
+def fetch_described(connection: sqlite3.Connection, sql: str, args: Sequence[Any]) -> tuple[Any, list[Any]]:
+    """The description of a statement's columns, and its rows."""
+    cursor = connection.execute(sql, args)
+    try:
+        return cursor.description, cursor.fetchall()
+    except BaseException:
+        cursor.close()
+        raise
+
+
+def fetch_first(connection: sqlite3.Connection, sql: str, args: Sequence[Any]) -> tuple[Any, list[Any]]:
+    """The description of a statement's columns, and its first row, if there is one."""
+    cursor = connection.execute(sql, args)
+    try:
+        return cursor.description, cursor.fetchmany(1)
+    finally:
+        cursor.close()
+
+
+async def open_cursor(raw: aiosqlite.Connection, sql: str, args: Sequence[Any]) -> sqlite3.Cursor:
+    """A cursor of a statement, which the caller has to close in the connection's thread.
+
+    If the task is cancelled when the thread has opened the cursor already, it is closed.
+    """
+    opened: list[sqlite3.Cursor] = []
+    try:
+        await run_in_thread(raw, lambda connection: opened.append(connection.execute(sql, args)))
+    except BaseException:
+        if opened:
+            await close_cursor(raw, opened[0])
+        raise
+    return opened[0]
+
+
+async def close_cursor(raw: aiosqlite.Connection, cursor: sqlite3.Cursor) -> None:
+    """Close a cursor in its connection's thread."""
+    await run_in_thread(raw, lambda _: cursor.close())
 
 
 class AiosqliteDriver:
@@ -196,7 +236,8 @@ class AiosqliteDriver:
         self, raw: aiosqlite.Connection, sql: str, args: Sequence[Any]
     ) -> tuple[Sequence[str], Sequence[Any]]:
         """The names of the columns, and the rows."""
-        return await self._run(raw, _fetch_named, sql, args)
+        description, rows = await self._run(raw, fetch_described, sql, args)
+        return [column[0] for column in description or ()], rows
 
     async def execute(self, raw: aiosqlite.Connection, sql: str, args: Sequence[Any]) -> Outcome:
         """Execute a statement and discard any rows."""
@@ -215,7 +256,7 @@ class AiosqliteDriver:
     ) -> RowStream:
         """Begin a query whose rows are read in batches, inside or outside of a transaction."""
         await CursorStream.drain(raw)
-        cursor = await run_in_thread(raw, _open_cursor, sql, args)
+        cursor = await open_cursor(raw, sql, args)
 
         async def read(count: int) -> list[Any]:
             return await run_in_thread(raw, lambda _: cursor.fetchmany(count))
@@ -224,10 +265,10 @@ class AiosqliteDriver:
             return await run_in_thread(raw, lambda _: cursor.fetchall())
 
         async def close(finished: bool) -> None:
-            await run_in_thread(raw, lambda _: cursor.close())
+            await close_cursor(raw, cursor)
 
         return CursorStream(raw, read, read_all, close)
 
     async def configure(self, database: databases.Database) -> None:
         """Have a plain `databases.Database` open connections with the ORM's functions from now on."""
-        database._backend._pool._options.setdefault("factory", ORMConnection)
+        pool_of(database)._options.setdefault("factory", ORMConnection)

@@ -144,5 +144,5 @@ def json_key(value: str) -> str:
 
 
 def json_in(value: str, values: str) -> str:
-    """Whether a value equals one of a list, each of which is in a list of its own."""
+    """Whether a value equals one of a list, each item of which is a list of one value."""
     return f"{json_key(value)} IN (SELECT orm_json_first(value) FROM JSON_EACH({values}))"

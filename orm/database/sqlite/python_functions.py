@@ -252,6 +252,13 @@ def _json(text: Any) -> int | float | str:
     return _comparable(_document_of(text))
 
 
+def _array_slice(array: Any, start: int, length: int) -> str:
+    """The items from a position, counted from 1; all of them if the length is negative."""
+    first = max(start - 1, 0)
+    items = json.loads(array)[first : None if length < 0 else first + length]
+    return json.dumps(items, ensure_ascii=False)
+
+
 def _json_first(text: Any) -> int | float | str:
     return _comparable(_document_of(text)[0])
 
@@ -459,6 +466,7 @@ FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
     "orm_json_text": (1, _null_safe(_json_text)),
     "orm_json_number": (1, _null_safe(_json_number)),
     "orm_json_string": (1, _null_safe(_json_string)),
+    "orm_array_slice": (3, _null_safe(_array_slice)),
     "orm_json_first": (1, _null_safe(_json_first)),
     "orm_json_contains": (2, _null_safe(_json_contains)),
     "orm_json_has_keys": (3, _null_safe(_json_has_keys)),

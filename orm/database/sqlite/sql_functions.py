@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from orm.database.dialect import SQLTemplate, same_name
 from orm.database.sql.functions import with_frame_exclusion
+from orm.database.sql_functions import SQLTemplate, json_array, same_name
+from orm.database.sqlite.array_functions import ARRAY_FUNCTIONS
 from orm.database.sqlite.json_functions import by_type, json_at, json_in, json_item, python_call
 
 DURATIONS = {
@@ -50,12 +51,6 @@ def _json_object(*literals_and_arguments: str) -> str:
     return f"JSON_OBJECT({', '.join(arguments)})"
 
 
-def _json_array(*literals_and_arguments: str) -> str:
-    count = len(literals_and_arguments) // 2
-    families, values = literals_and_arguments[:count], literals_and_arguments[count:]
-    return f"JSON_ARRAY({', '.join(_as_json(family, value) for family, value in zip(families, values, strict=True))})"
-
-
 def _concat(*arguments: str) -> str:
     present = [f"COALESCE({argument}, '')" for argument in arguments]
     return f"({' || '.join(present)})"
@@ -71,7 +66,6 @@ SQL_FUNCTIONS: dict[str, SQLTemplate] = {
     # Text. SQLite's LOWER() and UPPER() fold ASCII only.
     "lower": "orm_lower({0})",
     "upper": "orm_upper({0})",
-    "as_text": "CAST({0} AS TEXT)",
     "chr": "CHAR({0})",
     "concat": _concat,
     "left": "SUBSTR({0}, 1, {1})",
@@ -100,6 +94,7 @@ SQL_FUNCTIONS: dict[str, SQLTemplate] = {
     # Aggregates. OVER may follow the call, so it has no parentheses around it.
     "bool_and": "MIN({})".format,
     "bool_or": "MAX({})".format,
+    "any_value": "MIN({})".format,
     # Decimals
     "decimal_plus": "orm_decimal({0}, {1}, '+')",
     "decimal_minus": "orm_decimal({0}, {1}, '-')",
@@ -130,6 +125,8 @@ SQL_FUNCTIONS: dict[str, SQLTemplate] = {
     "json_contains": lambda document, part: python_call("orm_json_contains", document, part),
     "json_has_keys": lambda document, keys: python_call("orm_json_has_keys", document, keys, "1"),
     "json_has_any_keys": lambda document, keys: python_call("orm_json_has_keys", document, keys, "0"),
+    # Arrays, which are JSON
+    **ARRAY_FUNCTIONS,
     "date_after": "orm_shift({0}, {1}, 'date')",
     "date_before": "orm_shift({0}, -({1}), 'date')",
     "date_gap": "orm_gap({0}, {1})",
@@ -140,7 +137,7 @@ SQL_FUNCTIONS: dict[str, SQLTemplate] = {
     "time_before": "orm_shift({0}, -({1}), 'time')",
     "time_gap": "orm_gap({0}, {1})",
     "json_object": _json_object,
-    "json_array": _json_array,
+    "json_array": json_array(_as_json),
     "json_element": lambda family, value: f"orm_json_element({value}, '{family}')",
 }
 

@@ -10,8 +10,8 @@ import datetime
 import decimal
 import enum
 import inspect
-from collections.abc import Callable, Hashable
-from typing import Any, ClassVar, Protocol
+from collections.abc import Hashable
+from typing import Any, ClassVar
 
 from sqlalchemy import types as sqltypes
 from sqlalchemy.engine import Dialect
@@ -29,16 +29,20 @@ __all__ = [
     "BigInteger",
     "Binary",
     "Boolean",
+    "CIText",
     "Date",
     "DateTime",
     "Decimal",
     "Duration",
     "Enum",
     "Float",
+    "HStore",
     "IPAddress",
     "Integer",
+    "Interval",
     "LocalDateTime",
     "ORMType",
+    "Range",
     "SmallInteger",
     "String",
     "Text",
@@ -74,6 +78,11 @@ class ORMType(TypeDecorator[Any]):
         """The type of values that the column is compared or computed with; it has no limit of length or size."""
         return self
 
+    @property
+    def unconverted(self) -> TypeEngine[Any]:
+        """The type that values are stored as: this one, unless a field is stored as another."""
+        return self
+
     # Overriding process_bind_param(), as SQLAlchemy recommends, would add two calls per value and the conversions of
     # its own types.
 
@@ -87,13 +96,16 @@ class ORMType(TypeDecorator[Any]):
         return self.storage(dialect).result
 
     def literal_processor(self, dialect: Dialect) -> Process | None:
-        storage = self.storage(dialect)
+        types = dialect_for(dialect).storage
+        storage = self.stored_by(types)
         bind = storage.bind
         render = storage.sql_type.dialect_impl(dialect).literal_processor(dialect)
         render_text = sqltypes.String().dialect_impl(dialect).literal_processor(dialect)
 
         def literal(value: Any) -> str:
             stored = value if bind is None else bind(value)
+            if isinstance(stored, bytes):
+                return types.binary_literal(stored)
             process = render_text if isinstance(stored, str) else render
             if process is None:
                 raise NotImplementedError(f"{self!r} has no literal form on {dialect.name}.")
@@ -224,6 +236,22 @@ class Text(ORMType):
         return types.text()
 
 
+class RegularExpression(Text):
+    """A regular expression of the database, in a lookup."""
+
+    def stored_by(self, types: StorageTypes) -> Storage:
+        return types.regular_expression()
+
+
+class CIText(ORMType):
+    """Text that is compared without regard to case (PostgreSQL)."""
+
+    impl = sqltypes.Text
+
+    def stored_by(self, types: StorageTypes) -> Storage:
+        return types.citext()
+
+
 class Moment(ORMType):
     """A date or time, from which durations can be subtracted."""
 
@@ -343,22 +371,23 @@ class IPAddress(ORMType):
 
 
 class Enum(ORMType):
-    """A member of an enum: stored by name, members of an integer enum by value."""
+    """A member of an enum: stored by name, or by the value, which is text; members of an integer enum by value."""
 
     impl: Any = sqltypes.String
 
-    def __init__(self, enum_class: type[enum.Enum]) -> None:
+    def __init__(self, enum_class: type[enum.Enum], by_value: bool = False) -> None:
         super().__init__()
         self.enum_class = enum_class
+        self.by_value = by_value
         if issubclass(enum_class, int):
             self.impl = sqltypes.Integer()
 
     def stored_by(self, types: StorageTypes) -> Storage:
-        return types.enum(self.enum_class)
+        return types.enum(self.enum_class, self.by_value)
 
 
 class Array(ORMType):
-    """A list of values of one type (PostgreSQL)."""
+    """A list of values of one type: an array on PostgreSQL, elsewhere JSON."""
 
     impl = sqltypes.ARRAY
 
@@ -368,72 +397,60 @@ class Array(ORMType):
 
     def stored_by(self, types: StorageTypes) -> Storage:
         # The comparison type is the same: PostgreSQL compares integer[] with integer[] only.
-        return types.array(self.item.stored_by(types))
+        item = unconverted(self.item)
+        what = "JSON" if isinstance(item, JSON) else "bytes" if isinstance(item, Binary) else ""
+        return types.array(self.item.stored_by(types), what)
 
 
-class Converter(Protocol):
-    """What `Converted` asks for values: a field that is stored as another."""
+class Range(ORMType):
+    """An `orm.Range` of values of one type (PostgreSQL). `kind` is PostgreSQL's name of the type."""
 
-    @property
-    def conversion(self) -> str:
-        """A text that is the same only for fields that convert alike."""
-
-    def to_database(self, value: Any) -> Any:
-        """The value that the column stores."""
-
-    def database_reader(self) -> Callable[[Any], Any]:
-        """A function from what the column stores to the value. It raises `DataError` for what is no value."""
-
-
-class Converted(ORMType):
-    """Values of a field that is stored as another field: each is converted before `base` writes or after it reads."""
-
-    def __init__(self, base: TypeEngine[Any], converter: Converter) -> None:
+    def __init__(self, kind: str, item: ORMType) -> None:
         super().__init__()
-        self.base = base
-        self.converter = converter
-        self.impl = base.impl_instance if isinstance(base, TypeDecorator) else base
+        self.kind = kind
+        self.item = item
 
     def stored_by(self, types: StorageTypes) -> Storage:
-        assert isinstance(self.base, ORMType)
-        storage = self.base.stored_by(types)
-        return Storage(storage.sql_type, self._writer(storage.bind), self._reader(storage.result))
+        return types.range(self.kind, self.item.stored_by(types))
 
-    def _writer(self, bind: Process | None) -> Process:
-        convert, write = self.converter.to_database, function_of(bind)
-        if write is None:
-            return Inline("None if {v} is None else {convert}({v})", convert=convert)
-        return Inline("None if {v} is None else {write}({convert}({v}))", write=write, convert=convert)
+    def literal_processor(self, dialect: Dialect) -> Process | None:
+        types = dialect_for(dialect).storage
+        self.stored_by(types)  # other databases have none
+        bind = function_of(self.item.stored_by(types).bind)
+        quote = sqltypes.String().dialect_impl(dialect).literal_processor(dialect)
+        assert quote is not None
 
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        return self.base.load_dialect_impl(dialect) if isinstance(self.base, TypeDecorator) else self.base
+        def bound(value: Any) -> str:
+            return "" if value is None else f'"{value if bind is None else bind(value)}"'
 
-    def result_processor(self, dialect: Dialect, coltype: object) -> Process:
-        return self._reader(self.base.result_processor(dialect, coltype))
+        def literal(value: Any) -> str:
+            if value.isempty:
+                return f"'empty'::{self.kind}"
+            left, right = "[" if value.lower_inc else "(", "]" if value.upper_inc else ")"
+            return f"{quote(f'{left}{bound(value.lower)},{bound(value.upper)}{right}')}::{self.kind}"
 
-    def _reader(self, result: Process | None) -> Process:
-        convert, read = self.converter.database_reader(), function_of(result)
-        if read is None:
-            return Inline("None if {v} is None else {convert}({v})", convert=convert)
-        return Inline("None if {v} is None else {convert}({read}({v}))", read=read, convert=convert)
+        return literal
 
-    @property
-    def comparison_type(self) -> ORMType:
-        base = self.base.comparison_type if isinstance(self.base, ORMType) else self.base
-        return Converted(base, self.converter)
 
-    @property
-    def cache_key(self) -> Hashable:
-        base = self.base.cache_key if isinstance(self.base, ORMType) else repr(self.base)
-        return (Converted, base, self.converter)
+class Interval(ORMType):
+    """An `orm.Period`: months, days and a time (PostgreSQL)."""
 
-    def __repr__(self) -> str:
-        return f"Converted({self.base!r}, {self.converter.conversion})"
+    impl = sqltypes.Interval
+
+    def stored_by(self, types: StorageTypes) -> Storage:
+        return types.interval()
+
+
+class HStore(ORMType):
+    """A dict of texts (PostgreSQL's extension hstore)."""
+
+    def stored_by(self, types: StorageTypes) -> Storage:
+        return types.hstore()
 
 
 def unconverted(type_: TypeEngine[Any]) -> TypeEngine[Any]:
     """The type that values are stored as: of a `Converted` the base, else the type itself."""
-    return type_.base if isinstance(type_, Converted) else type_
+    return type_.unconverted if isinstance(type_, ORMType) else type_
 
 
 class ComputedResult(TypeDecorator[Any]):

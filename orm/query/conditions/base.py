@@ -18,8 +18,9 @@ from sqlalchemy import ClauseElement, ColumnElement
 
 from orm.database.sql.datetimes import comparable, comparable_with_query
 from orm.exceptions import QueryError
-from orm.lookups.base import IsNull, KnownResult, Lookup, Prepared, lookups
-from orm.query.terms.base import ClauseTerm, Term
+from orm.lookups.base import KnownResult, Lookup, Prepared, lookups
+from orm.lookups.comparisons import IsNull
+from orm.query.terms.base import ClauseTerm, PathTerm, Term
 
 if TYPE_CHECKING:
     from orm.query.query import Query
@@ -50,6 +51,15 @@ class Predicate:
         """The columns and annotations that it reads."""
         return ()
 
+    def operands(self) -> tuple[Term | Predicate, ...]:
+        """What it compares or combines."""
+        return self.leaves()
+
+    def group_terms(self) -> Iterator[Term]:
+        """The terms by which a query is grouped that has this condition: see `Term.group_terms`."""
+        for operand in self.operands():
+            yield from operand.group_terms()
+
     def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
         """Its SQL.
 
@@ -70,18 +80,26 @@ class Constant(Predicate):
         referenced_terms: tuple[Term, ...] = (),
         *,
         aggregate: bool = False,
+        window: bool = False,
         parts: tuple[Constant, ...] = (),
     ) -> None:
         self.truth = truth
         self.referenced_terms = referenced_terms
         """The terms that were compared. They still join relations to many rows, and are part of GROUP BY."""
         self.aggregate = aggregate
+        self.window = window
         self.parts = parts
         """The constants that it was combined from, for `split`."""
         self.has_constant = aggregate or not (referenced_terms and all(term.many for term in referenced_terms))
         self.key = truth
-        if referenced_terms or aggregate:
-            self.key = (truth, aggregate, *(term.key for term in referenced_terms), *(part.key for part in parts))
+        if referenced_terms or aggregate or window:
+            self.key = (
+                truth,
+                aggregate,
+                window,
+                *(term.key for term in referenced_terms),
+                *(part.key for part in parts),
+            )
         self.values = tuple(value for term in referenced_terms for value in term.values)
 
     def leaves(self) -> tuple[Term, ...]:
@@ -117,6 +135,8 @@ class LookupPredicate(Predicate):
         self.aggregate = term.aggregate
         self.window = term.window
         self.key = (lookup, term.key, prepared.variant)
+        if not prepared.values or prepared.values[1:]:  # not len(): nearly all lookups have one value
+            self.key = (*self.key, len(prepared.values))
         self.values = (*term.values, *prepared.values)
 
     @classmethod
@@ -127,19 +147,34 @@ class LookupPredicate(Predicate):
         """
         prepared = lookup.prepare(term.field, value)
         if prepared is KnownResult.NEVER:
-            return constant(False, *term.leaves(), aggregate=term.aggregate)
+            return constant(False, *term.leaves(), aggregate=term.aggregate, window=term.window)
         if prepared is KnownResult.WHEN_NOT_NULL:
             return cls(term, IS_NULL, Prepared((), variant=False))
-        assert isinstance(prepared, Prepared)
+        if not isinstance(prepared, Prepared):
+            raise QueryError(
+                f"The lookup {lookup.name!r}: {type(lookup).__name__}.prepare() returned {type(prepared).__name__} "
+                "instead of an orm.lookups.Prepared."
+            )
         return cls(term, lookup, prepared)
 
     def leaves(self) -> tuple[Term, ...]:
         return self.term.leaves()
 
+    def operands(self) -> tuple[Term, ...]:
+        return (self.term,)
+
     def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
         wants_null = self.lookup.matches_null and self.variant is not False
-        column = self.term.render(rendering, required=required and not wants_null)
+        column = _compared(self.term, rendering, required and not wants_null)
+        first = rendering.binds.count
         condition = _checked(self.lookup, self.lookup.build(column, self.term.field, self.variant, rendering.bind))
+        bound, prepared = rendering.binds.count - first, len(self.values) - len(self.term.values)
+        if bound != prepared:
+            # The values of all that follows would be bound in the wrong places.
+            raise QueryError(
+                f"The lookup {self.lookup.name!r} prepared {prepared} values and bound {bound}: the build() of "
+                f"{type(self.lookup).__name__} calls bind once for each value."
+            )
         if negated and not self.lookup.matches_null:
             return _null_is_false(condition, rendering, self.term)
         return condition
@@ -160,14 +195,18 @@ class TermPredicate(Predicate):
     def leaves(self) -> tuple[Term, ...]:
         return (*self.term.leaves(), *self.other.leaves())
 
+    def operands(self) -> tuple[Term, ...]:
+        return (self.term, self.other)
+
     def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
         matches_null = self.lookup.matches_null
-        left = self.term.render(rendering, required=required and not matches_null)
-        right = self.other.render(rendering, required=required and not matches_null)
+        left = _compared(self.term, rendering, required and not matches_null)
+        right = _compared(self.other, rendering, required and not matches_null)
         left, right = comparable(left, right)
         condition = _checked(self.lookup, self.lookup.render(left, right, self.term.field))
-        if negated and not matches_null:
-            return _null_is_false(condition, rendering, self.term, self.other)
+        if negated and not matches_null and self.term.columns():
+            compared = (self.term, self.other) if isinstance(self.other, PathTerm) else (self.term,)
+            return _null_is_false(condition, rendering, *compared)
         return condition
 
 
@@ -182,7 +221,9 @@ class InQuery(Predicate):
         """Whether an `OuterRef` in the query refers to the outer query of this one."""
         self.aggregate = correlation.aggregate or any(term.aggregate for term in terms)
         self.window = correlation.window or any(term.window for term in terms)
-        self.key = ("in query", tuple(term.key for term in terms), query.key, correlation.key, of_outer)
+        # A derived table, which a LIMIT needs inside IN, cannot read the outer query on MariaDB.
+        self.is_value = bool(correlation.terms) and len(terms) == 1 and query.stop == query.offset + 1
+        self.key = ("in query", tuple(term.key for term in terms), query.key, correlation.key, of_outer, self.is_value)
         self.values = (*(value for term in terms for value in term.values), *correlation.values, *query.values)
 
     def leaves(self) -> tuple[Term, ...]:
@@ -193,8 +234,10 @@ class InQuery(Predicate):
         columns = [term.render(rendering, required=required) for term in self.terms]
         outer = rendering.outer if self.of_outer else rendering
         assert outer is not None
-        inner = self.query.subselect(outer, self.correlation)
-        if len(columns) == 1:
+        inner = self.query.subselect(outer, self.correlation, nested=not self.is_value)
+        if self.is_value:
+            condition: ColumnElement[bool] = operator.eq(*comparable(columns[0], inner.scalar_subquery()))
+        elif len(columns) == 1:
             column, inner = comparable_with_query(columns[0], inner)
             condition = column.in_(inner)
         else:
@@ -203,7 +246,7 @@ class InQuery(Predicate):
 
 
 class Clause(Predicate):
-    """A condition given as a SQLAlchemy clause."""
+    """A condition that is a SQLAlchemy clause."""
 
     has_clause = True
 
@@ -236,6 +279,9 @@ class BooleanPredicate(Predicate):
     def leaves(self) -> tuple[Term, ...]:
         return tuple(leaf for child in self.children for leaf in child.leaves())
 
+    def operands(self) -> tuple[Predicate, ...]:
+        return self.children
+
     def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
         # Both values of a part of an XOR matter, whatever is around it.
         inner_negated = negated ^ self.negated and self.connector != "XOR"
@@ -252,6 +298,11 @@ class BooleanPredicate(Predicate):
         return sqlalchemy.not_(joined) if self.negated else joined
 
 
+def _compared(term: Term, rendering: Rendering, required: bool) -> ColumnElement[Any]:
+    """The SQL of a compared term. One with values is rendered once, because it may be in GROUP BY as well."""
+    return rendering.render_once(term) if term.values else term.render(rendering, required=required)
+
+
 def _checked(lookup: Lookup, condition: Any) -> ColumnElement[bool]:
     """The condition that a lookup returned. Raises `QueryError` for anything but SQL, which would match every row."""
     if isinstance(condition, ColumnElement):
@@ -264,15 +315,23 @@ def _checked(lookup: Lookup, condition: Any) -> ColumnElement[bool]:
 
 
 def _null_is_false(condition: ColumnElement[bool], rendering: Rendering, *terms: Term) -> ColumnElement[bool]:
+    """The condition for a NOT around it, which keeps the rows that have NULL in a field.
+
+    As in Django, that is so for fields (and their transforms and JSON keys), not for what is computed from them.
+    """
     nullable = [column for term in terms for column in term.columns() if column.nullable]
     guards = [column.render(rendering).is_not(None) for column in nullable]
     return sqlalchemy.and_(condition, *guards) if guards else condition
 
 
-def constant(truth: bool, *referenced_terms: Term, aggregate: bool = False) -> Constant:
-    """A predicate that is always or never true and refers to these terms; `aggregate` if one is an aggregate."""
-    if referenced_terms or aggregate:
-        return Constant(truth, referenced_terms, aggregate=aggregate)
+def constant(truth: bool, *referenced_terms: Term, aggregate: bool = False, window: bool = False) -> Constant:
+    """A predicate that is always or never true and refers to these terms.
+
+    `aggregate` and `window` if one of them is such. A condition on a window is one also where its value is known: what
+    an OR combines with it is asked after the window, whatever the values are.
+    """
+    if referenced_terms or aggregate or window:
+        return Constant(truth, referenced_terms, aggregate=aggregate, window=window)
     return EVERYTHING if truth else NOTHING
 
 
@@ -282,7 +341,7 @@ def without_group_terms(predicate: Predicate) -> Predicate:
         return predicate
     if isinstance(predicate, Constant):
         terms = (term for referenced in predicate.referenced_terms for term in referenced.outer_terms or (referenced,))
-        return constant(predicate.truth, *(term for term in terms if term.many))
+        return constant(predicate.truth, *(term for term in terms if term.many), window=predicate.window)
     if isinstance(predicate, BooleanPredicate):
         return junction(predicate.connector, map(without_group_terms, predicate.children), predicate.negated)
     return predicate
@@ -302,6 +361,7 @@ def junction(connector: Literal["AND", "OR", "XOR"], children: Iterable[Predicat
     """The children combined by AND, OR or XOR. Children that are always or never true are evaluated."""
     predicates = tuple(children)
     aggregate = any(child.aggregate for child in predicates)
+    window = any(child.window for child in predicates)
     kept: list[Predicate] = []
     truth: bool | None = None
     for child in predicates:
@@ -310,10 +370,10 @@ def junction(connector: Literal["AND", "OR", "XOR"], children: Iterable[Predicat
                 negated ^= child.truth
             elif child.truth is (connector == "OR"):
                 truth = child.truth
-            if not (aggregate or child.referenced_terms):
+            if not (aggregate or child.window or child.referenced_terms):
                 continue
             if child.truth and connector == "XOR":
-                child = Constant(False, child.referenced_terms, aggregate=child.aggregate)
+                child = Constant(False, child.referenced_terms, aggregate=child.aggregate, window=child.window)
         kept.append(child)  # The constant's terms still join, and are grouped by.
     constants = [child for child in kept if isinstance(child, Constant)]
     if truth is None and len(constants) == len(kept):
@@ -322,14 +382,15 @@ def junction(connector: Literal["AND", "OR", "XOR"], children: Iterable[Predicat
             parts = (part for child in constants for part in child.parts or (child,))
             each = tuple(Constant(truth, part.referenced_terms, aggregate=part.aggregate) for part in parts)
             return Constant(truth, tuple(_leaves(constants)), aggregate=True, parts=each)
-        return constant(truth, *_leaves(constants), aggregate=aggregate)
+        return constant(truth, *_leaves(constants), aggregate=aggregate, window=window)
     if truth is not None:
-        return constant(truth ^ negated, *_leaves(predicates), aggregate=aggregate)
+        return constant(truth ^ negated, *_leaves(predicates), aggregate=aggregate, window=window)
     if len(kept) == 1:
         only = kept[0]
         if not negated:
             return only
-        if isinstance(only, BooleanPredicate) and not aggregate:
+        # Of aggregates and windows the structure says what is split: see `split`.
+        if isinstance(only, BooleanPredicate) and not (aggregate or only.window):
             return BooleanPredicate(only.connector, only.children, not only.negated)
     return BooleanPredicate(connector, tuple(kept), negated)
 
@@ -361,7 +422,7 @@ def _split(predicate: Predicate, *, negated: bool) -> tuple[Predicate | None, Pr
     As in Django, only an AND, and an OR inside a NOT, are split. Anything else is one part, and its columns are grouped
     by if an aggregate is among them.
     """
-    if not (predicate.aggregate or predicate.window):
+    if not (predicate.aggregate or (predicate.window and not isinstance(predicate, Constant))):
         return predicate, None, None
     connector: Literal["AND", "OR", "XOR"] = "XOR"
     children: tuple[Predicate, ...] = ()

@@ -5,13 +5,15 @@ from __future__ import annotations
 import datetime
 import decimal
 import uuid
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from orm.exceptions import QueryError
 from orm.fields import Date, DateTime
 from orm.functions import Extract
-from orm.lookups.base import Prepared, lookup_for
+from orm.lookups.base import Lookup, Prepared, lookup_for
 from orm.query.conditions.base import InQuery, LookupPredicate, Predicate, constant
+from orm.query.conditions.exists import RowMatches
 from orm.query.terms.base import StoredTerm, Term
 from orm.query.terms.transforms import TransformTerm
 
@@ -48,8 +50,28 @@ def one_row(query: Query, name: str) -> Query:
     return query
 
 
-def in_query(term: Term, query: Query, correlation: Correlation, *, of_outer: bool = False) -> Predicate:
-    """The predicate of ``__in=queryset``, a subquery. `of_outer`: see `InQuery`."""
-    if query.is_empty:
-        return constant(False, *term.leaves(), aggregate=term.aggregate)
-    return InQuery((term,), query.as_single_column(term.field), correlation, of_outer)
+def any_row(
+    correlate: Callable[[Query], Correlation], term: Term, lookup: Lookup, query: Query, *, of_outer: bool = False
+) -> Predicate | None:
+    """The predicate of a lookup that is true of any row of a query: ``__in=queryset``, and ``__overlap`` of arrays.
+
+    None for a lookup that takes a query for one value. `correlate` resolves the query's `OuterRef`s; `of_outer`: see
+    `InQuery`.
+    """
+    if lookup.name == "in":
+        correlation = correlate(query)
+        if query.is_empty:
+            return _never(term)
+        return InQuery((term,), query.as_single_column(term.field), correlation, of_outer)
+    if type(lookup).for_rows is Lookup.for_rows:
+        return None
+    correlation = correlate(query)
+    selected = query.as_single_column(term.field)
+    lookup_of_row = lookup.for_rows(term.field, selected.column_field(correlation))
+    if lookup_of_row is None:
+        return None
+    return _never(term) if query.is_empty else RowMatches(term, lookup_of_row, selected, correlation, of_outer)
+
+
+def _never(term: Term) -> Predicate:
+    return constant(False, *term.leaves(), aggregate=term.aggregate, window=term.window)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
 from sqlalchemy import ColumnElement
 
+from orm.lookups.base import Lookup
 from orm.query.conditions.base import Predicate
 from orm.query.terms.base import PathTerm, Term
 from orm.relations import column_equalities
@@ -209,6 +210,12 @@ class RelationPredicate(Predicate):
     def leaves(self) -> tuple[Term, ...]:
         return self.term.grouped_by()
 
+    def operands(self) -> tuple[Term, ...]:
+        return (self.term,)
+
+    def group_terms(self) -> Iterator[Term]:
+        return iter(self.leaves())
+
     def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
         return rendering.render_once(self.term)
 
@@ -228,4 +235,38 @@ class ExistsQuery(Predicate):
         return self.correlation.leaves()
 
     def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
-        return self.query.subselect(rendering, self.correlation).exists()
+        return self.query.subselect(rendering, self.correlation, nested=False).exists()
+
+
+class RowMatches(Predicate):
+    """A lookup is true of a term and the value of at least one row that another query selects."""
+
+    def __init__(self, term: Term, lookup: Lookup, query: Query, correlation: Correlation, of_outer: bool) -> None:
+        self.term = term
+        self.lookup = lookup
+        self.query = query
+        self.correlation = correlation
+        self.of_outer = of_outer
+        """Whether an `OuterRef` in the query refers to the outer query of this one."""
+        self.aggregate = term.aggregate or correlation.aggregate
+        self.window = term.window or correlation.window
+        # A derived table cannot read the outer query on MariaDB.
+        self.is_value = bool(correlation.terms) and query.stop == query.offset + 1
+        self.key = ("row matches", term.key, lookup, query.key, correlation.key, of_outer, self.is_value)
+        self.values = (*term.values, *correlation.values, *query.values)
+
+    def leaves(self) -> tuple[Term, ...]:
+        return self.term.leaves() if self.of_outer else (*self.term.leaves(), *self.correlation.leaves())
+
+    def render(self, rendering: Rendering, *, required: bool, negated: bool) -> ColumnElement[bool]:
+        column = self.term.render(rendering)
+        outer = rendering.outer if self.of_outer else rendering
+        assert outer is not None
+        statement = self.query.subselect(outer, self.correlation, nested=False)
+        if self.is_value:
+            condition = self.lookup.render(column, statement.scalar_subquery(), self.term.field)
+            return condition.is_(sqlalchemy.true())
+        rows = statement.subquery()
+        condition = self.lookup.render(column, rows.columns[0], self.term.field)
+        matching: sqlalchemy.Select[Any] = sqlalchemy.select(sqlalchemy.literal_column("1")).select_from(rows)
+        return matching.where(condition).correlate_except(rows).exists()

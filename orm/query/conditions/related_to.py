@@ -15,12 +15,16 @@ if TYPE_CHECKING:
 
 
 class RelatedTo(Condition):
-    """The rows that are related to one instance: each path of the key has its value."""
+    """The rows that are related to one instance: each path of the key has its value.
 
-    __slots__ = ("key",)
+    With the `lookup` gt, gte, lt or lte, the rows whose key is greater or less: the first part that differs decides.
+    """
 
-    def __init__(self, paths: Sequence[Path], values: Sequence[Any]) -> None:
+    __slots__ = ("key", "lookup")
+
+    def __init__(self, paths: Sequence[Path], values: Sequence[Any], lookup: str = "exact") -> None:
         self.key = tuple(zip(paths, values, strict=True))
+        self.lookup = lookup
 
     def __repr__(self) -> str:
         return f"RelatedTo({', '.join(path.name for path, _ in self.key)})"

@@ -8,10 +8,10 @@ from typing import Any
 import sqlalchemy
 
 from orm.database.dialect import Dialect
+from orm.query.columns import Columns
 from orm.query.plans.cache import plans
 from orm.query.plans.plan import Plan, make_plan, result_processors
 from orm.query.plans.select import rows_plan
-from orm.query.projection import Columns
 from orm.query.query import Query
 from orm.query.rendering import Rendering, SubqueryRendering
 from orm.query.terms.aggregates import AggregateTerm
@@ -25,23 +25,20 @@ class Aggregation:
     def __init__(self, query: Query, named: Mapping[str, Term]) -> None:
         self.names = tuple(named)
         self.terms = tuple(named.values())
-        read = [leaf.name for term in self.terms for leaf in term.leaves() if isinstance(leaf, AnnotationTerm)]
-        self.nested = query.is_nested or any(query.annotations[name].window for name in read)
+        annotations = {annotation.key: annotation for annotation in query.annotations.values()}
+        read = [leaf.key for term in self.terms for leaf in term.leaves() if isinstance(leaf, AnnotationTerm)]
+        self.nested = query.is_nested or any(annotations[key].window for key in read)
         if not self.nested:
             self.query = query.selecting(Columns("dicts", self.names, self.terms), ordering=())
             return
-        leaves = {
-            leaf.key: query.annotations[leaf.name] if isinstance(leaf, AnnotationTerm) else leaf
-            for term in self.terms
-            for leaf in term.leaves()
-        }
+        leaves = {leaf.key: annotations.get(leaf.key, leaf) for term in self.terms for leaf in term.leaves()}
         self.leaves = tuple(leaves)
         distinct_terms = query.projection.selected(query.resolver()) if query.distinct else ()
         selected = (*leaves.values(), *distinct_terms) or (
             query.resolver().name(query.info.pk_fields[0].attname, "aggregate()"),
         )
         labels = tuple(f"c{i}" for i in range(len(selected)))
-        ordering = query.ordering if query.is_limited else ()
+        ordering = query.needed_ordering
         grouping = query.grouping
         if grouping is not None:
             # As in Django, the aggregated terms are grouped by as well.

@@ -24,7 +24,7 @@ from orm.rows.graph_dicts import dict_reader
 from orm.rows.graph_instances import instance_reader
 from orm.rows.graph_readers import ColumnLayout, GraphReader, OutputKind
 
-# A computed value has no SQL type of its own here; the NULL that stands for it in other outputs needs a compatible one.
+# The SQL type of a computed value is not known here; the NULL in its place in other outputs needs a compatible one.
 NULL_TYPES: dict[str, TypeEngine[Any]] = {
     "integer": sqlalchemy.BigInteger(),
     "float": sqlalchemy.Double(),

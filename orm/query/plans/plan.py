@@ -16,7 +16,10 @@ from orm.utils.codegen import function_of
 Process = Callable[[Any], Any]
 # A placeholder of a list, any other placeholder, or an escaped per cent sign.
 MYSQL_PLACEHOLDER = re.compile(rf"({re.escape(LIST_SLOT)})?%s|%%")
-OUR_BIND = re.compile(r"p\d+")
+#: The name of a parameter: `p` and the position of a value of the query, or `e` for its `EscapedJSON` form.
+OUR_BIND = re.compile(r"[pe]\d+")
+#: What a conversion raises for a value that it does not know. `UnstorableValue` is one.
+CONVERSION_ERRORS = (TypeError, ValueError, ArithmeticError, LookupError, AttributeError)
 NO_ROW = "SELECT NULL FROM DUAL WHERE FALSE"
 
 
@@ -62,13 +65,16 @@ class Plan:
             values = (*values, *self._constants)
         try:
             return [values[i] if p is None else p(values[i]) for i, p in self._binds]
-        except UnstorableValue:
+        except CONVERSION_ERRORS:
             for i, process in self._binds:
+                value = values[i]
                 try:
                     if process is not None:
-                        process(values[i])
+                        process(value)
                 except UnstorableValue as error:
                     raise UnstorableArgument(i, str(error)) from None
+                except CONVERSION_ERRORS as error:  # of a field's to_database(), or of a value of another type
+                    raise UnstorableArgument(i, f"its conversion raised {type(error).__name__}.") from error
             raise
 
     def in_order(self, converted: Sequence[Any]) -> Sequence[Any]:
@@ -104,7 +110,7 @@ def make_plan(
     """Compile a statement whose bind parameters are named by `BindNumbering`."""
     compiled = dialect.compile(statement)
     names = compiled.positiontup or []
-    # SQLAlchemy adds parameters of its own, such as SQLite's OFFSET 0. Their values are appended to the query's.
+    # SQLAlchemy adds parameters, such as SQLite's OFFSET 0. Their values are appended to the query's.
     added = [name for name in names if not OUR_BIND.fullmatch(name)]
     constants = tuple(compiled.binds[name].value for name in added)
     positions = {name: i - len(added) for i, name in enumerate(added)}

@@ -25,8 +25,11 @@ from orm.query.plans.plan import Plan, Process, UnstorableArgument, make_plan, r
 from orm.query.projection import Instances, Projection
 from orm.query.query import Query
 from orm.query.rendering import BindNumbering, Rendering
+from orm.query.resolving.expressions import as_assigned
+from orm.query.resolving.resolver import Resolver
 from orm.query.terms.base import PathTerm, Term
 from orm.rows.readers import read_tuples
+from orm.rows.unreadable_values import ColumnLabels
 from orm.rows.writers import write_inserts
 from orm.utils.memoized import memoized_property
 
@@ -37,6 +40,8 @@ if TYPE_CHECKING:
 VALUES_ROW = re.compile(r"(?<= VALUES )\((?:\?|%s)(?:, (?:\?|%s))*\)")
 # If a plan cannot serve any number of rows, there is one for each number up to this.
 MAX_PLANNED_ROWS = 100
+# The driver encodes the arrays of a statement without a pause, in some microseconds a row.
+MAX_ROWS_OF_ARRAYS = 2_000
 
 
 class WriteTerm(Term):
@@ -85,8 +90,14 @@ def _returning_plan(
     if not returning:
         return make_plan(dialect, insert)
     columns = [table.c[field.column_name] for field in returning]
-    reader = read_tuples(result_processors(dialect, columns))
+    reader = read_tuples(result_processors(dialect, columns), labels=labels_of(returning))
     return make_plan(dialect, insert.returning(*columns), reader)
+
+
+def labels_of(fields: Sequence[Field[Any]]) -> ColumnLabels:
+    """The names of the columns of these fields in messages."""
+    keys = [position for position, field in enumerate(fields) if field.primary_key]
+    return ColumnLabels([f"{field.model.__name__}.{field.name}" for field in fields], keys)
 
 
 def bulk_insert(
@@ -158,7 +169,8 @@ class BulkInsert:
         if self.conflict is not None:
             statement = self.conflict.apply(self.dialect, statement)
         columns = [table.c[field.column_name] for field in self.returning]
-        reader = read_tuples(result_processors(self.dialect, columns)) if columns else None
+        processors = result_processors(self.dialect, columns)
+        reader = read_tuples(processors, labels=labels_of(self.returning)) if columns else None
         return make_plan(self.dialect, statement, reader)
 
     def converted(self, values: Sequence[Any]) -> tuple[Any, ...]:
@@ -177,7 +189,7 @@ class BulkInsert:
             return 1  # DEFAULT VALUES is one row.
         maximum = self.dialect.rows_per_insert(len(self.fields))
         if self._arrays is not None:
-            maximum = 10_000
+            maximum = MAX_ROWS_OF_ARRAYS
         elif self.dialect.numbered_parameters:
             maximum = min(maximum, MAX_PLANNED_ROWS)
         return min(batch_size, maximum) if batch_size else maximum
@@ -226,13 +238,20 @@ def resolve_assignments(query: Query, values: Mapping[str, Any], expressions: Ma
     assignments = assign_values(query.info, values)
     if not expressions:
         return assignments
-    info, resolver = query.info, query.update_resolver()
+    info, own_resolver = query.info, query.update_resolver()
     for name, expression in expressions.items():
+        chain = info.chain_to(info.fields[name])
+        resolver = Resolver(chain[-1].target._meta) if chain else own_resolver
         if type(expression) is Value and expression.output_field is None and expression.value is not None:
             field = info.fields[name]
             assignments = (*assignments, (field, WriteTerm(field, field.to_python(expression.value))))
             continue
-        term = resolver.expression(expression, f"the value of {name}")
+        term = resolver.expression(as_assigned(expression, info.fields[name]), f"the value of {name}")
+        if term.window:
+            raise FieldError(
+                f"{info.name}.{name} is set to {expression!r}, a window, which an UPDATE cannot calculate: use a "
+                "Subquery."
+            )
         if term.aggregate or any(isinstance(leaf, PathTerm) and leaf.path.relations for leaf in term.leaves()):
             raise FieldError(
                 f"{info.name}.{name} is set to {expression!r}, which reads a related row. An UPDATE can only "
@@ -240,6 +259,36 @@ def resolve_assignments(query: Query, values: Mapping[str, Any], expressions: Ma
             )
         assignments = (*assignments, (info.fields[name], term))
     return assignments
+
+
+def resolve_insert(query: Query, values: Mapping[str, Any], expressions: Mapping[str, Any]) -> Assignments:
+    """The assignments of a new row, as `resolve_assignments` returns them.
+
+    Raises `FieldError` for an expression that reads a row.
+    """
+    info = query.info
+    assignments = resolve_assignments(query, values, expressions)
+    for field, term in assignments:
+        if term.leaves() or term.window:
+            raise FieldError(
+                f"{info.name}.{field.name} of a new row is set to {expressions[field.name]!r}, which reads a row: an "
+                "INSERT can calculate with values and subqueries only."
+            )
+    return assignments
+
+
+def insert_assignments_plan(
+    dialect: Dialect, info: ModelInfo, assignments: Assignments, returning: tuple[Field[Any], ...]
+) -> Plan:
+    """The plan that inserts one row of a `resolve_insert` and reads `returning`."""
+
+    def make() -> Plan:
+        sets = assigned_columns(assignments, Rendering(info))
+        insert = dialect.insert(info.require_table()).values(sets)
+        return _returning_plan(dialect, info.require_table(), insert.inline(), returning, None)
+
+    shape: Hashable = tuple((field, term.key) for field, term in assignments)
+    return plans.get((dialect, "insert assignments", info, shape, returning), make)
 
 
 def assigned_columns(assignments: Assignments, rendering: Rendering) -> dict[str, ColumnElement[Any]]:

@@ -4,26 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from orm.exceptions import QueryError
 from orm.expressions.base import Expression, F, FieldExpression, Q
 from orm.expressions.subqueries import OuterRef
 from orm.query.conditions.related_to import RelatedIn, RelatedTo
-from orm.query.paths import continues_at, resolve_path
+from orm.query.paths import continues_at, resolve_path, split_name
 from orm.relations import (
     CompositeForeignKey,
+    Embedded,
     ForeignKey,
     GenericForeignKey,
     ManyToManySide,
     Relation,
     key_values,
 )
+from orm.relations.composed import ComposedExpression
 
 if TYPE_CHECKING:
     from orm.fields import Field
     from orm.mapping.model_info import ModelInfo
     from orm.query.paths import Path
+
+
+ORDERED = ("gt", "gte", "lt", "lte")
+"""The lookups that compare two keys as SQL compares rows."""
+
+
+def key_is_null(names: Sequence[str], value: Any) -> Q:
+    """The condition that a part of a key is NULL, or with False, that no part is. Raises `QueryError` otherwise."""
+    if not isinstance(value, bool):
+        raise QueryError(f"isnull takes True or False, got {type(value).__name__}.")
+    connector = Q.__or__ if value else Q.__and__
+    return reduce(connector, (Q(**{f"{name}__isnull": value}) for name in names))
 
 
 @dataclass(frozen=True)
@@ -33,30 +48,27 @@ class CompositeKeyLookup:
     info: ModelInfo
     prefix: str
     """The part of the name before the relation."""
-    relation: Relation | GenericForeignKey[Any]
+    relation: Relation | GenericForeignKey[Any] | Embedded[Any]
     lookup: str
     by_pk: bool = False
     """Whether the name ends with the primary key: ``order__pk``."""
 
     def condition(self, value: Any) -> Any:
         """The condition on the columns. Raises `QueryError` for a lookup or value that a composite key cannot take."""
-        if isinstance(self.relation, GenericForeignKey):
+        if isinstance(self.relation, (Embedded, GenericForeignKey)):
             return self.relation.condition(self.prefix, self.lookup, value)
         paths = self.paths
         if self.lookup == "isnull" or (self.lookup == "exact" and value is None):
-            missing = Q()
-            for path in paths:
-                missing = missing | Q(**{f"{path.name}__isnull": True})
-            return missing if value is None or value is True else ~missing
-        if self.lookup not in ("exact", "in"):
+            return key_is_null([path.name for path in paths], value is None or value)
+        if self.lookup not in ("exact", "in", *ORDERED):
             raise QueryError(
-                f"{self.relation!r} has a key of several columns: it is compared with instances and tuples, with a "
-                "list or a query of them (__in), and with NULL (__isnull)."
+                f"{self.relation!r} has a key of several columns: it is compared with instances and tuples (also by "
+                f"{', '.join(ORDERED)}), with a list or a query of them (__in), and with NULL (__isnull)."
             )
-        if hasattr(value, "_query"):
+        if hasattr(value, "_query") and self.lookup not in ORDERED:
             return RelatedIn(paths, value._query.selecting_key(self._label, self._target, self._fields), self.lookup)
-        if self.lookup == "exact":
-            return RelatedTo(paths, self._parts(value))
+        if self.lookup != "in":
+            return RelatedTo(paths, self._parts(value), self.lookup)
         any_of = Q()
         for item in value:
             if item is not None:
@@ -79,7 +91,7 @@ class CompositeKeyLookup:
 
     @property
     def _to_one(self) -> Relation:
-        assert not isinstance(self.relation, GenericForeignKey)
+        assert not isinstance(self.relation, (Embedded, GenericForeignKey))
         return self.relation
 
     @property
@@ -102,7 +114,7 @@ class CompositeKeyLookup:
 def composite_key_expressions(
     info: ModelInfo, label: str, fields: Sequence[Field[Any]], value: Any
 ) -> tuple[Any, ...] | None:
-    """The parts of a composite key given as expressions; None if all parts are plain values.
+    """The parts of a composite key, if any of them is an expression; None if all are plain values.
 
     Raises `QueryError` for an expression that is no composite key.
     """
@@ -143,9 +155,24 @@ def key_paths(info: ModelInfo, name: str) -> tuple[Path, ...] | None:
         fields = info.pk_fields if len(info.pk_fields) > 1 else ()
         return tuple(resolve_path(info, field.attname, "a column") for field in fields) or None
     composite = find_composite_lookup(info, name)
-    if composite is None or isinstance(composite.relation, GenericForeignKey) or composite.bare != name:
+    if composite is None or composite.bare != name or isinstance(composite.relation, (Embedded, GenericForeignKey)):
         return None
     return composite.paths
+
+
+def embedded_parts(info: ModelInfo, named: Any) -> tuple[Embedded[Any], list[str]] | None:
+    """The embedded value that a name or an expression refers to, with the names of its fields; None for another."""
+    name = named if isinstance(named, str) else named.path if isinstance(named, F) else name_of(named)
+    lookup = find_composite_lookup(info, name) if name else None
+    if lookup is None or lookup.bare != name or not isinstance(lookup.relation, Embedded):
+        return None
+    return lookup.relation, [f"{lookup.prefix}{field}" for field in lookup.relation.field_names]
+
+
+def name_of(expression: Any) -> str:
+    """The name in queries of an expression that is a field or a relation: ``album__label``; of others empty."""
+    path = getattr(expression, "_path", ())
+    return "__".join((*path, expression._name) if isinstance(expression, ComposedExpression) else path)
 
 
 def key_fields(relation: Relation) -> tuple[Field[Any], ...]:
@@ -159,7 +186,7 @@ def key_fields(relation: Relation) -> tuple[Field[Any], ...]:
 
 def find_composite_lookup(info: ModelInfo, name: str) -> CompositeKeyLookup | None:
     """The lookup of a keyword if it is on a relation whose key has several columns; else None."""
-    parts = name.split("__")
+    parts = split_name(info, name)
     current = info
     position = 0
     while position < len(parts):
@@ -167,6 +194,9 @@ def find_composite_lookup(info: ModelInfo, name: str) -> CompositeKeyLookup | No
         prefix = "".join(f"{before}__" for before in parts[:position])
         relation: Relation | None
         composed = current.composed.get(part)
+        if isinstance(composed, Embedded):
+            is_part = rest and rest[0] in composed.names
+            return None if is_part else CompositeKeyLookup(info, prefix, composed, "__".join(rest) or "exact")
         if isinstance(composed, GenericForeignKey):
             if not rest or rest[0] not in composed.names:
                 return CompositeKeyLookup(info, prefix, composed, "__".join(rest) or "exact")

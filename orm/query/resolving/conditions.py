@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import copy
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ClauseElement
 
-from orm.exceptions import QueryError
-from orm.expressions.base import Comparison, Expression, F, FieldExpression, Q
-from orm.expressions.subqueries import Exists, is_queryset
+from orm.exceptions import FieldError, QueryError
+from orm.expressions.base import Comparison, Expression, F, FieldExpression, Logical, Q, is_model
+from orm.expressions.subqueries import Exists, OuterRef, Subquery, is_queryset
 from orm.functions import Extract
 from orm.functions.base import Value
 from orm.functions.json import KeyString
@@ -18,7 +19,6 @@ from orm.lookups.json import KEY_IS_NULL
 from orm.lookups.transforms import registrations
 from orm.query.conditions.base import (
     IS_NULL,
-    NOTHING,
     Clause,
     InQuery,
     LookupPredicate,
@@ -28,7 +28,7 @@ from orm.query.conditions.base import (
     is_never,
     junction,
 )
-from orm.query.conditions.comparing import PLAIN_VALUES, in_query, one_row, within_year
+from orm.query.conditions.comparing import PLAIN_VALUES, any_row, one_row, within_year
 from orm.query.conditions.exists import (
     ExistsQuery,
     NullAsFalse,
@@ -40,7 +40,13 @@ from orm.query.conditions.exists import (
 )
 from orm.query.conditions.related_to import RelatedIn, RelatedTo
 from orm.query.paths import MAX_CACHED, Path, resolve_path, split_path
-from orm.query.resolving.composite_keys import CompositeKeyLookup, composite_key_expressions, find_composite_lookup
+from orm.query.resolving.composite_keys import (
+    ORDERED,
+    CompositeKeyLookup,
+    composite_key_expressions,
+    find_composite_lookup,
+    key_is_null,
+)
 from orm.query.resolving.expressions import OuterExpression, check_model, converted_value, resolve_subquery
 from orm.query.resolving.order_by import KEY_NUMBER
 from orm.query.terms.base import PathTerm, Term
@@ -77,6 +83,8 @@ def resolve_condition(resolver: Resolver, condition: Any, negated: bool | None) 
         return _comparison(resolver, condition, negated)
     if isinstance(condition, Expression):
         return _is_true(resolver, condition, negated)
+    if is_model(condition):
+        return _is_of_model(resolver, condition, negated)
     return Clause(condition)
 
 
@@ -94,28 +102,52 @@ def resolve_children(
 
 def _exists(resolver: Resolver, query: Query) -> Predicate:
     """The predicate of `Exists`."""
+    correlation = resolver.correlation(query)
     if query.is_empty:
-        return NOTHING
-    return ExistsQuery(query.as_exists(), resolver.correlation(query))
+        # As in Django, its OuterRefs still join the relations to many that they follow.
+        return constant(False, *(term for term in correlation.terms.values() if term.many))
+    return ExistsQuery(query.as_exists(), correlation)
+
+
+def _is_of_model(resolver: Resolver, model: Any, negated: bool | None) -> Predicate | None:
+    """The predicate of a row being one of this model, in single-table inheritance."""
+    info = model._meta
+    if info.discriminator is None or info.concrete is not resolver.info.concrete:
+        raise QueryError(
+            f"{info.name} is no condition of a query of {resolver.info.name}: it is no model of the same table, told "
+            "apart by a discriminator."
+        )
+    if not info.is_filtered:
+        return constant(True)
+    name, kinds = info.discriminator.name, list(info.kinds)
+    return (
+        _lookup(resolver, name, kinds[0], negated)
+        if len(kinds) == 1
+        else _lookup(resolver, f"{name}__in", kinds, negated)
+    )
 
 
 def _comparison(resolver: Resolver, condition: Comparison, negated: bool | None) -> Predicate | None:
-    expression = condition.expression
+    expression, value = condition.expression, condition.value
+    if isinstance(value, Subquery) and condition.lookup == "in":
+        value = value.queryset
     if not isinstance(expression, FieldExpression):
         term = resolver.expression(expression, "a condition")
-        return _compare(resolver, term, lookup_for(term.field, condition.lookup), condition.value)
+        return _compare(resolver, term, lookup_for(term.field, condition.lookup), value)
     check_model(resolver.info, expression, "a condition")
     if isinstance(expression, RelationExpression):
         composite = find_composite_lookup(resolver.info, "__".join((*expression._path, condition.lookup)))
         if composite is not None:
-            return resolve_condition(resolver, composite.condition(condition.value), negated)
+            return resolve_condition(resolver, composite.condition(value), negated)
     path = resolve_path(resolver.info, "__".join(expression._path), "a condition")
-    return _compare_path(resolver, path, (), lookup_for(path.field, condition.lookup), condition.value, negated)
+    return _compare_path(resolver, path, (), lookup_for(path.field, condition.lookup), value, negated)
 
 
 def _is_true(resolver: Resolver, expression: Expression[Any], negated: bool | None) -> Predicate | None:
     """The predicate of an expression that is a condition by itself."""
-    field = type(resolver)(resolver.info, resolver.annotations).expression(expression, "a condition").field
+    apart = copy.copy(resolver)  # its joins are separate from those of the query
+    apart.windows = None
+    field = apart.expression(expression, "a condition").field
     if field.family != "boolean":
         raise QueryError(
             f"{resolver.info.name}: {expression!r} is of type {type(field).__name__} and no condition by itself: "
@@ -127,14 +159,14 @@ def _is_true(resolver: Resolver, expression: Expression[Any], negated: bool | No
 def _lookup(resolver: Resolver, name: str, value: Any, negated: bool | None) -> Predicate | None:
     """The predicate of a keyword argument: ``album__name__startswith="M"``."""
     info = resolver.info
-    if len(info.pk_fields) > 1 and name in ("pk", "pk__exact", "pk__in"):
-        return _composite_key(resolver, name, value)
-    if resolver.annotations:
-        first, _, rest = name.partition("__")
-        term = resolver.annotations.get(first)
-        if term is not None:
-            steps, lookup = split_lookup(term.field, rest.split("__") if rest else ())
-            return _compare(resolver, with_steps(term, steps), lookup, value)
+    if isinstance(value, Subquery) and name.endswith("__in"):
+        value = value.queryset
+    if len(info.pk_fields) > 1 and name.partition("__")[0] == "pk":
+        return _composite_key(resolver, name.partition("__")[2] or "exact", value, negated)
+    term, rest = resolver.annotation(name)
+    if term is not None:
+        steps, lookup = split_lookup(term.field, rest)
+        return _compare(resolver, with_steps(term, steps), lookup, value)
     if info.lookups_registered != registrations.count:
         info.lookups.clear()
         info.lookups_registered = registrations.count
@@ -152,14 +184,27 @@ def _lookup(resolver: Resolver, name: str, value: Any, negated: bool | None) -> 
     return _compare_path(resolver, *known, value, negated)
 
 
-def _composite_key(resolver: Resolver, name: str, value: Any) -> Predicate:
-    """The predicate of ``pk`` or ``pk__in`` of a model whose primary key has several columns."""
+def _composite_key(resolver: Resolver, lookup: str, value: Any, negated: bool | None) -> Predicate | None:
+    """The predicate of ``pk`` for a composite primary key, compared as SQL compares rows: the first column in which two
+    keys differ decides."""
     info = resolver.info
     paths = tuple(resolve_path(info, field.attname, "a lookup") for field in info.pk_fields)
+    if lookup in ORDERED:
+        return _related_to(resolver, RelatedTo(paths, info.split_pk(value), lookup), negated)
+    if lookup == "isnull":
+        return resolve_condition(resolver, key_is_null([path.name for path in paths], value), negated)
+    if lookup == "range":
+        low, high = value
+        return resolve_condition(resolver, Q(pk__gte=low) & Q(pk__lte=high), negated)
+    if lookup not in ("exact", "in"):
+        raise FieldError(
+            f"{info.name} has a composite primary key, which has no lookup {lookup!r}: its lookups are exact, in, gt, "
+            f"gte, lt, lte, range and isnull, or name one of its fields ({', '.join(f.name for f in info.pk_fields)})."
+        )
     if is_queryset(value):
         query = value._query.selecting_key(f"{info.name}.pk", info, info.pk_fields)
-        return _related_in(resolver, RelatedIn(paths, query, "in" if name == "pk__in" else "exact"), False)
-    keys = list(value) if name == "pk__in" else [value]
+        return _related_in(resolver, RelatedIn(paths, query, lookup), False)
+    keys = list(value) if lookup == "in" else [value]
     if not keys:
         return constant(False, *map(resolver.column, paths))
     alternatives = []
@@ -176,19 +221,35 @@ def _related_to(resolver: Resolver, condition: RelatedTo, negated: bool | None) 
     key = condition.key
     path = key[0][0]
     if not (negated and path.many):
-        equalities = [_compare(resolver, resolver.column(p), lookup_for(p.field, "exact"), value) for p, value in key]
-        return junction("AND", equalities)
+        return _compare_keys(condition.lookup, resolver, [(resolver.column(p), value) for p, value in key])
     count = path.first_many()
     hops = path.relations[:count]
     inner = _inner_resolver(resolver, hops)
-    equalities = []
+    compared: list[tuple[Term, Any]] = []
     outer_terms: tuple[Term, ...] = ()
     for path, value in key:
-        term, exact = inner.column(path.after(count)), lookup_for(path.field, "exact")
-        value, referenced = _outer_value(resolver, term, exact, value)
-        equalities.append(_compare(inner, term, exact, value))
+        term = inner.column(path.after(count))
+        value, referenced = _outer_value(resolver, term, lookup_for(path.field, "exact"), value)
+        compared.append((term, value))
         outer_terms += referenced
-    return RelationPredicate(RowExists(hops, junction("AND", equalities), resolver.joined_here(hops), outer_terms))
+    matches = _compare_keys(condition.lookup, inner, compared)
+    return RelationPredicate(RowExists(hops, matches, resolver.joined_here(hops), outer_terms))
+
+
+def _compare_keys(lookup: str, resolver: Resolver, key: Sequence[tuple[Term, Any]]) -> Predicate:
+    """Each part of a key has its value or, for the lookups in `ORDERED`, the key is greater or less than these."""
+
+    def compare(part: tuple[Term, Any], name: str) -> Predicate:
+        term, value = part
+        return _compare(resolver, term, lookup_for(term.field, name), value)
+
+    if lookup == "exact":
+        return junction("AND", [compare(part, "exact") for part in key])
+    beyond = []
+    for position, part in enumerate(key):
+        equal = [compare(before, "exact") for before in key[:position]]
+        beyond.append(junction("AND", [*equal, compare(part, lookup if position == len(key) - 1 else lookup[:2])]))
+    return junction("OR", beyond)
 
 
 def _related_in(resolver: Resolver, condition: RelatedIn, negated: bool | None) -> Predicate:
@@ -236,10 +297,12 @@ def _row_exists(resolver: Resolver, path: Path, steps: Steps, lookup: Lookup, va
         inner = _inner_resolver(resolver, hops)
         inner_path = path.after(count)
     term = with_steps(inner.column(inner_path), steps)
-    value, outer_terms = _outer_value(resolver, term, lookup, value)
-    if lookup.name == "in" and is_queryset(value):
-        predicate = in_query(term, value._query, resolver.correlation(value._query), of_outer=True)
-    else:
+    predicate: Predicate | None = None
+    outer_terms: tuple[Term, ...] = ()
+    if is_queryset(value):
+        predicate = any_row(resolver.correlation, term, lookup, value._query, of_outer=True)
+    if predicate is None:
+        value, outer_terms = _outer_value(resolver, term, lookup, value)
         predicate = _compare(inner, term, lookup, value)
     if lookup.name == "exact" and isinstance(value, OuterExpression) and not isinstance(value.term.term, PathTerm):
         predicate = NullAsFalse(predicate)
@@ -267,10 +330,10 @@ def _outer_value(resolver: Resolver, term: Term, lookup: Lookup, value: Any) -> 
     if is_queryset(value) and lookup.takes_expression:
         subquery = resolve_subquery(resolver, one_row(value._query, lookup.name), term.field)
         return OuterExpression(subquery), subquery.leaves()
-    if isinstance(value, (list, tuple, set, frozenset)) and any(isinstance(item, Expression) for item in value):
-        items = [_outer_value(resolver, term, lookup, v) if isinstance(v, Expression) else (v, ()) for v in value]
+    if isinstance(value, (list, tuple, set, frozenset)) and any(isinstance(item, Logical) for item in value):
+        items = [_outer_value(resolver, term, lookup, v) if isinstance(v, Logical) else (v, ()) for v in value]
         return [item for item, _ in items], tuple(leaf for _, leaves in items for leaf in leaves)
-    if isinstance(value, (Expression, ClauseElement)):
+    if isinstance(value, (Logical, ClauseElement)):
         outer_term = resolver.expression(value, f"a value for {lookup.name}")
         return OuterExpression(outer_term), outer_term.leaves()
     return value, ()
@@ -282,18 +345,21 @@ def _compare(resolver: Resolver, term: Term, lookup: Lookup, value: Any) -> Pred
     if type(value) in PLAIN_VALUES and type(term) is PathTerm:
         return LookupPredicate.of(term, lookup, value)
     name = lookup.name
-    if name == "in":
-        query = getattr(value, "_query", None)
-        if query is not None:
-            return in_query(term, query, resolver.correlation(query))
+    query = getattr(value, "_query", None)
+    if query is not None:
+        rows = any_row(resolver.correlation, term, lookup, query)
+        if rows is not None:
+            return rows
     expanded = _expand_list(resolver, term, name, value)
     if expanded is not None:
         return expanded
-    if lookup.takes_expression and getattr(value, "_query", None) is not None:
-        return TermPredicate(term, lookup, resolve_subquery(resolver, one_row(value._query, name), field))
+    if lookup.takes_expression and query is not None:
+        return TermPredicate(term, lookup, resolve_subquery(resolver, one_row(query, name), field))
     if type(value) is Value and converted_value(value, field) is not None:
         return LookupPredicate.of(term, lookup, value.value)
-    if isinstance(value, (Expression, ClauseElement)) and not hasattr(value, "_meta"):
+    if type(value) is Value and value.value is None and isinstance(term, KeyTerm):
+        value = None  # the null in a document, as in Django
+    if isinstance(value, (Logical, ClauseElement)) and not hasattr(value, "_meta"):
         other = resolver.expression(value, f"a value for {name}")
         if not lookup.takes_expression:
             raise QueryError(f"The lookup {name!r} compares with a value, not with an expression ({value!r}).")
@@ -312,12 +378,17 @@ def _compare(resolver: Resolver, term: Term, lookup: Lookup, value: Any) -> Pred
 
 
 def _expand_list(resolver: Resolver, term: Term, name: str, value: Any) -> Predicate | None:
-    """A list or range that contains expressions, as one comparison for each; None for any other value."""
+    """A list or range that contains expressions, as one comparison for each; None for any other value.
+
+    An `OuterRef` is a list of one.
+    """
+    if name == "in" and isinstance(value, (OuterRef, OuterExpression)):
+        value = [value]
     if name not in ("in", "range") or not isinstance(value, (list, tuple, set, frozenset)):
         return None
     if PLAIN_VALUES.issuperset(map(type, value)):
         return None
-    if not any(isinstance(item, Expression) and not hasattr(item, "_meta") for item in value):
+    if not any(isinstance(item, Logical) and not hasattr(item, "_meta") for item in value):
         return None
     if name == "in":
         exact = lookup_for(term.field, "exact")

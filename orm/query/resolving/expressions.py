@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import decimal
 from collections.abc import Callable
 from functools import lru_cache
@@ -10,22 +11,23 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import ClauseElement
 
 from orm.exceptions import FieldError, NotSupportedError, QueryError
-from orm.expressions.base import Combined, Condition, Expression, F, FieldExpression, Sliced
+from orm.expressions.base import Combined, Condition, Expression, F, FieldExpression, Logical, Negated, Sliced
 from orm.expressions.ctes import CTEColumn
 from orm.expressions.subqueries import OuterRef, Subquery, is_queryset
 from orm.fields import Field
 from orm.fields.values import DECIMAL, value_field
 from orm.functions import Substr
-from orm.functions.aggregates import Aggregate, AllRows
+from orm.functions.aggregates import Aggregate, AllRows, Count
 from orm.functions.arrays import ArraySlice
-from orm.functions.base import Func, Value
+from orm.functions.base import ExpressionWrapper, Func, Value
 from orm.functions.conditional import Case
 from orm.functions.windows import Window, WindowFunction
 from orm.query.conditions.base import EVERYTHING
 from orm.query.paths import MAX_CACHED, resolve_path
+from orm.query.resolving.composite_keys import key_parts
 from orm.query.terms.aggregates import AggregateTerm, WindowTerm
 from orm.query.terms.base import NULL, ClauseTerm, NullTerm, PathTerm, RowTerm, Term, ValueTerm
-from orm.query.terms.computed import CaseTerm, CombinedTerm, ConditionTerm, FuncTerm
+from orm.query.terms.computed import CaseTerm, CombinedTerm, ConditionTerm, FuncTerm, NegatedTerm
 from orm.query.terms.subqueries import CTETerm, OuterTerm, SubqueryTerm
 
 if TYPE_CHECKING:
@@ -52,14 +54,14 @@ def resolve_function(expression_class: type) -> ResolveFunction:
 
 
 def is_expression(value: Any) -> bool:
-    """Whether the database computes a value: an expression, a SQLAlchemy clause or a queryset."""
-    return isinstance(value, (Expression, ClauseElement)) or is_queryset(value)
+    """Whether the database computes a value: an expression, a condition, a SQLAlchemy clause or a queryset."""
+    return isinstance(value, (Logical, ClauseElement)) or is_queryset(value)
 
 
 def check_model(info: ModelInfo, node: FieldExpression[Any], what: str) -> None:
     """Raise `FieldError` unless the expression starts at this model."""
     owner = node._model._meta
-    if owner.model is not info.model and not (owner.abstract and issubclass(info.model, owner.model)):
+    if owner.concrete is not info.concrete and not issubclass(info.model, owner.model):
         raise FieldError(
             f"{node!r} is a field of {owner.name} and was given as {what} of a query of {info.name}. "
             f"Start from {info.name} and walk its relations."
@@ -83,9 +85,12 @@ def _field(resolver: Resolver, node: FieldExpression[Any], what: str) -> Term:
 
 
 def _value(resolver: Resolver, node: Value[Any], what: str) -> Term:
+    field = node.output_field
     if node.value is None:
-        return NULL if node.output_field is None else NullTerm(node.output_field)
-    return ValueTerm(node.value, node.output_field or value_field(node.value))
+        return NULL if field is None else NullTerm(field)
+    if field is None:
+        return ValueTerm(node.value, value_field(node.value))
+    return ValueTerm(field.to_python(node.value), field)
 
 
 def converted_value(node: Any, field: Field[Any]) -> Any:
@@ -105,6 +110,26 @@ def _operand_beside(resolver: Resolver, node: Any, field: Field[Any] | None, wha
     return resolver.expression(node, what) if field is None or value is None else ValueTerm(value, field)
 
 
+def _is_converted(node: Any, field: Field[Any]) -> bool:
+    """Whether this is a `Value` without `output_field`, whose type tells nothing: a text, a list or a dict."""
+    if type(node) is not Value or node.output_field is not None:
+        return False
+    return isinstance(node.value, (list, dict)) or (isinstance(node.value, str) and field.family != "text")
+
+
+def as_assigned(node: Any, field: Field[Any]) -> Any:
+    """The expression as it is assigned to `field`, which converts the texts, lists and dicts among its outcomes."""
+    if isinstance(node, Case):
+        outcomes = [*(branch.then for branch in node.branches), node.default]
+    else:
+        outcomes = [*node.arguments] if isinstance(node, Func) and node.mixes_arguments else []
+    if not any(_is_converted(outcome, field) for outcome in outcomes) or node.output_field is not None:
+        return node
+    node = copy.copy(node)
+    node.output_field = field
+    return node
+
+
 def _unless_value(resolver: Resolver, node: Any, what: str) -> Term | None:
     return resolver.expression(node, what) if is_expression(node) and type(node) is not Value else None
 
@@ -118,8 +143,21 @@ def _mixed(
     """
     if output_field is None:
         fields = (term.field for _, term in operands if term is not None and term.typed)
-        output_field = next((field for field in fields if field.underlying_field.storage_field is not None), None)
-    return tuple(term or _operand_beside(resolver, node, output_field, what) for node, term in operands)
+        stored = next((field for field in fields if field.underlying_field.storage_field is not None), None)
+        return tuple(term or _operand_beside(resolver, node, stored, what) for node, term in operands)
+    terms: list[Term] = []
+    for node, term in operands:
+        if term is None and _is_converted(node, output_field):
+            term = ValueTerm(output_field.to_python(node.value), output_field)
+        terms.append(term or _operand_beside(resolver, node, output_field, what))
+    return tuple(terms)
+
+
+def _wrapped(resolver: Resolver, node: ExpressionWrapper[Any], what: str) -> Term:
+    (argument,) = node.arguments
+    if type(argument) is Value and argument.output_field is None:
+        return _value(resolver, Value(argument.value, output_field=node.output_field), what)
+    return _func(resolver, node, what)
 
 
 def _func(resolver: Resolver, node: Func[Any], what: str) -> FuncTerm:
@@ -135,6 +173,10 @@ def _combined(resolver: Resolver, node: Combined[Any], what: str) -> CombinedTer
     right_term = resolver.expression(right, what) if is_expression(right) else _operand(right, left_term)
     if left_term is None:
         left_term = _operand(left, right_term)
+    if left_term is NULL and right_term.typed:
+        left_term = NullTerm(right_term.field)
+    if right_term is NULL and left_term.typed:
+        right_term = NullTerm(left_term.field)
     for term in (left_term, right_term):
         if term.typed and term.field.family == "json":
             raise QueryError(
@@ -148,8 +190,10 @@ def _combined(resolver: Resolver, node: Combined[Any], what: str) -> CombinedTer
     return CombinedTerm(node.operator, left_term, right_term)
 
 
-def _operand(value: Any, other: Term | None) -> ValueTerm:
+def _operand(value: Any, other: Term | None) -> Term:
     """The plain value on one side of an operator: an integer becomes a decimal if the other side is one."""
+    if value is None:
+        return NULL
     if other is not None and other.typed:
         if other.field.family == "decimal" and type(value) is int:
             return ValueTerm(decimal.Decimal(value), DECIMAL)
@@ -171,6 +215,9 @@ def _sliced(resolver: Resolver, node: Sliced[Any], what: str) -> FuncTerm:
 
 def _aggregate(resolver: Resolver, node: Aggregate[Any], what: str) -> AggregateTerm:
     expression, *others = node.arguments
+    if isinstance(node, Count) and type(expression) in (F, FieldExpression):
+        # As in Django, a key of several columns is counted by the first.
+        expression = (key_parts(resolver.info, expression) or [expression])[0]
     argument = RowTerm() if isinstance(expression, AllRows) else resolver.expression(expression, what)
     simple = not others and node.filter is None and node.default is None and node.output_field is None
     if simple and type(argument) is PathTerm:
@@ -190,11 +237,11 @@ def _aggregate(resolver: Resolver, node: Aggregate[Any], what: str) -> Aggregate
     return AggregateTerm(node, argument, condition, default, rest)
 
 
-def _window(resolver: Resolver, node: Window[Any], what: str) -> WindowTerm:
+def _window(resolver: Resolver, node: Window[Any], what: str) -> Term:
     function = node.expression
     call = _aggregate(resolver, function, what) if isinstance(function, Aggregate) else _func(resolver, function, what)
     partition = tuple(resolver.expression(term, what) for term in node.partition_by)
-    return WindowTerm(call, partition, resolver.order_by(node.order_by), node.frame)
+    return resolver.window(WindowTerm(call, partition, resolver.order_by(node.order_by), node.frame))
 
 
 def _window_function(resolver: Resolver, node: WindowFunction[Any], what: str) -> Term:
@@ -212,6 +259,13 @@ def _case(resolver: Resolver, node: Case[Any], what: str) -> CaseTerm:
     return CaseTerm(node, tuple(zip(conditions, results, strict=True)), default)
 
 
+def _negated(resolver: Resolver, node: Negated, what: str) -> NegatedTerm:
+    term = resolver.expression(node.expression, what)
+    if term.typed and term.field.family != "boolean":
+        raise FieldError(f"{what}: {node!r} negates {type(term.field).__name__}, which is not true or false.")
+    return NegatedTerm(term)
+
+
 def _unusable(resolver: Resolver, node: Expression[Any], what: str) -> Term:
     raise QueryError(f"{node!r} cannot be used as {what}.")
 
@@ -224,11 +278,13 @@ RESOLVE_FUNCTIONS: tuple[tuple[type, ResolveFunction], ...] = (
     (Combined, _combined),
     (OuterExpression, lambda resolver, node, what: node.term),
     (Sliced, _sliced),
+    (Negated, _negated),
     (Value, _value),
     (CTEColumn, lambda resolver, node, what: CTETerm(node.cte, node.name)),
     (Window, _window),
     (WindowFunction, _window_function),
     (Aggregate, _aggregate),
+    (ExpressionWrapper, _wrapped),
     (Func, _func),
     (Case, _case),
     (Subquery, lambda resolver, node, what: resolve_subquery(resolver, node.query, None)),

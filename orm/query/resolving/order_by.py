@@ -1,23 +1,25 @@
-"""Orderings resolved to terms: names, expressions and clauses given to ``order_by()``."""
+"""Resolves the arguments of ``order_by()``, names, expressions and clauses, to orderings of terms."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ClauseElement
 
 from orm.exceptions import FieldError, QueryError
-from orm.expressions.base import Expression, F, Ordering
+from orm.expressions.base import F, FieldExpression, Logical, Ordering
 from orm.functions import Random
 from orm.functions.json import KeyNumber
 from orm.query.ordering import ClauseOrder, OrderTerm
-from orm.query.paths import Path, split_path
-from orm.query.resolving.composite_keys import find_composite_lookup
+from orm.query.paths import Path, split_name, split_path
+from orm.query.resolving.composite_keys import embedded_parts, find_composite_lookup, key_parts
 from orm.query.terms.base import PathTerm, Term
 from orm.query.terms.computed import FuncTerm
 from orm.query.terms.transforms import KeyTerm
-from orm.relations import ForeignKey, GenericForeignKey, RelatedKey
+from orm.relations import Embedded, ForeignKey, GenericForeignKey, RelatedKey
+from orm.relations.composed import ComposedExpression
 
 if TYPE_CHECKING:
     from orm.mapping.model_info import ModelInfo
@@ -32,13 +34,25 @@ def resolve_ordering(resolver: Resolver, term: Any) -> tuple[OrderTerm, ...]:
     """The terms of one argument of ``order_by()``. Raises `FieldError` or `QueryError`."""
     if isinstance(term, str):
         return _named(resolver, term)
+    expression = term.expression if isinstance(term, Ordering) else term
+    if type(expression) in (F, FieldExpression) or isinstance(expression, ComposedExpression):
+        embedded = embedded_parts(resolver.info, expression)
+        parts = key_parts(resolver.info, expression) if embedded is None else tuple(map(F, embedded[1]))
+        if parts is not None:
+            direction = term if isinstance(term, Ordering) else Ordering(expression)
+            return tuple(
+                OrderTerm(resolver.expression(part, "an ordering"), direction.descending, direction.nulls)
+                for part in parts
+            )
     if isinstance(term, Ordering):
         return (OrderTerm(resolver.expression(term.expression, "an ordering"), term.descending, term.nulls),)
-    if isinstance(term, Expression):
+    if isinstance(term, Logical):
         return (OrderTerm(resolver.expression(term, "an ordering"), False),)
     if isinstance(term, ClauseElement):
         return (ClauseOrder(resolver.expression(term, "an ordering"), False),)
-    raise QueryError(f"order_by() takes field names, expressions and SQLAlchemy clauses, got {type(term).__name__}.")
+    raise QueryError(
+        f"order_by() takes field names, expressions, conditions and SQLAlchemy clauses, got {type(term).__name__}."
+    )
 
 
 def by_value(term: Term) -> tuple[Term, ...]:
@@ -46,7 +60,8 @@ def by_value(term: Term) -> tuple[Term, ...]:
 
     A value in a JSON document is ordered by its number first: databases that store JSON as text compare digits.
     """
-    return (FuncTerm(KEY_NUMBER, (term,)), term) if isinstance(term, KeyTerm) else (term,)
+    # A copy: one term is rendered once, and its path is bound for each of the two.
+    return (FuncTerm(KEY_NUMBER, (copy.copy(term),)), term) if isinstance(term, KeyTerm) else (term,)
 
 
 def _named(resolver: Resolver, name: str) -> tuple[OrderTerm, ...]:
@@ -69,21 +84,29 @@ def _terms(resolver: Resolver, name: str, depth: int) -> Iterator[OrderTerm]:
         for field in info.pk_fields:
             yield OrderTerm(resolver.name(field.attname, "an ordering"), descending)
         return
-    if bare in resolver.annotations:
-        yield OrderTerm(resolver.annotations[bare], descending)
+    if resolver.annotation(bare)[0] is not None:
+        yield from (OrderTerm(term, descending) for term in by_value(resolver.name(bare, "an ordering")))
         return
     if bare == "?":
         yield OrderTerm(FuncTerm(Random(), ()), descending)
         return
     composite = find_composite_lookup(info, bare)
-    if composite is not None and not isinstance(composite.relation, GenericForeignKey) and composite.bare == bare:
+    if (
+        composite is not None
+        and not isinstance(composite.relation, (Embedded, GenericForeignKey))
+        and composite.bare == bare
+    ):
         if composite.by_pk:
             yield from (OrderTerm(resolver.column(path), descending) for path in composite.paths)
             return
         yield from _related(resolver, bare, descending, composite.relation.target._meta, composite.paths, depth)
         return
+    if composite is not None and isinstance(composite.relation, Embedded) and composite.bare == bare:
+        for part in composite.relation.field_names:
+            yield from _terms(resolver, f"{'-' if descending else ''}{composite.prefix}{part}", depth)
+        return
     path, parts = split_path(info, bare, "an ordering")
-    last = bare.rsplit("__", 1)[-1]
+    last = split_name(info, bare)[-1]
     field = path.field
     if parts or not isinstance(field, (ForeignKey, RelatedKey)) or last == field.attname or bare == "pk":
         yield from (OrderTerm(term, descending) for term in by_value(resolver.name(bare, "an ordering")))
@@ -105,9 +128,8 @@ def _related(
         return
     for term in target.options.ordering:
         if not isinstance(term, str):
-            raise FieldError(
-                f"{info.name} cannot be ordered by {bare!r}: the Meta.ordering of {target.name} has an "
-                "expression. Name the related fields to order by."
-            )
+            orders = resolve_ordering(resolver.at(bare, target), term)
+            yield from (order.reversed() if descending else order for order in orders)
+            continue
         reversed_term = term.startswith("-") != descending
         yield from _terms(resolver, f"{'-' if reversed_term else ''}{bare}__{term.removeprefix('-')}", depth + 1)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from orm.exceptions import QueryError
 from orm.expressions.base import check_condition
+from orm.lookups.transforms import registrations
 from orm.query.conditions.base import EVERYTHING, Predicate, without_group_terms
 from orm.query.ordering import OrderTerm
 from orm.query.paths import Path, resolve_path, split_path
@@ -14,14 +15,16 @@ from orm.query.resolving.composite_keys import key_paths
 from orm.query.resolving.conditions import resolve_children, resolve_condition
 from orm.query.resolving.expressions import resolve_function
 from orm.query.resolving.order_by import resolve_ordering
-from orm.query.terms.base import PathTerm, Term
+from orm.query.terms.base import AnnotationTerm, PathTerm, Term
+from orm.query.terms.filtered_relation import FilteredRelationTerm
 from orm.query.terms.subqueries import UNCORRELATED, Correlation, OuterRefTerm
-from orm.query.terms.transforms import split_steps, with_steps
-from orm.relations import ForeignKey, RelatedKey
+from orm.query.terms.transforms import is_step, split_steps, with_steps
+from orm.relations import RelatedKey
 
 if TYPE_CHECKING:
     from orm.mapping.model_info import ModelInfo
     from orm.query.query import Query
+    from orm.query.terms.aggregates import WindowTerm
     from orm.relations import Hop
 
 
@@ -51,7 +54,7 @@ class Resolver:
     Names that make no sense raise `FieldError` or `QueryError` here, when the method is called.
     """
 
-    __slots__ = ("_new_join", "annotations", "info", "joins")
+    __slots__ = ("_new_join", "annotations", "info", "joins", "windows")
 
     def __init__(
         self,
@@ -64,27 +67,45 @@ class Resolver:
         self.annotations = annotations or {}
         self.joins = joins
         self._new_join = new_join
+        self.windows: dict[str, AnnotationTerm] | None = None
+        """The window functions of a condition or an ordering, as unnamed annotations: an outer query filters by them.
+        None if they stay where they are."""
 
     def name(self, name: str, what: str) -> Term:
         """The annotation or column that a name refers to. Raises `FieldError` with the choices."""
-        if self.annotations:
-            annotation = self.annotations.get(name)
-            if annotation is not None:
-                return annotation
-            first, *rest = name.split("__")
-            annotation = self.annotations.get(first)
-            if annotation is not None:
-                return with_steps(annotation, split_steps(annotation.field, rest))
+        annotation, rest = self.annotation(name)
+        if annotation is not None:
+            return with_steps(annotation, split_steps(annotation.field, rest)) if rest else annotation
         path, parts = split_path(self.info, name, what)
         if not parts:
             return self.column(path)
-        if isinstance(path.field, (ForeignKey, RelatedKey)):
+        if isinstance(path.field, RelatedKey) or not is_step(path.field, parts[0]):
             return self.column(resolve_path(self.info, name, what))
         return with_steps(self.column(path), split_steps(path.field, parts))
+
+    def annotation(self, name: str) -> tuple[Term | None, list[str]]:
+        """The annotation that a name begins with, if any, and the parts that follow it.
+
+        The name of an annotation may have two underscores, as the default ``authors__count`` has.
+        """
+        if not self.annotations:
+            return None, []
+        parts = name.split("__")
+        for count in range(1, len(parts) + 1):
+            annotation = self.annotations.get("__".join(parts[:count]))
+            if isinstance(annotation, FilteredRelationTerm):
+                return annotation.term.split(tuple(parts[count:]))
+            if annotation is not None:
+                return annotation, parts[count:]
+        return None, []
 
     def column(self, path: Path) -> PathTerm:
         """The column at the end of a path."""
         return PathTerm(path, self._join(path)) if path.many else PathTerm.of(path)
+
+    def at(self, relation: str, target: ModelInfo) -> Resolver:
+        """A resolver for names of the `target` of a relation, such as those in its Meta.ordering."""
+        return RelatedResolver(self, relation, target)
 
     def expression(self, expression: Any, what: str) -> Term:
         """The term of an expression, a SQLAlchemy clause, a queryset or a plain value.
@@ -92,6 +113,14 @@ class Resolver:
         `what` says in error messages what it is used as.
         """
         return resolve_function(expression.__class__)(self, expression, what)
+
+    def window(self, term: WindowTerm) -> Term:
+        """The term of a window function."""
+        if self.windows is None:
+            return term
+        name = f"window {len(self.annotations) + len(self.windows)}"  # Users' annotations have no space in their names.
+        annotation = self.windows[name] = AnnotationTerm(name, term, selectable=False)
+        return annotation
 
     def outer_reference(self, name: str, depth: int, key_part: tuple[int, int] | None) -> OuterRefTerm:
         """The term of an `OuterRef`, whose name the query around this one resolves."""
@@ -169,9 +198,55 @@ class Resolver:
         return number
 
 
+class RelatedResolver(Resolver):
+    """Resolves names of a related model, for a query of the model that the relation belongs to."""
+
+    __slots__ = ("_outer", "_relation")
+
+    def __init__(self, outer: Resolver, relation: str, target: ModelInfo) -> None:
+        super().__init__(target)
+        self._outer = outer
+        self._relation = relation
+
+    def column(self, path: Path) -> PathTerm:
+        """The column of the related model, reached over the relation."""
+        outer = self._outer
+        return outer.column(resolve_path(outer.info, f"{self._relation}__{path.name}", "an ordering"))
+
+
+class AggregateResolver(Resolver):
+    """Resolves the aggregates of one ``aggregate()``, which may refer to those before them by their names."""
+
+    __slots__ = ("_named",)
+
+    def __init__(self, info: ModelInfo, annotations: Mapping[str, Term], joins: Joins) -> None:
+        super().__init__(info, annotations, joins)
+        self._named: dict[str, Any] = {}
+
+    def named(self, name: str, expression: Any) -> Term:
+        """The term of an aggregate. A name that the model has keeps its meaning."""
+        term = self.expression(expression, "an aggregate")
+        if name not in self.info.settable and name not in self.info.relations:
+            self._named[name] = expression
+        return term
+
+    def annotation(self, name: str) -> tuple[Term | None, list[str]]:
+        """The annotation or the aggregate that a name begins with, if any, and the parts that follow it."""
+        annotation, rest = super().annotation(name)
+        parts = name.split("__")
+        for count in range(1, len(parts) + 1) if annotation is None else ():
+            expression = self._named.get("__".join(parts[:count]))
+            if expression is not None:
+                # Resolved anew, because its values are bound once more.
+                return self.expression(expression, "an aggregate"), parts[count:]
+        return annotation, rest
+
+
 def default_ordering(info: ModelInfo) -> tuple[OrderTerm, ...]:
     """The model's `Meta.ordering`, resolved once."""
-    if info.default_order is None:
+    if info.default_order is None or info.default_order_registrations != registrations.count:
+        # A transform in it may have been replaced since.
+        info.default_order_registrations = registrations.count
         info.default_order = Resolver(info).order_by(info.options.ordering)
     return info.default_order
 

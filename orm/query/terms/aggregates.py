@@ -13,7 +13,7 @@ from orm.functions.aggregates import OrderableAggregate
 from orm.functions.result_types import common_field
 from orm.functions.windows import WindowFunction
 from orm.query.terms.base import NULL, ResolvedCondition, RowTerm, Term, ValueTerm, lookup_key
-from orm.query.terms.computed import FuncTerm, known_field
+from orm.query.terms.computed import FuncTerm, checked_sql, known_field
 
 if TYPE_CHECKING:
     from orm.functions.aggregates import Aggregate
@@ -84,7 +84,7 @@ class AggregateTerm(Term):
             value = sqlalchemy.literal_column("1") if isinstance(self.argument, RowTerm) else argument
             argument = sqlalchemy.case((condition, value))
         fields = (self.argument.field, *(known_field(term) for term in self.rest))
-        return self.function.build_from(fields, argument, *rest)
+        return checked_sql(self.function, self.function.build_from(fields, argument, *rest))
 
     def leaves(self) -> tuple[Term, ...]:
         others = (leaf for term in self.rest for leaf in term.leaves())
@@ -131,7 +131,7 @@ class WindowTerm(Term):
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
         call: Any = self.inner.call(rendering)
         window: dict[str, Any] = {
-            "partition_by": [term.render(rendering) for term in self.partition] or None,
+            "partition_by": [rendering.render_once(term) for term in self.partition] or None,
             "order_by": [element for term in self.order for element in term.render(rendering)] or None,
         }
         if self.frame is not None:
@@ -141,6 +141,9 @@ class WindowTerm(Term):
         if self.frame is not None and self.frame.exclusion is not None:
             result = SQLFunction("excluding", result, literals=(self.frame.exclusion.value,))
         return sqlalchemy.type_coerce(result, self.field.result_type())
+
+    def operands(self) -> tuple[Term, ...]:
+        return (*self.partition, *(term.term for term in self.order))
 
     def leaves(self) -> tuple[Term, ...]:
         parts = (self.inner, *self.partition, *(term.term for term in self.order))

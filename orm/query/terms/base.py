@@ -6,13 +6,15 @@ These have at most one operand. Those computed from others are in `computed`, ag
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+import copy
+from collections.abc import Hashable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import sqlalchemy
 from sqlalchemy import ClauseElement, ColumnElement
 from sqlalchemy.sql import operators as sqlalchemy_operators
 from sqlalchemy.sql import visitors
+from sqlalchemy.sql.elements import Grouping
 from sqlalchemy.types import TypeEngine
 
 from orm.database.sql import operators
@@ -20,7 +22,7 @@ from orm.database.sql.functions import SQLFunction
 from orm.database.types.column_types import ORMType
 from orm.exceptions import QueryError
 from orm.fields import Array, Field
-from orm.fields.values import BIG_INTEGER
+from orm.fields.values import BIG_INTEGER, clause_field
 from orm.query.paths import Path
 
 if TYPE_CHECKING:
@@ -60,6 +62,21 @@ class Term:
     def leaves(self) -> tuple[Term, ...]:
         """The columns and annotations that it reads."""
         return ()
+
+    def operands(self) -> tuple[Term | ResolvedCondition, ...]:
+        """What it is computed from, of a term that may contain an aggregate."""
+        return ()
+
+    def group_terms(self) -> Iterator[Term]:
+        """The terms by which a query is grouped that selects this term, or orders or filters by it.
+
+        That is the term itself; around an aggregate or a window function, its other operands; nothing for a constant.
+        """
+        if self.aggregate or self.window:
+            for operand in self.operands():
+                yield from operand.group_terms()
+        elif self.leaves():
+            yield self
 
 
 class PathTerm(Term):
@@ -110,7 +127,7 @@ class ValueTerm(Term):
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
         type_ = self.field.comparison_type()
         parameter = rendering.bind(type_)
-        if not self.field.is_temporal:
+        if not self.field.is_temporal and self.field.family != "text":
             return parameter
         return SQLFunction("typed", parameter, literals=(self.field.family,), type_=type_)
 
@@ -156,27 +173,92 @@ class RowTerm(Term):
 class AnnotationTerm(Term):
     """A reference to an annotation of the query, whose term is rendered once."""
 
-    def __init__(self, name: str, term: Term, *, selectable: bool = True) -> None:
+    def __init__(self, name: str, term: Term, *, selectable: bool = True, former: AnnotationTerm | None = None) -> None:
         self.name = name
         self.term = term
         self.selectable = selectable
         """Whether values() may select it. Those of alias() are for conditions and orderings only."""
-        self.key = ("annotation", name)
-        self.field = term.field
+        self.replaced: int = 0 if former is None else former.replaced + 1
+        """The number of annotations of this name that it replaces. What was resolved before still refers to them."""
+        self.key = ("annotation", name, self.replaced)
+        self.typed = term.typed
         self.aggregate = term.aggregate
         self.window = term.window
 
+    @property
+    def field(self) -> Field[Any]:
+        """The field of its term. Raises `QueryError` for an `OuterRef`, which has none before the outer query."""
+        field: Field[Any] = self.term.field
+        return field
+
     def of_a_row(self) -> AnnotationTerm:
         """The annotation as a column of a subquery, where an aggregate is a plain value."""
-        term = AnnotationTerm(self.name, self.term, selectable=self.selectable)
+        term = copy.copy(self)
         term.aggregate = False
         return term
 
+    def set_aside(self) -> AnnotationTerm:
+        """The annotation after another one has taken its name: only what was resolved before reads it."""
+        term = copy.copy(self)
+        term.selectable = False
+        return term
+
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
-        return rendering.annotation(self.name)
+        return rendering.annotation(self.key)
 
     def leaves(self) -> tuple[Term, ...]:
         return (self,)
+
+    def group_terms(self) -> Iterator[Term]:
+        terms = [*self.term.group_terms()]
+        return iter([self] if terms == [self.term] else terms)
+
+
+class InlinedAnnotation(Term):
+    """The expression of an annotation in an UPDATE, which has no annotations.
+
+    Its key has the annotation's name: the SQL of two uses of one annotation may have the same parameters.
+    """
+
+    def __init__(self, annotation: AnnotationTerm, read: tuple[AnnotationTerm, ...]) -> None:
+        self._annotations = (*read, annotation)
+        self._term = term = annotation.term
+        self.key = ("inlined", *((part.key, part.term.key) for part in self._annotations))
+        self.values = tuple(value for part in self._annotations for value in part.term.values)
+        self.nullable = term.nullable
+        self.typed = term.typed
+        self.aggregate = term.aggregate
+        self.window = term.window
+
+    @classmethod
+    def of(cls, annotation: AnnotationTerm, annotations: Mapping[Hashable, AnnotationTerm]) -> Term:
+        """The expression of one of the `annotations`, a dict by key, with those of the annotations that it reads."""
+        read: dict[Hashable, AnnotationTerm] = {}
+
+        def add(term: Term) -> None:
+            for leaf in term.leaves():
+                if isinstance(leaf, AnnotationTerm) and leaf.key not in read:
+                    inner = annotations[leaf.key]
+                    add(inner.term)
+                    read[leaf.key] = inner
+
+        add(annotation.term)
+        return cls(annotation, tuple(read.values())) if read or annotation.term.values else annotation.term
+
+    @property
+    def field(self) -> Field[Any]:
+        """The field of its term. Raises `QueryError` for an `OuterRef`, which has none before the outer query."""
+        field: Field[Any] = self._term.field
+        return field
+
+    def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
+        for annotation in self._annotations:
+            rendering.annotated[annotation.key] = annotation.term.render(rendering)
+        return rendering.annotated[self._annotations[-1].key]
+
+    def leaves(self) -> tuple[Term, ...]:
+        leaves = (leaf for annotation in self._annotations for leaf in annotation.term.leaves())
+        return tuple(leaf for leaf in leaves if not isinstance(leaf, AnnotationTerm))
 
 
 class NullTerm(Term):
@@ -206,6 +288,11 @@ class NullTerm(Term):
 NULL = NullTerm()
 
 
+def is_value(term: Term) -> bool:
+    """Whether a term is a value or NULL, or the annotation of one."""
+    return isinstance(term.term if isinstance(term, AnnotationTerm) else term, (ValueTerm, NullTerm))
+
+
 class ClauseTerm(Term):
     """A SQLAlchemy clause. Its part of the cache key is SQLAlchemy's own."""
 
@@ -221,6 +308,18 @@ class ClauseTerm(Term):
             self.key = ("clause", cache_key.key)
             self._parameters = list(cache_key.bindparams)
         self.values = tuple(_value_of(parameter) for parameter in self._parameters)
+        self.typed = clause_field(getattr(clause, "type", None)) is not None
+
+    @property
+    def field(self) -> Field[Any]:
+        """The field of values of the clause's type. Raises `QueryError` if SQLAlchemy does not know the type."""
+        field = clause_field(getattr(self.clause, "type", None))
+        if field is None:
+            raise QueryError(
+                f"The type of the SQLAlchemy clause {self.clause} is not known: give it one with type_coerce(), or "
+                "wrap it, ExpressionWrapper(…, output_field=…)."
+            )
+        return field
 
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
         binds = rendering.binds
@@ -244,7 +343,10 @@ class ClauseTerm(Term):
 
         rendered: Any = visitors.replacement_traverse(self.clause, {}, replace)
         rendering.include(rendered)
-        return rendered  # type: ignore[no-any-return]
+        return Grouping(rendered) if isinstance(rendered, sqlalchemy.TextClause) else rendered
+
+    def group_terms(self) -> Iterator[Term]:
+        return iter([self] if self.clause._from_objects else ())
 
 
 def _value_of(parameter: sqlalchemy.BindParameter[Any]) -> Any:
@@ -269,6 +371,9 @@ class ResolvedCondition(Protocol):
 
     def leaves(self) -> tuple[Term, ...]:
         """The columns and annotations that it reads."""
+
+    def group_terms(self) -> Iterator[Term]:
+        """What rows are grouped by if they are compared by it: see `Term.group_terms`."""
 
 
 def lookup_key(field: Field[Any]) -> Hashable:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
 from sqlalchemy import ColumnElement
-from sqlalchemy.sql.elements import Grouping
+from sqlalchemy.sql import operators as sqlalchemy_operators
+from sqlalchemy.sql.elements import Grouping, UnaryExpression
 
 from orm.database.sql.datetimes import converted_to
 from orm.database.sql.functions import DecimalDividend, SQLFunction
@@ -17,7 +18,7 @@ from orm.exceptions import QueryError
 from orm.fields import Field
 from orm.fields.values import BOOLEAN
 from orm.functions.result_types import common_field, number_field
-from orm.query.terms.base import NULL, PathTerm, ResolvedCondition, Term, lookup_key
+from orm.query.terms.base import NULL, ResolvedCondition, Term, lookup_key
 from orm.query.terms.date_arithmetic import moment_arithmetic, moment_field
 
 if TYPE_CHECKING:
@@ -71,8 +72,11 @@ class CombinedTerm(Term):
         self.window = left.window or right.window
 
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
-        left = self.left.render(rendering, required=required)
-        right = self.right.render(rendering, required=required)
+        if self.aggregate:
+            left, right = rendering.render_once(self.left), rendering.render_once(self.right)
+        else:
+            left = self.left.render(rendering, required=required)
+            right = self.right.render(rendering, required=required)
         if self.is_moment:
             result = moment_arithmetic(self.symbol, self.left.field, self.right.field, left, right)
             return sqlalchemy.type_coerce(result, self.field.comparison_type())
@@ -80,14 +84,16 @@ class CombinedTerm(Term):
             left = DecimalDividend(left)
         if self.field.family == "decimal" and self.symbol in DECIMAL_ARITHMETIC:
             combined: ColumnElement[Any] = SQLFunction(DECIMAL_ARITHMETIC[self.symbol], left, right)
+        elif self.field.family == "duration" and self.symbol == "*":
+            combined = left.op("*", precedence=8)(right)  # SQLAlchemy 2.1 would warn that moments are not multiplied.
         else:
             combined = ARITHMETIC[self.symbol](left, right)
         # Most databases return a power of integers as a float, and MySQL returns their sum as a decimal.
         type_ = self.field.result_type() if self.field.family in ("integer", "float") else self.field.comparison_type()
         return sqlalchemy.type_coerce(combined, type_).self_group()
 
-    def columns(self) -> tuple[PathTerm, ...]:
-        return (*self.left.columns(), *self.right.columns())
+    def operands(self) -> tuple[Term, ...]:
+        return (self.left, self.right)
 
     def leaves(self) -> tuple[Term, ...]:
         return (*self.left.leaves(), *self.right.leaves())
@@ -95,6 +101,16 @@ class CombinedTerm(Term):
 
 def _result_field(left: Field[Any], right: Field[Any]) -> Field[Any]:
     return right if right.arithmetic_rank > left.arithmetic_rank else left
+
+
+def checked_sql(function: Func[Any], sql: Any) -> ColumnElement[Any]:
+    """The SQL that a function built. Raises `QueryError` for anything else, which the plan would keep as a constant."""
+    if isinstance(sql, ColumnElement):
+        return sql
+    raise QueryError(
+        f"{function!r} is no SQL: {type(function).__name__}.build() returned {type(sql).__name__} instead of a "
+        "SQLAlchemy expression."
+    )
 
 
 class FuncTerm(Term):
@@ -105,6 +121,8 @@ class FuncTerm(Term):
         self.arguments = arguments
         self.fields = tuple(known_field(term) for term in arguments)
         self.field = function.result(*(field for field in self.fields if field is not None))
+        if not isinstance(self.field, Field):
+            raise QueryError(f"The type of {function!r} is a field, such as orm.Integer(), not {self.field!r}.")
         shape = (type(function), function.function, function.options, lookup_key(self.field))
         self.key = (shape, *(term.key for term in arguments))
         self.values = tuple(value for term in arguments for value in term.values)
@@ -116,7 +134,13 @@ class FuncTerm(Term):
 
     def call(self, rendering: Rendering) -> ColumnElement[Any]:
         """The call, without its type."""
-        return self.function.build_from(self.fields, *(term.render(rendering) for term in self.arguments))
+        arguments = [rendering.render_once(argument) for argument in self.arguments]
+        if self.function.mixes_arguments and self.field.is_temporal:
+            arguments = [converted_to(self.field.comparison_type(), argument) for argument in arguments]
+        return checked_sql(self.function, self.function.build_from(self.fields, *arguments))
+
+    def operands(self) -> tuple[Term, ...]:
+        return self.arguments
 
     def leaves(self) -> tuple[Term, ...]:
         return tuple(leaf for term in self.arguments for leaf in term.leaves())
@@ -151,12 +175,15 @@ class CaseTerm(Term):
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
         type_ = self.field.comparison_type()
         pairs = [
-            (when.render(rendering, required=False, negated=False), converted_to(type_, then.render(rendering)))
+            (when.render(rendering, required=False, negated=False), converted_to(type_, rendering.render_once(then)))
             for when, then in self.branches
         ]
-        default = converted_to(type_, self.default.render(rendering))
+        default = converted_to(type_, rendering.render_once(self.default))
         result = sqlalchemy.case(*pairs, else_=default) if pairs else default
         return sqlalchemy.type_coerce(result, self.field.result_type())
+
+    def operands(self) -> tuple[Term | ResolvedCondition, ...]:
+        return (*(part for branch in self.branches for part in branch), self.default)
 
     def leaves(self) -> tuple[Term, ...]:
         leaves = [leaf for when, then in self.branches for leaf in (*when.leaves(), *then.leaves())]
@@ -175,8 +202,41 @@ class ConditionTerm(Term):
         self.window = condition.window
 
     def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
-        condition = self.condition.render(rendering, required=False, negated=False)
+        condition: ColumnElement[Any] = self.condition.render(rendering, required=False, negated=False)
+        if self.condition.truth is not None:
+            # A comparison: ORDER BY would take a literal for the position of a column.
+            condition = sqlalchemy.literal_column("1 = 1" if self.condition.truth else "1 = 0")
         return sqlalchemy.type_coerce(Grouping(condition), ComputedResult("boolean"))
 
     def leaves(self) -> tuple[Term, ...]:
         return self.condition.leaves()
+
+    def operands(self) -> tuple[ResolvedCondition, ...]:
+        return (self.condition,)
+
+    def group_terms(self) -> Iterator[Term]:
+        return iter(()) if self.condition.truth is not None else super().group_terms()
+
+
+class NegatedTerm(Term):
+    """SQL's NOT of a boolean term: NULL where the term is."""
+
+    def __init__(self, term: Term) -> None:
+        self.term = term
+        self.key = ("not", term.key)
+        self.values = term.values
+        self.field = BOOLEAN
+        self.nullable = term.nullable
+        self.aggregate = term.aggregate
+        self.window = term.window
+
+    def render(self, rendering: Rendering, *, required: bool = False) -> ColumnElement[Any]:
+        operand = Grouping(rendering.render_once(self.term))
+        negated: ColumnElement[Any] = UnaryExpression(operand, operator=sqlalchemy_operators.inv)
+        return sqlalchemy.type_coerce(Grouping(negated), ComputedResult("boolean"))
+
+    def leaves(self) -> tuple[Term, ...]:
+        return self.term.leaves()
+
+    def operands(self) -> tuple[Term, ...]:
+        return (self.term,)

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class Correlation:
     """The terms of the outer query that the `OuterRef`s of a subquery refer to.
 
-    They are resolved by the call that the subquery is given to, so one over a relation to many rows reads the row that
-    the outer query has joined, as any other expression of that call does.
+    They are resolved by the call that the subquery is an argument of, so one over a relation to many rows reads the row
+    that the outer query has joined, as any other expression of that call does.
     """
 
     def __init__(self, terms: Mapping[Hashable, Term]) -> None:
@@ -58,7 +58,7 @@ class SubqueryTerm(Term):
     def __init__(self, query: Query, correlation: Correlation) -> None:
         self.query = query
         self.correlation = correlation
-        self.field = query.projection.field
+        self.field = query.column_field(correlation)
         self.key = ("subquery", query.key, correlation.key)
         self.values = (*correlation.values, *query.values)
         self.many = correlation.many

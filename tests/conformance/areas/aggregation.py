@@ -29,12 +29,12 @@ for _function in ("StdDev", "Variance"):
         case(
             f"{_function}, sample={_sample}",
             lambda m, o, f=_function, s=_sample: m.Entry.objects.aggregate(n=getattr(o, f)("rating", sample=s)),
-            differs={"sqlite": "Django's own function for SQLite fails where there is a NULL", "mysql": FOUR_DIGITS},
+            differs={"sqlite": "Django's own function for SQLite fails where there is a NULL", "mariadb": FOUR_DIGITS},
         )
         case(
             f"{_function}, sample={_sample}, without NULL",
             lambda m, o, f=_function, s=_sample: m.Entry.objects.aggregate(n=getattr(o, f)("id", sample=s)),
-            differs={} if (_function, _sample) == ("Variance", False) else {"mysql": FOUR_DIGITS},
+            differs={} if (_function, _sample) == ("Variance", False) else {"mariadb": FOUR_DIGITS},
         )
 
 case("sum of durations", lambda m, o: m.Sample.objects.aggregate(n=o.Sum("duration")))
@@ -357,3 +357,37 @@ def _deleted(m, o):  # type: ignore[no-untyped-def]
 def _updated(m, o):  # type: ignore[no-untyped-def]
     done = yield m.Entry.objects.annotate(n=o.Count("comments")).filter(n=0).update(rating=9)
     return done, (yield m.Entry.objects.order_by("id").values_list("id", "rating"))
+
+
+# Aggregates of one aggregate() refer to those before them.
+for _name, _aggregates in {
+    "Coalesce": lambda o: {"n": o.Count("comments"), "m": o.Coalesce("n", 0)},
+    "arithmetic": lambda o: {"n": o.Sum("rating"), "m": o.F("n") * 2, "k": o.F("m") + o.F("n")},
+    "arithmetic with an aggregate": lambda o: {"n": o.Sum("rating"), "m": o.F("n") + o.Count("id")},
+    "Case": lambda o: {"n": o.Sum("rating"), "m": o.Case(o.When(n__gt=5, then=1), default=0)},
+    "an aggregate of it": lambda o: {"n": o.Sum("rating"), "m": o.Max("n")},
+    "the wrong order": lambda o: {"m": o.F("n") + 1, "n": o.Sum("rating")},
+}.items():
+    for _what, _queryset in {
+        "all": lambda m, o: m.Entry.objects.all(),
+        "none": lambda m, o: m.Entry.objects.none(),
+        "no row": lambda m, o: m.Entry.objects.filter(rating=99),
+        "a slice": lambda m, o: m.Entry.objects.order_by("id")[:3],
+        "groups": lambda m, o: m.Entry.objects.annotate(tags_=o.Count("tags")),
+    }.items():
+        if (_name, _what) == ("Coalesce", "none"):
+            continue  # Django knows the value without a statement.
+        case(
+            f"a reference to an aggregate, {_name}, over {_what}",
+            lambda m, o, queryset=_queryset, aggregates=_aggregates: queryset(m, o).aggregate(**aggregates(o)),
+        )
+# An aggregate that refers to the ones before it.
+for _name, _more in {
+    "Coalesce": lambda o: {"k": o.Coalesce("n", 0)},
+    "arithmetic": lambda o: {"k": o.F("n") * 2 + o.F("n")},
+    "two": lambda o: {"t": o.Sum("rating", filter=o.Q(id__gt=2)), "k": o.F("t") + o.F("n")},
+}.items():
+    case(
+        f"an aggregate of another, {_name}",
+        lambda m, o, more=_more: m.Entry.objects.aggregate(n=o.Count("id", filter=o.Q(rating__gt=3)), **more(o)),
+    )

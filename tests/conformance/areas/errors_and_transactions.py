@@ -68,6 +68,20 @@ case(
     writes=True,
     point=11,
 )
+case(
+    "set_rollback() takes back what the innermost block wrote",
+    lambda m, o: _blocks(_ours_set_rollback(m), m),
+    theirs=lambda m, o: _blocks(lambda: _theirs_set_rollback(m), m),
+    writes=True,
+    point=11,
+)
+case(
+    "a durable block inside another one is refused",
+    lambda m, o: _blocks(_ours_durable(m), m),
+    theirs=lambda m, o: _blocks(lambda: _theirs_durable(m), m),
+    writes=True,
+    point=11,
+)
 
 
 def _blocks(work, m):  # type: ignore[no-untyped-def]
@@ -132,6 +146,56 @@ def _theirs_made_before(m: Any) -> list[int]:
     except _Stop:
         seen.append(query.count())
     return seen
+
+
+async def _ours_set_rollback(m: Any) -> None:
+    database = m.Tag.objects.database
+    async with database.transaction():
+        await m.Tag.objects.create(name="kept")
+        async with orm.atomic(database):
+            await m.Tag.objects.create(name="lost")
+            database.set_rollback(True)
+        async with orm.atomic(database):
+            await m.Tag.objects.create(name="kept, too")
+            database.set_rollback(True)
+            database.set_rollback(False)
+
+
+def _theirs_set_rollback(m: Any) -> None:
+    database = m.Tag.objects.db
+    with transaction.atomic(using=database):
+        m.Tag.objects.create(name="kept")
+        with transaction.atomic(using=database):
+            m.Tag.objects.create(name="lost")
+            transaction.set_rollback(True, using=database)
+        with transaction.atomic(using=database):
+            m.Tag.objects.create(name="kept, too")
+            transaction.set_rollback(True, using=database)
+            transaction.set_rollback(False, using=database)
+
+
+async def _ours_durable(m: Any) -> str:
+    database = m.Tag.objects.database
+    async with database.transaction():
+        await m.Tag.objects.create(name="around")
+        try:
+            async with orm.atomic(database, durable=True):
+                await m.Tag.objects.create(name="inside")
+        except orm.TransactionError:
+            return "refused"
+    return "allowed"
+
+
+def _theirs_durable(m: Any) -> str:
+    database = m.Tag.objects.db
+    with transaction.atomic(using=database):
+        m.Tag.objects.create(name="around")
+        try:
+            with transaction.atomic(using=database, durable=True):
+                m.Tag.objects.create(name="inside")
+        except RuntimeError:
+            return "refused"
+    return "allowed"
 
 
 def _all(query):  # type: ignore[no-untyped-def]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import decimal
+import uuid
 from typing import Any
 
 from tests.conformance.cases import Area
@@ -35,6 +36,22 @@ for _name, _make in {
     "shift right": lambda o: o.F("integer").bitrightshift(1),
 }.items():
     case(f"{_name}, annotated", _numbers(_make), ordered=True)
+
+# NULL beside a number is NULL of its type, however it is written.
+for _field in ("integer", "big", "float", "decimal"):
+    for _name, _make in {
+        "+ None": lambda o, f: o.F(f) + None,
+        "None -": lambda o, f: None - o.F(f),
+        "* None": lambda o, f: o.F(f) * None,
+        "+ Value(None)": lambda o, f: o.F(f) + o.Value(None),
+        "Value(None) *": lambda o, f: o.Value(None) * o.F(f),
+    }.items():
+        case(f"{_field} {_name}", _numbers(lambda o, f=_field, make=_make: make(o, f)), ordered=True)
+case(
+    "a UUID as a value",
+    _numbers(lambda o: o.Case(o.When(small=1, then=uuid.UUID(int=7)), default=o.Coalesce("uuid", uuid.UUID(int=9)))),
+    ordered=True,
+)
 
 case("a column against a column", lambda m, o: m.Entry.objects.filter(rating__gt=o.F("id")))
 case("a column against arithmetic", lambda m, o: m.Entry.objects.filter(rating__gte=o.F("id") - 1))
@@ -152,3 +169,29 @@ case(
 def _sliced(m, o):  # type: ignore[no-untyped-def]
     done = yield m.Tag.objects.update(note=o.F("name")[1:3])
     return done, (yield m.Tag.objects.order_by("id").values_list("id", "note"))
+
+
+# A value in an ExpressionWrapper has its type.
+for _type, _value in {
+    "IntegerType": 1,
+    "FloatType": 1,
+    "TextType": "x",
+    "BooleanType": True,
+    "decimal_type": decimal.Decimal("1.5"),
+}.items():
+    case(
+        f"a value wrapped as {_type}",
+        lambda m, o, type_=_type, value=_value: (
+            m.Blog.objects.annotate(k=o.ExpressionWrapper(o.Value(value), output_field=getattr(o, type_)()))
+            .filter(o.Q(k=value) & o.Q(k__in=[value]))
+            .values_list("id", "k")
+        ),
+    )
+    case(
+        f"None wrapped as {_type}",
+        lambda m, o, type_=_type: (
+            m.Blog.objects.annotate(k=o.ExpressionWrapper(o.Value(None), output_field=getattr(o, type_)()))
+            .filter(k__isnull=True)
+            .values_list("id", "k")
+        ),
+    )

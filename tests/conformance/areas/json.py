@@ -17,14 +17,25 @@ def matching(**lookups: Any) -> Any:
 case(
     "a key's number",
     matching(data__a=1),
-    differs={"mysql": "on MariaDB Django takes 1 and '1' for the same; ours does not"},
+    differs={"mariadb": "on MariaDB Django takes 1 and '1' for the same; ours does not"},
 )
 case(
     "a key's text",
     matching(data__a="1"),
-    differs={"mysql": "on MariaDB Django takes 1 and '1' for the same; ours does not"},
+    differs={"mariadb": "on MariaDB Django takes 1 and '1' for the same; ours does not"},
 )
 case("a key's null", matching(data__a=None))
+for _path in ("data__a", "data__b__c", "data__0"):
+    case(
+        f"the null of {_path} as a value",
+        lambda m, o, path=_path: m.Sample.objects.filter(**{path: o.Value(None, output_field=o.JsonType())}),
+    )
+    case(
+        f"the null of {_path} in When",
+        lambda m, o, path=_path: m.Sample.objects.annotate(
+            n=o.Case(o.When(**{path: o.Value(None, output_field=o.JsonType())}, then=1), default=0)
+        ).values_list("id", "n"),
+    )
 case("a key that is missing", matching(data__a__isnull=True))
 case("a key that is there", matching(data__a__isnull=False))
 case("a nested key", matching(data__b__c="x"))
@@ -65,7 +76,7 @@ case(
     "exclude a key",
     lambda m, o: m.Sample.objects.exclude(data__a=1).order_by("id").values_list("id", flat=True),
     point=2,
-    differs={"mysql": "on MariaDB Django takes 1 and '1' for the same; ours does not"},
+    differs={"mariadb": "on MariaDB Django takes 1 and '1' for the same; ours does not"},
 )
 case(
     "values of a key",
@@ -78,4 +89,17 @@ case(
     lambda m, o: m.Sample.objects.filter(data__b__c__isnull=False).order_by("-data__b__c").values_list("id", flat=True),
     ordered=True,
 )
+for _name, _end in {
+    "sliced": lambda q: q[:2],
+    "sliced from the middle": lambda q: q[1:3],
+    "its first": lambda q: q.first(),
+    "its last": lambda q: q.last(),
+    "its earliest": lambda q: q.earliest("data__b__c"),
+    "its latest": lambda q: q.latest("data__b__c"),
+}.items():
+    case(
+        f"ordered by a key, {_name}",
+        lambda m, o, end=_end: end(m.Sample.objects.filter(data__b__c__isnull=False).order_by("data__b__c", "id")),
+        ordered=True,
+    )
 case("a hostile key", matching(**{"data__a'b\"c": 1}))

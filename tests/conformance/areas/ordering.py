@@ -68,3 +68,21 @@ case("latest without a field", lambda m, o: m.Entry.objects.latest())
 case("an unknown field", lambda m, o: m.Entry.objects.order_by("nothing"))
 case("an unknown field across", lambda m, o: m.Entry.objects.order_by("blog__nothing"))
 case("past a field", lambda m, o: m.Entry.objects.order_by("title__nothing"))
+
+# Expressions over many rows, ordered by before and after the relation is joined.
+for _name, _order in {
+    "a function": lambda o: o.Lower("entries__title"),
+    "a function, descending": lambda o: o.Upper("entries__title").desc(),
+    "arithmetic": lambda o: (o.F("entries__id") * 2 - o.F("id")).desc(),
+    "a column": lambda o: "-entries__id",
+}.items():
+    for _where, _rows in {
+        "between two filters": lambda q, by: q.filter(entries__id__gt=1).order_by(*by).filter(entries__id__lt=9),
+        "after two filters": lambda q, by: q.filter(entries__id__gt=1).filter(entries__id__lt=9).order_by(*by),
+        "before a filter": lambda q, by: q.order_by(*by).filter(entries__id__lt=9),
+    }.items():
+        case(
+            f"{_name} over many rows, {_where}",
+            lambda m, o, order=_order, rows=_rows: rows(m.Blog.objects, [order(o), "id", "entries__id"]),
+            ordered=True,
+        )

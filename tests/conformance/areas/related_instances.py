@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from orm import NotLoaded
 from tests.conformance.cases import Area
 from tests.conformance.loaded_trees import tree
 
@@ -155,7 +156,7 @@ def unread(ask: Any) -> Any:
         author = yield m.Author.objects.get(id=1)
         try:
             return ask(entry, author)
-        except AttributeError as error:
+        except NotLoaded as error:
             assert "select_related(" in str(error) or "load(" in str(error), error
             return "not loaded"
 
@@ -200,7 +201,7 @@ def _deferred(m):  # type: ignore[no-untyped-def]
     entry = yield m.Entry.objects.only("title").get(id=1)
     try:
         return entry.rating
-    except AttributeError as error:
+    except NotLoaded as error:
         assert "load()" in str(error)
         return "not loaded"
 

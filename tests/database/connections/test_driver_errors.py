@@ -15,10 +15,11 @@ import databases
 import pytest
 
 from orm import exceptions as ours
+from orm.database.connections.checkout import Checkout
 from orm.database.connections.database import Database
 from orm.database.connections.errors import translate
-from orm.database.connections.session import Session
 from tests.database.notes_table import add_note, create_notes, execute, fetch
+from tests.waiting import noticed_as_closed
 
 pytestmark = pytest.mark.anyio
 
@@ -153,10 +154,10 @@ async def test_killed_connection_raises_connection_lost(database: Database) -> N
     who, how, slow = kill[database.url.dialect]
 
     async def work(started: asyncio.Future[int]) -> None:
-        async with Session(database) as session, session.transaction():
-            [(number,)] = await session.fetch(who)
+        async with Checkout(database) as checkout, checkout.transaction():
+            [(number,)] = await checkout.fetch(who)
             started.set_result(number)
-            await session.fetch(slow)
+            await checkout.fetch(slow)
 
     for _ in range(3):
         started: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -178,18 +179,19 @@ async def test_killed_idle_connections_are_replaced(database: Database) -> None:
     numbers: list[int] = []
 
     async def look() -> None:
-        async with Session(database) as session:
-            [(number,)] = await session.fetch(f"SELECT {'pg_backend_pid' if postgresql else 'CONNECTION_ID'}()")
+        async with Checkout(database) as checkout:
+            [(number,)] = await checkout.fetch(f"SELECT {'pg_backend_pid' if postgresql else 'CONNECTION_ID'}()")
             numbers.append(number)
             if len(numbers) == 5:
                 everybody.set()
             await everybody.wait()
 
     await asyncio.gather(*(look() for _ in range(5)))
+    idle = [connection for connection, *_ in database._backend.pool._idle]
     async with Database(database.url) as other:
         for number in numbers:
             await fetch(other, f"SELECT pg_terminate_backend({number})" if postgresql else f"KILL {number}")
-    await asyncio.sleep(0.1)
+    await noticed_as_closed(database, *idle)
     assert await asyncio.gather(*(fetch(database, "SELECT 1") for _ in range(10))) == [[(1,)]] * 10
 
 

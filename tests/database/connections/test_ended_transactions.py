@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from typing import Any
 
 import anyio
 import pytest
 
 from orm.database.connections.database import Database
-from orm.exceptions import ConnectionLost, Deadlock, Error, TransactionError
+from orm.exceptions import ConnectionLost, Deadlock, Error, SerializationFailure, TransactionError
 from tests.database.notes_table import add_note, create_notes, execute, fetch, native, texts
+from tests.waiting import noticed_as_closed
 
 pytestmark = pytest.mark.anyio
 
@@ -65,6 +67,34 @@ async def test_deadlock_keeps_all_of_a_transaction_or_nothing(database: Database
     assert "later" in await texts(database)
 
 
+@pytest.mark.parametrize("nested", [True, False], ids=["nested", "flat"])
+async def test_outdated_snapshot_on_mariadb_ends_the_transaction(mysql_url: str, nested: bool) -> None:
+    async with Database(mysql_url) as other:
+        await create_notes(other, 1)
+        ((version,),) = await fetch(other, "SELECT VERSION()")
+        if "MariaDB" not in version:
+            pytest.skip("MySQL does not compare snapshots")
+
+        async def compare_snapshots(raw: Any) -> None:
+            cursor = raw.cursor()
+            await cursor.execute("SET SESSION innodb_snapshot_isolation = ON")
+
+        async with Database(mysql_url, on_connect=compare_snapshots) as database:
+            with pytest.raises(TransactionError, match="SerializationFailure"):
+                async with database.transaction():
+                    assert await texts(database) == ["note 1"]
+                    await add_note(database, "before")
+                    await increment(other, 1)
+                    with pytest.raises(SerializationFailure):
+                        if nested:
+                            async with database.transaction():
+                                await increment(database, 1)
+                        else:
+                            await increment(database, 1)
+                    await add_note(database, "after")
+            assert await texts(database) == ["note 1"]
+
+
 async def test_after_a_lost_connection_every_block_refuses_further_statements(database: Database) -> None:
     if database.url.dialect == "sqlite":
         pytest.skip("SQLite has no connections to kill")
@@ -79,7 +109,8 @@ async def test_after_a_lost_connection_every_block_refuses_further_statements(da
                         ((key,),) = await fetch(database, who)
                         kill = "SELECT pg_terminate_backend(?)" if "postgresql" in database.url.dialect else "KILL ?"
                         await fetch(other, kill, key)
-                        await asyncio.sleep(0.1)
+                        async with database.connection() as connection:
+                            await noticed_as_closed(database, connection.raw_connection)
                         await add_note(database, "inner")
                 with pytest.raises(TransactionError):
                     await fetch(database, "SELECT 1")

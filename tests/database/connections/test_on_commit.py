@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from orm.database.connections.checkout import Checkout
 from orm.database.connections.database import Database
-from orm.database.connections.session import Session
 from orm.exceptions import ConnectionLost, ForeignKeyViolation, IntegrityError, QueryError, TransactionError
 from tests.database.connections.test_transactions import Stop
 from tests.database.notes_table import add_note, create_notes, execute, fetch, texts
@@ -34,8 +34,8 @@ async def test_functions_run_in_order_after_the_outermost_commit(database: Datab
     other = Database(database.url)
 
     async def look() -> None:
-        async with Session(database) as session:
-            seen.append(session.in_transaction)
+        async with Checkout(database) as checkout:
+            seen.append(checkout.in_transaction)
         seen.append(await texts(other))
 
     async with other, database.transaction():
@@ -336,7 +336,7 @@ async def test_on_commit_of_a_transaction_object_registers_there(database: Datab
         await database.transaction().on_commit(told(seen, "too early"))
 
 
-async def test_on_commit_of_another_task_runs_at_once(database: Database) -> None:
+async def test_on_commit_of_a_detached_task_runs_at_once(database: Database) -> None:
     seen: list[str] = []
 
     async def other(transaction_of_its_parent: Callable[[Callable[[], object]], Awaitable[None]]) -> None:
@@ -344,7 +344,9 @@ async def test_on_commit_of_another_task_runs_at_once(database: Database) -> Non
         await transaction_of_its_parent(told(seen, "after the commit"))
 
     async with database.transaction() as transaction:
-        await asyncio.create_task(other(transaction.on_commit))
+        with database.detached():
+            task = asyncio.create_task(other(transaction.on_commit))
+        await task
         assert seen == ["at once"]
     assert seen == ["at once", "after the commit"]
 

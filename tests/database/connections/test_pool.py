@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 
 import pytest
 
 import orm
+from orm.database.connections import pool as pool_module
 from orm.database.connections.database import Database
 from orm.database.connections.pool import Pool
-from orm.exceptions import InterfaceError, LockNotAvailable
+from orm.database.connections.pool_options import PoolOptions
+from orm.exceptions import InterfaceError, PoolTimeout
 from tests.database.notes_table import fetch
 
 pytestmark = pytest.mark.anyio
@@ -30,19 +34,34 @@ class Maker:
     def __init__(self) -> None:
         self.made: list[Connection] = []
 
-    async def make(self) -> Connection:
+    async def open_connection(self) -> Connection:
         await asyncio.sleep(0)
         self.made.append(Connection(len(self.made)))
         return self.made[-1]
 
-    async def close(self, connection: Connection) -> None:
+    async def check(self, connection: Connection) -> None:
+        await asyncio.sleep(0)
+        if not connection.open:
+            raise ConnectionResetError
+
+    def is_open(self, connection: Connection) -> bool:
+        return connection.open
+
+    is_clean = is_open
+
+    async def clean(self, connection: Connection, *, dirty: bool) -> bool:
+        await asyncio.sleep(0)
+        return connection.open and not dirty
+
+    async def close_connection(self, connection: Connection) -> None:
         await asyncio.sleep(0)
         connection.open = False
 
+    def terminate(self, connection: Connection) -> None:
+        connection.open = False
+
     def pool(self, size: int, acquire_timeout: float | None = None) -> Pool[Connection]:
-        return Pool(
-            self.make, self.close, lambda connection: connection.open, max_size=size, acquire_timeout=acquire_timeout
-        )
+        return Pool(self, max_size=size, options=PoolOptions(acquire_timeout=acquire_timeout))
 
 
 async def run_ready_tasks() -> None:
@@ -63,15 +82,47 @@ async def test_nowait_methods_hand_out_and_take_back_idle_connections() -> None:
     assert pool.acquire_nowait() is connection
     connection.open = False
     assert not pool.release_nowait(connection)
-    await pool.release(connection)
+    await pool.check_in(connection)
     fresh = await pool.acquire()
     assert fresh is maker.made[1]
     await pool.close()
     assert not pool.release_nowait(fresh)
-    await pool.release(fresh)
+    await pool.check_in(fresh)
     assert not fresh.open
     with pytest.raises(InterfaceError):
         await pool.acquire()
+
+
+async def test_replaced_connections_are_not_lent_again_whether_idle_in_use_awaited_or_being_opened() -> None:
+    maker = Maker()
+    pool = maker.pool(3)
+    await pool.fill(2)
+    used, _ = await pool.acquire(), await pool.acquire()
+    idle = maker.made[0] if used is maker.made[1] else maker.made[1]
+    await pool.check_in(idle)
+    assert pool.status()[1:3] == (1, 1)
+    opening = asyncio.gather(pool.acquire(), pool.acquire())  # the idle one, and one that is being opened
+    await asyncio.sleep(0)
+    waiter = asyncio.create_task(pool.acquire())
+    await asyncio.sleep(0)
+    pool.replace_all()
+    for connection in (used, *await opening):
+        await pool.check_in(connection)
+    assert (await waiter).number == 3
+    await run_ready_tasks()
+    assert [connection.open for connection in maker.made] == [False, False, False, True]
+
+
+async def test_a_lifetime_ends_although_tasks_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    maker = Maker()
+    pool = Pool(maker, max_size=1, options=PoolOptions(max_lifetime=60))
+    first = await pool.acquire()
+    waiter = asyncio.create_task(pool.acquire())
+    await asyncio.sleep(0)
+    monkeypatch.setattr(pool_module, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + 61))
+    await pool.check_in(first)
+    assert await waiter is maker.made[1]
+    assert not first.open
 
 
 async def test_waiters_get_connections_in_their_order() -> None:
@@ -119,7 +170,7 @@ async def test_waiter_cancelled_after_being_served_passes_its_connection_on(usab
         assert pool.release_nowait(first)
     else:
         first.open = False
-        await pool.release(first)  # room for another one is what is passed on
+        await pool.check_in(first)  # room for another one is what is passed on
     served.cancel()
     result, connection = await asyncio.gather(served, behind, return_exceptions=True)
     assert isinstance(result, asyncio.CancelledError)
@@ -130,7 +181,7 @@ async def test_waiter_cancelled_after_being_served_passes_its_connection_on(usab
 async def test_acquire_raises_after_acquire_timeout() -> None:
     pool = Maker().pool(1, acquire_timeout=0.01)
     first = await pool.acquire()
-    with pytest.raises(LockNotAvailable, match=r"no connection became free within 0\.01 seconds"):
+    with pytest.raises(PoolTimeout, match=r"no connection became free within 0\.01 seconds"):
         await pool.acquire()
     assert pool.release_nowait(first)
     assert pool.acquire_nowait() is first

@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator
 import databases
 import pytest
 
+from orm.database.connections.checkout import Checkout
 from orm.database.connections.database import Database
-from orm.database.connections.session import Session
 from orm.exceptions import (
     DatabaseError,
     ForeignKeyViolation,
     NotSupportedError,
+    PoolTimeout,
     QueryError,
     SerializationFailure,
     TransactionError,
@@ -81,10 +82,10 @@ async def test_inner_failure_keeps_the_outer_transaction(any_database: databases
 
 async def test_session_transaction_is_on_the_connection_of_the_task(any_database: databases.Database) -> None:
     await create_notes(any_database)
-    async with Session(any_database) as session:
+    async with Checkout(any_database) as checkout:
         with pytest.raises(Stop):
-            async with session.transaction():
-                assert session.in_transaction
+            async with checkout.transaction():
+                assert checkout.in_transaction
                 await add_note(any_database, "lost")
                 raise Stop
     assert await texts(any_database) == []
@@ -211,6 +212,34 @@ async def test_impossible_options_are_refused(database: Database) -> None:
     assert await fetch(database, "SELECT 1") == [(1,)]
 
 
+async def test_one_transaction_object_of_two_tasks_is_begun_once(pooled: Database) -> None:
+    await create_notes(pooled)
+    transaction = pooled.transaction()
+
+    async def use(text: str) -> None:
+        async with transaction:
+            await add_note(pooled, text)
+            await asyncio.sleep(0.01)
+
+    results = await asyncio.gather(use("a"), use("b"), return_exceptions=True)
+    [error] = [result for result in results if result is not None]
+    assert isinstance(error, TransactionError) and "has begun already" in str(error)
+    assert len(await texts(pooled)) == 1 and pooled.pool_status().in_use == 0
+    async with transaction:
+        await add_note(pooled, "again")
+    assert (await texts(pooled))[1:] == ["again"]
+
+
+async def test_transaction_that_could_not_begin_can_be_begun_again(database_url: str) -> None:
+    async with Database(database_url, max_size=1, acquire_timeout=0.05) as database:
+        transaction = database.transaction()
+        async with database.transaction():
+            with database.detached(), pytest.raises(PoolTimeout):
+                await transaction.start()
+        async with transaction:
+            assert await fetch(database, "SELECT 1") == [(1,)]
+
+
 async def test_ending_the_outer_transaction_first_is_refused(pooled: Database) -> None:
     outer = await pooled.transaction()
     inner = await pooled.transaction()
@@ -295,7 +324,7 @@ async def test_cancelled_query_ends_on_the_server(pooled: Database) -> None:
             await asyncio.sleep(0.2)
         else:
             pytest.fail("The server goes on with what was cancelled.")
-    assert await asyncio.wait_for(texts(pooled), 5) == []
+    assert await asyncio.wait_for(texts(pooled), 30) == []
 
 
 async def test_force_rollback_scope_rolls_everything_back(pooled: Database) -> None:

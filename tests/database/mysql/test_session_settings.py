@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 from collections.abc import AsyncIterator
 
 import pytest
@@ -77,3 +79,54 @@ async def test_aggregates_of_text_are_not_cut(uploads: type[orm.Model]) -> None:
     totals = await uploads.objects.aggregate(text=orm.StringAgg("name", ","), documents=orm.JSONAgg("data"))
     assert totals["text"] == ",".join(["x" * 100] * 50)
     assert totals["documents"] == [{"k": "y" * 100}] * 50
+
+
+async def test_get_or_create_finds_what_was_committed_after_the_transaction_began(mysql_url: str) -> None:
+    """MariaDB 11.6 and newer refuse to lock such a row, by default."""
+    models = orm.ModelRegistry()
+
+    class Tag(orm.Model):
+        registry = models
+
+        id = orm.Integer(primary_key=True)
+        name = orm.String(max_length=20, unique=True)
+
+        class Meta:
+            tablename = "tag_of_a_race"
+
+    async with Database(mysql_url) as models.database:
+        await models.create_all()
+        await Tag.objects.create(name="first")
+
+        async def create_elsewhere() -> int:
+            return int((await Tag.objects.create(name="second")).pk)
+
+        async with models.database.transaction():
+            assert await Tag.objects.count() == 1  # the transaction's snapshot begins here
+            key = await contextvars.Context().run(asyncio.create_task, create_elsewhere())
+            tag, created = await Tag.objects.get_or_create(name="second")
+            assert (tag.pk, created) == (key, False)
+            assert await Tag.objects.filter(name="second").update(name="third") == 1
+
+
+@pytest.mark.parametrize("driver", ["asyncmy", "aiomysql"])
+async def test_literals_have_the_collation_of_columns(driver: str, mysql_url: str) -> None:
+    """Also after the user's `init_command`."""
+    url = mysql_url.replace("mysql://", f"mysql+{driver}://")
+    async with Database(mysql_url):  # asyncmy: aiomysql gets in only where the server has cached the password
+        pass
+    for options in ({}, {"init_command": "SET collation_connection = 'utf8mb4_general_ci'"}):
+        async with Database(url, **options) as database:
+            assert await database.fetch_val("SELECT 'a' = 'A' OR 'a' = 'a ' OR 'a' = 'á'") == 0
+
+
+async def test_bytes_are_refused_where_the_program_turns_the_meaning_of_backslashes_off(driver_url: str) -> None:
+    async with Database(driver_url) as database:
+        async with database.transaction():
+            await database.execute("SET SESSION sql_mode = 'NO_BACKSLASH_ESCAPES'")
+            for text in HOSTILE:
+                with pytest.raises(orm.InterfaceError, match="NO_BACKSLASH_ESCAPES"):
+                    await database.fetch_all("SELECT :body", {"body": text.encode()})
+                assert await database.fetch_val("SELECT :name", {"name": text}) == text
+        # The session is reset when its connection goes back to the pool.
+        assert await database.fetch_val("SELECT :body", {"body": b"'"}) == b"'"

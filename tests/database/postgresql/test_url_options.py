@@ -31,14 +31,14 @@ async def test_session_settings_reach_the_server(postgresql_url: str, options: s
 
 
 async def test_driver_options_reach_the_driver(postgresql_url: str) -> None:
-    url = with_options(postgresql_url, "command_timeout=0.2&statement_cache_size=0&max_size=3&connect_timeout=5")
+    url = with_options(postgresql_url, "command_timeout=1&statement_cache_size=0&max_size=3&connect_timeout=5")
     async with Database(url) as database:
         assert database._backend.pool.max_size == 3
         with pytest.raises(asyncio.TimeoutError):
             await fetch(database, "SELECT pg_sleep(5)")
         connection = database._backend.pool.acquire_nowait()
         assert connection._config.statement_cache_size == 0
-        await database._backend.pool.release(connection)
+        await database._backend.pool.check_in(connection)
 
 
 @pytest.mark.parametrize("mode", ["require", "verify-ca", "verify-full"])
@@ -52,7 +52,8 @@ async def test_required_encryption_is_never_given_up(postgresql_url: str, mode: 
 
 
 @pytest.mark.parametrize(
-    "options", ["nonsense=1", "sslmode=sometimes", "command_timeout=soon", "target_session_attrs=x"]
+    "options",
+    ["nonsense=1", "sslmode=sometimes", "command_timeout=soon", "target_session_attrs=x", "max_size=few", "min_size=x"],
 )
 async def test_unknown_options_and_values_are_refused_by_name(postgresql_url: str, options: str) -> None:
     name = options.partition("=")[0]

@@ -349,7 +349,8 @@ async def test_lists_of_any_length_are_one_shape(any_music: databases.Database) 
             for album in albums:
                 album.name = "changed"
             await Album.objects.bulk_update(albums, ["name"])
-    assert sorted(group.count for group in queries.groups.values()) == [3, 3, 3, 4]
+    groups = [group for shape, group in queries.groups.items() if "@@" not in shape]  # without MySQL's settings
+    assert sorted(group.count for group in groups) == [3, 3, 3, 4]
 
 
 async def test_groups_are_ordered_by_frequency(any_music: databases.Database) -> None:

@@ -44,7 +44,7 @@ async def assert_clean(database: Database, other: sqlite3.Connection) -> None:
     other.execute("INSERT INTO notes (text) VALUES ('from outside')")
     async with database.transaction():
         await add_note(database, "in a transaction")
-    assert not any(raw.in_transaction for raw, _ in database._backend._pool._idle)
+    assert not any(raw.in_transaction for raw, *_ in database._backend._pool._idle)
 
 
 @pytest.mark.parametrize("work", [transaction, statement])
@@ -74,8 +74,8 @@ async def test_cancelled_by_an_anyio_scope_leaves_no_transaction(
     async with Database(sqlite_url) as database:
         await create_notes(database)
         other_process.execute("BEGIN IMMEDIATE")
-        asyncio.get_running_loop().call_later(0.3, other_process.execute, "ROLLBACK")
         with anyio.move_on_after(0.1) as scope:
             await work(database)  # type: ignore[operator]
         assert scope.cancelled_caught
+        other_process.execute("ROLLBACK")
         await assert_clean(database, other_process)

@@ -268,5 +268,5 @@ def test_errors_name_the_method_that_was_called() -> None:
         Line.objects.prefetch_related(orm.Prefetch("order", Order.objects.all()[:1]))
     with pytest.raises(orm.QueryError, match=r"^graph\(\): .* leads to Order, not to Shop"):
         Line.objects.graph({"order": Shop.objects.all()})
-    with pytest.raises(orm.QueryError, match=r"^selectin\(\) takes paths and Prefetch objects"):
+    with pytest.raises(orm.QueryError, match=r"^selectin\(\) takes relations as .* Prefetch objects; got int"):
         Line.objects.options(orm.selectin(3))  # type: ignore[arg-type]

@@ -76,7 +76,7 @@ async def test_graph_that_gives_an_instance_two_contents_raises(world: Database)
     shape = {"tracks": {"limit": 1, "album": {"tracks": {"limit": 2}}}}
     graph = Album.objects.order_by("id").graph(shape)
     with pytest.raises(
-        orm.QueryError, match=r"'tracks__album__tracks' and 'tracks' .* the 'tracks' of a Album different"
+        orm.QueryError, match=r"'tracks__album__tracks' and 'tracks' .* the 'tracks' of an Album different"
     ):
         await graph
     found = await graph.as_dicts()
@@ -89,7 +89,7 @@ async def test_graph_that_gives_an_instance_two_contents_raises(world: Database)
         (0, 0),
         (1, 1),
     ]
-    with pytest.raises(orm.QueryError, match="'label' of a Album different"):
+    with pytest.raises(orm.QueryError, match="'label' of an Album different"):
         await Label.objects.graph({"albums": {"label": {"filter": {"id": 1}}}})
     same = {"tracks": {"limit": 2, "album": {"tracks": {"limit": 2}}}}
     assert await Album.objects.graph(same)

@@ -85,7 +85,9 @@ def test_expression_that_is_not_boolean_raises() -> None:
             lambda wrong=wrong: Item.objects.filter(~wrong),
             lambda wrong=wrong: Item.objects.annotate(x=orm.Case(orm.When(wrong, then=1))),
         ):
-            with pytest.raises(orm.QueryError, match="no condition by itself"):
+            with pytest.raises(
+                (orm.QueryError, orm.FieldError), match=r"no condition by itself|which is not true or false"
+            ):
                 made()
     with pytest.raises(orm.QueryError, match=r"bitand\(\)"):
         Item.count & 1

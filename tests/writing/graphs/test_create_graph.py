@@ -551,7 +551,7 @@ async def read(artists: list[Artist]) -> list[Any]:
     for artist in artists:
         try:
             bio = artist.profile.bio
-        except AttributeError:
+        except (AttributeError, orm.NotLoaded):
             bio = None
         albums = [
             (album.name, album.label_id, [track.title for track in await album.tracks]) for album in await artist.albums

@@ -1,0 +1,1 @@
+"""The feed: people who follow each other, and what they post."""

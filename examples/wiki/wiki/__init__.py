@@ -1,0 +1,1 @@
+"""The wiki: pages that anybody edits, and their history."""

@@ -1,0 +1,1 @@
+"""Integrations with other libraries and frameworks. Nothing in `orm` imports them."""

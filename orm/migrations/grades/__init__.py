@@ -1,0 +1,1 @@
+"""Grades: what an operation of a revision does to a running application, on the server and table that it will meet."""

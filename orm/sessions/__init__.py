@@ -1,0 +1,1 @@
+"""Sessions: a unit of work over the models, with SQLAlchemy's names."""

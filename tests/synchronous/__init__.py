@@ -1,0 +1,1 @@
+"""The ORM without `await`: `orm.run()`, `orm.sync()`, threads, forks, Ctrl-C, notebooks, Celery."""
