@@ -22,6 +22,8 @@ demo: $(VENV)/.demo  ## Run the demo on embedded SQLite
 
 test: $(VENV)/.dev  ## Run the suite on SQLite, PostgreSQL and MySQL/MariaDB (ARGS="-k sqlite" runs a part)
 	@echo "==> Running the tests, every warning an error"
+	@# Processes that the tests start read bytecode, also where PYTHONDONTWRITEBYTECODE keeps Python from writing it.
+	@$(BIN)/python -m compileall -q orm examples tests
 	@# The allocator's debug hooks look for faults of extensions in C, and take a fifth of the time.
 	@PYTHONMALLOC=pymalloc PYTHONDEVMODE=1 PYTHONWARNINGS=error $(BIN)/python -X dev -W error \
 		-m pytest -n $(JOBS) --maxprocesses 4 --dist worksteal $(ARGS)

@@ -7,13 +7,17 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.cli import forked_process
+
 ROOT = Path(__file__).parents[2]
 # MariaDB warns that it ignores the name of alembic_version's key; the drivers pass that on.
-PYTHON = [sys.executable, "-W", "error", "-W", "default:Name 'alembic_version_pkc'"]
+IGNORED_WARNING = "Name 'alembic_version_pkc'"
+PYTHON = [sys.executable, "-W", "error", "-W", f"default:{IGNORED_WARNING}"]
 SECONDS = 180
 
 HEAD = """
@@ -65,23 +69,19 @@ class Application:
 
     def orm(self, *arguments: str, code: int = 0) -> Result:
         """Run the command. It must exit with this code."""
-        process = self.start(*arguments)
-        out, err = process.communicate(timeout=SECONDS)
+        process = self._run("orm.cli", arguments)
+        out, err = process.stdout, process.stderr
         assert process.returncode == code, f"{arguments} exited with {process.returncode}:\n{out}{err}"
         return Result(process.returncode, out, err)
 
     def alembic(self, *arguments: str) -> str:
         """Run the command of Alembic, in the same folder."""
-        process = subprocess.run(
-            [*PYTHON, "-m", "alembic", *arguments],
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-        )
+        process = self._run("alembic", arguments)
         assert process.returncode == 0, process.stdout + process.stderr
         return process.stdout
+
+    def _run(self, module: str, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        return forked_process.run(module, arguments, self.folder, self.environment, IGNORED_WARNING, SECONDS)
 
     def revision(self, name: str) -> Path:
         """The file of the revision of this name."""

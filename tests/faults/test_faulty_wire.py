@@ -42,7 +42,7 @@ WAYS = {
 
 
 @contextlib.asynccontextmanager
-async def wired_bank(url: str, options: str = "?connect_timeout=1") -> AsyncIterator[tuple[Wire, Bank]]:
+async def wired_bank(url: str, options: str = "?connect_timeout=5") -> AsyncIterator[tuple[Wire, Bank]]:
     """A bank whose database is at the other end of a wire."""
     server = Server(url)
     try:
@@ -87,8 +87,8 @@ def mysql_tls() -> Iterator[str]:
 
 @pytest.fixture(
     params=[
-        ("postgresql_tls", "?sslmode=require&connect_timeout=1"),
-        ("mysql_tls", "?ssl_mode=required&connect_timeout=1"),
+        ("postgresql_tls", "?sslmode=require&connect_timeout=5"),
+        ("mysql_tls", "?ssl_mode=required&connect_timeout=5"),
     ]
 )
 async def encrypted(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Wire, Bank]]:
