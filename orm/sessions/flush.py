@@ -163,10 +163,14 @@ class Flush:
 
     async def _update(self, changed: Sequence[Changed]) -> None:
         by_attnames: dict[tuple[ModelInfo, tuple[str, ...]], list[tuple[InstanceState, Model]]] = defaultdict(list)
+        info_before, attnames_before = None, None
         for state, instance, attnames in changed:
             if state.info.forward:
                 copy_related_keys(instance)
-            by_attnames[state.info, tuple(attnames)].append((state, instance))
+            if state.info is not info_before or attnames != attnames_before:
+                info_before, attnames_before = state.info, attnames
+                group = by_attnames[state.info, tuple(attnames)]
+            group.append((state, instance))
         by_shape: dict[tuple[ModelInfo, tuple[str, ...]], list[tuple[InstanceState, Model]]] = defaultdict(list)
         for (info, attnames_of_group), group in by_attnames.items():
             names = {info.by_attname[attname].name for attname in attnames_of_group}

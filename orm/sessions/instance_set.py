@@ -43,6 +43,10 @@ class InstanceSet(Collection["Model"]):
         """Add an instance."""
         self._by_id[id(instance)] = instance
 
+    def update(self, instances: Collection[Model]) -> None:
+        """Add each of these instances."""
+        self._by_id.update(zip(map(id, instances), instances, strict=True))
+
     def discard(self, instance: Model) -> None:
         """Remove an instance, if it is in the set."""
         self._by_id.pop(id(instance), None)

@@ -21,7 +21,7 @@ from orm.exceptions import FieldError, NoMatch, NotSupportedError, QueryError, S
 from orm.models import Model
 from orm.relations.instance_state import KEY_ONLY
 from orm.sessions.cascades import DELETED, may_refer_to_new, new_related, refers_to_one
-from orm.sessions.flush import Changed, Changes, Flush, changed_names, group_by_model, save_changes
+from orm.sessions.flush import Changed, Changes, Flush, changed_names, save_changes
 from orm.sessions.identity_map import IdentityMap, model_of_key
 from orm.sessions.instance_set import InstanceSet
 from orm.sessions.shared_rows import check_agreement, has_other_models, share_written
@@ -153,6 +153,7 @@ class Unit(BlockingContext):
 
     def _add_plain(self, instances: Iterable[Model]) -> list[Model]:
         """Add new instances of models without relations to one, up to the first other instance; returns the rest."""
+        plain: list[Model] = []
         others: list[Model] = []
         is_plain: dict[type, bool] = {}
         with gc_paused(len(instances) if isinstance(instances, Sized) else 0):
@@ -162,9 +163,10 @@ class Unit(BlockingContext):
                     is_plain[model] = hasattr(model, "_meta") and not refers_to_one(model._meta)
                 is_new = is_plain[model] and not others and instance.__dict__.get("_persisted") is False
                 if is_new and DELETED not in instance.__dict__:  # so it has no row, and is not in the identity map
-                    self._new.add(instance)
+                    plain.append(instance)
                 else:
                     others.append(instance)
+            self._new.update(plain)
         return others
 
     def _add_one(self, instance: Model) -> None:
@@ -268,23 +270,22 @@ class Unit(BlockingContext):
     def _cascade(self) -> list[Changed]:
         """Add the new instances that the session's refer to; returns those that have changed."""
         changed: list[Changed] = []
-        refers: dict[ModelInfo, bool] = {}
-        refers_back: dict[ModelInfo, bool] = {}
+        info: ModelInfo | None = None
+        refers = refers_back = False  # whether the model's instances can refer to new ones
         with gc_paused(len(self._identity_map)):
             for state, instance in self._identity_map:
-                info = state.info
-                if info not in refers:
-                    refers[info], refers_back[info] = refers_to_one(info), may_refer_to_new(info)
+                if state.info is not info:
+                    info = state.info
+                    refers, refers_back = refers_to_one(info), may_refer_to_new(info)
                 if attnames := state.changed():
                     changed.append((state, instance, attnames))
-                    for related in new_related(instance) if refers[info] else ():
+                    for related in new_related(instance) if refers else ():
                         self.add(related)
-                elif refers_back[info]:
+                elif refers_back:
                     for related in new_related(instance, reverse_only=True):
                         self.add(related)
-        by_model = group_by_model(self._new)
-        for info, instances in by_model.items():
-            for instance in instances if refers_to_one(info) else ():
+        for model in [model for model in dict.fromkeys(map(type, self._new)) if refers_to_one(model._meta)]:
+            for instance in [instance for instance in self._new if type(instance) is model]:
                 for related in new_related(instance):
                     if related not in self._new:
                         self.add(related)

@@ -26,9 +26,9 @@ pytestmark = pytest.mark.anyio
 FULL = os.environ.get("FAULTS") == "full"
 SAMPLES = 2
 MAX_PIECES = 200
-TIMEOUT_SECONDS = 0.4
+TIMEOUT_SECONDS = 0.2
 DELAYED_SECONDS = 10.0
-CLEAN_SECONDS = 0.4
+CLEAN_SECONDS = 0.2
 HANG_SECONDS = 10.0
 WAYS = {
     "delayed": (Fault.DELAY, False),

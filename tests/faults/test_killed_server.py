@@ -23,7 +23,6 @@ TASKS = 10
 
 @pytest.mark.parametrize("kind", ["postgresql", "mysql"])
 async def test_killed_server_loses_nothing_that_it_acknowledged(kind: str) -> None:
-    asyncio.get_running_loop().set_debug(False)
     choose = random.Random(11)
     with killable_server(kind) as server:
         row = row_model(server.url)

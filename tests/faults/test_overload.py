@@ -58,7 +58,6 @@ async def test_memory_is_flat_while_2000_tasks_share_five_connections(database_u
         async def overload() -> None:
             await asyncio.gather(*(work(number) for number in range(TASKS)))
 
-        asyncio.get_running_loop().set_debug(False)  # it keeps the stack of each task
         for _ in range(FIRST_ROUNDS):
             await overload()
         resident = [resident_bytes()]

@@ -158,7 +158,6 @@ class Bank:
 async def test_transfers_are_exact_under_cancellations_ended_connections_and_a_restart(
     server: KillableServer | None, tmp_path: Path
 ) -> None:
-    asyncio.get_running_loop().set_debug(False)  # it keeps the stack of each task
     url = f"sqlite:///{tmp_path}/bank.db" if server is None else server.url
     tasks_before = len(asyncio.all_tasks())
     async with Database(url, max_size=10) as database:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -14,7 +13,6 @@ from tests.hostile.models import Watch, contents, create
 @pytest.fixture
 async def watch(database: Database) -> AsyncIterator[Watch]:
     """A watch over the tables, on each server: after the test none may have changed."""
-    asyncio.get_running_loop().set_debug(False)  # Thousands of queries: it takes most of their time.
     await create(database)
     before = await contents()
     watch = Watch()

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import random
 from collections.abc import AsyncIterator
@@ -214,7 +213,6 @@ class Attacks:
 
 
 async def test_generated_values_and_names_stay_out_of_statements(hostile_database: Database) -> None:
-    asyncio.get_running_loop().set_debug(False)  # Thousands of queries: it takes most of their time.
     database = hostile_database
     await create(database)
     before = await contents()
