@@ -21,7 +21,7 @@ async def check_undamaged(database: Database, table: str) -> str:
         assert await database.fetch_val("PRAGMA integrity_check") == "ok"
         return "integrity_check is ok"
     if database.url.dialect == "mysql":
-        outcome = await database.fetch_one(f"CHECK TABLE {table}")
+        outcome = await database.fetch_one(f"CHECK TABLE `{table}`")
         assert outcome is not None
         assert outcome[3] == "OK"
         return "CHECK TABLE is OK"

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import psycopg2
 import pymysql
 
 from tests import temporary_databases
-from tests.private_servers import MariaDBServer, PostgreSQLServer, PrivateServer, debian_postgresql
+from tests.private_servers import MariaDBServer, MySQLServer, PostgreSQLServer, PrivateServer, debian_postgresql
+
+
+SERVERS: dict[str, Callable[[], PrivateServer]] = {
+    "postgresql": lambda: PostgreSQLServer(binaries=debian_postgresql()),
+    "mariadb": MariaDBServer,
+    "mysql": MySQLServer,
+}
 
 
 @dataclass
@@ -53,8 +60,8 @@ class KillableServer:
 
 @contextlib.contextmanager
 def killable_server(kind: str) -> Iterator[KillableServer]:
-    """A new PostgreSQL or MariaDB server."""
-    with PostgreSQLServer(binaries=debian_postgresql()) if kind == "postgresql" else MariaDBServer() as server:
+    """A new server of one of the kinds in `SERVERS`."""
+    with SERVERS[kind]() as server:
         server.start()
         with temporary_databases.connect(server.url) as admin:
             admin.create("faults")

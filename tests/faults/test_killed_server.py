@@ -13,7 +13,7 @@ import pytest
 
 import orm
 from tests.faults.damage import check_undamaged
-from tests.faults.killable_servers import killable_server
+from tests.faults.killable_servers import SERVERS, killable_server
 from tests.faults.writer_process import check_rows, row_model, rows_of
 
 pytestmark = pytest.mark.anyio
@@ -21,7 +21,7 @@ KILLS = 200 if os.environ.get("FAULTS") == "full" else 3
 TASKS = 10
 
 
-@pytest.mark.parametrize("kind", ["postgresql", "mysql"])
+@pytest.mark.parametrize("kind", SERVERS)
 async def test_killed_server_loses_nothing_that_it_acknowledged(kind: str) -> None:
     choose = random.Random(11)
     with killable_server(kind) as server:

@@ -19,7 +19,7 @@ import pytest
 import orm
 from orm.database.connections.database import Database
 from tests.faults.damage import check_undamaged
-from tests.faults.killable_servers import KillableServer, killable_server
+from tests.faults.killable_servers import SERVERS, KillableServer, killable_server
 
 pytestmark = pytest.mark.anyio
 FULL = os.environ.get("FAULTS") == "full"
@@ -32,7 +32,7 @@ ENDED = 0.02
 ATTEMPTS = 200
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "mysql"])
+@pytest.fixture(params=["sqlite", *SERVERS])
 def server(request: pytest.FixtureRequest) -> Iterator[KillableServer | None]:
     if request.param == "sqlite":
         yield None
@@ -167,7 +167,7 @@ async def test_transfers_are_exact_under_cancellations_ended_connections_and_a_r
         await bank.run()
         seconds = time.monotonic() - started
         print(
-            f"{url.partition(':')[0]}: {TRANSFERS} transfers in {seconds:.0f} s, "
+            f"{'sqlite' if server is None else server.kind}: {TRANSFERS} transfers in {seconds:.0f} s, "
             f"{len(bank.acknowledged)} acknowledged, {len(bank.cancelled)} cancelled, {bank.ended} connections ended, "
             f"errors {dict(bank.errors)}, recovery {bank.recovery}"
         )
