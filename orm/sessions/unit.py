@@ -284,7 +284,8 @@ class Unit(BlockingContext):
                 elif refers_back:
                     for related in new_related(instance, reverse_only=True):
                         self.add(related)
-        for model in [model for model in dict.fromkeys(map(type, self._new)) if refers_to_one(model._meta)]:
+        models = dict.fromkeys(type(instance) for instance in self._new)
+        for model in [model for model in models if refers_to_one(model._meta)]:
             for instance in [instance for instance in self._new if type(instance) is model]:
                 for related in new_related(instance):
                     if related not in self._new:

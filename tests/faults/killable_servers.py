@@ -12,7 +12,6 @@ import pymysql
 from tests import temporary_databases
 from tests.private_servers import MariaDBServer, MySQLServer, PostgreSQLServer, PrivateServer, debian_postgresql
 
-
 SERVERS: dict[str, Callable[[], PrivateServer]] = {
     "postgresql": lambda: PostgreSQLServer(binaries=debian_postgresql()),
     "mariadb": MariaDBServer,

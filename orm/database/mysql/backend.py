@@ -5,10 +5,12 @@ import contextlib
 import getpass
 import math
 import socket
+import time
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 from databases.core import DatabaseURL
 from sqlalchemy.sql import ClauseElement
@@ -61,6 +63,7 @@ class MySQLBackend(ManagedBackend):
         url = self._database_url = SafeURL(self._database_url)
         name = registered_name(url.dialect)
         self.display_name = display_name(url, name, PORT)
+        self._opened_at: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
 
     async def connect(self) -> None:
         """Open the first connections."""
@@ -124,6 +127,7 @@ class MySQLBackend(ManagedBackend):
                     failure = error
                 else:
                     if connection is not None:
+                        self._opened_at[connection] = time.monotonic()
                         return connection
         raise failure or OperationalError("no server has the role that target_session_attrs asks for")
 
@@ -189,11 +193,16 @@ class MySQLBackend(ManagedBackend):
         return super().ends_connection(error) or error.args[:1] == (PACKET_TOO_LARGE,)
 
     async def end_on_server(self, raw: Any) -> None:
-        """End a connection on its server, which would otherwise notice only after the statement that it is closed."""
+        """End a connection on its server, which would otherwise notice only after the statement that it is closed.
+
+        Nothing is to be ended on a server that was restarted meanwhile, where another connection may have its number.
+        """
         server = {"host": raw._host, "port": raw._port, "init_command": None}
         connection = await self._open(**{**self._arguments, **server})
         try:
-            await self.driver.execute(connection, f"KILL {raw.thread_id():d}", ())
+            ((_, uptime),) = await self.driver.fetch(connection, "SHOW GLOBAL STATUS LIKE 'Uptime'", ())
+            if int(uptime) + 1 > time.monotonic() - self._opened_at[raw]:
+                await self.driver.execute(connection, f"KILL {raw.thread_id():d}", ())
         except self.driver.error as error:
             if error.args[:1] != (UNKNOWN_THREAD,):  # it has ended meanwhile
                 raise
