@@ -232,7 +232,7 @@ def anyio_backend() -> tuple[str, dict[str, bool]]:
     """Only asyncio, because `databases` requires it.
 
     Its debug mode, which records the stack of each task and future, takes a third of the suite's time: the tests of
-    connections have it, where threads meet event loops.
+    `tests/database` have it, where threads meet event loops.
     """
     return ("asyncio", {"debug": False})
 

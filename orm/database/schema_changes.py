@@ -8,13 +8,37 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import sqlalchemy
 from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
 
+from orm.exceptions import NotSupportedError
+
+MAX_NAME = 60
 WRITES = "orm.schema_changes.writes"
 """The key in a connection's `info` that says that its transactions write."""
+
+
+class Mirror(NamedTuple):
+    """Two columns of a table of which each write of one sets the other, by triggers."""
+
+    table: str
+    old: str
+    new: str
+    schema: str | None = None
+
+    def name(self, suffix: str = "mirror") -> str:
+        """The name of a trigger, which no other pair of columns has, and every server accepts."""
+        name = f"{self.table}_{self.old}_{self.new}_{suffix}"
+        digest = digest_of([self.table, self.old, self.new])[:8]
+        return name if len(name.encode()) <= MAX_NAME else f"orm_mirror_{digest}_{suffix}"
+
+    def quoted(self, dialect: SQLAlchemyDialect) -> tuple[str, str, str, str]:
+        """The table, the schema's prefix of other names, and the columns, in the quotes of a server."""
+        quote = dialect.identifier_preparer.quote_identifier
+        prefix = f"{quote(self.schema)}." if self.schema else ""
+        return f"{prefix}{quote(self.table)}", prefix, quote(self.old), quote(self.new)
 
 
 class SchemaChanges:
@@ -66,6 +90,18 @@ class SchemaChanges:
 
         Returns a description of each thing that was removed.
         """
+        return []
+
+    def create_mirror(self, mirror: Mirror, dialect: SQLAlchemyDialect) -> list[str]:
+        """The statements that create the triggers. Raises `NotSupportedError` where there are none that can do it."""
+        raise NotSupportedError(
+            f"op.mirror_columns({mirror.table!r}, {mirror.old!r}, {mirror.new!r}): no trigger of this database can "
+            "change the row that is written. Rename the column while no code of the old release runs, or keep its "
+            f"name in the database: {mirror.new} = ...(column={mirror.old!r})."
+        )
+
+    def drop_mirror(self, mirror: Mirror, dialect: SQLAlchemyDialect) -> list[str]:
+        """The statements that drop the triggers."""
         return []
 
     @asynccontextmanager

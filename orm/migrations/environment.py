@@ -20,7 +20,7 @@ from sqlalchemy.util import await_only
 from orm.database.connections.database import Database
 from orm.database.dialect_registry import dialect_for
 from orm.exceptions import MigrationError
-from orm.migrations import journal
+from orm.migrations import journal, mirrors  # noqa: F401  # the import registers operations
 from orm.migrations.answers import Answers
 from orm.migrations.backfills import REPORT, Report
 from orm.migrations.directives import autogenerate_options

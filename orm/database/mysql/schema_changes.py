@@ -7,8 +7,9 @@ import re
 from typing import ClassVar
 
 import sqlalchemy
+from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
 
-from orm.database.schema_changes import SchemaChanges, digest_of
+from orm.database.schema_changes import Mirror, SchemaChanges, digest_of
 
 COUNTER = re.compile(r" AUTO_INCREMENT=\d+")
 NAMES = "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()"
@@ -57,6 +58,27 @@ class MySQLSchemaChanges(SchemaChanges):
         """InnoDB's estimate, as ANALYZE TABLE or the server itself made it last."""
         rows = connection.exec_driver_sql(ESTIMATED_ROWS, (schema, table)).scalar()
         return None if rows is None else int(rows)
+
+    def create_mirror(self, mirror: Mirror, dialect: SQLAlchemyDialect) -> list[str]:
+        """A trigger before each INSERT, and one before each UPDATE. Assignments see those before them."""
+        table, prefix, old, new = mirror.quoted(dialect)
+        quote = dialect.identifier_preparer.quote_identifier
+        sets = {
+            "insert": f"NEW.{new} = coalesce(NEW.{new}, NEW.{old}), NEW.{old} = NEW.{new}",
+            "update": f"NEW.{new} = IF(NEW.{old} <=> OLD.{old}, NEW.{new}, NEW.{old}),"
+            f" NEW.{old} = IF(NEW.{new} <=> OLD.{new}, NEW.{old}, NEW.{new})",
+        }
+        return [
+            f"CREATE TRIGGER {prefix}{quote(mirror.name(event))} BEFORE {event.upper()} ON {table}"
+            f" FOR EACH ROW SET {values}"
+            for event, values in sets.items()
+        ]
+
+    def drop_mirror(self, mirror: Mirror, dialect: SQLAlchemyDialect) -> list[str]:
+        """Both triggers."""
+        _, prefix, _, _ = mirror.quoted(dialect)
+        quote = dialect.identifier_preparer.quote_identifier
+        return [f"DROP TRIGGER {prefix}{quote(mirror.name(event))}" for event in ("insert", "update")]
 
     def online(self, sql: str) -> str:
         """`LOCK=NONE`: the server takes the cheapest algorithm, and refuses one during which writers wait."""

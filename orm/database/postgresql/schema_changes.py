@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy
 from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
 
-from orm.database.schema_changes import SchemaChanges
+from orm.database.schema_changes import Mirror, SchemaChanges
 
 CATALOG = """
     SELECT md5(coalesce(string_agg(part, E'\\n' ORDER BY part), '')) FROM (
@@ -42,6 +42,19 @@ NOT_NULL_CHECKS = """
     WHERE conrelid = to_regclass(:name) AND contype = 'c' AND convalidated
       AND pg_get_expr(conbin, conrelid) = format('(%s IS NOT NULL)', quote_ident(:column))
 """
+
+MIRROR = """CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS $mirror$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        NEW.{new} := coalesce(NEW.{new}, NEW.{old});
+        NEW.{old} := NEW.{new};
+    ELSIF NEW.{old} IS DISTINCT FROM OLD.{old} THEN
+        NEW.{new} := NEW.{old};
+    ELSIF NEW.{new} IS DISTINCT FROM OLD.{new} THEN
+        NEW.{old} := NEW.{new};
+    END IF;
+    RETURN NEW;
+END $mirror$"""
 
 
 class PostgreSQLSchemaChanges(SchemaChanges):
@@ -91,6 +104,21 @@ class PostgreSQLSchemaChanges(SchemaChanges):
         """Those whose whole condition is that the column is not null."""
         parameters = {"name": _full_name(connection, table, schema), "column": column}
         return {name for (name,) in connection.execute(sqlalchemy.text(NOT_NULL_CHECKS), parameters)}
+
+    def create_mirror(self, mirror: Mirror, dialect: SQLAlchemyDialect) -> list[str]:
+        """A function, and a trigger that calls it before each write."""
+        table, prefix, old, new = mirror.quoted(dialect)
+        name = dialect.identifier_preparer.quote_identifier(mirror.name())
+        return [
+            MIRROR.format(function=f"{prefix}{name}", old=old, new=new),
+            f"CREATE TRIGGER {name} BEFORE INSERT OR UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION {prefix}{name}()",
+        ]
+
+    def drop_mirror(self, mirror: Mirror, dialect: SQLAlchemyDialect) -> list[str]:
+        """The trigger, then its function."""
+        table, prefix, _, _ = mirror.quoted(dialect)
+        name = dialect.identifier_preparer.quote_identifier(mirror.name())
+        return [f"DROP TRIGGER {name} ON {table}", f"DROP FUNCTION {prefix}{name}()"]
 
     def clear_leftovers(self, connection: sqlalchemy.Connection, sql: str | None = None) -> list[str]:
         """Drop the invalid indexes that an interrupted CREATE INDEX CONCURRENTLY has left."""
