@@ -211,7 +211,7 @@ class MySQLBackend(ManagedBackend):
 
     async def close_connection(self, raw: Any) -> None:
         """Tell the server, and close the connection."""
-        await raw.ensure_closed()
+        await self.driver.close(raw)
 
     def terminate(self, raw: Any) -> None:
         """Close a connection at once."""

@@ -1,6 +1,7 @@
 """MySQL and MariaDB through asyncmy or aiomysql."""
 
 import asyncio
+import contextlib
 import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
@@ -114,6 +115,10 @@ class MySQLDriver(ABC):
     @abstractmethod
     def transport(self, raw: Any) -> Any:
         """The asyncio transport of a connection; None if it is closed."""
+
+    async def close(self, raw: Any) -> None:
+        """Tell the server, and close the connection."""
+        await raw.ensure_closed()
 
     def is_usable(self, raw: Any) -> bool:
         """Whether an idle connection is open, and not inside a transaction."""
@@ -337,3 +342,11 @@ class AiomysqlDriver(MySQLDriver):
     def transport(self, raw: Any) -> Any:
         """The asyncio transport of a connection; None if it is closed."""
         return raw._writer and raw._writer.transport
+
+    async def close(self, raw: Any) -> None:
+        """Tell the server, and wait until the connection is closed: with TLS that is after the server's answer."""
+        writer = raw._writer
+        await super().close(raw)
+        if writer is not None:
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
