@@ -28,6 +28,7 @@ from orm.query.resolving.resolver import Resolver
 from orm.relations import CASCADE, SET_NULL, ForwardRelation
 from orm.relations.attaching import local_fields, remote_fields
 from orm.sessions.cascades import DELETED
+from orm.sessions.columns import columns_of
 from orm.sessions.flush_order import delete_order, in_insert_order, insert_groups, relations_to
 from orm.sessions.identity_map import model_of_key, shares_rows
 from orm.sessions.shared_rows import has_other_models, share_written
@@ -124,7 +125,7 @@ class Flush:
             with gc_paused(len(instances)):
                 before = [(instance, instance.__dict__.copy()) for instance in instances]
             try:
-                await self._insert_group(group, instances, by_model)
+                pks = await self._insert_group(group, instances, by_model)
             except BaseException:
                 # An instance whose INSERT has not been sent is as it was.
                 for instance, attributes in before:
@@ -134,11 +135,12 @@ class Flush:
             self.level.inserted += before
             with gc_paused(len(instances)):
                 for info in group:
-                    self.identity_map.register_all(info, by_model[info])
+                    self.identity_map.register_all(info, by_model[info], pks[info])
 
     async def _insert_group(
         self, group: Sequence[ModelInfo], instances: Sequence[Model], by_model: dict[ModelInfo, list[Model]]
-    ) -> None:
+    ) -> dict[ModelInfo, list[Any]]:
+        """Insert the rows, and return their primary keys by model."""
         if any(is_written_one_by_one(info) for info in group):
             self.has_sent = True
             for instance in in_insert_order(instances):
@@ -149,8 +151,9 @@ class Flush:
         else:
             await bulk_create(group[0], instances, self.database, None, None)
         self.has_sent = True  # not before: both validate all values before they send anything
+        pks = {info: list(map(info.get_pk, by_model[info])) for info in group}
         for info in group:
-            if any(map(is_, map(info.get_pk, by_model[info]), repeat(None))):
+            if any(map(is_, pks[info], repeat(None))):
                 raise QueryError(
                     f"The database has not returned the primary key of a new {info.name}, which a session needs: give "
                     "it a key, or save it outside of a session."
@@ -158,6 +161,7 @@ class Flush:
             if info.registry.database is not self.database:
                 for instance in by_model[info]:
                     instance.__dict__["_database"] = self.database
+        return pks
 
     # Changed rows
 
@@ -213,9 +217,10 @@ class Flush:
             if 0 <= matched < len(instances):
                 await self._raise_missing(info, instances)
         if not has_other_models(info):
+            snapshot_of = columns_of(info).snapshot_of
             with gc_paused(len(group)):
-                for state, _ in group:
-                    state.take_snapshot()
+                for state, instance in group:
+                    state.snapshot = snapshot_of(instance.__dict__)
             return
         for state, instance in group:
             before = state.snapshot

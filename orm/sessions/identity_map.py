@@ -121,10 +121,14 @@ class IdentityMap:
 
     def __iter__(self) -> Iterator[tuple[InstanceState, Model]]:
         """The states with their instances."""
-        for state in list(self._by_key.values()):
+        for state in self.states():
             instance = state()
             if instance is not None:
                 yield state, instance
+
+    def states(self) -> list[InstanceState]:
+        """The states."""
+        return list(self._by_key.values())
 
     def find(self, key: Key) -> Model | None:
         """The instance of a row."""
@@ -154,18 +158,18 @@ class IdentityMap:
         self._by_key[state.key] = self._by_id[state.identity] = state
         return state
 
-    def register_all(self, info: ModelInfo, instances: Iterable[Model]) -> None:
-        """`register()` each of these instances of a model, whose rows have the values of their attributes."""
+    def register_all(self, info: ModelInfo, instances: Iterable[Model], pks: Iterable[Any]) -> None:
+        """`register()` each of these instances of a model, with these primary keys and the values of their rows."""
         by_key, by_id, callback = self._by_key, self._by_id, self._callback
-        columns, model, get_pk = columns_of(info), model_of_key(info), info.get_pk
+        columns, model = columns_of(info), model_of_key(info)
         snapshot_of = columns.snapshot_of
-        for instance in instances:
+        for instance, pk in zip(instances, pks, strict=True):
             state = InstanceState(instance, callback)
             state.info, state.columns, state.expired = info, columns, False
             state.attributes = attributes = instance.__dict__
             state.snapshot = snapshot_of(attributes)
             state.identity = identity = id(instance)
-            state.key = key = (model, get_pk(instance))
+            state.key = key = (model, pk)
             by_key[key] = by_id[identity] = state
 
     def rename(self, state: InstanceState, key: Any) -> None:

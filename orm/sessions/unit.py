@@ -22,7 +22,7 @@ from orm.models import Model
 from orm.relations.instance_state import KEY_ONLY
 from orm.sessions.cascades import DELETED, may_refer_to_new, new_related, refers_to_one
 from orm.sessions.flush import Changed, Changes, Flush, changed_names, save_changes
-from orm.sessions.identity_map import IdentityMap, model_of_key
+from orm.sessions.identity_map import IdentityMap, InstanceState, model_of_key
 from orm.sessions.instance_set import InstanceSet
 from orm.sessions.shared_rows import check_agreement, has_other_models, share_written
 from orm.sessions.undo import Level, revert
@@ -32,7 +32,6 @@ from orm.writing.instances import database_of
 
 if TYPE_CHECKING:
     from orm.mapping.model_info import ModelInfo
-    from orm.sessions.identity_map import InstanceState
 
 
 class Unit(BlockingContext):
@@ -273,17 +272,21 @@ class Unit(BlockingContext):
         info: ModelInfo | None = None
         refers = refers_back = False  # whether the model's instances can refer to new ones
         with gc_paused(len(self._identity_map)):
-            for state, instance in self._identity_map:
+            for state in self._identity_map.states():
                 if state.info is not info:
                     info = state.info
                     refers, refers_back = refers_to_one(info), may_refer_to_new(info)
-                if attnames := state.changed():
+                    names_of = InstanceState.changed if info.composed else state.columns.changed_names
+                attnames = names_of(state)
+                if not attnames and not refers_back:
+                    continue
+                instance = state()
+                if instance is None:
+                    continue
+                if attnames:
                     changed.append((state, instance, attnames))
-                    for related in new_related(instance) if refers else ():
-                        self.add(related)
-                elif refers_back:
-                    for related in new_related(instance, reverse_only=True):
-                        self.add(related)
+                for related in new_related(instance, reverse_only=not attnames) if refers else ():
+                    self.add(related)
         models = dict.fromkeys(type(instance) for instance in self._new)
         for model in [model for model in models if refers_to_one(model._meta)]:
             for instance in [instance for instance in self._new if type(instance) is model]:
