@@ -4,14 +4,14 @@ import asyncio
 import contextlib
 import os
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any
 
 from databases.core import DatabaseURL
 
 from orm.database.connections.advisory_locks import advisory_lock
-from orm.database.connections.backend import ManagedBackend
+from orm.database.connections.backend import OF_PARENT_PROCESSES, ManagedBackend
 from orm.database.connections.connection import Connection
 from orm.database.connections.database_url import SafeURL, check_url
 from orm.database.connections.errors import connecting
@@ -107,6 +107,7 @@ class Database(TransactionCallbacks, RoutedReads):
         """The event loop on which it is connected."""
         self._connect_lock = asyncio.Lock()
         self._scope_inside = False
+        self._scope_end: AsyncGenerator[None, None] | None = None
         self.open_transactions = 0
         """How many transactions and savepoints have begun, in all tasks, and not ended."""
         self.begun_by_hand: set[Transaction] = set()
@@ -214,7 +215,10 @@ class Database(TransactionCallbacks, RoutedReads):
             for forgotten in [each for each in self.begun_by_hand if each.is_left_open or each.is_of_current_task]:
                 await forgotten.end_forgotten()
             transaction, self._global_transaction = self._global_transaction, None
+            scope_end, self._scope_end = self._scope_end, None
             try:
+                if scope_end is not None:
+                    await scope_end.aclose()
                 if transaction is not None:
                     await transaction.rollback()
             finally:
@@ -393,6 +397,18 @@ class Database(TransactionCallbacks, RoutedReads):
                 self._scope_inside = inside
             else:
                 self._global_connection = None
+        self._scope_end = self._end_scope_with_loop()
+        await anext(self._scope_end)
+
+    async def _end_scope_with_loop(self) -> AsyncGenerator[None, None]:
+        """Disconnect when the event loop shuts its asynchronous generators down: the scope would keep its locks."""
+        scope_end = self._scope_end
+        try:
+            yield
+        finally:
+            if self._scope_end is scope_end:
+                self._scope_end = None  # `disconnect()` would wait for this generator
+                await self.disconnect()
 
     def _leave_closed_loop(self) -> bool:
         """Let go of connections that were opened on a closed event loop. Returns whether there were any."""
@@ -420,10 +436,11 @@ class Database(TransactionCallbacks, RoutedReads):
 
     def _forget_state(self) -> None:
         self._ready = self.is_connected = self._scope_inside = False
-        self._global_connection = self._global_transaction = None
+        self._global_connection = self._global_transaction = self._scope_end = None
 
     def _leave_to_parent(self) -> None:
         if self.is_connected:
+            OF_PARENT_PROCESSES.append(self._scope_end)
             self._backend.leave_to_parent()
             self._forget_state()
         self._connection_map.clear()

@@ -179,6 +179,32 @@ def test_scope_that_rolls_back_begins_again_on_another_loop(database_url: str, i
     gc.collect()
 
 
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("dropped", [False, True], ids=["kept", "dropped"])
+def test_scope_that_rolls_back_keeps_nothing_locked_when_its_loop_ends(database_url: str, dropped: bool) -> None:
+    scopes = [Database(database_url, force_rollback=True)]
+
+    async def create() -> None:
+        async with Database(database_url) as other:
+            await create_notes(other, 1)
+
+    async def change() -> None:
+        await execute(scopes[0], "UPDATE notes SET text = 'changed'")
+        if dropped:
+            scopes.clear()
+            gc.collect()
+
+    async def change_elsewhere() -> list[str]:
+        async with Database(database_url) as other:
+            assert await texts(other) == ["note 1"]
+            await asyncio.wait_for(execute(other, "UPDATE notes SET text = 'free'"), 10)
+            return await texts(other)
+
+    asyncio.run(create())
+    asyncio.run(change())
+    assert asyncio.run(change_elsewhere()) == ["free"]
+
+
 async def test_second_running_loop_is_refused_in_a_scope_that_rolls_back(database_url: str) -> None:
     async with Database(database_url, force_rollback=True) as database:
 
