@@ -78,15 +78,14 @@ async def _books(shelf: Any) -> list[Any]:
 
 @WITH_EACH_LOADER
 async def test_loaded_objects_without_references_are_freed_without_gc(shelves: None, load: Load) -> None:
-    shelves_loaded = await load()
-    books = [book for shelf in shelves_loaded for book in await _books(shelf)]
-    pages = [page for book in books for page in await book.pages.all()]
-    assert len(pages) == 8
-    assert all(page.book.shelf is shelves_loaded[0] for page in pages[:4])
-    alive = [weakref.ref(item) for item in (*shelves_loaded, *books, *pages)]
-    gc.collect()
     gc.disable()
     try:
+        shelves_loaded = await load()
+        books = [book for shelf in shelves_loaded for book in await _books(shelf)]
+        pages = [page for book in books for page in await book.pages.all()]
+        assert len(pages) == 8
+        assert all(page.book.shelf is shelves_loaded[0] for page in pages[:4])
+        alive = [weakref.ref(item) for item in (*shelves_loaded, *books, *pages)]
         del shelves_loaded, books, pages
         assert [item for item in alive if item() is not None] == []
     finally:
