@@ -195,7 +195,6 @@ async def longest_turn(work: Work) -> float:
             await asyncio.sleep(0.001)
             longest = max(longest, time.thread_time() - before)
 
-    gc.collect()
     gc.disable()  # a full collection takes as long as all objects of the program are many
     ticking = asyncio.create_task(tick())
     await asyncio.sleep(0.01)
