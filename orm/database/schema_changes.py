@@ -15,7 +15,9 @@ from sqlalchemy.engine.interfaces import Dialect as SQLAlchemyDialect
 
 from orm.exceptions import NotSupportedError
 
-MAX_NAME = 60
+MAX_TRIGGER_NAME = 60
+"""The most bytes of a trigger's name: PostgreSQL takes 63, MySQL 64 characters."""
+
 WRITES = "orm.schema_changes.writes"
 """The key in a connection's `info` that says that its transactions write."""
 
@@ -32,7 +34,7 @@ class Mirror(NamedTuple):
         """The name of a trigger, which no other pair of columns has, and every server accepts."""
         name = f"{self.table}_{self.old}_{self.new}_{suffix}"
         digest = digest_of([self.table, self.old, self.new])[:8]
-        return name if len(name.encode()) <= MAX_NAME else f"orm_mirror_{digest}_{suffix}"
+        return name if len(name.encode()) <= MAX_TRIGGER_NAME else f"orm_mirror_{digest}_{suffix}"
 
     def quoted(self, dialect: SQLAlchemyDialect) -> tuple[str, str, str, str]:
         """The table, the schema's prefix of other names, and the columns, in the quotes of a server."""
@@ -93,16 +95,19 @@ class SchemaChanges:
         return []
 
     def create_mirror(self, mirror: Mirror, dialect: SQLAlchemyDialect) -> list[str]:
-        """The statements that create the triggers. Raises `NotSupportedError` where there are none that can do it."""
-        raise NotSupportedError(
+        """The statements that create the triggers. Raises `NotSupportedError` where none can do it."""
+        raise self._no_mirror(mirror)
+
+    def drop_mirror(self, mirror: Mirror, dialect: SQLAlchemyDialect) -> list[str]:
+        """The statements that drop the triggers. Raises `NotSupportedError` as `create_mirror()` does."""
+        raise self._no_mirror(mirror)
+
+    def _no_mirror(self, mirror: Mirror) -> NotSupportedError:
+        return NotSupportedError(
             f"op.mirror_columns({mirror.table!r}, {mirror.old!r}, {mirror.new!r}): no trigger of this database can "
             "change the row that is written. Rename the column while no code of the old release runs, or keep its "
             f"name in the database: {mirror.new} = ...(column={mirror.old!r})."
         )
-
-    def drop_mirror(self, mirror: Mirror, dialect: SQLAlchemyDialect) -> list[str]:
-        """The statements that drop the triggers."""
-        return []
 
     @asynccontextmanager
     async def lent(self, connection: sqlalchemy.Connection) -> AsyncIterator[None]:

@@ -19,7 +19,7 @@ def _run(operations: Operations, mirror: Mirror, *, create: bool) -> None:
 
 @Operations.register_operation("mirror_columns")
 class MirrorColumns(MigrateOperation):
-    """Creates the triggers. It is the statements of the server that are planned, graded and run."""
+    """Creates the triggers. What is planned, graded and run are the server's statements."""
 
     @classmethod
     def mirror_columns(
@@ -30,7 +30,7 @@ class MirrorColumns(MigrateOperation):
         >>> op.mirror_columns("track", "position", "index")
 
         The rows that exist are left alone: `op.backfill()` fills them. `new` must have no DEFAULT, which would count as
-        a value. On MySQL with a binary log, `log_bin_trust_function_creators` or the right SUPER is needed.
+        a value. On MySQL with binary logging, this needs `log_bin_trust_function_creators` or the privilege SUPER.
 
         Raises `NotSupportedError` on SQLite, where triggers cannot change the row that is written.
         """
@@ -48,5 +48,7 @@ class StopMirroring(MigrateOperation):
         """Drop what `op.mirror_columns()` has created, before one of the columns is dropped.
 
         >>> op.stop_mirroring("track", "position", "index")
+
+        Raises `NotSupportedError` on SQLite.
         """
         _run(operations, Mirror(table_name, old, new, schema), create=False)

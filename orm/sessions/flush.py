@@ -28,7 +28,6 @@ from orm.query.resolving.resolver import Resolver
 from orm.relations import CASCADE, SET_NULL, ForwardRelation
 from orm.relations.attaching import local_fields, remote_fields
 from orm.sessions.cascades import DELETED
-from orm.sessions.columns import columns_of
 from orm.sessions.flush_order import delete_order, in_insert_order, insert_groups, relations_to
 from orm.sessions.identity_map import model_of_key, shares_rows
 from orm.sessions.shared_rows import has_other_models, share_written
@@ -217,10 +216,9 @@ class Flush:
             if 0 <= matched < len(instances):
                 await self._raise_missing(info, instances)
         if not has_other_models(info):
-            snapshot_of = columns_of(info).snapshot_of
             with gc_paused(len(group)):
-                for state, instance in group:
-                    state.snapshot = snapshot_of(instance.__dict__)
+                for state, _ in group:
+                    state.take_snapshot()
             return
         for state, instance in group:
             before = state.snapshot

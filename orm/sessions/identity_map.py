@@ -127,7 +127,7 @@ class IdentityMap:
                 yield state, instance
 
     def states(self) -> list[InstanceState]:
-        """The states."""
+        """The states of all instances, as a list, which does not change with the map."""
         return list(self._by_key.values())
 
     def find(self, key: Key) -> Model | None:

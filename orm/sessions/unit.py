@@ -288,11 +288,11 @@ class Unit(BlockingContext):
                 for related in new_related(instance, reverse_only=not attnames) if refers else ():
                     self.add(related)
         models = dict.fromkeys(type(instance) for instance in self._new)
-        for model in [model for model in models if refers_to_one(model._meta)]:
-            for instance in [instance for instance in self._new if type(instance) is model]:
-                for related in new_related(instance):
-                    if related not in self._new:
-                        self.add(related)
+        referring = {model for model in models if refers_to_one(model._meta)}
+        for instance in self._new if referring else ():
+            for related in new_related(instance) if type(instance) in referring else ():
+                if related not in self._new:
+                    self.add(related)
         return changed
 
     def _collect(self) -> Changes:

@@ -82,7 +82,7 @@ async def test_code_of_both_releases_runs_during_a_rename(url: str, tmp_path: Pa
 
 async def test_names_are_quoted_and_short_enough(url: str, tmp_path: Path) -> None:
     directory = set_up(tmp_path / "migrations")
-    names = ("the old name, " + "o" * 40, "new: 100 %")
+    names = ("the 'old' name, " + "o" * 40, "new: 100 % $mirror$")
     arguments = f'"track\'s", {names[0]!r}, {names[1]!r}'
     columns = ", ".join(f"sa.Column({name!r}, sa.Integer)" for name in names)
     table = f'op.create_table("track\'s", sa.Column("id", sa.Integer, primary_key=True), {columns})'
@@ -99,8 +99,9 @@ async def test_names_are_quoted_and_short_enough(url: str, tmp_path: Path) -> No
         assert await database.fetch_val(sqlalchemy.select(track.c[names[1]]).where(track.c.id == 2)) is None
 
 
-async def test_sqlite_says_what_to_do_instead(sqlite_url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("operation", ["mirror_columns", "stop_mirroring"])
+async def test_sqlite_says_what_to_do_instead(sqlite_url: str, tmp_path: Path, operation: str) -> None:
     directory = set_up(tmp_path / "migrations")
-    write(directory, "mirror", None, ['op.mirror_columns("track", "position", "index")'])
+    write(directory, "mirror", None, [f'op.{operation}("track", "position", "index")'])
     with pytest.raises(orm.MigrationError, match=r"index = \.\.\.\(column='position'\)"):
         await migrations.upgrade(no_models(sqlite_url), directory=directory)

@@ -440,7 +440,8 @@ class Database(TransactionCallbacks, RoutedReads):
 
     def _leave_to_parent(self) -> None:
         if self.is_connected:
-            OF_PARENT_PROCESSES.append(self._scope_end)
+            if self._scope_end is not None:
+                OF_PARENT_PROCESSES.append(self._scope_end)
             self._backend.leave_to_parent()
             self._forget_state()
         self._connection_map.clear()

@@ -43,7 +43,7 @@ NOT_NULL_CHECKS = """
       AND pg_get_expr(conbin, conrelid) = format('(%s IS NOT NULL)', quote_ident(:column))
 """
 
-MIRROR = """CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS $mirror$
+MIRROR = """
 BEGIN
     IF TG_OP = 'INSERT' THEN
         NEW.{new} := coalesce(NEW.{new}, NEW.{old});
@@ -54,7 +54,8 @@ BEGIN
         NEW.{old} := NEW.{new};
     END IF;
     RETURN NEW;
-END $mirror$"""
+END
+"""
 
 
 class PostgreSQLSchemaChanges(SchemaChanges):
@@ -109,8 +110,9 @@ class PostgreSQLSchemaChanges(SchemaChanges):
         """A function, and a trigger that calls it before each write."""
         table, prefix, old, new = mirror.quoted(dialect)
         name = dialect.identifier_preparer.quote_identifier(mirror.name())
+        body = MIRROR.format(old=old, new=new).replace("'", "''")
         return [
-            MIRROR.format(function=f"{prefix}{name}", old=old, new=new),
+            f"CREATE FUNCTION {prefix}{name}() RETURNS trigger LANGUAGE plpgsql AS '{body}'",
             f"CREATE TRIGGER {name} BEFORE INSERT OR UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION {prefix}{name}()",
         ]
 
